@@ -1,0 +1,31 @@
+"""Errors that a person reads: each is one line that says what, where and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PellucidError(Exception):
+    """Something about the input, a file or the machine; the message is one line, ready to print."""
+
+
+class UsageError(PellucidError, ValueError):
+    """The call itself is wrong: an unknown name, a value out of range, options that exclude each other."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """Makes the error for a name that does not exist, with the nearest one that does.
+
+    Args:
+        kind: what the name was meant to be, as in "method".
+        name: what was given.
+        known: the names that exist.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
+    choices = sorted(known)
+    near = get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UsageError(f"unknown {kind} {name!r}: {hint}there is {', '.join(choices) or 'none'}")

@@ -1,0 +1,1 @@
+"""Restoration methods: one file each, one registry."""

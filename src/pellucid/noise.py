@@ -1,0 +1,231 @@
+r"""Noise levels, ladders of them, and the one move that nearly every method makes.
+
+Everything is in variance-exploding coordinates, `x = x0 + sigma n` with n ~ N(0, I). A model trained in the
+variance-preserving way has `x_vp = sqrt(abar) x0 + sqrt(1 - abar) n`, so that
+
+    x_vp = sqrt(abar) x,      sigma = sqrt((1 - abar) / abar),      abar = 1 / (1 + sigma^2).
+
+A *training ladder* holds the levels that a network was trained at, ascending; a *ladder* is what a method walks,
+descending. Both are plain 1-D float64 tensors on the CPU.
+
+References:
+    [DDPM] Ho, Jain, Abbeel, "Denoising Diffusion Probabilistic Models", 2020. https://arxiv.org/abs/2006.11239
+    [DDIM] Song, Meng, Ermon, "Denoising Diffusion Implicit Models", 2021. https://arxiv.org/abs/2010.02502
+    [iDDPM] Nichol, Dhariwal, "Improved DDPM", 2021. https://arxiv.org/abs/2102.09672
+    [LDM] Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", 2022.
+        https://arxiv.org/abs/2112.10752
+    [EDM] Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", 2022.
+        https://arxiv.org/abs/2206.00364
+    [DreamClean] Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from .errors import UsageError
+
+# --- levels ----------------------------------------------------------------------------------------------------------
+
+
+def sigma_of(abar: Tensor) -> Tensor:
+    """The noise level of a cumulative signal share: `sqrt((1 - abar) / abar)` ([DDIM], section 4.3)."""
+    return ((1 - abar) / abar).sqrt()
+
+
+def abar_of(sigma: Tensor) -> Tensor:
+    """The cumulative signal share of a noise level, `1 / (1 + sigma^2)`: the inverse of `sigma_of`."""
+    return 1 / (1 + sigma**2)
+
+
+# --- training ladders ------------------------------------------------------------------------------------------------
+
+
+def linear_ladder(steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> Tensor:
+    """The training ladder of [DDPM], section 4: betas equally spaced, `abar_t = prod_{i <= t} (1 - beta_i)` (eq. 4).
+
+    Returns:
+        sigmas, ascending, (steps,), float64. The defaults give 0.01 ... 157.
+    """
+    return _from_betas(torch.linspace(beta_start, beta_end, steps, dtype=torch.float64))
+
+
+def scaled_linear_ladder(steps: int = 1000, beta_start: float = 0.00085, beta_end: float = 0.012) -> Tensor:
+    """The training ladder of latent diffusion ([LDM], Stable Diffusion): square roots of beta equally spaced."""
+    return _from_betas(torch.linspace(beta_start**0.5, beta_end**0.5, steps, dtype=torch.float64) ** 2)
+
+
+def cosine_ladder(steps: int = 1000, offset: float = 0.008, beta_max: float = 0.999) -> Tensor:
+    """The training ladder of [iDDPM], eq. 17: `abar(u) = cos^2(pi/2 (u + s)/(1 + s))`, betas cut at `beta_max`."""
+    u = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    abar = torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
+    return _from_betas((1 - abar[1:] / abar[:-1]).clamp(max=beta_max))
+
+
+def _from_betas(betas: Tensor) -> Tensor:
+    return sigma_of((1 - betas).cumprod(0))
+
+
+# --- ladders to walk -------------------------------------------------------------------------------------------------
+
+
+def respace(sigmas: Tensor, steps: int, top: int | None = None) -> Tensor:
+    """Part of a training ladder: levels equally spaced in training time, from `top` down to the first.
+
+    With 1000 training levels, `respace(sigmas, 30, 300)` is levels 300, 290, ..., 10, 0: the grid of DDIM with 100
+    steps ([DDIM], appendix D.3: every 10th level, the first included), cut at 300.
+
+    Args:
+        sigmas: training ladder, ascending, (T,).
+        steps: how many moves the walk makes.
+        top: index of the noisiest level, at most T - 1; T - 1 if None.
+
+    Returns:
+        The ladder, descending, (steps + 1,) or shorter where two of its levels round to the same one.
+
+    Raises:
+        UsageError: steps or top is below 1, or top is outside the ladder.
+    """
+    top = len(sigmas) - 1 if top is None else top
+    if steps < 1 or not 1 <= top < len(sigmas):
+        raise UsageError(f"a ladder needs at least one step and a top from 1 to {len(sigmas) - 1}, not {steps} and {top}")
+    index = torch.linspace(0, top, steps + 1, dtype=torch.float64).round().long().unique()
+    return sigmas[index].flip(0)
+
+
+def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
+    """The ladder of [EDM], eq. 5, which puts most levels at low noise; it ends in 0.
+
+    Returns:
+        sigmas, descending, (steps + 1,): `steps` levels from sigma_max to sigma_min, then 0.
+
+    Raises:
+        UsageError: steps is below 1 or not 0 < sigma_min <= sigma_max.
+    """
+    if steps < 1 or not 0 < sigma_min <= sigma_max:
+        raise UsageError("a Karras ladder needs steps >= 1 and 0 < sigma_min <= sigma_max")
+    u = torch.linspace(0, 1, steps, dtype=torch.float64)
+    levels: Tensor = (sigma_max ** (1 / rho) + u * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
+    return torch.cat([levels, levels.new_zeros(1)])
+
+
+# --- noise that belongs to an image, not to a batch ------------------------------------------------------------------
+
+
+class Streams:
+    """Gaussian noise with one random stream per image, so that a batch changes nobody's result.
+
+    Numbers are drawn on the CPU and moved, so that a seed means the same on every device.
+
+    Args:
+        seeds: one per image. An image whose seed is s gets the same noise in every batch it is part of.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    @classmethod
+    def of(cls, seed: int | Sequence[int], batch: int) -> Streams:
+        """The streams of a batch: image i has seed `seed + i`, or `seed[i]` when a seed is given for each.
+
+        Raises:
+            UsageError: there are more or fewer seeds than images.
+        """
+        seeds = [seed + i for i in range(batch)] if isinstance(seed, int) else list(seed)
+        if len(seeds) != batch:
+            raise UsageError(f"{len(seeds)} seeds for a batch of {batch}: give one number, or one for each image")
+        return cls(seeds)
+
+    def like(self, x: Tensor) -> Tensor:
+        """Fresh n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
+        if len(x) != len(self._generators):
+            raise UsageError(f"{len(self._generators)} random streams for a batch of {len(x)}")
+        draws = [torch.randn(x.shape[1:], generator=g, dtype=x.dtype) for g in self._generators]
+        noise = draws[0].unsqueeze(0) if len(draws) == 1 else torch.stack(draws)
+        return noise.to(x.device)
+
+
+def derive_seed(seed: int, path: str = "", sample: int = 0) -> int:
+    """The seed of one image of a run: the same wherever, in whichever order and beside whichever others it is done.
+
+    Args:
+        seed: the run's seed.
+        path: the image's path relative to the folder it was found in, "" for an image named by itself.
+        sample: which of several restorations of the same image this is.
+
+    Returns:
+        `seed` itself for the first sample of an image named by itself, else 63 bits of SHA-256.
+    """
+    if not path and not sample:
+        return seed
+    digest = hashlib.sha256(f"{seed}\0{path}\0{sample}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+# --- moves -----------------------------------------------------------------------------------------------------------
+
+
+def renoise(
+    x: Tensor, x0: Tensor, sigma: float, sigma_next: float, eta: float = 0.0, rng: Streams | None = None
+) -> Tensor:
+    r"""Moves `x` from noise level sigma to sigma_next, keeping its estimate x0 and part of its noise.
+
+    .. math:: x_0 + \sigma' \left(\sqrt{1 - \eta^2}\, \frac{x - x_0}{\sigma} + \eta\, n\right), \quad n \sim N(0, I)
+
+    - `eta = 0` is the deterministic DDIM step ([DDIM], eq. 12 with sigma_t = 0, and eq. 13), and with
+      `sigma_next > sigma` DDIM inversion ([DDIM], section 4.3).
+    - `eta > 0` replaces that share of the noise. [DDIM]'s own parameter, eq. 16, is another one: its ancestral step is
+      `eta = eta_ddim * sqrt(1 - (sigma_next / sigma)^2)`, and `eta_ddim = 1` is [DDPM]'s step (eq. 7).
+    - `sigma_next = sigma` and `sqrt(1 - eta^2) = 1 - gamma` is Variance Preservation Sampling ([DreamClean], eq. 8-10).
+
+    Args:
+        x: (B, ...) at level sigma.
+        x0: its estimated clean image, same shape.
+        sigma: level of x, above 0.
+        sigma_next: level to go to, 0 or more.
+        eta: share of fresh noise, from 0 to 1.
+        rng: the images' noise; needed when eta > 0.
+
+    Returns:
+        A new tensor; x and x0 are unchanged. At sigma_next = 0 it equals x0.
+
+    Raises:
+        UsageError: sigma is not positive, or eta asks for noise and there is no rng.
+    """
+    if sigma <= 0:
+        raise UsageError("renoise starts from a noise level above 0")
+    kept = math.sqrt(1 - eta * eta) * sigma_next / sigma
+    moved = x0.lerp(x, kept)
+    if eta > 0 and sigma_next > 0:
+        if rng is None:
+            raise UsageError("renoise with eta > 0 needs the images' random streams")
+        moved.add_(rng.like(x), alpha=sigma_next * eta)
+    return moved
+
+
+def invert(
+    prior: Callable[[Tensor, float], Tensor], x: Tensor, ladder: Tensor
+) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """DDIM inversion: walks `ladder` upwards from its last level, deterministically ([DDIM], section 4.3).
+
+    Each move from a level to the next noisier one uses the prior at the level it leaves. x0 is never clipped:
+    clipping on the way up would make the way down end elsewhere.
+
+    Args:
+        prior: `prior(x, sigma) -> x0`, called once a move.
+        x: images at the ladder's last level, (B, C, H, W); an image as it is counts as being at a level close to 0.
+        ladder: descending sigmas, all above 0, (n + 1,).
+
+    Yields:
+        After each of the n moves: the level reached, x there, and the x0 it was made with.
+    """
+    levels = ladder.flip(0).tolist()
+    for sigma, sigma_next in zip(levels, levels[1:], strict=False):
+        x0 = prior(x, sigma)
+        x = renoise(x, x0, sigma, sigma_next)
+        yield sigma_next, x, x0

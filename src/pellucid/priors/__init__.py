@@ -1,0 +1,1 @@
+"""Priors: what a diffusion model knows about clean images."""
