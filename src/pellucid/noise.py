@@ -24,6 +24,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -93,9 +94,11 @@ def respace(sigmas: Tensor, steps: int, top: int | None = None) -> Tensor:
     """
     top = len(sigmas) - 1 if top is None else top
     if steps < 1 or not 1 <= top < len(sigmas):
-        raise UsageError(f"a ladder needs at least one step and a top from 1 to {len(sigmas) - 1}, not {steps} and {top}")
-    index = torch.linspace(0, top, steps + 1, dtype=torch.float64).round().long().unique()
-    return sigmas[index].flip(0)
+        raise UsageError(
+            f"a ladder needs at least one step and a top from 1 to {len(sigmas) - 1}, not {steps} and {top}"
+        )
+    index = torch.linspace(top, 0, steps + 1, dtype=torch.float64).round().long()
+    return sigmas[index.unique_consecutive()]
 
 
 def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
@@ -225,7 +228,7 @@ def invert(
         After each of the n moves: the level reached, x there, and the x0 it was made with.
     """
     levels = ladder.flip(0).tolist()
-    for sigma, sigma_next in zip(levels, levels[1:], strict=False):
+    for sigma, sigma_next in pairwise(levels):
         x0 = prior(x, sigma)
         x = renoise(x, x0, sigma, sigma_next)
         yield sigma_next, x, x0

@@ -1,1 +1,52 @@
-"""Restoration methods: one file each, one registry."""
+"""Restoration methods: one file each, found through the entry point group `pellucid.methods`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib.metadata import entry_points
+from typing import Any
+
+from ..errors import UsageError, unknown_name
+from .dreamclean import DreamClean
+from .method import Method, State
+
+__all__ = ["DreamClean", "Method", "State", "find", "get", "names"]
+
+_GROUP = "pellucid.methods"
+
+
+def names(blind: bool | None = None) -> tuple[str, ...]:
+    """Names of all methods, also those of other installed packages.
+
+    Args:
+        blind: only those that need not (True) or must (False) be told the degradation.
+    """
+    found = sorted({point.name for point in entry_points(group=_GROUP)})
+    return tuple(name for name in found if blind is None or find(name).blind is blind)
+
+
+def find(name: str) -> type[Method]:
+    """The class of a method.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    points = {point.name: point for point in entry_points(group=_GROUP)}
+    if name not in points:
+        raise unknown_name("method", name, points)
+    method: type[Method] = points[name].load()
+    return method
+
+
+def get(name: str, **hyper_parameters: Any) -> Method:
+    """Makes a method by name, paper defaults where nothing is said.
+
+    Raises:
+        UsageError: there is no such method or hyper-parameter, or a value is out of its range.
+    """
+    method = find(name)
+    known = [field.name for field in fields(method)]  # type: ignore[arg-type]  # every method is a dataclass
+    unknown = [key for key in hyper_parameters if key not in known]
+    if unknown:
+        raise UsageError(f"{name} has no {unknown[0]!r}; it has {', '.join(known)}")
+    return method(**hyper_parameters)

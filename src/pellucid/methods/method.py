@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ..errors import PellucidError
+from ..errors import PellucidError, UsageError
 from ..noise import Streams
 from ..priors.prior import Prior
 from ..problem import Problem
@@ -38,14 +38,14 @@ class State:
 class Method:
     """Base of all methods: a frozen dataclass of hyper-parameters, a pure function of problem, prior and seed.
 
-    A subclass is a frozen dataclass with defaults from its paper, `steps` and `nfe`. It keeps no y and no A, draws
-    noise only from `rng`, and never writes into its inputs.
+    A subclass is a frozen dataclass with defaults from its paper, and defines `iterate` and `nfe`. It keeps no y and
+    no A, draws noise only from `rng`, and never writes into its inputs.
     """
 
     blind: ClassVar[bool] = True
     """Whether it restores without being told the degradation."""
 
-    def steps(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """Restores, yielding after each step; the last state's x is the result."""
         raise NotImplementedError
 
@@ -54,7 +54,7 @@ class Method:
         raise NotImplementedError
 
     def __call__(self, problem: Problem, prior: Prior, seed: int | Sequence[int] = 0) -> Tensor:
-        """Drains `steps`.
+        """Drains `iterate`.
 
         Args:
             problem: what was measured, B images.
@@ -65,8 +65,20 @@ class Method:
             The restored images, (B, C, H, W) in [-1, 1] units, not clamped.
         """
         state = None
-        for state in self.steps(problem, prior, Streams.of(seed, len(problem.y))):
+        for state in self.iterate(problem, prior, Streams.of(seed, len(problem.y))):  # noqa: B007 - the last counts
             pass
         if state is None:
             raise PellucidError(f"{type(self).__name__} took no step")
         return state.x
+
+    def _require(self, holds: bool, field: str, demand: str) -> None:
+        """Refuses a hyper-parameter out of range."""
+        if not holds:
+            value = getattr(self, field)
+            raise UsageError(f"{type(self).__name__}: {field} must be {demand}, not {value!r}")
+
+    def _require_blind(self, problem: Problem) -> None:
+        """Refuses knowledge that a blind method would leave unused."""
+        if problem.operator is not None or problem.sigma_y is not None:
+            known = "the operator" if problem.operator is not None else "the noise level"
+            raise UsageError(f"{type(self).__name__} is blind: it cannot use {known}; leave it out")

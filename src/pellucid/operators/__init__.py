@@ -1,0 +1,1 @@
+"""Operators: how an image was damaged."""

@@ -1,1 +1,22 @@
 """Priors: what a diffusion model knows about clean images."""
+
+from .adapters import VENetwork, VPNetwork
+from .embedded import names
+from .exact import EmpiricalPrior, GaussianPrior
+from .load import load_prior
+from .prior import Counted, Padded, Prior
+from .tiled import Tiled, fit
+
+__all__ = [
+    "Counted",
+    "EmpiricalPrior",
+    "GaussianPrior",
+    "Padded",
+    "Prior",
+    "Tiled",
+    "VENetwork",
+    "VPNetwork",
+    "fit",
+    "load_prior",
+    "names",
+]

@@ -1,10 +1,15 @@
-"""The protocol of a prior, and wrappers that compose without a method noticing."""
+"""The protocol of a prior, and the wrappers that count its evaluations and give it images of any size."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
+
+from ..errors import PellucidError
 
 
 @runtime_checkable
@@ -18,13 +23,13 @@ class Prior(Protocol):
     """
 
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int: ...  # noqa: D102 - described above
 
     @property
-    def multiple(self) -> int: ...
+    def multiple(self) -> int: ...  # noqa: D102
 
     @property
-    def sigmas(self) -> Tensor: ...
+    def sigmas(self) -> Tensor: ...  # noqa: D102
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Estimates the clean images.
@@ -37,3 +42,103 @@ class Prior(Protocol):
             x0, (B, C, H, W), not clamped.
         """
         ...
+
+
+class Wrapper:
+    """A prior around another one, with the same channels, ladder and demands on the size."""
+
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
+
+    @property
+    def channels(self) -> int:
+        """Image channels, the wrapped prior's."""
+        return self.prior.channels
+
+    @property
+    def multiple(self) -> int:
+        """What H and W must divide by, the wrapped prior's."""
+        return self.prior.multiple
+
+    @property
+    def sigmas(self) -> Tensor:
+        """The training ladder, the wrapped prior's."""
+        return self.prior.sigmas
+
+    def tiles(self, height: int, width: int) -> int:
+        """How many images the innermost network is shown for one image of this size."""
+        return self.prior.tiles(height, width) if isinstance(self.prior, Wrapper) else 1
+
+
+class Counted(Wrapper):
+    """Counts evaluations (NFE) and stops at the first result that is not a number.
+
+    Args:
+        prior: what to count.
+        on_call: called after each evaluation with the number of images that it held.
+
+    Attributes:
+        nfe: evaluations so far; a batch counts once.
+    """
+
+    def __init__(self, prior: Prior, on_call: Callable[[int], None] | None = None) -> None:
+        super().__init__(prior)
+        self.nfe = 0
+        self._on_call = on_call
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`.
+
+        Raises:
+            PellucidError: the result holds NaN or infinity, which would end as a grey picture.
+        """
+        x0 = self.prior(x, sigma)
+        # One reduction, not one test a pixel: a sum is finite only if all its terms are.
+        if not math.isfinite(x0.detach().sum(dtype=torch.float32).item()):
+            raise PellucidError(f"the prior's estimate at noise level {_show(sigma)} is not finite (NaN or infinity)")
+        self.nfe += 1
+        if self._on_call is not None:
+            self._on_call(len(x))
+        return x0
+
+
+def _show(sigma: float | Tensor) -> str:
+    return ", ".join(f"{level:.3g}" for level in torch.as_tensor(sigma).flatten().tolist())
+
+
+class Padded(Wrapper):
+    """Takes any height and width from 1x1 up: reflects the image to the wrapped prior's multiple and crops back."""
+
+    @property
+    def multiple(self) -> int:
+        """Always 1."""
+        return 1
+
+    def tiles(self, height: int, width: int) -> int:
+        """How many images the innermost network is shown for one image of this size."""
+        return super().tiles(*(_up(n, self.prior.multiple) for n in (height, width)))
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`; pads at the right and the bottom."""
+        height, width = x.shape[-2:]
+        padded = x
+        for axis, size in ((-2, height), (-1, width)):
+            target = _up(size, self.prior.multiple)
+            if target != size:
+                padded = padded.index_select(axis, _reflection(size, target).to(x.device))
+        if padded is x:
+            return self.prior(x, sigma)
+        return self.prior(padded, sigma)[..., :height, :width]
+
+
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple
+
+
+def _reflection(size: int, target: int) -> Tensor:
+    """Indices 0 ... target - 1 reflected into 0 ... size - 1 without repeating the edge, as often as it takes."""
+    if size == 1:
+        return torch.zeros(target, dtype=torch.long)
+    period = 2 * (size - 1)
+    position = torch.arange(target) % period
+    return torch.minimum(position, period - position)

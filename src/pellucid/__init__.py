@@ -1,0 +1,1 @@
+"""Training-free image restoration with diffusion priors."""

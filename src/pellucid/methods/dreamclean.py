@@ -1,0 +1,121 @@
+r"""DreamClean: invert, walk to where the clean images are, come back.
+
+Blind restoration (algorithms A1-A3). With the levels s_0 < s_1 < ... < s_n of the training ladder up to strength tau,
+
+1. DDIM inversion takes the damaged image from s_0 to s_n: the latents it passes have low probability, for the prior
+   knows no such image;
+2. from s_n down to s_1, Variance Preservation Sampling moves the latent M times towards high probability and leaves
+   its noise level as it is, then a DDIM step, on a fresh estimate, goes one level down.
+
+In the paper's coordinates one correction at level t is (eq. 8-10, A2)
+
+.. math:: y \leftarrow y + \eta_l \nabla \log p_t(y) + \eta_g n, \quad
+          \eta_l = \gamma (1 - \bar\alpha_t), \quad \eta_g = \sqrt{\gamma (2 - \gamma)} \sqrt{1 - \bar\alpha_t}.
+
+Divided by sqrt(abar_t), and with the score (x0 - x) / sigma^2, it is x0 + (1 - gamma) (x - x0) + sqrt(gamma (2 -
+gamma)) sigma n: the noise shrinks by 1 - gamma and as much is added as was lost.
+
+References:
+    Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..noise import Streams, invert, renoise, respace
+from ..priors.prior import Counted, Prior
+from ..problem import Problem
+from .method import Method, State
+
+
+@dataclass(frozen=True)
+class DreamClean(Method):
+    """Blind restoration by DDIM inversion and Variance Preservation Sampling (Xiao et al., ICLR 2024).
+
+    Costs n (2 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 90 at the defaults;
+    n (1 + M) with `start="forward"`.
+
+    Attributes:
+        strength: tau, how far up the noise ladder to go, in thousandths of it, (0, 1000]. Higher repairs more damage
+            and invents more.
+        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        gamma: size of a correction, [0, 1]; 0 makes it a plain DDIM round trip.
+        corrections: M, Variance Preservation Sampling moves at each level.
+        schedule: noise added by a correction (the paper's Table 5): "preserving", sqrt(gamma (2 - gamma)) sigma, keeps
+            the level (the method); "langevin", sqrt(2 gamma) sigma, raises it; "none" lets it fall.
+        start: "invert" is DDIM inversion (blind); "forward" adds noise of level tau to the image (eq. 2).
+    """
+
+    strength: float = 300
+    steps: int = 100
+    gamma: float = 0.05
+    corrections: int = 1
+    schedule: Literal["preserving", "langevin", "none"] = "preserving"
+    start: Literal["invert", "forward"] = "invert"
+
+    def __post_init__(self) -> None:
+        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
+        self._require(self.corrections >= 0, "corrections", "0 or more")
+        self._require(self.schedule in _FRESH, "schedule", f"one of {', '.join(_FRESH)}")
+        self._require(self.start in ("invert", "forward"), "start", "invert or forward")
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts)."""
+        top = min(max(round(self.strength / 1000 * len(sigmas)), 1), len(sigmas) - 1)
+        return respace(sigmas, math.ceil(self.strength * self.steps / 1000 - 1e-9), top)
+
+    def nfe(self, prior: Prior) -> int:
+        """Makes n (2 + M) from inversion, n (1 + M) from forward noising."""
+        moves = len(self.ladder(prior.sigmas)) - 1
+        return moves * (1 + self.corrections + (self.start == "invert"))
+
+    def correct(self, x: Tensor, x0: Tensor, sigma: float, rng: Streams) -> Tensor:
+        """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
+        x = renoise(x, x0, sigma, (1 - self.gamma) * sigma)
+        fresh = _FRESH[self.schedule](self.gamma)
+        return x.add_(rng.like(x), alpha=fresh * sigma) if fresh else x
+
+    @torch.no_grad()
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`: n states on the way up (none with `start="forward"`), n on the way down.
+
+        The image itself counts as a latent of the training ladder's first level (sigma 0.01 on DDPM's), and the last
+        step goes to sigma = 0. Nothing is clipped.
+        """
+        self._require_blind(problem)
+        prior = Counted(prior)
+        ladder = self.ladder(prior.sigmas)
+        *levels, _ = ladder.tolist()
+        total = len(levels) * (2 if self.start == "invert" else 1)
+        step, x = 0, problem.y
+
+        if self.start == "invert":
+            for sigma, x, x0 in invert(prior, problem.y, ladder):
+                yield State(step := step + 1, total, sigma, x, x0, prior.nfe)
+        else:
+            x = x + levels[0] * rng.like(x)
+
+        for sigma, sigma_next in pairwise([*levels, 0.0]):
+            for _ in range(self.corrections):
+                x = self.correct(x, prior(x, sigma), sigma, rng)
+            x0 = prior(x, sigma)
+            x = renoise(x, x0, sigma, sigma_next)
+            yield State(step := step + 1, total, sigma_next, x, x0, prior.nfe)
+
+
+_FRESH: dict[str, Callable[[float], float]] = {
+    "preserving": lambda gamma: math.sqrt(gamma * (2 - gamma)),
+    "langevin": lambda gamma: math.sqrt(2 * gamma),
+    "none": lambda gamma: 0.0,
+}
+"""Share of fresh noise, eta_g / sqrt(1 - abar), of the three schedules of the paper's Table 5."""

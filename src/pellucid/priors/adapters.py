@@ -1,0 +1,119 @@
+r"""Networks as priors.
+
+`VENetwork` is for those that already speak the library's language. `VPNetwork` is for variance-preserving models, DDPM
+and its kin: such a network takes `x_vp = sqrt(abar_t) x` and a training step t, and predicts one of three things, from
+which the posterior mean follows, with `abar = 1 / (1 + sigma^2)`:
+
+- the noise, epsilon (Ho et al. 2020, eq. 15): `x0 = x - sigma epsilon`;
+- v = sqrt(abar) epsilon - sqrt(1 - abar) x0 (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512, section 4):
+  `x0 = sqrt(abar) x_vp - sqrt(1 - abar) v`;
+- x0 itself.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+
+Prediction = Literal["epsilon", "v", "x0"]
+
+
+class VENetwork:
+    """A network that estimates x0 in the library's own coordinates as a prior.
+
+    Args:
+        network: `network(x, sigma) -> x0`, x (B, C, H, W) in variance-exploding coordinates, sigma (B,).
+        sigmas: its training ladder, ascending, (T,).
+        channels: image channels.
+        multiple: H and W must divide by this.
+    """
+
+    def __init__(
+        self, network: Callable[[Tensor, Tensor], Tensor], sigmas: Tensor, *, channels: int = 3, multiple: int = 1
+    ) -> None:
+        self.network = network
+        self.sigmas = sigmas.to("cpu", torch.float64)
+        self.channels = channels
+        self.multiple = multiple
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`."""
+        return self.network(x, torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x)))
+
+
+class VPNetwork:
+    """A variance-preserving network as a prior.
+
+    Args:
+        network: `network(x_vp, t) -> prediction`, x_vp (B, C, H, W), t (B,) float. A result with twice the channels
+            carries a learned variance in its second half, which a posterior mean does not need.
+        sigmas: its training ladder, ascending, (T,); `sigmas[t]` is the level of training step t.
+        prediction: what it predicts.
+        channels: image channels.
+        multiple: H and W must divide by this.
+        timesteps: how a noise level becomes a step: "continuous" interpolates t in log sigma, for levels between
+            those of training; "nearest" takes the nearest training step, as implementations that walk only training
+            steps do. Levels outside the ladder get its first or last step.
+
+    Raises:
+        UsageError: an unknown prediction or timesteps, or a ladder that does not ascend.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Tensor, Tensor], Tensor],
+        sigmas: Tensor,
+        prediction: Prediction = "epsilon",
+        *,
+        channels: int = 3,
+        multiple: int = 1,
+        timesteps: Literal["continuous", "nearest"] = "continuous",
+    ) -> None:
+        if prediction not in ("epsilon", "v", "x0"):
+            raise UsageError(f"a network predicts epsilon, v or x0, not {prediction!r}")
+        if timesteps not in ("continuous", "nearest"):
+            raise UsageError(f"timesteps are continuous or nearest, not {timesteps!r}")
+        if sigmas.ndim != 1 or len(sigmas) < 2 or not (sigmas.diff() > 0).all() or sigmas[0] <= 0:
+            raise UsageError("a training ladder is at least two positive sigmas, ascending")
+        self.network = network
+        self.sigmas = sigmas.to("cpu", torch.float64)
+        self.prediction = prediction
+        self.channels = channels
+        self.multiple = multiple
+        self.timesteps = timesteps
+        self._log_sigmas: list[float] = self.sigmas.log().tolist()
+
+    def time_of(self, sigma: float) -> float:
+        """The training step of a noise level, a whole number at the ladder's own levels."""
+        ladder, level = self._log_sigmas, math.log(max(sigma, 1e-12))
+        if level <= ladder[0]:
+            return 0.0
+        if level >= ladder[-1]:
+            return float(len(ladder) - 1)
+        after = bisect.bisect_left(ladder, level)
+        share = (level - ladder[after - 1]) / (ladder[after] - ladder[after - 1])
+        return float(after - 1 + (round(share) if self.timesteps == "nearest" else share))
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`."""
+        if isinstance(sigma, Tensor) and sigma.ndim:
+            t = torch.tensor([self.time_of(level) for level in sigma.tolist()], device=x.device)
+            sigma = sigma.to(x).view(-1, 1, 1, 1)
+            scale: float | Tensor = (1 + sigma**2).rsqrt()
+        else:
+            sigma = float(sigma)
+            t = torch.full((len(x),), self.time_of(sigma), device=x.device)
+            scale = 1 / math.sqrt(1 + sigma * sigma)
+        predicted = self.network(x * scale, t)[:, : self.channels]
+        if self.prediction == "epsilon":
+            return x - sigma * predicted
+        if self.prediction == "v":
+            return scale * scale * x - sigma * scale * predicted
+        return predicted

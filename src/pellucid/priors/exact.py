@@ -1,0 +1,94 @@
+"""Priors whose posterior mean has a closed form: the ground that methods and wrappers are tested on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..noise import Streams, linear_ladder
+
+
+class GaussianPrior:
+    """Images drawn from a Gaussian, independent per pixel or per spatial frequency.
+
+    With x0 ~ N(mean, V) and x = x0 + sigma n, the posterior mean is `mean + V / (V + sigma^2) (x - mean)` in the basis
+    where V is diagonal.
+
+    Args:
+        mean: (C, H, W), or broadcastable to it.
+        variance: of each pixel, broadcastable to (C, H, W). Exactly one of variance and spectrum is given.
+        spectrum: variance of each coefficient of the orthonormal `torch.fft.rfft2`, broadcastable to
+            (C, H, W // 2 + 1): a stationary Gaussian field. To be the spectrum of a real field it must be symmetric
+            under reversal of the rows' frequencies.
+        sigmas: training ladder, by default DDPM's.
+    """
+
+    multiple = 1
+
+    def __init__(
+        self,
+        mean: Tensor,
+        variance: Tensor | None = None,
+        spectrum: Tensor | None = None,
+        sigmas: Tensor | None = None,
+    ) -> None:
+        if (variance is None) == (spectrum is None):
+            raise UsageError("a Gaussian prior takes a variance or a spectrum, one of the two")
+        if mean.ndim != 3:
+            raise UsageError(f"a Gaussian prior's mean has shape (C, H, W), not {tuple(mean.shape)}")
+        self.mean, self.variance, self.spectrum = mean, variance, spectrum
+        self.channels = len(mean)
+        self.sigmas = linear_ladder() if sigmas is None else sigmas
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`; exact."""
+        noise = _per_sample(sigma, x).square()
+        if self.variance is not None:
+            kept: Tensor = self.variance / (self.variance + noise)
+            return self.mean + kept * (x - self.mean)
+        assert self.spectrum is not None
+        coefficients = torch.fft.rfft2(x - self.mean, norm="ortho")
+        kept = self.spectrum / (self.spectrum + noise)
+        return self.mean + torch.fft.irfft2(kept * coefficients, s=x.shape[-2:], norm="ortho")
+
+    def sample(self, shape: tuple[int, int], rng: Streams, batch: int = 1) -> Tensor:
+        """Draws clean images, (batch, C, *shape)."""
+        noise = rng.like(self.mean.new_empty(batch, self.channels, *shape))
+        if self.variance is not None:
+            return self.mean + self.variance.sqrt() * noise
+        assert self.spectrum is not None
+        coefficients = self.spectrum.sqrt() * torch.fft.rfft2(noise, norm="ortho")
+        return self.mean + torch.fft.irfft2(coefficients, s=shape, norm="ortho")
+
+
+class EmpiricalPrior:
+    """The exact model of a finite set of images: a mixture of Dirac impulses.
+
+    The posterior mean is the average of the images weighted by how well each explains x,
+    `w_i ~ exp(-|x - x_i|^2 / (2 sigma^2))` (Karras et al. 2022, https://arxiv.org/abs/2206.00364, appendix B.3).
+
+    Args:
+        images: (N, C, H, W) in [-1, 1].
+        sigmas: training ladder, by default DDPM's.
+    """
+
+    multiple = 1
+
+    def __init__(self, images: Tensor, sigmas: Tensor | None = None) -> None:
+        if images.ndim != 4 or not len(images):
+            raise UsageError(f"an empirical prior takes images (N, C, H, W), not {tuple(images.shape)}")
+        self.images = images
+        self.channels = images.shape[1]
+        self.sigmas = linear_ladder() if sigmas is None else sigmas
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`; exact."""
+        flat = self.images.flatten(1)
+        distance = torch.cdist(x.flatten(1), flat, compute_mode="donot_use_mm_for_euclid_dist") ** 2
+        weights = torch.softmax(-distance / (2 * _per_sample(sigma, x).view(-1, 1) ** 2), dim=1)
+        return (weights @ flat).view(x.shape)
+
+
+def _per_sample(sigma: float | Tensor, x: Tensor) -> Tensor:
+    return torch.as_tensor(sigma, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)

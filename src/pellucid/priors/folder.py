@@ -1,0 +1,75 @@
+"""Reading a prior's folder: JSON and safetensors, nothing that could run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PellucidError
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        PellucidError: there is no such file, or it is no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValueError as error:
+        raise PellucidError(f"{path}: is no JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise PellucidError(f"{path}: holds no JSON object")
+    return content
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Reads the one safetensors file of a folder.
+
+    Raises:
+        PellucidError: there is none or more than one, or it is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    found = sorted(folder.glob("*.safetensors"))
+    if len(found) != 1:
+        what = "no weights" if not found else f"{len(found)} weight files"
+        raise PellucidError(f"{folder}: {what}; a prior's folder holds one .safetensors file")
+    try:
+        return load_file(found[0])
+    except (SafetensorError, OSError) as error:
+        raise PellucidError(f"{found[0]}: is no whole safetensors file ({error})") from None
+
+
+def fill(network: nn.Module, weights: dict[str, Tensor], source: Path) -> None:
+    """Puts weights into a network in float32, each in its place and none left over.
+
+    Raises:
+        PellucidError: a tensor is missing, unexpected or of another shape.
+    """
+    own = network.state_dict()
+    for problem, names in (
+        ("lacks", own.keys() - weights.keys()),
+        ("has the unknown", weights.keys() - own.keys()),
+        ("has the wrong shape for", {k for k in own.keys() & weights.keys() if own[k].shape != weights[k].shape}),
+    ):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise PellucidError(f"{source}: does not fit its config.json: it {problem} {min(names)}{more}")
+    network.load_state_dict(
+        {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in weights.items()}, assign=True
+    )
+
+
+def ready(network: nn.Module, device: str | torch.device) -> nn.Module:
+    """Makes a loaded network a frozen function on its device, in the memory layout that convolutions run fastest in."""
+    frozen = network.eval().requires_grad_(False).to(device)
+    # Module.to takes memory_format, only the annotations of some releases do not say so.
+    return frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,56 @@
+"""From what a person names to a prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ..errors import PellucidError, unknown_name
+from ..noise import linear_ladder
+from . import embedded, folder
+from .adapters import VENetwork
+from .prior import Prior
+
+
+def load_prior(source: str | Path | Prior, device: str | torch.device = "cpu") -> Prior:
+    """Loads a prior; its network's weights are frozen.
+
+    Args:
+        source: the name of an embedded prior ("natural"), a folder, or a prior, which is returned as it is. A folder
+            is one that `pellucid train` wrote or one of the diffusers library with an unconditional `UNet2DModel`.
+        device: where its network goes, as in "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        UsageError: there is no prior and no folder of that name.
+        PellucidError: the folder holds no whole prior.
+    """
+    if not isinstance(source, str | Path):
+        return source
+    place = embedded.folder_of(str(source)) if source in embedded.names() else Path(source)
+    if place.is_file():
+        raise PellucidError(f"{place}: is a file; a prior is a folder with config.json and safetensors weights")
+    if not place.is_dir():
+        raise unknown_name("prior", str(source), embedded.names())
+    try:
+        return _load_folder(place, torch.device(device))
+    except (KeyError, TypeError, ValueError) as error:
+        # A config.json that is valid JSON and nonsense: whatever it breaks, it is the folder that is at fault.
+        raise PellucidError(f"{place}: its config.json does not describe a network ({error!r})") from error
+
+
+def _load_folder(place: Path, device: torch.device) -> Prior:
+    from . import diffusers
+
+    root = place / "unet" if (place / "unet" / "config.json").is_file() else place
+    config = folder.read_json(root / "config.json")
+    if config.get("_class_name") == "UNet2DModel":
+        return diffusers.load(place, device)
+
+    from .network import build_network
+
+    network = build_network(config)
+    folder.fill(network, folder.read_weights(root), root)
+    return VENetwork(
+        folder.ready(network, device), linear_ladder(), channels=network.channels, multiple=network.multiple
+    )

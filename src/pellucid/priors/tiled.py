@@ -1,0 +1,106 @@
+"""Images of any size through a network that sees one tile at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from .prior import Padded, Prior, Wrapper, _up
+
+TILE = 512
+"""Side of a tile when nobody chooses one."""
+
+OVERLAP = 64
+"""Pixels that neighbouring tiles share at least, when nobody chooses."""
+
+
+class Tiled(Wrapper):
+    """Estimates x0 tile by tile and blends the estimates, inside every evaluation.
+
+    A method that restores each tile by itself gets seams, because every tile invents its own details. Here all tiles
+    see the same noisy image at every step and their estimates are averaged before the method moves on, so the image
+    stays one (the blending in x0 of MultiDiffusion, Bar-Tal et al., 2023, https://arxiv.org/abs/2302.08113). Noise is
+    drawn by the method, for the whole image: it knows nothing of tiles.
+
+    Args:
+        prior: what sees the tiles.
+        tile: side of a tile in pixels, rounded up to the prior's multiple. An image that is not larger is not cut.
+        overlap: pixels that neighbours share at least, rounded up to the prior's multiple, below `tile`.
+        batch: how many tiles go through the prior at once; it changes speed and memory, not the result.
+
+    Raises:
+        UsageError: tile, overlap or batch is out of range.
+    """
+
+    def __init__(self, prior: Prior, tile: int = TILE, overlap: int = OVERLAP, batch: int = 1) -> None:
+        super().__init__(prior)
+        if tile < 1 or overlap < 0 or batch < 1:
+            raise UsageError(f"tiles need tile >= 1, overlap >= 0, batch >= 1, not {tile}, {overlap}, {batch}")
+        self.tile = _up(tile, prior.multiple)
+        self.overlap = _up(overlap, prior.multiple)
+        self.batch = batch
+        if self.overlap >= self.tile:
+            raise UsageError(f"tiles of {self.tile} pixels cannot overlap by {self.overlap}: take a larger tile")
+
+    def tiles(self, height: int, width: int) -> int:
+        """How many images the innermost network is shown for one image of this size."""
+        cut = len(self._spans(height)) * len(self._spans(width))
+        return cut * super().tiles(min(height, self.tile), min(width, self.tile))
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`."""
+        rows, columns = (self._spans(n) for n in x.shape[-2:])
+        if len(rows) == len(columns) == 1:
+            return self.prior(x, sigma)
+        places = [(image, row, column) for image in range(len(x)) for row in rows for column in columns]
+        blended = torch.zeros_like(x)
+        for first in range(0, len(places), self.batch):
+            part = places[first : first + self.batch]
+            crops = torch.stack([x[image, :, row.pixels, column.pixels] for image, row, column in part])
+            levels = sigma
+            if isinstance(sigma, Tensor) and sigma.ndim:
+                levels = sigma[[image for image, _, _ in part]]
+            estimates = self.prior(crops, levels)
+            for (image, row, column), x0 in zip(part, estimates, strict=True):
+                weight = row.weight.to(x0)[:, None] * column.weight.to(x0)
+                blended[image, :, row.pixels, column.pixels] += x0 * weight
+        return blended
+
+    def _spans(self, size: int) -> list[_Span]:
+        """Covers one axis by tiles that start at multiples of the network's own grid, their weights adding up to 1."""
+        if size <= self.tile:
+            return [_Span(slice(0, size), torch.ones(size))]
+        unit = self.prior.multiple
+        room, stride = (size - self.tile) // unit, (self.tile - self.overlap) // unit
+        moves = -(-room // stride)
+        starts = [i * room // moves * unit for i in range(moves + 1)]
+        # Each tile fades in over what it shares with the one before, as sin^2, and out likewise: smooth at both ends.
+        weights = torch.zeros(len(starts), size, dtype=torch.float64)
+        for weight, start in zip(weights, starts, strict=True):
+            weight[start : start + self.tile] = 1
+        for before, after, start in zip(weights, weights[1:], starts[1:], strict=False):
+            shared = starts[starts.index(start) - 1] + self.tile - start
+            ramp = torch.sin((torch.arange(shared, dtype=torch.float64) + 0.5) / shared * torch.pi / 2) ** 2
+            after[start : start + shared] *= ramp
+            before[start : start + shared] *= 1 - ramp
+        weights /= weights.sum(0)
+        return [
+            _Span(slice(start, start + self.tile), weight[start : start + self.tile].float())
+            for start, weight in zip(starts, weights, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class _Span:
+    pixels: slice
+    weight: Tensor
+
+
+def fit(prior: Prior, tile: int | None = None, batch: int = 1) -> Padded:
+    """Makes a prior take images of any size from 1x1 up, cutting those larger than `tile` (default `TILE`) pixels."""
+    tile = TILE if tile is None else tile
+    overlap = min(OVERLAP, tile // 4)
+    return Padded(Tiled(prior, tile, overlap, batch))

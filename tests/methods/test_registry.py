@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pellucid import methods
+from pellucid.errors import UsageError
+from pellucid.methods import DreamClean
+from pellucid.priors import GaussianPrior
+from pellucid.problem import Problem
+
+
+def test_names_are_entry_points() -> None:
+    assert "dreamclean" in methods.names()
+    assert "dreamclean" in methods.names(blind=True)
+    assert "dreamclean" not in methods.names(blind=False)
+
+
+def test_get_makes_a_method_with_the_papers_defaults() -> None:
+    assert methods.get("dreamclean") == DreamClean()
+    assert methods.get("dreamclean", strength=50) == DreamClean(strength=50)
+
+
+def test_an_unknown_method_gets_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match="did you mean 'dreamclean'"):
+        methods.get("dreamclaen")
+
+
+def test_an_unknown_hyper_parameter_gets_the_list() -> None:
+    with pytest.raises(UsageError, match="has no 'tau'; it has strength, steps, gamma"):
+        methods.get("dreamclean", tau=300)
+
+
+@pytest.mark.parametrize("name", methods.names(blind=True))
+def test_a_prior_that_breaks_is_an_error_for_every_method(name: str) -> None:
+    from pellucid.errors import PellucidError
+
+    prior = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((1, 1, 1), float("nan")))
+    with pytest.raises(PellucidError, match="not finite"):
+        methods.get(name)(Problem(torch.zeros(1, 3, 4, 4)), prior)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from pellucid.errors import PellucidError, UsageError
+from pellucid.noise import linear_ladder
+from pellucid.priors import Counted, GaussianPrior, Padded, Prior, Tiled, VENetwork, fit
+
+ROUGH = GaussianPrior(torch.full((3, 1, 1), 0.1), variance=torch.full((3, 1, 1), 0.3))
+sizes = st.integers(1, 40)
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+class Grid:
+    """A pixel-wise prior that, like a network, refuses sizes off its grid, and remembers what it was shown."""
+
+    channels, multiple, sigmas = 3, 4, linear_ladder()
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[int, ...]] = []
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        assert x.shape[-1] % 4 == x.shape[-2] % 4 == 0
+        self.shown.append(tuple(x.shape))
+        return ROUGH(x, sigma)
+
+
+def local_network() -> VENetwork:
+    """A random convolutional network with a receptive field of 9 pixels, on a grid of 2."""
+    generator = torch.Generator().manual_seed(0)
+    layers = [nn.Conv2d(a, b, 3, padding=1) for a, b in ((3, 8), (8, 8), (8, 8), (8, 3))]
+    for layer in layers:
+        nn.init.normal_(layer.weight, std=0.15, generator=generator)
+    network = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2], nn.ReLU(), layers[3])
+    return VENetwork(lambda x, sigma: network.requires_grad_(False)(x), linear_ladder(), multiple=2)
+
+
+def test_the_protocol_holds_for_every_prior_and_wrapper() -> None:
+    for prior in (ROUGH, Grid(), Padded(ROUGH), Tiled(ROUGH), Counted(ROUGH), local_network()):
+        assert isinstance(prior, Prior)
+        assert prior.channels == 3
+
+
+# --- Counted ---
+
+
+def test_counting_counts_evaluations_and_tells_the_images() -> None:
+    images: list[int] = []
+    counted = Counted(ROUGH, images.append)
+    counted(draw(1, 3, 2, 2), 1.0)
+    counted(draw(4, 3, 2, 2), 1.0)
+    assert counted.nfe == 2
+    assert images == [1, 4]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_an_estimate_that_is_not_finite_is_an_error(bad: float) -> None:
+    def broken(x: Tensor, sigma: Tensor) -> Tensor:
+        out = x.clone()
+        out[0, 1, 1, 0] = bad
+        return out
+
+    with pytest.raises(PellucidError, match=r"noise level 0\.5 is not finite"):
+        Counted(VENetwork(broken, linear_ladder()))(draw(1, 3, 4, 4), 0.5)
+
+
+# --- Padded ---
+
+
+@given(st.integers(1, 2), sizes, sizes)
+def test_padding_takes_any_size_and_changes_no_pixelwise_result(batch: int, height: int, width: int) -> None:
+    x, grid = draw(batch, 3, height, width), Grid()
+    torch.testing.assert_close(Padded(grid)(x, 0.5), ROUGH(x, 0.5))
+    assert grid.shown == [(batch, 3, -(-height // 4) * 4, -(-width // 4) * 4)]
+
+
+def test_padding_reflects_without_repeating_the_edge() -> None:
+    seen: list[Tensor] = []
+
+    def look(x: Tensor, sigma: Tensor) -> Tensor:
+        seen.append(x)
+        return x
+
+    x = torch.arange(3.0).view(1, 1, 1, 3).expand(1, 1, 2, 3)
+    Padded(VENetwork(look, linear_ladder(), channels=1, multiple=8))(x, 1.0)
+    assert seen[0][0, 0].tolist() == [[0, 1, 2, 1, 0, 1, 2, 1]] * 8
+
+
+# --- Tiled ---
+
+
+@given(st.integers(1, 2), sizes, sizes, st.integers(8, 24), st.integers(0, 7), st.integers(1, 5))
+def test_tiling_covers_each_pixel_with_weight_one(
+    images: int, height: int, width: int, tile: int, overlap: int, batch: int
+) -> None:
+    x, grid = draw(images, 3, height, width), Grid()
+    if -(-overlap // 4) >= -(-tile // 4):
+        return
+    prior = Padded(Tiled(grid, tile, overlap, batch))
+    torch.testing.assert_close(prior(x, 0.5), ROUGH(x, 0.5))
+    assert prior.tiles(height, width) * images == sum(shape[0] for shape in grid.shown)
+    assert max(max(shape[2:]) for shape in grid.shown) <= -(-tile // 4) * 4
+    assert max(shape[0] for shape in grid.shown) <= max(batch, images if prior.tiles(height, width) == 1 else 0)
+
+
+def test_tiling_is_invisible_where_tiles_share_more_than_the_receptive_field() -> None:
+    x, network = draw(2, 3, 70, 94), local_network()
+    whole = network(x, 0.5)
+    # Only the outermost 4 pixels of a tile feel its border, and there its weight is next to nothing.
+    tiled = Padded(Tiled(network, tile=48, overlap=32))(x, 0.5)
+    assert (tiled - whole).abs().max() < 0.02 * (whole.max() - whole.min())
+    inner = (tiled - whole).abs() < 1e-5
+    assert inner.float().mean() > 0.5
+
+
+def test_tiles_do_not_depend_on_their_batching() -> None:
+    x, network = draw(2, 3, 70, 94), local_network()
+    levels = torch.tensor([0.3, 0.9])
+    results = [Tiled(network, 32, 16, batch)(x, levels) for batch in (1, 3, 100)]
+    torch.testing.assert_close(results[0], results[1])
+    torch.testing.assert_close(results[0], results[2])
+
+
+def test_each_image_of_a_tiled_batch_keeps_its_noise_level() -> None:
+    x, prior = draw(2, 3, 20, 20), Tiled(ROUGH, 8, 4, batch=3)
+    torch.testing.assert_close(prior(x, torch.tensor([0.3, 2.0])), ROUGH(x, torch.tensor([0.3, 2.0])))
+
+
+def test_gradients_flow_through_tiles_and_padding() -> None:
+    x = draw(1, 3, 21, 13).double().requires_grad_()
+    rough = GaussianPrior(torch.zeros(3, 1, 1).double(), variance=torch.full((3, 1, 1), 0.3).double())
+    fit(rough, tile=8)(x, 0.5).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.full_like(x, 0.3 / 0.55), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [(0, 0, 1), (16, 16, 1), (16, -1, 1), (16, 4, 0)])
+def test_impossible_tiles_are_refused(arguments: tuple[int, int, int]) -> None:
+    with pytest.raises(UsageError, match="tiles"):
+        Tiled(ROUGH, *arguments)
+
+
+def test_fit_takes_one_pixel_and_a_panorama() -> None:
+    for shape in ((1, 3, 1, 1), (1, 3, 5, 1300)):
+        x = draw(*shape)
+        torch.testing.assert_close(fit(Grid())(x, 0.5), ROUGH(x, 0.5))
