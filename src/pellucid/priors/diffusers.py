@@ -53,7 +53,7 @@ def load(folder: Path, device: str | torch.device = "cpu") -> VPNetwork:
 
     from diffusers import UNet2DModel
 
-    unet = cast(nn.Module, UNet2DModel.from_config(config))  # type: ignore[no-untyped-call]  # not typed there
+    unet = cast(nn.Module, UNet2DModel.from_config(config))
     files.fill(unet, weights, root)
     network = files.ready(_Network(unet, patch), device)
     prediction = scheduler.get("prediction_type", "epsilon")

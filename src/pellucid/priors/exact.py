@@ -50,7 +50,8 @@ class GaussianPrior:
         assert self.spectrum is not None
         coefficients = torch.fft.rfft2(x - self.mean, norm="ortho")
         kept = self.spectrum / (self.spectrum + noise)
-        return self.mean + torch.fft.irfft2(kept * coefficients, s=x.shape[-2:], norm="ortho")
+        smoothed: Tensor = torch.fft.irfft2(kept * coefficients, s=x.shape[-2:], norm="ortho")
+        return self.mean + smoothed
 
     def sample(self, shape: tuple[int, int], rng: Streams, batch: int = 1) -> Tensor:
         """Draws clean images, (batch, C, *shape)."""
@@ -59,7 +60,8 @@ class GaussianPrior:
             return self.mean + self.variance.sqrt() * noise
         assert self.spectrum is not None
         coefficients = self.spectrum.sqrt() * torch.fft.rfft2(noise, norm="ortho")
-        return self.mean + torch.fft.irfft2(coefficients, s=shape, norm="ortho")
+        field: Tensor = torch.fft.irfft2(coefficients, s=shape, norm="ortho")
+        return self.mean + field
 
 
 class EmpiricalPrior:
@@ -91,4 +93,5 @@ class EmpiricalPrior:
 
 
 def _per_sample(sigma: float | Tensor, x: Tensor) -> Tensor:
-    return torch.as_tensor(sigma, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
+    level: Tensor = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+    return level.view(-1, 1, 1, 1)
