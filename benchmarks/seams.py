@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import time
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from torch import Tensor
 from pellucid import methods
 from pellucid.noise import Streams
 from pellucid.priors import load_prior
-from pellucid.priors.prior import Counted
 from pellucid.priors.tiled import OVERLAP, TILE, Tiled, fit
 from pellucid.problem import Problem, to_model
 
@@ -79,16 +77,8 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, help="take the first photograph of this folder as the scene")
     arguments = parser.parse_args()
 
-    done = 0
-
-    def count(images: int) -> None:
-        nonlocal done
-        done += images
-        if sys.stderr.isatty():
-            print(f"\r{done} tiles", end="", file=sys.stderr)
-
     prior = load_prior(arguments.prior)
-    ready = fit(Counted(prior, count), arguments.tile)
+    ready = fit(prior, arguments.tile)
     method = methods.get("dreamclean", steps=arguments.steps)
     problem = Problem(to_model(scene(arguments.width, arguments.height, arguments.photographs)))
     start, state = time.perf_counter(), None
@@ -98,7 +88,7 @@ def main() -> None:
     took = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     assert isinstance(ready.prior, Tiled)
-    tiles, ratio = ready.tiles(arguments.height, arguments.width), seam_ratio(state.x, ready.prior)
+    tiles, ratio = ready.tiles(arguments.height, arguments.width).count, seam_ratio(state.x, ready.prior)
     print(f"{arguments.width}x{arguments.height}, {tiles} tiles of {arguments.tile} sharing {OVERLAP}, NFE {state.nfe}")
     print(f"gradient energy across tile borders / beside them = {ratio:.4f}")
     print(f"{took:.0f} s, peak memory {peak:.2f} GiB")

@@ -51,13 +51,13 @@ def test_the_protocol_holds_for_every_prior_and_wrapper() -> None:
 # --- Counted ---
 
 
-def test_counting_counts_evaluations_and_tells_the_images() -> None:
-    images: list[int] = []
-    counted = Counted(ROUGH, images.append)
+def test_counting_counts_evaluations_and_tells_the_pixels() -> None:
+    pixels: list[int] = []
+    counted = Counted(ROUGH, pixels.append)
     counted(draw(1, 3, 2, 2), 1.0)
-    counted(draw(4, 3, 2, 2), 1.0)
+    counted(draw(4, 3, 2, 5), 1.0)
     assert counted.nfe == 2
-    assert images == [1, 4]
+    assert pixels == [4, 40]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -105,9 +105,11 @@ def test_tiling_covers_each_pixel_with_weight_one(
         return
     prior = Padded(Tiled(grid, tile, overlap, batch))
     torch.testing.assert_close(prior(x, 0.5), ROUGH(x, 0.5))
-    assert prior.tiles(height, width) * images == sum(shape[0] for shape in grid.shown)
+    tiles = prior.tiles(height, width)
+    assert tiles.count * images == sum(shape[0] for shape in grid.shown)
+    assert tiles.pixels * images == sum(b * h * w for b, _, h, w in grid.shown)
     assert max(max(shape[2:]) for shape in grid.shown) <= -(-tile // 4) * 4
-    assert max(shape[0] for shape in grid.shown) <= max(batch, images if prior.tiles(height, width) == 1 else 0)
+    assert max(shape[0] for shape in grid.shown) <= max(batch, images if tiles.count == 1 else 0)
 
 
 def test_tiling_is_invisible_where_tiles_share_more_than_the_receptive_field() -> None:

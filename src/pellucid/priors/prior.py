@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -44,6 +44,19 @@ class Prior(Protocol):
         ...
 
 
+class Tiles(NamedTuple):
+    """How many pieces of what size an image is shown in."""
+
+    count: int
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        """All pixels of all pieces, what the time of an evaluation is proportional to."""
+        return self.count * self.height * self.width
+
+
 class Wrapper:
     """A prior around another one, with the same channels, ladder and demands on the size."""
 
@@ -65,9 +78,9 @@ class Wrapper:
         """The training ladder, the wrapped prior's."""
         return self.prior.sigmas
 
-    def tiles(self, height: int, width: int) -> int:
-        """How many images the innermost network is shown for one image of this size."""
-        return self.prior.tiles(height, width) if isinstance(self.prior, Wrapper) else 1
+    def tiles(self, height: int, width: int) -> Tiles:
+        """What the innermost network is shown, in one evaluation, of one image of this size."""
+        return self.prior.tiles(height, width) if isinstance(self.prior, Wrapper) else Tiles(1, height, width)
 
 
 class Counted(Wrapper):
@@ -75,7 +88,7 @@ class Counted(Wrapper):
 
     Args:
         prior: what to count.
-        on_call: called after each evaluation with the number of images that it held.
+        on_call: called after each evaluation with the number of pixels that it held, B H W.
 
     Attributes:
         nfe: evaluations so far; a batch counts once.
@@ -98,7 +111,7 @@ class Counted(Wrapper):
             raise PellucidError(f"the prior's estimate at noise level {_show(sigma)} is not finite (NaN or infinity)")
         self.nfe += 1
         if self._on_call is not None:
-            self._on_call(len(x))
+            self._on_call(x[:, 0].numel())
         return x0
 
 
@@ -114,16 +127,16 @@ class Padded(Wrapper):
         """Always 1."""
         return 1
 
-    def tiles(self, height: int, width: int) -> int:
-        """How many images the innermost network is shown for one image of this size."""
-        return super().tiles(*(_up(n, self.prior.multiple) for n in (height, width)))
+    def tiles(self, height: int, width: int) -> Tiles:
+        """What the innermost network is shown, in one evaluation, of one image of this size."""
+        return super().tiles(*(round_up(n, self.prior.multiple) for n in (height, width)))
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Prior`; pads at the right and the bottom."""
         height, width = x.shape[-2:]
         padded = x
         for axis, size in ((-2, height), (-1, width)):
-            target = _up(size, self.prior.multiple)
+            target = round_up(size, self.prior.multiple)
             if target != size:
                 padded = padded.index_select(axis, _reflection(size, target).to(x.device))
         if padded is x:
@@ -131,7 +144,8 @@ class Padded(Wrapper):
         return self.prior(padded, sigma)[..., :height, :width]
 
 
-def _up(size: int, multiple: int) -> int:
+def round_up(size: int, multiple: int) -> int:
+    """The least multiple that is not below size."""
     return -(-size // multiple) * multiple
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from .prior import Padded, Prior, Wrapper, _up
+from .prior import Padded, Prior, Tiles, Wrapper, round_up
 
 TILE = 512
 """Side of a tile when nobody chooses one."""
@@ -39,16 +39,17 @@ class Tiled(Wrapper):
         super().__init__(prior)
         if tile < 1 or overlap < 0 or batch < 1:
             raise UsageError(f"tiles need tile >= 1, overlap >= 0, batch >= 1, not {tile}, {overlap}, {batch}")
-        self.tile = _up(tile, prior.multiple)
-        self.overlap = _up(overlap, prior.multiple)
+        self.tile = round_up(tile, prior.multiple)
+        self.overlap = round_up(overlap, prior.multiple)
         self.batch = batch
         if self.overlap >= self.tile:
             raise UsageError(f"tiles of {self.tile} pixels cannot overlap by {self.overlap}: take a larger tile")
 
-    def tiles(self, height: int, width: int) -> int:
-        """How many images the innermost network is shown for one image of this size."""
+    def tiles(self, height: int, width: int) -> Tiles:
+        """What the innermost network is shown, in one evaluation, of one image of this size."""
         cut = len(self._spans(height)) * len(self._spans(width))
-        return cut * super().tiles(min(height, self.tile), min(width, self.tile))
+        count, *size = super().tiles(min(height, self.tile), min(width, self.tile))
+        return Tiles(cut * count, *size)
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Prior`."""
