@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid import methods
+from pellucid.methods.method import last
 from pellucid.noise import Streams
 from pellucid.priors import load_prior
 from pellucid.priors.tiled import OVERLAP, TILE, Tiled, fit
@@ -81,14 +82,12 @@ def main() -> None:
     ready = fit(prior, arguments.tile)
     method = methods.get("dreamclean", steps=arguments.steps)
     problem = Problem(to_model(scene(arguments.width, arguments.height, arguments.photographs)))
-    start, state = time.perf_counter(), None
-    for state in method.iterate(problem, ready, Streams.of(0, 1)):  # noqa: B007 - the last counts
-        pass
-    assert state is not None
+    start = time.perf_counter()
+    state = last(method.iterate(problem, ready, Streams.of(0, 1)))
     took = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     assert isinstance(ready.prior, Tiled)
-    tiles, ratio = ready.tiles(arguments.height, arguments.width).count, seam_ratio(state.x, ready.prior)
+    tiles, ratio = ready.tiles(arguments.height, arguments.width).number, seam_ratio(state.x, ready.prior)
     print(f"{arguments.width}x{arguments.height}, {tiles} tiles of {arguments.tile} sharing {OVERLAP}, NFE {state.nfe}")
     print(f"gradient energy across tile borders / beside them = {ratio:.4f}")
     print(f"{took:.0f} s, peak memory {peak:.2f} GiB")

@@ -1,1 +1,44 @@
-"""Training-free image restoration with diffusion priors."""
+"""Training-free image restoration with diffusion priors.
+
+    import pellucid
+    out = pellucid.restore("photo.jpg")
+
+Nothing heavy is imported before it is used: the names below are looked up on first access.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import methods
+    from .api import restore
+    from .errors import PellucidError, UsageError
+    from .priors import load_prior
+    from .problem import Problem
+
+__all__ = ["PellucidError", "Problem", "UsageError", "load_prior", "methods", "restore"]
+
+_HOMES = {
+    "PellucidError": "errors",
+    "Problem": "problem",
+    "UsageError": "errors",
+    "load_prior": "priors",
+    "methods": "methods",
+    "restore": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version("pellucid")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    home = import_module(f".{_HOMES[name]}", __name__)
+    return home if name == _HOMES[name] else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -106,10 +106,10 @@ def test_tiling_covers_each_pixel_with_weight_one(
     prior = Padded(Tiled(grid, tile, overlap, batch))
     torch.testing.assert_close(prior(x, 0.5), ROUGH(x, 0.5))
     tiles = prior.tiles(height, width)
-    assert tiles.count * images == sum(shape[0] for shape in grid.shown)
+    assert tiles.number * images == sum(shape[0] for shape in grid.shown)
     assert tiles.pixels * images == sum(b * h * w for b, _, h, w in grid.shown)
     assert max(max(shape[2:]) for shape in grid.shown) <= -(-tile // 4) * 4
-    assert max(shape[0] for shape in grid.shown) <= max(batch, images if tiles.count == 1 else 0)
+    assert max(shape[0] for shape in grid.shown) <= max(batch, images if tiles.number == 1 else 0)
 
 
 def test_tiling_is_invisible_where_tiles_share_more_than_the_receptive_field() -> None:

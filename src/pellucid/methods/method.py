@@ -64,12 +64,7 @@ class Method:
         Returns:
             The restored images, (B, C, H, W) in [-1, 1] units, not clamped.
         """
-        state = None
-        for state in self.iterate(problem, prior, Streams.of(seed, len(problem.y))):  # noqa: B007 - the last counts
-            pass
-        if state is None:
-            raise PellucidError(f"{type(self).__name__} took no step")
-        return state.x
+        return last(self.iterate(problem, prior, Streams.of(seed, len(problem.y)))).x
 
     def _require(self, holds: bool, field: str, demand: str) -> None:
         """Refuses a hyper-parameter out of range."""
@@ -82,3 +77,17 @@ class Method:
         if problem.operator is not None or problem.sigma_y is not None:
             known = "the operator" if problem.operator is not None else "the noise level"
             raise UsageError(f"{type(self).__name__} is blind: it cannot use {known}; leave it out")
+
+
+def last(states: Iterator[State]) -> State:
+    """Drains what `iterate` returns.
+
+    Raises:
+        PellucidError: it took no step.
+    """
+    state = None
+    for state in states:  # noqa: B007 - the last counts
+        pass
+    if state is None:
+        raise PellucidError("the method took no step")
+    return state

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+from .folder import read_json
 
 _NAMES = ("natural",)
 
@@ -16,3 +19,16 @@ def names() -> tuple[str, ...]:
 def folder_of(name: str) -> Path:
     """Where an embedded prior's folder lies."""
     return Path(str(files("pellucid.priors") / name))
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What there is to say about an embedded prior, from its files alone."""
+    folder = folder_of(name)
+    about = read_json(folder / "prior.json")
+    return {
+        "name": name,
+        "about": about["data"]["about"],
+        "licence": about["data"]["licence"],
+        "sigma_range": about["sigma_range"],
+        "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+    }

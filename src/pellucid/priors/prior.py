@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import PellucidError
 
@@ -47,14 +47,14 @@ class Prior(Protocol):
 class Tiles(NamedTuple):
     """How many pieces of what size an image is shown in."""
 
-    count: int
+    number: int
     height: int
     width: int
 
     @property
     def pixels(self) -> int:
         """All pixels of all pieces, what the time of an evaluation is proportional to."""
-        return self.count * self.height * self.width
+        return self.number * self.height * self.width
 
 
 class Wrapper:
@@ -94,7 +94,7 @@ class Counted(Wrapper):
         nfe: evaluations so far; a batch counts once.
     """
 
-    def __init__(self, prior: Prior, on_call: Callable[[int], None] | None = None) -> None:
+    def __init__(self, prior: Prior, on_call: Callable[[int], object] | None = None) -> None:
         super().__init__(prior)
         self.nfe = 0
         self._on_call = on_call
@@ -142,6 +142,15 @@ class Padded(Wrapper):
         if padded is x:
             return self.prior(x, sigma)
         return self.prior(padded, sigma)[..., :height, :width]
+
+
+def device_of(prior: Prior) -> torch.device:
+    """Where a prior's weights are; exact priors and plain functions, which have none, are taken to be on the CPU."""
+    while isinstance(prior, Wrapper):
+        prior = prior.prior
+    network = getattr(prior, "network", None)
+    weight = next(network.parameters(), None) if isinstance(network, nn.Module) else None
+    return torch.device("cpu") if weight is None else weight.device
 
 
 def round_up(size: int, multiple: int) -> int:

@@ -48,8 +48,8 @@ class Tiled(Wrapper):
     def tiles(self, height: int, width: int) -> Tiles:
         """What the innermost network is shown, in one evaluation, of one image of this size."""
         cut = len(self._spans(height)) * len(self._spans(width))
-        count, *size = super().tiles(min(height, self.tile), min(width, self.tile))
-        return Tiles(cut * count, *size)
+        number, *size = super().tiles(min(height, self.tile), min(width, self.tile))
+        return Tiles(cut * number, *size)
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Prior`."""

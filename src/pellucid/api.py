@@ -1,0 +1,212 @@
+"""Restoring an image as people have them: the one piece behind `restore`, the command line and every job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from . import images, methods
+from .devices import find_device
+from .errors import UsageError
+from .methods import Method
+from .methods.method import last
+from .noise import Streams
+from .operators.operator import Operator
+from .priors import Counted, Prior, fit, load_prior
+from .priors.prior import device_of
+from .problem import Problem, to_unit
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came of one batch.
+
+    Attributes:
+        colours: (B, C, H, W) in [0, 1], on the CPU.
+        nfe: evaluations of the prior that the method asked for; each may have been made of many tiles.
+    """
+
+    colours: Tensor
+    nfe: int
+
+
+class Restorer:
+    """A method on a prior, ready for images of any size; made once, used for many.
+
+    Args:
+        method: a name from `methods.names()`, or a method.
+        prior: what `load_prior` takes, or a prior.
+        operator: the degradation, for methods that are told it.
+        noise: standard deviation of the damage's noise in [0, 1] units, likewise.
+        tile: side in pixels of the tiles that larger images are cut into; None for 512.
+        device: where to compute; None for a GPU where there is one. A prior that is given as an object computes where
+            its weights are.
+        hyper_parameters: fields of the method, where it is given by name.
+
+    Attributes:
+        method: the method.
+        prior: the prior, as loaded.
+
+    Raises:
+        UsageError: an unknown name, a value out of range, or knowledge that a blind method cannot use.
+        PellucidError: the prior cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        method: str | Method = "dreamclean",
+        prior: str | Path | Prior = "natural",
+        *,
+        operator: Operator | None = None,
+        noise: float | None = None,
+        tile: int | None = None,
+        device: str | None = None,
+        **hyper_parameters: Any,
+    ) -> None:
+        if isinstance(method, str):
+            method = methods.get(method, **hyper_parameters)
+        elif hyper_parameters:
+            raise UsageError(f"{min(hyper_parameters)!r}: a method given as an object has its hyper-parameters already")
+        if method.blind and (operator is not None or noise is not None):
+            known = "the operator" if operator is not None else "the noise level"
+            raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
+        self.method = method
+        self.prior = load_prior(prior, find_device(device)) if isinstance(prior, str | Path) else prior
+        self._device = device_of(self.prior)
+        self._operator, self._noise, self._tile = operator, noise, tile
+        # Refuses a tile that is out of range now, before the first image.
+        self._fitted = fit(self.prior, tile)
+
+    def nfe(self) -> int:
+        """Evaluations of the prior for one image."""
+        return self.method.nfe(self.prior)
+
+    def tiles(self, height: int, width: int) -> int:
+        """How many tiles an image of this size is cut into."""
+        return self._fitted.tiles(height, width).number
+
+    def work(self, height: int, width: int) -> int:
+        """What `progress` sums up to for an image of this size: pixels through the network."""
+        return self.nfe() * self._fitted.tiles(height, width).pixels
+
+    def run(
+        self, colours: Tensor, seed: int | Sequence[int] = 0, progress: Callable[[int], object] | None = None
+    ) -> Restored:
+        """Restores a batch.
+
+        Args:
+            colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images go through a colour
+                prior as three equal channels, and the mean of the three comes back.
+            seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
+            progress: called with the pixels of each evaluation; see `work`.
+
+        Raises:
+            UsageError: the channels do not fit.
+            PellucidError: the images hold NaN, or the prior's estimate does.
+        """
+        channels, wanted = colours.shape[1], self.prior.channels
+        if channels not in (1, wanted):
+            raise UsageError(f"the prior takes images of {wanted} channels, this one has {channels}")
+        image = colours.to(self._device, torch.float32).expand(-1, wanted, -1, -1)
+        prior = fit(Counted(self.prior, progress), self._tile)
+        state = last(
+            self.method.iterate(Problem.of(image, self._operator, self._noise), prior, Streams.of(seed, len(image)))
+        )
+        restored = to_unit(state.x)
+        if channels != wanted:
+            restored = restored.mean(1, keepdim=True)
+        return Restored(restored.cpu(), state.nfe)
+
+    def picture(
+        self, picture: images.Picture, seed: int = 0, progress: Callable[[int], object] | None = None
+    ) -> tuple[images.Picture, int]:
+        """Restores one picture; its transparency and metadata stay.
+
+        Returns:
+            The picture, and the NFE.
+        """
+        result = self.run(picture.tensor(), seed, progress)
+        return picture.with_tensor(result.colours), result.nfe
+
+
+@overload
+def restore(image: str | Path | Image.Image, *arguments: Any, **options: Any) -> Image.Image: ...
+
+
+@overload
+def restore(image: Array, *arguments: Any, **options: Any) -> Array: ...
+
+
+@overload
+def restore(image: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+
+
+def restore(
+    image: str | Path | Image.Image | Array | Tensor,
+    method: str | Method = "dreamclean",
+    prior: str | Path | Prior = "natural",
+    operator: Operator | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    tile: int | None = None,
+    **hyper_parameters: Any,
+) -> Any:
+    """Restores a damaged image; what goes in comes out, in kind, size and type.
+
+    Args:
+        image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
+            or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
+            transparency, which is kept. A Pillow image with a palette comes back as RGB.
+        method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`.
+        prior: "natural", a prior's folder, or what `load_prior` returned (load it once to restore many images).
+        operator: the degradation, for methods that are told it; None is blind.
+        noise: standard deviation of the noise in [0, 1] units, for methods that are told it.
+        seed: the same seed gives the same bytes on the same machine. Image i of a tensor has `seed + i`.
+        device: "cpu", "cuda" ...; None for a GPU where there is one.
+        tile: side in pixels of the tiles of large images; smaller takes less memory. None for 512.
+        hyper_parameters: fields of the method: `strength=200`.
+
+    Returns:
+        The restored image.
+
+    Raises:
+        UsageError: an unknown name, a value out of range, an image of the wrong kind.
+        PellucidError: a file that cannot be read, a prior that cannot be loaded.
+    """
+    # A bad file is found before the time is spent on a prior.
+    picture = None
+    if isinstance(image, str | Path):
+        picture = images.read(Path(image))
+        images.to_pil(picture)  # refuses, before any work, what Pillow could not return
+    elif isinstance(image, Image.Image):
+        picture = images.from_pil(image)
+    elif isinstance(image, np.ndarray):
+        picture = images.from_array(image)
+    elif isinstance(image, Tensor):
+        _check_tensor(image)
+    else:
+        raise UsageError(f"restore takes a path, a Pillow image, a numpy array or a torch tensor, not {type(image)}")
+    restorer = Restorer(method, prior, operator=operator, noise=noise, tile=tile, device=device, **hyper_parameters)
+    if isinstance(image, Tensor):
+        return restorer.run(image, seed).colours.to(image)
+    assert picture is not None
+    restored, _ = restorer.picture(picture, seed)
+    return restored.pixels.reshape(image.shape) if isinstance(image, np.ndarray) else images.to_pil(restored)
+
+
+def _check_tensor(image: Tensor) -> None:
+    if not image.is_floating_point() or image.ndim != 4 or not image.numel():
+        raise UsageError(
+            f"a tensor of images is float, (B, C, H, W), in [0, 1], not {image.dtype} {tuple(image.shape)}"
+        )
+    images.check_unit_range(image.min().item(), image.max().item())

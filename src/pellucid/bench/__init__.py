@@ -1,0 +1,1 @@
+"""Measurements: of priors, and of methods on the papers' tables."""

@@ -1,0 +1,145 @@
+"""How good a prior is before any method uses it: the noise it removes, the images it dreams, the time a call takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean, median
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .. import images
+from ..errors import PellucidError
+from ..metrics import psnr
+from ..noise import Streams, derive_seed, karras_ladder, renoise
+from ..priors.prior import Padded, Prior, device_of
+from ..problem import to_model, to_unit
+
+LEVELS = (15, 25, 50, 100)
+"""The noise levels of denoising papers, standard deviations in steps of 8 bits."""
+
+
+def read_images(folder: Path, channels: int = 3) -> dict[str, Tensor]:
+    """Reads all images of a folder.
+
+    Args:
+        folder: where they are; its subfolders are not looked into.
+        channels: 3 for RGB, 1 for grey.
+
+    Returns:
+        Each image by file name, (1, channels, H, W) in [-1, 1].
+
+    Raises:
+        PellucidError: there is no such folder, no image in it, or one that is damaged.
+    """
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in images.SUFFIXES)
+    if not paths:
+        raise PellucidError(f"{folder}: there are no images")
+    return {path.name: to_model(images.read(path).tensor(channels)) for path in paths}
+
+
+def denoising(
+    prior: Prior, photographs: Mapping[str, Tensor], levels: Sequence[int] = LEVELS, seed: int = 0
+) -> dict[int, dict[str, float]]:
+    """Measures the PSNR to which one call of the prior removes white Gaussian noise of known strength.
+
+    Args:
+        prior: what is measured; any `f(x, sigma) -> x0`.
+        photographs: clean images by name, (1, C, H, W) in [-1, 1], of any size.
+        levels: standard deviations of the noise, over 255.
+        seed: of the noise; each image has its own, the same at all levels.
+
+    Returns:
+        For each level, the PSNR in dB of each image.
+    """
+    whole, home = Padded(prior), device_of(prior)
+    table: dict[int, dict[str, float]] = {level: {} for level in levels}
+    with torch.no_grad():
+        for name, image in photographs.items():
+            noise = Streams.of(derive_seed(seed, name), 1).like(image)
+            for level in levels:
+                sigma = 2 * level / 255
+                estimate = whole((image + sigma * noise).to(home), sigma)
+                table[level][name] = psnr(to_unit(estimate).cpu(), to_unit(image)).item()
+    return table
+
+
+def averages(table: Mapping[int, Mapping[str, float]]) -> dict[int, float]:
+    """The mean over the images of `denoising`'s result, in dB, by level."""
+    return {level: fmean(values.values()) for level, values in table.items()}
+
+
+def dream(prior: Prior, count: int = 16, size: int = 128, steps: int = 50, seed: int = 0) -> Tensor:
+    """Samples images from nothing but noise, with DDIM on EDM's ladder from sigma 80.
+
+    Args:
+        prior: what is sampled.
+        count: how many images.
+        size: their height and width.
+        steps: evaluations of the prior for each.
+        seed: image i has seed + i.
+
+    Returns:
+        (count, C, size, size), clamped to [-1, 1].
+    """
+    ladder = karras_ladder(steps, sigma_min=0.01).tolist()
+    rng = Streams.of(seed, count)
+    with torch.no_grad():
+        x: Tensor = ladder[0] * rng.like(torch.empty(count, prior.channels, size, size, device=device_of(prior)))
+        for sigma, sigma_next in pairwise(ladder):
+            x = renoise(x, Padded(prior)(x, sigma), sigma, sigma_next)
+    return x.clamp(-1, 1).cpu()
+
+
+def sheet(samples: Tensor, columns: int = 4, gap: int = 4) -> Image.Image:
+    """Puts images (B, C, H, W) in [-1, 1] side by side on one picture, left to right, then down."""
+    count, channels, height, width = samples.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    page = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
+    pixels = ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    for index, pixel in enumerate(pixels):
+        picture = Image.fromarray(pixel if channels == 3 else pixel[:, :, 0])
+        row, column = divmod(index, columns)
+        page.paste(picture, (column * (width + gap), row * (height + gap)))
+    return page
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one call of a prior takes.
+
+    Attributes:
+        size: height and width of the image.
+        gflop: floating-point operations, in 1e9, a multiplication and an addition counting as two.
+        seconds: time, the median of three calls after one to warm up.
+        threads: processor threads it was allowed.
+    """
+
+    size: int
+    gflop: float
+    seconds: float
+    threads: int
+
+
+def cost(prior: Prior, size: int = 256) -> Cost:
+    """Measures one call at `size` x `size`, one image."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    whole = Padded(prior)
+    x = torch.zeros(1, prior.channels, size, size, device=device_of(prior))
+    times = []
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            whole(x, 0.5)
+        for _ in range(3):
+            start = time.perf_counter()
+            # Reading one number waits for devices that compute behind one's back.
+            whole(x, 0.5)[0, 0, 0, 0].item()
+            times.append(time.perf_counter() - start)
+    return Cost(size, counter.get_total_flops() / 1e9, median(times), torch.get_num_threads())

@@ -1,0 +1,86 @@
+"""`pellucid methods`, `pellucid priors`, `pellucid doctor`: what there is, and what works here."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import typer
+
+from .output import FAILED, as_json, table, tell
+from .restore import Device, Json
+
+
+def methods(json: Json = False) -> None:
+    """Lists the restoration methods with their hyper-parameters."""
+    from .. import methods as registry
+
+    records = [registry.describe(name) for name in registry.names()]
+    if json:
+        return as_json(records)
+    rows = [("METHOD", "BLIND", "WHAT IT IS")]
+    table(rows + [(r["name"], "yes" if r["blind"] else "no", r["summary"]) for r in records])
+    for record in records:
+        fields = ", ".join(f"{key}={value}" for key, value in record["hyper_parameters"].items())
+        typer.echo(f"\n{record['name']} --set: {fields}")
+    return None
+
+
+def priors(json: Json = False) -> None:
+    """Lists the priors that come with the package."""
+    from ..priors import embedded
+
+    records = [embedded.describe(name) for name in embedded.names()]
+    if json:
+        return as_json(records)
+    rows = [("PRIOR", "SIZE", "WHAT IT IS")]
+    table(rows + [(r["name"], f"{r['bytes'] / 1e6:.0f} MB", r["about"]) for r in records])
+    typer.echo("\nAny folder that `pellucid train` wrote, or of a diffusers UNet2DModel, is a prior, too.")
+    return None
+
+
+def doctor(device: Device = None, json: Json = False) -> int:
+    """Checks that everything needed is here and works; exit code 1 if not."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    facts: dict[str, Any] = {"pellucid": version("pellucid"), "python": platform.python_version()}
+    problems: list[str] = []
+    for name in ("torch", "diffusers", "safetensors", "numpy", "pillow", "tifffile"):
+        try:
+            facts[name] = version(name)
+        except PackageNotFoundError:
+            problems.append(f"{name} is not installed")
+    try:
+        facts |= _compute(device)
+    # Whatever stands in the way on this machine is what the user wants to read.
+    except Exception as error:
+        problems.append(str(error).partition("\n")[0])
+    facts["problems"] = problems
+    if json:
+        as_json(facts)
+    else:
+        table([(key, str(value)) for key, value in facts.items() if key != "problems"])
+        for problem in problems:
+            tell(f"problem: {problem}")
+        typer.echo("there are problems" if problems else "all is well")
+    return FAILED if problems else 0
+
+
+def _compute(device: str | None) -> dict[str, Any]:
+    """Devices, and one evaluation of the embedded prior."""
+    import torch
+
+    from ..bench.prior import cost
+    from ..devices import find_device
+    from ..priors import load_prior
+
+    found = find_device(device)
+    seconds = cost(load_prior("natural", found)).seconds
+    evaluations = 90
+    return {
+        "device": str(found),
+        "gpus": ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())) or "none",
+        "threads": torch.get_num_threads(),
+        "one evaluation at 256x256": f"{seconds:.3f} s",
+        "dreamclean at 256x256": f"about {evaluations * seconds:.0f} s",
+    }

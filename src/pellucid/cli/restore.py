@@ -1,0 +1,167 @@
+"""`pellucid restore`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import PellucidError, UsageError
+from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
+
+if TYPE_CHECKING:
+    from ..api import Restorer
+    from ..jobs import Item, Outcome
+
+# Options that several commands share.
+Prior = Annotated[str, typer.Option("--prior", "-p", help="An embedded prior's name or a prior's folder.")]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]
+
+
+def restore(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, or folders of images.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="See `pellucid methods`.")] = "dreamclean",
+    prior: Prior = "natural",
+    strength: Annotated[
+        float | None, typer.Option("--strength", "-s", help="The same as --set strength=...: more repairs more.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter of the method.")
+    ] = None,
+    noise: Annotated[
+        float | None, typer.Option("--noise", help="The damage's noise in [0, 1] units, for methods that are told it.")
+    ] = None,
+    seed: Seed = 0,
+    tile: Annotated[
+        int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
+    ] = None,
+    device: Device = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
+    json: Json = False,
+) -> int:
+    """Restores damaged images.
+
+    The inputs are never changed unless --in-place is said. An image that cannot be restored is named, and the others
+    are done.
+    """
+    values = _assignments(settings or [])
+    if strength is not None:
+        if "strength" in values:
+            raise UsageError("--strength and --set strength=... say the same thing: leave one out")
+        values["strength"] = str(strength)
+
+    from .. import jobs, methods
+
+    hyper_parameters = methods.parse(method, values)
+    methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
+    items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite)
+
+    from ..api import Restorer
+
+    restorer = Restorer(method, prior, noise=noise, tile=tile, device=device, **hyper_parameters)
+    about = {
+        "method": method,
+        "hyper_parameters": asdict(restorer.method),  # type: ignore[call-overload]  # every method is a dataclass
+        "prior": prior,
+    }
+    if dry_run:
+        return _dry_run(items, restorer, about, json)
+    jobs.make_folders(items)
+    return _run(items, restorer, seed, about, json)
+
+
+def _assignments(settings: list[str]) -> dict[str, str]:
+    values = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set takes KEY=VALUE, not {setting!r}")
+        values[key.strip()] = value.strip()
+    return values
+
+
+def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json: bool) -> int:
+    from .. import images
+
+    failed = 0
+    for item in items:
+        try:
+            height, width = images.size_of(item.source)
+        except PellucidError as error:
+            failed += 1
+            complain(str(error))
+            continue
+        tiles, nfe = restorer.tiles(height, width), restorer.nfe()
+        if json:
+            plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles}
+            as_json({"input": str(item.source), "output": str(item.target), **about, **plan})
+        else:
+            typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s)")
+    return FAILED if failed else 0
+
+
+def _run(items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any], json: bool) -> int:
+    from .. import jobs
+
+    done = failed = 0
+    work = [_work(item, restorer) for item in items]
+    with bar() as progress:
+        task = progress.add_task("", total=sum(work) or 1)
+
+        def advance(item: Item, pixels: int) -> None:
+            progress.update(task, advance=pixels, description=f"{done + failed + 1}/{len(items)} {item.source.name}")
+
+        try:
+            for outcome, planned in zip(jobs.run(items, restorer, seed, advance), work, strict=True):
+                if outcome.error is None:
+                    done += 1
+                    if not json:
+                        typer.echo(_line(outcome))
+                else:
+                    failed += 1
+                    complain(outcome.error)
+                if json:
+                    as_json(_record(outcome, about))
+                # A failed image's share is over, too.
+                progress.update(task, completed=sum(work[: done + failed]) if planned else None)
+        except KeyboardInterrupt:
+            tell(f"{done} of {len(items)} images done")
+            return INTERRUPTED
+    if failed and len(items) > 1:
+        tell(f"{done} of {len(items)} images done, {failed} failed")
+    return FAILED if failed else 0
+
+
+def _work(item: Item, restorer: Restorer) -> int:
+    from .. import images
+
+    try:
+        return restorer.work(*images.size_of(item.source))
+    except PellucidError:
+        return 0  # it is going to fail, and to say so, when its turn comes
+
+
+def _line(outcome: Outcome) -> str:
+    return f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
+
+
+def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
+    height, width = outcome.size or (None, None)
+    return {
+        "input": str(outcome.item.source),
+        "output": str(outcome.item.target) if outcome.error is None else None,
+        **about,
+        "seed": outcome.seed,
+        "nfe": outcome.nfe,
+        "seconds": round(outcome.seconds, 3),
+        "width": width,
+        "height": height,
+        "error": outcome.error,
+    }

@@ -1,0 +1,155 @@
+"""An image in memory with everything that a restoration must not lose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ..errors import PellucidError, UsageError
+
+Pixels = NDArray[Any]
+
+_FULL = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+"""The value of white in each integer type."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels as they came, with their transparency and their metadata.
+
+    Attributes:
+        colour: (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or a float type in [0, 1].
+        alpha: (H, W) of the same type, or None.
+        metadata: what Pillow's `save` takes to keep it: `icc_profile`, `exif`, `dpi`.
+    """
+
+    colour: Pixels
+    alpha: Pixels | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def tensor(self, channels: int | None = None) -> Tensor:
+        """The colours as (1, C, H, W), float32 in [0, 1].
+
+        Args:
+            channels: 1 for the mean of the colours, 3 for three channels even of grey; None for what there are.
+        """
+        full = _FULL.get(self.colour.dtype, 1)
+        scaled = self.colour.astype(np.float32) / np.float32(full)
+        colours = torch.from_numpy(scaled).permute(2, 0, 1)[None]
+        if channels == 1:
+            colours = colours.mean(1, keepdim=True)
+        elif channels is not None:
+            colours = colours.expand(-1, channels, -1, -1)
+        return colours.contiguous()
+
+    def with_tensor(self, colours: Tensor) -> Picture:
+        """The same picture with other colours, in the type it came in.
+
+        Transparency and metadata stay. So do, bit for bit, the colours of pixels that are wholly transparent: nobody
+        sees them, and some programs keep data there.
+
+        Args:
+            colours: (1, C, H, W) in [0, 1].
+        """
+        pixels = _to_pixels(colours, self.colour.dtype)
+        if self.alpha is not None:
+            pixels = np.where(self.alpha[..., None] == 0, self.colour, pixels)
+        return replace(self, colour=pixels)
+
+    @property
+    def pixels(self) -> Pixels:
+        """Colour and alpha in one array, (H, W) for plain grey, else (H, W, 2, 3 or 4)."""
+        if self.alpha is not None:
+            return np.concatenate([self.colour, self.alpha[..., None]], axis=2)
+        return self.colour[..., 0] if self.colour.shape[2] == 1 else self.colour
+
+
+def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Picture:
+    """Takes an array of grey, grey and alpha, RGB or RGBA.
+
+    Args:
+        pixels: (H, W) or (H, W, 1 to 4); uint8, uint16, or a float type in [0, 1]. Noise may reach beyond that range.
+        metadata: see `Picture`.
+
+    Raises:
+        UsageError: another shape or type, or floats that are not scaled to [0, 1].
+    """
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or 0 in pixels.shape:
+        raise UsageError(f"an image is (H, W) or (H, W, 1 to 4), not {pixels.shape}")
+    if pixels.dtype not in _FULL and not np.issubdtype(pixels.dtype, np.floating):
+        raise UsageError(f"an image is uint8, uint16 or float in [0, 1], not {pixels.dtype}")
+    if pixels.dtype not in _FULL:
+        check_unit_range(float(np.nanmin(pixels)), float(np.nanmax(pixels)))
+    if pixels.shape[2] in (2, 4):
+        return Picture(pixels[..., :-1], pixels[..., -1], metadata or {})
+    return Picture(pixels, None, metadata or {})
+
+
+def from_tensor(colours: Tensor) -> Picture:
+    """Takes one image (1, C, H, W) in [0, 1], grey or RGB, as 8-bit pixels; values beyond that range are cut."""
+    return from_array(_to_pixels(colours.clamp(0, 1), np.dtype(np.uint8)))
+
+
+def _to_pixels(colours: Tensor, dtype: np.dtype[Any]) -> Pixels:
+    values = colours[0].permute(1, 2, 0).cpu().numpy()
+    if dtype in _FULL:
+        return np.rint(values.astype(np.float64) * _FULL[dtype]).astype(dtype)
+    return values.astype(dtype)
+
+
+def check_unit_range(low: float, high: float) -> None:
+    """Refuses floats that are plainly on another scale, 0 to 255 as a rule.
+
+    Raises:
+        UsageError: they are.
+    """
+    if low < -8 or high > 8:
+        raise UsageError(f"float images are in [0, 1], this one goes from {low:.3g} to {high:.3g}: divide it first")
+
+
+def from_pil(image: Image.Image) -> Picture:
+    """Takes a Pillow image: 1, L, LA, P, RGB, RGBA or 16-bit grey.
+
+    Palettes become RGB (RGBA if transparent), bilevel becomes grey. Orientation is *not* applied.
+
+    Raises:
+        PellucidError: another mode (CMYK, Lab, 32-bit), which would not come back as it was.
+    """
+    metadata = {key: image.info[key] for key in ("icc_profile", "dpi") if image.info.get(key)}
+    exif = image.getexif()
+    if len(exif):
+        metadata["exif"] = exif.tobytes()
+    mode = image.mode
+    if mode == "1":
+        image = image.convert("L")
+    elif mode in ("P", "PA"):
+        image = image.convert("RGBA" if mode == "PA" or "transparency" in image.info else "RGB")
+    elif mode in ("L", "RGB") and "transparency" in image.info:
+        image = image.convert("LA" if mode == "L" else "RGBA")
+    elif mode.startswith("I;16"):
+        return from_array(np.array(image).astype(np.uint16), metadata)
+    elif mode not in ("L", "LA", "RGB", "RGBA"):
+        raise PellucidError(f"images of mode {mode} cannot be restored as they are: convert to RGB first")
+    return from_array(np.array(image), metadata)
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """Gives the picture as a Pillow image, with its metadata in `info` (and EXIF where `getexif` finds it).
+
+    Raises:
+        PellucidError: 16-bit colour or floats, which Pillow cannot hold.
+    """
+    pixels = picture.pixels
+    if pixels.dtype != np.uint8 and not (pixels.dtype == np.uint16 and pixels.ndim == 2):
+        raise PellucidError("Pillow holds no 16-bit colour and no float colour: pass a numpy array instead")
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.info.update(picture.metadata)
+    return image

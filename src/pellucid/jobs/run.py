@@ -1,0 +1,74 @@
+"""The loop over a job's images: one that fails takes none of the others with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from .. import images
+from ..api import Restorer
+from ..errors import PellucidError
+from ..noise import derive_seed
+from .plan import Item
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image.
+
+    Attributes:
+        item: which.
+        seed: of its noise.
+        nfe: evaluations of the prior; 0 if it failed.
+        seconds: from the start of reading to the end of writing.
+        size: height and width; None if the file could not be read.
+        error: None, or in one line why it failed. Then nothing was written.
+    """
+
+    item: Item
+    seed: int
+    nfe: int
+    seconds: float
+    size: tuple[int, int] | None
+    error: str | None = None
+
+
+def run(
+    items: Sequence[Item], restorer: Restorer, seed: int = 0, progress: Callable[[Item, int], object] | None = None
+) -> Iterator[Outcome]:
+    """Restores the images of a job, one after the other.
+
+    Args:
+        items: see `plan`.
+        restorer: the method on its prior.
+        seed: the run's seed; each image's own follows from it and the image's name.
+        progress: called with the image and the pixels of each evaluation; see `Restorer.work`.
+
+    Yields:
+        One outcome for each item, in order.
+    """
+    for item in items:
+        start = time.perf_counter()
+        own = derive_seed(seed, item.name)
+        nfe, size, error = 0, None, None
+        try:
+            picture = images.read(item.source)
+            size = (picture.colour.shape[0], picture.colour.shape[1])
+            images.check_holds(picture, item.target)
+            told = None if progress is None else _for(item, progress)
+            restored, nfe = restorer.picture(picture, own, told)
+            images.write(restored, item.target)
+        except PellucidError as problem:
+            error = str(problem) if str(item.source) in str(problem) else f"{item.source}: {problem}"
+        except MemoryError:
+            error = f"{item.source}: does not fit into memory; try a smaller --tile"
+        # Whatever one image provokes in a decoder or a driver must not end a night's work on the others.
+        except Exception as problem:
+            first = (str(problem) or type(problem).__name__).splitlines()[0]
+            error = f"{item.source}: failed unexpectedly ({type(problem).__name__}: {first})"
+        yield Outcome(item, own, nfe if error is None else 0, time.perf_counter() - start, size, error)
+
+
+def _for(item: Item, progress: Callable[[Item, int], object]) -> Callable[[int], object]:
+    return lambda pixels: progress(item, pixels)

@@ -1,0 +1,276 @@
+"""From a folder or a tar of images to training crops, each a function of the seed and its number alone.
+
+Nothing here has a state to save: crop n of a run is the same whichever thread makes it and however often the run was
+stopped before, so that a position in the data is one integer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import tarfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from ..errors import PellucidError
+
+_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# Crops take at most a few hundred pixels: more than this on the short side is memory for nothing.
+_LARGEST = 1024
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the bytes of one image file lie.
+
+    Attributes:
+        name: its path relative to the folder, or inside the tar.
+        path: the file, or the tar.
+        offset: where in `path` it begins.
+        size: its length in bytes.
+    """
+
+    name: str
+    path: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """The file's bytes."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+def find(data: Path) -> list[Source]:
+    """Lists the images of a folder (with its subfolders) or of an uncompressed tar, by name.
+
+    Raises:
+        PellucidError: there is no such folder or tar, or no image in it.
+    """
+    if data.is_dir():
+        files = (path for path in data.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+        sources = [Source(path.relative_to(data).as_posix(), path, 0, path.stat().st_size) for path in files]
+    elif data.is_file():
+        try:
+            # "r:" refuses compression: a position inside a compressed tar cannot be read directly.
+            with tarfile.open(data, "r:") as tar:
+                sources = [
+                    Source(entry.name, data, entry.offset_data, entry.size)
+                    for entry in tar
+                    if entry.isfile() and Path(entry.name).suffix.lower() in _SUFFIXES
+                ]
+        except tarfile.TarError as error:
+            raise PellucidError(f"{data}: is neither a folder nor an uncompressed tar ({error})") from None
+    else:
+        raise PellucidError(f"{data}: there is no such folder or tar")
+    if not sources:
+        raise PellucidError(f"{data}: holds no images ({', '.join(sorted(_SUFFIXES))})")
+    return sorted(sources, key=lambda source: source.name)
+
+
+def split(sources: Sequence[Source], held_out: int) -> tuple[list[Source], list[Source]]:
+    """Divides images into those to train on and those to validate on, by name: adding images moves few of them.
+
+    Args:
+        sources: all of them.
+        held_out: how many to validate on.
+
+    Returns:
+        The training and the validation images, each in the order of `sources`.
+    """
+    ranked = sorted(sources, key=lambda source: hashlib.sha256(source.name.encode()).digest())
+    chosen = {source.name for source in ranked[:held_out]}
+    return [s for s in sources if s.name not in chosen], [s for s in sources if s.name in chosen]
+
+
+def decode(content: bytes, channels: int) -> Pixels:
+    """Decodes an image file, upright, reduced to a short side of at most 1024.
+
+    Args:
+        content: the file's bytes.
+        channels: 3 for RGB, 1 for grey.
+
+    Returns:
+        (H, W, channels), 8 bits.
+
+    Raises:
+        PellucidError: the file is damaged, or no image.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            # Lets the JPEG decoder skip the work for detail that the reduction below would remove.
+            image.draft(None, (2 * _LARGEST, 2 * _LARGEST))
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    # A damaged file can break a decoder in any way, and one such file must not end a night's run.
+    except Exception as error:
+        raise PellucidError(f"is no readable image ({error})") from None
+    if upright.mode.startswith(("I", "F")):
+        upright = _to_8_bits(upright)
+    pixels = upright.convert("RGB" if channels == 3 else "L")
+    short = min(pixels.size)
+    if short > _LARGEST:
+        width, height = (max(_LARGEST, round(side * _LARGEST / short)) for side in pixels.size)
+        pixels = pixels.resize((width, height), Image.Resampling.BOX)
+    array = np.asarray(pixels)
+    return array if array.ndim == 3 else array[:, :, None]
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    # Pillow's own conversion of 16-bit grey cuts at 255 and leaves a white picture.
+    values = np.asarray(image, dtype=np.float64)
+    full = 1.0 if image.mode == "F" else 65535.0
+    return Image.fromarray((np.clip(values / full, 0, 1) * 255).round().astype(np.uint8))
+
+
+class Photographs(Sequence[Pixels]):
+    """Decoded images, kept in memory as long as they fit; the broken and the too small are left out.
+
+    Args:
+        sources: where they are.
+        channels: 3 for RGB, 1 for grey.
+        smallest: the least side that is of use.
+        memory: how many bytes of decoded images to keep; the rest are decoded again at each use.
+        workers: threads that decode.
+
+    Attributes:
+        skipped: name and reason of each image left out.
+
+    Raises:
+        PellucidError: nothing is left.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], channels: int = 3, smallest: int = 64, memory: float = 8e9, workers: int = 2
+    ) -> None:
+        self._channels = channels
+        self._kept: list[tuple[Source, Pixels | None]] = []
+        self.skipped: list[tuple[str, str]] = []
+        with ThreadPoolExecutor(workers) as pool:
+            # A few at a time: `map` over all would decode, and hold, more than `memory`.
+            for start in range(0, len(sources), 64):
+                for source, found in zip(
+                    sources[start : start + 64], pool.map(self._try, sources[start : start + 64]), strict=True
+                ):
+                    if isinstance(found, str):
+                        self.skipped.append((source.name, found))
+                    elif min(found.shape[:2]) < smallest:
+                        self.skipped.append((source.name, f"is smaller than {smallest} pixels"))
+                    else:
+                        memory -= found.nbytes
+                        self._kept.append((source, found if memory >= 0 else None))
+        if not self._kept:
+            example = f"; {self.skipped[0][0]} {self.skipped[0][1]}" if self.skipped else ""
+            raise PellucidError(f"none of the {len(sources)} images can be used{example}")
+
+    def _try(self, source: Source) -> Pixels | str:
+        try:
+            return decode(source.read(), self._channels)
+        except (PellucidError, OSError) as error:
+            return str(error)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, index: Any) -> Any:
+        source, pixels = self._kept[index]
+        return decode(source.read(), self._channels) if pixels is None else pixels
+
+
+def crop(image: Pixels, size: int, rng: np.random.Generator, zoom: float = 3.0) -> Pixels:
+    """A random square of an image, half of the time reduced from a larger one, half of the time mirrored.
+
+    Squares at the image's own scale teach texture; reduced ones teach what larger parts of a scene look like, and are
+    free of the file's compression noise.
+
+    Args:
+        image: (H, W, C), H and W at least `size`.
+        size: side of the result.
+        rng: source of chance.
+        zoom: largest reduction.
+
+    Returns:
+        (size, size, C), a copy or a view.
+    """
+    height, width, channels = image.shape
+    side = size
+    if rng.random() < 0.5:
+        side = int(size * math.exp(rng.uniform(0, math.log(min(zoom, min(height, width) / size)))))
+    top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    square = image[top : top + side, left : left + side]
+    if side != size:
+        picture = Image.fromarray(square if channels == 3 else square[:, :, 0])
+        reduced = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0))
+        square = reduced if channels == 3 else reduced[:, :, None]
+    return square[:, ::-1] if rng.random() < 0.5 else square
+
+
+class Crops:
+    """The endless, numbered sequence of training crops of a run.
+
+    Every image is used once before any is used again, in a new order each time.
+
+    Args:
+        photographs: the images.
+        size: side of a crop.
+        seed: the run's seed.
+    """
+
+    def __init__(self, photographs: Sequence[Pixels], size: int, seed: int) -> None:
+        self._photographs = photographs
+        self._size = size
+        self._seed = seed
+        self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def batch(self, numbers: Sequence[int]) -> Pixels:
+        """Makes the crops of these numbers, (B, size, size, C)."""
+        return np.stack([self._one(number) for number in numbers])
+
+    def _one(self, number: int) -> Pixels:
+        epoch, position = divmod(number, len(self._photographs))
+        order = self._order
+        if order[0] != epoch:
+            rng = np.random.default_rng([self._seed, 0, epoch])
+            # One assignment of one tuple, so that threads in two epochs at once disturb nobody.
+            self._order = order = (epoch, rng.permutation(len(self._photographs)))
+        rng = np.random.default_rng([self._seed, 1, number])
+        return crop(self._photographs[int(order[1][position])], self._size, rng)
+
+
+def batches(crops: Crops, start: int, batch: int, rank: int = 0, world: int = 1, workers: int = 2) -> Iterator[Pixels]:
+    """Makes batches ahead of their use.
+
+    Args:
+        crops: the sequence.
+        start: number of the first crop.
+        batch: crops in a batch of all processes together.
+        rank: which of them this process gets: `start + rank`, `start + rank + world`, ...
+        world: how many processes there are.
+        workers: threads.
+
+    Yields:
+        This process's share of one batch after the other, for ever.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Pixels]] = deque()
+        try:
+            while True:
+                while len(waiting) < 2 * workers:
+                    waiting.append(pool.submit(crops.batch, range(start + rank, start + batch, world)))
+                    start += batch
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,142 @@
+"""The end of a run: a prior's folder, with a model card that says what it was made from."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..priors.network import DenoisingUNet
+from .recipe import SIGMA_MAX, SIGMA_MIN, Recipe
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a model card says about the data; the network cannot know.
+
+    Attributes:
+        name: of the prior.
+        data: what the images are and where they come from, in a sentence.
+        licence: terms of the images, which are those of the weights too, as far as anybody knows.
+    """
+
+    name: str = "prior"
+    data: str = "not said"
+    licence: str = "not said"
+
+
+def write_prior(
+    folder: Path,
+    network: DenoisingUNet,
+    recipe: Recipe,
+    step: int,
+    seen: int,
+    psnr: dict[int, float],
+    origin: Origin,
+    images: int | None,
+) -> None:
+    """Writes `config.json`, `prior.json`, `model.safetensors` (half precision) and `README.md`.
+
+    Args:
+        folder: made if it is not there; files of these names are replaced.
+        network: the weights.
+        recipe: how they were made.
+        step: updates made.
+        seen: crops used.
+        psnr: mean validation PSNR in dB by noise level over 255.
+        origin: about the data.
+        images: how many images there were; None if nobody knows any more.
+    """
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = _half(network)
+    about = {
+        "name": origin.name,
+        "sigma_range": [SIGMA_MIN, SIGMA_MAX],
+        # The ladder that methods count their steps on: DDPM's, so that a strength means what it does in the papers.
+        "ladder": {"kind": "linear", "steps": 1000, "beta_start": 1e-4, "beta_end": 0.02},
+        "data": {"about": origin.data, "licence": origin.licence, "images": images},
+        "training": {"steps": step, "crops": seen, "recipe": recipe.to_json(), "pellucid": version("pellucid")},
+        "validation_psnr": {str(level): round(value, 2) for level, value in psnr.items()},
+    }
+    _write(folder / "config.json", json.dumps(network.config.to_json(), indent=1) + "\n")
+    _write(folder / "prior.json", json.dumps(about, indent=1) + "\n")
+    _write(folder / "README.md", _card(network, recipe, step, seen, psnr, origin, images))
+    temporary = folder / "model.safetensors.part"
+    temporary.write_bytes(save(weights, metadata={"format": "pt"}))
+    os.replace(temporary, folder / "model.safetensors")  # noqa: PTH105 - the one call documented to be atomic
+
+
+def _half(network: DenoisingUNet) -> dict[str, Tensor]:
+    """Weights in half precision, for the file; what computes is made float32 again by the loader."""
+    return {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)  # noqa: PTH105
+
+
+def _card(
+    network: DenoisingUNet, recipe: Recipe, step: int, seen: int, psnr: dict[int, float], origin: Origin,
+    images: int | None,
+) -> str:  # fmt: skip
+    parameters = sum(p.numel() for p in network.parameters())
+    config = asdict(network.config)
+    shape = ", ".join(f"{key} {value}" for key, value in config.items())
+    rows: list[tuple[str, Any]] = [
+        ("images", "not recorded" if images is None else f"{images:,}"),
+        (
+            "updates",
+            f"{step:,} of {recipe.batch} crops, the last of {recipe.size}x{recipe.size}; {seen:,} crops in all",
+        ),
+        ("optimiser", f"{recipe.optimiser}, learning rate {recipe.lr:g}, {recipe.schedule}, average {recipe.ema:g}"),
+        (
+            "noise levels",
+            f"ln sigma ~ N({recipe.noise_mean:g}, {recipe.noise_spread:g}^2), "
+            f"{recipe.noise_tail:.0%} uniform in ln sigma from {SIGMA_MIN:g} to {SIGMA_MAX:g}",
+        ),
+        ("seed", recipe.seed),
+        ("software", f"pellucid {version('pellucid')}, torch {torch.__version__.split('+')[0]}"),
+    ]
+    lines = [
+        f"# {origin.name}",
+        "",
+        "A denoising prior for image restoration with pellucid: `f(x, sigma) -> x0` for `x = x0 + sigma n`, images in",
+        f"[-1, 1]. {type(network).__name__} with {parameters / 1e6:.2f} million parameters ({shape}), weights in half",
+        f"precision, to be computed in float32. Height and width divide by {network.multiple}; others are padded.",
+        "",
+        "## Data",
+        "",
+        origin.data,
+        "",
+        f"Licence: {origin.licence}",
+        "",
+        "## Training",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in rows),
+        "",
+    ]
+    if psnr:
+        lines += [
+            "## Denoising",
+            "",
+            "Mean PSNR in dB on images held out from training (colour, white Gaussian noise; `pellucid bench prior`",
+            "measures any other images):",
+            "",
+            "| noise | " + " | ".join(f"{level}/255" for level in psnr) + " |",
+            "|---|" + "---|" * len(psnr),
+            "| PSNR | " + " | ".join(f"{value:.2f}" for value in psnr.values()) + " |",
+            "",
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""What a training run is made of: its numbers, its noise levels, its learning rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..errors import UsageError, unknown_name
+from ..priors.network import UNetConfig
+
+# The ends of DDPM's linear ladder, which every prior of this package can be walked on.
+SIGMA_MIN, SIGMA_MAX = 0.01, 157.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The hyper-parameters of a run. The same recipe, images and seed give the same weights on the same machine.
+
+    Attributes:
+        network: the network's.
+        steps: updates of the weights in all.
+        batch: crops an update, of all processes together.
+        size: side of a crop in pixels.
+        lr: highest learning rate.
+        warmup: updates over which it rises to that.
+        schedule: "trapezoid" stays there and falls to zero over the last `decay` updates, so that a run can be made
+            longer, or ended early, at any time before; "cosine" falls from the end of the warm-up on.
+        decay: updates of the trapezoid's fall.
+        optimiser: "muon" or "adamw".
+        ema: the most that an average of the weights keeps of itself at each update.
+        clip: largest norm of a gradient.
+        seed: of weights, order, crops and noise.
+        noise_mean: mean of ln sigma.
+        noise_spread: standard deviation of ln sigma.
+        noise_tail: share of crops whose ln sigma is uniform over the whole range instead.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+
+    network: UNetConfig = field(default_factory=UNetConfig)
+    steps: int = 10_000
+    batch: int = 16
+    size: int = 64
+    lr: float = 1.5e-3
+    warmup: int = 200
+    schedule: Literal["trapezoid", "cosine"] = "trapezoid"
+    decay: int = 3_000
+    optimiser: Literal["muon", "adamw"] = "muon"
+    ema: float = 0.999
+    clip: float = 1.0
+    seed: int = 0
+    noise_mean: float = -1.2
+    noise_spread: float = 1.0
+    noise_tail: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "size", "lr", "clip", "noise_spread"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"a recipe's {name} must be above 0, not {getattr(self, name)}")
+        for name in ("ema", "noise_tail"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"a recipe's {name} must be from 0 to 1, not {getattr(self, name)}")
+        for name in ("warmup", "decay", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"a recipe's {name} must not be below 0")
+        for name, known in (("schedule", ("trapezoid", "cosine")), ("optimiser", ("muon", "adamw"))):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, str(getattr(self, name)), known)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON takes it; `from_json` is its inverse."""
+        return {**asdict(self), "network": self.network.to_json()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Recipe:
+        """Makes a recipe from `to_json`'s result; unknown fields, of a later version, are left out."""
+        own = {f.name for f in fields(cls)}
+        values = {name: value for name, value in content.items() if name in own}
+        network = {name: value for name, value in values.pop("network").items() if name != "_class_name"}
+        return cls(network=UNetConfig(**network), **values)
+
+
+PRESETS: dict[str, Recipe] = {
+    # Two cores: 16 GFLOP a call at 256x256; an hour and a half makes a usable prior.
+    "cpu": Recipe(),
+    # One GPU with 16 GB or more: 47 GFLOP a call, 32 MB in half precision.
+    "gpu": Recipe(
+        network=UNetConfig(widths=(64, 128, 256, 320), blocks=(2, 3, 3, 2)),
+        steps=200_000,
+        batch=128,
+        size=128,
+        lr=2e-3,
+        warmup=1_000,
+        decay=60_000,
+        ema=0.9995,
+    ),
+    # Seconds, for tests and to see that everything works.
+    "tiny": Recipe(
+        network=UNetConfig(widths=(8, 16), blocks=(1, 1), embedding=8),
+        steps=20, batch=4, size=16, warmup=2, decay=8, ema=0.9,
+    ),
+}  # fmt: skip
+
+
+def preset(name: str, **changes: Any) -> Recipe:
+    """The recipe of a name with some numbers changed; those that are None stay.
+
+    Raises:
+        UsageError: there is no such preset, or a number is out of range.
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return replace(PRESETS[name], **{key: value for key, value in changes.items() if value is not None})
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """The learning rate of update `step`, counted from 0; above 0 throughout."""
+    rise = min(1.0, (step + 1) / (recipe.warmup + 1))
+    left = max(recipe.steps - step, 0)
+    if recipe.schedule == "trapezoid":
+        fall = min(1.0, left / (recipe.decay + 1))
+    else:
+        fall = 0.5 - 0.5 * math.cos(math.pi * min(1.0, left / max(recipe.steps - recipe.warmup, 1)))
+    return recipe.lr * rise * fall
+
+
+def noise_levels(recipe: Recipe, numbers: range) -> npt.NDArray[np.float32]:
+    """The noise level of each crop of these numbers: log-normal as in EDM (section 5), with a tail over all levels.
+
+    A uniform t of the DDPM schedule would spend half of the training above sigma 2, where an image's content is decided
+    by a few numbers and little is learnt per crop. The tail keeps those levels, from which sampling starts, alive.
+
+    Returns:
+        sigma in [-1, 1] units, (len(numbers),).
+    """
+    levels = []
+    for number in numbers:
+        rng = np.random.default_rng([recipe.seed, 2, number])
+        if rng.random() < recipe.noise_tail:
+            log_sigma = rng.uniform(math.log(SIGMA_MIN), math.log(SIGMA_MAX))
+        else:
+            log_sigma = rng.normal(recipe.noise_mean, recipe.noise_spread)
+        levels.append(math.exp(log_sigma))
+    return np.clip(np.array(levels, np.float32), SIGMA_MIN / 2, SIGMA_MAX)
+
+
+def loss_weight(sigma: Tensor) -> Tensor:
+    """One over the squared error that a good denoiser of photographs leaves, about 0.25 sigma / (18 + sigma).
+
+    So each level's loss is near one and a decibel weighs the same at all of them. The law is a fit to published
+    denoisers' PSNR between 15 and 100 over 255 that tends to the variance of images in [-1, 1] where nothing is left.
+    """
+    return (18 + sigma) / (0.25 * sigma)
+
+
+def bands() -> tuple[tuple[float, float], ...]:
+    """The bands of noise levels whose losses are logged apart: (from, below) in [-1, 1] units."""
+    edges = (0.0, 0.05, 0.15, 0.4, 1.0, 4.0, 20.0, float("inf"))
+    return tuple(pairwise(edges))
+
+
+def band_of(sigma: Tensor) -> Tensor:
+    """The index into `bands()` of each noise level, (B,) int64."""
+    edges = torch.tensor([low for low, _ in bands()][1:], dtype=sigma.dtype, device=sigma.device)
+    return torch.bucketize(sigma, edges, right=True)

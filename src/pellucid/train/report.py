@@ -1,0 +1,163 @@
+"""What a run leaves to look at: a log in CSV, and its curves as a picture."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from ..bench.prior import LEVELS
+from .recipe import bands
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the log: averages since the line before.
+
+    Attributes:
+        step: updates made.
+        seen: crops used.
+        lr: learning rate.
+        images_per_second: throughput.
+        gradient: mean norm before clipping.
+        losses: mean weighted loss of each band of noise levels, NaN where none fell into it.
+        psnr: validation PSNR in dB by level over 255; empty where nothing was validated.
+    """
+
+    step: int
+    seen: int
+    lr: float
+    images_per_second: float
+    gradient: float
+    losses: tuple[float, ...]
+    psnr: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> float:
+        """The mean over the bands that had crops, each counting the same."""
+        known = [value for value in self.losses if not math.isnan(value)]
+        return sum(known) / len(known) if known else math.nan
+
+
+_HEADER = (
+    "step",
+    "seen",
+    "lr",
+    "images_per_second",
+    "gradient",
+    *(f"loss_below_{high:g}" for _, high in bands()),
+    *(f"psnr_{level}" for level in LEVELS),
+)
+
+
+class Log:
+    """The file `log.csv` of a run.
+
+    Args:
+        path: the file; lines after `step` are removed, since a run that goes on from there writes them again.
+        step: the update the run goes on from.
+        batch: crops an update, for the line that is shown.
+    """
+
+    def __init__(self, path: Path, step: int, batch: int) -> None:
+        self._path = path
+        self._batch = batch
+        self._rows = [row for row in _read(path) if row.step <= step] if path.is_file() else []
+        self._started = time.monotonic()
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(_HEADER)
+            writer.writerows(_cells(row) for row in self._rows)
+
+    def add(self, row: Row) -> None:
+        """Appends a line."""
+        self._rows.append(row)
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(_cells(row))
+
+    def rows(self) -> list[Row]:
+        """All lines so far."""
+        return list(self._rows)
+
+    def line(self) -> str:
+        """The last row for people to read."""
+        row = self._rows[-1]
+        losses = " ".join("-" if math.isnan(value) else f"{value:.2f}" for value in row.losses)
+        line = f"update {row.step}  {row.images_per_second:.1f} images/s  lr {row.lr:.2g}  loss by noise {losses}"
+        if row.psnr:
+            line += "  PSNR " + " ".join(f"{level}: {value:.2f}" for level, value in row.psnr.items())
+        return line
+
+
+def _cells(row: Row) -> list[str]:
+    numbers = [row.lr, row.images_per_second, row.gradient, *row.losses]
+    psnr = [f"{row.psnr[level]:.4f}" if level in row.psnr else "" for level in LEVELS]
+    return [str(row.step), str(row.seen), *(f"{value:.6g}" for value in numbers), *psnr]
+
+
+def _read(path: Path) -> list[Row]:
+    rows = []
+    with path.open(newline="", encoding="utf-8") as file:
+        for cells in list(csv.reader(file))[1:]:
+            if len(cells) != len(_HEADER):
+                continue  # The machine stopped in the middle of a line.
+            lr, speed, gradient, *losses = (float(cell) for cell in cells[2 : -len(LEVELS)])
+            psnr = {level: float(cell) for level, cell in zip(LEVELS, cells[-len(LEVELS) :], strict=True) if cell}
+            rows.append(Row(int(cells[0]), int(cells[1]), lr, speed, gradient, tuple(losses), psnr))
+    return rows
+
+
+# Colours that people with any colour vision can tell apart (Okabe and Ito, 2008).
+_COLOURS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draws loss by noise band and validation PSNR over updates, drawn here so as to need no plotting library.
+
+    Args:
+        rows: the log.
+        path: picture file to write; nothing is written for an empty log.
+    """
+    if not rows:
+        return
+    losses = {
+        f"sigma < {high:g}": [(row.step, math.log10(row.losses[index])) for row in rows if row.losses[index] > 0]
+        for index, (_, high) in enumerate(bands())
+    }
+    psnr = {f"{level}/255": [(row.step, row.psnr[level]) for row in rows if level in row.psnr] for level in LEVELS}
+    page = Image.new("RGB", (1200, 480), "white")
+    draw = ImageDraw.Draw(page)
+    _chart(draw, (0, 0), "log10 of weighted loss, by noise level", losses)
+    _chart(draw, (600, 0), "validation PSNR in dB, by noise level", psnr)
+    page.save(path)
+
+
+def _chart(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], title: str, lines: dict[str, list[tuple[int, float]]]
+) -> None:
+    """One chart of 600 x 480 pixels: axes, four labels on each, lines, legend."""
+    left, top, width, height = corner[0] + 60, corner[1] + 40, 400, 380
+    draw.text((left, top - 24), title, fill="black")
+    draw.rectangle((left, top, left + width, top + height), outline="#888888")
+    points = [point for line in lines.values() for point in line]
+    if not points:
+        return
+    last = max(x for x, _ in points)
+    low, high = min(y for _, y in points), max(y for _, y in points)
+    span = max(high - low, 1e-6)
+    for i in range(5):
+        x, y = left + width * i / 4, top + height * (1 - i / 4)
+        draw.line((left, y, left + width, y), fill="#dddddd")
+        draw.text((left - 50, y - 6), f"{low + span * i / 4:.2f}", fill="black")
+        draw.text((x - 12, top + height + 6), f"{last * i // 4}", fill="black")
+    for index, (name, line) in enumerate(lines.items()):
+        colour = _COLOURS[index % len(_COLOURS)]
+        path = [(left + width * x / last, top + height * (1 - (y - low) / span)) for x, y in line]
+        if len(path) > 1:
+            draw.line(path, fill=colour, width=2)
+        draw.text((left + width + 12, top + 16 * index), name, fill=colour)
