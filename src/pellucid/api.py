@@ -82,6 +82,8 @@ class Restorer:
         self.method = method
         self.prior = load_prior(prior, find_device(device)) if isinstance(prior, str | Path) else prior
         self._device = device_of(self.prior)
+        if device is not None and find_device(device).type != self._device.type:
+            raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
         self._operator, self._noise, self._tile = operator, noise, tile
         # Refuses a tile that is out of range now, before the first image.
         self._fitted = fit(self.prior, tile)

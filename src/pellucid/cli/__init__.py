@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import PellucidError, UsageError
-from . import demo, listing, restore
+from . import bench, demo, listing, restore, train
 from .output import FAILED, INTERRUPTED, USAGE, complain
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.command("restore")(restore.restore)
 app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.add_typer(bench.app, name="bench")
 app.command("methods")(listing.methods)
 app.command("priors")(listing.priors)
 app.command("doctor")(listing.doctor)

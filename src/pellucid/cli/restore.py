@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import PellucidError, UsageError
+from ..settings import assignments, parse
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Prior = Annotated[str, typer.Option("--prior", "-p", help="An embedded prior's name or a prior's folder.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]
 
 
@@ -30,9 +32,7 @@ def restore(
     strength: Annotated[
         float | None, typer.Option("--strength", "-s", help="The same as --set strength=...: more repairs more.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter of the method.")
-    ] = None,
+    settings: Settings = None,
     noise: Annotated[
         float | None, typer.Option("--noise", help="The damage's noise in [0, 1] units, for methods that are told it.")
     ] = None,
@@ -51,7 +51,7 @@ def restore(
     The inputs are never changed unless --in-place is said. An image that cannot be restored is named, and the others
     are done.
     """
-    values = _assignments(settings or [])
+    values = assignments(settings or [])
     if strength is not None:
         if "strength" in values:
             raise UsageError("--strength and --set strength=... say the same thing: leave one out")
@@ -59,7 +59,7 @@ def restore(
 
     from .. import jobs, methods
 
-    hyper_parameters = methods.parse(method, values)
+    hyper_parameters = parse(methods.find(method), method, values)
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
     items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite)
 
@@ -75,16 +75,6 @@ def restore(
         return _dry_run(items, restorer, about, json)
     jobs.make_folders(items)
     return _run(items, restorer, seed, about, json)
-
-
-def _assignments(settings: list[str]) -> dict[str, str]:
-    values = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--set takes KEY=VALUE, not {setting!r}")
-        values[key.strip()] = value.strip()
-    return values
 
 
 def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json: bool) -> int:

@@ -29,7 +29,7 @@ _SAVING: dict[str, dict[str, Any]] = {
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     ".png": {"format": "PNG"},
-    ".webp": {"format": "WEBP", "lossless": True},
+    ".webp": {"format": "WEBP", "lossless": True, "exact": True},
     ".tif": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
     ".tiff": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
     ".bmp": {"format": "BMP"},
@@ -42,9 +42,12 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises:
         PellucidError: as for `read`, as far as the header tells.
     """
-    with _opened(path) as image:
+    with _opened(path) as image, _decoding(path):
         width, height = image.size
-        turned = image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 swap the sides
+        # Orientations 5 to 8 swap the sides. For TIFF Pillow has done so already; in PNG it would decode the whole
+        # image to look for EXIF behind it, where hardly anybody puts it.
+        told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+        turned = told and image.getexif().get(0x0112, 1) >= 5
     return (width, height) if turned else (height, width)
 
 
@@ -61,15 +64,9 @@ def read(path: Path) -> Picture:
         deep = _deep_tiff(path) if image.format == "TIFF" else None
         if deep is not None:
             return deep
-        try:
+        with _decoding(path):
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            picture = from_pil(upright)
-        except PellucidError as error:
-            raise PellucidError(f"{path}: {error}") from None
-        except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
-            raise PellucidError(f"{path}: is damaged, not all of it can be read ({error})") from None
-    return picture
+            return from_pil(ImageOps.exif_transpose(image))
 
 
 def write(picture: Picture, path: Path) -> None:
@@ -163,6 +160,17 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         if image.format == "PNG" and _png_depth(path) == 16 and not image.mode.startswith("I"):
             raise PellucidError(f"{path}: 16-bit colour PNG would lose half its depth: convert it to 16-bit TIFF")
         yield image
+
+
+@contextlib.contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Makes whatever a broken file provokes in its decoder one clear line."""
+    try:
+        yield
+    except PellucidError as error:
+        raise PellucidError(f"{path}: {error}") from None
+    except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
+        raise PellucidError(f"{path}: is damaged, not all of it can be read ({error})") from None
 
 
 def _png_depth(path: Path) -> int:

@@ -77,7 +77,7 @@ def _find(source: Path, output: Path | None) -> list[tuple[Path, str]]:
     """The images of an input, each with its name relative to it; not those of an output folder that lies inside."""
     if not source.is_dir():
         return [(source, "")]
-    own = None if output is None or output.resolve() == source.resolve() else output.resolve()
+    own = None if output is None or source.resolve() not in output.resolve().parents else output.resolve()
     paths = sorted(
         path
         for path in source.rglob("*")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from importlib.metadata import entry_points
-from typing import Any, get_type_hints
+from typing import Any
 
-from ..errors import UsageError, unknown_name
+from .. import settings
+from ..errors import unknown_name
 from .dreamclean import DreamClean
 from .method import Method, State
 
-__all__ = ["DreamClean", "Method", "State", "describe", "find", "get", "names", "parse"]
+__all__ = ["DreamClean", "Method", "State", "describe", "find", "get", "names"]
 
 _GROUP = "pellucid.methods"
 
@@ -46,7 +46,7 @@ def get(name: str, **hyper_parameters: Any) -> Method:
         UsageError: there is no such method or hyper-parameter, or a value is out of its range.
     """
     method = find(name)
-    _check_fields(method, name, hyper_parameters)
+    settings.check(method, name, hyper_parameters)
     return method(**hyper_parameters)
 
 
@@ -59,32 +59,3 @@ def describe(name: str) -> dict[str, Any]:
         "summary": (method.__doc__ or "").partition("\n")[0],
         "hyper_parameters": {field.name: field.default for field in fields(method)},  # type: ignore[arg-type]
     }
-
-
-def parse(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Turns hyper-parameters as a person types them into values of the types that the method's fields have.
-
-    Raises:
-        UsageError: there is no such method or hyper-parameter, or a text cannot be read as its value.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    method = find(name)
-    hints = get_type_hints(method)
-    _check_fields(method, name, settings)
-    values = {}
-    for key, text in settings.items():
-        try:
-            values[key] = TypeAdapter(hints[key]).validate_strings(text)
-        except ValidationError as error:
-            # pydantic's first clause says it: "Input should be a valid integer, unable to ..."
-            demand = error.errors()[0]["msg"].partition(",")[0].removeprefix("Input should ")
-            raise UsageError(f"{name}: {key} must {demand}, not {text!r}") from None
-    return values
-
-
-def _check_fields(method: type[Method], name: str, keys: Iterable[str]) -> None:
-    known = [field.name for field in fields(method)]  # type: ignore[arg-type]  # every method is a dataclass
-    unknown = [key for key in keys if key not in known]
-    if unknown:
-        raise UsageError(f"{name} has no {unknown[0]!r}; it has {', '.join(known)}")

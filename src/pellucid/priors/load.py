@@ -49,7 +49,10 @@ def _load_folder(place: Path, device: torch.device) -> Prior:
 
     from .network import build_network
 
-    network = build_network(config)
+    try:
+        network = build_network(config)
+    except PellucidError as error:
+        raise PellucidError(f"{root / 'config.json'}: {error}") from None
     folder.fill(network, folder.read_weights(root), root)
     return VENetwork(
         folder.ready(network, device), linear_ladder(), channels=network.channels, multiple=network.multiple

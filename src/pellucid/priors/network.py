@@ -93,10 +93,10 @@ def build_network(config: dict[str, Any]) -> DenoisingUNet:
     given = dict(config)
     name = given.pop("_class_name", None)
     if name != _CLASS_NAME:
-        raise PellucidError(f"config.json names the network {name!r}; there is {_CLASS_NAME}")
+        raise PellucidError(f"unknown network {name!r}: there is {_CLASS_NAME} and UNet2DModel")
     unknown = given.keys() - {f.name for f in fields(UNetConfig)}
     if unknown:
-        raise PellucidError(f"config.json has the unknown field {min(unknown)!r}")
+        raise PellucidError(f"{name} has no {min(unknown)!r}")
     return DenoisingUNet(UNetConfig(**given))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +37,7 @@ class Options:
         device: "cpu", "cuda", "cuda:1" ...; None for a GPU where there is one.
         workers: threads that prepare crops.
         memory: bytes of decoded images to keep in memory.
-        held_out: images kept from training to validate on, where no folder of them is given.
+        held_out: images kept from training to validate on, a tenth at most, where no folder of them is given.
         validation: folder of images to validate on.
         save_minutes: between two checkpoints, each of which also validates.
         log_every: updates between two lines of the log.
@@ -168,6 +167,7 @@ def export(
     target: Path,
     origin: Origin | None = None,
     validation: dict[str, Tensor] | None = None,
+    images: int | None = None,
 ) -> Path:
     """Writes the prior's folder from a run's checkpoint as it is, before the run's end.
 
@@ -176,6 +176,7 @@ def export(
         target: folder to write.
         origin: what the model card says about the data.
         validation: images whose denoising the card reports.
+        images: how many there were to train on.
 
     Raises:
         PellucidError: there is no checkpoint.
@@ -184,7 +185,7 @@ def export(
     trainer = Trainer(Recipe.from_json(about["recipe"]), Devices("cpu"))
     trainer.restore(run / CHECKPOINT)
     scores = trainer.validate(validation or {})
-    write_prior(target, trainer.average, trainer.recipe, trainer.step, trainer.seen, scores, origin or Origin(), None)
+    write_prior(target, trainer.average, trainer.recipe, trainer.step, trainer.seen, scores, origin or Origin(), images)
     return target
 
 
@@ -313,17 +314,18 @@ def _open(
 ) -> tuple[Photographs, dict[str, Tensor]]:
     """The images to train on and, in the first process, those to validate on."""
     channels = recipe.network.channels
-    training, held = split(find(data), 0 if options.validation is not None else options.held_out)
-    if not training:
-        raise PellucidError(f"{data}: holds only {len(held)} images and all are held out to validate on")
+    sources = find(data)
+    # Of a small collection no more than a tenth: it is worth more in training.
+    held_out = 0 if options.validation is not None else min(options.held_out, len(sources) // 10)
+    training, held = split(sources, held_out)
     photographs = Photographs(training, channels, recipe.size, options.memory, options.workers)
     for name, reason in photographs.skipped:
         tell(f"left out {name}: {reason}")
     tell(f"{len(photographs)} images to train on")
     if not devices.first:
         return photographs, {}
-    sources: Sequence[Any] = held if options.validation is None else find(options.validation)
-    images = Photographs(sources, channels, smallest=1, workers=options.workers) if sources else []
+    held = held if options.validation is None else find(options.validation)
+    images = Photographs(held, channels, smallest=1, workers=options.workers) if held else []
     # The middle of each: the same cost for all, whatever their size.
     middles = [_middle(pixels, 256) for pixels in images]
     return photographs, {f"{i:04d}": to_model(from_array(pixels).tensor()) for i, pixels in enumerate(middles)}

@@ -1,0 +1,55 @@
+"""`pellucid train`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..settings import assignments, parse
+from .output import as_json, tell
+from .restore import Device, Json, Settings
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder, or uncompressed tar, of images.")],
+    run: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; one that exists is gone on with.")],
+    preset: Annotated[str, typer.Option("--preset", help="cpu, gpu, or tiny to try it out.")] = "cpu",
+    settings: Settings = None,
+    device: Device = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", help="Stop after this long; run again to go on.")
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option("--validation", help="Images to validate on (default: 12 held out).")
+    ] = None,
+    initial: Annotated[Path | None, typer.Option("--initial", help="Folder of a prior to start from.")] = None,
+    name: Annotated[str, typer.Option("--name", help="The prior's name, for its model card.")] = "prior",
+    about: Annotated[str, typer.Option("--about", help="What the images are, for the model card.")] = "not said",
+    licence: Annotated[str, typer.Option("--licence", help="The images' terms, for the model card.")] = "not said",
+    json: Json = False,
+) -> None:
+    """Trains a prior on one's own images.
+
+    It can be stopped at any time; the same command goes on. RUN/prior is what `pellucid restore --prior` takes.
+    """
+    values = assignments(settings or [])
+
+    from ..train.export import Origin
+    from ..train.recipe import Recipe
+    from ..train.recipe import preset as preset_of
+    from ..train.run import Options
+    from ..train.run import train as run_training
+
+    recipe = preset_of(preset, **parse(Recipe, "a recipe", values))
+    options = Options(device=device, minutes=minutes, validation=validation, initial=initial)
+    outcome = run_training(data, run, recipe, options, Origin(name, about, licence), tell)
+    if json:
+        prior = None if outcome.prior is None else str(outcome.prior)
+        as_json({**asdict(outcome), "prior": prior, "run": str(run)})
+    elif outcome.finished:
+        typer.echo(f"{outcome.step} updates done; the prior is in {outcome.prior}")
+    else:
+        typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")

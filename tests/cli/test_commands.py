@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Command = Callable[..., Any]
+FAST = ("--strength", "20")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)).save(path)
+    return path
+
+
+# --- restore ----------------------------------------------------------------------------------------------------------
+
+
+def test_restore_writes_an_image_of_the_same_size(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    said = pellucid_command("restore", photo, "-o", tmp_path / "out.png", "-p", tiny_prior, *FAST)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"{photo} -> {tmp_path / 'out.png'}  6 NFE, ")
+    with Image.open(tmp_path / "out.png") as out:
+        assert (out.size, out.mode) == ((30, 20), "RGB")
+
+
+def test_json_says_what_was_done(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path) -> None:
+    said = pellucid_command("restore", photo, "-o", tmp_path / "o.png", "-p", tiny_prior, "--seed", 7, "--json")
+    record = json.loads(said.out)
+    assert record["hyper_parameters"] == {
+        "strength": 300, "steps": 100, "gamma": 0.05, "corrections": 1, "schedule": "preserving", "start": "invert"
+    }  # fmt: skip
+    expected = {"method": "dreamclean", "prior": str(tiny_prior), "seed": 7, "nfe": 90, "width": 30, "error": None}
+    assert record.items() >= expected.items()
+    assert record["seconds"] > 0
+
+
+def test_the_same_seed_gives_the_same_bytes(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    written = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        pellucid_command("restore", photo, "-o", tmp_path / f"{name}.png", "-p", tiny_prior, "--seed", seed, *FAST)
+        written.append((tmp_path / f"{name}.png").read_bytes())
+    assert written[0] == written[1] != written[2]
+
+
+def test_hyper_parameters_are_set(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path) -> None:
+    settings = ("--set", "steps=20", "--set", "schedule=none", "--set", "strength=100")
+    said = pellucid_command("restore", photo, "-o", tmp_path / "o.png", "-p", tiny_prior, *settings, "--json")
+    record = json.loads(said.out)
+    assert record["nfe"] == 6
+    assert record["hyper_parameters"]["schedule"] == "none"
+
+
+def test_the_bad_are_named_and_the_good_are_done(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.jpg").write_text("not an image")
+    whole = photo.read_bytes()
+    (tmp_path / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    inputs = [tmp_path / name for name in ("missing.png", "text.jpg", "truncated.png", "photo.png")]
+    said = pellucid_command("restore", *inputs, "-o", tmp_path / "out", "-p", tiny_prior, *FAST)
+    assert said.code == 1
+    lines = said.err.splitlines()
+    assert len(lines) == 4
+    for line, path, says in zip(lines, inputs, ("no such file", "is no image", "damaged"), strict=False):
+        assert line.startswith(f"pellucid: {path}: ")
+        assert says in line
+    assert lines[3] == "1 of 4 images done, 3 failed"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
+    assert photo.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-m", "dreamclen"], "unknown method 'dreamclen': did you mean 'dreamclean'?"),
+        (["-p", "naturel"], "unknown prior 'naturel': did you mean 'natural'?"),
+        (["--set", "strenght=3"], "no 'strenght'; it has strength, steps, gamma"),
+        (["--set", "strength"], "--set takes KEY=VALUE"),
+        (["--set", "steps=ten"], "steps must be a valid integer, not 'ten'"),
+        (["--set", "schedule=x"], "schedule must be 'preserving', 'langevin' or 'none', not 'x'"),
+        (["--strength", "nan"], "strength must be above 0"),
+        (["--strength", "3", "--set", "strength=4"], "leave one out"),
+        (["--noise", "0.1"], "blind"),
+        (["--device", "abacus"], "cannot compute on 'abacus'"),
+        (["--tile", "0"], "tile"),
+        (["--tile", "x"], "--tile"),
+        (["--frobnicate"], "--frobnicate"),
+    ],
+)
+def test_wrong_calls_are_one_line_and_leave_no_trace(
+    pellucid_command: Command, photo: Path, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    said = pellucid_command("restore", photo, "-o", tmp_path / "out" / "out.png", *arguments)
+    assert said.code == 2
+    assert says in said.err
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [photo]
+
+
+@pytest.mark.parametrize("extra", [[], ["--overwrite"]])
+def test_the_input_is_not_overwritten(pellucid_command: Command, photo: Path, extra: list[str]) -> None:
+    before = photo.read_bytes()
+    said = pellucid_command("restore", photo, "-o", photo, *extra)
+    assert said.code == 2
+    assert "--in-place" in said.err
+    assert photo.read_bytes() == before
+
+
+def test_unless_in_place_is_said(pellucid_command: Command, photo: Path, tiny_prior: Path) -> None:
+    before = photo.read_bytes()
+    assert pellucid_command("restore", photo, "--in-place", "-p", tiny_prior, *FAST).code == 0
+    assert photo.read_bytes() != before
+
+
+def test_an_output_that_exists_is_kept_unless_overwrite_is_said(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out.png").write_bytes(b"precious")
+    arguments = ("restore", photo, "-o", tmp_path / "out.png", "-p", tiny_prior, *FAST)
+    said = pellucid_command(*arguments)
+    assert (said.code, (tmp_path / "out.png").read_bytes()) == (2, b"precious")
+    assert "--overwrite" in said.err
+    assert pellucid_command(*arguments, "--overwrite").code == 0
+    assert (tmp_path / "out.png").read_bytes() != b"precious"
+
+
+def test_an_output_folder_that_cannot_be_written(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    said = pellucid_command("restore", photo, "-o", tmp_path / "file" / "out.png", "-p", tiny_prior, *FAST)
+    assert said.code == 1
+    assert "cannot be written to" in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+def test_dry_run_checks_and_writes_nothing(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    arguments = ("restore", photo, tmp_path / "missing.png", "-o", tmp_path / "out", "-p", tiny_prior, "--dry-run")
+    said = pellucid_command(*arguments)
+    assert said.code == 1
+    assert said.out == f"{photo} -> {tmp_path / 'out' / 'photo.png'}  30x20, 90 evaluations of 1 tile(s)\n"
+    assert "missing.png: there is no such file" in said.err
+    record = json.loads(pellucid_command(*arguments, "--json").out)
+    assert (record["nfe"], record["tiles"], record["width"]) == (90, 1, 30)
+    assert list(tmp_path.iterdir()) == [photo]
+
+
+def test_an_interrupt_leaves_what_is_done(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pellucid.api import Restorer
+
+    picture, calls = Restorer.picture, []
+
+    def second_interrupts(self: Restorer, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return picture(self, *arguments)
+
+    monkeypatch.setattr(Restorer, "picture", second_interrupts)
+    (tmp_path / "z.png").write_bytes(photo.read_bytes())
+    said = pellucid_command("restore", photo, tmp_path / "z.png", "-o", tmp_path / "out", "-p", tiny_prior, *FAST)
+    assert said.code == 130
+    assert said.err == "1 of 2 images done\npellucid: interrupted\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
+
+
+# --- the others -------------------------------------------------------------------------------------------------------
+
+
+def test_demo_writes_a_picture_and_says_where(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
+    said = pellucid_command("demo", "-o", tmp_path / "demo.png", "-p", tiny_prior)
+    assert said.code == 0
+    assert len(said.out.splitlines()) == 1
+    assert str(tmp_path / "demo.png") in said.out
+    with Image.open(tmp_path / "demo.png") as page:
+        assert page.width > 3 * 256
+    again = pellucid_command("demo", "-o", tmp_path / "demo.png")
+    assert again.code == 2
+    assert "exists" in again.err
+
+
+def test_methods_and_priors_are_listed(pellucid_command: Command) -> None:
+    assert "dreamclean" in pellucid_command("methods").out
+    (record,) = (r for r in json.loads(pellucid_command("methods", "--json").out) if r["name"] == "dreamclean")
+    assert record["blind"] is True
+    assert record["hyper_parameters"]["strength"] == 300
+    assert "natural" in pellucid_command("priors").out
+    assert json.loads(pellucid_command("priors", "--json").out)[0]["name"] == "natural"
+
+
+def test_doctor(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = pellucid_command("doctor", "--json", "--device", "cpu")
+    assert said.code == 0
+    assert json.loads(said.out)["problems"] == []
+    assert "all is well" in pellucid_command("doctor", "--device", "cpu").out
+    said = pellucid_command("doctor", "--device", "abacus")
+    assert said.code == 1
+    assert "problem: cannot compute on 'abacus'" in said.err
+
+
+def test_train_and_bench(pellucid_command: Command, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 255, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(data / f"{index}.png")
+    run = tmp_path / "run"
+    stopped = pellucid_command("train", data, "-o", run, "--preset", "tiny", "--minutes", "0", "--device", "cpu")
+    assert stopped.code == 0
+    assert "stopped after 1 of 20 updates" in stopped.out
+    said = pellucid_command("train", data, "-o", run, "--preset", "tiny", "--device", "cpu", "--json")
+    assert json.loads(said.out)["step"] == 20
+    assert "going on from update 1" in said.err
+    measured = pellucid_command("bench", "prior", run / "prior", "-d", data, "--json", "--samples", tmp_path / "s.png")
+    record = json.loads(measured.out)
+    assert record["psnr"].keys() == {"15", "25", "50", "100"}
+    assert record["images"]["25"].keys() == {"0.png", "1.png", "2.png"}
+    assert record["cost"]["gflop"] > 0
+    assert (tmp_path / "s.png").is_file()
+    assert "mean of 2" in pellucid_command("bench", "prior", run / "prior").out
+
+
+def test_bench_measures_any_denoiser(
+    pellucid_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_denoiser.py").write_text("def leave_it(x, sigma): return x")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = pellucid_command("bench", "prior", "own_denoiser:leave_it", "--json")
+    # What is not denoised at 25/255 stands at 20.17 dB, a little more where pixels are clamped.
+    assert json.loads(said.out)["psnr"]["25"] == pytest.approx(20.4, abs=0.3)
+    assert pellucid_command("bench", "prior", "own_denoiser:nothing").code == 2
+    assert pellucid_command("bench", "prior", "natural", "-d", tmp_path / "nowhere").code == 1
+
+
+def test_train_says_what_is_wrong(pellucid_command: Command, tmp_path: Path) -> None:
+    for arguments, code, says in (
+        ((tmp_path / "nowhere",), 1, "there is no such folder or tar"),
+        ((tmp_path, "--preset", "tinny"), 2, "did you mean 'tiny'"),
+        ((tmp_path, "--set", "stepz=3"), 2, "a recipe has no 'stepz'"),
+        ((tmp_path, "--preset", "tiny", "--set", "steps=0"), 2, "steps must be above 0"),
+    ):
+        said = pellucid_command("train", *arguments, "-o", tmp_path / "run")
+        assert said.code == code
+        assert says in said.err
+
+
+# --- start ------------------------------------------------------------------------------------------------------------
+
+
+def test_help_and_version(pellucid_command: Command) -> None:
+    for arguments in ((), ("--help",), ("restore", "--help")):
+        said = pellucid_command(*arguments)
+        assert said.code == 0
+        assert "restore" in said.out
+    assert pellucid_command("--version").out.strip()[0].isdigit()
+    said = pellucid_command("resotre")
+    assert said.code == 2
+    assert len(said.err.splitlines()) == 1
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = "import sys; sys.argv = ['pellucid', '--help']\nimport pellucid.cli\ntry: pellucid.cli.main()\nfinally: "
+    program += "print(sorted({'torch', 'diffusers', 'numpy', 'PIL', 'pydantic'} & sys.modules.keys()), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stderr.strip() == "[]"

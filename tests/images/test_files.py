@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+
+from pellucid import images
+from pellucid.errors import PellucidError
+
+RNG = np.random.default_rng(0)
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def noise(*shape: int, dtype: Any = np.uint8) -> np.ndarray[Any, Any]:
+    return RNG.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 2), (5, 7, 3), (5, 7, 4), (1, 1, 3)])
+def test_8_bits_come_back_as_they_were(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
+    pixels = noise(*shape)
+    alpha = len(shape) == 3 and shape[2] in (2, 4)
+    if suffix == ".bmp" and alpha:
+        pytest.skip("BMP has no transparency")
+    if suffix == ".webp" and (len(shape) < 3 or shape[2] == 2):
+        pytest.skip("WebP has no grey")
+    path = tmp_path / f"image{suffix}"
+    images.write(images.from_array(pixels), path)
+    np.testing.assert_array_equal(images.read(path).pixels, pixels)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_grey_comes_back_as_it_was(tmp_path: Path, suffix: str) -> None:
+    pixels = noise(5, 7, dtype=np.uint16)
+    images.write(images.from_array(pixels), tmp_path / f"image{suffix}")
+    np.testing.assert_array_equal(images.read(tmp_path / f"image{suffix}").pixels, pixels)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_colour_comes_back_as_it_was_from_tiff(tmp_path: Path, channels: int) -> None:
+    pixels = noise(5, 7, channels, dtype=np.uint16)
+    images.write(images.from_array(pixels, {"icc_profile": ICC, "dpi": (300.0, 300.0)}), tmp_path / "image.tif")
+    back = images.read(tmp_path / "image.tif")
+    np.testing.assert_array_equal(back.pixels, pixels)
+    assert back.metadata["icc_profile"] == ICC
+    assert back.metadata["dpi"] == (300.0, 300.0)
+
+
+def test_16_bit_colour_in_planes_is_read(tmp_path: Path) -> None:
+    pixels = noise(3, 5, 7, dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "image.tif", pixels, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(images.read(tmp_path / "image.tif").pixels, np.moveaxis(pixels, 0, -1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("deep", [False, True])
+def test_orientation_is_applied_once(tmp_path: Path, orientation: int, deep: bool) -> None:
+    upright, path = noise(4, 6, 3), tmp_path / "image.tif"
+    undo = {2: [0], 3: [3], 4: [1], 5: [5], 6: [2], 7: [6], 8: [4]}
+    stored = Image.fromarray(upright)
+    for turn in undo.get(orientation, []):
+        stored = stored.transpose(Image.Transpose(turn))
+    if deep:
+        tag = (274, "H", 1, orientation, True)
+        tifffile.imwrite(path, np.asarray(stored).astype(np.uint16) * 257, photometric="rgb", extratags=[tag])
+    else:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored.save(path, exif=exif)
+    assert images.size_of(path) == upright.shape[:2]
+    picture = images.read(path)
+    np.testing.assert_array_equal(picture.pixels, upright.astype(np.uint16) * 257 if deep else upright)
+    images.write(picture, tmp_path / "again.tif")
+    np.testing.assert_array_equal(images.read(tmp_path / "again.tif").pixels, picture.pixels)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+def test_metadata_is_kept(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    exif[0x0112] = 6
+    Image.fromarray(noise(8, 12, 3)).save(tmp_path / "in.jpg", exif=exif, icc_profile=ICC, dpi=(300, 300))
+    images.write(images.read(tmp_path / "in.jpg"), tmp_path / f"out{suffix}")
+    with Image.open(tmp_path / f"out{suffix}") as out:
+        assert out.info["icc_profile"] == ICC
+        assert out.getexif()[0x010E] == "a description"
+        assert out.getexif().get(0x0112, 1) == 1
+        if suffix != ".webp":  # which has no field for it
+            assert tuple(map(round, out.info["dpi"])) == (300, 300)
+        assert out.size == (8, 12)
+
+
+@pytest.mark.parametrize(("mode", "comes_back"), [("1", "L"), ("P", "RGB"), ("L", "L"), ("RGB", "RGB"), ("LA", "LA")])
+def test_modes(tmp_path: Path, mode: str, comes_back: str) -> None:
+    source = Image.fromarray(noise(5, 7, 3)).convert(mode)
+    source.save(tmp_path / "in.png")
+    picture = images.read(tmp_path / "in.png")
+    assert images.to_pil(picture).mode == comes_back
+    np.testing.assert_array_equal(picture.pixels, np.asarray(source.convert(comes_back)))
+
+
+def test_a_transparent_palette_keeps_its_transparency(tmp_path: Path) -> None:
+    source = Image.fromarray(noise(5, 7) % 4).convert("P")
+    source.save(tmp_path / "in.png", transparency=0)
+    picture = images.read(tmp_path / "in.png")
+    assert picture.alpha is not None
+    assert picture.colour.shape == (5, 7, 3)
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
+    """A PNG that claims a size and holds nothing."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def bad_files(folder: Path) -> dict[str, Path]:
+    whole = folder / "whole.png"
+    Image.fromarray(noise(64, 64, 3)).save(whole)
+    made = {
+        "missing": folder / "missing.png",
+        "folder": folder,
+        "text": folder / "text.jpg",
+        "empty": folder / "empty.png",
+        "truncated": folder / "truncated.png",
+        "bomb": folder / "bomb.png",
+        "large": folder / "large.png",
+        "cmyk": folder / "cmyk.jpg",
+        "animation": folder / "animation.gif",
+        "deep": folder / "deep.png",
+        "float": folder / "float.tif",
+        "truncated tiff": folder / "truncated.tif",
+    }
+    made["text"].write_text("not an image")
+    made["empty"].write_bytes(b"")
+    made["truncated"].write_bytes(whole.read_bytes()[:2000])
+    made["bomb"].write_bytes(png_header(20_000, 20_000))
+    made["large"].write_bytes(png_header(13_000, 12_000))
+    Image.fromarray(noise(8, 8, 3)).convert("CMYK").save(made["cmyk"])
+    frames = [Image.fromarray(noise(8, 8)) for _ in range(2)]
+    frames[0].save(made["animation"], save_all=True, append_images=frames[1:])
+    made["deep"].write_bytes(png_header(4, 4, depth=16))
+    tifffile.imwrite(made["float"], np.ones((4, 4), np.float32))
+    tifffile.imwrite(made["truncated tiff"], noise(64, 64, 3, dtype=np.uint16), photometric="rgb")
+    made["truncated tiff"].write_bytes(made["truncated tiff"].read_bytes()[:3000])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("missing", "no such file"),
+        ("folder", "is a folder"),
+        ("text", "is no image"),
+        ("empty", "is no image"),
+        ("truncated", "damaged"),
+        ("bomb", "megapixels"),
+        ("large", "156 megapixels"),
+        ("cmyk", "CMYK"),
+        ("animation", "2 images"),
+        ("deep", "16-bit colour PNG"),
+        ("float", "float32"),
+        ("truncated tiff", "damaged"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, kind: str, says: str) -> None:
+    path = bad_files(tmp_path)[kind]
+    with pytest.raises(PellucidError, match=says) as error:
+        images.read(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "name", "says"),
+    [
+        (noise(4, 4, 4), "out.jpg", "no transparency"),
+        (noise(4, 4, 3, dtype=np.uint16), "out.png", "16-bit colour is written as TIFF"),
+        (noise(4, 4, dtype=np.uint16), "out.jpg", "no 16-bit grey"),
+        (noise(4, 4), "out.xyz", "cannot write .xyz"),
+        (noise(4, 4), "out", "without a suffix"),
+        (noise(4, 4), "no/such/folder/out.png", "cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_leaves_no_trace(tmp_path: Path, pixels: Any, name: str, says: str) -> None:
+    with pytest.raises(PellucidError, match=says):
+        images.write(images.from_array(pixels), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"precious")
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(PellucidError, match="No space left"):
+        images.write(images.from_array(noise(4, 4)), path)
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"precious"]

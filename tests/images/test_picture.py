@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from pellucid import images
+from pellucid.errors import PellucidError, UsageError
+
+SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4))
+
+
+@given(st.data(), SHAPES, st.sampled_from([np.uint8, np.uint16]))
+def test_pixels_survive_the_way_through_a_tensor(data: st.DataObject, shape: tuple[int, ...], dtype: Any) -> None:
+    pixels = data.draw(arrays.arrays(dtype, shape))
+    picture = images.from_array(pixels)
+    back = picture.with_tensor(picture.tensor())
+    np.testing.assert_array_equal(back.pixels.reshape(shape), pixels)
+    assert back.pixels.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_floats_keep_their_type_and_scale(dtype: Any) -> None:
+    pixels = np.linspace(0, 1, 12, dtype=dtype).reshape(2, 2, 3)
+    picture = images.from_array(pixels)
+    assert picture.tensor().max() == 1
+    assert picture.with_tensor(picture.tensor()).pixels.dtype == dtype
+
+
+def test_colours_under_full_transparency_are_not_touched() -> None:
+    pixels = np.array([[[10, 20, 30, 0], [10, 20, 30, 128]]], np.uint8)
+    restored = images.from_array(pixels).with_tensor(torch.ones(1, 3, 1, 2))
+    np.testing.assert_array_equal(restored.pixels, [[[10, 20, 30, 0], [255, 255, 255, 128]]])
+
+
+def test_grey_as_three_channels_and_colours_as_their_mean() -> None:
+    grey = images.from_array(np.array([[51]], np.uint8))
+    assert grey.tensor(3).flatten().tolist() == pytest.approx([0.2] * 3)
+    colour = images.from_array(np.array([[[0, 51, 102]]], np.uint8))
+    assert colour.tensor(1).flatten().tolist() == pytest.approx([0.2])
+
+
+def test_a_tensor_is_cut_to_8_bits() -> None:
+    picture = images.from_tensor(torch.tensor([-0.5, 0.2, 1.5]).view(1, 3, 1, 1))
+    assert picture.pixels.tolist() == [[[0, 51, 255]]]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "says"),
+    [
+        (np.zeros((2, 2, 5), np.uint8), r"\(H, W\)"),
+        (np.zeros((2,), np.uint8), r"\(H, W\)"),
+        (np.zeros((0, 2, 3), np.uint8), r"\(H, W\)"),
+        (np.zeros((2, 2), np.int64), "int64"),
+        (np.full((2, 2), 128.0), "divide it first"),
+    ],
+)
+def test_other_arrays_are_refused(pixels: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        images.from_array(pixels)
+
+
+def test_pillow_is_not_given_what_it_would_spoil() -> None:
+    with pytest.raises(PellucidError, match="numpy"):
+        images.to_pil(images.from_array(np.zeros((2, 2, 3), np.uint16)))
+    with pytest.raises(PellucidError, match="mode F"):
+        images.from_pil(Image.new("F", (2, 2)))

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pellucid.errors import PellucidError, UsageError
+from pellucid.jobs import Item, plan
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """A folder of three images in two levels, and what is none."""
+    folder = tmp_path / "scans"
+    (folder / "1912").mkdir(parents=True)
+    for name in ("a.png", "b.JPG", "1912/a.png"):
+        Image.new("RGB", (4, 4)).save(folder / name)
+    (folder / "notes.txt").write_text("nothing")
+    (folder / ".hidden.png").write_text("nothing")
+    return folder
+
+
+def test_a_file_becomes_a_file(scans: Path, tmp_path: Path) -> None:
+    assert plan([scans / "a.png"], tmp_path / "out.tif") == [Item(scans / "a.png", tmp_path / "out.tif")]
+
+
+def test_a_file_goes_into_a_folder_that_is_or_looks_like_one(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.png").mkdir()
+    for folder in (tmp_path / "out.png", tmp_path / "new"):
+        assert plan([scans / "a.png"], folder) == [Item(scans / "a.png", folder / "a.png")]
+
+
+def test_a_folder_keeps_its_structure_and_names_its_images(scans: Path, tmp_path: Path) -> None:
+    items = plan([scans], tmp_path / "out")
+    assert [item.name for item in items] == ["1912/a.png", "a.png", "b.JPG"]
+    assert [item.target for item in items] == [tmp_path / "out" / item.name for item in items]
+
+
+def test_an_output_inside_the_input_is_no_input(scans: Path) -> None:
+    Image.new("RGB", (4, 4)).save(scans / "1912" / "b.png")
+    assert [item.name for item in plan([scans], scans / "1912", overwrite=True)] == ["a.png", "b.JPG"]
+
+
+def test_a_format_that_cannot_be_written_becomes_png(tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "scan.pgm")
+    assert plan([tmp_path / "scan.pgm"], tmp_path / "out")[0].target == tmp_path / "out" / "scan.pgm.png"
+
+
+def test_in_place(scans: Path) -> None:
+    assert all(item.source == item.target for item in plan([scans], None, in_place=True))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "options", "says"),
+    [
+        (["a.png"], None, {}, "say where to write"),
+        (["a.png"], "out", {"in_place": True}, "say where to write"),
+        (["a.png"], "a.png", {}, "is an input"),
+        (["a.png"], "a.png", {"overwrite": True}, "is an input"),
+        (["a.png"], ".", {}, "is an input"),
+        (["."], ".", {"overwrite": True}, "is an input"),
+        (["b.JPG"], "a.png", {}, "exists"),
+        (["a.png", "1912/a.png"], "out", {}, "would both become"),
+        (["a.png", "a.png"], "out", {}, "would both become"),
+        (["a.png", "b.JPG"], "notes.txt", {}, "several images need a folder"),
+        (["a.png"], "out.xyz", {}, "cannot write .xyz"),
+    ],
+)
+def test_what_would_lose_something_is_refused(
+    scans: Path, inputs: list[str], output: str | None, options: dict[str, Any], says: str
+) -> None:
+    target = None if output is None else scans / output
+    with pytest.raises(PellucidError, match=says):
+        plan([scans / name for name in inputs], target, **options)
+
+
+def test_overwriting_is_said(scans: Path) -> None:
+    assert plan([scans / "b.JPG"], scans / "a.png", overwrite=True) == [Item(scans / "b.JPG", scans / "a.png")]
+
+
+def test_a_link_to_an_input_is_that_input(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to(scans / "a.png")
+    with pytest.raises(UsageError, match="is an input"):
+        plan([scans / "a.png"], tmp_path / "link.png", overwrite=True)
+
+
+def test_an_empty_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PellucidError, match="holds no images"):
+        plan([tmp_path], tmp_path / "out")

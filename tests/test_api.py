@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+
+import pellucid
+from pellucid import images
+from pellucid.api import Restorer
+from pellucid.errors import PellucidError, UsageError
+from pellucid.methods import DreamClean
+from pellucid.noise import linear_ladder
+from pellucid.priors import GaussianPrior, VENetwork, load_prior
+
+SHORT = DreamClean(strength=30, steps=100)
+PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
+
+
+def test_the_public_names() -> None:
+    assert dir(pellucid) == ["PellucidError", "Problem", "UsageError", "load_prior", "methods", "restore"]
+    for name in dir(pellucid):
+        assert getattr(pellucid, name) is not None
+    assert pellucid.__version__
+    with pytest.raises(AttributeError, match="restroe"):
+        _ = pellucid.restroe
+
+
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.sampled_from([(), (1,), (2,), (3,), (4,)]),
+    st.sampled_from([np.uint8, np.uint16, np.float32, np.float64]),
+)
+def test_numpy_in_numpy_out(size: tuple[int, int], channels: tuple[int, ...], dtype: Any) -> None:
+    full = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
+    image = (np.random.default_rng(0).random(size + channels) * full).astype(dtype)
+    before = image.copy()
+    out = pellucid.restore(image, SHORT, PRIOR)
+    assert out.shape == image.shape
+    assert out.dtype == image.dtype
+    np.testing.assert_array_equal(image, before)
+    if channels in ((2,), (4,)):
+        np.testing.assert_array_equal(out[..., -1], image[..., -1])
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_pillow_in_pillow_out(mode: str) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (7, 5, 3), np.uint8)).convert(mode)
+    out = pellucid.restore(image, SHORT, PRIOR)
+    assert isinstance(out, Image.Image)
+    assert (out.mode, out.size) == (mode, (5, 7))
+
+
+def test_a_path_gives_a_pillow_image_with_its_metadata(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.new("RGB", (5, 7), "red").save(tmp_path / "in.jpg", exif=exif)
+    out = pellucid.restore(tmp_path / "in.jpg", SHORT, PRIOR)
+    assert out.getexif()[0x010E] == "a description"
+    assert pellucid.restore(str(tmp_path / "in.jpg"), SHORT, PRIOR).tobytes() == out.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_torch_in_torch_out(dtype: torch.dtype, channels: int) -> None:
+    image = torch.rand(2, channels, 6, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
+    before = image.clone()
+    out = pellucid.restore(image, SHORT, PRIOR)
+    assert (out.shape, out.dtype) == (image.shape, dtype)
+    assert 0 <= out.min() <= out.max() <= 1
+    assert torch.equal(image, before)
+
+
+def test_a_batch_is_its_images_one_by_one(tiny_prior: Path) -> None:
+    image = torch.rand(3, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    prior = load_prior(tiny_prior)
+    together = pellucid.restore(image, SHORT, prior, seed=5)
+    for i in range(3):
+        assert torch.equal(pellucid.restore(image[i : i + 1], SHORT, prior, seed=5 + i), together[i : i + 1])
+
+
+def test_the_seed_decides(tiny_prior: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (24, 24, 3), np.uint8)
+    once, again, other = (pellucid.restore(image, SHORT, tiny_prior, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(once, again)
+    assert (once != other).any()
+
+
+def test_by_name_and_as_objects_is_the_same(tiny_prior: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
+    by_name = pellucid.restore(image, "dreamclean", tiny_prior, strength=30)
+    by_path = pellucid.restore(image, "dreamclean", str(tiny_prior), strength=30)
+    as_objects = pellucid.restore(image, DreamClean(strength=30), load_prior(tiny_prior))
+    np.testing.assert_array_equal(by_name, as_objects)
+    np.testing.assert_array_equal(by_name, by_path)
+
+
+def test_grey_goes_through_a_colour_prior_as_grey() -> None:
+    image = torch.rand(1, 1, 6, 5, generator=torch.Generator().manual_seed(0))
+    method = DreamClean(strength=30, gamma=0)
+    expected = pellucid.restore(image.expand(-1, 3, -1, -1), method, PRIOR)
+    torch.testing.assert_close(pellucid.restore(image, method, PRIOR), expected[:, :1])
+
+
+def test_tiles_change_little_and_the_work_is_counted_right(tiny_prior: Path) -> None:
+    image = torch.rand(1, 3, 100, 70, generator=torch.Generator().manual_seed(0))
+    whole, tiled = (Restorer(SHORT, tiny_prior, tile=tile) for tile in (None, 64))
+    assert (whole.tiles(100, 70), tiled.tiles(100, 70)) == (1, 4)
+    seen: list[int] = []
+    result = tiled.run(image, progress=seen.append)
+    assert sum(seen) == tiled.work(100, 70) == tiled.nfe() * 4 * 64 * 64
+    assert result.nfe == tiled.nfe() == 9
+    assert (result.colours - whole.run(image).colours).abs().max() < 0.005
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"method": "dreamclen"}, "did you mean 'dreamclean'"),
+        ({"prior": "naturel"}, "did you mean 'natural'"),
+        ({"strenght": 3}, "has no 'strenght'; it has strength"),
+        ({"strength": 2000}, "strength must be above 0"),
+        ({"noise": 0.1}, "blind"),
+        ({"device": "abacus"}, "abacus"),
+        ({"tile": 0}, "tile"),
+        ({"method": SHORT, "strength": 3}, "already"),
+    ],
+)
+def test_wrong_arguments_are_usage_errors(arguments: dict[str, Any], says: str) -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(UsageError, match=says):
+        pellucid.restore(image, **{"prior": PRIOR, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (torch.zeros(3, 4, 4), r"\(B, C, H, W\)"),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), "uint8"),
+        (torch.full((1, 3, 4, 4), 200.0), "divide it first"),
+        (torch.zeros(1, 2, 4, 4), "3 channels, this one has 2"),
+        (torch.full((1, 3, 4, 4), float("nan")), "not finite"),
+        (42, "takes a path"),
+    ],
+)
+def test_wrong_images_are_usage_errors(image: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        pellucid.restore(image, SHORT, PRIOR)
+
+
+def test_what_pillow_could_not_return_is_refused_before_any_work(tmp_path: Path) -> None:
+    images.write(images.from_array(np.zeros((4, 4, 3), np.uint16)), tmp_path / "deep.tif")
+    with pytest.raises(PellucidError, match="numpy"):
+        pellucid.restore(tmp_path / "deep.tif", SHORT, PRIOR)
+
+
+def test_a_network_gone_wrong_is_an_error_not_a_grey_image() -> None:
+    def broken(x: Tensor, sigma: Tensor) -> Tensor:
+        return x * float("nan")
+
+    with pytest.raises(PellucidError, match="not finite"):
+        pellucid.restore(np.zeros((4, 4, 3), np.uint8), SHORT, VENetwork(broken, linear_ladder()))

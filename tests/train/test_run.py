@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from pellucid.errors import PellucidError
+from pellucid.priors import load_prior
+from pellucid.priors.network import UNetConfig
+from pellucid.train import checkpoint
+from pellucid.train.export import Origin
+from pellucid.train.recipe import Recipe, preset
+from pellucid.train.run import CHECKPOINT, Options, Trainer, export, train
+
+QUICK = Options(device="cpu", samples=1, sample_size=16)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        coarse = Image.fromarray(rng.integers(0, 255, (5, 5, 3), np.uint8))
+        coarse.resize((40, 40), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    return folder
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / CHECKPOINT)
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_ends_in_a_prior_with_a_card_a_log_and_pictures(data: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    origin = Origin("blobs", "random blobs", "public domain")
+    outcome = train(data, tmp_path / "run", preset("tiny"), QUICK, origin, lines.append)
+    assert outcome.finished
+    assert outcome.prior is not None
+    prior = load_prior(outcome.prior)
+    assert prior(torch.zeros(1, 3, 16, 16), 0.3).isfinite().all()
+    card = (outcome.prior / "README.md").read_text()
+    assert all(text in card for text in ("# blobs", "random blobs", "public domain", "20 of 4 crops", "| PSNR |"))
+    assert json.loads((outcome.prior / "prior.json").read_text())["data"]["images"] == 11
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[-1]["step"] == "20"
+    assert float(rows[-1]["psnr_25"]) == pytest.approx(outcome.psnr[25], abs=1e-3)
+    for name in ("curve.png", "samples.png"):
+        with Image.open(tmp_path / "run" / name) as picture:
+            picture.load()
+    assert any("PSNR" in line for line in lines)
+
+
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+def test_training_lowers_the_loss(data: Path, tmp_path: Path, optimiser: Any) -> None:
+    recipe = preset("tiny", steps=150, batch=8, optimiser=optimiser, lr=5e-3)
+    train(data, tmp_path / "run", recipe, replace(QUICK, samples=0))
+    start = Trainer(recipe, outcome_devices())
+    validation = {"a": load_validation(data)}
+    first = start.validate(validation)
+    start.restore(tmp_path / "run" / CHECKPOINT)
+    last = start.validate(validation)
+    assert all(last[level] > first[level] + 1 for level in first)
+
+
+def outcome_devices() -> Any:
+    from pellucid.train.devices import Devices
+
+    return Devices("cpu")
+
+
+def load_validation(data: Path) -> torch.Tensor:
+    with Image.open(data / "0.png") as image:
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+def test_stopped_and_gone_on_with_is_the_same_as_in_one_go(data: Path, tmp_path: Path) -> None:
+    recipe, once, twice = preset("tiny"), tmp_path / "once", tmp_path / "twice"
+    train(data, once, recipe, QUICK)
+    # minutes=0 stops after every update.
+    steps = []
+    while not (outcome := train(data, twice, recipe, replace(QUICK, minutes=0))).finished:
+        steps.append(outcome.step)
+    assert steps == list(range(1, 20))
+    assert_same(weights(once), weights(twice))
+    assert_same(load_file(once / "prior" / "model.safetensors"), load_file(twice / "prior" / "model.safetensors"))
+    with (twice / "log.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(1, 21))
+
+
+def test_killed_and_started_again_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
+    recipe, once, killed = preset("tiny", steps=300), tmp_path / "once", tmp_path / "killed"
+    program = (
+        "from pathlib import Path; from pellucid.train.run import train, Options;"
+        "from pellucid.train.recipe import preset;"
+        f"train(Path({str(data)!r}), Path({str(killed)!r}), preset('tiny', steps=300),"
+        " Options(device='cpu', samples=0, save_minutes=0.001))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        deadline = time.monotonic() + 120
+        while not (killed / CHECKPOINT).is_file():
+            assert process.poll() is None, "it ended before it was killed"
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    step = checkpoint.load(killed / CHECKPOINT)[1]["step"]
+    assert 0 < step < 300
+    train(data, killed, recipe, replace(QUICK, samples=0))
+    train(data, once, recipe, replace(QUICK, samples=0))
+    assert_same(weights(once), weights(killed))
+
+
+def test_an_interrupt_saves(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = Trainer.update
+
+    def interrupted(self: Trainer, pixels: Any) -> Any:
+        if self.step == 7:
+            raise KeyboardInterrupt
+        return update(self, pixels)
+
+    monkeypatch.setattr(Trainer, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "run", preset("tiny"), QUICK)
+    assert checkpoint.load(tmp_path / "run" / CHECKPOINT)[1]["step"] == 7
+
+
+def test_a_run_is_exported_before_its_end(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run", preset("tiny"), replace(QUICK, minutes=0))
+    folder = export(tmp_path / "run", tmp_path / "prior", Origin("early"), images=11)
+    average = {k.removeprefix("average."): v for k, v in weights(tmp_path / "run").items() if k.startswith("average.")}
+    exported = load_file(folder / "model.safetensors")
+    assert_same({k: v.half() for k, v in average.items()}, exported)
+    assert "1 of 4 crops" in (folder / "README.md").read_text()
+
+
+def test_a_prior_can_be_trained_further(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "a", preset("tiny"), replace(QUICK, samples=0))
+    trainer = Trainer(preset("tiny"), outcome_devices())
+    trainer.start_from(tmp_path / "a" / "prior")
+    stored = load_file(tmp_path / "a" / "prior" / "model.safetensors")
+    assert_same({k: v.half() for k, v in trainer.network.state_dict().items()}, stored)
+    other = Trainer(replace(preset("tiny"), network=UNetConfig(widths=(8,), blocks=(1,))), outcome_devices())
+    with pytest.raises(PellucidError, match="another network"):
+        other.start_from(tmp_path / "a" / "prior")
+
+
+def test_another_network_does_not_go_on(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run", preset("tiny"), replace(QUICK, minutes=0))
+    other = Recipe(network=UNetConfig(widths=(8,), blocks=(1,)), steps=3)
+    with pytest.raises(PellucidError, match="another network"):
+        train(data, tmp_path / "run", other, QUICK)
+
+
+def test_a_damaged_checkpoint_is_said(data: Path, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"nothing")
+    with pytest.raises(PellucidError, match="cannot be read as a checkpoint"):
+        train(data, tmp_path, preset("tiny"), QUICK)
+
+
+def test_a_loss_that_explodes_stops_the_run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pellucid.train.run.loss_weight", lambda sigma: sigma * float("nan"))
+    with pytest.raises(PellucidError, match="not finite"):
+        train(data, tmp_path / "run", preset("tiny"), QUICK)
