@@ -58,8 +58,8 @@ class UNetConfig:
 
     channels: int = 3
     patch: int = 2
-    widths: tuple[int, ...] = (48, 96, 192, 256)
-    blocks: tuple[int, ...] = (1, 2, 2, 2)
+    widths: tuple[int, ...] = (32, 64, 160, 256)
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
     embedding: int = 64
     sigma_data: float = 0.5
 

@@ -89,7 +89,7 @@ class Recipe:
 
 
 PRESETS: dict[str, Recipe] = {
-    # Two cores: 16 GFLOP a call at 256x256; an hour and a half makes a usable prior.
+    # Two cores: 10.5 GFLOP a call at 256x256, 10 MB in half precision.
     "cpu": Recipe(),
     # One GPU with 16 GB or more: 47 GFLOP a call, 32 MB in half precision.
     "gpu": Recipe(

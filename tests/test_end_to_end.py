@@ -1,0 +1,97 @@
+"""The whole of it, on photographs, with the embedded prior."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import pellucid
+from pellucid.api import Restorer
+from pellucid.bench.prior import averages, denoising
+from pellucid.degradations import gaussian_noise, multiple_jpeg
+from pellucid.metrics import psnr
+from pellucid.priors import Prior, load_prior
+from pellucid.problem import to_unit
+
+pytestmark = pytest.mark.slow
+
+CALM = pellucid.methods.DreamClean(strength=30, corrections=3, gamma=0.2, schedule="none")
+
+
+@pytest.fixture(scope="module")
+def natural() -> Prior:
+    return load_prior("natural", "cpu")
+
+
+@pytest.fixture(scope="module")
+def clean(bundled: dict[str, Tensor]) -> Tensor:
+    """The package's photographs, (2, 3, 256, 256) in [0, 1]."""
+    return to_unit(torch.cat(list(bundled.values())))
+
+
+def test_dreamclean_repairs_jpeg(natural: Prior, clean: Tensor) -> None:
+    damaged = multiple_jpeg(clean)
+    restored = pellucid.restore(damaged, "dreamclean", natural, strength=50)
+    assert (psnr(restored, clean) > psnr(damaged, clean)).all()
+
+
+def test_dreamclean_repairs_jpeg_on_the_evaluation_photographs(natural: Prior, photographs: dict[str, Tensor]) -> None:
+    clean = to_unit(torch.cat(list(photographs.values())[::6]))
+    damaged = multiple_jpeg(clean)
+    restored = pellucid.restore(damaged, "dreamclean", natural, strength=50)
+    assert psnr(restored, clean).mean() > psnr(damaged, clean).mean()
+
+
+def test_dreamclean_removes_noise(natural: Prior, clean: Tensor) -> None:
+    damaged = gaussian_noise(clean, 25 / 255).clamp(0, 1)
+    paper = pellucid.restore(damaged, "dreamclean", natural, strength=30)
+    assert (psnr(paper, clean) > psnr(damaged, clean) + 0.3).all()
+    # Without the fresh noise of each correction it goes to the most probable image, not to a probable one.
+    calm = pellucid.restore(damaged, CALM, natural)
+    assert (psnr(calm, clean) > psnr(damaged, clean) + 5).all()
+
+
+def test_the_embedded_prior_denoises(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    """Not far below what `pellucid bench prior natural` printed for these two photographs when it was made."""
+    mean = averages(denoising(natural, bundled))
+    assert mean[25] > 30.5
+    assert mean[50] > 27.5
+
+
+def test_a_batch_is_its_images_one_by_one_with_the_real_network(natural: Prior, clean: Tensor) -> None:
+    image = clean[..., :72, :56]
+    method = pellucid.methods.DreamClean(strength=30)
+    together = pellucid.restore(image, method, natural, seed=3)
+    for i in range(len(image)):
+        assert torch.equal(together[i : i + 1], pellucid.restore(image[i : i + 1], method, natural, seed=3 + i))
+
+
+def test_tiles_do_not_show(natural: Prior, clean: Tensor) -> None:
+    """Whole and tiled differ by less than 0.5 % of the range where a tile covers what the network sees."""
+    wide = torch.cat([clean[:1], clean[1:]], 3)[..., 64:192, :]
+    whole, tiled = (Restorer("dreamclean", natural, tile=tile, strength=50) for tile in (512, 384))
+    assert (whole.tiles(128, 512), tiled.tiles(128, 512)) == (1, 2)
+    assert (whole.run(wide).colours - tiled.run(wide).colours).abs().max() < 0.005
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (17, 33)])
+def test_odd_sizes(natural: Prior, size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    assert pellucid.restore(image, "dreamclean", natural, strength=20).shape == image.shape
+
+
+def test_the_command_on_a_photograph(pellucid_command: Callable[..., Any], shared: Path, tmp_path: Path) -> None:
+    photograph = shared / "data" / "eval" / "face_01.png"
+    said = pellucid_command("restore", photograph, "-o", tmp_path / "out.png", "--json")
+    record = json.loads(said.out)
+    assert (record["nfe"], record["method"], record["prior"], record["seed"]) == (90, "dreamclean", "natural", 0)
+    with Image.open(tmp_path / "out.png") as out:
+        assert out.size == (256, 256)
