@@ -1,7 +1,7 @@
 """DreamClean over a sweep of strengths: `python -m benchmarks.strengths FOLDER [--images N] [--set KEY=VALUE ...]`.
 
-Damages the photographs of a folder, restores them at each strength and prints the mean PSNR and, in brackets, how far that is
-above the damaged input's. The damages: JPEG at quality 10, 20, 40 on grids shifted by 0, 3, 6; reduction by 4
+Damages the photographs of a folder, restores them at each strength and prints the mean PSNR and, in brackets, how far
+that is above the damaged input's. The damages: JPEG at quality 10, 20, 40 on grids shifted by 0, 3, 6; reduction by 4
 (averages), noise of 0.05 and enlargement (nearest); noise of 25/255.
 """
 
