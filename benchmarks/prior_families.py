@@ -63,34 +63,45 @@ class UNet2D(nn.Module):
         return scale * scale * x - level * scale * v
 
 
-class DRUNet(nn.Module):
-    """(b) The DRUNet family: no normalisation, no bias, the noise level only as a map; predicts x0 from x itself."""
+class Variant(nn.Module):
+    """The package's network with parts of it switched off.
+
+    Args:
+        config: its hyper-parameters.
+        film: whether the noise level moves gains and shifts; without, it is only a map, and the network is bias-free.
+        output: "edm" is EDM's, F of unit variance; "residual" DRUNet's, x + F scaled as the input; "homogeneous" EDM's
+            share of x and F scaled as the input up to sigma of about 1.
+    """
 
     multiple = 16
 
-    def __init__(self, config: UNetConfig) -> None:
+    def __init__(self, config: UNetConfig, *, film: bool, output: str) -> None:
         super().__init__()
-        self._unet = DenoisingUNet(config)
-        # FiLM off: gains stay 1 and shifts 0, and what would learn them is frozen.
+        self._unet, self._output, self._spread = DenoisingUNet(config), output, config.sigma_data
         for name, weight in self._unet.named_parameters():
-            weight.requires_grad_(not (".film." in name or name.startswith("embed.")))
+            weight.requires_grad_(film or not (".film." in name or name.startswith("embed.")))
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """x0; scaled as EDM scales its input, for levels up to 157 no bias-free network takes as they are."""
-        total = (sigma**2 + self._unet.config.sigma_data**2).sqrt().view(-1, 1, 1, 1)
+        """x0."""
         estimate: Tensor = self._unet(x, sigma)
-        kept = x * (self._unet.config.sigma_data / total) ** 2
-        scale = sigma.view(-1, 1, 1, 1) * self._unet.config.sigma_data / total
-        # Undo EDM's output: F alone, times the input's scale, plus the input.
-        restored: Tensor = x + total * (estimate - kept) / scale
-        return restored
+        if self._output == "edm":
+            return estimate
+        level = sigma.view(-1, 1, 1, 1)
+        total = (level**2 + self._spread**2).sqrt()
+        inner = (estimate - x * (self._spread / total) ** 2) * total / (level * self._spread)
+        if self._output == "residual":
+            return x + total * inner
+        return x * (self._spread / total) ** 2 + inner * total / (1 + total**2).sqrt()
 
 
 FAMILIES: dict[str, Callable[[], nn.Module]] = {
     "unet2d": UNet2D,
-    "drunet": lambda: DRUNet(RECIPE.network),
-    "edm+film": lambda: DenoisingUNet(RECIPE.network),
-    "edm+film, 16 GFLOP": lambda: DenoisingUNet(UNetConfig(widths=(48, 96, 192, 256), blocks=(1, 2, 2, 2))),
+    "drunet": lambda: Variant(RECIPE.network, film=False, output="residual"),
+    "drunet+film": lambda: Variant(RECIPE.network, film=True, output="residual"),
+    "drunet+homogeneous": lambda: Variant(RECIPE.network, film=False, output="homogeneous"),
+    "drunet+homogeneous+film": lambda: Variant(RECIPE.network, film=True, output="homogeneous"),
+    "drunet+edm": lambda: Variant(RECIPE.network, film=False, output="edm"),
+    "drunet+edm+film": lambda: Variant(RECIPE.network, film=True, output="edm"),
 }
 
 
