@@ -50,7 +50,7 @@ def seam_ratio(image: Tensor, tiled: Tiled) -> float:
 
 
 def scene(width: int, height: int, photographs: Path | None) -> Tensor:
-    """A damaged image of this size, (1, 3, H, W) in [0, 1]: photographs side by side, or smooth random structure."""
+    """A damaged image of this size, (1, 3, H, W) in [0, 1]: a photograph, enlarged, or a random field."""
     rng = torch.Generator().manual_seed(0)
     if photographs is not None:
         files = sorted(p for p in photographs.iterdir() if p.suffix.lower() in {".png", ".jpg", ".jpeg"})
@@ -58,13 +58,12 @@ def scene(width: int, height: int, photographs: Path | None) -> Tensor:
             base = torch.from_numpy(np.array(first.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
         clean = torch.nn.functional.interpolate(base, (height, width), mode="bicubic", antialias=True)
     else:
-        layers = [
-            torch.nn.functional.interpolate(
-                torch.rand(1, 3, height // cell + 2, width // cell + 2, generator=rng), (height, width), mode="bicubic"
-            )
-            for cell in (4, 16, 64, 256)
-        ]
-        clean = torch.stack(layers).mean(0)
+        # Amplitudes fall as 1 / frequency, as those of photographs do, and no place is like another by construction:
+        # content with a grid of its own would have more or less energy where tiles happen to start.
+        rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
+        spectrum = torch.fft.rfft2(torch.randn(1, 3, height, width, generator=rng))
+        field = torch.fft.irfft2(spectrum / (rows**2 + columns**2).sqrt().clamp_min(1 / 512), s=(height, width))
+        clean = 0.5 + 0.2 * field / field.std()
     return (clean + 0.05 * torch.randn(clean.shape, generator=rng)).clamp(0, 1)
 
 
@@ -89,7 +88,8 @@ def main() -> None:
     assert isinstance(ready.prior, Tiled)
     tiles, ratio = ready.tiles(arguments.height, arguments.width).number, seam_ratio(state.x, ready.prior)
     print(f"{arguments.width}x{arguments.height}, {tiles} tiles of {arguments.tile} sharing {OVERLAP}, NFE {state.nfe}")
-    print(f"gradient energy across tile borders / beside them = {ratio:.4f}")
+    before = seam_ratio(problem.y, ready.prior)
+    print(f"gradient energy across tile borders / beside them = {ratio:.4f} (damaged input: {before:.4f})")
     print(f"{took:.0f} s, peak memory {peak:.2f} GiB")
 
 
