@@ -1,8 +1,8 @@
 """DreamClean over a sweep of strengths: `python -m benchmarks.strengths FOLDER [--images N] [--set KEY=VALUE ...]`.
 
-Damages the photographs of a folder, restores them at each strength and prints the mean PSNR and, in brackets, how far
-that is above the damaged input's. The damages: JPEG at quality 10, 20, 40 on grids shifted by 0, 3, 6; reduction by 4
-(averages), noise of 0.05 and enlargement (nearest); noise of 25/255.
+Damages the photographs of a folder, restores them at each strength and prints the mean PSNR (and LPIPS) and, in
+brackets, the difference to the damaged input's. The damages: JPEG at quality 10, 20, 40 on grids shifted by 0, 3, 6;
+reduction by 4 (averages), noise of 0.05 and enlargement (nearest); noise of 25/255.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pellucid import methods
 from pellucid.api import Restorer
 from pellucid.bench.prior import read_images
 from pellucid.degradations import gaussian_noise, multiple_jpeg
-from pellucid.metrics import psnr
+from pellucid.metrics import Lpips, psnr
 from pellucid.priors import load_prior
 from pellucid.problem import to_unit
 from pellucid.settings import assignments, parse
@@ -46,24 +46,31 @@ def main() -> None:
     parser.add_argument("--damage", choices=DAMAGES, action="append")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[])
     parser.add_argument("--prior", default="natural")
+    parser.add_argument("--lpips", type=Path, help="AlexNet's weights, to print LPIPS and its gain, too")
     arguments = parser.parse_args()
 
     prior = load_prior(arguments.prior)
     settings = parse(methods.DreamClean, "dreamclean", assignments(arguments.set))
     every = list(read_images(arguments.photographs).values())
     clean = to_unit(torch.cat(every[:: max(1, len(every) // arguments.images)][: arguments.images]))
+    lpips = None if arguments.lpips is None else Lpips(arguments.lpips)
     print(f"{len(clean)} photographs, {' '.join(arguments.set) or 'the defaults'}")
     print("| strength | " + " | ".join(f"{tau:g}" for tau in arguments.strengths) + " |")
     print("|---|" + "---|" * len(arguments.strengths))
     for name in arguments.damage or DAMAGES:
         damaged = DAMAGES[name](clean)
-        before = psnr(damaged, clean).mean().item()
-        cells = []
+        measures: list[tuple[str, Callable[[Tensor, Tensor], Tensor]]] = [("PSNR", psnr)]
+        if lpips is not None:
+            measures.append(("LPIPS", lpips))
+        before = [measure(damaged, clean).mean().item() for _, measure in measures]
+        cells: list[list[str]] = [[] for _ in measures]
         for tau in arguments.strengths:
             restored = Restorer("dreamclean", prior, strength=tau, **settings).run(damaged).colours
-            after = psnr(restored, clean).mean().item()
-            cells.append(f"{after:.2f} ({after - before:+.2f})")
-        print(f"| {name}, {before:.2f} | " + " | ".join(cells) + " |", flush=True)
+            for (_, measure), row, start in zip(measures, cells, before, strict=True):
+                after = measure(restored, clean).mean().item()
+                row.append(f"{after:.3f} ({after - start:+.3f})")
+        for (label, _), row, start in zip(measures, cells, before, strict=True):
+            print(f"| {name}, {label} {start:.3f} | " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":
