@@ -1,1 +1,25 @@
-"""Operators: how an image was damaged."""
+"""Operators: how an image was damaged, for methods that are told."""
+
+from .blur import Blur
+from .compose import Compose, Stack
+from .hadamard import Hadamard
+from .operator import Operator, Svd
+from .phase import PhaseRetrieval
+from .pixels import Denoise, Grayscale, Mask, ToneCurve
+from .resize import AveragePool, Bicubic
+
+__all__ = [
+    "AveragePool",
+    "Bicubic",
+    "Blur",
+    "Compose",
+    "Denoise",
+    "Grayscale",
+    "Hadamard",
+    "Mask",
+    "Operator",
+    "PhaseRetrieval",
+    "Stack",
+    "Svd",
+    "ToneCurve",
+]

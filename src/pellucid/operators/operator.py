@@ -1,15 +1,142 @@
-"""What a degradation is."""
+r"""What a degradation is to a method: a map from images to measurements, and what is known of its inverse.
+
+Images and measurements are in [-1, 1] units. Linear operators have an adjoint and a pseudo-inverse. Those with a cheap
+singular value decomposition have that, too, in *spectral coordinates of the image's own shape*:
+
+.. math:: A = U \,\mathrm{diag}(s)\, V^T
+
+V is an orthonormal transform of images, U places spectral coordinates into measurements, and s, broadcastable to the
+image's shape (B, C, H, W), is 0 on the null space. So the spectral arithmetic of a method is elementwise, whatever the
+degradation, and no matrix of the image exists anywhere.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from ..errors import UsageError
 
-class Operator(Protocol):
-    """A known degradation `y = A(x)` on images (B, C, H, W) in [-1, 1]."""
+Shape = tuple[int, ...]
 
-    def A(self, x: Tensor) -> Tensor:  # noqa: N802 - the field's name
-        """Damages clean images."""
-        ...
+
+@dataclass(frozen=True)
+class Svd:
+    """A singular value decomposition as four transforms.
+
+    Attributes:
+        s: singular values, broadcastable to the image's shape (B, C, H, W); 0 on the null space.
+        V: spectral coordinates (B, C, H, W) to an image; orthonormal.
+        Vt: an image to its spectral coordinates; transpose and inverse of `V`.
+        U: spectral coordinates to a measurement; those where s = 0 are left out.
+        Ut: a measurement to spectral coordinates, 0 where s = 0; the transpose of `U`.
+    """
+
+    s: Tensor
+    V: Callable[[Tensor], Tensor]
+    Vt: Callable[[Tensor], Tensor]
+    U: Callable[[Tensor], Tensor]
+    Ut: Callable[[Tensor], Tensor]
+
+    def inverted(self) -> Tensor:
+        """1 / s, and 0 where s = 0."""
+        return torch.where(self.s > 0, 1 / self.s.clamp_min(torch.finfo(self.s.dtype).tiny), 0)
+
+
+class Operator:
+    """Base of all degradations.
+
+    A subclass defines `A`, and if it is linear either `svd` or `At`; the rest follows from these.
+    """
+
+    linear: bool = True
+    """Whether A(a x + b z) = a A(x) + b A(z)."""
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802 - the field's letter
+        """Degrades images (B, C, H, W), without noise."""
+        raise NotImplementedError
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """Applies the adjoint to measurements.
+
+        Raises:
+            UsageError: the operator is not linear.
+        """
+        svd = self._svd_of(y)
+        return svd.V(svd.s * svd.Ut(y))
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """The image of least norm among those whose measurements are nearest to `y`.
+
+        Raises:
+            UsageError: the operator is not linear.
+        """
+        svd = self._svd_of(y)
+        return svd.V(svd.inverted() * svd.Ut(y))
+
+    def svd(self, shape: Shape) -> Svd | None:
+        """The singular value decomposition for images of a shape (B, C, H, W); None where there is no cheap one.
+
+        Raises:
+            UsageError: the operator does not take images of this shape.
+        """
+        return None
+
+    def image_shape(self, measured: Shape) -> Shape:
+        """The shape of the images whose measurements have the shape `measured`."""
+        return measured
+
+    def _svd_of(self, y: Tensor) -> Svd:
+        svd = self.svd(self.image_shape(tuple(y.shape)))
+        if svd is None:
+            raise UsageError(f"{type(self).__name__} has neither an adjoint nor a pseudo-inverse")
+        return svd
+
+    def __matmul__(self, first: Operator) -> Operator:
+        """Composes: `(outer @ inner).A(x) = outer.A(inner.A(x))`."""
+        from .compose import Compose
+
+        return Compose(self, first)
+
+
+def same(x: Tensor) -> Tensor:
+    """The transform that changes nothing."""
+    return x
+
+
+def least_squares(operator: Operator, y: Tensor, iterations: int = 200, tolerance: float = 1e-6) -> Tensor:
+    """The pseudo-inverse by conjugate gradients on the normal equations, started from 0 (CGLS), each image by itself.
+
+    Args:
+        operator: a linear one with an adjoint.
+        y: measurements, (B, ...).
+        iterations: the most; each costs one `A` and one `At`.
+        tolerance: stops when the gradient's norm has fallen to this share of its first, for every image.
+    """
+
+    def dot(a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).flatten(1).sum(1)
+
+    def scaled(factor: Tensor, a: Tensor) -> Tensor:
+        return factor.view(-1, *[1] * (a.ndim - 1)) * a
+
+    residual = y
+    gradient = operator.At(residual)
+    x, direction = torch.zeros_like(gradient), gradient
+    power = first = dot(gradient, gradient)
+    tiny = torch.finfo(y.dtype).tiny
+    for _ in range(iterations):
+        if (power <= tolerance**2 * first).all():
+            break
+        moved = operator.A(direction)
+        # An image that is done keeps still: its power is 0 or nearly so, and so is its step.
+        step = power / dot(moved, moved).clamp_min(tiny)
+        x = x + scaled(step, direction)
+        residual = residual - scaled(step, moved)
+        gradient = operator.At(residual)
+        before, power = power, dot(gradient, gradient)
+        direction = gradient + scaled(power / before.clamp_min(tiny), direction)
+    return x

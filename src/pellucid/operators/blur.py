@@ -1,0 +1,181 @@
+"""Convolution with a kernel, and the kernels of the papers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UsageError
+from .operator import Operator, Shape, Svd, least_squares
+
+# Frequencies that a kernel passes by less than this share of its strongest are rounding errors of zero.
+_ZERO = 1e-6
+
+
+class Blur(Operator):
+    r"""Convolution of each channel with one kernel: y(p) = sum_q k(q) x(p - q), q counted from the kernel's middle.
+
+    With a circular border it is diagonal in Fourier space, and its singular value decomposition real by the Hartley
+    transform cas = cos + sin: with the kernel's transfer function K = |K| e^{i phi}, A is the zero-phase filter |K|,
+    which the Hartley transform diagonalises, followed by the phase.
+
+    Args:
+        kernel: (h, w); the middle of an even side is the later of the two.
+        border: what lies beyond the edge: "circular", the opposite edge; "replicate", the edge again. The second is
+            what photographs need; it has no decomposition, and its pseudo-inverse is iterative.
+
+    Raises:
+        UsageError: the kernel is no (h, w), or border is unknown.
+    """
+
+    def __init__(self, kernel: Tensor, border: Literal["circular", "replicate"] = "circular") -> None:
+        if kernel.ndim != 2 or not kernel.numel() or not kernel.isfinite().all():
+            raise UsageError(f"a blur's kernel is (h, w), of finite numbers, not {tuple(kernel.shape)}")
+        if border not in ("circular", "replicate"):
+            raise UsageError(f"a blur's border is circular or replicate, not {border!r}")
+        self.kernel = kernel.to(torch.float64)
+        self.border = border
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        if self.border == "circular":
+            return _filter(x, self._transfer(x))
+        height, width = self.kernel.shape
+        sides = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)  # left, right, top, bottom
+        padded = F.pad(x, sides, mode="replicate")
+        weight = self.kernel.flip(0, 1).to(x).expand(x.shape[1], 1, -1, -1)
+        return F.conv2d(padded, weight, groups=x.shape[1])
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        if self.border == "circular":
+            return _filter(y, self._transfer(y).conj())
+        pull: Callable[[Tensor], tuple[Tensor]] = torch.func.vjp(self.A, torch.zeros_like(y))[1]
+        return pull(y)[0]
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """See `Operator`."""
+        return super().pinv(y) if self.border == "circular" else least_squares(self, y)
+
+    def svd(self, shape: Shape) -> Svd | None:
+        """See `Operator`; None with a replicated border."""
+        if self.border != "circular":
+            return None
+        transfer = self._transfer(torch.empty(shape[-2:], dtype=torch.float64))
+        gain = transfer.abs()
+        kept = gain > _ZERO * gain.max()
+        phase = torch.where(kept, transfer / gain.clamp_min(1e-300), 0).to(torch.complex64)
+        # The Hartley transform needs all frequencies, of which rfft2 gives the first half of the last axis.
+        s = _all_frequencies(torch.where(kept, gain, 0), shape[-1])[None, None].float()
+        return Svd(
+            s,
+            hartley,
+            hartley,
+            lambda z: _filter(hartley(z), phase),
+            lambda y: hartley(_filter(y, phase.conj())),
+        )
+
+    def _transfer(self, like: Tensor) -> Tensor:
+        """The kernel's Fourier transform at the size of an image, as rfft2 gives it."""
+        height, width = like.shape[-2:]
+        spread = torch.zeros(height, width, dtype=torch.float64)
+        rows = (torch.arange(self.kernel.shape[0]) - self.kernel.shape[0] // 2) % height
+        columns = (torch.arange(self.kernel.shape[1]) - self.kernel.shape[1] // 2) % width
+        # A kernel larger than the image wraps around it more than once.
+        spread.index_put_((rows[:, None], columns[None]), self.kernel, accumulate=True)
+        transfer: Tensor = torch.fft.rfft2(spread)
+        return transfer if like.dtype == torch.float64 else transfer.to(like.device, torch.complex64)
+
+
+def hartley(x: Tensor) -> Tensor:
+    """The orthonormal two-dimensional Hartley transform over the last two axes; its own inverse and transpose."""
+    f: Tensor = torch.fft.fft2(x, norm="ortho")
+    return f.real - f.imag
+
+
+def _filter(x: Tensor, transfer: Tensor) -> Tensor:
+    filtered: Tensor = torch.fft.irfft2(torch.fft.rfft2(x) * transfer.to(x.device), s=x.shape[-2:])
+    return filtered
+
+
+def _all_frequencies(half: Tensor, width: int) -> Tensor:
+    """A quantity that is even in frequency, from half of the last axis to all of it."""
+    mirrored = half[..., 1 : (width + 1) // 2].flip(-1)
+    if half.shape[-2] > 1:
+        mirrored = torch.cat([mirrored[..., :1, :], mirrored[..., 1:, :].flip(-2)], -2)
+    return torch.cat([half, mirrored], -1)
+
+
+# --- kernels --------------------------------------------------------------------------------------------------------
+
+
+def gaussian(std: float, size: int | None = None) -> Tensor:
+    """A Gaussian of this standard deviation in pixels, (size, size), its sum 1; the size reaches 4 std by default."""
+    return anisotropic(std, std, 0.0, size)
+
+
+def anisotropic(std: float, other: float, degrees: float = 0.0, size: int | None = None) -> Tensor:
+    """A Gaussian with two standard deviations in pixels, the first along a direction counted anticlockwise from right.
+
+    Raises:
+        UsageError: a standard deviation or the size is not above 0.
+    """
+    if not (std > 0 and other > 0) or (size is not None and size < 1):
+        raise UsageError(f"a Gaussian kernel needs a spread and a size above 0, not {std}, {other}, {size}")
+    size = 2 * math.ceil(4 * max(std, other)) + 1 if size is None else size
+    position = torch.arange(size, dtype=torch.float64) - size // 2
+    down, right = torch.meshgrid(position, position, indexing="ij")
+    angle = math.radians(degrees)
+    along = right * math.cos(angle) - down * math.sin(angle)
+    across = right * math.sin(angle) + down * math.cos(angle)
+    kernel = torch.exp(-0.5 * ((along / std) ** 2 + (across / other) ** 2))
+    return kernel / kernel.sum()
+
+
+def uniform(size: int) -> Tensor:
+    """The mean over size x size pixels."""
+    if size < 1:
+        raise UsageError(f"a uniform kernel needs a size above 0, not {size}")
+    return torch.full((size, size), 1 / size**2, dtype=torch.float64)
+
+
+def motion(length: float, degrees: float = 0.0) -> Tensor:
+    """A straight movement of the camera by `length` pixels, in a direction counted anticlockwise from right.
+
+    Raises:
+        UsageError: length is not above 0.
+    """
+    if not length > 0:
+        raise UsageError(f"a motion kernel needs a length above 0, not {length}")
+    radius = math.ceil(length / 2)
+    kernel = torch.zeros(2 * radius + 1, 2 * radius + 1, dtype=torch.float64)
+    # The path in many short pieces, each divided among the four pixels around it.
+    path = (torch.arange(64 * radius, dtype=torch.float64) + 0.5) / (64 * radius) - 0.5
+    right = path * length * math.cos(math.radians(degrees)) + radius
+    down = -path * length * math.sin(math.radians(degrees)) + radius
+    for rows, row_share in ((down.floor(), 1 - down.frac()), (down.floor() + 1, down.frac())):
+        for columns, column_share in ((right.floor(), 1 - right.frac()), (right.floor() + 1, right.frac())):
+            inside = (rows <= 2 * radius) & (columns <= 2 * radius)
+            place = (rows[inside].long(), columns[inside].long())
+            kernel.index_put_(place, (row_share * column_share)[inside], accumulate=True)
+    return kernel / kernel.sum()
+
+
+def read(path: Path) -> Tensor:
+    """Reads a kernel from an image file; its sum is made 1.
+
+    Raises:
+        UsageError: the image is black.
+    """
+    from .. import images
+
+    kernel = images.read(path).tensor(1)[0, 0].to(torch.float64)
+    if not kernel.sum() > 0:
+        raise UsageError(f"{path}: is black, and no kernel")
+    return kernel / kernel.sum()

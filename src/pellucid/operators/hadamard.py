@@ -1,0 +1,84 @@
+"""Compressed sensing by a randomised Walsh-Hadamard transform."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from .operator import Operator, Shape, Svd
+
+
+class Hadamard(Operator):
+    """A random share of the Walsh-Hadamard coefficients of each channel, (B, C, H, W) -> (B, C, m).
+
+    Pixels get random signs first: without them the first few coefficients hold nearly all of a photograph, and the
+    others hardly anything.
+
+    Args:
+        height: of the images; height times width is a power of 2.
+        width: of the images.
+        share: m / (H W), of the coefficients that are measured.
+        seed: of signs and choice.
+
+    Raises:
+        UsageError: the pixels are no power of 2 in number, or share is not above 0 and at most 1.
+    """
+
+    def __init__(self, height: int, width: int, share: float = 0.5, seed: int = 0) -> None:
+        pixels = height * width
+        if pixels < 1 or pixels & (pixels - 1):
+            raise UsageError(f"Hadamard takes images whose pixels are a power of 2 in number, not {height}x{width}")
+        if not 0 < share <= 1:
+            raise UsageError(f"the share of measured coefficients is above 0 and at most 1, not {share}")
+        rng = torch.Generator().manual_seed(seed)
+        self._size = (height, width)
+        self._signs = (torch.randint(0, 2, (height, width), generator=rng) * 2 - 1).float()
+        self._rows = torch.randperm(pixels, generator=rng)[: max(1, round(share * pixels))].sort().values
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        self._check(tuple(x.shape))
+        return self._transform(x).flatten(2)[..., self._rows]
+
+    def image_shape(self, measured: Shape) -> Shape:
+        """See `Operator`."""
+        return (*measured[:2], *self._size)
+
+    def svd(self, shape: Shape) -> Svd:
+        """See `Operator`."""
+        self._check(shape)
+        s = torch.zeros(self._size).flatten()
+        s[self._rows] = 1
+
+        def place(y: Tensor) -> Tensor:
+            z: Tensor = y.new_zeros(*y.shape[:2], self._size[0] * self._size[1])
+            z[..., self._rows] = y
+            return z.view(*y.shape[:2], *self._size)
+
+        return Svd(
+            s.view(1, 1, *self._size),
+            lambda z: walsh_hadamard(z) * self._signs.to(z),
+            self._transform,
+            lambda z: z.flatten(2)[..., self._rows],
+            place,
+        )
+
+    def _transform(self, x: Tensor) -> Tensor:
+        return walsh_hadamard(x * self._signs.to(x))
+
+    def _check(self, shape: Shape) -> None:
+        if tuple(shape[-2:]) != self._size:
+            raise UsageError(f"this Hadamard was made for {self._size[0]}x{self._size[1]} images, not {shape[-2:]}")
+
+
+def walsh_hadamard(x: Tensor) -> Tensor:
+    """The orthonormal Walsh-Hadamard transform over the last two axes taken as one; its own inverse and transpose."""
+    pixels = x.shape[-2] * x.shape[-1]
+    h: Tensor = x.flatten(-2)
+    width = 1
+    while width < pixels:
+        first, second = h.reshape(*h.shape[:-1], -1, 2, width).unbind(-2)
+        h = torch.stack([first + second, first - second], -2).flatten(-3)
+        width *= 2
+    return (h / pixels**0.5).view_as(x)

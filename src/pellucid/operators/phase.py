@@ -1,0 +1,60 @@
+"""Phase retrieval: only the magnitudes of the Fourier transform are measured."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UsageError
+from .operator import Operator, Shape
+
+
+class PhaseRetrieval(Operator):
+    """Magnitudes of the orthonormal Fourier transform of the image with zeros around it. Not linear.
+
+    Args:
+        oversampling: size of the padded image over the image's, 1 or more; at 2 the magnitudes nearly always determine
+            the image up to a turn by 180 degrees, a shift and its sign. DPS pads 256 to 384, which is 1.5.
+
+    Raises:
+        UsageError: oversampling is below 1.
+    """
+
+    linear = False
+
+    def __init__(self, oversampling: float = 2.0) -> None:
+        if not oversampling >= 1:
+            raise UsageError(f"oversampling is 1 or more, not {oversampling}")
+        self.oversampling = oversampling
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        f: Tensor = torch.fft.fft2(self._pad(x), norm="ortho")
+        return f.abs()
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """Always refused: the operator is not linear."""
+        raise UsageError("PhaseRetrieval is not linear: it has no adjoint")
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """Always refused: there is no image that is nearest to given magnitudes in closed form."""
+        raise UsageError("PhaseRetrieval has no pseudo-inverse: its phases are unknown")
+
+    def project(self, x: Tensor, y: Tensor) -> Tensor:
+        """Gives an image the measured magnitudes and keeps its phases, then cuts off what lies outside its support."""
+        f = torch.fft.fft2(self._pad(x), norm="ortho")
+        turned: Tensor = torch.fft.ifft2(torch.polar(y, f.angle()), norm="ortho").real
+        top, left = self._margin(x.shape[-2]), self._margin(x.shape[-1])
+        return turned[..., top : top + x.shape[-2], left : left + x.shape[-1]]
+
+    def image_shape(self, measured: Shape) -> Shape:
+        """Refused: several sizes of image are padded to the same one."""
+        raise UsageError("PhaseRetrieval does not know the size of its images")
+
+    def _pad(self, x: Tensor) -> Tensor:
+        top, left = self._margin(x.shape[-2]), self._margin(x.shape[-1])
+        return F.pad(x, (left, left, top, top))
+
+    def _margin(self, size: int) -> int:
+        return round((self.oversampling - 1) * size / 2)

@@ -1,0 +1,166 @@
+"""Operators on single pixels: all of them there, some of them, only their brightness, another tone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from .operator import Operator, Shape, Svd, same
+
+
+class Denoise(Operator):
+    """Nothing is lost but for the noise: A x = x."""
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        return x
+
+    def svd(self, shape: Shape) -> Svd:
+        """See `Operator`."""
+        return Svd(torch.ones(1, 1, 1, 1), same, same, same, same)
+
+
+class Mask(Operator):
+    """Some pixels are missing: they are 0, mid grey, in the measurement (inpainting).
+
+    Args:
+        known: 1 or True where a pixel is known, 0 where it is missing, (H, W), (C, H, W) or (B, C, H, W) with sizes of
+            1 where all channels or images share it.
+
+    Raises:
+        UsageError: it has another number of axes, or values that are neither 0 nor 1.
+    """
+
+    def __init__(self, known: Tensor) -> None:
+        if known.ndim not in (2, 3, 4):
+            raise UsageError(f"a mask is (H, W), (C, H, W) or (B, C, H, W), not {tuple(known.shape)}")
+        known = known.to(torch.float32)
+        if not ((known == 0) | (known == 1)).all():
+            raise UsageError("a mask holds 1 for known pixels and 0 for missing ones, nothing between")
+        self.known = known.reshape((1,) * (4 - known.ndim) + tuple(known.shape))
+
+    @classmethod
+    def random(cls, height: int, width: int, share: float = 0.5, seed: int = 0) -> Mask:
+        """Pixels missing at random, in all channels alike.
+
+        Args:
+            height: of the image.
+            width: of the image.
+            share: of the pixels that is missing, rounded to whole ones.
+            seed: of the choice.
+        """
+        if not 0 <= share <= 1:
+            raise UsageError(f"the share of missing pixels goes from 0 to 1, not {share}")
+        order = torch.randperm(height * width, generator=torch.Generator().manual_seed(seed))
+        known = torch.ones(height * width)
+        known[order[: round(share * height * width)]] = 0
+        return cls(known.view(height, width))
+
+    @classmethod
+    def box(cls, height: int, width: int, top: int, left: int, box_height: int, box_width: int) -> Mask:
+        """A rectangle is missing."""
+        known = torch.ones(height, width)
+        known[max(top, 0) : top + box_height, max(left, 0) : left + box_width] = 0
+        return cls(known)
+
+    @classmethod
+    def read(cls, path: Path) -> Mask:
+        """Reads an image file: white where the picture is missing, black where it is known, cut at the middle."""
+        from .. import images
+
+        return cls((images.read(path).tensor(1)[0, 0] < 0.5).float())
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        self._check(tuple(x.shape))
+        return x * self.known.to(x)
+
+    def svd(self, shape: Shape) -> Svd:
+        """See `Operator`."""
+        self._check(shape)
+        return Svd(self.known, same, same, self.A, self.A)
+
+    def _check(self, shape: Shape) -> None:
+        if any(own not in (1, size) for own, size in zip(self.known.shape, shape, strict=True)):
+            raise UsageError(f"a mask of {tuple(self.known.shape[-2:])} does not fit images of {shape[-2:]}")
+
+
+class Grayscale(Operator):
+    """Only a weighted sum of the channels is left: A x = sum_c w_c x_c, (B, C, H, W) -> (B, 1, H, W).
+
+    Args:
+        weights: of the channels; the default is their mean, as in the papers' colourisation.
+    """
+
+    def __init__(self, weights: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)) -> None:
+        self.weights = torch.tensor(weights, dtype=torch.float64)
+        norm = self.weights.norm()
+        # A rotation of the colours whose first axis is the weights: Householder's reflection of (1, 0, 0) onto them.
+        axis = self.weights / norm
+        mirror = axis - torch.eye(len(weights), dtype=torch.float64)[0]
+        length = mirror.dot(mirror)
+        self._rotation = torch.eye(len(weights), dtype=torch.float64)
+        if length > 0:
+            self._rotation -= 2 * torch.outer(mirror, mirror) / length
+        self._norm = norm.item()
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        self._check(tuple(x.shape))
+        return (x * self.weights.to(x).view(1, -1, 1, 1)).sum(1, keepdim=True)
+
+    def image_shape(self, measured: Shape) -> Shape:
+        """See `Operator`."""
+        return (measured[0], len(self.weights), *measured[2:])
+
+    def svd(self, shape: Shape) -> Svd:
+        """See `Operator`."""
+        self._check(shape)
+        channels = shape[1]
+        s = torch.zeros(1, channels, 1, 1)
+        s[0, 0] = self._norm
+
+        def turn(x: Tensor) -> Tensor:
+            # The reflection is its own inverse and transpose.
+            return torch.einsum("dc,bchw->bdhw", self._rotation.to(x), x)
+
+        def place(y: Tensor) -> Tensor:
+            return torch.cat([y, y.new_zeros(len(y), channels - 1, *y.shape[2:])], 1)
+
+        return Svd(s, turn, turn, lambda z: z[:, :1], place)
+
+    def _check(self, shape: Shape) -> None:
+        if shape[1] != len(self.weights):
+            raise UsageError(f"Grayscale takes images of {len(self.weights)} channels, not {shape[1]}")
+
+
+class ToneCurve(Operator):
+    """Another exposure and gamma: y = gain x^gamma in [0, 1] units, not clipped. Not linear; its inverse is exact.
+
+    Args:
+        gain: exposure, above 0.
+        gamma: exponent, above 0.
+    """
+
+    linear = False
+
+    def __init__(self, gain: float = 1.0, gamma: float = 1.0) -> None:
+        if not (gain > 0 and gamma > 0 and math.isfinite(gain) and math.isfinite(gamma)):
+            raise UsageError(f"a tone curve's gain and gamma are above 0, not {gain} and {gamma}")
+        self.gain, self.gamma = gain, gamma
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`; values below black count as black."""
+        return 2 * self.gain * ((x + 1) / 2).clamp_min(0) ** self.gamma - 1
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """Always refused: the operator is not linear."""
+        raise UsageError("ToneCurve is not linear: it has no adjoint")
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """The image whose tones become those of `y`."""
+        return 2 * ((y + 1) / 2 / self.gain).clamp_min(0) ** (1 / self.gamma) - 1

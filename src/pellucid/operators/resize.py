@@ -1,0 +1,143 @@
+"""Reduction: averages of blocks, and the bicubic filter of super-resolution papers."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from .operator import Operator, Shape, Svd
+
+
+class _Reduction(Operator):
+    """What makes an image k times smaller in both directions."""
+
+    def __init__(self, k: int) -> None:
+        if k < 1:
+            raise UsageError(f"{type(self).__name__} reduces by a whole number from 1 up, not {k}")
+        self.k = k
+
+    def image_shape(self, measured: Shape) -> Shape:
+        """See `Operator`."""
+        return (*measured[:2], measured[2] * self.k, measured[3] * self.k)
+
+    def _check(self, shape: Shape) -> None:
+        if shape[-2] % self.k or shape[-1] % self.k:
+            raise UsageError(f"{type(self).__name__}({self.k}) takes sizes that {self.k} divides, not {shape[-2:]}")
+
+
+class AveragePool(_Reduction):
+    """Means of k x k blocks, what the papers call super-resolution by k; the pseudo-inverse repeats each mean.
+
+    Args:
+        k: side of a block.
+    """
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        self._check(tuple(x.shape))
+        return torch.nn.functional.avg_pool2d(x, self.k)
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        return self.pinv(y) / self.k**2
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """See `Operator`."""
+        return y.repeat_interleave(self.k, -2).repeat_interleave(self.k, -1)
+
+    def svd(self, shape: Shape) -> Svd:
+        """See `Operator`: a cosine transform of each block, in the block's place, of which the first number is kept."""
+        self._check(shape)
+        k, (height, width) = self.k, shape[-2:]
+        s = torch.zeros(1, 1, height, width)
+        s[..., ::k, ::k] = 1 / k
+        cosines = _cosines(k)
+
+        def turn(x: Tensor, matrix: Tensor) -> Tensor:
+            blocks = x.unflatten(-1, (-1, k)).unflatten(-3, (-1, k))
+            return torch.einsum("ip,jq,bcypxq->bcyixj", matrix, matrix, blocks).flatten(-2).flatten(-3, -2)
+
+        def place(y: Tensor) -> Tensor:
+            z = y.new_zeros(*y.shape[:2], height, width)
+            z[..., ::k, ::k] = y
+            return z
+
+        return Svd(
+            s,
+            lambda z: turn(z, cosines.T.to(z)),
+            lambda x: turn(x, cosines.to(x)),
+            lambda z: z[..., ::k, ::k],
+            place,
+        )
+
+
+class Bicubic(_Reduction):
+    """Reduction by k with an antialiasing cubic filter, a = -0.5, 4k taps, edges mirrored, as in DDRM's experiments.
+
+    It is a product of one matrix an axis, and so are its pseudo-inverse and its singular value decomposition.
+
+    Args:
+        k: reduction.
+    """
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        self._check(tuple(x.shape))
+        rows, columns = (_cubic(size, self.k).to(x) for size in x.shape[-2:])
+        return rows @ x @ columns.T
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        rows, columns = (_cubic(size * self.k, self.k).to(y) for size in y.shape[-2:])
+        return rows.T @ y @ columns
+
+    def svd(self, shape: Shape) -> Svd:
+        """See `Operator`."""
+        self._check(shape)
+        (ur, sr, vr), (uc, sc, vc) = (_decompose(size, self.k) for size in shape[-2:])
+        small = (len(ur), len(uc))
+        return Svd(
+            torch.outer(sr, sc)[None, None].float(),
+            lambda z: vr.to(z) @ z @ vc.T.to(z),
+            lambda x: vr.T.to(x) @ x @ vc.to(x),
+            lambda z: ur.to(z) @ z[..., : small[0], : small[1]] @ uc.T.to(z),
+            lambda y: torch.nn.functional.pad(
+                ur.T.to(y) @ y @ uc.to(y), (0, shape[-1] - small[1], 0, shape[-2] - small[0])
+            ),
+        )
+
+
+@lru_cache(maxsize=16)
+def _cosines(k: int) -> Tensor:
+    """The orthonormal cosine transform of k numbers, (k, k); its first row is constant."""
+    position = torch.arange(k, dtype=torch.float64)
+    matrix = torch.cos(math.pi / k * (position + 0.5) * position[:, None]) * math.sqrt(2 / k)
+    matrix[0] /= math.sqrt(2)
+    return matrix
+
+
+@lru_cache(maxsize=16)
+def _cubic(size: int, k: int) -> Tensor:
+    """The matrix that reduces one axis, (size / k, size)."""
+    centre = torch.arange(size // k, dtype=torch.float64)[:, None] * k + (k - 1) / 2
+    tap = (centre - 2 * k).floor() + 1 + torch.arange(4 * k + 1, dtype=torch.float64)
+    distance = ((tap - centre) / k).abs()
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    weight = torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0))
+    weight /= weight.sum(1, keepdim=True)
+    # Mirrored with the edge repeated: -1 is 0, -2 is 1; taps beyond a whole period come round again.
+    period = tap.long() % (2 * size)
+    index = torch.minimum(period, 2 * size - 1 - period)
+    return torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight)
+
+
+@lru_cache(maxsize=16)
+def _decompose(size: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """U (size / k, size / k), s (size,) and the whole of V (size, size) of one axis."""
+    u, s, vt = torch.linalg.svd(_cubic(size, k), full_matrices=True)
+    return u, torch.cat([s, s.new_zeros(size - len(s))]), vt.T
