@@ -18,7 +18,7 @@ from .errors import UsageError
 from .methods import Method
 from .methods.method import last
 from .noise import Streams
-from .operators.operator import Operator
+from .operators import Operator
 from .priors import Counted, Prior, fit, load_prior
 from .priors.prior import device_of
 from .problem import Problem, to_unit

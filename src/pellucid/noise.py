@@ -101,6 +101,21 @@ def respace(sigmas: Tensor, steps: int, top: int | None = None) -> Tensor:
     return sigmas[index.unique_consecutive()]
 
 
+def strided(sigmas: Tensor, steps: int) -> Tensor:
+    """Every (T // steps)-th level of a training ladder from its first one on, then 0: the grid of [DDRM] and [DDNM].
+
+    Returns:
+        The ladder, descending, (n + 1,) with n = T / (T // steps) rounded up, which is `steps` where steps divides T;
+        for T = 1000 and 20 steps the training steps 950, 900, ..., 0 and then no noise.
+
+    Raises:
+        UsageError: steps is not from 1 to T.
+    """
+    if not 1 <= steps <= len(sigmas):
+        raise UsageError(f"a ladder takes from 1 to {len(sigmas)} steps, not {steps}")
+    return torch.cat([sigmas[:: len(sigmas) // steps].flip(0), sigmas.new_zeros(1)])
+
+
 def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
     """The ladder of [EDM], eq. 5, which puts most levels at low noise; it ends in 0.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from .errors import UsageError
 
 if TYPE_CHECKING:
-    from .operators.operator import Operator
+    from .operators import Operator
 
 
 def to_model(image: Tensor) -> Tensor:

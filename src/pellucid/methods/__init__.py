@@ -8,10 +8,13 @@ from typing import Any
 
 from .. import settings
 from ..errors import unknown_name
+from .ddnm import DDNM
+from .ddrm import DDRM
 from .dreamclean import DreamClean
+from .dreamclean_known import DreamCleanKnown
 from .method import Method, State
 
-__all__ = ["DreamClean", "Method", "State", "describe", "find", "get", "names"]
+__all__ = ["DDNM", "DDRM", "DreamClean", "DreamCleanKnown", "Method", "State", "describe", "find", "get", "names"]
 
 _GROUP = "pellucid.methods"
 

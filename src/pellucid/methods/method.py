@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import PellucidError, UsageError
 from ..noise import Streams
+from ..operators import Operator
 from ..priors.prior import Prior
 from ..problem import Problem
 
@@ -71,6 +72,14 @@ class Method:
         if not holds:
             value = getattr(self, field)
             raise UsageError(f"{type(self).__name__}: {field} must be {demand}, not {value!r}")
+
+    def _known(self, problem: Problem) -> tuple[Operator, float]:
+        """The operator and the noise level in [-1, 1] units of a problem that must have both."""
+        if problem.operator is None:
+            raise UsageError(f"{type(self).__name__} must be told the degradation: give an operator")
+        if problem.sigma_y is None:
+            raise UsageError(f"{type(self).__name__} must be told the noise level: give noise, 0 if there is none")
+        return problem.operator, problem.sigma_y
 
     def _require_blind(self, problem: Problem) -> None:
         """Refuses knowledge that a blind method would leave unused."""

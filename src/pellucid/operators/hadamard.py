@@ -81,4 +81,5 @@ def walsh_hadamard(x: Tensor) -> Tensor:
         first, second = h.reshape(*h.shape[:-1], -1, 2, width).unbind(-2)
         h = torch.stack([first + second, first - second], -2).flatten(-3)
         width *= 2
-    return (h / pixels**0.5).view_as(x)
+    transformed: Tensor = (h / pixels**0.5).view_as(x)
+    return transformed

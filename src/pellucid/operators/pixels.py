@@ -98,15 +98,11 @@ class Grayscale(Operator):
 
     def __init__(self, weights: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)) -> None:
         self.weights = torch.tensor(weights, dtype=torch.float64)
-        norm = self.weights.norm()
-        # A rotation of the colours whose first axis is the weights: Householder's reflection of (1, 0, 0) onto them.
-        axis = self.weights / norm
-        mirror = axis - torch.eye(len(weights), dtype=torch.float64)[0]
-        length = mirror.dot(mirror)
-        self._rotation = torch.eye(len(weights), dtype=torch.float64)
-        if length > 0:
-            self._rotation -= 2 * torch.outer(mirror, mirror) / length
-        self._norm = norm.item()
+        self._norm = self.weights.norm().item()
+        # Householder's reflection that swaps the first channel for the weighted sum; its own inverse.
+        mirror = self.weights / self._norm
+        mirror[0] -= 1
+        self._mirror = mirror * (2**0.5 / mirror.norm()) if mirror.any() else mirror
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
@@ -125,8 +121,8 @@ class Grayscale(Operator):
         s[0, 0] = self._norm
 
         def turn(x: Tensor) -> Tensor:
-            # The reflection is its own inverse and transpose.
-            return torch.einsum("dc,bchw->bdhw", self._rotation.to(x), x)
+            mirror: Tensor = self._mirror.to(x).view(1, -1, 1, 1)
+            return x - mirror * (mirror * x).sum(1, keepdim=True)
 
         def place(y: Tensor) -> Tensor:
             return torch.cat([y, y.new_zeros(len(y), channels - 1, *y.shape[2:])], 1)
@@ -155,7 +151,8 @@ class ToneCurve(Operator):
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`; values below black count as black."""
-        return 2 * self.gain * ((x + 1) / 2).clamp_min(0) ** self.gamma - 1
+        toned: Tensor = 2 * self.gain * ((x + 1) / 2).clamp_min(0) ** self.gamma - 1
+        return toned
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """Always refused: the operator is not linear."""
@@ -163,4 +160,5 @@ class ToneCurve(Operator):
 
     def pinv(self, y: Tensor) -> Tensor:
         """The image whose tones become those of `y`."""
-        return 2 * ((y + 1) / 2 / self.gain).clamp_min(0) ** (1 / self.gamma) - 1
+        linear: Tensor = 2 * ((y + 1) / 2 / self.gain).clamp_min(0) ** (1 / self.gamma) - 1
+        return linear

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import torch
@@ -50,29 +49,29 @@ class AveragePool(_Reduction):
         return y.repeat_interleave(self.k, -2).repeat_interleave(self.k, -1)
 
     def svd(self, shape: Shape) -> Svd:
-        """See `Operator`: a cosine transform of each block, in the block's place, of which the first number is kept."""
+        """See `Operator`: each block's mean, times k, in the place of its first pixel, and a rotation of the rest."""
         self._check(shape)
         k, (height, width) = self.k, shape[-2:]
         s = torch.zeros(1, 1, height, width)
         s[..., ::k, ::k] = 1 / k
-        cosines = _cosines(k)
-
-        def turn(x: Tensor, matrix: Tensor) -> Tensor:
-            blocks = x.unflatten(-1, (-1, k)).unflatten(-3, (-1, k))
-            return torch.einsum("ip,jq,bcypxq->bcyixj", matrix, matrix, blocks).flatten(-2).flatten(-3, -2)
 
         def place(y: Tensor) -> Tensor:
             z = y.new_zeros(*y.shape[:2], height, width)
             z[..., ::k, ::k] = y
             return z
 
-        return Svd(
-            s,
-            lambda z: turn(z, cosines.T.to(z)),
-            lambda x: turn(x, cosines.to(x)),
-            lambda z: z[..., ::k, ::k],
-            place,
-        )
+        return Svd(s, self._reflect, self._reflect, lambda z: z[..., ::k, ::k], place)
+
+    def _reflect(self, x: Tensor) -> Tensor:
+        """Householder's reflection that swaps a block's first pixel for its mean times k; its own inverse."""
+        k = self.k
+        if k == 1:
+            return x
+        # With u = (1, ..., 1) / k and w = u - e_1: x - 2 w (w . x) / (w . w), where w . w = 2 - 2 / k.
+        along = (self.A(x) * k - x[..., ::k, ::k]) / (1 - 1 / k)
+        reflected = x - self.pinv(along) / k
+        reflected[..., ::k, ::k] += along
+        return reflected
 
 
 class Bicubic(_Reduction):
@@ -88,12 +87,12 @@ class Bicubic(_Reduction):
         """See `Operator`."""
         self._check(tuple(x.shape))
         rows, columns = (_cubic(size, self.k).to(x) for size in x.shape[-2:])
-        return rows @ x @ columns.T
+        return _sandwich(rows, x, columns.T)
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         rows, columns = (_cubic(size * self.k, self.k).to(y) for size in y.shape[-2:])
-        return rows.T @ y @ columns
+        return _sandwich(rows.T, y, columns)
 
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`."""
@@ -102,22 +101,18 @@ class Bicubic(_Reduction):
         small = (len(ur), len(uc))
         return Svd(
             torch.outer(sr, sc)[None, None].float(),
-            lambda z: vr.to(z) @ z @ vc.T.to(z),
-            lambda x: vr.T.to(x) @ x @ vc.to(x),
-            lambda z: ur.to(z) @ z[..., : small[0], : small[1]] @ uc.T.to(z),
+            lambda z: _sandwich(vr.to(z), z, vc.T.to(z)),
+            lambda x: _sandwich(vr.T.to(x), x, vc.to(x)),
+            lambda z: _sandwich(ur.to(z), z[..., : small[0], : small[1]], uc.T.to(z)),
             lambda y: torch.nn.functional.pad(
-                ur.T.to(y) @ y @ uc.to(y), (0, shape[-1] - small[1], 0, shape[-2] - small[0])
+                _sandwich(ur.T.to(y), y, uc.to(y)), (0, shape[-1] - small[1], 0, shape[-2] - small[0])
             ),
         )
 
 
-@lru_cache(maxsize=16)
-def _cosines(k: int) -> Tensor:
-    """The orthonormal cosine transform of k numbers, (k, k); its first row is constant."""
-    position = torch.arange(k, dtype=torch.float64)
-    matrix = torch.cos(math.pi / k * (position + 0.5) * position[:, None]) * math.sqrt(2 / k)
-    matrix[0] /= math.sqrt(2)
-    return matrix
+def _sandwich(left: Tensor, x: Tensor, right: Tensor) -> Tensor:
+    """`left @ x @ right`, image by image: the rounding of a product depends on how many rows it has."""
+    return torch.stack([left @ image @ right for image in x])
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,74 @@
+r"""DDRM: diffusion in the spectral coordinates of the degradation.
+
+In the singular vectors of A = U diag(s) V^T the measurement is a noisy copy of some components of the image:
+component i of y / s has noise of level sigma_y / s_i. So each component follows the diffusion by itself: from noise
+where A is blind, from the measurement once the ladder has come down to its noise level (eq. 7 and 8; `Measured.step`
+writes them out).
+
+References:
+    Kawar et al., "Denoising Diffusion Restoration Models", NeurIPS 2022. https://arxiv.org/abs/2201.11793
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..noise import Streams, strided
+from ..priors.prior import Counted, Prior
+from ..problem import Problem
+from .method import Method, State
+from .spectral import Measured
+
+
+@dataclass(frozen=True)
+class DDRM(Method):
+    """Restoration with a known linear degradation in its spectral coordinates (Kawar et al., NeurIPS 2022).
+
+    Costs `steps` evaluations where steps divides the training ladder's length. Needs an operator with a singular value
+    decomposition, and the noise level. Without noise the result agrees with the measurement exactly.
+
+    Attributes:
+        steps: levels walked.
+        eta: share of fresh noise in components that the measurement does not know better than the latent, [0, 1].
+        eta_b: share of the measurement in those that it knows better, [0, 1].
+    """
+
+    blind: ClassVar[bool] = False
+
+    steps: int = 20
+    eta: float = 0.85
+    eta_b: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self._require(0 <= self.eta_b <= 1, "eta_b", "from 0 to 1")
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """The levels walked, out of a training ladder: descending, then 0."""
+        return strided(sigmas, self.steps)
+
+    def nfe(self, prior: Prior) -> int:
+        """One evaluation a level."""
+        return len(self.ladder(prior.sigmas)) - 1
+
+    @torch.no_grad()
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; one state a level."""
+        measured = Measured(problem, *self._known(problem), "DDRM")
+        prior = Counted(prior)
+        ladder = self.ladder(prior.sigmas).tolist()
+        z = measured.start(ladder[0], rng.like(measured.y))
+        x = measured.V(z)
+        for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
+            x0 = prior(x, sigma)
+            n = rng.like(x)
+            z = measured.step(z, measured.Vt(x0), sigma, sigma_next, n, self.eta, self.eta_b)
+            x = measured.V(z)
+            yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)

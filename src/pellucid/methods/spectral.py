@@ -1,0 +1,74 @@
+"""What DDRM and DDNM share: a measurement in the spectral coordinates of its operator."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..operators import Operator
+from ..problem import Problem
+
+
+class Measured:
+    """A measurement as a noisy image in spectral coordinates, component by component.
+
+    With A = U diag(s) V^T and y = A x + sigma_y n, each component of `U^T y / s` is the image's component plus noise of
+    level sigma_y / s.
+
+    Attributes:
+        V: spectral coordinates to an image.
+        Vt: an image to spectral coordinates.
+        y: `U^T y / s`, 0 on the null space, (B, C, H, W).
+        level: sigma_y / s, infinite on the null space, broadcastable to y.
+
+    Raises:
+        UsageError: the operator has no singular value decomposition; `method` and what to use instead are named.
+    """
+
+    def __init__(self, problem: Problem, operator: Operator, sigma_y: float, method: str) -> None:
+        shape = operator.image_shape(tuple(problem.y.shape))
+        svd = operator.svd(shape)
+        if svd is None:
+            raise UsageError(
+                f"{method} needs a singular value decomposition; {type(operator).__name__} has none for these images"
+            )
+        self.V, self.Vt = svd.V, svd.Vt
+        inverted = svd.inverted().to(problem.y)
+        self.y = inverted * svd.Ut(problem.y)
+        self.level = torch.where(inverted > 0, sigma_y * inverted, math.inf)
+
+    def start(self, sigma: float, n: Tensor) -> Tensor:
+        """The spectral coordinates of a latent of level sigma: around y where y is less noisy, else around 0."""
+        seen = self.level <= sigma
+        fresh = (sigma**2 - self.level**2).clamp_min(0).sqrt()
+        return torch.where(seen, self.y + fresh * n, sigma * n)
+
+    def step(
+        self, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, n: Tensor, eta: float, eta_b: float = 1.0
+    ) -> Tensor:
+        r"""One step of DDRM (eq. 8) in spectral coordinates, with l = sigma_y / s the level of y.
+
+        .. math::
+            x_0 + \sqrt{1 - \eta^2}\, \sigma' (x - x_0) / \sigma + \eta \sigma' n \qquad s = 0 \\
+            x_0 + \sqrt{1 - \eta^2}\, \sigma' (y - x_0) / l + \eta \sigma' n \qquad \sigma' < l \\
+            (1 - \eta_b) x_0 + \eta_b y + \sqrt{\sigma'^2 - \eta_b^2 l^2}\, n \qquad \sigma' \ge l
+
+        Args:
+            x: latent of level sigma.
+            x0: its estimated clean image.
+            sigma: its level.
+            sigma_next: the level to go to.
+            n: fresh N(0, I).
+            eta: share of fresh noise where y says nothing new.
+            eta_b: share of y where it says more than the latent.
+        """
+        kept = math.sqrt(1 - eta * eta) * sigma_next
+        unseen = x0 + kept * (x - x0) / sigma + eta * sigma_next * n
+        # Where the level is infinite the drift is 0, and where it is 0 the third case holds.
+        faint = x0 + kept * (self.y - x0) / self.level.clamp_min(torch.finfo(x.dtype).tiny) + eta * sigma_next * n
+        fresh = (sigma_next**2 - eta_b**2 * self.level**2).clamp_min(0).sqrt()
+        clear = torch.lerp(x0, self.y, eta_b) + fresh * n
+        return torch.where(self.level.isinf(), unseen, torch.where(self.level > sigma_next, faint, clear))
