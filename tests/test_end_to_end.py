@@ -18,8 +18,9 @@ from pellucid.api import Restorer
 from pellucid.bench.prior import averages, denoising
 from pellucid.degradations import gaussian_noise, multiple_jpeg
 from pellucid.metrics import psnr
+from pellucid.operators import AveragePool, Mask
 from pellucid.priors import Prior, load_prior
-from pellucid.problem import to_unit
+from pellucid.problem import to_model, to_unit
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +96,24 @@ def test_the_command_on_a_photograph(pellucid_command: Callable[..., Any], share
     assert (record["nfe"], record["method"], record["prior"], record["seed"]) == (90, "dreamclean", "natural", 0)
     with Image.open(tmp_path / "out.png") as out:
         assert out.size == (256, 256)
+
+
+@pytest.mark.parametrize("method", ["ddrm", "ddnm", "dreamclean-known"])
+def test_a_known_degradation_is_undone(natural: Prior, clean: Tensor, method: str) -> None:
+    """Noisy x4 super-resolution and inpainting, a few steps each: far better than the pseudo-inverse."""
+    steps = {"ddrm": 10, "ddnm": 10, "dreamclean-known": 20}[method]
+    for operator, gain in ((AveragePool(4), 1.0), (Mask.random(256, 256, 0.25), 8.0)):
+        y = to_unit(operator.A(to_model(clean)))
+        y = gaussian_noise(y, 0.05)
+        simple = to_unit(operator.pinv(to_model(y)))
+        restored = pellucid.restore(y, method, natural, operator=operator, noise=0.05, steps=steps)
+        assert restored.shape == clean.shape
+        assert (psnr(restored, clean) > psnr(simple, clean) + gain).all()
+
+
+def test_a_small_picture_becomes_a_large_one(natural: Prior, clean: Tensor) -> None:
+    small = AveragePool(4).A(clean[:1])
+    for image in (small[0].permute(1, 2, 0).numpy(), small):
+        out = pellucid.restore(image, "ddrm", natural, operator=AveragePool(4), noise=0, steps=4)
+        back = torch.as_tensor(out)
+        assert tuple(back.shape) == ((256, 256, 3) if isinstance(image, np.ndarray) else (1, 3, 256, 256))

@@ -107,7 +107,7 @@ class Restorer:
 
         Args:
             colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images go through a colour
-                prior as three equal channels, and the mean of the three comes back.
+                prior as three equal channels, and the mean of the three comes back. With an operator, measurements.
             seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
             progress: called with the pixels of each evaluation; see `work`.
 
@@ -116,15 +116,19 @@ class Restorer:
             PellucidError: the images hold NaN, or the prior's estimate does.
         """
         channels, wanted = colours.shape[1], self.prior.channels
-        if channels not in (1, wanted):
+        image = colours.to(self._device, torch.float32)
+        # A measurement has the channels that its operator gives it.
+        grey = self._operator is None and channels == 1 != wanted
+        if grey:
+            image = image.expand(-1, wanted, -1, -1)
+        elif self._operator is None and channels != wanted:
             raise UsageError(f"the prior takes images of {wanted} channels, this one has {channels}")
-        image = colours.to(self._device, torch.float32).expand(-1, wanted, -1, -1)
         prior = fit(Counted(self.prior, progress), self._tile)
         state = last(
             self.method.iterate(Problem.of(image, self._operator, self._noise), prior, Streams.of(seed, len(image)))
         )
         restored = to_unit(state.x)
-        if channels != wanted:
+        if grey:
             restored = restored.mean(1, keepdim=True)
         return Restored(restored.cpu(), state.nfe)
 
@@ -165,6 +169,8 @@ def restore(
 ) -> Any:
     """Restores a damaged image; what goes in comes out, in kind, size and type.
 
+    With an operator that reduces size or colours, the whole image comes out.
+
     Args:
         image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
             or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
@@ -203,7 +209,10 @@ def restore(
         return restorer.run(image, seed).colours.to(image)
     assert picture is not None
     restored, _ = restorer.picture(picture, seed)
-    return restored.pixels.reshape(image.shape) if isinstance(image, np.ndarray) else images.to_pil(restored)
+    if not isinstance(image, np.ndarray):
+        return images.to_pil(restored)
+    # A single channel's own axis comes back; an operator may have measured fewer pixels than there are.
+    return restored.pixels.reshape(image.shape) if operator is None else restored.pixels
 
 
 def _check_tensor(image: Tensor) -> None:

@@ -56,8 +56,13 @@ class Picture:
 
         Args:
             colours: (1, C, H, W) in [0, 1].
+
+        Raises:
+            UsageError: they are of another size, and there is transparency.
         """
         pixels = _to_pixels(colours, self.colour.dtype)
+        if self.alpha is not None and pixels.shape[:2] != self.alpha.shape:
+            raise UsageError("transparency cannot follow an image to another size: remove it first")
         if self.alpha is not None:
             pixels = np.where(self.alpha[..., None] == 0, self.colour, pixels)
         return replace(self, colour=pixels)
