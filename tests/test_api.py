@@ -17,6 +17,7 @@ from pellucid.api import Restorer
 from pellucid.errors import PellucidError, UsageError
 from pellucid.methods import DreamClean
 from pellucid.noise import linear_ladder
+from pellucid.operators import AveragePool, Denoise, Grayscale, Mask
 from pellucid.priors import GaussianPrior, VENetwork, load_prior
 
 SHORT = DreamClean(strength=30, steps=100)
@@ -111,7 +112,7 @@ def test_grey_goes_through_a_colour_prior_as_grey() -> None:
 def test_tiles_change_little_and_the_work_is_counted_right(tiny_prior: Path) -> None:
     image = torch.rand(1, 3, 100, 70, generator=torch.Generator().manual_seed(0))
     whole, tiled = (Restorer(SHORT, tiny_prior, tile=tile) for tile in (None, 64))
-    assert (whole.tiles(100, 70), tiled.tiles(100, 70)) == (1, 4)
+    assert (whole.tiles(100, 70).number, tiled.tiles(100, 70).number) == (1, 4)
     seen: list[int] = []
     result = tiled.run(image, progress=seen.append)
     assert sum(seen) == tiled.work(100, 70) == tiled.nfe() * 4 * 64 * 64
@@ -166,3 +167,43 @@ def test_a_network_gone_wrong_is_an_error_not_a_grey_image() -> None:
 
     with pytest.raises(PellucidError, match="not finite"):
         pellucid.restore(np.zeros((4, 4, 3), np.uint8), SHORT, VENetwork(broken, linear_ladder()))
+
+
+# --- a known degradation ---
+
+
+def test_the_noise_level_is_estimated_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    image = (0.5 + 0.05 * torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    out = pellucid.restore(image, "ddrm", PRIOR, operator=Denoise(), seed=3)
+    assert "estimated as 0.05" in caplog.text
+    # Each image has its own level: together they are what they are by themselves.
+    for i in range(2):
+        assert torch.equal(pellucid.restore(image[i : i + 1], "ddrm", PRIOR, Denoise(), seed=3 + i), out[i : i + 1])
+    caplog.clear()
+    pellucid.restore(image, "ddrm", PRIOR, operator=Denoise(), noise=0.05)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_known_pixels_stay_to_the_bit_when_there_is_no_noise(dtype: Any) -> None:
+    image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (16, 12, 3), dtype, endpoint=True)
+    mask = Mask.random(16, 12, 0.3)
+    out = pellucid.restore(image, "ddrm", PRIOR, mask, 0.0)
+    known = mask.known[0, 0].numpy() > 0
+    np.testing.assert_array_equal(out[known], image[known])
+    assert (out[~known] != image[~known]).any()
+
+
+def test_grey_and_small_measurements() -> None:
+    grey = np.random.default_rng(0).random((8, 10))
+    assert pellucid.restore(grey, "ddrm", PRIOR, Denoise(), 0.1).shape == (8, 10)
+    assert pellucid.restore(grey, "ddrm", PRIOR, Grayscale(), 0.1).shape == (8, 10, 3)
+    assert pellucid.restore(grey, "ddrm", PRIOR, AveragePool(4), 0.1).shape == (32, 40)
+    restorer = Restorer("ddrm", PRIOR, operator=AveragePool(4), noise=0.0)
+    seen: list[int] = []
+    restorer.run(torch.rand(1, 3, 8, 10), progress=seen.append)
+    assert sum(seen) == restorer.work(8, 10) == 20 * 32 * 40
+    with pytest.raises(UsageError, match="transparency cannot follow"):
+        pellucid.restore(np.zeros((4, 4, 4), np.uint8), "ddrm", PRIOR, AveragePool(2), 0.1)
+    with pytest.raises(UsageError, match="give an operator"):
+        pellucid.restore(grey, "ddrm", PRIOR, noise=0.1)

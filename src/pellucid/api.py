@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,17 @@ from torch import Tensor
 from . import images, methods
 from .devices import find_device
 from .errors import UsageError
+from .estimate import noise_level
 from .methods import Method
 from .methods.method import last
 from .noise import Streams
-from .operators import Operator
+from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
-from .priors.prior import device_of
+from .priors.prior import Tiles, device_of
 from .problem import Problem, to_unit
 
 Array = np.ndarray[Any, Any]
+_LOG = logging.getLogger("pellucid")
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,13 @@ class Restored:
     Attributes:
         colours: (B, C, H, W) in [0, 1], on the CPU.
         nfe: evaluations of the prior that the method asked for; each may have been made of many tiles.
+        noise: the noise level that the method was told of each image, given or estimated, in [0, 1] units; empty if it
+            is blind.
     """
 
     colours: Tensor
     nfe: int
+    noise: tuple[float, ...] = ()
 
 
 class Restorer:
@@ -46,7 +52,7 @@ class Restorer:
         method: a name from `methods.names()`, or a method.
         prior: what `load_prior` takes, or a prior.
         operator: the degradation, for methods that are told it.
-        noise: standard deviation of the damage's noise in [0, 1] units, likewise.
+        noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image.
         tile: side in pixels of the tiles that larger images are cut into; None for 512.
         device: where to compute; None for a GPU where there is one. A prior that is given as an object computes where
             its weights are.
@@ -76,6 +82,8 @@ class Restorer:
             method = methods.get(method, **hyper_parameters)
         elif hyper_parameters:
             raise UsageError(f"{min(hyper_parameters)!r}: a method given as an object has its hyper-parameters already")
+        if not method.blind and operator is None:
+            raise UsageError(f"{type(method).__name__} must be told the degradation: give an operator")
         if method.blind and (operator is not None or noise is not None):
             known = "the operator" if operator is not None else "the noise level"
             raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
@@ -88,17 +96,24 @@ class Restorer:
         # Refuses a tile that is out of range now, before the first image.
         self._fitted = fit(self.prior, tile)
 
+    @property
+    def estimates_noise(self) -> bool:
+        """Whether the noise level is to be found from each image."""
+        return self._noise is None and not self.method.blind
+
     def nfe(self) -> int:
         """Evaluations of the prior for one image."""
         return self.method.nfe(self.prior)
 
-    def tiles(self, height: int, width: int) -> int:
-        """How many tiles an image of this size is cut into."""
-        return self._fitted.tiles(height, width).number
+    def tiles(self, height: int, width: int) -> Tiles:
+        """What the network is shown of an image whose measurement has this size."""
+        if self._operator is not None:
+            height, width = self._operator.image_shape((1, self.prior.channels, height, width))[-2:]
+        return self._fitted.tiles(height, width)
 
     def work(self, height: int, width: int) -> int:
-        """What `progress` sums up to for an image of this size: pixels through the network."""
-        return self.nfe() * self._fitted.tiles(height, width).pixels
+        """What `progress` sums up to for a measurement of this size: pixels through the network."""
+        return self.nfe() * self.tiles(height, width).pixels
 
     def run(
         self, colours: Tensor, seed: int | Sequence[int] = 0, progress: Callable[[int], object] | None = None
@@ -115,33 +130,44 @@ class Restorer:
             UsageError: the channels do not fit.
             PellucidError: the images hold NaN, or the prior's estimate does.
         """
-        channels, wanted = colours.shape[1], self.prior.channels
-        image = colours.to(self._device, torch.float32)
-        # A measurement has the channels that its operator gives it.
-        grey = self._operator is None and channels == 1 != wanted
-        if grey:
-            image = image.expand(-1, wanted, -1, -1)
-        elif self._operator is None and channels != wanted:
-            raise UsageError(f"the prior takes images of {wanted} channels, this one has {channels}")
+        noise = self._noise
+        if self.estimates_noise:
+            if len(colours) > 1:
+                # Each image has its own noise level, as it would by itself.
+                seeds = [seed + i for i in range(len(colours))] if isinstance(seed, int) else seed
+                each = [self.run(colours[i : i + 1], own, progress) for i, own in enumerate(seeds)]
+                levels = tuple(level for one in each for level in one.noise)
+                return Restored(torch.cat([one.colours for one in each]), each[0].nfe, levels)
+            noise = noise_level(colours, self._operator.known if isinstance(self._operator, Mask) else None)
+        image, grey = self._channels(colours.to(self._device, torch.float32))
         prior = fit(Counted(self.prior, progress), self._tile)
-        state = last(
-            self.method.iterate(Problem.of(image, self._operator, self._noise), prior, Streams.of(seed, len(image)))
-        )
+        problem = Problem.of(image, self._operator, noise)
+        state = last(self.method.iterate(problem, prior, Streams.of(seed, len(image))))
         restored = to_unit(state.x)
         if grey:
             restored = restored.mean(1, keepdim=True)
-        return Restored(restored.cpu(), state.nfe)
+        return Restored(restored.cpu(), state.nfe, () if noise is None else (noise,) * len(image))
+
+    def _channels(self, image: Tensor) -> tuple[Tensor, bool]:
+        """The measurement with as many channels as the prior's images need, and whether they were made of one."""
+        shape = tuple(image.shape) if self._operator is None else self._operator.image_shape(tuple(image.shape))
+        wanted = self.prior.channels
+        if shape[1] == wanted:
+            return image, False
+        if shape[1] != 1:
+            raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
+        return image.expand(-1, wanted, -1, -1), True
 
     def picture(
         self, picture: images.Picture, seed: int = 0, progress: Callable[[int], object] | None = None
-    ) -> tuple[images.Picture, int]:
+    ) -> tuple[images.Picture, Restored]:
         """Restores one picture; its transparency and metadata stay.
 
         Returns:
-            The picture, and the NFE.
+            The picture, and what else is known of its restoration.
         """
         result = self.run(picture.tensor(), seed, progress)
-        return picture.with_tensor(result.colours), result.nfe
+        return picture.with_tensor(result.colours), result
 
 
 @overload
@@ -178,7 +204,8 @@ def restore(
         method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`.
         prior: "natural", a prior's folder, or what `load_prior` returned (load it once to restore many images).
         operator: the degradation, for methods that are told it; None is blind.
-        noise: standard deviation of the noise in [0, 1] units, for methods that are told it.
+        noise: standard deviation of the noise in [0, 1] units, for methods that are told it; None to estimate it, which
+            is said as a warning of the logger "pellucid".
         seed: the same seed gives the same bytes on the same machine. Image i of a tensor has `seed + i`.
         device: "cpu", "cuda" ...; None for a GPU where there is one.
         tile: side in pixels of the tiles of large images; smaller takes less memory. None for 512.
@@ -206,13 +233,22 @@ def restore(
         raise UsageError(f"restore takes a path, a Pillow image, a numpy array or a torch tensor, not {type(image)}")
     restorer = Restorer(method, prior, operator=operator, noise=noise, tile=tile, device=device, **hyper_parameters)
     if isinstance(image, Tensor):
-        return restorer.run(image, seed).colours.to(image)
+        return _told(restorer.run(image, seed), noise).colours.to(image)
     assert picture is not None
-    restored, _ = restorer.picture(picture, seed)
+    restored, result = restorer.picture(picture, seed)
+    _told(result, noise)
     if not isinstance(image, np.ndarray):
         return images.to_pil(restored)
     # A single channel's own axis comes back; an operator may have measured fewer pixels than there are.
     return restored.pixels.reshape(image.shape) if operator is None else restored.pixels
+
+
+def _told(result: Restored, noise: float | None) -> Restored:
+    """Says which noise level was estimated, if one was."""
+    if noise is None and result.noise:
+        levels = ", ".join(f"{level:.4f}" for level in result.noise)
+        _LOG.warning("the noise level was estimated as %s of the range: give noise= to choose it", levels)
+    return result
 
 
 def _check_tensor(image: Tensor) -> None:

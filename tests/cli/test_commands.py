@@ -100,6 +100,11 @@ def test_the_bad_are_named_and_the_good_are_done(
         (["--tile", "0"], "tile"),
         (["--tile", "x"], "--tile"),
         (["--frobnicate"], "--frobnicate"),
+        (["--task", "denoize"], "did you mean 'denoise'"),
+        (["--task", "inpaint"], "needs a mask"),
+        (["--task", "denoise", "-m", "dreamclean"], "blind"),
+        (["-m", "ddrm"], "must be told the degradation"),
+        (["--mask", "mask.png"], "--mask goes with"),
     ],
 )
 def test_wrong_calls_are_one_line_and_leave_no_trace(
@@ -184,6 +189,44 @@ def test_an_interrupt_leaves_what_is_done(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
 
 
+@pytest.mark.parametrize("task", ["denoise", "sr2", "inpaint", "colorize"])
+def test_tasks(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path, task: str) -> None:
+    mask: tuple[Any, ...] = ()
+    if task == "inpaint":
+        hole = np.zeros((20, 30), np.uint8)
+        hole[5:10, 5:20] = 255
+        Image.fromarray(hole).save(tmp_path / "mask.png")
+        mask = ("--mask", tmp_path / "mask.png")
+    if task == "colorize":
+        with Image.open(photo) as image:
+            image.convert("L").save(photo)
+    said = pellucid_command("restore", photo, "-o", tmp_path / "o.png", "-t", task, *mask, "-p", tiny_prior, "--json")
+    assert (said.code, said.err) == (0, "")
+    record = json.loads(said.out)
+    assert (record["task"], record["method"], record["nfe"]) == (task, "ddrm", 20)
+    with Image.open(tmp_path / "o.png") as out, Image.open(photo) as before:
+        assert out.size == ((60, 40) if task == "sr2" else (30, 20))
+        assert out.mode == "RGB"
+        if task == "inpaint":
+            assert record["noise"] == 0
+            known = hole == 0
+            np.testing.assert_array_equal(np.asarray(out)[known], np.asarray(before)[known])
+        else:
+            assert record["noise"] > 0.1  # estimated: the picture is nothing but noise
+
+
+def test_a_task_with_another_method_and_noise(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    arguments = ("restore", photo, "-o", tmp_path / "o.png", "-p", tiny_prior, "--task", "denoise")
+    said = pellucid_command(*arguments, "-m", "ddnm", "--set", "steps=10", "--noise", "0.1")
+    assert (said.code, said.err) == (0, "")
+    assert "10 NFE" in said.out
+    assert "noise 0.1000\n" in said.out
+    said = pellucid_command(*arguments, "--overwrite")
+    assert "(estimated)" in said.out
+
+
 # --- the others -------------------------------------------------------------------------------------------------------
 
 
@@ -204,6 +247,8 @@ def test_methods_and_priors_are_listed(pellucid_command: Command) -> None:
     (record,) = (r for r in json.loads(pellucid_command("methods", "--json").out) if r["name"] == "dreamclean")
     assert record["blind"] is True
     assert record["hyper_parameters"]["strength"] == 300
+    assert "inpaint" in pellucid_command("tasks").out
+    assert json.loads(pellucid_command("tasks", "--json").out)[0]["method"] == "ddrm"
     assert "natural" in pellucid_command("priors").out
     assert json.loads(pellucid_command("priors", "--json").out)[0]["name"] == "natural"
 

@@ -22,6 +22,7 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
 app.command("methods")(listing.methods)
+app.command("tasks")(listing.tasks)
 app.command("priors")(listing.priors)
 app.command("doctor")(listing.doctor)
 

@@ -26,6 +26,19 @@ def methods(json: Json = False) -> None:
     return None
 
 
+def tasks(json: Json = False) -> None:
+    """Lists the kinds of damage that `pellucid restore --task` knows."""
+    from .. import tasks as registry
+
+    records = [(name, registry.find(name)) for name in registry.names()]
+    if json:
+        return as_json(
+            [{"name": name, "method": t.method, "summary": t.summary, "mask": t.mask} for name, t in records]
+        )
+    table([("TASK", "METHOD", "WHAT IT DOES"), *((name, task.method, task.summary) for name, task in records)])
+    return None
+
+
 def priors(json: Json = False) -> None:
     """Lists the priors that come with the package."""
     from ..priors import embedded

@@ -27,14 +27,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a resul
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, or folders of images.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
-    method: Annotated[str, typer.Option("--method", "-m", help="See `pellucid methods`.")] = "dreamclean",
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="What to undo, if you know it; see `pellucid tasks`.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option("--mask", help="Image, white where pixels are missing.")] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: dreamclean, or the task's).")
+    ] = None,
     prior: Prior = "natural",
     strength: Annotated[
         float | None, typer.Option("--strength", "-s", help="The same as --set strength=...: more repairs more.")
     ] = None,
     settings: Settings = None,
     noise: Annotated[
-        float | None, typer.Option("--noise", help="The damage's noise in [0, 1] units, for methods that are told it.")
+        float | None, typer.Option("--noise", help="The noise in [0, 1] units, for tasks (default: estimated).")
     ] = None,
     seed: Seed = 0,
     tile: Annotated[
@@ -57,19 +63,27 @@ def restore(
             raise UsageError("--strength and --set strength=... say the same thing: leave one out")
         values["strength"] = str(strength)
 
-    from .. import jobs, methods
+    from .. import jobs, methods, tasks
 
+    operator = None
+    if task is not None:
+        operator, method = tasks.operator(task, mask), method or tasks.find(task).method
+        noise = tasks.find(task).noise if noise is None else noise
+    elif mask is not None:
+        raise UsageError("--mask goes with --task inpaint")
+    method = method or "dreamclean"
     hyper_parameters = parse(methods.find(method), method, values)
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
     items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite)
 
     from ..api import Restorer
 
-    restorer = Restorer(method, prior, noise=noise, tile=tile, device=device, **hyper_parameters)
+    restorer = Restorer(method, prior, operator=operator, noise=noise, tile=tile, device=device, **hyper_parameters)
     about = {
         "method": method,
         "hyper_parameters": asdict(restorer.method),  # type: ignore[call-overload]  # every method is a dataclass
         "prior": prior,
+        "task": task,
     }
     if dry_run:
         return _dry_run(items, restorer, about, json)
@@ -88,7 +102,7 @@ def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json:
             failed += 1
             complain(str(error))
             continue
-        tiles, nfe = restorer.tiles(height, width), restorer.nfe()
+        tiles, nfe = restorer.tiles(height, width).number, restorer.nfe()
         if json:
             plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles}
             as_json({"input": str(item.source), "output": str(item.target), **about, **plan})
@@ -113,7 +127,7 @@ def _run(items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any]
                 if outcome.error is None:
                     done += 1
                     if not json:
-                        typer.echo(_line(outcome))
+                        typer.echo(_line(outcome, restorer.estimates_noise))
                 else:
                     failed += 1
                     complain(outcome.error)
@@ -138,8 +152,9 @@ def _work(item: Item, restorer: Restorer) -> int:
         return 0  # it is going to fail, and to say so, when its turn comes
 
 
-def _line(outcome: Outcome) -> str:
-    return f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
+def _line(outcome: Outcome, estimated: bool) -> str:
+    line = f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
+    return line if outcome.noise is None else f"{line}, noise {outcome.noise:.4f}{' (estimated)' if estimated else ''}"
 
 
 def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +166,7 @@ def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
         "seed": outcome.seed,
         "nfe": outcome.nfe,
         "seconds": round(outcome.seconds, 3),
+        "noise": outcome.noise,
         "width": width,
         "height": height,
         "error": outcome.error,

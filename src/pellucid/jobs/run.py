@@ -24,6 +24,7 @@ class Outcome:
         seconds: from the start of reading to the end of writing.
         size: height and width; None if the file could not be read.
         error: None, or in one line why it failed. Then nothing was written.
+        noise: the noise level that the method was told, in [0, 1] units; None if it is blind or failed.
     """
 
     item: Item
@@ -32,6 +33,7 @@ class Outcome:
     seconds: float
     size: tuple[int, int] | None
     error: str | None = None
+    noise: float | None = None
 
 
 def run(
@@ -51,14 +53,15 @@ def run(
     for item in items:
         start = time.perf_counter()
         own = derive_seed(seed, item.name)
-        nfe, size, error = 0, None, None
+        nfe, size, error, noise = 0, None, None, None
         try:
             picture = images.read(item.source)
             size = (picture.colour.shape[0], picture.colour.shape[1])
             images.check_holds(picture, item.target)
             told = None if progress is None else _for(item, progress)
-            restored, nfe = restorer.picture(picture, own, told)
+            restored, result = restorer.picture(picture, own, told)
             images.write(restored, item.target)
+            nfe, noise = result.nfe, result.noise[0] if result.noise else None
         except PellucidError as problem:
             error = str(problem) if str(item.source) in str(problem) else f"{item.source}: {problem}"
         except MemoryError:
@@ -67,7 +70,7 @@ def run(
         except Exception as problem:
             first = (str(problem) or type(problem).__name__).splitlines()[0]
             error = f"{item.source}: failed unexpectedly ({type(problem).__name__}: {first})"
-        yield Outcome(item, own, nfe if error is None else 0, time.perf_counter() - start, size, error)
+        yield Outcome(item, own, nfe, time.perf_counter() - start, size, error, noise)
 
 
 def _for(item: Item, progress: Callable[[Item, int], object]) -> Callable[[int], object]:

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from pellucid import tasks
+from pellucid.errors import UsageError
+from pellucid.methods import find
+
+
+def test_every_task_has_a_method_and_an_operator(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "mask.png")
+    for name in tasks.names():
+        task = tasks.find(name)
+        assert not find(task.method).blind
+        operator = tasks.operator(name, tmp_path / "mask.png" if task.mask else None)
+        assert operator.A(torch.zeros(1, 3, 8, 8)).ndim == 4
+
+
+def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'colorize'"):
+        tasks.find("colourise")
+    with pytest.raises(UsageError, match="needs a mask"):
+        tasks.operator("inpaint")
+    with pytest.raises(UsageError, match="takes no mask"):
+        tasks.operator("sr4", tmp_path)
