@@ -99,7 +99,7 @@ class Restorer:
     @property
     def estimates_noise(self) -> bool:
         """Whether the noise level is to be found from each image."""
-        return self._noise is None and not self.method.blind
+        return self._noise is None and self.method.needs_noise and not self.method.blind
 
     def nfe(self) -> int:
         """Evaluations of the prior for one image."""

@@ -24,9 +24,14 @@ def to_model(image: Tensor) -> Tensor:
     return image * 2 - 1
 
 
+def to_zero_one(image: Tensor) -> Tensor:
+    """Images from [-1, 1] back to [0, 1], for losses that papers define there; not clamped."""
+    return (image + 1) / 2
+
+
 def to_unit(image: Tensor) -> Tensor:
     """Images from [-1, 1] back to [0, 1], clamped: the one clamp of a restoration, on its output only."""
-    return ((image + 1) / 2).clamp(0, 1)
+    return to_zero_one(image).clamp(0, 1)
 
 
 @dataclass(frozen=True)

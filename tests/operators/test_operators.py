@@ -298,6 +298,9 @@ def test_phase_retrieval_measures_magnitudes_and_projects_onto_them() -> None:
     operator = PhaseRetrieval()
     y = operator.A(x)
     assert y.shape == (2, 1, 16, 12)
+    assert operator.image_shape((2, 1, 16, 12)) == (2, 1, 8, 6)
+    with pytest.raises(UsageError, match="no measurements of size 14"):
+        operator.image_shape((2, 1, 14, 14))
     close((y**2).sum(), (x**2).sum())
     close(operator.A(-x), y)
     close(operator.A(x.flip(-1, -2)), y)

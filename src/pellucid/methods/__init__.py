@@ -10,11 +10,30 @@ from .. import settings
 from ..errors import unknown_name
 from .ddnm import DDNM
 from .ddrm import DDRM
+from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
+from .gdp import GDP
 from .method import Method, State
+from .mmps import MMPS
+from .red import RED
 
-__all__ = ["DDNM", "DDRM", "DreamClean", "DreamCleanKnown", "Method", "State", "describe", "find", "get", "names"]
+__all__ = [
+    "DDNM",
+    "DDRM",
+    "DPS",
+    "GDP",
+    "MMPS",
+    "RED",
+    "DreamClean",
+    "DreamCleanKnown",
+    "Method",
+    "State",
+    "describe",
+    "find",
+    "get",
+    "names",
+]
 
 _GROUP = "pellucid.methods"
 

@@ -46,6 +46,9 @@ class Method:
     blind: ClassVar[bool] = True
     """Whether it restores without being told the degradation."""
 
+    needs_noise: ClassVar[bool] = True
+    """Whether a method that is told the degradation must be told the noise level, too."""
+
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """Restores, yielding after each step; the last state's x is the result."""
         raise NotImplementedError
@@ -73,13 +76,18 @@ class Method:
             value = getattr(self, field)
             raise UsageError(f"{type(self).__name__}: {field} must be {demand}, not {value!r}")
 
-    def _known(self, problem: Problem) -> tuple[Operator, float]:
-        """The operator and the noise level in [-1, 1] units of a problem that must have both."""
+    def _operator(self, problem: Problem) -> Operator:
+        """The operator of a problem that must have one."""
         if problem.operator is None:
             raise UsageError(f"{type(self).__name__} must be told the degradation: give an operator")
+        return problem.operator
+
+    def _known(self, problem: Problem) -> tuple[Operator, float]:
+        """The operator and the noise level in [-1, 1] units of a problem that must have both."""
+        operator = self._operator(problem)
         if problem.sigma_y is None:
             raise UsageError(f"{type(self).__name__} must be told the noise level: give noise, 0 if there is none")
-        return problem.operator, problem.sigma_y
+        return operator, problem.sigma_y
 
     def _require_blind(self, problem: Problem) -> None:
         """Refuses knowledge that a blind method would leave unused."""

@@ -49,8 +49,19 @@ class PhaseRetrieval(Operator):
         return turned[..., top : top + x.shape[-2], left : left + x.shape[-1]]
 
     def image_shape(self, measured: Shape) -> Shape:
-        """Refused: several sizes of image are padded to the same one."""
-        raise UsageError("PhaseRetrieval does not know the size of its images")
+        """See `Operator`.
+
+        Raises:
+            UsageError: no image is padded to this size.
+        """
+        return (*measured[:2], *(self._unpadded(size) for size in measured[2:]))
+
+    def _unpadded(self, padded: int) -> int:
+        # Padded sizes grow with the image's, so at most one fits.
+        for size in range(1, padded + 1):
+            if size + 2 * self._margin(size) == padded:
+                return size
+        raise UsageError(f"PhaseRetrieval({self.oversampling:g}) has no measurements of size {padded}")
 
     def _pad(self, x: Tensor) -> Tensor:
         top, left = self._margin(x.shape[-2]), self._margin(x.shape[-1])

@@ -1,0 +1,90 @@
+r"""DPS: an unconditional chain, pulled towards the measurement through the network.
+
+After each ancestral step the latent moves against the gradient, through the network, of the distance between the
+measurement and what the estimate would have measured (algorithm 1, with the step size zeta' of its section 3.4):
+
+.. math:: x' \leftarrow x' - \zeta \, \nabla_{x} \| y - A(\hat x_0(x)) \|_2
+
+written for variance-preserving latents. In this library's coordinates, x_vp = sqrt(abar) x, the same move is
+zeta / (sqrt(abar) sqrt(abar')) times the gradient at x. The norm is each image's own, not the batch's.
+
+References:
+    Chung et al., "Diffusion Posterior Sampling for General Noisy Inverse Problems", ICLR 2023.
+        https://arxiv.org/abs/2209.14687
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..noise import Streams, renoise, strided
+from ..operators import Operator
+from ..priors.prior import Counted, Prior
+from ..problem import Problem
+from .method import Method, State
+
+
+@dataclass(frozen=True)
+class DPS(Method):
+    """Restoration with any known differentiable degradation, linear or not (Chung et al., ICLR 2023).
+
+    Costs `steps` evaluations of the prior, each with its gradient: two to three times an evaluation's time, and
+    memory for one evaluation's activations. The noise level enters only through the choice of `scale`.
+
+    Attributes:
+        steps: levels walked.
+        scale: zeta, the size of the pull. The authors use 0.3 for super-resolution and blur, 0.5 for random inpainting
+            and 1 for phase retrieval, at 1,000 steps.
+        clip: whether estimates are clipped to [-1, 1], as in the authors' code; where they are, nothing pulls.
+    """
+
+    blind: ClassVar[bool] = False
+    needs_noise: ClassVar[bool] = False
+
+    steps: int = 1000
+    scale: float = 0.3
+    clip: bool = True
+
+    def __post_init__(self) -> None:
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(0 <= self.scale < math.inf, "scale", "0 or more")
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """The levels walked, out of a training ladder: descending, then 0."""
+        return strided(sigmas, self.steps)
+
+    def nfe(self, prior: Prior) -> int:
+        """One evaluation, with its gradient, a level."""
+        return len(self.ladder(prior.sigmas)) - 1
+
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; one state a level."""
+        operator, y = self._operator(problem), problem.y
+        prior = Counted(prior)
+        ladder = self.ladder(prior.sigmas).tolist()
+        x = ladder[0] * rng.like(y.new_empty(operator.image_shape(tuple(y.shape))))
+        for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
+            x0, pull = self.pull(operator, y, prior, x, sigma)
+            # DDPM's step (renoise, eta_ddim = 1), then the pull, both from the latent before it.
+            moved = renoise(x, x0, sigma, sigma_next, math.sqrt(1 - (sigma_next / sigma) ** 2), rng)
+            x = moved - self.scale * math.sqrt((1 + sigma**2) * (1 + sigma_next**2)) * pull
+            yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)
+
+    def pull(self, operator: Operator, y: Tensor, prior: Prior, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        """The estimate, and the gradient of each image's distance to its measurement, both (B, C, H, W)."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            x0 = prior(x, sigma)
+            if self.clip:
+                x0 = x0.clamp(-1, 1)
+            distance = (y - operator.A(x0)).flatten(1).norm(dim=1)
+            # Where an image fits exactly the norm has no gradient, and nothing is to be pulled.
+            (gradient,) = torch.autograd.grad(distance.sum(), x)
+        return x0.detach(), gradient.nan_to_num(0.0)
