@@ -297,6 +297,18 @@ def test_bench_measures_any_denoiser(
     assert pellucid_command("bench", "prior", "natural", "-d", tmp_path / "nowhere").code == 1
 
 
+def test_bench_known(pellucid_command: Command, tiny_prior: Path) -> None:
+    arguments = ("bench", "known", "-p", tiny_prior, "--images", 1, "-t", "sr4", "-t", "colorization", "--quick")
+    said = pellucid_command(*arguments, "-m", "ddrm", "-m", "red", "--json")
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert [(row["task"], row["method"], row["nfe"]) for row in rows] == [
+        (task, *rest) for task in ("sr4", "colorization") for rest in (("damaged", 0), ("ddrm", 20), ("red", 30))
+    ]
+    assert all(0 <= row["ssim"] <= 1 and 5 < row["psnr"] < 40 and row["lpips"] is None for row in rows)
+    assert "damaged" in pellucid_command(*arguments, "-m", "ddrm").out
+    assert pellucid_command("bench", "known", "-p", tiny_prior, "-t", "sr5").code == 2
+
+
 def test_train_says_what_is_wrong(pellucid_command: Command, tmp_path: Path) -> None:
     for arguments, code, says in (
         ((tmp_path / "nowhere",), 1, "there is no such folder or tar"),

@@ -10,17 +10,12 @@ import typer
 
 from ..errors import UsageError
 from .output import as_json, table
-from .restore import Device, Json, Seed
+from .restore import Device, Json, Prior, Seed
 
 if TYPE_CHECKING:
-    from ..priors import Prior
+    from ..priors import Prior as PriorModel
 
-app = typer.Typer(help="Measures priors.")
-
-
-@app.callback()
-def _bench() -> None:
-    """Without a callback typer would make the one command there is the whole group."""
+app = typer.Typer(help="Measures priors and methods.")
 
 
 @app.command("prior")
@@ -41,8 +36,7 @@ def prior(
     """Measures what a prior knows: the noise it removes, in dB, and what a call costs."""
     from ..bench.prior import averages, cost, denoising, dream, read_images, sheet
 
-    folder = Path(str(files("pellucid") / "assets")) if data is None else data
-    what = _load(named, device)
+    folder, what = _folder(data), _load(named, device)
     levels = denoising(what, read_images(folder, what.channels), seed=seed)
     price = cost(what)
     if samples is not None:
@@ -63,7 +57,55 @@ def prior(
     return None
 
 
-def _load(named: str, device: str | None) -> Prior:
+@app.command("known")
+def known(
+    prior: Prior = "natural",
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
+    ] = None,
+    images: Annotated[int | None, typer.Option("--images", help="How many of them, evenly spread.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="One of the degradations; may be said again.")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")] = False,
+    lpips: Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")] = None,
+    seed: Seed = 0,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Compares the methods that are told the degradation, on damage made here."""
+    from .. import methods as registry
+    from ..bench.known import QUICK, compare
+    from ..bench.prior import read_images
+    from ..metrics import Lpips
+
+    what = _load(prior, device)
+    photographs = read_images(_folder(data), what.channels)
+    names = list(photographs)[:: max(1, len(photographs) // (images or len(photographs)))][:images]
+    chosen = method or list(QUICK)
+    contestants = {name: QUICK[name] if quick and name in QUICK else registry.get(name) for name in chosen}
+    measure = None if lpips is None else Lpips(lpips)
+    rows = compare(what, {name: photographs[name] for name in names}, task or (), contestants, measure, seed)
+    if not json:
+        typer.echo(f"{len(names)} images, noise 0.05, {prior}")
+        typer.echo(f"{'TASK':16}{'METHOD':18}{'PSNR':>7}{'SSIM':>7}{'LPIPS':>7}{'NFE':>6}{'SECONDS':>9}")
+    for row in rows:
+        if json:
+            as_json(vars(row))
+            continue
+        perceived = "-" if row.lpips is None else f"{row.lpips:.3f}"
+        quality = f"{row.psnr:7.2f}{row.ssim:7.3f}{perceived:>7}"
+        typer.echo(f"{row.task:16}{row.method:18}{quality}{row.nfe:6}{row.seconds:9.1f}")
+
+
+def _folder(data: Path | None) -> Path:
+    return Path(str(files("pellucid") / "assets")) if data is None else data
+
+
+def _load(named: str, device: str | None) -> PriorModel:
     """A prior by name or folder, or an object of an installed module."""
     from ..devices import find_device
     from ..priors import load_prior
@@ -74,14 +116,15 @@ def _load(named: str, device: str | None) -> Prior:
     return _imported(named, module, attribute)
 
 
-def _imported(named: str, module: str, attribute: str) -> Prior:
+def _imported(named: str, module: str, attribute: str) -> PriorModel:
     from importlib import import_module
 
     from ..noise import linear_ladder
-    from ..priors import Prior, VENetwork
+    from ..priors import Prior as PriorModel
+    from ..priors import VENetwork
 
     try:
         found: Any = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"{named}: cannot be imported ({error})") from None
-    return found if isinstance(found, Prior) else VENetwork(found, linear_ladder())
+    return found if isinstance(found, PriorModel) else VENetwork(found, linear_ladder())

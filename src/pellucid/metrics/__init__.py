@@ -2,5 +2,6 @@
 
 from .lpips import Lpips
 from .psnr import psnr
+from .ssim import ssim
 
-__all__ = ["Lpips", "psnr"]
+__all__ = ["Lpips", "psnr", "ssim"]
