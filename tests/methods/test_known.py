@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
-from pellucid.methods import DDNM, DDRM, DreamCleanKnown, Method
+from pellucid.methods import DDNM, DDRM, SNIPS, DreamCleanKnown, Method
 from pellucid.methods.spectral import Measured
 from pellucid.noise import Streams, linear_ladder, strided
 from pellucid.operators import AveragePool, Bicubic, Blur, Denoise, Grayscale, Mask, Operator, ToneCurve
@@ -226,6 +226,9 @@ def test_what_is_missing_is_named(method: Method) -> None:
         (DDNM, {"travel_length": 0}),
         (DDNM, {"travel_repeat": 0}),
         (DreamCleanKnown, {"strength": 0}),
+        (SNIPS, {"levels": 1}),
+        (SNIPS, {"rate": 0}),
+        (SNIPS, {"final": 2}),
         (DreamCleanKnown, {"gamma": 2}),
         (DreamCleanKnown, {"null_space": "x"}),
     ],
@@ -233,3 +236,61 @@ def test_what_is_missing_is_named(method: Method) -> None:
 def test_nonsense_is_refused(kind: Any, fields: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(fields))):
         kind(**fields)
+
+
+# --- SNIPS ---
+
+
+def langevin(method: SNIPS, level: float) -> tuple[float, float, float]:
+    """SNIPS on a scalar: the result is a + b y + noise of variance v; the steps as published, with score and alpha."""
+    a, b, v, share = 0.0, 0.0, linear_ladder()[-1].item() ** 2, 0.0
+    ladder = method.ladder(linear_ladder()).tolist()
+    for sigma in ladder:
+        for _ in range(method.repeats):
+            share = VARIANCE / (VARIANCE + sigma**2)
+            before = a, b, v
+            if math.isinf(level):
+                alpha, pull_y, pull_prior = method.rate * sigma**2, 0.0, 1 / sigma**2
+            elif level > sigma:
+                alpha = method.rate * sigma**2 * (1 - sigma**2 / level**2)
+                pull_y, pull_prior = 1 / (level**2 - sigma**2), 1 / sigma**2
+            else:
+                alpha, pull_y, pull_prior = method.rate * (sigma**2 - level**2), 1 / (sigma**2 - level**2), 0.0
+            # score = (share x + (1 - share) MEAN - x) / sigma^2
+            factor = 1 - alpha * (pull_y + pull_prior * (1 - share))
+            a = factor * a + alpha * pull_prior * (1 - share) * MEAN
+            b, v = factor * b + alpha * pull_y, factor**2 * v + 2 * alpha
+    # The estimate at the last step's latent, before that step moved it.
+    a, b, v = before
+    return share * a + (1 - share) * MEAN, share * b, share**2 * v
+
+
+@pytest.mark.parametrize("sigma_y", [0.1, 0.6])
+@pytest.mark.parametrize("method", [SNIPS(levels=40), SNIPS(levels=30, repeats=3, rate=0.2, final=0.1)])
+def test_snips_on_a_gaussian_prior_is_its_own_recursion(method: SNIPS, sigma_y: float) -> None:
+    known = torch.zeros(64, 64)
+    known[:, ::2] = 1
+    y = torch.full((1, 3, 64, 64), 0.7, dtype=torch.float64) * known
+    out = method(Problem(y, Mask(known), sigma_y), PRIOR, seed=1)
+    for level, part in ((sigma_y, out[..., ::2]), (math.inf, out[..., 1::2])):
+        a, b, v = langevin(method, level)
+        assert part.mean().item() == pytest.approx(a + b * 0.7, abs=5 * math.sqrt(v / part.numel()))
+        assert part.var().item() == pytest.approx(v, rel=5 * math.sqrt(2 / part.numel()))
+
+
+def test_snips_comes_near_the_posterior_with_many_small_steps() -> None:
+    share = VARIANCE / (VARIANCE + 0.6**2)
+    a, b, v = langevin(SNIPS(levels=2000, repeats=20, rate=0.05), 0.6)
+    assert a + b * 0.7 == pytest.approx(share * 0.7 + (1 - share) * MEAN, abs=0.01)
+    assert v / (share * 0.6**2) == pytest.approx(1, abs=0.1)
+
+
+def test_snips_needs_noise_and_a_decomposition() -> None:
+    y = torch.zeros(1, 3, 4, 4)
+    for operator, sigma_y, says in (
+        (Denoise(), 0.0, "noise level above 0"),
+        (Blur(kernels.uniform(3), "replicate"), 0.1, "Blur has none"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            SNIPS()(Problem(y, operator, sigma_y), PRIOR)
+    assert SNIPS().nfe(PRIOR) == 1000

@@ -39,6 +39,7 @@ QUICK: dict[str, Method] = {
     "dreamclean-known": methods.DreamCleanKnown(steps=50),
     "dps": methods.DPS(steps=100, scale=1.0),
     "gdp": methods.GDP(steps=100, scale=20_000),
+    "snips": methods.SNIPS(levels=60, repeats=1, rate=0.2),
     "red": methods.RED(iterations=30),
     "mmps": methods.MMPS(steps=25),
 }

@@ -17,6 +17,7 @@ from .gdp import GDP
 from .method import Method, State
 from .mmps import MMPS
 from .red import RED
+from .snips import SNIPS
 
 __all__ = [
     "DDNM",
@@ -25,6 +26,7 @@ __all__ = [
     "GDP",
     "MMPS",
     "RED",
+    "SNIPS",
     "DreamClean",
     "DreamCleanKnown",
     "Method",
