@@ -10,6 +10,7 @@ from .. import settings
 from ..errors import unknown_name
 from .ddnm import DDNM
 from .ddrm import DDRM
+from .ddrm_jpeg import DDRMJpeg
 from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
@@ -27,6 +28,7 @@ __all__ = [
     "MMPS",
     "RED",
     "SNIPS",
+    "DDRMJpeg",
     "DreamClean",
     "DreamCleanKnown",
     "Method",

@@ -3,6 +3,7 @@
 from .blur import Blur
 from .compose import Compose, Stack
 from .hadamard import Hadamard
+from .jpeg import Jpeg
 from .operator import Operator, Svd
 from .phase import PhaseRetrieval
 from .pixels import Denoise, Grayscale, Mask, ToneCurve
@@ -16,6 +17,7 @@ __all__ = [
     "Denoise",
     "Grayscale",
     "Hadamard",
+    "Jpeg",
     "Mask",
     "Operator",
     "PhaseRetrieval",

@@ -1,0 +1,85 @@
+r"""DDRM for JPEG: what compression leaves of an estimate is replaced by what it left of the truth.
+
+Compression J (and decompression) is no linear map, but like `pinv(A) A` it changes nothing the second time. So the
+estimate is corrected as in DDNM and DDRM without noise (section 3.2),
+
+.. math:: x_0' = x_0 - J(x_0) + J(y), \quad
+          x' = \eta_b x_0' + (1 - \eta_b) x_0 + \eta \sigma' n + (1 - \eta) \sigma' (x - x_0) / \sigma
+
+where the weights of fresh and kept noise are eta and 1 - eta, as in the released code, and not eta and sqrt(1 - eta^2).
+
+References:
+    Kawar et al., "JPEG Artifact Correction using Denoising Diffusion Restoration Models", 2022.
+        https://arxiv.org/abs/2209.11888
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..noise import Streams, strided
+from ..operators import Jpeg
+from ..priors.prior import Counted, Prior
+from ..problem import Problem
+from .method import Method, State
+
+
+@dataclass(frozen=True)
+class DDRMJpeg(Method):
+    """Repairs one pass of JPEG compression of known quality (Kawar et al., 2022).
+
+    Costs `steps` evaluations where steps divides the part of the ladder below `strength`. Takes `Jpeg` operators; y
+    is the decompressed image.
+
+    Attributes:
+        strength: where it starts, in thousandths of the ladder, (0, 1000].
+        steps: levels walked, equally spaced in training steps.
+        eta: share of fresh noise, [0, 1].
+        eta_b: share of the corrected estimate, [0, 1].
+    """
+
+    blind: ClassVar[bool] = False
+    needs_noise: ClassVar[bool] = False
+
+    strength: float = 300
+    steps: int = 20
+    eta: float = 1.0
+    eta_b: float = 0.4
+
+    def __post_init__(self) -> None:
+        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self._require(0 <= self.eta_b <= 1, "eta_b", "from 0 to 1")
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """The levels walked: descending, then 0; 285, 270, ..., 0 of 1,000 training steps at the defaults."""
+        return strided(sigmas[: max(1, round(self.strength / 1000 * len(sigmas)))], self.steps)
+
+    def nfe(self, prior: Prior) -> int:
+        """One evaluation a level."""
+        return len(self.ladder(prior.sigmas)) - 1
+
+    @torch.no_grad()
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; one state a level."""
+        operator = self._operator(problem)
+        if not isinstance(operator, Jpeg):
+            raise UsageError(f"DDRMJpeg undoes Jpeg, not {type(operator).__name__}")
+        prior = Counted(prior)
+        ladder = self.ladder(prior.sigmas).tolist()
+        kept_of_truth = operator.A(problem.y)
+        x = problem.y + ladder[0] * rng.like(problem.y)
+        for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
+            x0 = prior(x, sigma)
+            corrected = x0 + self.eta_b * (kept_of_truth - operator.A(x0))
+            noise = self.eta * rng.like(x) + (1 - self.eta) * (x - x0) / sigma
+            x = corrected + sigma_next * noise
+            yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)

@@ -1,0 +1,130 @@
+"""JPEG compression as an operator, without the rounding to 8 bits that a file adds."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UsageError
+from .operator import Operator
+
+# ITU-T T.81, tables K.1 and K.2.
+_LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+_CHROMINANCE = (
+    (17, 18, 24, 47, 99, 99, 99, 99),
+    (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+)
+# JFIF 1.02: RGB to Y, Cb, Cr.
+_COLOURS = (
+    (0.299, 0.587, 0.114),
+    (-0.168735892, -0.331264108, 0.5),
+    (0.5, -0.418687589, -0.081312411),
+)
+
+
+class Jpeg(Operator):
+    """What JPEG makes of images, (B, 1 or 3, H, W) -> the same. Not linear; a second time changes nothing.
+
+    Colours are averaged over 2 x 2 pixels (4:2:0) and repeated; borders that do not fill a block repeat the edge.
+    Nothing is rounded but the coefficients.
+
+    Args:
+        quality: 1 to 100, scaling the standard's tables as libjpeg does.
+        subsampling: of the colours.
+
+    Raises:
+        UsageError: quality or subsampling is out of range.
+    """
+
+    linear = False
+
+    def __init__(self, quality: int, subsampling: str = "4:2:0") -> None:
+        if not 1 <= quality <= 100:
+            raise UsageError(f"JPEG quality goes from 1 to 100, not {quality}")
+        if subsampling not in ("4:2:0", "4:4:4"):
+            raise UsageError(f"JPEG's subsampling is 4:2:0 or 4:4:4 here, not {subsampling!r}")
+        self.quality, self.subsampling = quality, subsampling
+        scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+        self.tables = [
+            torch.tensor(table).mul(scale).add(50).div(100, rounding_mode="floor").clamp(1, 255).double()
+            for table in (_LUMINANCE, _CHROMINANCE)
+        ]
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`; compresses and decompresses."""
+        if x.shape[1] not in (1, 3):
+            raise UsageError(f"JPEG takes grey or RGB images, not {x.shape[1]} channels")
+        return torch.stack([self._one(image) for image in x])
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """Always refused: the operator is not linear."""
+        raise UsageError("Jpeg is not linear: it has no adjoint")
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """The measurement itself: it is an image already."""
+        return y
+
+    def _one(self, image: Tensor) -> Tensor:
+        """Compresses one image, (C, H, W)."""
+        # The standard counts from -128, where black is -1 here and white 127 is 1.
+        planes = image * 127.5 - 0.5
+        if len(image) == 1:
+            decoded = self._plane(planes, 0)
+        else:
+            matrix = torch.tensor(_COLOURS, dtype=torch.float64)
+            brightness, colour = torch.tensordot(matrix.to(image), planes, 1).split((1, 2))
+            decoded = torch.cat([self._plane(brightness, 0), self._plane(colour, 1)])
+            decoded = torch.tensordot(torch.linalg.inv(matrix).to(image), decoded, 1)
+        return (decoded + 0.5) / 127.5
+
+    def _plane(self, planes: Tensor, table: int) -> Tensor:
+        """Compresses brightness (table 0) or colours (table 1), (C, H, W)."""
+        height, width = planes.shape[-2:]
+        if table == 0 or self.subsampling == "4:4:4":
+            return _quantised(planes, self.tables[table])[..., :height, :width]
+        halved = F.avg_pool2d(_extended(planes, 2), 2)
+        halved = _quantised(halved, self.tables[table])[..., : halved.shape[-2], : halved.shape[-1]]
+        return halved.repeat_interleave(2, -2).repeat_interleave(2, -1)[..., :height, :width]
+
+
+def _quantised(planes: Tensor, table: Tensor) -> Tensor:
+    """Planes (C, H, W) after rounding their 8 x 8 cosine coefficients to multiples of the table, extended to blocks."""
+    table, cosines = table.to(planes), _cosines().to(planes)
+    padded = _extended(planes, 8)
+    blocks = padded.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8)).transpose(-3, -2)
+    coefficients = cosines @ blocks @ cosines.T
+    rounded = (coefficients / table).round() * table
+    decoded: Tensor = cosines.T @ rounded @ cosines
+    return decoded.transpose(-3, -2).reshape(padded.shape)
+
+
+def _extended(planes: Tensor, multiple: int) -> Tensor:
+    """Repeats the last row and column until both sides divide by `multiple`."""
+    height, width = planes.shape[-2:]
+    return F.pad(planes[None], (0, -width % multiple, 0, -height % multiple), mode="replicate")[0]
+
+
+def _cosines() -> Tensor:
+    """The orthonormal cosine transform of eight numbers (T.81, A.3.3), (8, 8)."""
+    position = torch.arange(8, dtype=torch.float64)
+    matrix = torch.cos(math.pi / 8 * (position + 0.5) * position[:, None]) / 2
+    matrix[0] /= math.sqrt(2)
+    return matrix
