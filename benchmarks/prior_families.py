@@ -151,11 +151,13 @@ def main() -> None:
     parser.add_argument("--optimiser", choices=("muon", "adamw"), action="append")
     arguments = parser.parse_args()
 
+    # The last two are sigma = 3.9 and 39, where sampling from nothing but noise begins.
+    levels = (*LEVELS, 500, 5000)
     training, held = split(find(arguments.data), 24)
     photographs, validation = Photographs(training), middles(Photographs(held, smallest=256))
     print(f"{len(photographs)} images to train on, {len(validation)} to measure; {arguments.seconds:.0f} CPU seconds")
-    print("| family | optimiser | GFLOP | parameters | updates | " + " | ".join(f"{n}/255" for n in LEVELS) + " |")
-    print("|---|---|---|---|---|" + "---|" * len(LEVELS))
+    print("| family | optimiser | GFLOP | parameters | updates | " + " | ".join(f"{n}/255" for n in levels) + " |")
+    print("|---|---|---|---|---|" + "---|" * len(levels))
     for family in arguments.family or FAMILIES:
         for name in arguments.optimiser or ("muon",):
             torch.manual_seed(0)
@@ -169,7 +171,7 @@ def main() -> None:
             updates = train(network, optimiser, lr, photographs, arguments.seconds)
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
                 network(torch.zeros(1, 3, 256, 256), torch.ones(1))
-            psnr = averages(denoising(VENetwork(network, linear_ladder(), multiple=16), validation))
+            psnr = averages(denoising(VENetwork(network, linear_ladder(), multiple=16), validation, levels))
             cells = [
                 family,
                 name,
