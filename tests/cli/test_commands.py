@@ -309,6 +309,20 @@ def test_bench_known(pellucid_command: Command, tiny_prior: Path) -> None:
     assert pellucid_command("bench", "known", "-p", tiny_prior, "-t", "sr5").code == 2
 
 
+def test_bench_conformance(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pellucid.bench import conformance
+    from pellucid.methods import DDRM, MMPS
+
+    contestants = {"DDRM": DDRM(), "MMPS": MMPS(steps=300)}
+    monkeypatch.setattr(conformance.compare, "__defaults__", (contestants, (0.4,), 0))
+    rows = [json.loads(line) for line in pellucid_command("bench", "conformance", "--json").out.splitlines()]
+    assert [row["method"] for row in rows] == ["DDRM", "MMPS"]
+    # The one is under-dispersed by design, the other is the reference.
+    assert rows[0]["seen_ratio"] < 0.8
+    assert rows[1]["seen_ratio"] == pytest.approx(1, abs=0.1)
+    assert "| MMPS | 0.4 |" in pellucid_command("bench", "conformance").out
+
+
 def test_train_says_what_is_wrong(pellucid_command: Command, tmp_path: Path) -> None:
     for arguments, code, says in (
         ((tmp_path / "nowhere",), 1, "there is no such folder or tar"),

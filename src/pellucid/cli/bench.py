@@ -101,6 +101,19 @@ def known(
         typer.echo(f"{row.task:16}{row.method:18}{quality}{row.nfe:6}{row.seconds:9.1f}")
 
 
+@app.command("conformance")
+def conformance(seed: Seed = 0, json: Json = False) -> None:
+    """Compares the methods with the true posterior of a Gaussian prior; prints a table in Markdown."""
+    from ..bench.conformance import compare, markdown
+
+    rows = list(compare(seed=seed))
+    if json:
+        for row in rows:
+            as_json(vars(row))
+    else:
+        typer.echo(markdown(rows))
+
+
 def _folder(data: Path | None) -> Path:
     return Path(str(files("pellucid") / "assets")) if data is None else data
 
