@@ -12,11 +12,12 @@ from pellucid.methods import find
 
 
 def test_every_task_has_a_method_and_an_operator(tmp_path: Path) -> None:
-    Image.new("L", (8, 8)).save(tmp_path / "mask.png")
+    for kind in ("mask", "kernel"):
+        Image.new("L", (8, 8), 255).save(tmp_path / f"{kind}.png")
     for name in tasks.names():
         task = tasks.find(name)
         assert not find(task.method).blind
-        operator = tasks.operator(name, tmp_path / "mask.png" if task.mask else None)
+        operator = tasks.operator(name, **{task.needs: tmp_path / f"{task.needs}.png"} if task.needs else {})
         assert operator.A(torch.zeros(1, 3, 8, 8)).ndim == 4
 
 
@@ -25,5 +26,9 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         tasks.find("colourise")
     with pytest.raises(UsageError, match="needs a mask"):
         tasks.operator("inpaint")
+    with pytest.raises(UsageError, match="needs a kernel"):
+        tasks.operator("deblur", mask=None)
+    with pytest.raises(UsageError, match="takes no kernel"):
+        tasks.operator("denoise", kernel=tmp_path)
     with pytest.raises(UsageError, match="takes no mask"):
         tasks.operator("sr4", tmp_path)

@@ -215,6 +215,17 @@ def test_tasks(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_pat
             assert record["noise"] > 0.1  # estimated: the picture is nothing but noise
 
 
+def test_deblur(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path) -> None:
+    kernel = np.zeros((5, 5), np.uint8)
+    kernel[2] = 200
+    Image.fromarray(kernel).save(tmp_path / "kernel.png")
+    arguments = ("restore", photo, "-o", tmp_path / "o.png", "-p", tiny_prior, "--json")
+    said = pellucid_command(*arguments, "--task", "deblur", "--kernel", tmp_path / "kernel.png")
+    assert (said.code, said.err) == (0, "")
+    assert json.loads(said.out)["method"] == "red"
+    assert "--kernel with" in pellucid_command(*arguments, "--kernel", tmp_path / "kernel.png").err
+
+
 def test_a_task_with_another_method_and_noise(
     pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def restore(
         str | None, typer.Option("--task", "-t", help="What to undo, if you know it; see `pellucid tasks`.")
     ] = None,
     mask: Annotated[Path | None, typer.Option("--mask", help="Image, white where pixels are missing.")] = None,
+    kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of how a point is blurred.")] = None,
     method: Annotated[
         str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: dreamclean, or the task's).")
     ] = None,
@@ -67,10 +68,10 @@ def restore(
 
     operator = None
     if task is not None:
-        operator, method = tasks.operator(task, mask), method or tasks.find(task).method
+        operator, method = tasks.operator(task, mask, kernel), method or tasks.find(task).method
         noise = tasks.find(task).noise if noise is None else noise
-    elif mask is not None:
-        raise UsageError("--mask goes with --task inpaint")
+    elif mask is not None or kernel is not None:
+        raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
     method = method or "dreamclean"
     hyper_parameters = parse(methods.find(method), method, values)
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read

@@ -19,7 +19,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -30,6 +30,7 @@ from torch import Tensor
 from ..errors import UsageError
 from ..noise import Streams, karras_ladder, renoise
 from ..operators import Operator
+from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .method import Method, State
@@ -103,30 +104,3 @@ class MMPS(Method):
                 lambda v: sigma_y**2 * v + operator.A(covariance(operator.At(v))), residual, self.iterations
             )
             return x0.detach() + covariance(operator.At(weights))
-
-
-def conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor, iterations: int) -> Tensor:
-    """Solves `product(v) = right` for a symmetric positive definite product, each image of a batch by itself.
-
-    Args:
-        product: the linear map.
-        right: (B, ...).
-        iterations: how many, from v = 0; fewer for an image that is solved before.
-    """
-
-    def dot(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).flatten(1).sum(1).view(-1, *[1] * (right.ndim - 1))
-
-    v, residual = torch.zeros_like(right), right
-    direction, power = residual, dot(residual, residual)
-    tiny = torch.finfo(right.dtype).tiny
-    for _ in range(iterations):
-        moved = product(direction)
-        curvature = dot(direction, moved)
-        # A network's derivative need not be positive; where it is not, the image keeps what it has.
-        step = torch.where(curvature > 0, power / curvature.clamp_min(tiny), 0)
-        v = v + step * direction
-        residual = residual - step * moved
-        before, power = power, dot(residual, residual)
-        direction = residual + power / before.clamp_min(tiny) * direction
-    return v

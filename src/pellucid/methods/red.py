@@ -28,10 +28,14 @@ from torch import Tensor
 from ..errors import UsageError
 from ..noise import Streams
 from ..operators import Operator
+from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .method import Method, State
 from .spectral import Measured
+
+_INNER = 10
+"""Conjugate gradients an iteration; each starts where the last ended, so few are enough."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class RED(Method):
         weight: lambda, for images from 0 to 255 as in the paper, whose values go from 0.008 to 0.02.
         strength: level of the denoiser at first, in thousandths of the training ladder, (0, 1000].
         final: its level at last, likewise.
-        solver: "fixed-point", or "gradient" for operators without a singular value decomposition.
+        solver: "fixed-point", which solves for each iterate (by conjugate gradients where there is no singular value
+            decomposition), or "gradient", which makes one step.
     """
 
     blind: ClassVar[bool] = False
@@ -99,12 +104,26 @@ class RED(Method):
     def _fixed_point(
         self, problem: Problem, operator: Operator, sigma_y: float, weight: float
     ) -> Callable[[Tensor, Tensor], Tensor]:
-        measured = Measured(problem, operator, sigma_y, 'RED with solver="fixed-point"')
+        if operator.svd(operator.image_shape(tuple(problem.y.shape))) is None:
+            return self._iterative(problem, operator, weight)
+        measured = Measured(problem, operator, sigma_y, "RED")
         # sigma_y / level is s, and 0 where the level is infinite.
         power = (sigma_y / measured.level).square()
 
         def step(x: Tensor, x0: Tensor) -> Tensor:
             return measured.V((power * measured.y + weight * measured.Vt(x0)) / (power + weight))
+
+        return step
+
+    def _iterative(self, problem: Problem, operator: Operator, weight: float) -> Callable[[Tensor, Tensor], Tensor]:
+        def product(v: Tensor) -> Tensor:
+            return operator.At(operator.A(v)) + weight * v
+
+        measured = operator.At(problem.y)
+
+        def step(x: Tensor, x0: Tensor) -> Tensor:
+            # From where x is, only what changed since the last iteration is left to be solved.
+            return x + conjugate_gradients(product, measured + weight * x0 - product(x), _INNER)
 
         return step
 

@@ -140,3 +140,30 @@ def least_squares(operator: Operator, y: Tensor, iterations: int = 200, toleranc
         before, power = power, dot(gradient, gradient)
         direction = gradient + scaled(power / before.clamp_min(tiny), direction)
     return x
+
+
+def conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor, iterations: int) -> Tensor:
+    """Solves `product(v) = right` for a symmetric positive definite product, each image of a batch by itself.
+
+    Args:
+        product: the linear map.
+        right: (B, ...).
+        iterations: how many, from v = 0; fewer for an image that is solved before.
+    """
+
+    def dot(a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).flatten(1).sum(1).view(-1, *[1] * (right.ndim - 1))
+
+    v, residual = torch.zeros_like(right), right
+    direction, power = residual, dot(residual, residual)
+    tiny = torch.finfo(right.dtype).tiny
+    for _ in range(iterations):
+        moved = product(direction)
+        curvature = dot(direction, moved)
+        # A network's derivative need not be positive; where it is not, the image keeps what it has.
+        step = torch.where(curvature > 0, power / curvature.clamp_min(tiny), 0)
+        v = v + step * direction
+        residual = residual - step * moved
+        before, power = power, dot(residual, residual)
+        direction = residual + power / before.clamp_min(tiny) * direction
+    return v
