@@ -128,6 +128,7 @@ def test_tiles_change_little_and_the_work_is_counted_right(tiny_prior: Path) -> 
         ({"strenght": 3}, "has no 'strenght'; it has strength"),
         ({"strength": 2000}, "strength must be above 0"),
         ({"noise": 0.1}, "blind"),
+        ({"method": "ddrm", "operator": Denoise(), "noise": -0.1}, "not -0.1"),
         ({"device": "abacus"}, "abacus"),
         ({"tile": 0}, "tile"),
         ({"method": SHORT, "strength": 3}, "already"),

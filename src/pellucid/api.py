@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ class Restorer:
         if method.blind and (operator is not None or noise is not None):
             known = "the operator" if operator is not None else "the noise level"
             raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
+        if noise is not None and not 0 <= noise < math.inf:
+            raise UsageError(f"the noise level must be a number from 0 up, not {noise}")
         self.method = method
         self.prior = load_prior(prior, find_device(device)) if isinstance(prior, str | Path) else prior
         self._device = device_of(self.prior)

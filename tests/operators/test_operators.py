@@ -155,10 +155,8 @@ def test_singular_values_are_those_of_the_dense_matrix(name: str) -> None:
     assert (ours[len(dense) :] == 0).all()
 
 
-@pytest.mark.parametrize("name", SPECTRAL)
+@pytest.mark.parametrize("name", [name for name in SPECTRAL if name != "mask of an image"])
 def test_a_batch_is_its_images(name: str) -> None:
-    if name == "mask of an image":
-        pytest.skip("its mask has as many images as the batch")
     operator, x = make(name, 5, 4)
     y = operator.A(x)
     close(operator.A(x[1:]), y[1:], 1e-12)
