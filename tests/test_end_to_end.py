@@ -24,7 +24,7 @@ from pellucid.problem import to_model, to_unit
 
 pytestmark = pytest.mark.slow
 
-CALM = pellucid.methods.DreamClean(strength=30, corrections=3, gamma=0.2, schedule="none")
+CALM = pellucid.methods.DreamClean(strength=70, corrections=3, schedule="none")
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +53,18 @@ def test_dreamclean_repairs_jpeg_on_the_evaluation_photographs(natural: Prior, p
 
 def test_dreamclean_removes_noise(natural: Prior, clean: Tensor) -> None:
     damaged = gaussian_noise(clean, 25 / 255).clamp(0, 1)
-    paper = pellucid.restore(damaged, "dreamclean", natural, strength=30)
-    assert (psnr(paper, clean) > psnr(damaged, clean) + 0.3).all()
+    paper = pellucid.restore(damaged, "dreamclean", natural, strength=10)
+    assert (psnr(paper, clean) > psnr(damaged, clean)).all()
     # Without the fresh noise of each correction it goes to the most probable image, not to a probable one.
     calm = pellucid.restore(damaged, CALM, natural)
-    assert (psnr(calm, clean) > psnr(damaged, clean) + 5).all()
+    assert (psnr(calm, clean) > psnr(damaged, clean) + 7).all()
 
 
 def test_the_embedded_prior_denoises(natural: Prior, bundled: dict[str, Tensor]) -> None:
     """Not far below what `pellucid bench prior natural` printed for these two photographs when it was made."""
     mean = averages(denoising(natural, bundled))
-    assert mean[25] > 30.5
-    assert mean[50] > 27.5
+    assert mean[25] > 31.0
+    assert mean[50] > 28.0
 
 
 def test_a_batch_is_its_images_one_by_one_with_the_real_network(natural: Prior, clean: Tensor) -> None:

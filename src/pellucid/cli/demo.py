@@ -48,7 +48,7 @@ def demo(
     calm = {"corrections": 3, "schedule": "none"}
     cases: tuple[tuple[str, Tensor, Tensor, dict[str, Any]], ...] = (
         ("JPEG, three times", cat, multiple_jpeg(cat), {"strength": 50, **calm}),
-        ("noise of 25/255", coffee, noisy, {"strength": 30, "gamma": 0.2, **calm}),
+        ("noise of 25/255", coffee, noisy, {"strength": 70, **calm}),
     )
     start = time.perf_counter()
     rows, records = [], []
