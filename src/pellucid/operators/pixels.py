@@ -79,6 +79,14 @@ class Mask(Operator):
         self._check(tuple(x.shape))
         return x * self.known.to(x)
 
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        return self.A(y)
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """See `Operator`."""
+        return self.A(y)
+
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`."""
         self._check(shape)
@@ -108,6 +116,16 @@ class Grayscale(Operator):
         """See `Operator`."""
         self._check(tuple(x.shape))
         return (x * self.weights.to(x).view(1, -1, 1, 1)).sum(1, keepdim=True)
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        x: Tensor = y * self.weights.to(y).view(1, -1, 1, 1)
+        return x
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """See `Operator`."""
+        square: float = self._norm**2
+        return self.At(y) / square
 
     def image_shape(self, measured: Shape) -> Shape:
         """See `Operator`."""
