@@ -115,7 +115,7 @@ def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json:
 def _run(items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any], json: bool) -> int:
     from .. import jobs
 
-    done = failed = 0
+    done = failed = over = 0
     work = [_work(item, restorer) for item in items]
     with bar() as progress:
         task = progress.add_task("", total=sum(work) or 1)
@@ -135,7 +135,8 @@ def _run(items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any]
                 if json:
                     as_json(_record(outcome, about))
                 # A failed image's share is over, too.
-                progress.update(task, completed=sum(work[: done + failed]) if planned else None)
+                over += planned
+                progress.update(task, completed=over)
         except KeyboardInterrupt:
             tell(f"{done} of {len(items)} images done")
             return INTERRUPTED

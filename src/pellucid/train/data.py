@@ -22,8 +22,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from ..errors import PellucidError
+from ..images import SUFFIXES
 
-_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 # Crops take at most a few hundred pixels: more than this on the short side is memory for nothing.
 _LARGEST = 1024
 
@@ -60,7 +60,7 @@ def find(data: Path) -> list[Source]:
         PellucidError: there is no such folder or tar, or no image in it.
     """
     if data.is_dir():
-        files = (path for path in data.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+        files = (path for path in data.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
         sources = [Source(path.relative_to(data).as_posix(), path, 0, path.stat().st_size) for path in files]
     elif data.is_file():
         try:
@@ -69,14 +69,14 @@ def find(data: Path) -> list[Source]:
                 sources = [
                     Source(entry.name, data, entry.offset_data, entry.size)
                     for entry in tar
-                    if entry.isfile() and Path(entry.name).suffix.lower() in _SUFFIXES
+                    if entry.isfile() and Path(entry.name).suffix.lower() in SUFFIXES
                 ]
         except tarfile.TarError as error:
             raise PellucidError(f"{data}: is neither a folder nor an uncompressed tar ({error})") from None
     else:
         raise PellucidError(f"{data}: there is no such folder or tar")
     if not sources:
-        raise PellucidError(f"{data}: holds no images ({', '.join(sorted(_SUFFIXES))})")
+        raise PellucidError(f"{data}: holds no images ({', '.join(SUFFIXES)})")
     return sorted(sources, key=lambda source: source.name)
 
 
