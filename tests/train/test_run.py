@@ -159,7 +159,7 @@ def test_a_prior_can_be_trained_further(data: Path, tmp_path: Path) -> None:
     stored = load_file(tmp_path / "a" / "prior" / "model.safetensors")
     assert_same({k: v.half() for k, v in trainer.network.state_dict().items()}, stored)
     other = Trainer(replace(preset("tiny"), network=UNetConfig(widths=(8,), blocks=(1,))), outcome_devices())
-    with pytest.raises(PellucidError, match="another network"):
+    with pytest.raises(PellucidError, match="smaller one"):
         other.start_from(tmp_path / "a" / "prior")
 
 

@@ -23,6 +23,7 @@ from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find, split
 from .devices import Devices
 from .export import Origin, write_prior
+from .grow import grow
 from .recipe import Recipe, band_of, bands, learning_rate, loss_weight, noise_levels
 from .report import Log, Row, plot
 
@@ -44,7 +45,7 @@ class Options:
         minutes: stop, with a checkpoint, after this long; None to go on to the end.
         samples: how many images the sample sheet shows; 0 for none.
         sample_size: their side in pixels.
-        initial: folder of a prior to start from instead of fresh weights.
+        initial: folder of a prior, of this network or of a smaller one, to start from instead of fresh weights.
     """
 
     device: str | None = None
@@ -294,19 +295,18 @@ class Trainer:
         self.step, self.seen = about["step"], about["seen"]
 
     def start_from(self, folder: Path) -> None:
-        """Takes the weights of a prior's folder.
+        """Takes the weights of a prior's folder, of this network or of a smaller one.
 
         Raises:
-            PellucidError: they are of another network.
+            PellucidError: they are of neither.
         """
         from ..priors.folder import read_weights
 
-        weights = {name: value.float() for name, value in read_weights(folder).items()}
         try:
-            self.network.load_state_dict(weights)
-        except RuntimeError:
-            raise PellucidError(f"{folder}: is of another network than this recipe's") from None
-        self.average.load_state_dict(weights)
+            grow(self.network, {name: value.float() for name, value in read_weights(folder).items()})
+        except PellucidError as error:
+            raise PellucidError(f"{folder}: {error}") from None
+        self.average.load_state_dict(self.network.state_dict())
 
 
 def _open(

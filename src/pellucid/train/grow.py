@@ -1,0 +1,75 @@
+"""A larger network that begins as a smaller one: wider, deeper, and for now the same function.
+
+What a small network learnt in hours is then not learnt again. New channels take part at once but are read by nobody:
+every old channel has zeros for the new ones, and new blocks add zero to the old channels. The first gradients fill
+those zeros ([Net2Net] copies channels instead, which then have to be told apart).
+
+References:
+    [Net2Net] Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer", 2016.
+        https://arxiv.org/abs/1511.05641
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..errors import PellucidError
+from ..priors.network import DenoisingUNet
+
+# The sides of kernels that are pixels and cannot grow.
+_PIXELS = (("head.weight", 1), ("tail.weight", 0))
+
+
+@torch.no_grad()
+def grow(network: DenoisingUNet, weights: Mapping[str, Tensor]) -> None:
+    """Gives a network the function of a smaller one, or of its equal.
+
+    Args:
+        network: with fresh weights, which its new channels keep; changed in place.
+        weights: the state of a `DenoisingUNet` with as many levels, the same image channels, patch and embedding, and
+            at most as many channels and blocks at every level.
+
+    Raises:
+        PellucidError: they are not of such a network; then nothing has changed.
+    """
+    state = network.state_dict()
+    same_pixels = all(state[name].shape[side] == weights[name].shape[side] for name, side in _PIXELS if name in weights)
+    if not same_pixels or any(name not in state or not _fits(old, state[name]) for name, old in weights.items()):
+        raise PellucidError("these are not the weights of this network or of a smaller one")
+    # How many channels a new block must leave as they are, by level.
+    widths = {_level(name): len(old) for name, old in weights.items() if name.endswith("second.weight")}
+    if any(name not in weights and _level(name) not in widths for name in state):
+        raise PellucidError("these are not the weights of a network with as many levels")
+    for name, new in state.items():
+        if name not in weights:
+            if name.endswith("second.weight"):
+                new[: widths[_level(name)]] = 0
+            continue
+        old = weights[name]
+        if ".film." in name:
+            # Gains, then shifts: two layers in one.
+            for half, own in zip(new.chunk(2), old.chunk(2), strict=True):
+                half[: len(own)] = own
+        elif name.startswith("grow."):
+            # Transposed convolutions have their inputs first.
+            new[len(old) :, : old.shape[1]] = 0
+            new[: len(old), : old.shape[1]] = old
+        elif new.ndim == 4:
+            new[: len(old), old.shape[1] :] = 0
+            new[: len(old), : old.shape[1]] = old
+        else:
+            new.copy_(old)
+
+
+def _fits(old: Tensor, new: Tensor) -> bool:
+    """Whether a tensor has the place for another: no side shorter, and kernels equal."""
+    longer = all(a <= b for a, b in zip(old.shape, new.shape, strict=False))
+    return old.ndim == new.ndim and longer and old.shape[2:] == new.shape[2:]
+
+
+def _level(name: str) -> str:
+    """The start of a parameter's name that it shares with its level's other blocks."""
+    return name.split(".blocks.")[0]
