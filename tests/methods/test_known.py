@@ -238,6 +238,16 @@ def test_nonsense_is_refused(kind: Any, fields: dict[str, Any]) -> None:
         kind(**fields)
 
 
+def test_dreamclean_leaves_to_the_prior_what_is_noisier_than_its_start() -> None:
+    y = torch.full((1, 3, 64, 64), 0.7, dtype=torch.float64)
+    method = DreamCleanKnown(strength=200)
+    top = method.ladder(linear_ladder())[0].item()
+    blind, seeing = (method(Problem(y, Denoise(), level), PRIOR, seed=1) for level in (1.01 * top, 0.99 * top))
+    expected = recursion(method, 0.0, 0.1)
+    assert blind.mean().item() == pytest.approx(expected[0], abs=5 * math.sqrt(expected[2] / blind.numel()) + 1e-5)
+    assert (seeing.mean() - blind.mean()).item() > 0.01
+
+
 # --- SNIPS ---
 
 
@@ -245,9 +255,11 @@ def langevin(method: SNIPS, level: float) -> tuple[float, float, float]:
     """SNIPS on a scalar: the result is a + b y + noise of variance v; the steps as published, with score and alpha."""
     a, b, v, share = 0.0, 0.0, linear_ladder()[-1].item() ** 2, 0.0
     ladder = method.ladder(linear_ladder()).tolist()
+    lagging = ladder[0] ** 2
     for sigma in ladder:
         for _ in range(method.repeats):
-            share = VARIANCE / (VARIANCE + sigma**2)
+            share = VARIANCE / (VARIANCE + (lagging if method.calibrate else sigma**2))
+            lagging += 2 * method.rate * (sigma**2 - lagging) + method.rate**2 * lagging
             before = a, b, v
             if math.isinf(level):
                 alpha, pull_y, pull_prior = method.rate * sigma**2, 0.0, 1 / sigma**2
@@ -266,7 +278,9 @@ def langevin(method: SNIPS, level: float) -> tuple[float, float, float]:
 
 
 @pytest.mark.parametrize("sigma_y", [0.1, 0.6])
-@pytest.mark.parametrize("method", [SNIPS(levels=40), SNIPS(levels=30, repeats=3, rate=0.2, final=0.1)])
+@pytest.mark.parametrize(
+    "method", [SNIPS(levels=40), SNIPS(levels=30, repeats=3, rate=0.2, final=0.1, calibrate=False)]
+)
 def test_snips_on_a_gaussian_prior_is_its_own_recursion(method: SNIPS, sigma_y: float) -> None:
     known = torch.zeros(64, 64)
     known[:, ::2] = 1

@@ -14,6 +14,7 @@ from .ddrm_jpeg import DDRMJpeg
 from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
+from .dreamclean_phase import DreamCleanPhase
 from .gdp import GDP
 from .method import Method, State
 from .mmps import MMPS
@@ -31,6 +32,7 @@ __all__ = [
     "DDRMJpeg",
     "DreamClean",
     "DreamCleanKnown",
+    "DreamCleanPhase",
     "Method",
     "State",
     "describe",

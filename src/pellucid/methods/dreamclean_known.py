@@ -9,7 +9,9 @@ the null space and leaves open what of it is projected; both readings are here:
 
 With noise, component i of the measurement (DDNM+, in spectral coordinates) counts as null space as long as its noise,
 sigma_y / s_i, is above the latent's; below, the latent is the measurement plus as much noise as is missing to sigma.
-Steps down the ladder are DDRM's with eta = 0 (`Measured.step`).
+Steps down the ladder are DDRM's with eta = 0 (`Measured.step`), whose noise in components that y has fallen behind is
+that of y. Where y's noise is above even the first level, y is not used at all: its noise would be the same at every
+step, what the prior makes of it would grow from step to step, and corrections could not renew it.
 
 References:
     Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
@@ -77,9 +79,10 @@ class DreamCleanKnown(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        measured = Measured(problem, *self._known(problem), "DreamClean with a known degradation")
+        known = self._known(problem)
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()
+        measured = Measured(problem, *known, "DreamClean with a known degradation", faintest=ladder[0])
         z = measured.start(ladder[0], rng.like(measured.y))
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
             for _ in range(self.corrections):

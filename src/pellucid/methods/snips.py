@@ -9,6 +9,11 @@ component, with g the gradient of the log-posterior of a latent whose noise is t
     l > \sigma:\quad & \alpha = c \sigma^2 (1 - \sigma^2 / l^2), & g &= \mathrm{score} + (y - x) / (l^2 - \sigma^2) \\
     l < \sigma:\quad & \alpha = c (\sigma^2 - l^2), & g &= (y - x) / (\sigma^2 - l^2)
 
+A latent that follows a falling ladder by Langevin steps lags behind: its noise is above sigma, by 18 % at the defaults.
+The authors' networks find the noise level for themselves; one that believes what it is told would leave the rest in
+the image, and the latent would keep it. So the prior is told what the latent has in the null space, which follows
+:math:`v \leftarrow (1 - c)^2 v + 2 c \sigma^2`; `calibrate=False` tells it sigma.
+
 References:
     Kawar, Vaksman and Elad, "SNIPS: Solving Noisy Inverse Problems Stochastically", NeurIPS 2021.
         https://arxiv.org/abs/2105.14951
@@ -16,6 +21,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -43,6 +49,7 @@ class SNIPS(Method):
         repeats: Langevin steps at each.
         rate: c, the size of a step relative to the squared level; the authors' 3.3e-6 / 0.01^2.
         final: the last level, in [-1, 1] units.
+        calibrate: whether the prior is told the latent's noise level instead of the ladder's.
     """
 
     blind: ClassVar[bool] = False
@@ -51,6 +58,7 @@ class SNIPS(Method):
     repeats: int = 5
     rate: float = 0.033
     final: float = 0.02
+    calibrate: bool = True
 
     def __post_init__(self) -> None:
         self._require(self.levels >= 2, "levels", "at least 2")
@@ -77,10 +85,12 @@ class SNIPS(Method):
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()
         z = ladder[0] * rng.like(measured.y)
+        variance = ladder[0] ** 2
         for step, sigma in enumerate(ladder, 1):
             for _ in range(self.repeats):
-                x0 = prior(measured.V(z), sigma)
+                x0 = prior(measured.V(z), math.sqrt(variance) if self.calibrate else sigma)
                 z = self.move(measured, z, measured.Vt(x0), sigma, rng.like(z))
+                variance = (1 - self.rate) ** 2 * variance + 2 * self.rate * sigma**2
             last = step == len(ladder)
             yield State(step, len(ladder), 0.0 if last else sigma, x0 if last else measured.V(z), x0, prior.nfe)
 

@@ -18,6 +18,13 @@ class Measured:
     With A = U diag(s) V^T and y = A x + sigma_y n, each component of `U^T y / s` is the image's component plus noise of
     level sigma_y / s.
 
+    Args:
+        problem: y.
+        operator: A.
+        sigma_y: the noise level, in [-1, 1] units.
+        method: name for the error.
+        faintest: components with more noise than this are left to the prior, as if they were in the null space.
+
     Attributes:
         V: spectral coordinates to an image.
         Vt: an image to spectral coordinates.
@@ -28,7 +35,9 @@ class Measured:
         UsageError: the operator has no singular value decomposition; `method` and what to use instead are named.
     """
 
-    def __init__(self, problem: Problem, operator: Operator, sigma_y: float, method: str) -> None:
+    def __init__(
+        self, problem: Problem, operator: Operator, sigma_y: float, method: str, faintest: float = math.inf
+    ) -> None:
         shape = operator.image_shape(tuple(problem.y.shape))
         svd = operator.svd(shape)
         if svd is None:
@@ -37,6 +46,8 @@ class Measured:
             )
         self.V, self.Vt = svd.V, svd.Vt
         inverted = svd.inverted().to(problem.y)
+        if sigma_y:
+            inverted = torch.where(inverted <= faintest / sigma_y, inverted, 0)
         self.y = inverted * svd.Ut(problem.y)
         self.level = torch.where(inverted > 0, sigma_y * inverted, math.inf)
 

@@ -30,7 +30,7 @@ class PhaseRetrieval(Operator):
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
-        f: Tensor = torch.fft.fft2(self._pad(x), norm="ortho")
+        f: Tensor = torch.fft.fft2(self.pad(x), norm="ortho")
         return f.abs()
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
@@ -42,11 +42,28 @@ class PhaseRetrieval(Operator):
         raise UsageError("PhaseRetrieval has no pseudo-inverse: its phases are unknown")
 
     def project(self, x: Tensor, y: Tensor) -> Tensor:
-        """Gives an image the measured magnitudes and keeps its phases, then cuts off what lies outside its support."""
-        f = torch.fft.fft2(self._pad(x), norm="ortho")
-        turned: Tensor = torch.fft.ifft2(torch.polar(y, f.angle()), norm="ortho").real
+        """Gives an image the measured magnitudes and keeps its phases, then cuts off what lies outside its place."""
+        return self.crop(self.impose(self.pad(x), y))
+
+    def impose(self, padded: Tensor, y: Tensor) -> Tensor:
+        """Gives a padded image the measured magnitudes and keeps its phases, (B, C, padded H, padded W)."""
+        # A real image has equal magnitudes at opposite frequencies; where noise made them differ, their mean is best.
+        opposite = y.roll((-1, -1), (-2, -1)).flip(-2, -1)
+        half = ((y + opposite) / 2)[..., : y.shape[-1] // 2 + 1]
+        f = torch.fft.rfft2(padded, norm="ortho")
+        imposed: Tensor = torch.fft.irfft2(torch.polar(half, f.angle()), s=padded.shape[-2:], norm="ortho")
+        return imposed
+
+    def pad(self, x: Tensor) -> Tensor:
+        """Zeros around an image."""
         top, left = self._margin(x.shape[-2]), self._margin(x.shape[-1])
-        return turned[..., top : top + x.shape[-2], left : left + x.shape[-1]]
+        return F.pad(x, (left, left, top, top))
+
+    def crop(self, padded: Tensor) -> Tensor:
+        """The image without what is around it."""
+        height, width = (self._unpadded(size) for size in padded.shape[-2:])
+        top, left = self._margin(height), self._margin(width)
+        return padded[..., top : top + height, left : left + width]
 
     def image_shape(self, measured: Shape) -> Shape:
         """See `Operator`.
@@ -62,10 +79,6 @@ class PhaseRetrieval(Operator):
             if size + 2 * self._margin(size) == padded:
                 return size
         raise UsageError(f"PhaseRetrieval({self.oversampling:g}) has no measurements of size {padded}")
-
-    def _pad(self, x: Tensor) -> Tensor:
-        top, left = self._margin(x.shape[-2]), self._margin(x.shape[-1])
-        return F.pad(x, (left, left, top, top))
 
     def _margin(self, size: int) -> int:
         return round((self.oversampling - 1) * size / 2)

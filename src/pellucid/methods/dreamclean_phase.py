@@ -1,0 +1,147 @@
+r"""DreamClean for phase retrieval: from a classical solution, on the set of images with the measured magnitudes.
+
+The measurement is `|F x|`, x with zeros around it. The start is hybrid input-output ([HIO]): alternately the measured
+magnitudes are imposed in Fourier space and, outside the image's place and range, the feedback
+
+.. math:: u \leftarrow P u \ \text{where it is inside}, \quad u \leftarrow u - \beta P u \ \text{elsewhere}
+
+drives what should not be there to zero. The best of several random starts gets noise of strength tau (eq. 2 of
+[DreamClean]), and Variance Preservation Sampling and DDIM steps bring it down, each estimate first projected onto the
+measured magnitudes (section 3.5). With noise the projection is taken as far as sigma / sigma_y, as DDNM+ does: below
+the measurement's noise the prior knows better. The paper does not publish more of its procedure than this.
+
+References:
+    [DreamClean] Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
+    [HIO] Fienup, "Phase retrieval algorithms: a comparison", Applied Optics 21(15), 1982.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..noise import Streams, renoise
+from ..operators import PhaseRetrieval
+from ..priors.prior import Counted, Prior
+from ..problem import Problem
+from .dreamclean import DreamClean
+from .method import Method, State
+
+_POLISH = 50
+"""Iterations without feedback at the end of a start: they only come nearer to the solution they are at."""
+
+
+@dataclass(frozen=True)
+class DreamCleanPhase(Method):
+    """Phase retrieval by hybrid input-output and Variance Preservation Sampling (Xiao et al., ICLR 2024, section 3.5).
+
+    Costs n (1 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 60 at the defaults, and
+    before them `restarts` times `iterations` pairs of Fourier transforms. Needs the operator `PhaseRetrieval`.
+
+    What magnitudes cannot tell remains open: the image's sign, and whether it is turned by 180 degrees. Channels are
+    retrieved apart and brought into agreement with the first.
+
+    Attributes:
+        strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
+        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        gamma: size of a correction, [0, 1].
+        corrections: M, corrections at each level.
+        restarts: random starts, of which each channel keeps the one that fits best.
+        iterations: of hybrid input-output, for each.
+        relaxation: beta, the feedback, (0, 1].
+    """
+
+    blind: ClassVar[bool] = False
+
+    strength: float = 300
+    steps: int = 100
+    gamma: float = 0.05
+    corrections: int = 1
+    restarts: int = 4
+    iterations: int = 200
+    relaxation: float = 0.7
+
+    def __post_init__(self) -> None:
+        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
+        self._require(self.corrections >= 0, "corrections", "0 or more")
+        self._require(self.restarts >= 1, "restarts", "at least 1")
+        self._require(self.iterations >= 0, "iterations", "0 or more")
+        self._require(0 < self.relaxation <= 1, "relaxation", "above 0, at most 1")
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """The levels walked, those of blind DreamClean: descending, then 0."""
+        levels = DreamClean(strength=self.strength, steps=self.steps).ladder(sigmas)
+        return torch.cat([levels[:-1], levels.new_zeros(1)])
+
+    def nfe(self, prior: Prior) -> int:
+        """Makes n (1 + M)."""
+        return (len(self.ladder(prior.sigmas)) - 1) * (1 + self.corrections)
+
+    @torch.no_grad()
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; one state a level, after the classical solution at the first level."""
+        operator, sigma_y = self._known(problem)
+        if not isinstance(operator, PhaseRetrieval):
+            raise UsageError(f"DreamCleanPhase is for PhaseRetrieval, not for {type(operator).__name__}")
+        # Noise can make a magnitude negative, which no image has.
+        y = problem.y.clamp_min(0)
+
+        def fit(x0: Tensor, sigma: float) -> Tensor:
+            return x0.lerp(operator.project(x0, y), min(1.0, sigma / sigma_y) if sigma_y else 1.0)
+
+        prior = Counted(prior)
+        ladder = self.ladder(prior.sigmas).tolist()
+        eta = math.sqrt(self.gamma * (2 - self.gamma))
+        x = self.start(operator, y, rng)
+        x = x + ladder[0] * rng.like(x)
+        for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
+            for _ in range(self.corrections):
+                x = renoise(x, fit(prior(x, sigma), sigma), sigma, sigma, eta, rng)
+            x0 = fit(prior(x, sigma), sigma)
+            x = renoise(x, x0, sigma, sigma_next)
+            yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)
+
+    def start(self, operator: PhaseRetrieval, y: Tensor, rng: Streams) -> Tensor:
+        """The classical solution: for each channel the best of `restarts`, turned to agree with the first channel."""
+        best = error = None
+        for _ in range(self.restarts):
+            x = self._retrieve(operator, y, rng)
+            misfit = (operator.A(x) - y).square().sum((2, 3), keepdim=True)
+            if best is None or error is None:
+                best, error = x, misfit
+            else:
+                best, error = torch.where(misfit < error, x, best), torch.minimum(misfit, error)
+        assert best is not None
+        return agree(best)
+
+    def _retrieve(self, operator: PhaseRetrieval, y: Tensor, rng: Streams) -> Tensor:
+        """One run of hybrid input-output from noise."""
+        inside = operator.pad(torch.ones(operator.image_shape(tuple(y.shape)), dtype=y.dtype, device=y.device)) > 0
+        u = torch.where(inside, 0.3 * rng.like(y), 0)
+        for _ in range(self.iterations):
+            fitted = operator.impose(u, y)
+            u = torch.where(inside & (fitted.abs() <= 1), fitted, u - self.relaxation * fitted)
+        x = operator.crop(u)
+        for _ in range(_POLISH if self.iterations else 0):
+            x = operator.project(x, y).clamp(-1, 1)
+        return x
+
+
+def agree(x: Tensor) -> Tensor:
+    """Changes sign and turns channels by 180 degrees where that makes them most like the first, (B, C, H, W).
+
+    Magnitudes are the same for all four; a photograph's channels resemble each other.
+    """
+    first = x[:, :1]
+    ways = torch.stack([x, -x, x.flip(2, 3), -x.flip(2, 3)])
+    choice = (ways * first).sum((3, 4), keepdim=True).argmax(0, keepdim=True)
+    return ways.gather(0, choice.expand(1, *x.shape))[0]
