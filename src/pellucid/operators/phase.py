@@ -51,7 +51,10 @@ class PhaseRetrieval(Operator):
         opposite = y.roll((-1, -1), (-2, -1)).flip(-2, -1)
         half = ((y + opposite) / 2)[..., : y.shape[-1] // 2 + 1]
         f = torch.fft.rfft2(padded, norm="ortho")
-        imposed: Tensor = torch.fft.irfft2(torch.polar(half, f.angle()), s=padded.shape[-2:], norm="ortho")
+        # Not abs and polar: these round differently by the place in a batch.
+        size = (f.real.square() + f.imag.square()).sqrt()
+        f = torch.where(size > 0, f * (half / size), half)
+        imposed: Tensor = torch.fft.irfft2(f, s=padded.shape[-2:], norm="ortho")
         return imposed
 
     def pad(self, x: Tensor) -> Tensor:
