@@ -6,18 +6,23 @@ import pytest
 import torch
 from PIL import Image
 
-from pellucid import tasks
+from pellucid import images, tasks
 from pellucid.errors import UsageError
 from pellucid.methods import find
+from pellucid.operators import Operator
 
 
 def test_every_task_has_a_method_and_an_operator(tmp_path: Path) -> None:
     for kind in ("mask", "kernel"):
         Image.new("L", (8, 8), 255).save(tmp_path / f"{kind}.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "file.jpg")
     for name in tasks.names():
         task = tasks.find(name)
         assert not find(task.method).blind
+        find(task.method)(**task.settings)
         operator = tasks.operator(name, **{task.needs: tmp_path / f"{task.needs}.png"} if task.needs else {})
+        if not isinstance(operator, Operator):
+            operator = operator(images.read(tmp_path / "file.jpg"))
         assert operator.A(torch.zeros(1, 3, 8, 8)).ndim == 4
 
 

@@ -52,7 +52,7 @@ class Restorer:
     Args:
         method: a name from `methods.names()`, or a method.
         prior: what `load_prior` takes, or a prior.
-        operator: the degradation, for methods that are told it.
+        operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
         noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image.
         tile: side in pixels of the tiles that larger images are cut into; None for 512.
         device: where to compute; None for a GPU where there is one. A prior that is given as an object computes where
@@ -73,7 +73,7 @@ class Restorer:
         method: str | Method = "dreamclean",
         prior: str | Path | Prior = "natural",
         *,
-        operator: Operator | None = None,
+        operator: Operator | Callable[[images.Picture], Operator] | None = None,
         noise: float | None = None,
         tile: int | None = None,
         device: str | None = None,
@@ -110,7 +110,7 @@ class Restorer:
 
     def tiles(self, height: int, width: int) -> Tiles:
         """What the network is shown of an image whose measurement has this size."""
-        if self._operator is not None:
+        if isinstance(self._operator, Operator):
             height, width = self._operator.image_shape((1, self.prior.channels, height, width))[-2:]
         return self._fitted.tiles(height, width)
 
@@ -119,7 +119,11 @@ class Restorer:
         return self.nfe() * self.tiles(height, width).pixels
 
     def run(
-        self, colours: Tensor, seed: int | Sequence[int] = 0, progress: Callable[[int], object] | None = None
+        self,
+        colours: Tensor,
+        seed: int | Sequence[int] = 0,
+        progress: Callable[[int], object] | None = None,
+        operator: Operator | None = None,
     ) -> Restored:
         """Restores a batch.
 
@@ -128,32 +132,37 @@ class Restorer:
                 prior as three equal channels, and the mean of the three comes back. With an operator, measurements.
             seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
             progress: called with the pixels of each evaluation; see `work`.
+            operator: the degradation, where it was not given for all.
 
         Raises:
-            UsageError: the channels do not fit.
+            UsageError: the channels do not fit, or the degradation is made of pictures and there is none.
             PellucidError: the images hold NaN, or the prior's estimate does.
         """
+        if operator is None and self._operator is not None:
+            if not isinstance(self._operator, Operator):
+                raise UsageError("this degradation is made of a picture: give a file, or the operator itself")
+            operator = self._operator
         noise = self._noise
         if self.estimates_noise:
             if len(colours) > 1:
                 # Each image has its own noise level, as it would by itself.
                 seeds = [seed + i for i in range(len(colours))] if isinstance(seed, int) else seed
-                each = [self.run(colours[i : i + 1], own, progress) for i, own in enumerate(seeds)]
+                each = [self.run(colours[i : i + 1], own, progress, operator) for i, own in enumerate(seeds)]
                 levels = tuple(level for one in each for level in one.noise)
                 return Restored(torch.cat([one.colours for one in each]), each[0].nfe, levels)
-            noise = noise_level(colours, self._operator.known if isinstance(self._operator, Mask) else None)
-        image, grey = self._channels(colours.to(self._device, torch.float32))
+            noise = noise_level(colours, operator.known if isinstance(operator, Mask) else None)
+        image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
-        problem = Problem.of(image, self._operator, noise)
+        problem = Problem.of(image, operator, noise)
         state = last(self.method.iterate(problem, prior, Streams.of(seed, len(image))))
         restored = to_unit(state.x)
         if grey:
             restored = restored.mean(1, keepdim=True)
         return Restored(restored.cpu(), state.nfe, () if noise is None else (noise,) * len(image))
 
-    def _channels(self, image: Tensor) -> tuple[Tensor, bool]:
+    def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
         """The measurement with as many channels as the prior's images need, and whether they were made of one."""
-        shape = tuple(image.shape) if self._operator is None else self._operator.image_shape(tuple(image.shape))
+        shape = tuple(image.shape) if operator is None else operator.image_shape(tuple(image.shape))
         wanted = self.prior.channels
         if shape[1] == wanted:
             return image, False
@@ -169,7 +178,9 @@ class Restorer:
         Returns:
             The picture, and what else is known of its restoration.
         """
-        result = self.run(picture.tensor(), seed, progress)
+        made = self._operator is not None and not isinstance(self._operator, Operator)
+        operator = self._operator(picture) if made else None  # type: ignore[operator,misc]
+        result = self.run(picture.tensor(), seed, progress, operator)
         return picture.with_tensor(result.colours), result
 
 
@@ -189,7 +200,7 @@ def restore(
     image: str | Path | Image.Image | Array | Tensor,
     method: str | Method = "dreamclean",
     prior: str | Path | Prior = "natural",
-    operator: Operator | None = None,
+    operator: Operator | Callable[[images.Picture], Operator] | None = None,
     noise: float | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -206,7 +217,8 @@ def restore(
             transparency, which is kept. A Pillow image with a palette comes back as RGB.
         method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`.
         prior: "natural", a prior's folder, or what `load_prior` returned (load it once to restore many images).
-        operator: the degradation, for methods that are told it; None is blind.
+        operator: the degradation, for methods that are told it, or what makes it of the picture, such as
+            `pellucid.operators.Jpeg.of`; None is blind.
         noise: standard deviation of the noise in [0, 1] units, for methods that are told it; None to estimate it, which
             is said as a warning of the logger "pellucid".
         seed: the same seed gives the same bytes on the same machine. Image i of a tensor has `seed + i`.

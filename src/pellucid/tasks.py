@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .errors import UsageError, unknown_name
-from .operators import AveragePool, Blur, Denoise, Grayscale, Mask, Operator, blur
+from .images import Picture
+from .operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, blur
+
+Maker = Callable[[Picture], Operator]
+"""What makes an operator of each damaged picture."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +23,16 @@ class Task:
         summary: what goes in and what comes out, in a line.
         method: the method that it is done with unless another is named.
         make: makes the operator from the file that `needs` names, if any.
+        settings: hyper-parameters of that method that are best for it with the embedded prior; docs/known.md has what
+            they gain.
         needs: "mask" or "kernel" where a file is needed.
         noise: the noise level that is taken for granted, in [0, 1] units; None to estimate it.
     """
 
     summary: str
     method: str
-    make: Callable[[Path | None], Operator]
+    make: Callable[[Path | None], Operator | Maker]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     needs: str | None = None
     noise: float | None = None
 
@@ -39,16 +47,20 @@ def _masked(mask: Path | None) -> Operator:
     return Mask.read(mask)
 
 
+# Large corrections: a small prior's estimates err alike from level to level, which fresh noise averages out.
+_LARGE = {"gamma": 0.5}
+
 _TASKS: dict[str, Task] = {
     "denoise": Task("remove noise", "ddrm", lambda _: Denoise()),
-    "sr2": Task("enlarge by 2", "ddrm", lambda _: AveragePool(2)),
-    "sr4": Task("enlarge by 4", "ddrm", lambda _: AveragePool(4)),
-    "sr8": Task("enlarge by 8", "ddrm", lambda _: AveragePool(8)),
+    "sr2": Task("enlarge by 2", "dreamclean-known", lambda _: AveragePool(2), _LARGE),
+    "sr4": Task("enlarge by 4", "dreamclean-known", lambda _: AveragePool(4), _LARGE),
+    "sr8": Task("enlarge by 8", "dreamclean-known", lambda _: AveragePool(8), _LARGE),
     # With a border as photographs have it there is no decomposition, which DDRM would need.
-    "deblur": Task("undo the blur of a kernel", "red", _blurred, needs="kernel"),
+    "deblur": Task("undo the blur of a kernel", "red", _blurred, {"weight": 0.002}, needs="kernel"),
     # Known pixels are to stay as they are, to the bit.
-    "inpaint": Task("fill in what a mask paints white", "ddrm", _masked, needs="mask", noise=0.0),
+    "inpaint": Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0),
     "colorize": Task("give a grey image colours", "ddrm", lambda _: Grayscale()),
+    "jpeg": Task("undo the compression of a JPEG file", "ddrm-jpeg", lambda _: Jpeg.of),
 }
 
 
@@ -68,13 +80,16 @@ def find(name: str) -> Task:
     return _TASKS[name]
 
 
-def operator(name: str, mask: Path | None = None, kernel: Path | None = None) -> Operator:
+def operator(name: str, mask: Path | None = None, kernel: Path | None = None) -> Operator | Maker:
     """The degradation that a task undoes.
 
     Args:
         name: of the task.
         mask: image file, white where pixels are missing, for "inpaint".
         kernel: image file of the blur's kernel, for "deblur"; its sum is made 1.
+
+    Returns:
+        The operator, or what makes it of each picture.
 
     Raises:
         UsageError: there is no such task, or a file is missing or not wanted.

@@ -189,8 +189,18 @@ def test_an_interrupt_leaves_what_is_done(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
 
 
-@pytest.mark.parametrize("task", ["denoise", "sr2", "inpaint", "colorize"])
-def test_tasks(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path, task: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "method", "nfe"),
+    [
+        ("denoise", "ddrm", 20),
+        ("sr2", "dreamclean-known", 60),
+        ("inpaint", "dreamclean-known", 60),
+        ("colorize", "ddrm", 20),
+    ],
+)
+def test_tasks(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path, task: str, method: str, nfe: int
+) -> None:
     mask: tuple[Any, ...] = ()
     if task == "inpaint":
         hole = np.zeros((20, 30), np.uint8)
@@ -203,7 +213,8 @@ def test_tasks(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_pat
     said = pellucid_command("restore", photo, "-o", tmp_path / "o.png", "-t", task, *mask, "-p", tiny_prior, "--json")
     assert (said.code, said.err) == (0, "")
     record = json.loads(said.out)
-    assert (record["task"], record["method"], record["nfe"]) == (task, "ddrm", 20)
+    assert (record["task"], record["method"], record["nfe"]) == (task, method, nfe)
+    assert record["hyper_parameters"].get("gamma") == (0.5 if method == "dreamclean-known" else None)
     with Image.open(tmp_path / "o.png") as out, Image.open(photo) as before:
         assert out.size == ((60, 40) if task == "sr2" else (30, 20))
         assert out.mode == "RGB"
@@ -224,6 +235,21 @@ def test_deblur(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_pa
     assert (said.code, said.err) == (0, "")
     assert json.loads(said.out)["method"] == "red"
     assert "--kernel with" in pellucid_command(*arguments, "--kernel", tmp_path / "kernel.png").err
+
+
+def test_jpeg_files_are_told_by_their_own_tables(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    """And what is none is named while the others are done."""
+    (tmp_path / "in").mkdir()
+    with Image.open(photo) as image:
+        image.save(tmp_path / "in" / "b.jpg", quality=10)
+        image.save(tmp_path / "in" / "a.png")
+    said = pellucid_command("restore", tmp_path / "in", "-o", tmp_path / "out", "-t", "jpeg", "-p", tiny_prior)
+    assert said.code == 1
+    assert "a.png: is no JPEG file" in said.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.jpg"]
+    assert "20 NFE" in said.out
 
 
 def test_a_task_with_another_method_and_noise(

@@ -33,7 +33,10 @@ def tasks(json: Json = False) -> None:
     records = [(name, registry.find(name)) for name in registry.names()]
     if json:
         return as_json(
-            [{"name": name, "method": t.method, "summary": t.summary, "needs": t.needs} for name, t in records]
+            [
+                {"name": name, "method": t.method, "settings": t.settings, "summary": t.summary, "needs": t.needs}
+                for name, t in records
+            ]
         )
     table([("TASK", "METHOD", "WHAT IT DOES"), *((name, task.method, task.summary) for name, task in records)])
     return None

@@ -67,13 +67,17 @@ def restore(
     from .. import jobs, methods, tasks
 
     operator = None
+    preset: dict[str, Any] = {}
     if task is not None:
-        operator, method = tasks.operator(task, mask, kernel), method or tasks.find(task).method
-        noise = tasks.find(task).noise if noise is None else noise
+        known = tasks.find(task)
+        operator = tasks.operator(task, mask, kernel)
+        if method in (None, known.method):
+            method, preset = known.method, dict(known.settings)
+        noise = known.noise if noise is None else noise
     elif mask is not None or kernel is not None:
         raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
     method = method or "dreamclean"
-    hyper_parameters = parse(methods.find(method), method, values)
+    hyper_parameters = preset | parse(methods.find(method), method, values)
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
     items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite)
 

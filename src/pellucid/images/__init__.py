@@ -1,11 +1,12 @@
 """Images between people and tensors: files, PIL, numpy, torch, without losing anything on the way."""
 
 from .files import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, probe, read, size_of, write
-from .picture import Picture, check_unit_range, from_array, from_pil, from_tensor, to_pil
+from .picture import JpegCoding, Picture, check_unit_range, from_array, from_pil, from_tensor, to_pil
 
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
+    "JpegCoding",
     "Picture",
     "check_holds",
     "check_suffix",

@@ -9,6 +9,7 @@ import struct
 import tempfile
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +18,7 @@ import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import PellucidError
-from .picture import Picture, from_array, from_pil, to_pil
+from .picture import JpegCoding, Picture, from_array, from_pil, to_pil
 
 MAX_PIXELS = 150_000_000
 """Larger images are refused on their header, before anything is decoded."""
@@ -66,7 +67,7 @@ def read(path: Path) -> Picture:
             return deep
         with _decoding(path):
             image.load()
-            return from_pil(ImageOps.exif_transpose(image))
+            return replace(from_pil(ImageOps.exif_transpose(image)), jpeg=_jpeg_coding(image))
 
 
 def write(picture: Picture, path: Path) -> None:
@@ -177,6 +178,20 @@ def _png_depth(path: Path) -> int:
     """Bits per channel from a PNG's header: Pillow reads 16-bit colour as 8-bit and does not say so."""
     with path.open("rb") as file:
         return file.read(25)[24]
+
+
+def _jpeg_coding(image: Image.Image) -> JpegCoding | None:
+    """What a JPEG's header says of its compression; None for other formats and for colours that are not YCbCr."""
+    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
+        return None
+    if image.mode == "RGB" and image.info.get("adobe_transform") == 0:
+        return None
+    # Each component: name, its share of columns and rows, number of its table.
+    components: list[tuple[int, int, int, int]] = image.layer  # type: ignore[attr-defined]
+    stored: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
+    tables = tuple(tuple(stored[table]) for *_, table in components[:2])
+    (_, columns, rows, _), (_, few_columns, few_rows, _) = components[0], components[-1]
+    return JpegCoding(tables, (rows // few_rows, columns // few_columns), image.getexif().get(0x0112, 1))
 
 
 def _deep_tiff(path: Path) -> Picture | None:

@@ -20,6 +20,21 @@ _FULL = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 
 @dataclass(frozen=True)
+class JpegCoding:
+    """How a JPEG file was compressed, for whoever wants to undo it.
+
+    Attributes:
+        tables: the steps of brightness and, in colour files, of the colours: 64 numbers each, row by row.
+        shrunk: by how much the colours were reduced, (rows, columns).
+        orientation: the EXIF orientation, 1 to 8, that has been applied to the pixels since.
+    """
+
+    tables: tuple[tuple[int, ...], ...]
+    shrunk: tuple[int, int] = (1, 1)
+    orientation: int = 1
+
+
+@dataclass(frozen=True)
 class Picture:
     """Pixels as they came, with their transparency and their metadata.
 
@@ -27,11 +42,13 @@ class Picture:
         colour: (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or a float type in [0, 1].
         alpha: (H, W) of the same type, or None.
         metadata: what Pillow's `save` takes to keep it: `icc_profile`, `exif`, `dpi`.
+        jpeg: how the file was compressed, if it was a JPEG.
     """
 
     colour: Pixels
     alpha: Pixels | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    jpeg: JpegCoding | None = None
 
     def tensor(self, channels: int | None = None) -> Tensor:
         """The colours as (1, C, H, W), float32 in [0, 1].
@@ -65,7 +82,7 @@ class Picture:
             raise UsageError("transparency cannot follow an image to another size: remove it first")
         if self.alpha is not None:
             pixels = np.where(self.alpha[..., None] == 0, self.colour, pixels)
-        return replace(self, colour=pixels)
+        return replace(self, colour=pixels, jpeg=None)
 
     @property
     def pixels(self) -> Pixels:

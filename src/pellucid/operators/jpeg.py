@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import PellucidError, UsageError
+from ..images import JpegCoding, Picture
 from .operator import Operator
 
 # ITU-T T.81, tables K.1 and K.2.
@@ -32,6 +33,7 @@ _CHROMINANCE = (
     (99, 99, 99, 99, 99, 99, 99, 99),
     (99, 99, 99, 99, 99, 99, 99, 99),
 )
+_SHRUNK = {"4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}
 # JFIF 1.02: RGB to Y, Cb, Cr.
 _COLOURS = (
     (0.299, 0.587, 0.114),
@@ -48,7 +50,7 @@ class Jpeg(Operator):
 
     Args:
         quality: 1 to 100, scaling the standard's tables as libjpeg does.
-        subsampling: of the colours.
+        subsampling: of the colours, "4:2:0", "4:2:2" or "4:4:4".
 
     Raises:
         UsageError: quality or subsampling is out of range.
@@ -59,20 +61,36 @@ class Jpeg(Operator):
     def __init__(self, quality: int, subsampling: str = "4:2:0") -> None:
         if not 1 <= quality <= 100:
             raise UsageError(f"JPEG quality goes from 1 to 100, not {quality}")
-        if subsampling not in ("4:2:0", "4:4:4"):
-            raise UsageError(f"JPEG's subsampling is 4:2:0 or 4:4:4 here, not {subsampling!r}")
-        self.quality, self.subsampling = quality, subsampling
+        if subsampling not in _SHRUNK:
+            raise UsageError(f"JPEG's subsampling is one of {', '.join(_SHRUNK)} here, not {subsampling!r}")
         scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-        self.tables = [
-            torch.tensor(table).mul(scale).add(50).div(100, rounding_mode="floor").clamp(1, 255).double()
+        tables = (
+            torch.tensor(table).mul(scale).add(50).div(100, rounding_mode="floor").clamp(1, 255)
             for table in (_LUMINANCE, _CHROMINANCE)
-        ]
+        )
+        self.coding = JpegCoding(tuple(tuple(table.flatten().tolist()) for table in tables), _SHRUNK[subsampling])
+
+    @classmethod
+    def of(cls, picture: Picture) -> Jpeg:
+        """The compression that a picture's file went through, by its own tables.
+
+        Raises:
+            PellucidError: it was no JPEG file.
+        """
+        if picture.jpeg is None:
+            raise PellucidError(
+                "is no JPEG file, so how it was compressed is unknown: use a blind method, or Jpeg(quality) in Python"
+            )
+        operator = cls(50)
+        operator.coding = picture.jpeg
+        return operator
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`; compresses and decompresses."""
         if x.shape[1] not in (1, 3):
             raise UsageError(f"JPEG takes grey or RGB images, not {x.shape[1]} channels")
-        return torch.stack([self._one(image) for image in x])
+        orientation = self.coding.orientation
+        return torch.stack([_upright(self._one(_stored(image, orientation)), orientation) for image in x])
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """Always refused: the operator is not linear."""
@@ -91,24 +109,43 @@ class Jpeg(Operator):
         else:
             matrix = torch.tensor(_COLOURS, dtype=torch.float64)
             brightness, colour = torch.tensordot(matrix.to(image), planes, 1).split((1, 2))
-            decoded = torch.cat([self._plane(brightness, 0), self._plane(colour, 1)])
+            coded = [self._plane(brightness, 0)]
+            # A grey file's picture as three equal channels has no colours to lose.
+            coded.append(self._plane(colour, 1) if len(self.coding.tables) > 1 else colour)
+            decoded = torch.cat(coded)
             decoded = torch.tensordot(torch.linalg.inv(matrix).to(image), decoded, 1)
         return (decoded + 0.5) / 127.5
 
     def _plane(self, planes: Tensor, table: int) -> Tensor:
         """Compresses brightness (table 0) or colours (table 1), (C, H, W)."""
         height, width = planes.shape[-2:]
-        if table == 0 or self.subsampling == "4:4:4":
-            return _quantised(planes, self.tables[table])[..., :height, :width]
-        halved = F.avg_pool2d(_extended(planes, 2), 2)
-        halved = _quantised(halved, self.tables[table])[..., : halved.shape[-2], : halved.shape[-1]]
-        return halved.repeat_interleave(2, -2).repeat_interleave(2, -1)[..., :height, :width]
+        steps = torch.tensor(self.coding.tables[table]).view(8, 8)
+        rows, columns = (1, 1) if table == 0 else self.coding.shrunk
+        shrunk = F.avg_pool2d(_extended(planes, rows, columns), (rows, columns))
+        coded = _quantised(shrunk, steps)[..., : shrunk.shape[-2], : shrunk.shape[-1]]
+        return coded.repeat_interleave(rows, -2).repeat_interleave(columns, -1)[..., :height, :width]
+
+
+def _stored(image: Tensor, orientation: int) -> Tensor:
+    """A picture as its file stores it: the inverse of `_upright`."""
+    image = _flipped(image, orientation)
+    return image.transpose(-2, -1) if orientation >= 5 else image
+
+
+def _upright(image: Tensor, orientation: int) -> Tensor:
+    """A stored picture with its EXIF orientation applied, (C, H, W)."""
+    return _flipped(image.transpose(-2, -1) if orientation >= 5 else image, orientation)
+
+
+def _flipped(image: Tensor, orientation: int) -> Tensor:
+    sides = [-2] * (orientation in (3, 4, 7, 8)) + [-1] * (orientation in (2, 3, 6, 7))
+    return image.flip(sides)
 
 
 def _quantised(planes: Tensor, table: Tensor) -> Tensor:
     """Planes (C, H, W) after rounding their 8 x 8 cosine coefficients to multiples of the table, extended to blocks."""
     table, cosines = table.to(planes), _cosines().to(planes)
-    padded = _extended(planes, 8)
+    padded = _extended(planes, 8, 8)
     blocks = padded.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8)).transpose(-3, -2)
     coefficients = cosines @ blocks @ cosines.T
     rounded = (coefficients / table).round() * table
@@ -116,10 +153,10 @@ def _quantised(planes: Tensor, table: Tensor) -> Tensor:
     return decoded.transpose(-3, -2).reshape(padded.shape)
 
 
-def _extended(planes: Tensor, multiple: int) -> Tensor:
-    """Repeats the last row and column until both sides divide by `multiple`."""
+def _extended(planes: Tensor, rows: int, columns: int) -> Tensor:
+    """Repeats the last row and column until the sides divide by `rows` and `columns`."""
     height, width = planes.shape[-2:]
-    return F.pad(planes[None], (0, -width % multiple, 0, -height % multiple), mode="replicate")[0]
+    return F.pad(planes[None], (0, -width % columns, 0, -height % rows), mode="replicate")[0]
 
 
 def _cosines() -> Tensor:
