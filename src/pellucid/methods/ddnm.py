@@ -49,6 +49,7 @@ class DDNM(Method):
     """
 
     blind: ClassVar[bool] = False
+    measured: ClassVar[type[Measured]] = Measured
 
     steps: int = 100
     eta: float = 0.85
@@ -112,7 +113,7 @@ class DDNM(Method):
         return step
 
     def _noisy(self, problem: Problem, operator: Operator, sigma_y: float, rng: Streams) -> Step:
-        measured = Measured(problem, operator, sigma_y, "DDNM with noise")
+        measured = self.measured(problem, operator, sigma_y, "DDNM with noise")
 
         def step(x: Tensor, x0: Tensor, sigma: float, sigma_next: float) -> Tensor:
             n = rng.like(x)

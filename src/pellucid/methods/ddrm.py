@@ -40,6 +40,7 @@ class DDRM(Method):
     """
 
     blind: ClassVar[bool] = False
+    measured: ClassVar[type[Measured]] = Measured
 
     steps: int = 20
     eta: float = 0.85
@@ -61,7 +62,7 @@ class DDRM(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        measured = Measured(problem, *self._known(problem), "DDRM")
+        measured = self.measured(problem, *self._known(problem), "DDRM")
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()
         z = measured.start(ladder[0], rng.like(measured.y))

@@ -84,7 +84,12 @@ class DPS(Method):
             x0 = prior(x, sigma)
             if self.clip:
                 x0 = x0.clamp(-1, 1)
-            distance = (y - operator.A(x0)).flatten(1).norm(dim=1)
+            distance = self.distance(y - operator.A(x0))
             # Where an image fits exactly the norm has no gradient, and nothing is to be pulled.
             (gradient,) = torch.autograd.grad(distance.sum(), x)
         return x0.detach(), gradient.nan_to_num(0.0)
+
+    def distance(self, residual: Tensor) -> Tensor:
+        """Each image's norm, (B,)."""
+        norm: Tensor = residual.flatten(1).norm(dim=1)
+        return norm

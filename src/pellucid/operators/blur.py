@@ -41,6 +41,8 @@ class Blur(Operator):
             raise UsageError(f"a blur's border is circular or replicate, not {border!r}")
         self.kernel = kernel.to(torch.float64)
         self.border = border
+        # A method asks for the same transform again and again.
+        self._made: dict[tuple[int, int, torch.dtype, torch.device], Tensor] = {}
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
@@ -89,13 +91,19 @@ class Blur(Operator):
     def _transfer(self, like: Tensor) -> Tensor:
         """The kernel's Fourier transform at the size of an image, as rfft2 gives it."""
         height, width = like.shape[-2:]
-        spread = torch.zeros(height, width, dtype=torch.float64)
-        rows = (torch.arange(self.kernel.shape[0]) - self.kernel.shape[0] // 2) % height
-        columns = (torch.arange(self.kernel.shape[1]) - self.kernel.shape[1] // 2) % width
-        # A kernel larger than the image wraps around it more than once.
-        spread.index_put_((rows[:, None], columns[None]), self.kernel, accumulate=True)
-        transfer: Tensor = torch.fft.rfft2(spread)
-        return transfer if like.dtype == torch.float64 else transfer.to(like.device, torch.complex64)
+        key = (height, width, like.dtype, like.device)
+        if key not in self._made:
+            spread = torch.zeros(height, width, dtype=torch.float64)
+            rows = (torch.arange(self.kernel.shape[0]) - self.kernel.shape[0] // 2) % height
+            columns = (torch.arange(self.kernel.shape[1]) - self.kernel.shape[1] // 2) % width
+            # A kernel larger than the image wraps around it more than once.
+            spread.index_put_((rows[:, None], columns[None]), self.kernel, accumulate=True)
+            transfer: Tensor = torch.fft.rfft2(spread)
+            double = like.dtype == torch.float64
+            # Many sizes are one after the other, of which the old are not needed again.
+            self._made = dict(list(self._made.items())[-3:])
+            self._made[key] = transfer.to(like.device, torch.complex128 if double else torch.complex64)
+        return self._made[key]
 
 
 def hartley(x: Tensor) -> Tensor:

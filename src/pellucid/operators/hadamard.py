@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -75,11 +77,29 @@ class Hadamard(Operator):
 def walsh_hadamard(x: Tensor) -> Tensor:
     """The orthonormal Walsh-Hadamard transform over the last two axes taken as one; its own inverse and transpose."""
     pixels = x.shape[-2] * x.shape[-1]
-    h: Tensor = x.flatten(-2)
-    width = 1
-    while width < pixels:
-        first, second = h.reshape(*h.shape[:-1], -1, 2, width).unbind(-2)
-        h = torch.stack([first + second, first - second], -2).flatten(-3)
-        width *= 2
-    transformed: Tensor = (h / pixels**0.5).view_as(x)
-    return transformed
+    # The matrix of 2^n pixels is a Kronecker product of small ones, applied one after the other; image by image, as a
+    # product's rounding may depend on how many there are.
+    transformed: Tensor = torch.stack([_product(image, pixels) for image in x])
+    return transformed.view_as(x)
+
+
+def _product(image: Tensor, pixels: int) -> Tensor:
+    """The transform of one image's channels, (C, H, W) -> (C, H W)."""
+    h, left = image.reshape(len(image), pixels), pixels
+    while left > 1:
+        side = min(left, _RADIX)
+        left //= side
+        h = (_matrix(side).to(h) @ h.reshape(-1, side, left)).view(len(image), pixels)
+    return h
+
+
+_RADIX = 32
+
+
+@lru_cache(maxsize=8)
+def _matrix(side: int) -> Tensor:
+    """The orthonormal Walsh-Hadamard matrix (Sylvester's) of a power of 2."""
+    h = torch.ones(1, 1, dtype=torch.float64)
+    while len(h) < side:
+        h = torch.cat([torch.cat([h, h], 1), torch.cat([h, -h], 1)]) / 2**0.5
+    return h

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .operator import Operator, Shape, Svd
+from .separable import Axis, Separable
 
 
 class _Reduction(Operator):
@@ -69,55 +70,29 @@ class AveragePool(_Reduction):
             return x
         # With u = (1, ..., 1) / k and w = u - e_1: x - 2 w (w . x) / (w . w), where w . w = 2 - 2 / k.
         along = (self.A(x) * k - x[..., ::k, ::k]) / (1 - 1 / k)
-        reflected = x - self.pinv(along) / k
+        blocks = x.unflatten(-1, (-1, k)).unflatten(-3, (-1, k))
+        reflected: Tensor = (blocks - (along / k)[..., :, None, :, None]).view(x.shape)
         reflected[..., ::k, ::k] += along
         return reflected
 
 
-class Bicubic(_Reduction):
+class Bicubic(_Reduction, Separable):
     """Reduction by k with an antialiasing cubic filter, a = -0.5, 4k taps, edges mirrored, as in DDRM's experiments.
-
-    It is a product of one matrix an axis, and so are its pseudo-inverse and its singular value decomposition.
 
     Args:
         k: reduction.
     """
 
-    def A(self, x: Tensor) -> Tensor:  # noqa: N802
-        """See `Operator`."""
-        self._check(tuple(x.shape))
-        rows, columns = (_cubic(size, self.k).to(x) for size in x.shape[-2:])
-        return _sandwich(rows, x, columns.T)
-
-    def At(self, y: Tensor) -> Tensor:  # noqa: N802
-        """See `Operator`."""
-        rows, columns = (_cubic(size * self.k, self.k).to(y) for size in y.shape[-2:])
-        return _sandwich(rows.T, y, columns)
-
-    def svd(self, shape: Shape) -> Svd:
-        """See `Operator`."""
-        self._check(shape)
-        (ur, sr, vr), (uc, sc, vc) = (_decompose(size, self.k) for size in shape[-2:])
-        small = (len(ur), len(uc))
-        return Svd(
-            torch.outer(sr, sc)[None, None].float(),
-            lambda z: _sandwich(vr.to(z), z, vc.T.to(z)),
-            lambda x: _sandwich(vr.T.to(x), x, vc.to(x)),
-            lambda z: _sandwich(ur.to(z), z[..., : small[0], : small[1]], uc.T.to(z)),
-            lambda y: torch.nn.functional.pad(
-                _sandwich(ur.T.to(y), y, uc.to(y)), (0, shape[-1] - small[1], 0, shape[-2] - small[0])
-            ),
-        )
-
-
-def _sandwich(left: Tensor, x: Tensor, right: Tensor) -> Tensor:
-    """`left @ x @ right`, image by image: the rounding of a product depends on how many rows it has."""
-    return torch.stack([left @ image @ right for image in x])
+    def axis(self, size: int, down: bool) -> Axis:
+        """See `Separable`."""
+        if size % self.k:
+            raise UsageError(f"Bicubic({self.k}) takes sizes that {self.k} divides, not {size}")
+        return _cubic(size, self.k)
 
 
 @lru_cache(maxsize=16)
-def _cubic(size: int, k: int) -> Tensor:
-    """The matrix that reduces one axis, (size / k, size)."""
+def _cubic(size: int, k: int) -> Axis:
+    """What reduces one axis: a matrix (size / k, size)."""
     centre = torch.arange(size // k, dtype=torch.float64)[:, None] * k + (k - 1) / 2
     tap = (centre - 2 * k).floor() + 1 + torch.arange(4 * k + 1, dtype=torch.float64)
     distance = ((tap - centre) / k).abs()
@@ -128,11 +103,4 @@ def _cubic(size: int, k: int) -> Tensor:
     # Mirrored with the edge repeated: -1 is 0, -2 is 1; taps beyond a whole period come round again.
     period = tap.long() % (2 * size)
     index = torch.minimum(period, 2 * size - 1 - period)
-    return torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight)
-
-
-@lru_cache(maxsize=16)
-def _decompose(size: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """U (size / k, size / k), s (size,) and the whole of V (size, size) of one axis."""
-    u, s, vt = torch.linalg.svd(_cubic(size, k), full_matrices=True)
-    return u, torch.cat([s, s.new_zeros(size - len(s))]), vt.T
+    return Axis(torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight))
