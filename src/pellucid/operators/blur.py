@@ -42,12 +42,12 @@ class Blur(Operator):
         self.kernel = kernel.to(torch.float64)
         self.border = border
         # A method asks for the same transform again and again.
-        self._made: dict[tuple[int, int, torch.dtype, torch.device], Tensor] = {}
+        self._made: dict[tuple[int, int, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         if self.border == "circular":
-            return _filter(x, self._transfer(x))
+            return _filter(x, self._transfers(x)[0])
         height, width = self.kernel.shape
         sides = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)  # left, right, top, bottom
         padded = F.pad(x, sides, mode="replicate")
@@ -57,7 +57,7 @@ class Blur(Operator):
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         if self.border == "circular":
-            return _filter(y, self._transfer(y).conj())
+            return _filter(y, self._transfers(y)[0].conj())
         pull: Callable[[Tensor], tuple[Tensor]] = torch.func.vjp(self.A, torch.zeros_like(y))[1]
         return pull(y)[0]
 
@@ -65,16 +65,13 @@ class Blur(Operator):
         """See `Operator`."""
         if self.border != "circular":
             return least_squares(self, y)
-        transfer = self._transfer(y)
-        power = transfer.abs().square()
-        kept = power > _ZERO**2 * power.max()
-        return _filter(y, torch.where(kept, transfer.conj() / power.clamp_min(torch.finfo(power.dtype).tiny), 0))
+        return _filter(y, self._transfers(y)[1])
 
     def svd(self, shape: Shape) -> Svd | None:
         """See `Operator`; None with a replicated border."""
         if self.border != "circular":
             return None
-        transfer = self._transfer(torch.empty(shape[-2:], dtype=torch.float64))
+        transfer = self._transfers(torch.empty(shape[-2:], dtype=torch.float64))[0]
         gain = transfer.abs()
         kept = gain > _ZERO * gain.max()
         phase = torch.where(kept, transfer / gain.clamp_min(1e-300), 0).to(torch.complex64)
@@ -88,8 +85,8 @@ class Blur(Operator):
             lambda y: hartley(_filter(y, phase.conj())),
         )
 
-    def _transfer(self, like: Tensor) -> Tensor:
-        """The kernel's Fourier transform at the size of an image, as rfft2 gives it."""
+    def _transfers(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The kernel's Fourier transform at the size of an image, as rfft2 gives it, and its pseudo-inverse."""
         height, width = like.shape[-2:]
         key = (height, width, like.dtype, like.device)
         if key not in self._made:
@@ -98,11 +95,13 @@ class Blur(Operator):
             columns = (torch.arange(self.kernel.shape[1]) - self.kernel.shape[1] // 2) % width
             # A kernel larger than the image wraps around it more than once.
             spread.index_put_((rows[:, None], columns[None]), self.kernel, accumulate=True)
-            transfer: Tensor = torch.fft.rfft2(spread)
-            double = like.dtype == torch.float64
-            # Many sizes are one after the other, of which the old are not needed again.
+            transfer = torch.fft.rfft2(spread)
+            power = transfer.abs().square()
+            inverse = torch.where(power > _ZERO**2 * power.max(), transfer.conj() / power.clamp_min(1e-300), 0)
+            kind = torch.complex128 if like.dtype == torch.float64 else torch.complex64
+            # Of many sizes one after the other the old are not needed again.
             self._made = dict(list(self._made.items())[-3:])
-            self._made[key] = transfer.to(like.device, torch.complex128 if double else torch.complex64)
+            self._made[key] = (transfer.to(like.device, kind), inverse.to(like.device, kind))
         return self._made[key]
 
 

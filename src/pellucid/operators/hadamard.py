@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import torch
@@ -85,15 +86,20 @@ def walsh_hadamard(x: Tensor) -> Tensor:
 
 def _product(image: Tensor, pixels: int) -> Tensor:
     """The transform of one image's channels, (C, H, W) -> (C, H W)."""
+    bits = pixels.bit_length() - 1
+    factors = max(1, math.ceil(bits / _BITS))
     h, left = image.reshape(len(image), pixels), pixels
-    while left > 1:
-        side = min(left, _RADIX)
-        left //= side
-        h = (_matrix(side).to(h) @ h.reshape(-1, side, left)).view(len(image), pixels)
-    return h
+    for i in range(factors):
+        # As even as can be, for small matrices waste time.
+        matrix = _matrix(2 ** (bits // factors + (i < bits % factors))).to(h)
+        left //= len(matrix)
+        parts = h.reshape(-1, len(matrix), left) if left > 1 else h.reshape(-1, len(matrix))
+        h = matrix @ parts if left > 1 else parts @ matrix
+    return h.reshape(len(image), pixels)
 
 
-_RADIX = 32
+_BITS = 6
+"""The largest factor is a matrix of 2^6 rows."""
 
 
 @lru_cache(maxsize=8)

@@ -112,13 +112,12 @@ class Grayscale(Operator):
         # Householder's reflection that swaps the first channel for the weighted sum; its own inverse.
         mirror = self.weights / self._norm
         mirror[0] -= 1
-        mirror = mirror * (2**0.5 / mirror.norm()) if mirror.any() else mirror
-        self._reflection = torch.eye(len(mirror), dtype=torch.float64) - torch.outer(mirror, mirror)
+        self._mirror = mirror * (2**0.5 / mirror.norm()) if mirror.any() else mirror
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         self._check(tuple(x.shape))
-        return _mixed(self.weights[None], x)
+        return _weighted(self.weights.tolist(), x)
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
@@ -142,7 +141,8 @@ class Grayscale(Operator):
         s[0, 0] = self._norm
 
         def turn(x: Tensor) -> Tensor:
-            return _mixed(self._reflection, x)
+            along = _weighted(self._mirror.tolist(), x)
+            return torch.addcmul(x, self._mirror.to(x).view(1, -1, 1, 1), along, value=-1)
 
         def place(y: Tensor) -> Tensor:
             return torch.cat([y, y.new_zeros(len(y), channels - 1, *y.shape[2:])], 1)
@@ -154,10 +154,12 @@ class Grayscale(Operator):
             raise UsageError(f"Grayscale takes images of {len(self.weights)} channels, not {shape[1]}")
 
 
-def _mixed(matrix: Tensor, x: Tensor) -> Tensor:
-    """Linear combinations of channels, (B, C, H, W) -> (B, len(matrix), H, W), image by image."""
-    matrix = matrix.to(x)
-    return torch.stack([(matrix @ image.flatten(1)).view(-1, *image.shape[1:]) for image in x])
+def _weighted(weights: list[float], x: Tensor) -> Tensor:
+    """The weighted sum of channels, (B, C, H, W) -> (B, 1, H, W)."""
+    total = x[:, :1] * weights[0]
+    for channel, weight in zip(x.split(1, 1)[1:], weights[1:], strict=True):
+        total.add_(channel, alpha=weight)
+    return total
 
 
 class ToneCurve(Operator):
