@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from hypothesis import given
@@ -8,7 +10,8 @@ from torch import Tensor, nn
 
 from pellucid.errors import PellucidError, UsageError
 from pellucid.noise import linear_ladder
-from pellucid.priors import Counted, GaussianPrior, Padded, Prior, Tiled, VENetwork, fit
+from pellucid.priors import Checkpointed, Counted, GaussianPrior, Padded, Prior, Tiled, VENetwork, fit
+from pellucid.priors.network import DenoisingUNet, UNetConfig
 
 ROUGH = GaussianPrior(torch.full((3, 1, 1), 0.1), variance=torch.full((3, 1, 1), 0.3))
 sizes = st.integers(1, 40)
@@ -153,3 +156,43 @@ def test_fit_takes_one_pixel_and_a_panorama() -> None:
     for shape in ((1, 3, 1, 1), (1, 3, 5, 1300)):
         x = draw(*shape)
         torch.testing.assert_close(fit(Grid())(x, 0.5), ROUGH(x, 0.5))
+
+
+class Kept:
+    """Counts the numbers that are kept for a gradient."""
+
+    def __init__(self) -> None:
+        self.numbers = 0
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        self.numbers += tensor.numel()
+        return tensor
+
+
+@pytest.mark.parametrize("by", ["call", "block"])
+def test_checkpointing_changes_no_gradient(by: Literal["call", "block"]) -> None:
+    torch.manual_seed(0)
+    network = DenoisingUNet(UNetConfig(widths=(8, 12), blocks=(2, 1), embedding=8))
+    nn.init.normal_(network.tail.weight, std=0.1)
+    prior = VENetwork(network.requires_grad_(False), linear_ladder(), multiple=4)
+    results = []
+    for one in (prior, Checkpointed(prior, by)):
+        x = draw(1, 3, 8, 8).requires_grad_()
+        kept = Kept()
+        with torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
+            x0 = one(one(x, 0.7), 0.3)
+        (gradient,) = torch.autograd.grad(x0.square().sum(), x)
+        results.append((x0, gradient, kept.numbers))
+    (x0, gradient, much), (same_x0, same_gradient, little) = results
+    assert torch.equal(x0, same_x0)
+    torch.testing.assert_close(gradient, same_gradient)
+    assert little < much / (5 if by == "call" else 1.5)
+    assert not network.checkpointed
+    assert Checkpointed(prior, by).tiles(8, 8).number == 1
+
+
+def test_what_cannot_be_checkpointed_by_block_says_so() -> None:
+    with pytest.raises(UsageError, match="no blocks"):
+        Checkpointed(ROUGH, "block")
+    with pytest.raises(UsageError, match="by call or by block"):
+        Checkpointed(ROUGH, "layer")  # type: ignore[arg-type]

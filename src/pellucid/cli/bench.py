@@ -13,6 +13,7 @@ from .output import as_json, table
 from .restore import Device, Json, Prior, Seed
 
 if TYPE_CHECKING:
+    from ..methods import Method
     from ..priors import Prior as PriorModel
 
 app = typer.Typer(help="Measures priors and methods.")
@@ -78,17 +79,23 @@ def known(
 ) -> None:
     """Compares the methods that are told the degradation, on damage made here."""
     from .. import methods as registry
-    from ..bench.known import QUICK, compare
+    from ..bench import known as measurement
     from ..bench.prior import read_images
     from ..metrics import Lpips
 
     what = _load(prior, device)
     photographs = read_images(_folder(data), what.channels)
     names = list(photographs)[:: max(1, len(photographs) // (images or len(photographs)))][:images]
-    chosen = method or list(QUICK)
-    contestants = {name: QUICK[name] if quick and name in QUICK else registry.get(name) for name in chosen}
+    defaults = {name: registry.get(name) for name in method or measurement.quick("")}
+
+    def contestants(task: str) -> dict[str, Method]:
+        tuned = measurement.quick(task) if quick else {}
+        # Who is asked for by name takes part in everything.
+        return {name: tuned.get(name, own) for name, own in defaults.items() if not quick or method or name in tuned}
+
     measure = None if lpips is None else Lpips(lpips)
-    rows = compare(what, {name: photographs[name] for name in names}, task or (), contestants, measure, seed)
+    chosen = {name: photographs[name] for name in names}
+    rows = measurement.compare(what, chosen, task or (), contestants, measure, seed)
     if not json:
         typer.echo(f"{len(names)} images, noise 0.05, {prior}")
         typer.echo(f"{'TASK':16}{'METHOD':18}{'PSNR':>7}{'SSIM':>7}{'LPIPS':>7}{'NFE':>6}{'SECONDS':>9}")

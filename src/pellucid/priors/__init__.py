@@ -4,10 +4,11 @@ from .adapters import VENetwork, VPNetwork
 from .embedded import names
 from .exact import EmpiricalPrior, GaussianPrior
 from .load import load_prior
-from .prior import Counted, Padded, Prior
+from .prior import Checkpointed, Counted, Padded, Prior
 from .tiled import Tiled, fit
 
 __all__ = [
+    "Checkpointed",
     "Counted",
     "EmpiricalPrior",
     "GaussianPrior",

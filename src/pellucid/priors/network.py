@@ -33,6 +33,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
 
@@ -112,11 +113,13 @@ class DenoisingUNet(nn.Module):
         config: the same.
         channels: image channels.
         multiple: what height and width must divide by.
+        checkpointed: whether gradients keep each block's input alone and compute the rest again.
     """
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
+        self.checkpointed = False
         self.channels = config.channels
         self.multiple = config.patch * 2 ** (len(config.widths) - 1)
         inner = config.channels * config.patch**2
@@ -156,12 +159,12 @@ class DenoisingUNet(nn.Module):
         h = self.head(h)
         kept: list[Tensor] = []
         for blocks, shrink in zip(self.down, self.shrink, strict=False):
-            h = blocks(h, embedding)
+            h = blocks(h, embedding, self.checkpointed)
             kept.append(h)
             h = shrink(h)
-        h = self.down[-1](h, embedding)
+        h = self.down[-1](h, embedding, self.checkpointed)
         for blocks, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
-            h = blocks(grow(h) + kept.pop(), embedding)
+            h = blocks(grow(h) + kept.pop(), embedding, self.checkpointed)
         residual = F.pixel_shuffle(self.tail(h), self.config.patch)
         return x * (spread / total) ** 2 + residual * (level * spread / total)
 
@@ -173,9 +176,12 @@ class _Level(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(_Block(width, embedding) for _ in range(blocks))
 
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, h: Tensor, embedding: Tensor, checkpointed: bool = False) -> Tensor:
         for block in self.blocks:
-            h = block(h, embedding)
+            if checkpointed and torch.is_grad_enabled():
+                h = checkpoint(block, h, embedding, use_reentrant=False)
+            else:
+                h = block(h, embedding)
         return h
 
 
