@@ -11,6 +11,7 @@ from ..errors import unknown_name
 from .ddnm import DDNM
 from .ddrm import DDRM
 from .ddrm_jpeg import DDRMJpeg
+from .diip import DIIP
 from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
@@ -24,6 +25,7 @@ from .snips import SNIPS
 __all__ = [
     "DDNM",
     "DDRM",
+    "DIIP",
     "DPS",
     "GDP",
     "MMPS",

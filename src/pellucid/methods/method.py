@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
@@ -26,6 +26,7 @@ class State:
         x: the iterate, (B, C, H, W), in variance-exploding coordinates.
         x0: the newest estimate of the clean image, (B, C, H, W), in [-1, 1]; not clamped.
         nfe: evaluations of the prior so far.
+        curves: other numbers worth watching, by name, one for each image.
     """
 
     step: int
@@ -34,6 +35,7 @@ class State:
     x: Tensor
     x0: Tensor
     nfe: int
+    curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 class Method:

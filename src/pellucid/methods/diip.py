@@ -1,0 +1,201 @@
+r"""DIIP: the noise whose image is the damaged one, and stopping before it is.
+
+A few deterministic DDIM steps make an image g(z) of noise z. Adam changes z until g(z) is like the damaged image:
+
+.. math:: z^* = \arg\min_z \| g(z) - y \|^2
+
+A frozen generator resembles clean images sooner than damage, so the iterates come by the clean image on their way.
+Two tests find it without knowing it:
+
+- damage that adds high frequencies (noise, compression): the loss falls fast while the image is learnt and slowly
+  while the damage is; stop where :math:`\Delta_k = (L_k - L_{k+1}) / L_k < \epsilon`;
+- damage that takes them away (blur, reduction): what g makes has sharper edges than y, until it imitates the blur;
+  after k_min iterations, stop where the variance of g's Laplacian begins to fall.
+
+Both are made for one iterate after the other, which Adam makes noisy; with a window of w they compare the means of w
+iterates with those of the w before.
+
+References:
+    Chihaoui and Favaro, "Diffusion Image Prior", 2025. https://arxiv.org/abs/2503.21410
+    Chihaoui et al., "Blind Image Restoration via Fast Diffusion Inversion" (BIRD), NeurIPS 2024: the straight-through
+        gradient and the sphere. https://arxiv.org/abs/2405.19572
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..noise import Streams, renoise, strided
+from ..priors.prior import Checkpointed, Counted, Prior
+from ..problem import Problem
+from .method import Method, State
+
+
+@dataclass(frozen=True)
+class DIIP(Method):
+    """Blind restoration by optimising the noise of a frozen generator, stopped early (Chihaoui and Favaro, 2025).
+
+    Costs `steps` evaluations an iteration, at most `steps * iterations`. With exact gradients each of them is computed
+    once more and differentiated, about four evaluations' time; memory is that of one step, whatever their number.
+
+    Attributes:
+        steps: DDIM steps of the generator.
+        rate: Adam's learning rate.
+        iterations: the most.
+        stop: "slope", the first test; "laplacian", the second; "auto", whichever comes first; "never".
+        slope: epsilon of the first test.
+        minimum: k_min of the second.
+        window: iterates that a test takes the mean of; 1 is the paper's.
+        gradient: "exact", through all steps; "straight-through", as if the predicted noise did not depend on the
+            latent, which takes a fourth of the time and is BIRD's published code.
+        sphere: whether z is kept at length sqrt(C H W), where Gaussian noise is.
+    """
+
+    steps: int = 10
+    rate: float = 0.0015
+    iterations: int = 1500
+    stop: Literal["auto", "slope", "laplacian", "never"] = "auto"
+    slope: float = 0.001
+    minimum: int = 100
+    window: int = 10
+    gradient: Literal["exact", "straight-through"] = "exact"
+    sphere: bool = False
+
+    def __post_init__(self) -> None:
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(0 < self.rate < math.inf, "rate", "above 0")
+        self._require(self.iterations >= 1, "iterations", "at least 1")
+        self._require(self.stop in ("auto", "slope", "laplacian", "never"), "stop", "auto, slope, laplacian or never")
+        self._require(self.slope >= 0, "slope", "0 or more")
+        self._require(self.minimum >= 0, "minimum", "0 or more")
+        self._require(self.window >= 1, "window", "at least 1")
+        self._require(self.gradient in ("exact", "straight-through"), "gradient", "exact or straight-through")
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """The generator's levels, out of a training ladder: descending, then 0."""
+        return strided(sigmas, self.steps)
+
+    def nfe(self, prior: Prior) -> int:
+        """The most evaluations that it makes, should it not stop before."""
+        return (len(self.ladder(prior.sigmas)) - 1) * self.iterations
+
+    def generate(self, prior: Prior, z: Tensor, ladder: list[float]) -> Tensor:
+        """The image of a noise, g(z), (B, C, H, W), differentiable.
+
+        Args:
+            prior: the diffusion prior.
+            z: N(0, I) of the first level's variance-preserving latent, (B, C, H, W).
+            ladder: `ladder`'s levels.
+        """
+        x = z * math.sqrt(1 + ladder[0] ** 2)
+        for sigma, sigma_next in pairwise(ladder):
+            if self.gradient == "exact":
+                x = renoise(x, prior(x, sigma), sigma, sigma_next)
+            else:
+                with torch.no_grad():
+                    noise = (x - prior(x, sigma)) / sigma
+                x = x + (sigma_next - sigma) * noise
+        return x
+
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; one state an iteration. An image that has stopped keeps still while others of its batch go on.
+
+        The states' `curves` are "loss" (the mean squared error in [-1, 1] units), "slope" and "laplacian".
+        """
+        self._require_blind(problem)
+        y = problem.y
+        # Counted from outside: what is computed again for a gradient is part of the gradient's cost.
+        prior = Counted(Checkpointed(prior) if self.gradient == "exact" else prior)
+        ladder = self.ladder(prior.sigmas).tolist()
+        z = rng.like(y).requires_grad_()
+        adam = torch.optim.Adam([z], lr=self.rate)
+        watches = [Watch(self) for _ in y]
+        for step in range(1, self.iterations + 1):
+            with torch.enable_grad():
+                x = self.generate(prior, z, ladder)
+                error = (x - y).square().flatten(1)
+            losses, sharpness = error.detach().mean(1).tolist(), laplacian_variance(x.detach()).tolist()
+            for watch, image, loss, variance in zip(watches, x.detach(), losses, sharpness, strict=True):
+                watch.see(image, loss, variance)
+            done = all(watch.stopped for watch in watches)
+            curves = {name: tuple(watch.newest[name] for watch in watches) for name in watches[0].newest}
+            best = torch.stack([watch.image for watch in watches])
+            yield State(step, step if done else self.iterations, 0.0, best, x.detach(), prior.nfe, curves)
+            if done:
+                return
+            (z.grad,) = torch.autograd.grad(error.sum(), z)
+            adam.step()
+            if self.sphere:
+                with torch.no_grad():
+                    z *= math.sqrt(z[0].numel()) / z.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+
+
+class Watch:
+    """Decides for one image when to stop, from its losses and its Laplacian's variance.
+
+    Attributes:
+        image: the result so far, (C, H, W): the newest iterate, or the chosen one once it has stopped.
+        stopped: whether it has.
+        newest: this iterate's loss, slope (NaN while there is none) and Laplacian variance.
+    """
+
+    def __init__(self, method: DIIP) -> None:
+        self._method = method
+        self._images: deque[Tensor] = deque(maxlen=method.window + 1)
+        self._losses: deque[float] = deque(maxlen=2 * method.window)
+        self._variances: deque[float] = deque(maxlen=2 * method.window)
+        self._seen = 0
+        self.image: Tensor
+        self.stopped = False
+        self.newest: dict[str, float] = {}
+
+    def see(self, image: Tensor, loss: float, variance: float) -> None:
+        """Takes in one iterate; nothing more once it has stopped."""
+        method, window = self._method, self._method.window
+        if self.stopped:
+            return
+        self._images.append(image)
+        self._losses.append(loss)
+        self._variances.append(variance)
+        self._seen += 1
+        slope = math.nan
+        falls = False
+        if self._seen >= 2 * window:
+            before, after = _halves(self._losses)
+            slope = (before - after) / (window * before) if before else 0.0
+            sharp_before, sharp_after = _halves(self._variances)
+            falls = sharp_after < sharp_before
+        self.newest = {"loss": loss, "slope": slope, "laplacian": variance}
+        flat = method.stop in ("auto", "slope") and slope < method.slope
+        duller = method.stop in ("auto", "laplacian") and falls and self._seen > method.minimum
+        self.stopped = flat or duller
+        # The iterate before the fall, not the first of those that fell.
+        self.image = self._images[0] if self.stopped else image
+
+
+def _halves(values: deque[float]) -> tuple[float, float]:
+    """The means of the first and of the second half."""
+    listed, half = list(values), len(values) // 2
+    return sum(listed[:half]) / half, sum(listed[half:]) / half
+
+
+def laplacian_variance(x: Tensor) -> Tensor:
+    """How much fine detail images have: the variance of the discrete Laplacian of their brightness, (B,).
+
+    Args:
+        x: images, (B, C, H, W); those of less than 3 pixels in a direction have none.
+    """
+    grey = x.mean(1)
+    if min(grey.shape[1:]) < 3:
+        return grey.new_zeros(len(grey))
+    inner = grey[:, 1:-1, 1:-1]
+    edges = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:] - 4 * inner
+    return edges.flatten(1).var(1, correction=0)
