@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from pellucid.degradations import gaussian_noise
-from pellucid.estimate import noise_level
+from pellucid.estimate import noise_level, noise_seen
 from pellucid.operators import Mask
-from pellucid.problem import to_unit
+from pellucid.priors import GaussianPrior, load_prior
+from pellucid.problem import to_model, to_unit
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.1, 3.0])
@@ -32,3 +35,36 @@ def test_missing_pixels_do_not_count(bundled: dict[str, Tensor]) -> None:
 def test_images_without_a_block_have_none() -> None:
     assert noise_level(torch.ones(1, 3, 1, 9)) == 0
     assert noise_level(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)) == 0
+
+
+# --- what a prior sees -----------------------------------------------------------------------------------------------
+
+
+def exact(variance: float) -> GaussianPrior:
+    return GaussianPrior(torch.full((3, 1, 1), 0.1).double(), variance=torch.full((3, 1, 1), variance).double())
+
+
+@pytest.mark.parametrize("sigma", [0.03, 0.2, 1.0])
+def test_a_prior_finds_the_noise_in_what_it_knows(sigma: float) -> None:
+    """From a flat image a prior takes sigma^2 / (sigma^2 + v) of the deviation, which is all of the noise but v."""
+    prior = exact(1e-6)
+    noise = torch.randn(2, 3, 100, 100, generator=torch.Generator().manual_seed(0)).double()
+    y = 0.1 + noise * torch.tensor([sigma, sigma / 2]).view(2, 1, 1, 1)
+    found = noise_seen(prior, y, calls=16)
+    assert found.tolist() == pytest.approx([sigma / 0.95, sigma / 2 / 0.95], rel=0.02)
+    torch.testing.assert_close(noise_seen(prior, y[1:]), noise_seen(prior, y)[1:], rtol=0, atol=0)
+
+
+def test_what_looks_like_an_image_is_no_noise() -> None:
+    y = 0.1 + math.sqrt(0.3) * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).double()
+    assert noise_seen(exact(0.3), y).tolist() == pytest.approx([0.01])
+
+
+@pytest.mark.slow
+def test_the_embedded_prior_sees_noise_where_there_is_some(photographs: dict[str, Tensor]) -> None:
+    prior = load_prior("natural")
+    for image in list(photographs.values())[:4]:
+        for level in (0.05, 0.1):
+            noisy = to_model(gaussian_noise(to_unit(image), level))
+            assert noise_seen(prior, noisy).item() == pytest.approx(2 * level, rel=0.15)
+        assert noise_seen(prior, image).item() < 0.02

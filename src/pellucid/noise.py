@@ -189,7 +189,12 @@ def derive_seed(seed: int, path: str = "", sample: int = 0) -> int:
 
 
 def renoise(
-    x: Tensor, x0: Tensor, sigma: float, sigma_next: float, eta: float = 0.0, rng: Streams | None = None
+    x: Tensor,
+    x0: Tensor,
+    sigma: float | Tensor,
+    sigma_next: float | Tensor,
+    eta: float = 0.0,
+    rng: Streams | None = None,
 ) -> Tensor:
     r"""Moves `x` from noise level sigma to sigma_next, keeping its estimate x0 and part of its noise.
 
@@ -204,8 +209,8 @@ def renoise(
     Args:
         x: (B, ...) at level sigma.
         x0: its estimated clean image, same shape.
-        sigma: level of x, above 0.
-        sigma_next: level to go to, 0 or more.
+        sigma: level of x, above 0; one for all, or one for each image, (B,).
+        sigma_next: level to go to, 0 or more, likewise.
         eta: share of fresh noise, from 0 to 1.
         rng: the images' noise; needed when eta > 0.
 
@@ -215,15 +220,24 @@ def renoise(
     Raises:
         UsageError: sigma is not positive, or eta asks for noise and there is no rng.
     """
-    if sigma <= 0:
+    if not _above_zero(sigma):
         raise UsageError("renoise starts from a noise level above 0")
     kept = math.sqrt(1 - eta * eta) * sigma_next / sigma
-    moved = x0.lerp(x, kept)
-    if eta > 0 and sigma_next > 0:
+    moved = x0.lerp(x, each(kept, x))
+    if eta > 0 and _above_zero(sigma_next):
         if rng is None:
             raise UsageError("renoise with eta > 0 needs the images' random streams")
-        moved.add_(rng.like(x), alpha=sigma_next * eta)
+        moved += each(sigma_next * eta, x) * rng.like(x)
     return moved
+
+
+def _above_zero(sigma: float | Tensor) -> bool:
+    return bool((sigma > 0).all()) if isinstance(sigma, Tensor) else sigma > 0
+
+
+def each(value: float | Tensor, x: Tensor) -> float | Tensor:
+    """A number for each image, (B,), as what multiplies images (B, ...)."""
+    return value.to(x).view(-1, *[1] * (x.ndim - 1)) if isinstance(value, Tensor) else value
 
 
 def invert(

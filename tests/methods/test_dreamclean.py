@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
+from pellucid.estimate import noise_seen
 from pellucid.methods import DreamClean
 from pellucid.noise import Streams, linear_ladder, renoise
 from pellucid.priors import Counted, EmpiricalPrior, GaussianPrior
@@ -171,6 +172,31 @@ METHODS = [
     DreamClean(strength=1000, steps=7),
     DreamClean(strength=255, corrections=0),
 ]
+FROM_NOISE = DreamClean(steps=20, start="noise")
+
+
+@pytest.mark.parametrize(("noise", "rises"), [(0.3, True), (1.6, False)])
+def test_from_the_noise_it_is_inverted_from_the_level_found(noise: float, rises: bool) -> None:
+    """An image noisier than tau is not inverted at all: it is a latent on the way down."""
+    prior = GaussianPrior(torch.full((1, 1, 1), MEAN).double(), variance=torch.full((1, 1, 1), 1e-4).double())
+    y = MEAN + noise * draw(0, 2, 1, 40, 40)
+    method = DreamClean(strength=300, steps=50, corrections=0, start="noise")
+    up = method.ladder(linear_ladder()).flip(0).tolist()
+    found = noise_seen(prior, y[:1]).item()
+    assert found == pytest.approx(noise, rel=0.15)
+    assert rises == (found < up[-1])
+    x, calls = y[:1], 8
+    for low, high in pairwise(up):
+        if high > found:
+            start = max(low, found)
+            x, calls = renoise(x, prior(x, start), start, high), calls + 1
+    for sigma, after in pairwise([max(up[-1], found), *up[-2:0:-1], 0.0]):
+        x, calls = renoise(x, prior(x, sigma), sigma, after), calls + 1
+    counted = Counted(prior)
+    torch.testing.assert_close(method(Problem(y[:1]), counted), x)
+    assert counted.nfe == calls <= method.nfe(prior)
+    *_, last = method.iterate(Problem(y), prior, Streams.of(0, 2))
+    assert last.step == last.total
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -189,7 +215,7 @@ def test_ninety_evaluations_by_default() -> None:
     assert DreamClean(start="forward").nfe(GAUSSIAN) == 60
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, FROM_NOISE])
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 7), (2, 1, 8, 3)])
 def test_a_batch_is_its_images_bit_for_bit(method: DreamClean, shape: tuple[int, ...]) -> None:
     y = draw(0, *shape).float()
@@ -201,7 +227,7 @@ def test_a_batch_is_its_images_bit_for_bit(method: DreamClean, shape: tuple[int,
         assert torch.equal(both[i : i + 1], method(Problem(y[i : i + 1]), prior, seed=[11 + i]))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, FROM_NOISE])
 def test_inputs_and_yielded_states_stay_as_they_are(method: DreamClean) -> None:
     y = draw(0, 2, 1, 4, 4)
     before = y.clone()
@@ -239,7 +265,7 @@ def test_a_blind_method_refuses_to_ignore_knowledge() -> None:
         {"gamma": 1.1},
         {"corrections": -1},
         {"schedule": "vps"},
-        {"start": "noise"},
+        {"start": "middle"},
     ],
 )
 def test_hyper_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:

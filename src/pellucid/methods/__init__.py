@@ -11,6 +11,7 @@ from ..errors import unknown_name
 from .ddnm import DDNM
 from .ddrm import DDRM
 from .ddrm_jpeg import DDRMJpeg
+from .denoise import Denoise
 from .diip import DIIP
 from .dps import DPS
 from .dreamclean import DreamClean
@@ -32,6 +33,7 @@ __all__ = [
     "RED",
     "SNIPS",
     "DDRMJpeg",
+    "Denoise",
     "DreamClean",
     "DreamCleanKnown",
     "DreamCleanPhase",

@@ -15,6 +15,10 @@ In the paper's coordinates one correction at level t is (eq. 8-10, A2)
 Divided by sqrt(abar_t), and with the score (x0 - x) / sigma^2, it is x0 + (1 - gamma) (x - x0) + sqrt(gamma (2 -
 gamma)) sigma n: the noise shrinks by 1 - gamma and as much is added as was lost.
 
+The paper's inversion begins at s_0, as if the image were clean, and keeps what noise it has as part of the picture.
+With `start="noise"` it begins at the level of noise that the prior finds in the image (`estimate.noise_seen`): then
+that noise is the latent's own, and goes with it on the way down.
+
 References:
     Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
 """
@@ -30,7 +34,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..noise import Streams, invert, renoise, respace
+from ..estimate import noise_seen
+from ..noise import Streams, each, invert, renoise, respace
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .method import Method, State
@@ -41,7 +46,7 @@ class DreamClean(Method):
     """Blind restoration by DDIM inversion and Variance Preservation Sampling (Xiao et al., ICLR 2024).
 
     Costs n (2 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 90 at the defaults;
-    n (1 + M) with `start="forward"`.
+    n (1 + M) with `start="forward"`; with `start="noise"` 8 more to find the noise, less one for each level below it.
 
     Attributes:
         strength: tau, how far up the noise ladder to go, in thousandths of it, (0, 1000]. Higher repairs more damage
@@ -51,7 +56,8 @@ class DreamClean(Method):
         corrections: M, Variance Preservation Sampling moves at each level.
         schedule: noise added by a correction (the paper's Table 5): "preserving", sqrt(gamma (2 - gamma)) sigma, keeps
             the level (the method); "langevin", sqrt(2 gamma) sigma, raises it; "none" lets it fall.
-        start: "invert" is DDIM inversion (blind); "forward" adds noise of level tau to the image (eq. 2).
+        start: "invert" is DDIM inversion from the ladder's first level; "noise" inverts from the level of noise found
+            in the image; "forward" adds noise of level tau to it (eq. 2).
     """
 
     strength: float = 300
@@ -59,7 +65,7 @@ class DreamClean(Method):
     gamma: float = 0.05
     corrections: int = 1
     schedule: Literal["preserving", "langevin", "none"] = "preserving"
-    start: Literal["invert", "forward"] = "invert"
+    start: Literal["invert", "noise", "forward"] = "invert"
 
     def __post_init__(self) -> None:
         self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
@@ -67,7 +73,7 @@ class DreamClean(Method):
         self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
         self._require(self.corrections >= 0, "corrections", "0 or more")
         self._require(self.schedule in _FRESH, "schedule", f"one of {', '.join(_FRESH)}")
-        self._require(self.start in ("invert", "forward"), "start", "invert or forward")
+        self._require(self.start in ("invert", "noise", "forward"), "start", "invert, noise or forward")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts)."""
@@ -75,15 +81,15 @@ class DreamClean(Method):
         return respace(sigmas, math.ceil(self.strength * self.steps / 1000 - 1e-9), top)
 
     def nfe(self, prior: Prior) -> int:
-        """Makes n (2 + M) from inversion, n (1 + M) from forward noising."""
+        """Makes n (2 + M) from inversion, n (1 + M) from forward noising; at most n (2 + M) + 8 from the noise."""
         moves = len(self.ladder(prior.sigmas)) - 1
-        return moves * (1 + self.corrections + (self.start == "invert"))
+        return moves * (1 + self.corrections + (self.start != "forward")) + _CALLS * (self.start == "noise")
 
-    def correct(self, x: Tensor, x0: Tensor, sigma: float, rng: Streams) -> Tensor:
+    def correct(self, x: Tensor, x0: Tensor, sigma: float | Tensor, rng: Streams) -> Tensor:
         """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
         x = renoise(x, x0, sigma, (1 - self.gamma) * sigma)
         fresh = _FRESH[self.schedule](self.gamma)
-        return x.add_(rng.like(x), alpha=fresh * sigma) if fresh else x
+        return x.add_(each(fresh * sigma, x) * rng.like(x)) if fresh else x
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
@@ -95,23 +101,46 @@ class DreamClean(Method):
         self._require_blind(problem)
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas)
-        *levels, _ = ladder.tolist()
-        total = len(levels) * (2 if self.start == "invert" else 1)
+        levels: list[float | Tensor] = ladder.tolist()[:-1]
+        total = len(levels) * (1 if self.start == "forward" else 2)
         step, x = 0, problem.y
 
         if self.start == "invert":
-            for sigma, x, x0 in invert(prior, problem.y, ladder):
-                yield State(step := step + 1, total, sigma, x, x0, prior.nfe)
+            for level, x, x0 in invert(prior, problem.y, ladder):
+                yield State(step := step + 1, total, level, x, x0, prior.nfe)
+        elif self.start == "noise":
+            found = noise_seen(prior, problem.y, _CALLS)
+            for level, x, x0 in self.rise(prior, problem.y, found, ladder.flip(0).tolist()):
+                yield State(step := step + 1, total, level, x, x0, prior.nfe, {"noise": tuple(found.tolist())})
+            # Noise above tau is where the way down begins.
+            levels[0] = found.clamp_min(ladder[0].item())
         else:
-            x = x + levels[0] * rng.like(x)
+            x = x + ladder[0].item() * rng.like(x)
 
         for sigma, sigma_next in pairwise([*levels, 0.0]):
             for _ in range(self.corrections):
                 x = self.correct(x, prior(x, sigma), sigma, rng)
             x0 = prior(x, sigma)
             x = renoise(x, x0, sigma, sigma_next)
+            assert isinstance(sigma_next, float)
             yield State(step := step + 1, total, sigma_next, x, x0, prior.nfe)
 
+    def rise(
+        self, prior: Prior, y: Tensor, found: Tensor, levels: list[float]
+    ) -> Iterator[tuple[float, Tensor, Tensor]]:
+        """DDIM inversion of each image from its own level, (B,): it waits until the ladder has come up to it."""
+        x = x0 = y
+        for low, high in pairwise(levels):
+            sigma, sigma_next = found.clamp_min(low), found.clamp_min(high)
+            rises = (sigma_next > sigma).view(-1, 1, 1, 1)
+            if rises.any():
+                x0 = prior(x, sigma)
+                x = torch.where(rises, renoise(x, x0, sigma, sigma_next), x)
+            yield high, x, x0
+
+
+_CALLS = 8
+"""Evaluations to find the noise with."""
 
 _FRESH: dict[str, Callable[[float], float]] = {
     "preserving": lambda gamma: math.sqrt(gamma * (2 - gamma)),
