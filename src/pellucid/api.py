@@ -19,7 +19,7 @@ from .devices import find_device
 from .errors import UsageError
 from .estimate import noise_level
 from .methods import Method
-from .methods.method import last
+from .methods.method import State, last
 from .noise import Streams
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
@@ -124,6 +124,7 @@ class Restorer:
         seed: int | Sequence[int] = 0,
         progress: Callable[[int], object] | None = None,
         operator: Operator | None = None,
+        watch: Callable[[State], object] | None = None,
     ) -> Restored:
         """Restores a batch.
 
@@ -133,6 +134,7 @@ class Restorer:
             seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
             progress: called with the pixels of each evaluation; see `work`.
             operator: the degradation, where it was not given for all.
+            watch: called with each of the method's states.
 
         Raises:
             UsageError: the channels do not fit, or the degradation is made of pictures and there is none.
@@ -147,14 +149,14 @@ class Restorer:
             if len(colours) > 1:
                 # Each image has its own noise level, as it would by itself.
                 seeds = [seed + i for i in range(len(colours))] if isinstance(seed, int) else seed
-                each = [self.run(colours[i : i + 1], own, progress, operator) for i, own in enumerate(seeds)]
+                each = [self.run(colours[i : i + 1], own, progress, operator, watch) for i, own in enumerate(seeds)]
                 levels = tuple(level for one in each for level in one.noise)
                 return Restored(torch.cat([one.colours for one in each]), each[0].nfe, levels)
             noise = noise_level(colours, operator.known if isinstance(operator, Mask) else None)
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = Problem.of(image, operator, noise)
-        state = last(self.method.iterate(problem, prior, Streams.of(seed, len(image))))
+        state = last(self.method.iterate(problem, prior, Streams.of(seed, len(image))), watch)
         restored = to_unit(state.x)
         if grey:
             restored = restored.mean(1, keepdim=True)
@@ -171,7 +173,11 @@ class Restorer:
         return image.expand(-1, wanted, -1, -1), True
 
     def picture(
-        self, picture: images.Picture, seed: int = 0, progress: Callable[[int], object] | None = None
+        self,
+        picture: images.Picture,
+        seed: int = 0,
+        progress: Callable[[int], object] | None = None,
+        watch: Callable[[State], object] | None = None,
     ) -> tuple[images.Picture, Restored]:
         """Restores one picture; its transparency and metadata stay.
 
@@ -180,7 +186,7 @@ class Restorer:
         """
         made = self._operator is not None and not isinstance(self._operator, Operator)
         operator = self._operator(picture) if made else None  # type: ignore[operator,misc]
-        result = self.run(picture.tensor(), seed, progress, operator)
+        result = self.run(picture.tensor(), seed, progress, operator, watch)
         return picture.with_tensor(result.colours), result
 
 

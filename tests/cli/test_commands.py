@@ -189,6 +189,22 @@ def test_an_interrupt_leaves_what_is_done(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
 
 
+def test_a_trace_tells_every_step(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path) -> None:
+    diip = ("-m", "diip", "--set", "steps=2", "--set", "iterations=5", "--set", "window=1", "--set", "stop=never")
+    arguments = ("restore", photo, "-p", tiny_prior, "--trace", tmp_path / "trace")
+    assert pellucid_command(*arguments, "-o", tmp_path / "a.png", *diip).code == 0
+    lines = (tmp_path / "trace" / "photo.png.csv").read_text().splitlines()
+    assert lines[0] == "step,sigma,nfe,loss,slope,laplacian"
+    assert [line.split(",")[:3] for line in lines[1:]] == [[str(i), "0.0", str(2 * i)] for i in range(1, 6)]
+    with Image.open(tmp_path / "trace" / "photo.png.png") as page:
+        assert page.size == (1800, 480)
+    refused = pellucid_command(*arguments, "-o", tmp_path / "b.png", *diip)
+    assert (refused.code, "is not empty" in refused.err, (tmp_path / "b.png").exists()) == (2, True, False)
+    # A method without curves of its own has its walk over the noise levels.
+    assert pellucid_command(*arguments, "-o", tmp_path / "b.png", *FAST, "--overwrite").code == 0
+    assert (tmp_path / "trace" / "photo.png.csv").read_text().startswith("step,sigma,nfe\n")
+
+
 @pytest.mark.parametrize(
     ("task", "method", "nfe"),
     [

@@ -50,6 +50,9 @@ def restore(
     device: Device = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", help="Folder for what happened at each step: a table and its curves.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
     json: Json = False,
 ) -> int:
@@ -81,6 +84,9 @@ def restore(
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
     items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite)
 
+    if trace is not None and (trace.is_file() or (not overwrite and trace.is_dir() and any(trace.iterdir()))):
+        raise UsageError(f"--trace {trace}: is not empty; name another folder, or say --overwrite")
+
     from ..api import Restorer
 
     restorer = Restorer(method, prior, operator=operator, noise=noise, tile=tile, device=device, **hyper_parameters)
@@ -93,7 +99,7 @@ def restore(
     if dry_run:
         return _dry_run(items, restorer, about, json)
     jobs.make_folders(items)
-    return _run(items, restorer, seed, about, json)
+    return _run(items, restorer, seed, about, json, trace)
 
 
 def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json: bool) -> int:
@@ -116,7 +122,9 @@ def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json:
     return FAILED if failed else 0
 
 
-def _run(items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any], json: bool) -> int:
+def _run(
+    items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any], json: bool, trace: Path | None
+) -> int:
     from .. import jobs
 
     done = failed = over = 0
@@ -128,7 +136,7 @@ def _run(items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any]
             progress.update(task, advance=pixels, description=f"{done + failed + 1}/{len(items)} {item.source.name}")
 
         try:
-            for outcome, planned in zip(jobs.run(items, restorer, seed, advance), work, strict=True):
+            for outcome, planned in zip(jobs.run(items, restorer, seed, advance, trace), work, strict=True):
                 if outcome.error is None:
                     done += 1
                     if not json:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .. import images
 from ..api import Restorer
 from ..errors import PellucidError
 from ..noise import derive_seed
 from .plan import Item
+from .trace import Trace
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,11 @@ class Outcome:
 
 
 def run(
-    items: Sequence[Item], restorer: Restorer, seed: int = 0, progress: Callable[[Item, int], object] | None = None
+    items: Sequence[Item],
+    restorer: Restorer,
+    seed: int = 0,
+    progress: Callable[[Item, int], object] | None = None,
+    traces: Path | None = None,
 ) -> Iterator[Outcome]:
     """Restores the images of a job, one after the other.
 
@@ -46,6 +52,7 @@ def run(
         restorer: the method on its prior.
         seed: the run's seed; each image's own follows from it and the image's name.
         progress: called with the image and the pixels of each evaluation; see `Restorer.work`.
+        traces: folder for a `Trace` of each image.
 
     Yields:
         One outcome for each item, in order.
@@ -59,8 +66,11 @@ def run(
             size = (picture.colour.shape[0], picture.colour.shape[1])
             images.check_holds(picture, item.target)
             told = None if progress is None else _for(item, progress)
-            restored, result = restorer.picture(picture, own, told)
+            trace = Trace()
+            restored, result = restorer.picture(picture, own, told, trace.see if traces is not None else None)
             images.write(restored, item.target)
+            if traces is not None:
+                trace.write(traces / (item.name or item.source.name))
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
         except PellucidError as problem:
             error = str(problem) if str(item.source) in str(problem) else f"{item.source}: {problem}"

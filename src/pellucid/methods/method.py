@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -98,15 +98,20 @@ class Method:
             raise UsageError(f"{type(self).__name__} is blind: it cannot use {known}; leave it out")
 
 
-def last(states: Iterator[State]) -> State:
+def last(states: Iterator[State], watch: Callable[[State], object] | None = None) -> State:
     """Drains what `iterate` returns.
+
+    Args:
+        states: of one run.
+        watch: called with each.
 
     Raises:
         PellucidError: it took no step.
     """
     state = None
-    for state in states:  # noqa: B007 - the last counts
-        pass
+    for state in states:
+        if watch is not None:
+            watch(state)
     if state is None:
         raise PellucidError("the method took no step")
     return state

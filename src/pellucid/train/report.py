@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image, ImageDraw
-
 from ..bench.prior import LEVELS
+from ..charts import draw
 from .recipe import bands
 
 
@@ -112,12 +111,8 @@ def _read(path: Path) -> list[Row]:
     return rows
 
 
-# Colours that people with any colour vision can tell apart (Okabe and Ito, 2008).
-_COLOURS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
-
-
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """Draws loss by noise band and validation PSNR over updates, drawn here so as to need no plotting library.
+    """Draws loss by noise band and validation PSNR over updates.
 
     Args:
         rows: the log.
@@ -130,34 +125,5 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         for index, (_, high) in enumerate(bands())
     }
     psnr = {f"{level}/255": [(row.step, row.psnr[level]) for row in rows if level in row.psnr] for level in LEVELS}
-    page = Image.new("RGB", (1200, 480), "white")
-    draw = ImageDraw.Draw(page)
-    _chart(draw, (0, 0), "log10 of weighted loss, by noise level", losses)
-    _chart(draw, (600, 0), "validation PSNR in dB, by noise level", psnr)
-    page.save(path)
-
-
-def _chart(
-    draw: ImageDraw.ImageDraw, corner: tuple[int, int], title: str, lines: dict[str, list[tuple[int, float]]]
-) -> None:
-    """One chart of 600 x 480 pixels: axes, four labels on each, lines, legend."""
-    left, top, width, height = corner[0] + 60, corner[1] + 40, 400, 380
-    draw.text((left, top - 24), title, fill="black")
-    draw.rectangle((left, top, left + width, top + height), outline="#888888")
-    points = [point for line in lines.values() for point in line]
-    if not points:
-        return
-    last = max(x for x, _ in points)
-    low, high = min(y for _, y in points), max(y for _, y in points)
-    span = max(high - low, 1e-6)
-    for i in range(5):
-        x, y = left + width * i / 4, top + height * (1 - i / 4)
-        draw.line((left, y, left + width, y), fill="#dddddd")
-        draw.text((left - 50, y - 6), f"{low + span * i / 4:.2f}", fill="black")
-        draw.text((x - 12, top + height + 6), f"{last * i // 4}", fill="black")
-    for index, (name, line) in enumerate(lines.items()):
-        colour = _COLOURS[index % len(_COLOURS)]
-        path = [(left + width * x / last, top + height * (1 - (y - low) / span)) for x, y in line]
-        if len(path) > 1:
-            draw.line(path, fill=colour, width=2)
-        draw.text((left + width + 12, top + 16 * index), name, fill=colour)
+    page = {"log10 of weighted loss, by noise level": losses, "validation PSNR in dB, by noise level": psnr}
+    draw(page).save(path)
