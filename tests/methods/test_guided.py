@@ -121,8 +121,9 @@ def test_one_step_of_gdp_as_released() -> None:
     """mu - s grad_{x0} mean((A(x0)_01 - y_01)^2) in variance-preserving notation, the gradient by hand."""
     operator = AveragePool(2)
     y = operator.A(draw(0, 1, 3, 4, 6))
-    for guide in ("x0", "xt"):
-        method = GDP(steps=50, scale=30.0, guide=guide, clip=False)
+    ways: list[tuple[Any, Any]] = [("x0", "posterior"), ("xt", "posterior"), ("x0", "beta")]
+    for guide, variance in ways:
+        method = GDP(steps=50, scale=30.0, guide=guide, variance=variance, clip=False)
         first, second = list(method.iterate(Problem(y, operator), PRIOR, Streams.of(0, 1)))[:2]
         rng = Streams.of(0, 1)
         for _ in range(2):
@@ -136,7 +137,8 @@ def test_one_step_of_gdp_as_released() -> None:
         # A factor 1/2 from [0, 1] to [-1, 1], and the mean over the measurement's numbers.
         slope = operator.At(2 * residual / y.numel()) / 2
         mean = math.sqrt(alpha) * (1 - a_next) / (1 - a) * x + math.sqrt(a_next) * (1 - alpha) / (1 - a) * x0
-        expected = mean - 30.0 * slope + math.sqrt((1 - a_next) / (1 - a) * (1 - alpha)) * z
+        share = (1 - a_next) / (1 - a) if variance == "posterior" else 1.0
+        expected = mean - 30.0 * slope + math.sqrt(share * (1 - alpha)) * z
         torch.testing.assert_close(second.x * math.sqrt(a_next), expected, rtol=1e-6, atol=1e-6)
 
 
@@ -230,6 +232,7 @@ def test_what_is_missing_is_named(method: Method, operator: Any, sigma_y: Any, s
         (GDP, {"steps": 0}),
         (GDP, {"scale": -1}),
         (GDP, {"guide": "x"}),
+        (GDP, {"variance": "learned"}),
         (RED, {"weight": 0}),
         (RED, {"solver": "x"}),
         (RED, {"final": 0}),

@@ -46,6 +46,8 @@ class GDP(Method):
             deblurring
             and colours, at 1,000 steps of 256x256 images.
         guide: "x0" or "xt", what the loss compares with the measurement.
+        variance: of an ancestral step, of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and x0,
+            or "beta", that of the forward step. The variance that some networks have learnt lies between them.
         clip: whether estimates are clipped to [-1, 1], as in the released code.
     """
 
@@ -55,12 +57,14 @@ class GDP(Method):
     steps: int = 1000
     scale: float = 2000
     guide: Literal["x0", "xt"] = "x0"
+    variance: Literal["posterior", "beta"] = "posterior"
     clip: bool = True
 
     def __post_init__(self) -> None:
         self._require(self.steps >= 1, "steps", "at least 1")
         self._require(0 <= self.scale < math.inf, "scale", "0 or more")
         self._require(self.guide in ("x0", "xt"), "guide", "x0 or xt")
+        self._require(self.variance in ("posterior", "beta"), "variance", "posterior or beta")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked, out of a training ladder: descending, then 0."""
@@ -84,8 +88,20 @@ class GDP(Method):
             # The variance-preserving latent is what "the latent" means to the authors.
             compared = x0 if self.guide == "x0" else x / math.sqrt(1 + sigma**2)
             push = self.scale * math.sqrt(1 + sigma_next**2) * gradient(operator, compared, y)
-            x = renoise(x, x0, sigma, sigma_next, math.sqrt(1 - (sigma_next / sigma) ** 2), rng) - push
+            # The posterior's mean, mu, on which no noise is left that is not fresh.
+            mean = renoise(x, x0, sigma, sigma_next**2 / sigma)
+            x = mean - push + self.spread(sigma, sigma_next) * rng.like(x)
             yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)
+
+    def spread(self, sigma: float, sigma_next: float) -> float:
+        """The fresh noise of a step's standard deviation; 0 at the last."""
+        if not sigma_next:
+            return 0.0
+        added = math.sqrt(sigma**2 - sigma_next**2)
+        if self.variance == "posterior":
+            return sigma_next / sigma * added
+        # sqrt(beta) of the variance-preserving chain, beta = 1 - abar / abar', in this library's coordinates.
+        return math.sqrt((1 + sigma_next**2) / (1 + sigma**2)) * added
 
 
 def gradient(operator: Operator, x: Tensor, y: Tensor) -> Tensor:
