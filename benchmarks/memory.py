@@ -11,12 +11,13 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 
 import torch
 
 from pellucid import load_prior
-from pellucid.methods import DPS
+from pellucid.methods import DIIP, DPS
 from pellucid.noise import Streams
 from pellucid.operators import AveragePool
 from pellucid.priors import Checkpointed, Prior
@@ -36,10 +37,18 @@ def dps(prior: Prior, size: int) -> None:
         pass
 
 
+def diip(prior: Prior, size: int, steps: int) -> None:
+    """Two iterations of this many DDIM steps."""
+    method = DIIP(steps=steps, iterations=2, stop="never")
+    method(Problem(torch.zeros(1, 3, size, size)), prior)
+
+
 RUNS: dict[str, Callable[[Prior, int], None]] = {
     "network alone": evaluation,
     "DPS": dps,
     "DPS, checkpointed by block": lambda prior, size: dps(Checkpointed(prior, "block"), size),
+    "DIIP, 2 DDIM steps": partial(diip, steps=2),
+    "DIIP, 10 DDIM steps": partial(diip, steps=10),
 }
 
 
