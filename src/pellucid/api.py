@@ -57,6 +57,8 @@ class Restorer:
         tile: side in pixels of the tiles that larger images are cut into; None for 512.
         device: where to compute; None for a GPU where there is one. A prior that is given as an object computes where
             its weights are.
+        exact: whether at the end the result is moved to the nearest image that agrees with the measurement, noise and
+            all: known pixels come back to the bit. Needs a linear operator.
         hyper_parameters: fields of the method, where it is given by name.
 
     Attributes:
@@ -77,6 +79,7 @@ class Restorer:
         noise: float | None = None,
         tile: int | None = None,
         device: str | None = None,
+        exact: bool = False,
         **hyper_parameters: Any,
     ) -> None:
         if isinstance(method, str):
@@ -90,12 +93,16 @@ class Restorer:
             raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
         if noise is not None and not 0 <= noise < math.inf:
             raise UsageError(f"the noise level must be a number from 0 up, not {noise}")
+        if exact and not (isinstance(operator, Operator) and operator.linear):
+            raise UsageError(
+                "a result agrees exactly with measurements of a linear operator: give one, or leave exact out"
+            )
         self.method = method
         self.prior = load_prior(prior, find_device(device)) if isinstance(prior, str | Path) else prior
         self._device = device_of(self.prior)
         if device is not None and find_device(device).type != self._device.type:
             raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
-        self._operator, self._noise, self._tile = operator, noise, tile
+        self._operator, self._noise, self._tile, self._exact = operator, noise, tile, exact
         # Refuses a tile that is out of range now, before the first image.
         self._fitted = fit(self.prior, tile)
 
@@ -157,7 +164,8 @@ class Restorer:
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = Problem.of(image, operator, noise)
         state = last(self.method.iterate(problem, prior, Streams.of(seed, len(image))), watch)
-        restored = to_unit(state.x)
+        x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
+        restored = to_unit(x)
         if grey:
             restored = restored.mean(1, keepdim=True)
         return Restored(restored.cpu(), state.nfe, () if noise is None else (noise,) * len(image))
@@ -211,6 +219,7 @@ def restore(
     seed: int = 0,
     device: str | None = None,
     tile: int | None = None,
+    exact: bool = False,
     **hyper_parameters: Any,
 ) -> Any:
     """Restores a damaged image; what goes in comes out, in kind, size and type.
@@ -230,6 +239,7 @@ def restore(
         seed: the same seed gives the same bytes on the same machine. Image i of a tensor has `seed + i`.
         device: "cpu", "cuda" ...; None for a GPU where there is one.
         tile: side in pixels of the tiles of large images; smaller takes less memory. None for 512.
+        exact: whether the result is moved, at the end, to the nearest image that agrees with the measurement.
         hyper_parameters: fields of the method: `strength=200`.
 
     Returns:
@@ -252,7 +262,9 @@ def restore(
         _check_tensor(image)
     else:
         raise UsageError(f"restore takes a path, a Pillow image, a numpy array or a torch tensor, not {type(image)}")
-    restorer = Restorer(method, prior, operator=operator, noise=noise, tile=tile, device=device, **hyper_parameters)
+    restorer = Restorer(
+        method, prior, operator=operator, noise=noise, tile=tile, device=device, exact=exact, **hyper_parameters
+    )
     if isinstance(image, Tensor):
         return _told(restorer.run(image, seed), noise).colours.to(image)
     assert picture is not None

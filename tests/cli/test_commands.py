@@ -253,6 +253,24 @@ def test_deblur(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_pa
     assert "--kernel with" in pellucid_command(*arguments, "--kernel", tmp_path / "kernel.png").err
 
 
+def test_an_exact_result_agrees_with_the_input(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    hole = np.zeros((20, 30), np.uint8)
+    hole[5:10, 5:20] = 255
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    arguments = ("restore", photo, "-p", tiny_prior)
+    inpaint = ("-t", "inpaint", "--mask", tmp_path / "mask.png", "-m", "gdp", "--set", "steps=10")
+    for name, exact in (("near.png", ()), ("exact.png", ("--exact",))):
+        assert pellucid_command(*arguments, "-o", tmp_path / name, *inpaint, *exact).code == 0
+        with Image.open(tmp_path / name) as out, Image.open(photo) as before:
+            same = np.asarray(out)[hole == 0] == np.asarray(before)[hole == 0]
+            assert same.all() == bool(exact)
+    for nothing_to_agree_with in ((), ("-t", "jpeg")):
+        refused = pellucid_command(*arguments, "-o", tmp_path / "x.png", "--exact", *nothing_to_agree_with)
+        assert (refused.code, "linear operator" in refused.err) == (2, True)
+
+
 def test_jpeg_files_are_told_by_their_own_tables(
     pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
 ) -> None:

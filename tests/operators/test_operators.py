@@ -110,6 +110,20 @@ def test_the_pseudo_inverse_is_penroses(name: str, rows: int, columns: int) -> N
     close(operator.pinv(operator.A(operator.pinv(u))), operator.pinv(u), 1e-4)
 
 
+@pytest.mark.parametrize("name", SPECTRAL)
+def test_a_consistent_image_is_the_nearest_that_agrees(name: str) -> None:
+    operator, x = make(name, 4, 4)
+    y = operator.A(draw(*x.shape, seed=2))
+    moved = operator.consistent(x, y)
+    close(operator.A(moved), y)
+    # The way there has no part that A does not see.
+    close(operator.pinv(operator.A(moved - x)), moved - x)
+    if isinstance(operator, Mask):
+        known = operator.known.expand_as(x) > 0
+        assert torch.equal(moved[known], y[known])
+        assert torch.equal(moved[~known], x[~known])
+
+
 @pytest.mark.parametrize("name", OTHERS)
 @given(**SIZES)
 def test_iterative_pseudo_inverses_are_near(name: str, rows: int, columns: int) -> None:

@@ -43,6 +43,9 @@ def restore(
     noise: Annotated[
         float | None, typer.Option("--noise", help="The noise in [0, 1] units, for tasks (default: estimated).")
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Make the result agree with the input: known pixels to the bit.")
+    ] = False,
     seed: Seed = 0,
     tile: Annotated[
         int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
@@ -72,11 +75,11 @@ def restore(
     operator = None
     preset: dict[str, Any] = {}
     if task is not None:
-        known = tasks.find(task)
+        usual = tasks.find(task)
         operator = tasks.operator(task, mask, kernel)
-        if method in (None, known.method):
-            method, preset = known.method, dict(known.settings)
-        noise = known.noise if noise is None else noise
+        if method in (None, usual.method):
+            method, preset = usual.method, dict(usual.settings)
+        noise = usual.noise if noise is None else noise
     elif mask is not None or kernel is not None:
         raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
     method = method or "dreamclean"
@@ -89,7 +92,9 @@ def restore(
 
     from ..api import Restorer
 
-    restorer = Restorer(method, prior, operator=operator, noise=noise, tile=tile, device=device, **hyper_parameters)
+    restorer = Restorer(
+        method, prior, operator=operator, noise=noise, tile=tile, device=device, exact=exact, **hyper_parameters
+    )
     about = {
         "method": method,
         "hyper_parameters": asdict(restorer.method),  # type: ignore[call-overload]  # every method is a dataclass

@@ -77,6 +77,14 @@ class Operator:
         svd = self._svd_of(y)
         return svd.V(svd.inverted() * svd.Ut(y))
 
+    def consistent(self, x: Tensor, y: Tensor) -> Tensor:
+        """The image nearest to `x` whose measurement is `y`, or nearest to it: `x + pinv(y - A x)`.
+
+        Raises:
+            UsageError: the operator is not linear.
+        """
+        return x + self.pinv(y - self.A(x))
+
     def svd(self, shape: Shape) -> Svd | None:
         """The singular value decomposition for images of a shape (B, C, H, W); None where there is no cheap one.
 

@@ -89,6 +89,11 @@ class Mask(Operator):
         """See `Operator`."""
         return self.A(y)
 
+    def consistent(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operator`; known pixels are those of `y` to the bit."""
+        self._check(tuple(x.shape))
+        return torch.where(self.known.to(x.device) > 0, y, x)
+
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`."""
         self._check(shape)
