@@ -211,7 +211,7 @@ def test_what_is_missing_is_named(method: Method) -> None:
         method(Problem(y, None, 0.1), PRIOR)
     with pytest.raises(UsageError, match="give noise, 0 if there is none"):
         method(Problem(y, Denoise()), PRIOR)
-    with pytest.raises(UsageError, match="needs a singular value decomposition; Blur has none"):
+    with pytest.raises(UsageError, match=r"Blur has none for these images: use DPS, GDP, RED or MMPS"):
         method(Problem(y, Blur(kernels.uniform(3), "replicate"), 0.1), PRIOR)
     with pytest.raises(UsageError, match="ToneCurve"):
         method(Problem(y, ToneCurve(), 0.1), PRIOR)

@@ -41,8 +41,10 @@ class Measured:
         shape = operator.image_shape(tuple(problem.y.shape))
         svd = operator.svd(shape)
         if svd is None:
+            others = "DPS, GDP, RED or MMPS" if operator.linear else "DPS or GDP"
             raise UsageError(
-                f"{method} needs a singular value decomposition; {type(operator).__name__} has none for these images"
+                f"{method} needs a singular value decomposition; {type(operator).__name__} has none for these images: "
+                f"use {others}"
             )
         self.V, self.Vt = svd.V, svd.Vt
         inverted = svd.inverted().to(problem.y)
