@@ -39,10 +39,9 @@ class Mask(Operator):
     def __init__(self, known: Tensor) -> None:
         if known.ndim not in (2, 3, 4):
             raise UsageError(f"a mask is (H, W), (C, H, W) or (B, C, H, W), not {tuple(known.shape)}")
-        known = known.to(torch.float32)
-        if not ((known == 0) | (known == 1)).all():
+        if known.dtype != torch.bool and not ((known == 0) | (known == 1)).all():
             raise UsageError("a mask holds 1 for known pixels and 0 for missing ones, nothing between")
-        self.known = known.reshape((1,) * (4 - known.ndim) + tuple(known.shape))
+        self.known = known.reshape((1,) * (4 - known.ndim) + tuple(known.shape)).to(torch.float32)
 
     @classmethod
     def random(cls, height: int, width: int, share: float = 0.5, seed: int = 0) -> Mask:
