@@ -102,7 +102,10 @@ class Restorer:
         self._device = device_of(self.prior)
         if device is not None and find_device(device).type != self._device.type:
             raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
-        self._operator, self._noise, self._tile, self._exact = operator, noise, tile, exact
+        # One of the two: the degradation of all, or what makes it of each picture.
+        self._operator = operator if isinstance(operator, Operator) else None
+        self._maker = None if isinstance(operator, Operator) else operator
+        self._noise, self._tile, self._exact = noise, tile, exact
         # Refuses a tile that is out of range now, before the first image.
         self._fitted = fit(self.prior, tile)
 
@@ -117,7 +120,7 @@ class Restorer:
 
     def tiles(self, height: int, width: int) -> Tiles:
         """What the network is shown of an image whose measurement has this size."""
-        if isinstance(self._operator, Operator):
+        if self._operator is not None:
             height, width = self._operator.image_shape((1, self.prior.channels, height, width))[-2:]
         return self._fitted.tiles(height, width)
 
@@ -147,10 +150,9 @@ class Restorer:
             UsageError: the channels do not fit, or the degradation is made of pictures and there is none.
             PellucidError: the images hold NaN, or the prior's estimate does.
         """
-        if operator is None and self._operator is not None:
-            if not isinstance(self._operator, Operator):
-                raise UsageError("this degradation is made of a picture: give a file, or the operator itself")
-            operator = self._operator
+        operator = operator or self._operator
+        if operator is None and self._maker is not None:
+            raise UsageError("this degradation is made of a picture: give a file, or the operator itself")
         noise = self._noise
         if self.estimates_noise:
             if len(colours) > 1:
@@ -192,8 +194,7 @@ class Restorer:
         Returns:
             The picture, and what else is known of its restoration.
         """
-        made = self._operator is not None and not isinstance(self._operator, Operator)
-        operator = self._operator(picture) if made else None  # type: ignore[operator,misc]
+        operator = None if self._maker is None else self._maker(picture)
         result = self.run(picture.tensor(), seed, progress, operator, watch)
         return picture.with_tensor(result.colours), result
 

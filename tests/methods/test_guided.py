@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.errors import UsageError
-from pellucid.methods import DDRM, DPS, GDP, MMPS, RED, Method
+from pellucid.methods import DDRM, DPS, GDP, MMPS, RED, Method, State
 from pellucid.noise import Streams, linear_ladder, strided
 from pellucid.operators import AveragePool, Blur, Denoise, Grayscale, Mask, Operator, PhaseRetrieval, ToneCurve
 from pellucid.operators import blur as kernels
@@ -96,16 +96,21 @@ def test_conjugate_gradients_solve() -> None:
     assert not conjugate_gradients(lambda v: v, torch.zeros(2, 3), 3).any()
 
 
+def second_step(method: Method, problem: Problem) -> tuple[State, State, Tensor]:
+    """The first two states of a run, and the noise of the second, of a method that draws once a step."""
+    first, second = list(method.iterate(problem, PRIOR, Streams.of(0, 1)))[:2]
+    rng = Streams.of(0, 1)
+    for _ in range(2):
+        rng.like(first.x)  # the start, the first step
+    return first, second, rng.like(first.x)
+
+
 def test_one_step_of_dps_as_published() -> None:
     """Algorithm 1 in variance-preserving notation: DDPM's step, then x' - zeta grad_{x_t} ||y - A(x0)||, by
     autograd."""
     operator, method = AveragePool(2), DPS(steps=50, scale=0.4, clip=False)
     y = operator.A(draw(0, 1, 3, 4, 6))
-    first, second = list(method.iterate(Problem(y, operator), PRIOR, Streams.of(0, 1)))[:2]
-    rng = Streams.of(0, 1)
-    for _ in range(2):
-        rng.like(first.x)  # the start, the first step
-    z = rng.like(first.x)
+    first, second, z = second_step(method, Problem(y, operator))
     sigma, after = strided(linear_ladder(), 50).tolist()[1:3]
     a, a_next = 1 / (1 + sigma**2), 1 / (1 + after**2)
     alpha = a / a_next
@@ -124,11 +129,7 @@ def test_one_step_of_gdp_as_released() -> None:
     ways: list[tuple[Any, Any]] = [("x0", "posterior"), ("xt", "posterior"), ("x0", "beta")]
     for guide, variance in ways:
         method = GDP(steps=50, scale=30.0, guide=guide, variance=variance, clip=False)
-        first, second = list(method.iterate(Problem(y, operator), PRIOR, Streams.of(0, 1)))[:2]
-        rng = Streams.of(0, 1)
-        for _ in range(2):
-            rng.like(first.x)  # the start, the first step
-        z = rng.like(first.x)
+        first, second, z = second_step(method, Problem(y, operator))
         sigma, after = strided(linear_ladder(), 50).tolist()[1:3]
         a, a_next = 1 / (1 + sigma**2), 1 / (1 + after**2)
         alpha, x = a / a_next, math.sqrt(a) * first.x

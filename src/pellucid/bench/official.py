@@ -20,7 +20,6 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -81,10 +80,7 @@ def _axis(taps: tuple[float, ...], middle: int, size: int, cut: float, valid: bo
         return Axis(matrix)
     u, s, vt = torch.linalg.svd(matrix)
     kept = s >= cut
-    axis = Axis((u[:, kept] * s[kept]) @ vt[kept])
-    # The decomposition of what is left is known already, and exact zeros stay zero.
-    axis.__dict__["parts"] = (u, torch.where(kept, s, 0), vt.T)
-    return axis
+    return Axis((u[:, kept] * s[kept]) @ vt[kept])
 
 
 def blur(name: Literal["uniform", "gaussian", "anisotropic"], cut: float = 0.03) -> Operator:
@@ -223,15 +219,7 @@ def noise(code: str, level: float) -> float:
     Raises:
         UsageError: nothing is known of this code.
     """
-    scales: dict[str, Callable[[float], float]] = {
-        "ddrm": lambda level: level,
-        "ddnm": lambda level: level,
-        "gibbsddrm": lambda level: level,
-        "snips": lambda level: level,
-        "dps": lambda level: level / 2,
-        "blinddps": lambda level: level / 2,
-        "red": lambda level: level / 255,
-    }
-    if code not in scales:
-        raise unknown_name("code", code, scales)
-    return scales[code](level)
+    ranges = {"ddrm": 1, "ddnm": 1, "gibbsddrm": 1, "snips": 1, "dps": 2, "blinddps": 2, "red": 255}
+    if code not in ranges:
+        raise unknown_name("code", code, ranges)
+    return level / ranges[code]

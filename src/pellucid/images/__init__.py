@@ -1,7 +1,7 @@
 """Images between people and tensors: files, PIL, numpy, torch, without losing anything on the way."""
 
 from .files import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, probe, read, size_of, write
-from .picture import JpegCoding, Picture, check_unit_range, from_array, from_pil, from_tensor, to_pil
+from .picture import JpegCoding, Picture, check_unit_range, from_array, from_pil, from_tensor, to_pil, turns
 
 __all__ = [
     "MAX_PIXELS",
@@ -18,5 +18,6 @@ __all__ = [
     "read",
     "size_of",
     "to_pil",
+    "turns",
     "write",
 ]

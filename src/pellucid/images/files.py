@@ -18,7 +18,7 @@ import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import PellucidError
-from .picture import JpegCoding, Picture, from_array, from_pil, to_pil
+from .picture import JpegCoding, Picture, from_array, from_pil, to_pil, turns
 
 MAX_PIXELS = 150_000_000
 """Larger images are refused on their header, before anything is decoded."""
@@ -221,11 +221,10 @@ def _deep_tiff(path: Path) -> Picture | None:
 
 def _upright(pixels: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any, Any]:
     """Applies a TIFF or EXIF orientation, 1 to 8."""
-    if orientation >= 5:
+    swapped, rows, columns = turns(orientation)
+    if swapped:
         pixels = pixels.swapaxes(0, 1)
-    rows = -1 if orientation in (3, 4, 7, 8) else 1
-    columns = -1 if orientation in (2, 3, 6, 7) else 1
-    return np.ascontiguousarray(pixels[::rows, ::columns])
+    return np.ascontiguousarray(pixels[:: -1 if rows else 1, :: -1 if columns else 1])
 
 
 def _write_deep(picture: Picture, file: IO[bytes]) -> None:

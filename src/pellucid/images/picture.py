@@ -34,6 +34,15 @@ class JpegCoding:
     orientation: int = 1
 
 
+def turns(orientation: int) -> tuple[bool, bool, bool]:
+    """What makes a stored image upright, by its TIFF or EXIF orientation, 1 to 8.
+
+    Returns:
+        Whether rows and columns are swapped, and whether then the rows and the columns are reversed.
+    """
+    return orientation >= 5, orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+
+
 @dataclass(frozen=True)
 class Picture:
     """Pixels as they came, with their transparency and their metadata.

@@ -24,18 +24,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..noise import Streams, renoise, strided
+from ..noise import Streams, renoise
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import Method, State
+from .method import State, Stepper
 from .spectral import Measured
 
 Step = Callable[[Tensor, Tensor, float, float], Tensor]
 
 
 @dataclass(frozen=True)
-class DDNM(Method):
+class DDNM(Stepper):
     """Restoration with a known linear degradation by null-space sampling (Wang et al., ICLR 2023).
 
     Costs one evaluation a step, 100 at the defaults; time travel multiplies it by about `travel_repeat`. Without
@@ -61,10 +61,6 @@ class DDNM(Method):
         self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
         self._require(self.travel_length >= 1, "travel_length", "at least 1")
         self._require(self.travel_repeat >= 1, "travel_repeat", "at least 1")
-
-    def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels, out of a training ladder: descending, then 0."""
-        return strided(sigmas, self.steps)
 
     def path(self, levels: int) -> list[int]:
         """The positions on a ladder of `levels` moves in the order of their visits, journeys back among them."""

@@ -17,17 +17,16 @@ from itertools import pairwise
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from ..noise import Streams, strided
+from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import Method, State
+from .method import State, Stepper
 from .spectral import Measured
 
 
 @dataclass(frozen=True)
-class DDRM(Method):
+class DDRM(Stepper):
     """Restoration with a known linear degradation in its spectral coordinates (Kawar et al., NeurIPS 2022).
 
     Costs `steps` evaluations where steps divides the training ladder's length. Needs an operator with a singular value
@@ -50,14 +49,6 @@ class DDRM(Method):
         self._require(self.steps >= 1, "steps", "at least 1")
         self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
         self._require(0 <= self.eta_b <= 1, "eta_b", "from 0 to 1")
-
-    def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, out of a training ladder: descending, then 0."""
-        return strided(sigmas, self.steps)
-
-    def nfe(self, prior: Prior) -> int:
-        """One evaluation a level."""
-        return len(self.ladder(prior.sigmas)) - 1
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

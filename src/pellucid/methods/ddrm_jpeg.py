@@ -28,11 +28,11 @@ from ..noise import Streams, strided
 from ..operators import Jpeg
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import Method, State
+from .method import State, Stepper
 
 
 @dataclass(frozen=True)
-class DDRMJpeg(Method):
+class DDRMJpeg(Stepper):
     """Repairs one pass of JPEG compression of known quality (Kawar et al., 2022).
 
     Costs `steps` evaluations where steps divides the part of the ladder below `strength`. Takes `Jpeg` operators; y
@@ -62,10 +62,6 @@ class DDRMJpeg(Method):
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked: descending, then 0; 285, 270, ..., 0 of 1,000 training steps at the defaults."""
         return strided(sigmas[: max(1, round(self.strength / 1000 * len(sigmas)))], self.steps)
-
-    def nfe(self, prior: Prior) -> int:
-        """One evaluation a level."""
-        return len(self.ladder(prior.sigmas)) - 1
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

@@ -24,15 +24,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..noise import Streams, renoise, strided
+from ..noise import Streams, renoise
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import Method, State
+from .method import State, Stepper
 
 
 @dataclass(frozen=True)
-class DPS(Method):
+class DPS(Stepper):
     """Restoration with any known differentiable degradation, linear or not (Chung et al., ICLR 2023).
 
     Costs `steps` evaluations of the prior, each with its gradient: two to three times an evaluation's time, and
@@ -55,14 +55,6 @@ class DPS(Method):
     def __post_init__(self) -> None:
         self._require(self.steps >= 1, "steps", "at least 1")
         self._require(0 <= self.scale < math.inf, "scale", "0 or more")
-
-    def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, out of a training ladder: descending, then 0."""
-        return strided(sigmas, self.steps)
-
-    def nfe(self, prior: Prior) -> int:
-        """One evaluation, with its gradient, a level."""
-        return len(self.ladder(prior.sigmas)) - 1
 
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""

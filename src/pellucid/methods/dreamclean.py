@@ -29,7 +29,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -101,8 +101,9 @@ class DreamClean(Method):
         self._require_blind(problem)
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas)
-        levels: list[float | Tensor] = ladder.tolist()[:-1]
-        total = len(levels) * (1 if self.start == "forward" else 2)
+        top: float | Tensor
+        top, *below = ladder.tolist()[:-1]
+        total = (1 + len(below)) * (1 if self.start == "forward" else 2)
         step, x = 0, problem.y
 
         if self.start == "invert":
@@ -113,16 +114,15 @@ class DreamClean(Method):
             for level, x, x0 in self.rise(prior, problem.y, found, ladder.flip(0).tolist()):
                 yield State(step := step + 1, total, level, x, x0, prior.nfe, {"noise": tuple(found.tolist())})
             # Noise above tau is where the way down begins.
-            levels[0] = found.clamp_min(ladder[0].item())
+            top = found.clamp_min(top)
         else:
-            x = x + ladder[0].item() * rng.like(x)
+            x = x + top * rng.like(x)
 
-        for sigma, sigma_next in pairwise([*levels, 0.0]):
+        for sigma, sigma_next in zip([top, *below], [*below, 0.0], strict=True):
             for _ in range(self.corrections):
                 x = self.correct(x, prior(x, sigma), sigma, rng)
             x0 = prior(x, sigma)
             x = renoise(x, x0, sigma, sigma_next)
-            assert isinstance(sigma_next, float)
             yield State(step := step + 1, total, sigma_next, x, x0, prior.nfe)
 
     def rise(
@@ -137,6 +137,40 @@ class DreamClean(Method):
                 x0 = prior(x, sigma)
                 x = torch.where(rises, renoise(x, x0, sigma, sigma_next), x)
             yield high, x, x0
+
+
+@dataclass(frozen=True)
+class Descent(Method):
+    """What DreamClean's variants for known degradations share: the way down alone, from noise of level tau.
+
+    Attributes:
+        strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
+        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        gamma: size of a correction, [0, 1].
+        corrections: M, corrections at each level.
+    """
+
+    blind: ClassVar[bool] = False
+
+    strength: float = 300
+    steps: int = 100
+    gamma: float = 0.05
+    corrections: int = 1
+
+    def __post_init__(self) -> None:
+        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
+        self._require(self.corrections >= 0, "corrections", "0 or more")
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """The levels walked, those of blind DreamClean: descending, then 0."""
+        levels = DreamClean(strength=self.strength, steps=self.steps).ladder(sigmas)
+        return torch.cat([levels[:-1], levels.new_zeros(1)])
+
+    def nfe(self, prior: Prior) -> int:
+        """Makes n (1 + M)."""
+        return (len(self.ladder(prior.sigmas)) - 1) * (1 + self.corrections)
 
 
 _CALLS = 8

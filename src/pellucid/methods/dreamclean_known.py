@@ -24,7 +24,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -32,13 +32,13 @@ from torch import Tensor
 from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .dreamclean import DreamClean
-from .method import Method, State
+from .dreamclean import Descent
+from .method import State
 from .spectral import Measured
 
 
 @dataclass(frozen=True)
-class DreamCleanKnown(Method):
+class DreamCleanKnown(Descent):
     """Restoration by Variance Preservation Sampling with a known linear degradation (Xiao et al., ICLR 2024).
 
     Costs n (1 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 60 at the defaults.
@@ -52,29 +52,11 @@ class DreamCleanKnown(Method):
         null_space: what is projected, "estimate" or "increment".
     """
 
-    blind: ClassVar[bool] = False
-
-    strength: float = 300
-    steps: int = 100
-    gamma: float = 0.05
-    corrections: int = 1
     null_space: Literal["estimate", "increment"] = "estimate"
 
     def __post_init__(self) -> None:
-        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
-        self._require(self.corrections >= 0, "corrections", "0 or more")
+        super().__post_init__()
         self._require(self.null_space in ("estimate", "increment"), "null_space", "estimate or increment")
-
-    def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, those of blind DreamClean: descending, then 0."""
-        levels = DreamClean(strength=self.strength, steps=self.steps).ladder(sigmas)
-        return torch.cat([levels[:-1], levels.new_zeros(1)])
-
-    def nfe(self, prior: Prior) -> int:
-        """Makes n (1 + M)."""
-        return (len(self.ladder(prior.sigmas)) - 1) * (1 + self.corrections)
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

@@ -21,7 +21,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -31,15 +30,15 @@ from ..noise import Streams, renoise
 from ..operators import PhaseRetrieval
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .dreamclean import DreamClean
-from .method import Method, State
+from .dreamclean import Descent
+from .method import State
 
 _POLISH = 50
 """Iterations without feedback at the end of a start: they only come nearer to the solution they are at."""
 
 
 @dataclass(frozen=True)
-class DreamCleanPhase(Method):
+class DreamCleanPhase(Descent):
     """Phase retrieval by hybrid input-output and Variance Preservation Sampling (Xiao et al., ICLR 2024, section 3.5).
 
     Costs n (1 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 60 at the defaults, and
@@ -58,33 +57,15 @@ class DreamCleanPhase(Method):
         relaxation: beta, the feedback, (0, 1].
     """
 
-    blind: ClassVar[bool] = False
-
-    strength: float = 300
-    steps: int = 100
-    gamma: float = 0.05
-    corrections: int = 1
     restarts: int = 4
     iterations: int = 200
     relaxation: float = 0.7
 
     def __post_init__(self) -> None:
-        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
-        self._require(self.corrections >= 0, "corrections", "0 or more")
+        super().__post_init__()
         self._require(self.restarts >= 1, "restarts", "at least 1")
         self._require(self.iterations >= 0, "iterations", "0 or more")
         self._require(0 < self.relaxation <= 1, "relaxation", "above 0, at most 1")
-
-    def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, those of blind DreamClean: descending, then 0."""
-        levels = DreamClean(strength=self.strength, steps=self.steps).ladder(sigmas)
-        return torch.cat([levels[:-1], levels.new_zeros(1)])
-
-    def nfe(self, prior: Prior) -> int:
-        """Makes n (1 + M)."""
-        return (len(self.ladder(prior.sigmas)) - 1) * (1 + self.corrections)
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

@@ -27,15 +27,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..noise import Streams, renoise, strided
+from ..noise import Streams, renoise
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
 from ..problem import Problem, to_zero_one
-from .method import Method, State
+from .method import State, Stepper
 
 
 @dataclass(frozen=True)
-class GDP(Method):
+class GDP(Stepper):
     """Restoration with any known differentiable degradation by guided sampling (Fei et al., CVPR 2023).
 
     Costs `steps` evaluations, without gradients. The noise level is not used.
@@ -43,8 +43,7 @@ class GDP(Method):
     Attributes:
         steps: levels walked; 250 is the paper's shorter setting.
         scale: zeta. The released code has 2,000 for super-resolution by 4, 4,000 for inpainting and 6,000 for
-            deblurring
-            and colours, at 1,000 steps of 256x256 images.
+            deblurring and colours, at 1,000 steps of 256x256 images.
         guide: "x0" or "xt", what the loss compares with the measurement.
         variance: of an ancestral step, of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and x0,
             or "beta", that of the forward step. The variance that some networks have learnt lies between them.
@@ -65,14 +64,6 @@ class GDP(Method):
         self._require(0 <= self.scale < math.inf, "scale", "0 or more")
         self._require(self.guide in ("x0", "xt"), "guide", "x0 or xt")
         self._require(self.variance in ("posterior", "beta"), "variance", "posterior or beta")
-
-    def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, out of a training ladder: descending, then 0."""
-        return strided(sigmas, self.steps)
-
-    def nfe(self, prior: Prior) -> int:
-        """One evaluation a level."""
-        return len(self.ladder(prior.sigmas)) - 1
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

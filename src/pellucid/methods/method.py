@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..errors import PellucidError, UsageError
-from ..noise import Streams
+from ..noise import Streams, strided
 from ..operators import Operator
 from ..priors.prior import Prior
 from ..problem import Problem
@@ -96,6 +96,20 @@ class Method:
         if problem.operator is not None or problem.sigma_y is not None:
             known = "the operator" if problem.operator is not None else "the noise level"
             raise UsageError(f"{type(self).__name__} is blind: it cannot use {known}; leave it out")
+
+
+class Stepper(Method):
+    """Base of methods that walk a ladder down, with one evaluation a level; it has a field `steps`."""
+
+    steps: int
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """The levels walked, out of a training ladder: descending, then 0."""
+        return strided(sigmas, self.steps)
+
+    def nfe(self, prior: Prior) -> int:
+        """One evaluation a level."""
+        return len(self.ladder(prior.sigmas)) - 1
 
 
 def last(states: Iterator[State], watch: Callable[[State], object] | None = None) -> State:

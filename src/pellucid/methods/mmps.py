@@ -33,11 +33,11 @@ from ..operators import Operator
 from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import Method, State
+from .method import State, Stepper
 
 
 @dataclass(frozen=True)
-class MMPS(Method):
+class MMPS(Stepper):
     """Samples the posterior of a known linear degradation with noise (Rozet et al., NeurIPS 2024).
 
     Costs `steps` evaluations of the prior, and `iterations + 1` products with its derivative at each, every one of
@@ -67,10 +67,6 @@ class MMPS(Method):
         lose half as much of a Gaussian posterior's variance.
         """
         return karras_ladder(self.steps, sigmas[0].item(), sigmas[-1].item())
-
-    def nfe(self, prior: Prior) -> int:
-        """One evaluation a level, its derivatives not counted."""
-        return len(self.ladder(prior.sigmas)) - 1
 
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""

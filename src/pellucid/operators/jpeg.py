@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import PellucidError, UsageError
-from ..images import JpegCoding, Picture
+from ..images import JpegCoding, Picture, turns
 from .operator import Operator
 
 # ITU-T T.81, tables K.1 and K.2.
@@ -128,18 +128,16 @@ class Jpeg(Operator):
 
 def _stored(image: Tensor, orientation: int) -> Tensor:
     """A picture as its file stores it: the inverse of `_upright`."""
-    image = _flipped(image, orientation)
-    return image.transpose(-2, -1) if orientation >= 5 else image
+    swapped, rows, columns = turns(orientation)
+    image = image.flip([-2] * rows + [-1] * columns)
+    return image.transpose(-2, -1) if swapped else image
 
 
 def _upright(image: Tensor, orientation: int) -> Tensor:
     """A stored picture with its EXIF orientation applied, (C, H, W)."""
-    return _flipped(image.transpose(-2, -1) if orientation >= 5 else image, orientation)
-
-
-def _flipped(image: Tensor, orientation: int) -> Tensor:
-    sides = [-2] * (orientation in (3, 4, 7, 8)) + [-1] * (orientation in (2, 3, 6, 7))
-    return image.flip(sides)
+    swapped, rows, columns = turns(orientation)
+    image = image.transpose(-2, -1) if swapped else image
+    return image.flip([-2] * rows + [-1] * columns)
 
 
 def _quantised(planes: Tensor, table: Tensor) -> Tensor:
