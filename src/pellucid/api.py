@@ -88,7 +88,9 @@ class Restorer:
             raise UsageError(f"{min(hyper_parameters)!r}: a method given as an object has its hyper-parameters already")
         if not method.blind and operator is None:
             raise UsageError(f"{type(method).__name__} must be told the degradation: give an operator")
-        if method.blind and (operator is not None or noise is not None):
+        if operator is None and noise is not None and method.takes_operator:
+            raise UsageError(f"{type(method).__name__} uses the noise level only with an operator: give both or neither")
+        if method.blind and not method.takes_operator and (operator is not None or noise is not None):
             known = "the operator" if operator is not None else "the noise level"
             raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
         if noise is not None and not 0 <= noise < math.inf:
@@ -112,7 +114,8 @@ class Restorer:
     @property
     def estimates_noise(self) -> bool:
         """Whether the noise level is to be found from each image."""
-        return self._noise is None and self.method.needs_noise and not self.method.blind
+        told = self._operator is not None or self._maker is not None
+        return self._noise is None and self.method.needs_noise and told
 
     def nfe(self) -> int:
         """Evaluations of the prior for one image."""

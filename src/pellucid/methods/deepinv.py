@@ -27,7 +27,7 @@ def reconstructor(method: Method, prior: Prior, noise: float | None = None, seed
         PellucidError: deepinv is not installed.
         UsageError: the method is blind.
     """
-    if method.blind:
+    if method.blind and not method.takes_operator:
         raise UsageError(f"{type(method).__name__} is blind: it has no use for a physics")
     try:
         from deepinv.models import Reconstructor

@@ -48,6 +48,9 @@ class Method:
     blind: ClassVar[bool] = True
     """Whether it restores without being told the degradation."""
 
+    takes_operator: ClassVar[bool] = False
+    """Whether a blind method uses the degradation where somebody knows it."""
+
     needs_noise: ClassVar[bool] = True
     """Whether a method that is told the degradation must be told the noise level, too."""
 
