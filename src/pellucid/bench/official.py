@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -129,11 +129,9 @@ def _bell(size: int, std: float) -> tuple[float, ...]:
 class _Strict(Measured):
     """y counts only where the level is strictly above its noise; the paper's equation 8 has "greater or equal"."""
 
-    def step(
-        self, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, n: Tensor, eta: float, eta_b: float = 1.0
-    ) -> Tensor:
+    def step(self, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, *rest: Any) -> Tensor:
         # At the end, sigma' = 0, nothing is above anything, and what is left is the estimate itself.
-        return super().step(x, x0, sigma, sigma_next, n, eta, eta_b) if sigma_next > 0 else x0
+        return super().step(x, x0, sigma, sigma_next, *rest) if sigma_next > 0 else x0
 
 
 @dataclass(frozen=True)
@@ -149,12 +147,10 @@ class DDRMStrict(methods.DDRM):
 class _Unturned(Measured):
     """The null space keeps `V(d eps)` of its noise, where `V(d V^T eps)` is meant."""
 
-    def step(
-        self, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, n: Tensor, eta: float, eta_b: float = 1.0
-    ) -> Tensor:
+    def step(self, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, *rest: Any) -> Tensor:
         # The kept noise, as an image, is taken for spectral coordinates.
         taken = x0 + self.V(x - x0)
-        return super().step(torch.where(self.level.isinf(), taken, x), x0, sigma, sigma_next, n, eta, eta_b)
+        return super().step(torch.where(self.level.isinf(), taken, x), x0, sigma, sigma_next, *rest)
 
 
 @dataclass(frozen=True)

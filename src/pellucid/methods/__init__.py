@@ -8,6 +8,8 @@ from typing import Any
 
 from .. import settings
 from ..errors import unknown_name
+from .bird import BIRD
+from .blinddps import BlindDPS
 from .ddnm import DDNM
 from .ddrm import DDRM
 from .ddrm_jpeg import DDRMJpeg
@@ -18,12 +20,14 @@ from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
 from .dreamclean_phase import DreamCleanPhase
 from .gdp import GDP
+from .gibbsddrm import GibbsDDRM
 from .method import Method, State
 from .mmps import MMPS
 from .red import RED
 from .snips import SNIPS
 
 __all__ = [
+    "BIRD",
     "DDNM",
     "DDRM",
     "DIIP",
@@ -32,11 +36,13 @@ __all__ = [
     "MMPS",
     "RED",
     "SNIPS",
+    "BlindDPS",
     "DDRMJpeg",
     "Denoise",
     "DreamClean",
     "DreamCleanKnown",
     "DreamCleanPhase",
+    "GibbsDDRM",
     "Method",
     "State",
     "describe",

@@ -27,20 +27,20 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..noise import Streams, renoise, strided
-from ..priors.prior import Checkpointed, Counted, Prior
+from ..noise import Streams
+from ..priors.prior import Prior
 from ..problem import Problem
-from .method import Method, State
+from .generator import Generator, to_sphere
+from .method import State
 
 
 @dataclass(frozen=True)
-class DIIP(Method):
+class DIIP(Generator):
     """Blind restoration by optimising the noise of a frozen generator, stopped early (Chihaoui and Favaro, 2025).
 
     Costs `steps` evaluations an iteration, at most `steps * iterations`. With exact gradients each of them is computed
@@ -79,31 +79,9 @@ class DIIP(Method):
         self._require(self.window >= 1, "window", "at least 1")
         self._require(self.gradient in ("exact", "straight-through"), "gradient", "exact or straight-through")
 
-    def ladder(self, sigmas: Tensor) -> Tensor:
-        """The generator's levels, out of a training ladder: descending, then 0."""
-        return strided(sigmas, self.steps)
-
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes, should it not stop before."""
-        return (len(self.ladder(prior.sigmas)) - 1) * self.iterations
-
-    def generate(self, prior: Prior, z: Tensor, ladder: list[float]) -> Tensor:
-        """The image of a noise, g(z), (B, C, H, W), differentiable.
-
-        Args:
-            prior: the diffusion prior.
-            z: N(0, I) of the first level's variance-preserving latent, (B, C, H, W).
-            ladder: `ladder`'s levels.
-        """
-        x = z * math.sqrt(1 + ladder[0] ** 2)
-        for sigma, sigma_next in pairwise(ladder):
-            if self.gradient == "exact":
-                x = renoise(x, prior(x, sigma), sigma, sigma_next)
-            else:
-                with torch.no_grad():
-                    noise = (x - prior(x, sigma)) / sigma
-                x = x + (sigma_next - sigma) * noise
-        return x
+        return super().nfe(prior) * self.iterations
 
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state an iteration. An image that has stopped keeps still while others of its batch go on.
@@ -112,8 +90,7 @@ class DIIP(Method):
         """
         self._require_blind(problem)
         y = problem.y
-        # Counted from outside: what is computed again for a gradient is part of the gradient's cost.
-        prior = Counted(Checkpointed(prior) if self.gradient == "exact" else prior)
+        prior = self.counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()
         z = rng.like(y).requires_grad_()
         adam = torch.optim.Adam([z], lr=self.rate)
@@ -134,8 +111,7 @@ class DIIP(Method):
             (z.grad,) = torch.autograd.grad(error.sum(), z)
             adam.step()
             if self.sphere:
-                with torch.no_grad():
-                    z *= math.sqrt(z[0].numel()) / z.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+                to_sphere(z)
 
 
 class Watch:

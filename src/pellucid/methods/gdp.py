@@ -1,19 +1,24 @@
-r"""GDP: an unconditional chain whose mean is pushed by a loss on the estimate.
+r"""GDP: an unconditional chain whose mean is pushed by a loss on the estimate, and a degradation learnt on the way.
 
-At each ancestral step the mean moves against the gradient of the mean squared error between the measurement and what
-the estimate would have measured, both in [0, 1] (algorithm 1). The gradient is with respect to the estimate x0, not
-through the network:
+At each ancestral step the mean moves against the gradient of what disagrees between the measurement and the estimate,
+degraded (algorithm 1), in [0, 1] units. The gradient is with respect to the estimate x0, not through the network:
 
-.. math:: x' \sim N(\mu - \zeta \nabla_{x_0} L(A(x_0), y),\ \Sigma), \quad
+.. math:: x' \sim N(\mu - \zeta \nabla_{x_0} [L(A_\theta(x_0), y) + Q(x_0)],\ \Sigma), \quad
+          \theta \leftarrow \theta - l \nabla_\theta [L + Q], \quad
           L(a, y) = \mathrm{mean}\left((a_{01} - y_{01})^2\right)
 
 for variance-preserving latents. The guidance is not multiplied by Sigma: the released code does not, and its scales are
 made for that; since the loss is a mean they are large. `guide="xt"` takes the latent itself for the estimate (algorithm
 2), which suffers from comparing it, noise and all, with a measurement that has no noise of its level.
 
+Where nobody knows the degradation, it is y = f x + M with a factor f and a map M (algorithm 3), or a convolution; the
+measurement may be several exposures of one image. Q are Zero-DCE's losses, which need no clean image.
+
 References:
     Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement", CVPR 2023.
         https://arxiv.org/abs/2304.01247
+    Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR 2020: the quality losses.
+        https://arxiv.org/abs/2001.06826
 """
 
 from __future__ import annotations
@@ -25,10 +30,12 @@ from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
-from ..operators import Operator
+from ..operators.unknown import Kernel, Known, Light, Theta, Unknown
 from ..priors.prior import Counted, Prior
 from ..problem import Problem, to_zero_one
 from .method import State, Stepper
@@ -36,53 +43,161 @@ from .method import State, Stepper
 
 @dataclass(frozen=True)
 class GDP(Stepper):
-    """Restoration with any known differentiable degradation by guided sampling (Fei et al., CVPR 2023).
+    """Restoration by guided sampling, with a degradation that is known or learnt (Fei et al., CVPR 2023).
 
-    Costs `steps` evaluations, without gradients. The noise level is not used.
+    Costs `steps` evaluations, without gradients, and as many again where a small image comes first. The noise level is
+    not used. A measurement of several exposures, (B, n C, H, W), gives one image.
 
     Attributes:
         steps: levels walked; 250 is the paper's shorter setting.
-        scale: zeta. The released code has 2,000 for super-resolution by 4, 4,000 for inpainting and 6,000 for
-            deblurring and colours, at 1,000 steps of 256x256 images.
+        scale: zeta. The released code has 2,000 for super-resolution by 4, 4,000 for inpainting, 6,000 for deblurring
+            and colours and 160,000 for low light, at 1,000 steps of 256x256 images.
         guide: "x0" or "xt", what the loss compares with the measurement.
+        loss: "mse", "l1" or "ssim" (1 - SSIM), a mean over the measurement.
         variance: of an ancestral step, of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and x0,
             or "beta", that of the forward step. The variance that some networks have learnt lies between them.
         clip: whether estimates are clipped to [-1, 1], as in the released code.
+        degradation: what is learnt where no operator is given: "light", y = f x + M, or "kernel", a convolution.
+        per_channel: whether each colour has an f of its own.
+        rate: learning rate of f by gradient descent on the loss, or of the kernel's logarithm by Adam.
+        map_rate: learning rate of M, on the loss of a single pixel; 0 leaves M out.
+        cell: M has one number for so many pixels in either direction; the paper's M has one for each, 1.
+        kernel: side of the kernel in pixels, odd.
+        bright: weight of exposure control, whose mean brightness is `level`.
+        level: see `bright`; in [0, 1].
+        colour: weight of colour constancy.
+        smooth: weight of the illumination map's smoothness.
+        first: side in pixels of a reduced image that is restored before the whole one and guides it (the paper's
+            hierarchical guidance; what it learnt of the degradation is where the second begins); 0 for none.
+        hold: weight of the mean squared difference to that small image.
     """
 
-    blind: ClassVar[bool] = False
+    takes_operator: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
 
     steps: int = 1000
     scale: float = 2000
     guide: Literal["x0", "xt"] = "x0"
+    loss: Literal["mse", "l1", "ssim"] = "mse"
     variance: Literal["posterior", "beta"] = "posterior"
     clip: bool = True
+    degradation: Literal["light", "kernel"] = "light"
+    per_channel: bool = False
+    rate: float = 1.0
+    map_rate: float = 0.1
+    cell: int = 16
+    kernel: int = 41
+    bright: float = 0.0
+    level: float = 0.6
+    colour: float = 0.0
+    smooth: float = 1.0
+    first: int = 0
+    hold: float = 1.0
 
     def __post_init__(self) -> None:
         self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.scale < math.inf, "scale", "0 or more")
         self._require(self.guide in ("x0", "xt"), "guide", "x0 or xt")
+        self._require(self.loss in ("mse", "l1", "ssim"), "loss", "mse, l1 or ssim")
         self._require(self.variance in ("posterior", "beta"), "variance", "posterior or beta")
+        self._require(self.degradation in ("light", "kernel"), "degradation", "light or kernel")
+        self._require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
+        self._require(self.cell >= 1, "cell", "at least 1")
+        self._require(0 <= self.level <= 1, "level", "from 0 to 1")
+        self._require(self.first >= 0, "first", "0 or more")
+        for name in ("scale", "rate", "map_rate", "bright", "colour", "smooth", "hold"):
+            self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
+
+    def nfe(self, prior: Prior) -> int:
+        """One evaluation a level, and those of the small image, which is left out where the whole one is no larger."""
+        return super().nfe(prior) * (2 if self.first else 1)
+
+    def family(self, problem: Problem) -> Unknown:
+        """What is taken for the degradation."""
+        if problem.operator is not None:
+            return Known(problem.operator)
+        if self.degradation == "kernel":
+            return Kernel(self.kernel, self.rate)
+        return Light(self.rate, self.map_rate, self.cell, self.per_channel)
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state a level."""
-        operator, y = self._operator(problem), problem.y
-        prior = Counted(prior)
+        """See `Method`; one state a level, of the small image first. `found` has "gain" and "map", or the "kernel"."""
+        family, y, counted = self.family(problem), problem.y, Counted(prior)
+        done, small, theta = 0, None, family.start(y, prior.channels, rng)
+        levels = super().nfe(prior)
+        ratio = self.first / max(y.shape[2:])
+        if 0 < ratio < 1 and not isinstance(family, Known):
+            size = [max(1, round(side * ratio)) for side in y.shape[2:]]
+            reduced = F.interpolate(y, size, mode="area")
+            whole, theta = theta, family.start(reduced, prior.channels, rng)
+            for state in self._walk(family, reduced, counted, rng, theta, None, (0, 2 * levels)):
+                yield state
+                small = state.x
+            done = levels
+            if "map" in theta:
+                # M is an image, too.
+                theta["map"] = F.interpolate(theta["map"], whole["map"].shape[2:], mode="bilinear")
+        yield from self._walk(family, y, counted, rng, theta, small, (done, done + levels))
+
+    def _walk(
+        self,
+        family: Unknown,
+        y: Tensor,
+        prior: Counted,
+        rng: Streams,
+        theta: Theta,
+        small: Tensor | None,
+        count: tuple[int, int],
+    ) -> Iterator[State]:
+        """Samples one image, and moves theta; `count` is the steps done before and in all."""
         ladder = self.ladder(prior.sigmas).tolist()
-        x = ladder[0] * rng.like(y.new_empty(operator.image_shape(tuple(y.shape))))
-        for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
+        optimiser = family.optimiser(theta)
+        x = ladder[0] * rng.like(y.new_empty(family.image_shape(tuple(y.shape), prior.channels)))
+        for step, (sigma, sigma_next) in enumerate(pairwise(ladder), count[0] + 1):
             x0 = prior(x, sigma)
             if self.clip:
                 x0 = x0.clamp(-1, 1)
             # The variance-preserving latent is what "the latent" means to the authors.
             compared = x0 if self.guide == "x0" else x / math.sqrt(1 + sigma**2)
-            push = self.scale * math.sqrt(1 + sigma_next**2) * gradient(operator, compared, y)
+            losses, slope = self.gradients(family, compared, y, theta, small)
+            if optimiser is not None:
+                optimiser.step()
+            push = self.scale * math.sqrt(1 + sigma_next**2) * slope
             # The posterior's mean, mu, on which no noise is left that is not fresh.
             mean = renoise(x, x0, sigma, sigma_next**2 / sigma)
             x = mean - push + self.spread(sigma, sigma_next) * rng.like(x)
-            yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)
+            yield State(step, count[1], sigma_next, x, x0, prior.nfe, {"loss": losses}, family.found(theta, y))
+
+    def gradients(
+        self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None
+    ) -> tuple[tuple[float, ...], Tensor]:
+        """Each image's loss, and its gradient at x, (B, C, H, W); that of theta is left in theta."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            for value in theta.values():
+                value.requires_grad_()
+            losses = self._disagreement(family.A(x, theta, y), y)
+            if self.bright:
+                losses = losses + self.bright * exposure(to_zero_one(x), self.level)
+            if self.colour:
+                losses = losses + self.colour * colour_constancy(to_zero_one(x))
+            if self.smooth and "map" in theta:
+                losses = losses + self.smooth * illumination_smoothness(theta["map"])
+            if small is not None:
+                reduced = F.interpolate(x, small.shape[2:], mode="area")
+                losses = losses + self.hold * _mean(to_zero_one(reduced) - to_zero_one(small))
+            slope, *moves = torch.autograd.grad(losses.sum(), [x, *theta.values()])
+        for value, move in zip(theta.values(), moves, strict=True):
+            value.grad = move
+            value.requires_grad_(False)
+        return tuple(losses.tolist()), slope
+
+    def _disagreement(self, made: Tensor, y: Tensor) -> Tensor:
+        """L of each image, (B,)."""
+        made, y = to_zero_one(made), to_zero_one(y)
+        if self.loss == "ssim":
+            return ssim_loss(made, y)
+        return _mean(made - y) if self.loss == "mse" else (made - y).abs().flatten(1).mean(1)
 
     def spread(self, sigma: float, sigma_next: float) -> float:
         """The fresh noise of a step's standard deviation; 0 at the last."""
@@ -95,10 +210,6 @@ class GDP(Stepper):
         return math.sqrt((1 + sigma_next**2) / (1 + sigma**2)) * added
 
 
-def gradient(operator: Operator, x: Tensor, y: Tensor) -> Tensor:
-    """The gradient at x of each image's mean squared error in [0, 1] between A x and y, (B, C, H, W)."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        error = (to_zero_one(operator.A(x)) - to_zero_one(y)).square().flatten(1).mean(1)
-        (slope,) = torch.autograd.grad(error.sum(), x)
-    return slope
+def _mean(difference: Tensor) -> Tensor:
+    """The mean square of each image, (B,)."""
+    return difference.square().flatten(1).mean(1)

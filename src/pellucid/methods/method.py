@@ -27,6 +27,7 @@ class State:
         x0: the newest estimate of the clean image, (B, C, H, W), in [-1, 1]; not clamped.
         nfe: evaluations of the prior so far.
         curves: other numbers worth watching, by name, one for each image.
+        found: what was learnt about the degradation so far, by name, (B, ...): a "kernel", (B, 1, h, w), for example.
     """
 
     step: int
@@ -36,6 +37,7 @@ class State:
     x0: Tensor
     nfe: int
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    found: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Method:

@@ -60,7 +60,15 @@ class Measured:
         return torch.where(seen, self.y + fresh * n, sigma * n)
 
     def step(
-        self, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, n: Tensor, eta: float, eta_b: float = 1.0
+        self,
+        x: Tensor,
+        x0: Tensor,
+        sigma: float,
+        sigma_next: float,
+        n: Tensor,
+        eta: float,
+        eta_b: float = 1.0,
+        eta_y: float | None = None,
     ) -> Tensor:
         r"""One step of DDRM (eq. 8) in spectral coordinates, with l = sigma_y / s the level of y.
 
@@ -77,11 +85,14 @@ class Measured:
             n: fresh N(0, I).
             eta: share of fresh noise where y says nothing new.
             eta_b: share of y where it says more than the latent.
+            eta_y: eta of the second line, where y says something, but less than the latent; None for the same.
         """
         kept = math.sqrt(1 - eta * eta) * sigma_next
         unseen = x0 + kept * (x - x0) / sigma + eta * sigma_next * n
         # Where the level is infinite the drift is 0, and where it is 0 the third case holds.
-        faint = x0 + kept * (self.y - x0) / self.level.clamp_min(torch.finfo(x.dtype).tiny) + eta * sigma_next * n
+        eta_y = eta if eta_y is None else eta_y
+        drift = math.sqrt(1 - eta_y * eta_y) * (self.y - x0) / self.level.clamp_min(torch.finfo(x.dtype).tiny)
+        faint = x0 + sigma_next * drift + eta_y * sigma_next * n
         fresh = (sigma_next**2 - eta_b**2 * self.level**2).clamp_min(0).sqrt()
         clear = torch.lerp(x0, self.y, eta_b) + fresh * n
         return torch.where(self.level.isinf(), unseen, torch.where(self.level > sigma_next, faint, clear))

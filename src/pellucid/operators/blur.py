@@ -105,6 +105,30 @@ class Blur(Operator):
         return self._made[key]
 
 
+def convolve(x: Tensor, kernels: Tensor, border: Literal["circular", "replicate"] = "replicate") -> Tensor:
+    """Convolution of each image with a kernel of its own, differentiable in both; `Blur` has one kernel for all.
+
+    Args:
+        x: (B, C, H, W).
+        kernels: (B, 1, h, w); the middle of an even side is the later of the two. Not larger than the image where the
+            border is circular.
+        border: see `Blur`.
+    """
+    (height, width), (h, w) = x.shape[-2:], kernels.shape[-2:]
+    top, left = 0, 0
+    if border == "replicate":
+        top, left = (h - 1) // 2, (w - 1) // 2
+        x = F.pad(x, (left, w // 2, top, h // 2), mode="replicate")
+    filtered = _filter(x, torch.fft.rfft2(around_zero(kernels, x.shape[-2], x.shape[-1])))
+    return filtered[..., top : top + height, left : left + width]
+
+
+def around_zero(kernels: Tensor, height: int, width: int) -> Tensor:
+    """Kernels (..., h, w) on a larger canvas, their middle at its first pixel and the rest around the edges."""
+    h, w = kernels.shape[-2:]
+    return F.pad(kernels, (0, width - w, 0, height - h)).roll((-(h // 2), -(w // 2)), (-2, -1))
+
+
 def hartley(x: Tensor) -> Tensor:
     """The orthonormal two-dimensional Hartley transform over the last two axes; its own inverse and transpose."""
     f: Tensor = torch.fft.fft2(x, norm="ortho")

@@ -92,6 +92,39 @@ class EmpiricalPrior:
         return (weights @ flat).view(x.shape)
 
 
+class CovariantPrior:
+    """Images drawn from a Gaussian with the mean and the covariance of a set of images.
+
+    The posterior mean is `mean + C (C + sigma^2)^-1 (x - mean)`, in the basis where the covariance C is diagonal.
+
+    Args:
+        images: (N, C, H, W) in [-1, 1], of few pixels: the covariance is a matrix of them.
+        sigmas: training ladder, by default DDPM's.
+    """
+
+    multiple = 1
+
+    def __init__(self, images: Tensor, sigmas: Tensor | None = None) -> None:
+        if images.ndim != 4 or not len(images):
+            raise UsageError(f"a Gaussian is fitted to images (N, C, H, W), not {tuple(images.shape)}")
+        flat = images.flatten(1).double()
+        mean = flat.mean(0)
+        spread = flat - mean
+        variance, basis = torch.linalg.eigh(spread.T @ spread / len(flat))
+        self.mean, self.variance, self.basis = mean, variance.clamp_min(0), basis
+        self.channels = images.shape[1]
+        self.sigmas = linear_ladder() if sigmas is None else sigmas
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`; exact."""
+        noise = _per_sample(sigma, x).view(-1, 1).square()
+        mean, variance, basis = (part.to(x) for part in (self.mean, self.variance, self.basis))
+        # Row by row: the rounding of a product depends on how many rows it has.
+        parts = torch.stack([basis.T @ one for one in x.flatten(1) - mean])
+        kept = variance / (variance + noise) * parts
+        return (mean + torch.stack([basis @ one for one in kept])).view(x.shape)
+
+
 def _per_sample(sigma: float | Tensor, x: Tensor) -> Tensor:
     level: Tensor = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
     return level.view(-1, 1, 1, 1)

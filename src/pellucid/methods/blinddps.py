@@ -1,0 +1,115 @@
+r"""BlindDPS: an image and its blur kernel, sampled side by side and pulled by what both together leave unexplained.
+
+Two chains come down the same ladder, of images with a prior of images and of kernels with a prior of kernels. After
+each ancestral step both move against the gradient, through their own prior, of one distance (algorithm 1):
+
+.. math:: x' \leftarrow x' - \zeta \nabla_x r, \quad k' \leftarrow k' - \zeta_k \nabla_k r, \qquad
+          r = \| y - \hat k_0(k) * \hat x_0(x) \|_2 + \lambda \sum \hat k_0^{\,0.8}
+
+in variance-preserving latents. The estimated kernel is made non-negative, its sum 1. The authors' regularisation is its
+sum, which is always 1 and has no gradient; here it is the sum of a power below 1, which makes it sparse. Their prior of
+kernels is a network; here it is a Gaussian fitted to common blurs, unless a network of one channel is given.
+
+References:
+    Chung et al., "Parallel Diffusion Models of Operator and Image for Blind Inverse Problems", CVPR 2023.
+        https://arxiv.org/abs/2211.10656
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..noise import Streams, renoise
+from ..operators.blur import convolve
+from ..priors import fit, load_prior
+from ..priors.kernels import kernel_prior, to_kernel
+from ..priors.prior import Counted, Prior
+from ..problem import Problem
+from .method import State, Stepper
+
+
+@dataclass(frozen=True)
+class BlindDPS(Stepper):
+    """Undoes a blur whose kernel nobody knows (Chung et al., CVPR 2023).
+
+    Costs `steps` evaluations of the prior, each with its gradient, and as many of the kernels' prior, which are not
+    counted.
+
+    Attributes:
+        steps: levels walked.
+        scale: zeta, the size of the image's pull; 0.3 in the authors' configuration.
+        kernel_scale: zeta_k, of the kernel's.
+        kernel: side of the kernel in pixels, odd.
+        sparsity: lambda.
+        kernel_prior: folder of a prior of one channel, such as `pellucid train` makes of pictures of kernels, white on
+            black; None for a Gaussian of common blurs.
+        clip: whether estimates of the image are clipped to [-1, 1], as in the authors' code.
+    """
+
+    steps: int = 1000
+    scale: float = 0.3
+    kernel_scale: float = 0.3
+    kernel: int = 33
+    sparsity: float = 0.0
+    kernel_prior: Path | None = None
+    clip: bool = True
+
+    def __post_init__(self) -> None:
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(self.kernel >= 3 and self.kernel % 2 == 1, "kernel", "odd, 3 or more")
+        for name in ("scale", "kernel_scale", "sparsity"):
+            self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
+
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; one state a level, with the "distance". `found` has the "kernel"."""
+        self._require_blind(problem)
+        y, kernels = problem.y, self._kernels()
+        prior = Counted(prior)
+        ladder = self.ladder(prior.sigmas).tolist()
+        x = ladder[0] * rng.like(y)
+        k = ladder[0] * rng.like(y.new_empty(len(y), 1, self.kernel, self.kernel))
+        for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
+            with torch.enable_grad():
+                x, k = x.detach().requires_grad_(), k.detach().requires_grad_()
+                x0, k0 = prior(x, sigma), kernels(k, sigma)
+                seen = x0.clamp(-1, 1) if self.clip else x0
+                kernel = to_kernel(k0)
+                distance = (y - convolve(seen, kernel)).flatten(1).norm(dim=1)
+                sparse = (kernel + _TINY).pow(0.8).flatten(1).sum(1)
+                pulls = torch.autograd.grad((distance + self.sparsity * sparse).sum(), (x, k))
+            fresh = math.sqrt(1 - (sigma_next / sigma) ** 2)
+            # DDPM's step (renoise), then the pull, both from the latent before it; see DPS for the factor.
+            size = math.sqrt((1 + sigma**2) * (1 + sigma_next**2))
+            with torch.no_grad():
+                x = renoise(x, seen, sigma, sigma_next, fresh, rng) - self.scale * size * pulls[0].nan_to_num(0.0)
+                k = renoise(k, k0, sigma, sigma_next, fresh, rng) - self.kernel_scale * size * pulls[1].nan_to_num(0.0)
+            curves = {"distance": tuple(distance.tolist())}
+            found = {"kernel": kernel.detach()}
+            yield State(step, len(ladder) - 1, sigma_next, x, seen.detach(), prior.nfe, curves, found)
+
+    def _kernels(self) -> Prior:
+        """The prior of kernels."""
+        if self.kernel_prior is None:
+            return kernel_prior(self.kernel)
+        found = load_prior(self.kernel_prior)
+        if found.channels != 1:
+            raise UsageError(f"{self.kernel_prior}: a prior of kernels has one channel, not {found.channels}")
+        return fit(found, None)
+
+
+_TINY = 1e-6
+
+
+def likeness(kernel: Tensor, other: Tensor) -> Tensor:
+    """Pearson's correlation of kernels of the same size, (B,)."""
+    a, b = (k.flatten(1) - k.flatten(1).mean(1, keepdim=True) for k in (kernel, other))
+    found: Tensor = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
+    return found

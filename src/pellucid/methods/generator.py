@@ -1,0 +1,58 @@
+r"""A few deterministic DDIM steps as a generator of images, g(z), which DIIP and BIRD turn around.
+
+References:
+    Song, Meng, Ermon, "Denoising Diffusion Implicit Models", ICLR 2021, eq. 12 with sigma_t = 0.
+        https://arxiv.org/abs/2010.02502
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..noise import renoise
+from ..priors.prior import Checkpointed, Counted, Prior
+from .method import Stepper
+
+
+class Generator(Stepper):
+    """Base of methods that look for the noise of an image; it has fields `steps` and `gradient`.
+
+    `gradient` is "exact", through all steps, each of which is computed once more for it, so that memory is that of one
+    step; or "straight-through", as if the predicted noise did not depend on the latent.
+    """
+
+    gradient: Literal["exact", "straight-through"]
+
+    def counted(self, prior: Prior) -> Counted:
+        """The prior as the generator calls it."""
+        # Counted from outside: what is computed again for a gradient is part of the gradient's cost.
+        return Counted(Checkpointed(prior) if self.gradient == "exact" else prior)
+
+    def generate(self, prior: Prior, z: Tensor, ladder: list[float]) -> Tensor:
+        """The image of a noise, g(z), (B, C, H, W), differentiable.
+
+        Args:
+            prior: the diffusion prior.
+            z: N(0, I) of the first level's variance-preserving latent, (B, C, H, W).
+            ladder: `ladder`'s levels.
+        """
+        x = z * math.sqrt(1 + ladder[0] ** 2)
+        for sigma, sigma_next in pairwise(ladder):
+            if self.gradient == "exact":
+                x = renoise(x, prior(x, sigma), sigma, sigma_next)
+            else:
+                with torch.no_grad():
+                    noise = (x - prior(x, sigma)) / sigma
+                x = x + (sigma_next - sigma) * noise
+        return x
+
+
+@torch.no_grad()
+def to_sphere(z: Tensor) -> None:
+    """Gives each image's noise, in place, the length sqrt(C H W) that Gaussian noise has."""
+    z *= math.sqrt(z[0].numel()) / z.flatten(1).norm(dim=1).view(-1, 1, 1, 1)

@@ -1,0 +1,192 @@
+r"""Degradations that are known but for some numbers, which a method finds while it restores.
+
+Each is a family `A_theta`, with parameters theta of each image's own. What is found is told in a method's states.
+
+References:
+    Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement", CVPR 2023, section 4.3:
+        y = f x + M. https://arxiv.org/abs/2304.01247
+    Chihaoui et al., "Blind Image Restoration via Fast Diffusion Inversion" (BIRD), NeurIPS 2024: a kernel that is
+        learnt with the image. https://arxiv.org/abs/2405.19572
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UsageError
+from ..noise import Streams
+from ..problem import to_model, to_zero_one
+from .blur import convolve
+from .operator import Operator
+
+Theta = dict[str, Tensor]
+"""Parameters by name, each (B, ...)."""
+
+
+class Unknown:
+    """Base of families of degradations."""
+
+    def image_shape(self, measured: tuple[int, ...], channels: int) -> tuple[int, ...]:
+        """The shape of the images whose measurements have the shape `measured`.
+
+        Args:
+            measured: (B, ...).
+            channels: the prior's.
+        """
+        return measured
+
+    def start(self, y: Tensor, channels: int, rng: Streams) -> Theta:
+        """The parameters to begin with.
+
+        Args:
+            y: measurements, (B, ...) in [-1, 1].
+            channels: the prior's.
+            rng: each image's random stream.
+        """
+        return {}
+
+    def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
+        """Degrades images, differentiable in x and theta.
+
+        Args:
+            x: (B, C, H, W) in [-1, 1].
+            theta: parameters.
+            y: what was measured; where it is clipped it is known to be beyond, and nothing that is beyond disagrees.
+        """
+        raise NotImplementedError
+
+    def optimiser(self, theta: Theta) -> torch.optim.Optimizer | None:
+        """What moves the parameters against their gradient; None where there are none."""
+        return None
+
+    def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
+        """The parameters as people understand them, by name, (B, ...)."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Known(Unknown):
+    """The family of one: a degradation without unknown numbers.
+
+    Attributes:
+        operator: it.
+    """
+
+    operator: Operator
+
+    def image_shape(self, measured: tuple[int, ...], channels: int) -> tuple[int, ...]:
+        """See `Unknown`."""
+        return self.operator.image_shape(measured)
+
+    def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Unknown`."""
+        return self.operator.A(x)
+
+
+@dataclass(frozen=True)
+class Light(Unknown):
+    """Another light, y = f x + M in [0, 1] units: a factor, and a map that all colours of a pixel share.
+
+    A measurement of several exposures, one after the other along its channels, has a factor and a map for each.
+
+    Attributes:
+        rate: of gradient descent on f.
+        map_rate: of M, for the loss of a single pixel; 0 leaves M at 0. The released code has the rate 1 on the mean
+            over all pixels, 1 / (C H W) for one of them, with which M hardly moves.
+        cell: M has one number for so many pixels in either direction, bilinear between them: light changes slowly, and
+            with a number for each pixel, as published, M learns what noise there is in the image.
+        per_channel: whether each colour has a factor of its own.
+    """
+
+    rate: float = 1.0
+    map_rate: float = 0.1
+    cell: int = 16
+    per_channel: bool = False
+
+    def image_shape(self, measured: tuple[int, ...], channels: int) -> tuple[int, ...]:
+        """See `Unknown`.
+
+        Raises:
+            UsageError: the measurement is not of whole exposures.
+        """
+        if measured[1] % channels:
+            raise UsageError(f"exposures of {channels} channels each are expected, not {measured[1]} in all")
+        return (measured[0], channels, *measured[2:])
+
+    def start(self, y: Tensor, channels: int, rng: Streams) -> Theta:
+        """See `Unknown`; f ~ N(0, 0.01^2), as in the released code, and M = 0."""
+        exposures = y.shape[1] // channels
+        factors = y.new_empty(len(y), exposures, channels if self.per_channel else 1, 1, 1)
+        cells = [math.ceil(side / self.cell) for side in y.shape[2:]]
+        return {"gain": 0.01 * rng.like(factors), "map": y.new_zeros(len(y), exposures, *cells)}
+
+    def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Unknown`."""
+        made = (theta["gain"] * to_zero_one(x)[:, None] + self._map(theta, y)[:, :, None]).flatten(1, 2)
+        measured = to_zero_one(y)
+        beyond = ((measured >= 1) & (made > measured)) | ((measured <= 0) & (made < measured))
+        return to_model(torch.where(beyond, measured, made))
+
+    def optimiser(self, theta: Theta) -> torch.optim.Optimizer:
+        """See `Unknown`; plain gradient descent."""
+        # The gradient of a mean has as many parts as there are cells.
+        one_pixel = self.map_rate * theta["map"][0].numel()
+        return torch.optim.SGD(
+            [{"params": [theta["gain"]], "lr": self.rate}, {"params": [theta["map"]], "lr": one_pixel}]
+        )
+
+    def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
+        """See `Unknown`; "gain", (B, n, 1 or C, 1, 1), and "map", (B, n, H, W), for n exposures."""
+        return {"gain": theta["gain"].detach().clone(), "map": self._map(theta, y).detach()}
+
+    def _map(self, theta: Theta, y: Tensor) -> Tensor:
+        return F.interpolate(theta["map"], y.shape[2:], mode="bilinear")
+
+
+@dataclass(frozen=True)
+class Kernel(Unknown):
+    """Convolution with an unknown kernel of non-negative numbers whose sum is 1, in all places and colours the same.
+
+    The kernel is the softmax of what is optimised, by Adam; edges are replicated.
+
+    Attributes:
+        size: the kernel's side in pixels, odd.
+        rate: Adam's learning rate.
+        spread: standard deviation of the Gaussian to begin with, in pixels.
+    """
+
+    size: int = 41
+    rate: float = 0.05
+    spread: float = 2.0
+
+    def start(self, y: Tensor, channels: int, rng: Streams) -> Theta:
+        """See `Unknown`."""
+        # The logarithm itself, not the kernel's: far from the middle that one is rounded to 0.
+        place = torch.arange(self.size, dtype=torch.float64) - self.size // 2
+        logits = -0.5 * (place[:, None] ** 2 + place**2) / self.spread**2
+        # So far down that nothing comes back from there, a kernel would stay as small as it began.
+        return {"logits": logits.clamp_min(_FAINTEST).to(y).expand(len(y), 1, -1, -1).clone()}
+
+    def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Unknown`."""
+        return convolve(x, self.kernel(theta))
+
+    def kernel(self, theta: Theta) -> Tensor:
+        """The kernels, (B, 1, size, size)."""
+        return theta["logits"].flatten(1).softmax(1).view_as(theta["logits"])
+
+    def optimiser(self, theta: Theta) -> torch.optim.Optimizer:
+        """See `Unknown`."""
+        return torch.optim.Adam([theta["logits"]], lr=self.rate)
+
+    def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
+        """See `Unknown`; the "kernel"."""
+        return {"kernel": self.kernel(theta).detach()}
+
+
+_FAINTEST = -6.0
