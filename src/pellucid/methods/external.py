@@ -39,7 +39,7 @@ ONNX_SUFFIXES = (".onnx",)
 SPANDREL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
-class Restorer(NamedTuple):
+class Loaded(NamedTuple):
     """A restorer, ready to be called, and what it says of itself.
 
     Attributes:
@@ -122,15 +122,15 @@ class External(Method):
         )
 
     @cached_property
-    def _loaded(self) -> dict[torch.device, Restorer]:
+    def _loaded(self) -> dict[torch.device, Loaded]:
         return {}
 
-    def _restorer(self, device: torch.device) -> Restorer:
+    def _restorer(self, device: torch.device) -> Loaded:
         if device not in self._loaded:
             self._loaded[device] = _load(self.model, device)
         return self._loaded[device]
 
-    def _restored(self, restorer: Restorer, image: Tensor) -> Tensor:
+    def _restored(self, restorer: Loaded, image: Tensor) -> Tensor:
         """One image, (1, C, H, W) in [0, 1], through a restorer of however many channels."""
         own = image.shape[1]
         takes = self.channels or restorer.channels or own
@@ -142,7 +142,7 @@ class External(Method):
             return self._called(restorer, image.expand(-1, takes, -1, -1)).mean(1, keepdim=True)
         raise UsageError(f"{self._name}: takes images of {takes} channels, this one has {own}")
 
-    def _called(self, restorer: Restorer, image: Tensor) -> Tensor:
+    def _called(self, restorer: Loaded, image: Tensor) -> Tensor:
         """One image of the right channels, padded, in the restorer's range and back."""
         height, width = image.shape[-2:]
         padded = _padded(image, restorer, self.multiple)
@@ -169,7 +169,7 @@ def names_restorer(name: str) -> bool:
     return all(part.isidentifier() for text in (module, attribute) for part in text.split("."))
 
 
-def _padded(image: Tensor, restorer: Restorer, multiple: int) -> Tensor:
+def _padded(image: Tensor, restorer: Loaded, multiple: int) -> Tensor:
     """An image, reflected at the right and at the bottom until the restorer takes its size; a copy."""
     unit = math.lcm(multiple, restorer.multiple)
     sides = [round_up(max(side, restorer.minimum), unit) for side in image.shape[-2:]]
@@ -181,16 +181,16 @@ def _padded(image: Tensor, restorer: Restorer, multiple: int) -> Tensor:
     return padded
 
 
-def _load(model: Any, device: torch.device) -> Restorer:
+def _load(model: Any, device: torch.device) -> Loaded:
     if not isinstance(model, str | Path):
-        return Restorer(model)
+        return Loaded(model)
     path = Path(model)
     suffix = path.suffix.lower()
     if suffix not in ONNX_SUFFIXES + SPANDREL_SUFFIXES:
         found = imported(str(model))
         if not callable(found) or isinstance(found, type):
             raise UsageError(f"{model}: is no function of images, but {found!r}")
-        return Restorer(found)
+        return Loaded(found)
     if not path.is_file():
         raise PellucidError(f"{path}: there is no such file")
     return _load_onnx(path, device) if suffix in ONNX_SUFFIXES else _load_spandrel(path, device)
@@ -199,7 +199,7 @@ def _load(model: Any, device: torch.device) -> Restorer:
 _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
-def _load_onnx(path: Path, device: torch.device) -> Restorer:
+def _load_onnx(path: Path, device: torch.device) -> Loaded:
     """A network in ONNX Runtime: one input and, of its outputs, the first; images (1, C, H, W)."""
     try:
         import onnxruntime
@@ -233,7 +233,7 @@ def _load_onnx(path: Path, device: torch.device) -> Restorer:
             raise PellucidError(f"{path}: onnxruntime failed ({_first_line(error)})") from None
         return torch.from_numpy(np.array(given)).to(image)
 
-    return Restorer(function, own.shape[1] if isinstance(own.shape[1], int) else None)
+    return Loaded(function, own.shape[1] if isinstance(own.shape[1], int) else None)
 
 
 def _texts(shape: list[Any]) -> list[str]:
@@ -241,7 +241,7 @@ def _texts(shape: list[Any]) -> list[str]:
     return [side for side in shape if isinstance(side, str)]
 
 
-def _load_spandrel(path: Path, device: torch.device) -> Restorer:
+def _load_spandrel(path: Path, device: torch.device) -> Loaded:
     """A network that spandrel recognises by its weights."""
     try:
         import spandrel
@@ -262,7 +262,7 @@ def _load_spandrel(path: Path, device: torch.device) -> Restorer:
         given: Tensor = network(image.float())
         return given
 
-    return Restorer(function, network.input_channels, needs.multiple_of, max(needs.minimum, 1), needs.square)
+    return Loaded(function, network.input_channels, needs.multiple_of, max(needs.minimum, 1), needs.square)
 
 
 def _first_line(error: Exception) -> str:

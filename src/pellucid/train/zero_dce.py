@@ -324,8 +324,8 @@ Licence: {origin.licence}
 
 ## Training
 
-{trainer.step:,} updates of {recipe.batch} crops of {recipe.size}x{recipe.size} out of {images:,} images, darkened at
-random; no pairs. pellucid {version("pellucid")}, torch {torch.__version__.split("+")[0]}.
+{trainer.step:,} updates of {recipe.batch} crops of {recipe.size}x{recipe.size}, darkened at random, out of
+{images:,} images; no pairs. pellucid {version("pellucid")}, torch {torch.__version__.split("+")[0]}.
 
 | | |
 |---|---|
