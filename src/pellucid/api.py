@@ -23,7 +23,7 @@ from .methods.method import State, last
 from .noise import Streams
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
-from .priors.prior import Tiles, device_of
+from .priors.prior import Tiles, Unused, device_of
 from .problem import Problem, to_unit
 
 Array = np.ndarray[Any, Any]
@@ -63,7 +63,7 @@ class Restorer:
 
     Attributes:
         method: the method.
-        prior: the prior, as loaded.
+        prior: the prior, as loaded; `Unused` in its place, if it was named to a method that needs none.
 
     Raises:
         UsageError: an unknown name, a value out of range, or knowledge that a blind method cannot use.
@@ -100,14 +100,17 @@ class Restorer:
                 "a result agrees exactly with measurements of a linear operator: give one, or leave exact out"
             )
         self.method = method
-        self.prior = load_prior(prior, find_device(device)) if isinstance(prior, str | Path) else prior
-        self._device = device_of(self.prior)
+        if isinstance(prior, str | Path):
+            prior = load_prior(prior, find_device(device)) if method.needs_prior else Unused(find_device(device))
+        self.prior = prior
+        self._device = prior.device if isinstance(prior, Unused) else device_of(prior)
         if device is not None and find_device(device).type != self._device.type:
             raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
         # One of the two: the degradation of all, or what makes it of each picture.
         self._operator = operator if isinstance(operator, Operator) else None
         self._maker = None if isinstance(operator, Operator) else operator
         self._noise, self._tile, self._exact = noise, tile, exact
+        method.prepare(self._device)
         # Refuses a tile that is out of range now, before the first image.
         self._fitted = fit(self.prior, tile)
 
@@ -144,6 +147,7 @@ class Restorer:
         Args:
             colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images go through a colour
                 prior as three equal channels, and the mean of the three comes back. With an operator, measurements.
+                Methods that need no prior get them as they are.
             seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
             progress: called with the pixels of each evaluation; see `work`.
             operator: the degradation, where it was not given for all.
@@ -179,7 +183,7 @@ class Restorer:
         """The measurement with as many channels as the prior's images need, and whether they were made of one."""
         shape = tuple(image.shape) if operator is None else operator.image_shape(tuple(image.shape))
         wanted = self.prior.channels
-        if shape[1] == wanted:
+        if shape[1] == wanted or not self.method.needs_prior:
             return image, False
         if shape[1] != 1:
             raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
@@ -228,7 +232,8 @@ def restore(
 ) -> Any:
     """Restores a damaged image; what goes in comes out, in kind, size and type.
 
-    With an operator that reduces size or colours, the whole image comes out.
+    With an operator that reduces size or colours, the whole image comes out; with an external method that enlarges, the
+    larger one.
 
     Args:
         image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
@@ -276,8 +281,10 @@ def restore(
     _told(result, noise)
     if not isinstance(image, np.ndarray):
         return images.to_pil(restored)
-    # A single channel's own axis comes back; an operator may have measured fewer pixels than there are.
-    return restored.pixels.reshape(image.shape) if operator is None else restored.pixels
+    # A single channel's own axis comes back, but for an operator that may have measured fewer channels than there are.
+    return (
+        restored.pixels.reshape(*restored.colour.shape[:2], *image.shape[2:]) if operator is None else restored.pixels
+    )
 
 
 def _told(result: Restored, noise: float | None) -> Restored:

@@ -62,6 +62,11 @@ class Problem:
         if self.sigma_y is not None and not (math.isfinite(self.sigma_y) and self.sigma_y >= 0):
             raise UsageError(f"the noise level must be a number from 0 up, not {self.sigma_y}")
 
+    @property
+    def noise(self) -> float | None:
+        """`sigma_y` in [0, 1] units, for code that people and papers wrote for them."""
+        return None if self.sigma_y is None else self.sigma_y / 2
+
     @classmethod
     def of(cls, image: Tensor, operator: Operator | None = None, noise: float | None = None) -> Problem:
         """Makes the problem from what a person has: an image and a noise level in [0, 1] units.

@@ -1,9 +1,11 @@
-"""Hyper-parameters as a person types them, KEY=VALUE, into values of the types that a dataclass declares."""
+"""What a person types, into values: KEY=VALUE by the types that a dataclass declares, and MODULE:OBJECT."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import reduce
+from importlib import import_module
 from typing import Any, get_type_hints
 
 from .errors import UsageError
@@ -60,3 +62,16 @@ def check(kind: type, name: str, keys: Iterable[str]) -> None:
     unknown = [key for key in keys if key not in known]
     if unknown:
         raise UsageError(f"{name} has no {unknown[0]!r}; it has {', '.join(known)}")
+
+
+def imported(named: str) -> Any:
+    """The object of an installed module that MODULE:OBJECT names; OBJECT may have dots.
+
+    Raises:
+        UsageError: there is no such module or object.
+    """
+    module, _, attribute = named.partition(":")
+    try:
+        return reduce(getattr, attribute.split("."), import_module(module))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"{named}: cannot be imported ({error})") from None

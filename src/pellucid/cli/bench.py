@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import UsageError
+from ..settings import imported
 from .output import as_json, table
 from .restore import Device, Json, Prior, Seed
 
@@ -128,23 +128,11 @@ def _folder(data: Path | None) -> Path:
 def _load(named: str, device: str | None) -> PriorModel:
     """A prior by name or folder, or an object of an installed module."""
     from ..devices import find_device
-    from ..priors import load_prior
-
-    module, colon, attribute = named.partition(":")
-    if not colon or Path(named).exists():
-        return load_prior(named, find_device(device))
-    return _imported(named, module, attribute)
-
-
-def _imported(named: str, module: str, attribute: str) -> PriorModel:
-    from importlib import import_module
-
     from ..noise import linear_ladder
-    from ..priors import Prior as PriorModel
-    from ..priors import VENetwork
+    from ..priors import Prior as Model
+    from ..priors import VENetwork, load_prior
 
-    try:
-        found: Any = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"{named}: cannot be imported ({error})") from None
-    return found if isinstance(found, PriorModel) else VENetwork(found, linear_ladder())
+    if ":" not in named or Path(named).exists():
+        return load_prior(named, find_device(device))
+    found = imported(named)
+    return found if isinstance(found, Model) else VENetwork(found, linear_ladder())

@@ -27,8 +27,8 @@ def tell(line: str) -> None:
 
 
 def as_json(record: Any) -> None:
-    """Prints a result for programs, on one line."""
-    typer.echo(json.dumps(record, ensure_ascii=False))
+    """Prints a result for programs, on one line; paths and the like as texts."""
+    typer.echo(json.dumps(record, ensure_ascii=False, default=str))
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:

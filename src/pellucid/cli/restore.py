@@ -166,7 +166,8 @@ def _work(item: Item, restorer: Restorer) -> int:
     from .. import images
 
     try:
-        return restorer.work(*images.size_of(item.source))
+        # A method that evaluates nothing is one step for each image.
+        return restorer.work(*images.size_of(item.source)) or 1
     except PellucidError:
         return 0  # it is going to fail, and to say so, when its turn comes
 

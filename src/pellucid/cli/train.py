@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..settings import assignments, parse
 from .output import as_json, tell
 from .restore import Device, Json, Settings
+
+if TYPE_CHECKING:
+    from ..train.export import Origin
 
 
 def train(
@@ -29,6 +33,10 @@ def train(
     name: Annotated[str, typer.Option("--name", help="The prior's name, for its model card.")] = "prior",
     about: Annotated[str, typer.Option("--about", help="What the images are, for the model card.")] = "not said",
     licence: Annotated[str, typer.Option("--licence", help="The images' terms, for the model card.")] = "not said",
+    zero_dce: Annotated[
+        bool,
+        typer.Option("--zero-dce", help="Train Zero-DCE's network, which brightens low light, instead of a prior."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Trains a prior on one's own images.
@@ -36,6 +44,12 @@ def train(
     It can be stopped at any time; the same command goes on. RUN/prior is what `pellucid restore --prior` takes.
     """
     values = assignments(settings or [])
+    if zero_dce:
+        if preset != "cpu" or validation is not None or initial is not None:
+            raise UsageError("--zero-dce has no --preset, --validation and --initial: leave them out")
+        from ..train.export import Origin
+
+        return _zero_dce(data, run, values, device, minutes, Origin(name, about, licence), json)
 
     from ..train.export import Origin
     from ..train.recipe import Recipe
@@ -51,5 +65,22 @@ def train(
         as_json({**asdict(outcome), "prior": prior, "run": str(run)})
     elif outcome.finished:
         typer.echo(f"{outcome.step} updates done; the prior is in {outcome.prior}")
+    else:
+        typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")
+    return None
+
+
+def _zero_dce(
+    data: Path, run: Path, values: dict[str, str], device: str | None, minutes: float | None, origin: Origin, json: bool
+) -> None:
+    from ..train.zero_dce import Recipe
+    from ..train.zero_dce import train as run_training
+
+    recipe = Recipe(**parse(Recipe, "a recipe of Zero-DCE", values))
+    outcome = run_training(data, run, recipe, device=device, minutes=minutes, origin=origin, tell=tell)
+    if json:
+        as_json({**asdict(outcome), "run": str(run)})
+    elif outcome.finished:
+        typer.echo(f"{outcome.step} updates done; the weights are in {outcome.model}")
     else:
         typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")

@@ -7,9 +7,10 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from .. import settings
-from ..errors import unknown_name
+from ..errors import UsageError, unknown_name
 from .bird import BIRD
 from .blinddps import BlindDPS
+from .bm3d import BM3D
 from .ddnm import DDNM
 from .ddrm import DDRM
 from .ddrm_jpeg import DDRMJpeg
@@ -19,15 +20,18 @@ from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
 from .dreamclean_phase import DreamCleanPhase
+from .external import External, names_restorer
 from .gdp import GDP
 from .gibbsddrm import GibbsDDRM
 from .method import Method, State
 from .mmps import MMPS
 from .red import RED
 from .snips import SNIPS
+from .zero_dce import ZeroDCE
 
 __all__ = [
     "BIRD",
+    "BM3D",
     "DDNM",
     "DDRM",
     "DIIP",
@@ -42,9 +46,11 @@ __all__ = [
     "DreamClean",
     "DreamCleanKnown",
     "DreamCleanPhase",
+    "External",
     "GibbsDDRM",
     "Method",
     "State",
+    "ZeroDCE",
     "describe",
     "find",
     "get",
@@ -65,12 +71,14 @@ def names(blind: bool | None = None) -> tuple[str, ...]:
 
 
 def find(name: str) -> type[Method]:
-    """The class of a method.
+    """The class of a method; `External` where the name is itself that of a restorer, a file or MODULE:OBJECT.
 
     Raises:
         UsageError: there is none of that name.
     """
     points = {point.name: point for point in entry_points(group=_GROUP)}
+    if name not in points and names_restorer(name):
+        return External
     if name not in points:
         raise unknown_name("method", name, points)
     method: type[Method] = points[name].load()
@@ -78,13 +86,17 @@ def find(name: str) -> type[Method]:
 
 
 def get(name: str, **hyper_parameters: Any) -> Method:
-    """Makes a method by name, paper defaults where nothing is said.
+    """Makes a method by name, paper defaults where nothing is said; `net.onnx` is `External(model="net.onnx")`.
 
     Raises:
         UsageError: there is no such method or hyper-parameter, or a value is out of its range.
     """
     method = find(name)
     settings.check(method, name, hyper_parameters)
+    if method is External and names_restorer(name):
+        if "model" in hyper_parameters:
+            raise UsageError(f"{name}: names the restorer already; leave model out")
+        return External(model=name, **hyper_parameters)
     return method(**hyper_parameters)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from ..errors import PellucidError, UsageError
@@ -55,6 +56,12 @@ class Method:
 
     needs_noise: ClassVar[bool] = True
     """Whether a method that is told the degradation must be told the noise level, too."""
+
+    needs_prior: ClassVar[bool] = True
+    """Whether it evaluates the prior; one that does not gets images of any number of channels."""
+
+    def prepare(self, device: torch.device) -> None:
+        """Reads what it needs besides the prior, so that what is missing is said before the first image."""
 
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """Restores, yielding after each step; the last state's x is the result."""

@@ -84,6 +84,25 @@ class Wrapper:
         return self.prior.tiles(height, width) if isinstance(self.prior, Wrapper) else Tiles(1, height, width)
 
 
+class Unused:
+    """Stands for the prior of a method that evaluates none, so that none is loaded.
+
+    Args:
+        device: where the method computes.
+    """
+
+    channels = 3
+    multiple = 1
+    sigmas = torch.empty(0, dtype=torch.float64)
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Refuses."""
+        raise PellucidError("this method said that it needs no prior, and evaluates one")
+
+
 class Counted(Wrapper):
     """Counts evaluations (NFE) and stops at the first result that is not a number.
 
@@ -174,7 +193,7 @@ class Padded(Wrapper):
         for axis, size in ((-2, height), (-1, width)):
             target = round_up(size, self.prior.multiple)
             if target != size:
-                padded = padded.index_select(axis, _reflection(size, target).to(x.device))
+                padded = padded.index_select(axis, reflection(size, target).to(x.device))
         if padded is x:
             return self.prior(x, sigma)
         return self.prior(padded, sigma)[..., :height, :width]
@@ -194,7 +213,7 @@ def round_up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def _reflection(size: int, target: int) -> Tensor:
+def reflection(size: int, target: int) -> Tensor:
     """Indices 0 ... target - 1 reflected into 0 ... size - 1 without repeating the edge, as often as it takes."""
     if size == 1:
         return torch.zeros(target, dtype=torch.long)

@@ -66,12 +66,10 @@ def write_prior(
         "training": {"steps": step, "crops": seen, "recipe": recipe.to_json(), "pellucid": version("pellucid")},
         "validation_psnr": {str(level): round(value, 2) for level, value in psnr.items()},
     }
-    _write(folder / "config.json", json.dumps(network.config.to_json(), indent=1) + "\n")
-    _write(folder / "prior.json", json.dumps(about, indent=1) + "\n")
-    _write(folder / "README.md", _card(network, recipe, step, seen, psnr, origin, images))
-    temporary = folder / "model.safetensors.part"
-    temporary.write_bytes(save(weights, metadata={"format": "pt"}))
-    os.replace(temporary, folder / "model.safetensors")  # noqa: PTH105 - the one call documented to be atomic
+    write_whole(folder / "config.json", json.dumps(network.config.to_json(), indent=1) + "\n")
+    write_whole(folder / "prior.json", json.dumps(about, indent=1) + "\n")
+    write_whole(folder / "README.md", _card(network, recipe, step, seen, psnr, origin, images))
+    write_whole(folder / "model.safetensors", save(weights, metadata={"format": "pt"}))
 
 
 def _half(network: DenoisingUNet) -> dict[str, Tensor]:
@@ -79,10 +77,11 @@ def _half(network: DenoisingUNet) -> dict[str, Tensor]:
     return {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file whole or not at all."""
     temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)  # noqa: PTH105
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(temporary, path)  # noqa: PTH105 - the one call documented to be atomic
 
 
 def _card(

@@ -1,0 +1,335 @@
+"""Training Zero-DCE's network: no pairs, only photographs, made darker at random.
+
+The paper trains on photographs of many exposures. Here ordinary ones are made dark, y = f x^g, with f and g of chance.
+The losses see the dark image and what became of it, never the photograph as it was.
+
+References:
+    Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR 2020, sections 3.3 and 4.
+        https://arxiv.org/abs/2001.06826
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..devices import find_device
+from ..errors import PellucidError, UsageError
+from ..losses import colour_constancy, exposure, illumination_smoothness, spatial_consistency
+from ..methods.zero_dce import CurveNet, enhance
+from . import checkpoint
+from .data import Crops, Photographs, batches, find
+from .export import Origin, write_whole
+
+CHECKPOINT = "checkpoint.safetensors"
+LOSSES = ("spatial", "exposure", "colour", "smoothness")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The hyper-parameters of a run. The same recipe, images and seed give the same weights on the same machine.
+
+    The weights of the losses are the released code's, ten times those of equation 8, in which that of the exposure
+    is 1. Smoothness is counted as in equation 7, where the three channels add up.
+
+    Attributes:
+        steps: updates of the weights in all.
+        batch: crops an update.
+        size: side of a crop in pixels.
+        lr: Adam's learning rate.
+        decay: weight decay.
+        clip: largest norm of a gradient.
+        level: brightness of a well-exposed region.
+        spatial: weight of the contrast's loss.
+        exposure: weight of the exposure's.
+        colour: weight of the tint's.
+        smoothness: weight of the curves'.
+        darkest: the least factor f that light is reduced by; its logarithm is uniform up to 0.
+        steepest: the greatest exponent g; uniform from 1 on.
+        seed: of weights, order, crops and darkness.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+
+    steps: int = 4000
+    batch: int = 8
+    size: int = 64
+    lr: float = 1e-4
+    decay: float = 1e-4
+    clip: float = 0.1
+    level: float = 0.6
+    spatial: float = 1.0
+    exposure: float = 10.0
+    colour: float = 5.0
+    smoothness: float = 200.0
+    darkest: float = 0.1
+    steepest: float = 2.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "size", "lr", "clip", "darkest"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"a recipe's {name} must be above 0, not {getattr(self, name)}")
+        for name in ("decay", "seed", *LOSSES):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"a recipe's {name} must not be below 0, not {getattr(self, name)}")
+        for name, holds, demand in (
+            ("level", 0 <= self.level <= 1, "from 0 to 1"),
+            ("darkest", self.darkest <= 1, "at most 1"),
+            ("steepest", 1 <= self.steepest < math.inf, "at least 1"),
+        ):
+            if not holds:
+                raise UsageError(f"a recipe's {name} must be {demand}, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run, or a part of it, ended.
+
+    Attributes:
+        step: updates made.
+        finished: whether that was all of them; then `model` is there.
+        model: the file of the weights.
+    """
+
+    step: int
+    finished: bool
+    model: Path | None
+
+
+def train(
+    data: Path,
+    run: Path,
+    recipe: Recipe | None = None,
+    *,
+    device: str | None = None,
+    minutes: float | None = None,
+    origin: Origin | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Trains the network, or goes on with the training that `run` holds.
+
+    Args:
+        data: folder or uncompressed tar of photographs.
+        run: folder of the run, made if it is not there: checkpoint, `log.csv`, and in the end `zero-dce.safetensors`
+            (half precision) and `README.md`.
+        recipe: hyper-parameters. A run may be continued with others.
+        device: "cpu", "cuda" ...; None for a GPU where there is one.
+        minutes: stop, with a checkpoint, after this long; None to go on to the end.
+        origin: what the model card says about the data.
+        tell: is given one line about each event.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        PellucidError: images or checkpoint cannot be used.
+        KeyboardInterrupt: passed on, after a checkpoint.
+    """
+    recipe = recipe or Recipe()
+    trainer = Trainer(recipe, find_device(device))
+    run.mkdir(parents=True, exist_ok=True)
+    if (run / CHECKPOINT).is_file():
+        trainer.restore(run / CHECKPOINT)
+        tell(f"going on from update {trainer.step}")
+    photographs = Photographs(find(data), 3, recipe.size)
+    for name, reason in photographs.skipped:
+        tell(f"left out {name}: {reason}")
+    tell(f"{len(photographs)} images to train on")
+    log = _Log(run / "log.csv", trainer.step)
+    crops = batches(Crops(photographs, recipe.size, recipe.seed), trainer.step * recipe.batch, recipe.batch)
+    stop = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    try:
+        while trainer.step < recipe.steps:
+            log.see(trainer.update(next(crops)))
+            over = time.monotonic() >= stop or trainer.step == recipe.steps
+            if over or trainer.step % 100 == 0:
+                trainer.save(run / CHECKPOINT)
+                tell(log.write(trainer.step))
+            if over:
+                break
+    except KeyboardInterrupt:
+        trainer.save(run / CHECKPOINT)
+        tell(f"interrupted; saved at update {trainer.step}")
+        raise
+    if trainer.step < recipe.steps:
+        return Outcome(trainer.step, False, None)
+    return Outcome(trainer.step, True, _export(run, trainer, origin or Origin("Zero-DCE"), len(photographs)))
+
+
+def darken(light: Tensor, recipe: Recipe, numbers: range) -> Tensor:
+    """Photographs as if there had been less light, y = f x^g, f and g those of the crops' numbers.
+
+    Args:
+        light: (B, 3, H, W) in [0, 1].
+        recipe: how dark.
+        numbers: of the crops.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
+    dark = []
+    for image, number in zip(light, numbers, strict=True):
+        rng = np.random.default_rng([recipe.seed, 4, number])
+        power = rng.uniform(1, recipe.steepest)
+        factor = math.exp(rng.uniform(math.log(recipe.darkest), 0))
+        dark.append(factor * image**power)
+    return torch.stack(dark)
+
+
+class Trainer:
+    """The state of a run and its one move.
+
+    Args:
+        recipe: hyper-parameters.
+        device: where it computes.
+
+    Attributes:
+        network: what is trained.
+        step: updates made.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self.recipe = recipe
+        self.step = 0
+        with torch.device("meta"):
+            network = CurveNet()
+        rng = torch.Generator().manual_seed(recipe.seed)
+        for name, weight in network.state_dict().items():
+            fresh = torch.zeros(weight.shape)
+            if name.endswith("weight"):
+                fresh.normal_(std=0.02, generator=rng)
+            network.load_state_dict({name: fresh}, strict=False, assign=True)
+        # Module.to takes memory_format, only its annotations do not say so.
+        self.network: CurveNet = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device = device
+        self._adam = torch.optim.Adam(self.network.parameters(), recipe.lr, weight_decay=recipe.decay)
+
+    def update(self, pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
+        """Makes one update of the weights.
+
+        Args:
+            pixels: a batch of crops, (B, H, W, 3), 8 bits.
+
+        Returns:
+            The mean of each loss by name, before its weight.
+
+        Raises:
+            PellucidError: the gradient is not finite.
+        """
+        recipe = self.recipe
+        light = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+        start = self.step * recipe.batch
+        dark = darken(light, recipe, range(start, start + len(light))).to(self._device)
+        maps = self.network(dark)
+        bright = enhance(dark, maps)
+        losses = {
+            "spatial": spatial_consistency(bright, dark).mean(),
+            "exposure": exposure(bright, recipe.level).mean(),
+            "colour": colour_constancy(bright).mean(),
+            "smoothness": dark.shape[1] * illumination_smoothness(maps).mean(),
+        }
+        self._adam.zero_grad(set_to_none=True)
+        torch.stack([getattr(recipe, name) * loss for name, loss in losses.items()]).sum().backward()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        if not torch.isfinite(norm):
+            raise PellucidError(
+                f"the gradient at update {self.step} is not finite: go on from the checkpoint with a smaller lr"
+            )
+        self._adam.step()
+        self.step += 1
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def save(self, path: Path) -> None:
+        """Writes the checkpoint."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        state, numbers = checkpoint.pack(self._adam)
+        tensors |= {f"optimiser.{name}": value for name, value in state.items()}
+        about = {"network": "zero-dce", "recipe": asdict(self.recipe), "step": self.step, "optimiser": numbers}
+        checkpoint.save(path, tensors, about)
+
+    def restore(self, path: Path) -> None:
+        """Goes back to a checkpoint.
+
+        Raises:
+            PellucidError: it is of another network.
+        """
+        tensors, about = checkpoint.load(path)
+        if about.get("network") != "zero-dce":
+            raise PellucidError(f"{path}: is of another network; choose another folder for this run")
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        self.network.load_state_dict(parts["network"])
+        checkpoint.unpack(self._adam, parts["optimiser"], about["optimiser"])
+        self.step = about["step"]
+
+
+class _Log:
+    """`log.csv`: the mean of each loss since the line before; lines after `step` are removed."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        self._since: list[Sequence[float]] = []
+        rows = []
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [row for row in list(csv.reader(file))[1:] if len(row) == 5 and int(row[0]) <= step]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("step", *LOSSES), *rows])
+
+    def see(self, losses: dict[str, float]) -> None:
+        self._since.append([losses[name] for name in LOSSES])
+
+    def write(self, step: int) -> str:
+        """Appends a line; returns it for people to read."""
+        means = [f"{value:.5g}" for value in np.mean(self._since, axis=0)]
+        self._since = []
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([step, *means])
+        return f"update {step}  " + "  ".join(f"{name} {mean}" for name, mean in zip(LOSSES, means, strict=True))
+
+
+def _export(run: Path, trainer: Trainer, origin: Origin, images: int) -> Path:
+    """Writes the weights in half precision, and their card."""
+    from safetensors.torch import save
+
+    weights = {name: value.detach().cpu().half().contiguous() for name, value in trainer.network.state_dict().items()}
+    target = run / "zero-dce.safetensors"
+    write_whole(target, save(weights, metadata={"format": "pt"}))
+    recipe = trainer.recipe
+    rows = "\n".join(f"| {field.name} | {getattr(recipe, field.name)} |" for field in fields(recipe))
+    card = f"""# {origin.name}
+
+Zero-DCE's network for making low light bright with pellucid, `pellucid restore -m zero-dce --set model=FILE`:
+{sum(value.numel() for value in weights.values()):,} weights in half precision.
+
+## Data
+
+{origin.data}
+
+Licence: {origin.licence}
+
+## Training
+
+{trainer.step:,} updates of {recipe.batch} crops of {recipe.size}x{recipe.size}, darkened at random, out of
+{images:,} images; no pairs. pellucid {version("pellucid")}, torch {torch.__version__.split("+")[0]}.
+
+| | |
+|---|---|
+{rows}
+"""
+    write_whole(run / "README.md", card)
+    return target
