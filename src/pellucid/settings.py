@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from .errors import UsageError
 
@@ -25,7 +25,7 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
 
 
 def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Reads texts as values of a dataclass's fields.
+    """Reads texts as values of a dataclass's fields; several numbers of one field have commas between them.
 
     Args:
         kind: the dataclass.
@@ -42,7 +42,8 @@ def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     values = {}
     for key, text in settings.items():
         try:
-            values[key] = TypeAdapter(hints[key]).validate_strings(text)
+            several = get_origin(hints[key]) is tuple
+            values[key] = TypeAdapter(hints[key]).validate_strings(text.split(",") if several else text)
         except ValidationError as error:
             # pydantic's first clause says it: "Input should be a valid integer, unable to ..."
             demand = error.errors()[0]["msg"].partition(", unable")[0].removeprefix("Input should ")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..settings import assignments, parse
 from .output import as_json, tell
 from .restore import Device, Json, Settings
@@ -29,6 +30,7 @@ def train(
     name: Annotated[str, typer.Option("--name", help="The prior's name, for its model card.")] = "prior",
     about: Annotated[str, typer.Option("--about", help="What the images are, for the model card.")] = "not said",
     licence: Annotated[str, typer.Option("--licence", help="The images' terms, for the model card.")] = "not said",
+    gan: Annotated[bool, typer.Option("--gan", help="Train a small GAN for DGP instead, into RUN/gan.")] = False,
     json: Json = False,
 ) -> None:
     """Trains a prior on one's own images.
@@ -36,6 +38,11 @@ def train(
     It can be stopped at any time; the same command goes on. RUN/prior is what `pellucid restore --prior` takes.
     """
     values = assignments(settings or [])
+    if gan:
+        if validation is not None or initial is not None:
+            raise UsageError("--gan takes neither --validation nor --initial")
+        _train_gan(data, run, values, device, minutes, (name, about, licence), json)
+        return
 
     from ..train.export import Origin
     from ..train.recipe import Recipe
@@ -51,5 +58,24 @@ def train(
         as_json({**asdict(outcome), "prior": prior, "run": str(run)})
     elif outcome.finished:
         typer.echo(f"{outcome.step} updates done; the prior is in {outcome.prior}")
+    else:
+        typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")
+
+
+def _train_gan(
+    data: Path, run: Path, values: dict[str, str], device: str | None, minutes: float | None,
+    origin: tuple[str, str, str], json: bool,
+) -> None:  # fmt: skip
+    from ..train.export import Origin
+    from ..train.gan import GANRecipe
+    from ..train.gan import train as train_gan
+    from ..train.run import Options
+
+    recipe = GANRecipe(**parse(GANRecipe, "a GAN recipe", values))
+    outcome = train_gan(data, run, recipe, Options(device=device, minutes=minutes), Origin(*origin), tell)
+    if json:
+        as_json({**asdict(outcome), "gan": None if outcome.gan is None else str(outcome.gan), "run": str(run)})
+    elif outcome.finished:
+        typer.echo(f"{outcome.step} updates done; restore with --method dgp --set generator={outcome.gan}")
     else:
         typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..priors.network import DenoisingUNet
 from .recipe import SIGMA_MAX, SIGMA_MIN, Recipe
@@ -53,10 +53,6 @@ def write_prior(
         origin: about the data.
         images: how many images there were; None if nobody knows any more.
     """
-    from safetensors.torch import save
-
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = _half(network)
     about = {
         "name": origin.name,
         "sigma_range": [SIGMA_MIN, SIGMA_MAX],
@@ -66,15 +62,34 @@ def write_prior(
         "training": {"steps": step, "crops": seen, "recipe": recipe.to_json(), "pellucid": version("pellucid")},
         "validation_psnr": {str(level): round(value, 2) for level, value in psnr.items()},
     }
-    _write(folder / "config.json", json.dumps(network.config.to_json(), indent=1) + "\n")
-    _write(folder / "prior.json", json.dumps(about, indent=1) + "\n")
-    _write(folder / "README.md", _card(network, recipe, step, seen, psnr, origin, images))
+    texts = {
+        "config.json": json.dumps(network.config.to_json(), indent=1) + "\n",
+        "prior.json": json.dumps(about, indent=1) + "\n",
+        "README.md": _card(network, recipe, step, seen, psnr, origin, images),
+    }
+    write_folder(folder, network, texts)
+
+
+def write_folder(folder: Path, network: nn.Module, texts: dict[str, str]) -> None:
+    """Writes a network's weights as `model.safetensors`, in half precision, and texts beside them.
+
+    Args:
+        folder: made if it is not there; files of these names are replaced.
+        network: the weights.
+        texts: contents by file name.
+    """
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = _half(network)
+    for name, text in texts.items():
+        _write(folder / name, text)
     temporary = folder / "model.safetensors.part"
     temporary.write_bytes(save(weights, metadata={"format": "pt"}))
     os.replace(temporary, folder / "model.safetensors")  # noqa: PTH105 - the one call documented to be atomic
 
 
-def _half(network: DenoisingUNet) -> dict[str, Tensor]:
+def _half(network: nn.Module) -> dict[str, Tensor]:
     """Weights in half precision, for the file; what computes is made float32 again by the loader."""
     return {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
 
