@@ -42,8 +42,9 @@ def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     values = {}
     for key, text in settings.items():
         try:
+            kind_of = TypeAdapter(hints[key])
             several = get_origin(hints[key]) is tuple
-            values[key] = TypeAdapter(hints[key]).validate_strings(text.split(",") if several else text)
+            values[key] = kind_of.validate_python(text.split(",")) if several else kind_of.validate_strings(text)
         except ValidationError as error:
             # pydantic's first clause says it: "Input should be a valid integer, unable to ..."
             demand = error.errors()[0]["msg"].partition(", unable")[0].removeprefix("Input should ")

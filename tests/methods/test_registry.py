@@ -31,10 +31,13 @@ def test_an_unknown_hyper_parameter_gets_the_list() -> None:
         methods.get("dreamclean", tau=300)
 
 
-@pytest.mark.parametrize("name", methods.names(blind=True))
+BROKEN = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((1, 1, 1), float("nan")))
+
+
+# Those that never ask the prior have errors of their own.
+@pytest.mark.parametrize("name", [name for name in methods.names(blind=True) if methods.get(name).nfe(BROKEN)])
 def test_a_prior_that_breaks_is_an_error_for_every_method(name: str) -> None:
     from pellucid.errors import PellucidError
 
-    prior = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((1, 1, 1), float("nan")))
     with pytest.raises(PellucidError, match="not finite"):
-        methods.get(name)(Problem(torch.zeros(1, 3, 4, 4)), prior)
+        methods.get(name)(Problem(torch.zeros(1, 3, 4, 4)), BROKEN)
