@@ -94,7 +94,7 @@ def test_the_first_stage_in_plain_arithmetic() -> None:
     candidates = drawn(TINY, y, 5)
     with torch.no_grad():
         z = candidates[torch.stack([feature_loss(LINEAR(z[None]), y, 3) for z in candidates]).argmin()][None]
-    weights = [block.weight.detach().clone() for block in LINEAR.blocks]
+    weights: list[Tensor] = [weight.detach().clone() for weight in LINEAR.parameters()]
     squares = [torch.zeros_like(own) for own in (z, *weights)]
     counts = [0, 0, 0]
     for step, state in enumerate(states):

@@ -54,10 +54,10 @@ def test_the_network_of_one_level_written_out() -> None:
     def act(h: Tensor) -> Tensor:
         return torch.where(h > 0, h, 0.2 * h)
 
-    down, across, up = (next(iter(part)) for part in (network.down, network.across, network.up))  # type: ignore[arg-type]
+    (down, across, up) = (list(network.get_submodule(f"{part}.0").children()) for part in ("down", "across", "up"))
     deep = unit(unit(x, down[0], 2), down[1])
     wide = F.interpolate(deep, scale_factor=2, mode="bilinear", align_corners=False)
-    h = norm(torch.cat([unit(x, across), wide], 1))
+    h = norm(torch.cat([unit(x, nn.Sequential(*across)), wide], 1))
     h = unit(unit(h, up[1]), up[2])
     expected = torch.sigmoid(F.conv2d(h, network.tail.weight, network.tail.bias))
     torch.testing.assert_close(network(x), expected)
@@ -85,7 +85,7 @@ def test_two_iterates_with_adam_in_plain_arithmetic() -> None:
     slopes = torch.autograd.grad(loss, list(network.parameters()))
     with torch.no_grad():
         for weight, slope in zip(network.parameters(), slopes, strict=True):
-            weight -= 0.01 * slope / (slope.abs() + 1e-8)
+            weight.sub_(0.01 * slope / (slope.abs() + 1e-8))
         after = network(u + torch.randn(u.shape, generator=generator) / 30)
     torch.testing.assert_close(second.x0, to_model(after), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(second.x, 0.9 * first.x + 0.1 * second.x0)
