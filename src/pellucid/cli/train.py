@@ -39,8 +39,8 @@ def train(
     """
     values = assignments(settings or [])
     if gan:
-        if validation is not None or initial is not None:
-            raise UsageError("--gan takes neither --validation nor --initial")
+        if validation is not None or initial is not None or preset != "cpu":
+            raise UsageError("--gan takes no --preset, --validation or --initial: choose with --set, or leave them out")
         _train_gan(data, run, values, device, minutes, (name, about, licence), json)
         return
 
