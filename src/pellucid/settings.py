@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import reduce
 from importlib import import_module
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from .errors import UsageError
 
@@ -27,7 +27,7 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
 
 
 def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Reads texts as values of a dataclass's fields.
+    """Reads texts as values of a dataclass's fields; several numbers of one field have commas between them.
 
     Args:
         kind: the dataclass.
@@ -44,7 +44,9 @@ def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     values = {}
     for key, text in settings.items():
         try:
-            values[key] = TypeAdapter(hints[key]).validate_strings(text)
+            kind_of = TypeAdapter(hints[key])
+            several = get_origin(hints[key]) is tuple
+            values[key] = kind_of.validate_python(text.split(",")) if several else kind_of.validate_strings(text)
         except ValidationError as error:
             # pydantic's first clause says it: "Input should be a valid integer, unable to ..."
             demand = error.errors()[0]["msg"].partition(", unable")[0].removeprefix("Input should ")

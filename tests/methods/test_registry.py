@@ -6,7 +6,6 @@ import torch
 from pellucid import methods
 from pellucid.errors import UsageError
 from pellucid.methods import DreamClean
-from pellucid.priors import GaussianPrior
 from pellucid.problem import Problem
 
 
@@ -31,10 +30,12 @@ def test_an_unknown_hyper_parameter_gets_the_list() -> None:
         methods.get("dreamclean", tau=300)
 
 
+BROKEN = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((1, 1, 1), float("nan")))
+
+
 @pytest.mark.parametrize("name", [name for name in methods.names(blind=True) if methods.find(name).needs_prior])
 def test_a_prior_that_breaks_is_an_error_for_every_method(name: str) -> None:
     from pellucid.errors import PellucidError
 
-    prior = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((1, 1, 1), float("nan")))
     with pytest.raises(PellucidError, match="not finite"):
-        methods.get(name)(Problem(torch.zeros(1, 3, 4, 4)), prior)
+        methods.get(name)(Problem(torch.zeros(1, 3, 4, 4)), BROKEN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from ..errors import UsageError
 from ..settings import assignments, parse
 from .output import as_json, tell
 from .restore import Device, Json, Settings
-
-if TYPE_CHECKING:
-    from ..train.export import Origin
 
 
 def train(
@@ -37,6 +34,7 @@ def train(
         bool,
         typer.Option("--zero-dce", help="Train Zero-DCE's network, which brightens low light, instead of a prior."),
     ] = False,
+    gan: Annotated[bool, typer.Option("--gan", help="Train a small GAN for DGP instead, into RUN/gan.")] = False,
     json: Json = False,
 ) -> None:
     """Trains a prior on one's own images.
@@ -44,12 +42,16 @@ def train(
     It can be stopped at any time; the same command goes on. RUN/prior is what `pellucid restore --prior` takes.
     """
     values = assignments(settings or [])
-    if zero_dce:
+    if zero_dce or gan:
+        what = "--zero-dce" if zero_dce else "--gan"
+        if zero_dce and gan:
+            raise UsageError("--zero-dce and --gan are two trainings: choose one")
         if preset != "cpu" or validation is not None or initial is not None:
-            raise UsageError("--zero-dce has no --preset, --validation and --initial: leave them out")
-        from ..train.export import Origin
-
-        return _zero_dce(data, run, values, device, minutes, Origin(name, about, licence), json)
+            raise UsageError(
+                f"{what} takes no --preset, --validation or --initial: leave them out"
+            )
+        other = _train_zero_dce if zero_dce else _train_gan
+        return other(data, run, values, device, minutes, (name, about, licence), json)
 
     from ..train.export import Origin
     from ..train.recipe import Recipe
@@ -70,17 +72,38 @@ def train(
     return None
 
 
-def _zero_dce(
-    data: Path, run: Path, values: dict[str, str], device: str | None, minutes: float | None, origin: Origin, json: bool
-) -> None:
+def _train_zero_dce(
+    data: Path, run: Path, values: dict[str, str], device: str | None, minutes: float | None,
+    origin: tuple[str, str, str], json: bool,
+) -> None:  # fmt: skip
+    from ..train.export import Origin
     from ..train.zero_dce import Recipe
     from ..train.zero_dce import train as run_training
 
     recipe = Recipe(**parse(Recipe, "a recipe of Zero-DCE", values))
-    outcome = run_training(data, run, recipe, device=device, minutes=minutes, origin=origin, tell=tell)
+    outcome = run_training(data, run, recipe, device=device, minutes=minutes, origin=Origin(*origin), tell=tell)
     if json:
         as_json({**asdict(outcome), "run": str(run)})
     elif outcome.finished:
         typer.echo(f"{outcome.step} updates done; the weights are in {outcome.model}")
+    else:
+        typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")
+
+
+def _train_gan(
+    data: Path, run: Path, values: dict[str, str], device: str | None, minutes: float | None,
+    origin: tuple[str, str, str], json: bool,
+) -> None:  # fmt: skip
+    from ..train.export import Origin
+    from ..train.gan import GANRecipe
+    from ..train.gan import train as train_gan
+    from ..train.run import Options
+
+    recipe = GANRecipe(**parse(GANRecipe, "a GAN recipe", values))
+    outcome = train_gan(data, run, recipe, Options(device=device, minutes=minutes), Origin(*origin), tell)
+    if json:
+        as_json({**asdict(outcome), "gan": None if outcome.gan is None else str(outcome.gan), "run": str(run)})
+    elif outcome.finished:
+        typer.echo(f"{outcome.step} updates done; restore with --method dgp --set generator={outcome.gan}")
     else:
         typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")

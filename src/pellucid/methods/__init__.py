@@ -15,7 +15,9 @@ from .ddnm import DDNM
 from .ddrm import DDRM
 from .ddrm_jpeg import DDRMJpeg
 from .denoise import Denoise
+from .dgp import DGP
 from .diip import DIIP
+from .dip import DIP
 from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
@@ -34,7 +36,9 @@ __all__ = [
     "BM3D",
     "DDNM",
     "DDRM",
+    "DGP",
     "DIIP",
+    "DIP",
     "DPS",
     "GDP",
     "MMPS",

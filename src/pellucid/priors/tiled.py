@@ -70,32 +70,50 @@ class Tiled(Wrapper):
                 blended[image, :, row.pixels, column.pixels] += x0 * weight
         return blended
 
-    def _spans(self, size: int) -> list[_Span]:
-        """Covers one axis by tiles that start at multiples of the network's own grid, their weights adding up to 1."""
-        if size <= self.tile:
-            return [_Span(slice(0, size), torch.ones(size))]
-        unit = self.prior.multiple
-        room, stride = (size - self.tile) // unit, (self.tile - self.overlap) // unit
-        moves = -(-room // stride)
-        starts = [i * room // moves * unit for i in range(moves + 1)]
-        # Each tile fades in over what it shares with the one before, as sin^2, and out likewise: smooth at both ends.
-        weights = torch.zeros(len(starts), size, dtype=torch.float64)
-        for weight, start in zip(weights, starts, strict=True):
-            weight[start : start + self.tile] = 1
-        for before, after, start in zip(weights, weights[1:], starts[1:], strict=False):
-            shared = starts[starts.index(start) - 1] + self.tile - start
-            ramp = torch.sin((torch.arange(shared, dtype=torch.float64) + 0.5) / shared * torch.pi / 2) ** 2
-            after[start : start + shared] *= ramp
-            before[start : start + shared] *= 1 - ramp
-        weights /= weights.sum(0)
-        return [
-            _Span(slice(start, start + self.tile), weight[start : start + self.tile].float())
-            for start, weight in zip(starts, weights, strict=True)
-        ]
+    def _spans(self, size: int) -> list[Span]:
+        # Tiles start at multiples of the network's own grid.
+        return spans(size, self.tile, self.overlap, self.prior.multiple)
+
+
+def spans(size: int, tile: int, overlap: int, unit: int = 1) -> list[Span]:
+    """Covers one axis by tiles whose weights add up to 1 at every pixel.
+
+    Args:
+        size: of the axis in pixels.
+        tile: side of a tile, a multiple of unit.
+        overlap: pixels that neighbours share at least, likewise, below `tile`.
+        unit: tiles start at multiples of it.
+    """
+    if size <= tile:
+        return [Span(slice(0, size), torch.ones(size))]
+    room, stride = (size - tile) // unit, (tile - overlap) // unit
+    moves = -(-room // stride)
+    starts = [i * room // moves * unit for i in range(moves + 1)]
+    # Each tile fades in over what it shares with the one before, as sin^2, and out likewise: smooth at both ends.
+    weights = torch.zeros(len(starts), size, dtype=torch.float64)
+    for weight, start in zip(weights, starts, strict=True):
+        weight[start : start + tile] = 1
+    for before, after, start in zip(weights, weights[1:], starts[1:], strict=False):
+        shared = starts[starts.index(start) - 1] + tile - start
+        ramp = torch.sin((torch.arange(shared, dtype=torch.float64) + 0.5) / shared * torch.pi / 2) ** 2
+        after[start : start + shared] *= ramp
+        before[start : start + shared] *= 1 - ramp
+    weights /= weights.sum(0)
+    return [
+        Span(slice(start, start + tile), weight[start : start + tile].float())
+        for start, weight in zip(starts, weights, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
+    """A tile's place on one axis.
+
+    Attributes:
+        pixels: where it is.
+        weight: how much it counts at each of them, (tile,).
+    """
+
     pixels: slice
     weight: Tensor
 

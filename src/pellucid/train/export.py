@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..priors.network import DenoisingUNet
 from .recipe import SIGMA_MAX, SIGMA_MIN, Recipe
@@ -53,10 +53,6 @@ def write_prior(
         origin: about the data.
         images: how many images there were; None if nobody knows any more.
     """
-    from safetensors.torch import save
-
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = _half(network)
     about = {
         "name": origin.name,
         "sigma_range": [SIGMA_MIN, SIGMA_MAX],
@@ -66,13 +62,31 @@ def write_prior(
         "training": {"steps": step, "crops": seen, "recipe": recipe.to_json(), "pellucid": version("pellucid")},
         "validation_psnr": {str(level): round(value, 2) for level, value in psnr.items()},
     }
-    write_whole(folder / "config.json", json.dumps(network.config.to_json(), indent=1) + "\n")
-    write_whole(folder / "prior.json", json.dumps(about, indent=1) + "\n")
-    write_whole(folder / "README.md", _card(network, recipe, step, seen, psnr, origin, images))
-    write_whole(folder / "model.safetensors", save(weights, metadata={"format": "pt"}))
+    texts = {
+        "config.json": json.dumps(network.config.to_json(), indent=1) + "\n",
+        "prior.json": json.dumps(about, indent=1) + "\n",
+        "README.md": _card(network, recipe, step, seen, psnr, origin, images),
+    }
+    write_folder(folder, network, texts)
 
 
-def _half(network: DenoisingUNet) -> dict[str, Tensor]:
+def write_folder(folder: Path, network: nn.Module, texts: dict[str, str]) -> None:
+    """Writes a network's weights as `model.safetensors`, in half precision, and texts beside them.
+
+    Args:
+        folder: made if it is not there; files of these names are replaced.
+        network: the weights.
+        texts: contents by file name.
+    """
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+    write_whole(folder / "model.safetensors", save(_half(network), metadata={"format": "pt"}))
+
+
+def _half(network: nn.Module) -> dict[str, Tensor]:
     """Weights in half precision, for the file; what computes is made float32 again by the loader."""
     return {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
 

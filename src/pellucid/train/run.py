@@ -289,9 +289,9 @@ class Trainer:
         then = Recipe.from_json(about["recipe"])
         if then.network != self.recipe.network or then.optimiser != self.recipe.optimiser:
             raise PellucidError(f"{path}: is of another network or optimiser; choose another folder for this run")
-        self.network.load_state_dict(_part(tensors, "network."))
-        self.average.load_state_dict(_part(tensors, "average."))
-        checkpoint.unpack(self._optimiser, _part(tensors, "optimiser."), about["optimiser"])
+        self.network.load_state_dict(part(tensors, "network."))
+        self.average.load_state_dict(part(tensors, "average."))
+        checkpoint.unpack(self._optimiser, part(tensors, "optimiser."), about["optimiser"])
         self.step, self.seen = about["step"], about["seen"]
 
     def start_from(self, folder: Path) -> None:
@@ -344,7 +344,8 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(network.parameters(), recipe.lr, betas=(0.9, 0.99), weight_decay=0.0)
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

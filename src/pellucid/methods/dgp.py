@@ -1,0 +1,408 @@
+r"""DGP: what a generative adversarial network can make, first by choice of its latent, then by tuning it to the image.
+
+Of many random latents the one is taken whose image is most like the measurement y. Then Adam changes the latent z and
+the generator's weights, at first those of the coarsest blocks, stage by stage those of finer ones, against
+
+.. math:: w_D \sum_i \overline{| D_i(A G_\theta(z)) - D_i(y) |} + w_2 \overline{(A G_\theta(z) - y)^2}
+          + \lambda\, \overline{z^2} / 2
+
+with bars for means, D_i the last layers of the discriminator that the generator was trained with, and A = 1 where
+nobody knows the degradation. Coarse to fine keeps what the generator knows about images together for longer than tuning
+all of it at once.
+
+A generator makes images of one size. Here each image is covered by overlapping patches of that size, each with a latent
+of its own, all of one generator, which is tuned to the whole image; they are blended before the image is compared. With
+`fit="resize"` a single image of the generator is resized instead, as the paper's experiments have it, which is for
+generators of whole scenes.
+
+References:
+    Pan et al., "Exploiting Deep Generative Prior for Versatile Image Restoration and Manipulation", ECCV 2020.
+        https://arxiv.org/abs/2003.13659
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import PellucidError, UsageError
+from ..noise import Streams
+from ..operators import Denoise, Operator
+from ..priors.generator import load_gan
+from ..priors.prior import Prior
+from ..priors.tiled import spans
+from ..problem import Problem
+from .method import Method, State
+
+# The last of the discriminator's layers, by which the paper's code chooses a latent.
+_CHOOSING = 3
+
+
+@dataclass(frozen=True)
+class DGP(Method):
+    """Restoration by a generative adversarial network that is tuned to the image (Pan et al., ECCV 2020).
+
+    It makes no evaluation of the diffusion prior: what costs are `candidates` images of the generator, then one pass
+    forth and back an iteration, for each patch of each image. The rates and weights are those of the authors' example
+    of super-resolution. Where the operator is given it is used; the noise level is not.
+
+    Attributes:
+        generator: "gan64", the one that comes with the package; a folder that `pellucid train --gan` wrote; or any
+            function of latents (B, ...) to images (B, C, H, W) in [-1, 1] of one size, with the attribute `latent`, the
+            length or the shape of one latent. The weights of a module are tuned, in a copy, by its attribute `blocks`,
+            or else its children, from the first to the last.
+        features: any function of images (B, C, H, W) of the generator's size to a sequence of tensors, such as a
+            discriminator's layers; None for those of the folder's, or for none with a generator of one's own.
+        candidates: latents to choose from.
+        spread: their standard deviation.
+        iterations: of each stage.
+        rates: Adam's learning rate of the weights at each stage, 0 to leave them; stage k of K tunes the first k/K of
+            the blocks.
+        latent_rates: that of the latents.
+        feature_weight: w_D.
+        error_weight: w_2, in [-1, 1] units.
+        latent_weight: lambda.
+        layers: of the last features, how many are compared; all of them where there are fewer.
+        fit: "patches" or "resize".
+        overlap: pixels that neighbouring patches share at least; at most half their side.
+    """
+
+    takes_operator: ClassVar[bool] = True
+    needs_prior: ClassVar[bool] = False
+    needs_noise: ClassVar[bool] = False
+
+    generator: str | Path | Callable[[Tensor], Tensor] = "gan64"
+    features: Callable[[Tensor], Sequence[Tensor]] | None = None
+    candidates: int = 500
+    spread: float = 0.3
+    iterations: int = 200
+    rates: tuple[float, ...] = (5e-5, 5e-5, 2e-5, 1e-5, 1e-5)
+    latent_rates: tuple[float, ...] = (2e-3, 1e-3, 2e-5, 1e-5, 1e-5)
+    feature_weight: float = 1.0
+    error_weight: float = 1.0
+    latent_weight: float = 0.02
+    layers: int = 8
+    fit: Literal["patches", "resize"] = "patches"
+    overlap: int = 16
+
+    def __post_init__(self) -> None:
+        self._require(self.candidates >= 1, "candidates", "at least 1")
+        self._require(0 < self.spread < math.inf, "spread", "above 0")
+        self._require(self.iterations >= 1, "iterations", "at least 1")
+        for field in ("rates", "latent_rates"):
+            values = getattr(self, field)
+            self._require(len(values) >= 1, field, "one or more numbers, one for each stage")
+            self._require(all(0 <= value < math.inf for value in values), field, "0 or more")
+        self._require(len(self.latent_rates) == len(self.rates), "latent_rates", "as many as rates")
+        for field in ("feature_weight", "error_weight", "latent_weight", "overlap"):
+            self._require(0 <= getattr(self, field) < math.inf, field, "0 or more")
+        self._require(self.layers >= 1, "layers", "at least 1")
+        self._require(self.fit in ("patches", "resize"), "fit", "patches or resize")
+
+    def nfe(self, prior: Prior) -> int:
+        """None: it has no use for a diffusion prior."""
+        return 0
+
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; one state an iteration, whose `curves` has each image's "loss".
+
+        Raises:
+            PellucidError: the generator cannot be loaded, or its image is not finite.
+            UsageError: it does not fit the images.
+        """
+        if problem.operator is None:
+            self._require_blind(problem)
+        y, operator = problem.y, problem.operator
+        shape = tuple(y.shape) if operator is None else operator.image_shape(tuple(y.shape))
+        model = self._model(y)
+        latents = self.spread * rng.like(y.new_empty(len(y), self.candidates, *model.latent))
+        canvas = _Canvas(shape, model.size, None if self.fit == "resize" else self.overlap)
+        measure = _Measure(canvas, model, y, operator)
+        chosen = choose(model, canvas, measure, latents, shape[1])
+        tunings = [_Tuning(model.generator, z) for z in chosen]
+        total, step = self.iterations * len(self.rates), 0
+        for stage, (rate, latent_rate) in enumerate(zip(self.rates, self.latent_rates, strict=True), 1):
+            for tuning in tunings:
+                tuning.begin(stage, len(self.rates), rate, latent_rate)
+            for _ in range(self.iterations):
+                step += 1
+                with torch.enable_grad():
+                    x = torch.cat([canvas.blend(tuning.make(), shape[1]) for tuning in tunings])
+                    made = measure.of(x)
+                    losses = [
+                        self._loss(measure, image, index, tuning.z)
+                        for index, (image, tuning) in enumerate(zip(made, tunings, strict=True))
+                    ]
+                curves = {"loss": tuple(loss.item() for loss in losses)}
+                yield State(step, total, 0.0, x.detach(), x.detach(), 0, curves)
+                tuned = [weight for tuning in tunings for weight in tuning.weights]
+                slopes = iter(torch.autograd.grad(torch.stack(losses).sum(), tuned, allow_unused=True))
+                for tuning in tunings:
+                    tuning.step(slopes)
+
+    def _loss(self, measure: _Measure, made: Tensor, index: int, z: Tensor) -> Tensor:
+        """The loss of one image, whose measurement would have been `made`."""
+        loss = self.error_weight * (made - measure.y[index]).square().mean() + self.latent_weight * (z**2 / 2).mean()
+        if self.feature_weight and measure.wanted is not None:
+            features = measure.features(made[None])
+            loss = loss + self.feature_weight * _distance(features, measure.wanted[index], self.layers).mean()
+        return loss
+
+    def _model(self, y: Tensor) -> _Model:
+        """The generator and its features, of the type and on the device of y."""
+        generator, features = self.generator, self.features
+        if isinstance(generator, str | Path):
+            gan = load_gan(generator).to(y)
+            generator, features = gan.generator, features or gan.discriminator.features
+        elif isinstance(generator, nn.Module):
+            generator = copy.deepcopy(generator).eval().requires_grad_(False).to(y)
+        latent = getattr(generator, "latent", None)
+        if isinstance(latent, int):
+            latent = (latent,)
+        if not isinstance(latent, tuple | torch.Size):
+            raise UsageError("DGP: a generator of one's own has an attribute latent, the length or shape of one latent")
+        with torch.no_grad():
+            image = generator(y.new_zeros(1, *latent))
+        if image.ndim != 4 or len(image) != 1:
+            raise UsageError(f"DGP: a generator makes images (B, C, H, W), not {tuple(image.shape)}")
+        return _Model(generator, features, tuple(latent), image.shape[1], (image.shape[2], image.shape[3]))
+
+
+class _Model(NamedTuple):
+    """A generator and what is known of it: the shapes of a latent, and channels, height and width of an image."""
+
+    generator: Callable[[Tensor], Tensor]
+    features: Callable[[Tensor], Sequence[Tensor]] | None
+    latent: tuple[int, ...]
+    channels: int
+    size: tuple[int, int]
+
+    def make(self, z: Tensor) -> Tensor:
+        """Images of latents."""
+        return _finite(self.generator(z))
+
+
+class _Canvas:
+    """Where the images of a generator lie in the whole one; `overlap` None for a single one, resized."""
+
+    def __init__(self, shape: tuple[int, ...], size: tuple[int, int], overlap: int | None) -> None:
+        self._height, self._width = shape[-2:]
+        self._size = size
+        self._resized = overlap is None
+        # An image smaller than the generator's is a corner of it.
+        rows, columns = (
+            spans(max(side, own), own, min(overlap or 0, own // 2)) for side, own in zip(shape[-2:], size, strict=True)
+        )
+        self._places = [(row, column) for row in rows for column in columns]
+        self._whole = (max(self._height, size[0]), max(self._width, size[1]))
+
+    def __len__(self) -> int:
+        """How many images of the generator make up the whole."""
+        return 1 if self._resized else len(self._places)
+
+    def blend(self, patches: Tensor, channels: int) -> Tensor:
+        """The whole image, (1, channels, H, W), of the generator's, (len(self), C, h, w)."""
+        if self._resized:
+            return _coloured(_resize(patches, (self._height, self._width)), channels)
+        whole = patches.new_zeros(1, patches.shape[1], *self._whole)
+        for patch, (row, column) in zip(patches, self._places, strict=True):
+            weight = row.weight.to(patch)[:, None] * column.weight.to(patch)
+            whole[0, :, row.pixels, column.pixels] += patch * weight
+        return _coloured(whole[..., : self._height, : self._width], channels)
+
+    def paste(self, patch: Tensor, place: int, channels: int) -> Tensor:
+        """The whole image with one of the generator's, (1, C, h, w), in its place and grey around it."""
+        if self._resized:
+            return self.blend(patch, channels)
+        row, column = self._places[place]
+        whole = patch.new_zeros(1, patch.shape[1], *self._whole)
+        whole[..., row.pixels, column.pixels] = patch
+        return _coloured(whole[..., : self._height, : self._width], channels)
+
+    def cut(self, whole: Tensor, place: int | None = None) -> Tensor:
+        """What of an image, (1, C, H, W), lies where the generator's do, (len(self), C, h, w), or where one does."""
+        if self._resized:
+            return _resize(whole, self._size)
+        height, width = self._height - 1, self._width - 1
+        # Beyond the border of a small image its last pixels are repeated.
+        return torch.cat(
+            [
+                whole[..., _indices(row.pixels, height), :][..., _indices(column.pixels, width)]
+                for row, column in (self._places if place is None else self._places[place : place + 1])
+            ]
+        )
+
+    def fitted(self, measured: Tensor) -> Tensor:
+        """A measurement, (1, C, H', W'), at the whole image's size."""
+        size = (self._height, self._width)
+        return measured if tuple(measured.shape[-2:]) == size else F.interpolate(measured, size, mode="bilinear")
+
+
+def _indices(pixels: slice, last: int) -> Tensor:
+    return torch.arange(pixels.start, pixels.stop).clamp(max=last)
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size, mode="bilinear", antialias=True)
+
+
+def _coloured(x: Tensor, channels: int) -> Tensor:
+    """Images with as many channels as the problem's: grey ones are the mean of colours, or all colours alike."""
+    if x.shape[1] == channels:
+        return x
+    if channels == 1:
+        return x.mean(1, keepdim=True)
+    if x.shape[1] == 1:
+        return x.expand(-1, channels, -1, -1)
+    raise UsageError(f"DGP: the generator makes images of {x.shape[1]} channels, the problem's have {channels}")
+
+
+class _Measure:
+    """Measurements of images, and how they are compared with the given ones.
+
+    Attributes:
+        y: the given ones, (B, ...).
+        wanted: the features of each; None where there are none, or none can be had of such measurements.
+    """
+
+    def __init__(self, canvas: _Canvas, model: _Model, y: Tensor, operator: Operator | None) -> None:
+        self._canvas, self._model, self.y = canvas, model, y
+        self.blind = operator is None
+        self._operator = operator or Denoise()
+        self.wanted: list[list[Tensor]] | None = None
+        if model.features is not None and y.ndim == 4 and (y.shape[1] in (1, model.channels) or model.channels == 1):
+            with torch.no_grad():
+                self.wanted = [self.features(image[None]) for image in y]
+
+    def of(self, x: Tensor) -> Tensor:
+        """What would have been measured of images (B, C, H, W)."""
+        return self._operator.A(x)
+
+    def features(self, measured: Tensor, place: int | None = None) -> list[Tensor]:
+        """Those of one measurement, each (len(canvas), ...): it is enlarged to the image's size, then cut.
+
+        Args:
+            measured: (1, C, H', W').
+            place: the only one that is asked for; None for all.
+        """
+        assert self._model.features is not None
+        whole = self._canvas.fitted(_coloured(measured, self._model.channels))
+        return list(self._model.features(self._canvas.cut(whole, place)))
+
+    def distance(self, patch: Tensor, index: int) -> Tensor:
+        """How far a generator's image, (1, C, h, w), is from each place of an image that is measured as it is."""
+        if self.wanted is not None:
+            assert self._model.features is not None
+            return _distance(self._model.features(patch), self.wanted[index], _CHOOSING)
+        y = self.y[index][None]
+        return (_coloured(patch, y.shape[1]) - self._canvas.cut(y)).square().flatten(1).mean(1)
+
+    def distance_at(self, made: Tensor, place: int, index: int) -> Tensor:
+        """How far a measurement is from the given one, on the features of one place where there are features."""
+        if self.wanted is None:
+            return (made - self.y[index]).square().mean()
+        wanted = [layer[place : place + 1] for layer in self.wanted[index]]
+        return _distance(self.features(made[None], place), wanted, _CHOOSING)[0]
+
+
+@torch.no_grad()
+def choose(model: _Model, canvas: _Canvas, measure: _Measure, latents: Tensor, channels: int) -> list[Tensor]:
+    """The latent of each place whose image is most like the measurement, by the features where there are any.
+
+    Where the operator is known, each is tried in its place with grey around it: what the operator mixes in from
+    elsewhere is not known yet.
+
+    Args:
+        model: the generator.
+        canvas: where its images lie.
+        measure: what they are compared with.
+        latents: to choose from, (B, N, ...).
+        channels: of the problem's images.
+
+    Returns:
+        For each of the B images, (len(canvas), ...).
+    """
+    batch, places = range(len(latents)), range(len(canvas))
+    distances = []
+    for candidates in latents.unbind(1):
+        patches = [model.make(z[None]) for z in candidates]
+        if measure.blind:
+            distances.append(torch.stack([measure.distance(patches[i], i) for i in batch]))
+            continue
+        columns = []
+        for place in places:
+            made = measure.of(torch.cat([canvas.paste(patch, place, channels) for patch in patches]))
+            columns.append(torch.stack([measure.distance_at(made[i], place, i) for i in batch]))
+        distances.append(torch.stack(columns, 1))
+    best = torch.stack(distances).argmin(0)
+    return [own[index] for own, index in zip(latents, best, strict=True)]
+
+
+class _Tuning:
+    """The generator and the latents of one image.
+
+    Attributes:
+        z: the latents, (places, ...).
+        weights: what changes at this stage, the latents among them.
+    """
+
+    def __init__(self, generator: Callable[[Tensor], Tensor], z: Tensor) -> None:
+        self.z = z.clone().requires_grad_()
+        self._generator = copy.deepcopy(generator) if isinstance(generator, nn.Module) else generator
+        self._blocks = _blocks(self._generator)
+        everything = [weight for block in self._blocks for weight in block]
+        # Momentum of BigGAN's training, which the authors keep.
+        self._adams = [torch.optim.Adam([own], betas=(0.0, 0.999)) for own in (self.z, *everything)]
+        self.weights: list[Tensor] = []
+
+    def begin(self, stage: int, stages: int, rate: float, latent_rate: float) -> None:
+        """Begins stage `stage` of `stages`, counted from 1."""
+        tuned = self._blocks[: -(-len(self._blocks) * stage // stages)] if rate else []
+        self.weights = [self.z, *(weight.requires_grad_() for block in tuned for weight in block)]
+        for index, adam in enumerate(self._adams):
+            for group in adam.param_groups:
+                group["lr"] = rate if index else latent_rate
+
+    def make(self) -> Tensor:
+        """The images of the latents."""
+        return _finite(self._generator(self.z))
+
+    def step(self, slopes: Iterator[Tensor | None]) -> None:
+        """Makes one step of Adam with the next of the gradients, one for each of `weights`."""
+        for weight, adam in zip(self.weights, self._adams, strict=False):
+            weight.grad = next(slopes)
+            adam.step()
+
+
+def _blocks(generator: Any) -> list[list[Tensor]]:
+    """A module's weights, from the first block to the last; what is in no block comes with the last."""
+    if not isinstance(generator, nn.Module):
+        return []
+    modules = list(getattr(generator, "blocks", None) or generator.children())
+    blocks: list[list[Tensor]] = [own for module in modules if (own := list(module.parameters()))]
+    known = {id(weight) for block in blocks for weight in block}
+    left: list[Tensor] = [weight for weight in generator.parameters() if id(weight) not in known]
+    if not blocks:
+        return [left] if left else []
+    return [*blocks[:-1], blocks[-1] + left]
+
+
+def _finite(images: Tensor) -> Tensor:
+    """The images, if they are numbers."""
+    if not math.isfinite(images.detach().sum().item()):
+        raise PellucidError("the generator's image is not finite (NaN or infinity): choose another, or smaller rates")
+    return images
+
+
+def _distance(a: Sequence[Tensor], b: Sequence[Tensor], layers: int) -> Tensor:
+    """The summed mean absolute differences of the last layers, for each place, (places,)."""
+    pairs = list(zip(a, b, strict=True))[-layers:]
+    return torch.stack([(own - other).abs().flatten(1).mean(1) for own, other in pairs]).sum(0)

@@ -1,0 +1,415 @@
+r"""Training a small generative adversarial network, which DGP restores with; it stops and goes on as `run` does.
+
+Both networks minimise the non-saturating loss ([GAN], section 3), the discriminator with a penalty on its gradient at
+photographs ([R1]), computed at every eighth update at eight times the weight, which costs less and does the same
+([StyleGAN2], section 3.1):
+
+.. math:: L_D = \mathrm{softplus}(D(G(z))) + \mathrm{softplus}(-D(x)) + \frac{\gamma}{2} \| \nabla_x D(x) \|^2, \quad
+          L_G = \mathrm{softplus}(-D(G(z)))
+
+References:
+    [GAN] Goodfellow et al., "Generative Adversarial Nets", 2014. https://arxiv.org/abs/1406.2661
+    [R1] Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018.
+        https://arxiv.org/abs/1801.04406
+    [StyleGAN2] Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020.
+        https://arxiv.org/abs/1912.04958
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..bench.prior import sheet
+from ..devices import find_device
+from ..errors import PellucidError, UsageError
+from ..noise import Streams
+from ..priors.generator import GAN, GANConfig
+from . import checkpoint
+from .data import Crops, Photographs, Pixels, batches, find
+from .export import Origin, write_folder
+from .run import CHECKPOINT, Options, part
+
+_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class GANRecipe:
+    """The hyper-parameters of a run. The same recipe, images and seed give the same weights on the same machine.
+
+    Attributes:
+        network: the networks'.
+        steps: updates of each network.
+        batch: crops an update.
+        lr: Adam's learning rate.
+        ema: the most that an average of the generator's weights keeps of itself at each update.
+        penalty: gamma, the weight of the gradient penalty.
+        penalty_every: updates from one penalty to the next.
+        seed: of weights, order, crops and latents.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+
+    network: GANConfig = field(default_factory=GANConfig)
+    steps: int = 20_000
+    batch: int = 16
+    lr: float = 5e-4
+    ema: float = 0.998
+    penalty: float = 0.2
+    penalty_every: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "lr", "penalty_every"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"a GAN recipe's {name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.ema <= 1:
+            raise UsageError(f"a GAN recipe's ema must be from 0 to 1, not {self.ema}")
+        for name in ("penalty", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"a GAN recipe's {name} must not be below 0")
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON takes it; `from_json` is its inverse."""
+        return {**asdict(self), "network": self.network.to_json()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> GANRecipe:
+        """Makes a recipe from `to_json`'s result; unknown fields, of a later version, are left out."""
+        own = {f.name for f in fields(cls)}
+        values = {name: value for name, value in content.items() if name in own}
+        return cls(network=GANConfig.from_json(values.pop("network")), **values)
+
+
+@dataclass(frozen=True)
+class GANOutcome:
+    """How a run, or a part of it, ended.
+
+    Attributes:
+        step: updates made.
+        finished: whether that was all of them; then `gan` is there.
+        gan: the folder that `load_gan` takes.
+    """
+
+    step: int
+    finished: bool
+    gan: Path | None
+
+
+def train(
+    data: Path,
+    run: Path,
+    recipe: GANRecipe,
+    options: Options | None = None,
+    origin: Origin | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> GANOutcome:
+    """Trains a GAN on crops of images, or goes on with the training that `run` holds.
+
+    Args:
+        data: folder or uncompressed tar of images.
+        run: folder of the run, made if it is not there: checkpoint, `log.csv`, `samples.png`, `gan/`.
+        recipe: hyper-parameters. A run may be continued with others, not with another network.
+        options: device, when to save and to stop; there is no validation, and one device computes.
+        origin: what the model card says about the data.
+        tell: is given one line about each event.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        PellucidError: images or checkpoint cannot be used.
+        KeyboardInterrupt: passed on, after a checkpoint.
+    """
+    options, origin = options or Options(), origin or Origin("gan")
+    run.mkdir(parents=True, exist_ok=True)
+    trainer = GANTrainer(recipe, find_device(options.device))
+    if (run / CHECKPOINT).is_file():
+        trainer.restore(run / CHECKPOINT)
+        tell(f"going on from update {trainer.step}")
+    size = recipe.network.size
+    photographs = Photographs(find(data), recipe.network.channels, size, options.memory, options.workers)
+    for name, reason in photographs.skipped:
+        tell(f"left out {name}: {reason}")
+    tell(f"{len(photographs)} images to train on")
+    log = _Log(run / "log.csv", trainer.step)
+    stop = None if options.minutes is None else time.monotonic() + 60 * options.minutes
+
+    def save() -> None:
+        trainer.save(run / CHECKPOINT)
+        sheet(trainer.samples(_SAMPLES), columns=8, gap=2).save(run / "samples.png")
+
+    saved = time.monotonic()
+    try:
+        pixels = batches(Crops(photographs, size, recipe.seed), trainer.seen, recipe.batch, workers=options.workers)
+        while trainer.step < recipe.steps:
+            losses = trainer.update(next(pixels))
+            now = time.monotonic()
+            log.see(losses)
+            if trainer.step % options.log_every == 0 or trainer.step == recipe.steps:
+                tell(log.write(trainer))
+            if now - saved >= 60 * options.save_minutes:
+                save()
+                saved = time.monotonic()
+            if stop is not None and now >= stop:
+                break
+    except KeyboardInterrupt:
+        trainer.save(run / CHECKPOINT)
+        tell(f"interrupted; saved at update {trainer.step}")
+        raise
+    save()
+    if trainer.step < recipe.steps:
+        return GANOutcome(trainer.step, False, None)
+    write_gan(run / "gan", trainer, origin, len(photographs))
+    return GANOutcome(trainer.step, True, run / "gan")
+
+
+class GANTrainer:
+    """The state of a run and its one move.
+
+    Args:
+        recipe: hyper-parameters.
+        device: where it computes.
+
+    Attributes:
+        network: what is trained.
+        average: the same, with the running average of the generator's weights; becomes the result.
+        step: updates made.
+        seen: crops used; the position in the data.
+    """
+
+    def __init__(self, recipe: GANRecipe, device: torch.device) -> None:
+        self.recipe = recipe
+        self.device = device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            network = GAN(recipe.network)
+        self.network = network.to(device)
+        self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
+        self.step = 0
+        self.seen = 0
+        # No momentum: each network is after a target that moves ([StyleGAN2]'s and most others' choice).
+        self._optimisers = {
+            name: torch.optim.Adam(part.parameters(), recipe.lr, betas=(0.0, 0.99))
+            for name, part in self.network.named_children()
+        }
+
+    def update(self, pixels: Pixels) -> dict[str, float]:
+        """Makes one update of each network.
+
+        Args:
+            pixels: crops, (B, H, W, C), 8 bits.
+
+        Returns:
+            The losses: "discriminator", "generator" and, at the updates that have one, "penalty".
+
+        Raises:
+            PellucidError: a loss is not finite.
+        """
+        recipe, network = self.recipe, self.network
+        real = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        # All chance is a function of the seed and the step: there is no state of a generator to save.
+        z = Streams([_key(recipe.seed, self.step)]).like(real.new_empty(1, 2 * len(real), recipe.network.latent))[0]
+        first, second = z.chunk(2)
+        losses = {}
+        with torch.no_grad():
+            made = network.generator(first)
+        loss = F.softplus(network.discriminator(made)).mean() + F.softplus(-network.discriminator(real)).mean()
+        losses["discriminator"] = loss.item()
+        if recipe.penalty and self.step % recipe.penalty_every == 0:
+            penalty = self._penalty(real)
+            losses["penalty"] = penalty.item()
+            loss = loss + recipe.penalty_every * recipe.penalty / 2 * penalty
+        self._move("discriminator", loss)
+        loss = F.softplus(-network.discriminator(network.generator(second))).mean()
+        losses["generator"] = loss.item()
+        self._move("generator", loss)
+        # Early on, a long memory would mostly remember the start.
+        keep = min(recipe.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, weight in zip(self.average.generator.parameters(), network.generator.parameters(), strict=True):
+                mean.lerp_(weight, 1 - keep)
+            self.average.discriminator.load_state_dict(network.discriminator.state_dict())
+        self.step += 1
+        self.seen += recipe.batch
+        return losses
+
+    def _penalty(self, real: Tensor) -> Tensor:
+        """The mean squared length of the verdict's gradient at photographs."""
+        x = real.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(self.network.discriminator(x).sum(), x, create_graph=True)
+        return slope.square().flatten(1).sum(1).mean()
+
+    def _move(self, name: str, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise PellucidError(
+                f"the {name}'s loss at update {self.step} is not finite: go on from the checkpoint with a smaller lr"
+            )
+        optimiser = self._optimisers[name]
+        weights = list(getattr(self.network, name).parameters())
+        for group in optimiser.param_groups:
+            group["lr"] = self.recipe.lr
+        for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            weight.grad = slope
+        optimiser.step()
+
+    @torch.no_grad()
+    def samples(self, count: int) -> Tensor:
+        """Images of the averaged generator, (count, C, size, size); the same latents at every call."""
+        z = Streams.of(self.recipe.seed, count).like(torch.empty(count, self.recipe.network.latent))
+        images: Tensor = self.average.generator(z.to(self.device))
+        return images.cpu()
+
+    def save(self, path: Path) -> None:
+        """Writes the checkpoint."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        numbers = {}
+        for name, optimiser in self._optimisers.items():
+            state, numbers[name] = checkpoint.pack(optimiser)
+            tensors |= {f"{name}.{entry}": value for entry, value in state.items()}
+        about = {"gan": self.recipe.to_json(), "step": self.step, "seen": self.seen, "optimisers": numbers}
+        checkpoint.save(path, tensors, about)
+
+    def restore(self, path: Path) -> None:
+        """Goes back to a checkpoint.
+
+        Raises:
+            PellucidError: it is of something else, or of another network.
+        """
+        tensors, about = checkpoint.load(path)
+        if "gan" not in about or GANRecipe.from_json(about["gan"]).network != self.recipe.network:
+            raise PellucidError(f"{path}: is of another network; choose another folder for this run")
+        self.network.load_state_dict(part(tensors, "network."))
+        self.average.load_state_dict(part(tensors, "average."))
+        for name, optimiser in self._optimisers.items():
+            checkpoint.unpack(optimiser, part(tensors, f"{name}."), about["optimisers"][name])
+        self.step, self.seen = about["step"], about["seen"]
+
+
+def _key(seed: int, step: int) -> int:
+    high, low = np.random.SeedSequence([seed, 4, step]).generate_state(2).tolist()
+    return int(high << 31 ^ low)
+
+
+def write_gan(folder: Path, trainer: GANTrainer, origin: Origin, images: int | None) -> None:
+    """Writes what `load_gan` takes: `config.json`, `model.safetensors` (half precision) and `README.md`, the card.
+
+    Args:
+        folder: made if it is not there; files of these names are replaced.
+        trainer: the state of the run.
+        origin: what the card says about the data.
+        images: how many images there were; None if nobody knows any more.
+    """
+    config = json.dumps(trainer.recipe.network.to_json(), indent=1) + "\n"
+    write_folder(folder, trainer.average, {"config.json": config, "README.md": _card(trainer, origin, images)})
+
+
+def export(run: Path, target: Path, origin: Origin | None = None, images: int | None = None) -> Path:
+    """Writes the GAN's folder from a run's checkpoint as it is, before the run's end.
+
+    Args:
+        run: folder of the run.
+        target: folder to write.
+        origin: what the model card says about the data.
+        images: how many there were to train on.
+
+    Raises:
+        PellucidError: there is no checkpoint, or one of something else.
+    """
+    _, about = checkpoint.load(run / CHECKPOINT)
+    if "gan" not in about:
+        raise PellucidError(f"{run / CHECKPOINT}: is of no GAN")
+    trainer = GANTrainer(GANRecipe.from_json(about["gan"]), torch.device("cpu"))
+    trainer.restore(run / CHECKPOINT)
+    write_gan(target, trainer, origin or Origin("gan"), images)
+    return target
+
+
+def _card(trainer: GANTrainer, origin: Origin, images: int | None) -> str:
+    recipe, network = trainer.recipe, trainer.network
+    size = recipe.network.size
+    made, judges = (sum(p.numel() for p in part.parameters()) / 1e6 for part in network.children())
+    rows = [
+        ("images", "not recorded" if images is None else f"{images:,}"),
+        ("updates", f"{trainer.step:,} of {recipe.batch} crops; {trainer.seen:,} crops in all"),
+        ("loss", f"non-saturating, R1 of {recipe.penalty:g} at every update in {recipe.penalty_every}"),
+        ("optimiser", f"Adam, learning rate {recipe.lr:g}, average of the generator {recipe.ema:g}"),
+        ("seed", recipe.seed),
+        ("software", f"pellucid {version('pellucid')}, torch {torch.__version__.split('+')[0]}"),
+    ]
+    lines = [
+        f"# {origin.name}",
+        "",
+        f"A generator of {size}x{size} images for DGP in pellucid ({made:.2f} million parameters,",
+        f"latents of {recipe.network.latent} numbers) and its discriminator ({judges:.2f} million), weights in half",
+        "precision, to be computed in float32.",
+        "",
+        "## Data",
+        "",
+        origin.data,
+        "",
+        f"Licence: {origin.licence}",
+        "",
+        "## Training",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_NAMES = ("discriminator", "generator", "penalty")
+_HEADER = ("step", "seen", "images_per_second", *_NAMES)
+
+
+class _Log:
+    """The file `log.csv`: mean losses since the line before; lines after `step` are removed, to be written again."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        self._seen: dict[str, list[float]] = {name: [] for name in _NAMES}
+        self._started = time.monotonic()
+        rows = []
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                # A machine that stopped may have left half a line.
+                rows = [row for row in list(csv.reader(file))[1:] if len(row) == len(_HEADER) and int(row[0]) <= step]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([_HEADER, *rows])
+
+    def see(self, losses: dict[str, float]) -> None:
+        """Takes in one update."""
+        for name, value in losses.items():
+            self._seen[name].append(value)
+
+    def write(self, trainer: GANTrainer) -> str:
+        """Appends a line; returns it for people to read."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        speed = len(self._seen["generator"]) * trainer.recipe.batch / seconds
+        means = {name: _mean(values) for name, values in self._seen.items()}
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            numbers = [f"{value:.6g}" for value in (speed, *means.values())]
+            csv.writer(file).writerow([trainer.step, trainer.seen, *numbers])
+        self._seen, self._started = {name: [] for name in _NAMES}, time.monotonic()
+        losses = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+        return f"update {trainer.step}  {speed:.1f} images/s  {losses}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
