@@ -87,7 +87,7 @@ def test_contestants() -> None:
     assert default["dreamclean"] == DreamClean()
     for name, method in quick.items():
         assert method.blind
-        assert method.nfe(PRIOR) <= 1000, name
+        assert method.nfe(PRIOR) <= 200, name
     assert blind.contestants("noise", ["diip"], quick=True) == {"diip": quick["diip"]}
     with pytest.raises(UsageError, match="ddrm must be told the degradation"):
         blind.contestants("noise", ["ddrm"])

@@ -32,7 +32,7 @@ DAMAGES: dict[str, Damage] = {
 _QUICK: dict[str, dict[str, Any]] = {
     "denoise": {},
     "dreamclean": {"strength": 50, "corrections": 3, "schedule": "none"},
-    "diip": {"steps": 5, "rate": 0.01, "slope": 0.0025, "iterations": 150, "gradient": "straight-through"},
+    "diip": {"steps": 2, "rate": 0.02, "slope": 0.004, "iterations": 100, "gradient": "straight-through"},
 }
 
 _ONLY_FOR: dict[str, tuple[str, ...]] = {}

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .noise import gaussian_noise
+from .sharpness import alone
 
 
 def low_light(
@@ -40,4 +41,5 @@ def low_light(
     """
     if not (0 <= exposure <= 1 and 0 < gamma < math.inf):
         raise UsageError(f"low light takes an exposure from 0 to 1 and a gamma above 0, not {exposure} and {gamma}")
-    return gaussian_noise(exposure * image.clamp(0, 1) ** gamma, noise, seed).clamp(0, 1)
+    dark = alone(lambda one: exposure * one.clamp(0, 1) ** gamma, image)
+    return gaussian_noise(dark, noise, seed).clamp(0, 1)

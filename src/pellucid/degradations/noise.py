@@ -38,9 +38,9 @@ def gaussian_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] 
 
 
 def poisson(image: Tensor, peak: float = 255.0, seed: int | Sequence[int] = 0) -> Tensor:
-    r"""Counts photons: y = Poisson(peak x) / peak, whose mean is x and whose variance is x / peak ([DPS], section 4).
+    """Counts photons: y = Poisson(peak x) / peak, whose mean is x and whose variance is x / peak.
 
-    DPS has peak = 255 rate and does not publish its rate, which is taken to be 1; DreamClean's level is not known.
+    As in DPS, where peak is 255 times a rate. The rate is not published and taken to be 1; nor is DreamClean's level.
 
     Args:
         image: (B, C, H, W) in [0, 1]; values beyond are clamped first.

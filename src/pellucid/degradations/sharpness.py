@@ -16,9 +16,17 @@ from ..operators.blur import gaussian, motion
 from .noise import gaussian_noise
 
 
-def alone(damage: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Damages one image (1, C, H, W) after the other: convolutions round by what else is in a batch."""
-    return torch.cat([damage(one[None]) for one in image])
+def alone(damage: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+    """Damages one image after the other: convolutions, powers and more round by what else is in a batch.
+
+    Args:
+        damage: takes an image (1, ...) out of each of the batches.
+        batches: (B, ...) each, the images and what belongs to them.
+
+    Returns:
+        The damaged images, (B, ...).
+    """
+    return torch.cat([damage(*one) for one in zip(*(batch.split(1) for batch in batches), strict=True)])
 
 
 def blur(image: Tensor, kernel: Tensor) -> Tensor:

@@ -52,12 +52,15 @@ def deform(
         )
     rng = Streams.of(seed, len(image))
     field = smooth_noise(image.new_empty(len(image), 3, *image.shape[-2:]), smoothness, rng)
-    blurred = gaussian_blur(image, blur)
-    # Nowhere wholly sharp, nowhere wholly blurred, but near to both.
-    image = image.lerp(blurred, torch.special.ndtr(2 * field[:, 2:])) if blur else image
-    height, width = image.shape[-2:]
-    rows, columns = (torch.arange(size).to(image) for size in (height, width))
-    return sample(image, rows[:, None] + strength * field[:, 0], columns + strength * field[:, 1])
+    rows, columns = (torch.arange(extent).to(image) for extent in image.shape[-2:])
+
+    def deformed(one: Tensor, field: Tensor) -> Tensor:
+        if blur:
+            # Nowhere wholly sharp, nowhere wholly blurred, but near to both.
+            one = one.lerp(gaussian_blur(one, blur), torch.special.ndtr(2 * field[:, 2:]))
+        return sample(one, rows[:, None] + strength * field[:, 0], columns + strength * field[:, 1])
+
+    return alone(deformed, image, field)
 
 
 def water_drops(
@@ -95,18 +98,15 @@ def water_drops(
     if not (math.isfinite(refraction) and 0 <= light < math.inf):
         raise UsageError(f"drops take a finite refraction and a light of 0 or more, not {refraction} and {light}")
     height, width = image.shape[-2:]
-    drawn = Streams.of(seed, len(image)).like(image.new_empty(len(image), number, 9)).cpu()
-    shapes = [_drops(one, height, width, size) for one in drawn]
-    down, right, covered = (torch.stack(parts)[:, None].to(image) for parts in zip(*shapes, strict=True))
     rows, columns = (torch.arange(extent).to(image) for extent in (height, width))
-    radius = size * min(height, width)
-    seen = sample(
-        gaussian_blur(image, blur),
-        (rows[:, None] - refraction * radius * down)[:, 0],
-        (columns - refraction * radius * right)[:, 0],
-    )
-    seen = seen * (1 + light * (0.5 + down))
-    return image.lerp(seen, covered).clamp(0, 1)
+    bent = refraction * size * min(height, width)
+
+    def wet(one: Tensor, drawn: Tensor) -> Tensor:
+        down, right, covered = (part[None].to(one) for part in _drops(drawn[0].cpu(), height, width, size))
+        seen = sample(gaussian_blur(one, blur), rows[:, None] - bent * down, columns - bent * right)
+        return one.lerp(seen * (1 + light * (0.5 + down)), covered).clamp(0, 1)
+
+    return alone(wet, image, Streams.of(seed, len(image)).like(image.new_empty(len(image), number, 9)))
 
 
 def _drops(drawn: Tensor, height: int, width: int, size: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import UsageError
 from ..noise import Streams
 from ..operators.blur import gaussian, motion
-from .sharpness import blur
+from .sharpness import alone, blur
 
 
 def rain(
@@ -41,9 +41,7 @@ def rain(
     _check("rain", amount, light)
     if not 0 < length <= 500 or not math.isfinite(degrees):
         raise UsageError(f"rain takes a length above 0, at most 500 pixels, and an angle, not {length} and {degrees}")
-    kernel = motion(length, degrees)
-    points = _points(image, amount, Streams.of(seed, len(image)))
-    return _over(image, blur(points, kernel / kernel.max()), light)
+    return _over(image, motion(length, degrees), amount, light, Streams.of(seed, len(image)))
 
 
 def snow(
@@ -73,22 +71,20 @@ def snow(
         raise UsageError(f"snow takes a size above 0, at most 50 pixels, not {size}")
     rng = Streams.of(seed, len(image))
     for larger in (0.5, 1.0, 2.0):
-        kernel = gaussian(larger * size)
         # A flake four times as large in area is a quarter as frequent.
-        points = _points(image, amount / larger**2, rng)
-        image = _over(image, blur(points, kernel / kernel.max()), light)
+        image = _over(image, gaussian(larger * size), amount / larger**2, light, rng)
     return image
 
 
-def _points(image: Tensor, amount: float, rng: Streams) -> Tensor:
-    """White points on black at a share of the pixels, (B, 1, H, W)."""
-    uniform: Tensor = torch.special.ndtr(rng.like(image[:, :1]))
-    return (uniform < amount).to(image)
+def _over(image: Tensor, kernel: Tensor, amount: float, light: float, rng: Streams) -> Tensor:
+    """Images behind white points at a share of the pixels, each of the shape of a kernel."""
+    shape = kernel / kernel.max()
 
+    def veiled(one: Tensor, noise: Tensor) -> Tensor:
+        points = (torch.special.ndtr(noise) < amount).to(one)
+        return one.lerp(torch.ones_like(one), light * blur(points, shape))
 
-def _over(image: Tensor, veil: Tensor, light: float) -> Tensor:
-    """The image behind something white: veil (B, 1, H, W) says how much of it covers each pixel."""
-    return image.lerp(torch.ones_like(image), light * veil)
+    return alone(veiled, image, rng.like(image[:, :1]))
 
 
 def _check(what: str, amount: float, light: float) -> None:
