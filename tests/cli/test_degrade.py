@@ -115,6 +115,17 @@ def test_an_interrupt_leaves_what_is_done(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
 
 
+def test_an_image_that_is_too_large_for_memory_is_named(
+    pellucid_command: Command, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> images.Picture:
+        raise MemoryError
+
+    monkeypatch.setattr(images, "read", full)
+    said = pellucid_command("degrade", photo, "-o", tmp_path / "out.png", "-d", "blur")
+    assert (said.code, said.err) == (1, f"pellucid: {photo}: does not fit into memory\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
