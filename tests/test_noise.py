@@ -124,6 +124,17 @@ def test_streams_refuse_another_batch_size() -> None:
         Streams.of(0, 2).like(torch.zeros(3, 1))
 
 
+def test_counts_belong_to_their_image_and_have_their_mean() -> None:
+    mean = torch.tensor([0.0, 2.0, 50.0])[:, None].expand(2, 3, 20_000)
+    counts = Streams.of(7, 2).poisson(mean)
+    assert torch.equal(counts[1:], Streams.of(8, 1).poisson(mean[1:]))
+    assert torch.equal(counts, counts.round())
+    torch.testing.assert_close(counts.mean(2), mean[..., 0], rtol=0.02, atol=0)
+    torch.testing.assert_close(counts.var(2), mean[..., 0], rtol=0.06, atol=0)
+    with pytest.raises(UsageError, match="2 random streams"):
+        Streams.of(0, 2).poisson(torch.zeros(3, 1))
+
+
 def test_streams_leave_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     Streams.of(0, 1).like(torch.zeros(1, 3))

@@ -136,7 +136,7 @@ def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0,
 
 
 class Streams:
-    """Gaussian noise with one random stream per image, so that a batch changes nobody's result.
+    """Noise with one random stream per image, so that a batch changes nobody's result.
 
     Numbers are drawn on the CPU and moved, so that a seed means the same on every device.
 
@@ -161,11 +161,20 @@ class Streams:
 
     def like(self, x: Tensor) -> Tensor:
         """Fresh n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
-        if len(x) != len(self._generators):
-            raise UsageError(f"{len(self._generators)} random streams for a batch of {len(x)}")
+        self._check(x)
         draws = [torch.randn(x.shape[1:], generator=g, dtype=x.dtype) for g in self._generators]
         noise = draws[0].unsqueeze(0) if len(draws) == 1 else torch.stack(draws)
         return noise.to(x.device)
+
+    def poisson(self, mean: Tensor) -> Tensor:
+        """Counts of things that happen by chance, `mean` times on average; its shape (B, ...), type and device."""
+        self._check(mean)
+        counts = [torch.poisson(one.cpu(), g) for one, g in zip(mean, self._generators, strict=True)]
+        return torch.stack(counts).to(mean.device)
+
+    def _check(self, x: Tensor) -> None:
+        if len(x) != len(self._generators):
+            raise UsageError(f"{len(self._generators)} random streams for a batch of {len(x)}")
 
 
 def derive_seed(seed: int, path: str = "", sample: int = 0) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import reduce
 from importlib import import_module
@@ -37,16 +37,32 @@ def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         UsageError: there is no such field, or a text cannot be read as its value.
     """
+    hints = get_type_hints(kind)
+    return read({field.name: hints[field.name] for field in fields(kind)}, name, settings)
+
+
+def read(types: Mapping[str, Any], name: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    """Reads texts as values of types; those of a sequence are divided by commas.
+
+    Args:
+        types: key to type.
+        name: what to call what has the keys in an error.
+        settings: key to text.
+
+    Raises:
+        UsageError: there is no such key, or a text cannot be read as its value.
+    """
     from pydantic import TypeAdapter, ValidationError
 
-    check(kind, name, settings)
-    hints = get_type_hints(kind)
+    check_known(types, name, settings)
     values = {}
     for key, text in settings.items():
+        adapter = TypeAdapter(types[key])
         try:
-            kind_of = TypeAdapter(hints[key])
-            several = get_origin(hints[key]) is tuple
-            values[key] = kind_of.validate_python(text.split(",")) if several else kind_of.validate_strings(text)
+            if get_origin(types[key]) in (Sequence, tuple):
+                values[key] = adapter.validate_python(text.split(","))
+            else:
+                values[key] = adapter.validate_strings(text)
         except ValidationError as error:
             # pydantic's first clause says it: "Input should be a valid integer, unable to ..."
             demand = error.errors()[0]["msg"].partition(", unable")[0].removeprefix("Input should ")
@@ -60,7 +76,15 @@ def check(kind: type, name: str, keys: Iterable[str]) -> None:
     Raises:
         UsageError: there is one.
     """
-    known = [field.name for field in fields(kind)]
+    check_known([field.name for field in fields(kind)], name, keys)
+
+
+def check_known(known: Collection[str], name: str, keys: Iterable[str]) -> None:
+    """Refuses the first key that is not among the known.
+
+    Raises:
+        UsageError: there is one.
+    """
     unknown = [key for key in keys if key not in known]
     if unknown:
         raise UsageError(f"{name} has no {unknown[0]!r}; it has {', '.join(known)}")

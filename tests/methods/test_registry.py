@@ -6,6 +6,7 @@ import torch
 from pellucid import methods
 from pellucid.errors import UsageError
 from pellucid.methods import DreamClean
+from pellucid.priors import GaussianPrior
 from pellucid.problem import Problem
 
 

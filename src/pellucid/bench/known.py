@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from .. import methods
 from ..errors import unknown_name
 from ..methods import Method
-from ..methods.method import last
-from ..metrics import Lpips, psnr, ssim
+from ..metrics import Lpips
 from ..noise import Streams, derive_seed
 from ..operators import AveragePool, Blur, Grayscale, Mask, Operator, blur
-from ..priors.prior import Prior, device_of
-from ..problem import Problem, to_unit
+from ..priors.prior import Prior
+from ..problem import Problem
+from .table import Case, Row, rows
 
 NOISE = 0.05
 """Standard deviation of every measurement's noise, in [0, 1] units, as in the papers' tables."""
@@ -63,29 +60,6 @@ def quick(task: str) -> dict[str, Method]:
     return {name: method for name, method in chosen.items() if method is not None}
 
 
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: means over the images.
-
-    Attributes:
-        task: name of the degradation.
-        method: name of the method; "damaged" for the measurement itself, as `simple` makes an image of it.
-        psnr: in dB.
-        ssim: from 0 to 1.
-        lpips: None where no network was given.
-        nfe: evaluations an image.
-        seconds: an image.
-    """
-
-    task: str
-    method: str
-    psnr: float
-    ssim: float
-    lpips: float | None
-    nfe: int
-    seconds: float
-
-
 def compare(
     prior: Prior,
     photographs: Mapping[str, Tensor],
@@ -110,25 +84,17 @@ def compare(
     Raises:
         UsageError: there is no such task.
     """
-    home = device_of(prior)
     for task in tasks or TASKS:
         if task not in TASKS:
             raise unknown_name("task", task, TASKS)
-        problems = []
+        cases = []
         for name, clean in photographs.items():
             operator = TASKS[task](*clean.shape[-2:])
             y = operator.A(clean)
             y = y + 2 * NOISE * Streams.of(derive_seed(seed, name, 1), 1).like(y)
-            problems.append((name, clean, Problem(y, operator, 2 * NOISE)))
-        yield _row(task, "damaged", [(clean, simple(problem), 0, 0.0) for _, clean, problem in problems], lpips)
-        for method_name, method in contestants(task).items():
-            done = []
-            for name, clean, problem in problems:
-                start = time.perf_counter()
-                own = Problem(problem.y.to(home), problem.operator, problem.sigma_y)
-                state = last(method.iterate(own, prior, Streams.of(derive_seed(seed, name), 1)))
-                done.append((clean, state.x.cpu(), state.nfe, time.perf_counter() - start))
-            yield _row(task, method_name, done, lpips)
+            problem = Problem(y, operator, 2 * NOISE)
+            cases.append(Case(name, clean, problem, simple(problem)))
+        yield from rows(task, cases, contestants(task), prior, lpips, seed)
 
 
 def simple(problem: Problem) -> Tensor:
@@ -141,20 +107,3 @@ def simple(problem: Problem) -> Tensor:
     if isinstance(operator, Grayscale):
         return y.expand(-1, len(operator.weights), -1, -1)
     return y if isinstance(operator, Blur) or operator is None else operator.pinv(y)
-
-
-def _row(task: str, method: str, done: Sequence[tuple[Tensor, Tensor, int, float]], lpips: Lpips | None) -> Row:
-    pairs = [(to_unit(image), to_unit(clean)) for clean, image, _, _ in done]
-
-    def mean(measure: Callable[[Tensor, Tensor], Tensor]) -> float:
-        return torch.cat([measure(image, clean).double() for image, clean in pairs]).mean().item()
-
-    return Row(
-        task,
-        method,
-        mean(psnr),
-        mean(ssim),
-        None if lpips is None else mean(lpips),
-        max(nfe for *_, nfe, _ in done),
-        sum(seconds for *_, seconds in done) / len(done),
-    )

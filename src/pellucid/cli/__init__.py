@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import PellucidError, UsageError
-from . import bench, demo, listing, restore, train
+from . import bench, degrade, demo, listing, restore, train
 from .output import FAILED, INTERRUPTED, USAGE, complain
 
 app = typer.Typer(
@@ -19,10 +19,12 @@ app = typer.Typer(
 )
 app.command("restore")(restore.restore)
 app.command("demo")(demo.demo)
+app.command("degrade")(degrade.degrade)
 app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
 app.command("methods")(listing.methods)
 app.command("tasks")(listing.tasks)
+app.command("degradations")(listing.degradations)
 app.command("priors")(listing.priors)
 app.command("doctor")(listing.doctor)
 

@@ -13,10 +13,25 @@ from .output import as_json, table
 from .restore import Device, Json, Prior, Seed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from ..bench.table import Row
     from ..methods import Method
+    from ..metrics import Lpips
     from ..priors import Prior as PriorModel
 
 app = typer.Typer(help="Measures priors and methods.")
+
+# Options that several measurements share.
+Data = Annotated[
+    Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
+]
+Images = Annotated[int | None, typer.Option("--images", min=1, help="How many of them, evenly spread.")]
+Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
+LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
 
 
 @app.command("prior")
@@ -24,9 +39,7 @@ def prior(
     named: Annotated[
         str, typer.Argument(metavar="PRIOR", help="A prior's name or folder, or MODULE:OBJECT, any f(x, sigma) -> x0.")
     ],
-    data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
-    ] = None,
+    data: Data = None,
     samples: Annotated[
         Path | None, typer.Option("--samples", help="Write a sheet of 16 images sampled from nothing but noise.")
     ] = None,
@@ -61,18 +74,14 @@ def prior(
 @app.command("known")
 def known(
     prior: Prior = "natural",
-    data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
-    ] = None,
-    images: Annotated[int | None, typer.Option("--images", help="How many of them, evenly spread.")] = None,
+    data: Data = None,
+    images: Images = None,
     task: Annotated[
         list[str] | None, typer.Option("--task", "-t", help="One of the degradations; may be said again.")
     ] = None,
-    method: Annotated[
-        list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")] = False,
-    lpips: Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")] = None,
+    method: Methods = None,
+    quick: Quick = False,
+    lpips: LpipsFile = None,
     seed: Seed = 0,
     device: Device = None,
     json: Json = False,
@@ -80,12 +89,9 @@ def known(
     """Compares the methods that are told the degradation, on damage made here."""
     from .. import methods as registry
     from ..bench import known as measurement
-    from ..bench.prior import read_images
-    from ..metrics import Lpips
 
     what = _load(prior, device)
-    photographs = read_images(_folder(data), what.channels)
-    names = list(photographs)[:: max(1, len(photographs) // (images or len(photographs)))][:images]
+    chosen = _photographs(data, images, what.channels)
     defaults = {name: registry.get(name) for name in method or measurement.quick("")}
 
     def contestants(task: str) -> dict[str, Method]:
@@ -93,19 +99,37 @@ def known(
         # Who is asked for by name takes part in everything.
         return {name: tuned.get(name, own) for name, own in defaults.items() if not quick or method or name in tuned}
 
-    measure = None if lpips is None else Lpips(lpips)
-    chosen = {name: photographs[name] for name in names}
-    rows = measurement.compare(what, chosen, task or (), contestants, measure, seed)
-    if not json:
-        typer.echo(f"{len(names)} images, noise 0.05, {prior}")
-        typer.echo(f"{'TASK':16}{'METHOD':18}{'PSNR':>7}{'SSIM':>7}{'LPIPS':>7}{'NFE':>6}{'SECONDS':>9}")
-    for row in rows:
-        if json:
-            as_json(vars(row))
-            continue
-        perceived = "-" if row.lpips is None else f"{row.lpips:.3f}"
-        quality = f"{row.psnr:7.2f}{row.ssim:7.3f}{perceived:>7}"
-        typer.echo(f"{row.task:16}{row.method:18}{quality}{row.nfe:6}{row.seconds:9.1f}")
+    rows = measurement.compare(what, chosen, task or (), contestants, _measure(lpips), seed)
+    _print(rows, f"{len(chosen)} images, noise 0.05, {prior}", json)
+
+
+@app.command("blind")
+def blind(
+    prior: Prior = "natural",
+    data: Data = None,
+    images: Images = None,
+    damage: Annotated[list[str] | None, typer.Option("--damage", help="One of the damages; may be said again.")] = None,
+    method: Methods = None,
+    quick: Quick = False,
+    lpips: LpipsFile = None,
+    seed: Seed = 0,
+    device: Device = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
+    json: Json = False,
+) -> None:
+    """Compares the methods that are told nothing, on damage made here."""
+    if markdown and json:
+        raise UsageError("--markdown and --json exclude each other")
+
+    from ..bench import blind as measurement
+
+    def contestants(damage: str) -> dict[str, Method]:
+        return measurement.contestants(damage, method or (), quick)
+
+    what = _load(prior, device)
+    chosen = _photographs(data, images, what.channels)
+    rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
+    _print(rows, f"{len(chosen)} images, {prior}", json, markdown)
 
 
 @app.command("conformance")
@@ -119,6 +143,38 @@ def conformance(seed: Seed = 0, json: Json = False) -> None:
             as_json(vars(row))
     else:
         typer.echo(markdown(rows))
+
+
+def _photographs(data: Path | None, number: int | None, channels: int) -> dict[str, Tensor]:
+    """Some of a folder's images, evenly spread; all if no number is given."""
+    from ..bench.prior import read_images
+
+    every = read_images(_folder(data), channels)
+    names = list(every)[:: max(1, len(every) // (number or len(every)))][:number]
+    return {name: every[name] for name in names}
+
+
+def _measure(weights: Path | None) -> Lpips | None:
+    from ..metrics import Lpips
+
+    return None if weights is None else Lpips(weights)
+
+
+def _print(rows: Iterator[Row], about: str, json: bool, markdown: bool = False) -> None:
+    """Prints each row as soon as it is there."""
+    from ..bench import table
+
+    if json:
+        for row in rows:
+            as_json(vars(row))
+        return
+    typer.echo(about)
+    if markdown:
+        typer.echo("")
+    else:
+        typer.echo(table.HEADING)
+    for line in table.markdown(rows) if markdown else map(table.line, rows):
+        typer.echo(line)
 
 
 def _folder(data: Path | None) -> Path:

@@ -1,8 +1,9 @@
-"""`pellucid methods`, `pellucid priors`, `pellucid doctor`: what there is, and what works here."""
+"""`pellucid methods`, `tasks`, `degradations`, `priors` and `doctor`: what there is, and what works here."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -40,6 +41,25 @@ def tasks(json: Json = False) -> None:
         )
     table([("TASK", "METHOD", "WHAT IT DOES"), *((name, task.method, task.summary) for name, task in records)])
     return None
+
+
+def degradations(json: Json = False) -> None:
+    """Lists the kinds of damage that `pellucid degrade --damage` makes, with their parameters."""
+    from .. import degradations as registry
+
+    records = [registry.describe(name) for name in registry.names()]
+    if json:
+        return as_json(records)
+    table([("DAMAGE", "WHAT IT DOES"), *((r["name"], r["summary"]) for r in records)])
+    typer.echo("")
+    table([("DAMAGE", "--set"), *((r["name"], _assigned(r["parameters"])) for r in records)])
+    return None
+
+
+def _assigned(parameters: Mapping[str, Any]) -> str:
+    """Parameters with their values as --set takes them."""
+    values = {key: ",".join(map(str, v)) if isinstance(v, tuple) else v for key, v in parameters.items()}
+    return " ".join(f"{key}={value}" for key, value in values.items())
 
 
 def priors(json: Json = False) -> None:

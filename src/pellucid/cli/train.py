@@ -47,9 +47,7 @@ def train(
         if zero_dce and gan:
             raise UsageError("--zero-dce and --gan are two trainings: choose one")
         if preset != "cpu" or validation is not None or initial is not None:
-            raise UsageError(
-                f"{what} takes no --preset, --validation or --initial: leave them out"
-            )
+            raise UsageError(f"{what} takes no --preset, --validation or --initial: leave them out")
         other = _train_zero_dce if zero_dce else _train_gan
         return other(data, run, values, device, minutes, (name, about, licence), json)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import UsageError
 
 
-def compress(image: Tensor, quality: int) -> Tensor:
+def compress(image: Tensor, quality: int = 10) -> Tensor:
     """Compresses each image of a batch as a JPEG file (4:2:0, libjpeg) and reads it back.
 
     Args:

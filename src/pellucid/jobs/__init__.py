@@ -1,6 +1,6 @@
 """Many images: what becomes of each, and the loop that loses none."""
 
 from .plan import Item, make_folders, plan
-from .run import Outcome, run
+from .run import Outcome, caught, run
 
-__all__ = ["Item", "Outcome", "make_folders", "plan", "run"]
+__all__ = ["Item", "Outcome", "caught", "make_folders", "plan", "run"]

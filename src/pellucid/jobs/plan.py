@@ -102,12 +102,14 @@ def _check(items: Sequence[Item], *, in_place: bool, overwrite: bool) -> None:
     for item in items:
         target = item.target.resolve()
         if target in taken:
-            raise UsageError(f"{taken[target]} and {item.source} would both become {item.target}: restore them apart")
+            raise UsageError(f"{taken[target]} and {item.source} would both become {item.target}: do them apart")
         taken[target] = item.source
         if in_place:
             images.check_suffix(item.target)
         elif target in sources:
-            raise UsageError(f"{item.target}: is an input; name another output, or say --in-place to replace it")
+            raise UsageError(
+                f"{item.target}: is an input, which restore --in-place alone replaces; name another output"
+            )
         elif target.exists():
             existing.append(item.target)
     if existing and not overwrite:

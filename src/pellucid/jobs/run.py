@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +61,8 @@ def run(
     for item in items:
         start = time.perf_counter()
         own = derive_seed(seed, item.name)
-        nfe, size, error, noise = 0, None, None, None
-        try:
+        nfe, size, noise = 0, None, None
+        with caught(item, "does not fit into memory; try a smaller --tile") as errors:
             picture = images.read(item.source)
             size = (picture.colour.shape[0], picture.colour.shape[1])
             images.check_holds(picture, item.target)
@@ -72,15 +73,31 @@ def run(
             if traces is not None:
                 trace.write(traces / (item.name or item.source.name))
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
-        except PellucidError as problem:
-            error = str(problem) if str(item.source) in str(problem) else f"{item.source}: {problem}"
-        except MemoryError:
-            error = f"{item.source}: does not fit into memory; try a smaller --tile"
-        # Whatever one image provokes in a decoder or a driver must not end a night's work on the others.
-        except Exception as problem:
-            first = (str(problem) or type(problem).__name__).splitlines()[0]
-            error = f"{item.source}: failed unexpectedly ({type(problem).__name__}: {first})"
-        yield Outcome(item, own, nfe, time.perf_counter() - start, size, error, noise)
+        yield Outcome(item, own, nfe, time.perf_counter() - start, size, errors[0] if errors else None, noise)
+
+
+@contextmanager
+def caught(item: Item, too_large: str = "does not fit into memory") -> Iterator[list[str]]:
+    """Makes a line of whatever the work on one image raises, so that the others are still done.
+
+    Args:
+        item: the image, which the line names.
+        too_large: what to say where memory runs out.
+
+    Yields:
+        A list; after the block it holds the line, or nothing.
+    """
+    errors: list[str] = []
+    try:
+        yield errors
+    except PellucidError as problem:
+        errors.append(str(problem) if str(item.source) in str(problem) else f"{item.source}: {problem}")
+    except MemoryError:
+        errors.append(f"{item.source}: {too_large}")
+    # Whatever one image provokes in a decoder or a driver must not end a night's work on the others.
+    except Exception as problem:
+        first = (str(problem) or type(problem).__name__).splitlines()[0]
+        errors.append(f"{item.source}: failed unexpectedly ({type(problem).__name__}: {first})")
 
 
 def _for(item: Item, progress: Callable[[Item, int], object]) -> Callable[[int], object]:

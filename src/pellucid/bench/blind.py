@@ -1,0 +1,103 @@
+"""Methods that are told nothing, side by side on the same damaged images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from torch import Tensor
+
+from .. import degradations, methods
+from ..degradations import Damage
+from ..errors import UsageError, unknown_name
+from ..methods import Method
+from ..metrics import Lpips
+from ..noise import derive_seed
+from ..priors.prior import Padded, Prior
+from ..problem import Problem, to_unit
+from .table import Case, Row, rows
+
+DAMAGES: dict[str, Damage] = {
+    "jpeg": degradations.get("multiple-jpeg"),
+    "noise": degradations.get("noise"),
+    "poisson": degradations.get("poisson"),
+    "sr4": degradations.get("reduce"),
+    "deformation": degradations.get("deform"),
+    "water drops": degradations.get("water-drops"),
+    "low light": degradations.get("low-light"),
+}
+
+# Nobody tells a blind method what the damage is, so each has one setting for all of it.
+_QUICK: dict[str, dict[str, Any]] = {
+    "denoise": {},
+    "dreamclean": {"strength": 50, "corrections": 3, "schedule": "none"},
+    "diip": {"steps": 2, "rate": 0.02, "slope": 0.004, "iterations": 100, "gradient": "straight-through"},
+}
+
+_ONLY_FOR: dict[str, tuple[str, ...]] = {}
+"""Methods that are made for some of the damages and take no part in the others."""
+
+
+def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> dict[str, Method]:
+    """The methods that take part in a damage, by name.
+
+    Args:
+        damage: which.
+        named: names of blind methods, each of which takes part in everything; empty for those that suit the damage.
+        quick: with few evaluations, and the hyper-parameters that suit them and the embedded prior, instead of the
+            papers' defaults. A method without such a setting has its defaults.
+
+    Raises:
+        UsageError: there is no such method, or it must be told the degradation.
+    """
+    for name in named:
+        if not methods.find(name).blind:
+            raise UsageError(f"{name} must be told the degradation: compare it with pellucid bench known")
+    suitable = [name for name in _QUICK if damage in _ONLY_FOR.get(name, DAMAGES)]
+    return {name: methods.get(name, **(_QUICK.get(name, {}) if quick else {})) for name in named or suitable}
+
+
+def compare(
+    prior: Prior,
+    photographs: Mapping[str, Tensor],
+    damages: Sequence[str] = (),
+    chosen: Callable[[str], Mapping[str, Method]] = contestants,
+    lpips: Lpips | None = None,
+    seed: int = 0,
+) -> Iterator[Row]:
+    """Runs every method on every damage; each is given the damaged images alone, and on any size.
+
+    Args:
+        prior: what they all use.
+        photographs: clean images by name, (1, C, H, W) in [-1, 1].
+        damages: names from `DAMAGES`; empty for all.
+        chosen: what gives the methods for a damage, by name.
+        lpips: to measure that, too.
+        seed: of the damage and of the methods, with the image's name.
+
+    Returns:
+        The rows, for each damage the damaged input first.
+
+    Raises:
+        UsageError: there is no such damage, or what `chosen` raises; before any work.
+    """
+    for damage in damages:
+        if damage not in DAMAGES:
+            raise unknown_name("damage", damage, DAMAGES)
+    entered = {damage: chosen(damage) for damage in damages or DAMAGES}
+    padded = Padded(prior)
+    return chain.from_iterable(
+        rows(damage, _cases(damage, photographs, seed), entrants, padded, lpips, seed)
+        for damage, entrants in entered.items()
+    )
+
+
+def _cases(damage: str, photographs: Mapping[str, Tensor], seed: int) -> list[Case]:
+    cases = []
+    for name, clean in photographs.items():
+        # Clamped, as a file would be.
+        damaged = DAMAGES[damage](to_unit(clean), derive_seed(seed, name, 1)).clamp(0, 1)
+        problem = Problem.of(damaged)
+        cases.append(Case(name, clean, problem, problem.y))
+    return cases

@@ -1,0 +1,128 @@
+"""Lost detail: blur, and reduction that is enlarged again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UsageError
+from ..operators import Blur
+from ..operators.blur import gaussian, motion
+from .noise import gaussian_noise
+
+
+def alone(damage: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+    """Damages one image after the other: convolutions, powers and more round by what else is in a batch.
+
+    Args:
+        damage: takes an image (1, ...) out of each of the batches.
+        batches: (B, ...) each, the images and what belongs to them.
+
+    Returns:
+        The damaged images, (B, ...).
+    """
+    return torch.cat([damage(*one) for one in zip(*(batch.split(1) for batch in batches), strict=True)])
+
+
+def blur(image: Tensor, kernel: Tensor) -> Tensor:
+    """Convolves with a kernel; beyond the edge the image goes on as at the edge.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        kernel: (h, w), of sum 1; `pellucid.operators.blur` has those of the papers.
+
+    Returns:
+        The blurred images, (B, C, H, W), clamped to [0, 1].
+
+    Raises:
+        UsageError: the kernel is no (h, w) of finite numbers.
+    """
+    return alone(Blur(kernel, "replicate").A, image).clamp(0, 1)
+
+
+def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
+    """Blurs as a lens that is out of focus.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        std: standard deviation of the kernel in pixels, 0 or more.
+
+    Returns:
+        The blurred images, (B, C, H, W) in [0, 1].
+
+    Raises:
+        UsageError: std is out of range.
+    """
+    if not 0 <= std <= 100:
+        raise UsageError(f"a Gaussian blur takes a spread from 0 to 100 pixels, not {std}")
+    if not std:
+        return image.clone()
+    # One row after one column cost less than their product.
+    row = gaussian(std).sum(0, keepdim=True)
+    return blur(blur(image, row), row.T)
+
+
+def motion_blur(image: Tensor, length: float = 15.0, degrees: float = 0.0) -> Tensor:
+    """Blurs as a camera that moves in a straight line.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        length: of the movement in pixels, above 0.
+        degrees: its direction, anticlockwise from right.
+
+    Returns:
+        The blurred images, (B, C, H, W) in [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    if not 0 < length <= 500 or not math.isfinite(degrees):
+        raise UsageError(
+            f"a motion blur takes a length above 0, at most 500 pixels, and an angle, not {length, degrees}"
+        )
+    return blur(image, motion(length, degrees))
+
+
+def reduce(
+    image: Tensor,
+    factor: int = 4,
+    noise: float = 0.0,
+    enlarge: Literal["nearest", "bicubic"] = "nearest",
+    seed: int | Sequence[int] = 0,
+) -> Tensor:
+    """Reduces an image to the means of blocks and enlarges it again: blind super-resolution's input.
+
+    A method that is not told the degradation takes images of the size that it gives, so the small image is enlarged
+    here. Blocks at the edge are smaller where the factor does not divide the size.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        factor: side of a block in pixels, 1 or more.
+        noise: standard deviation of what is added to the small image, in [0, 1] units; the papers have 0 or 0.05.
+        enlarge: "nearest", each mean in place of its block; "bicubic", smoothly.
+        seed: image i has noise of seed `seed + i`, or `seed[i]`.
+
+    Returns:
+        The images, (B, C, H, W), clamped to [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    if factor < 1:
+        raise UsageError(f"reduction is by a whole number from 1 up, not {factor}")
+    if enlarge not in ("nearest", "bicubic"):
+        raise UsageError(f"enlarge must be nearest or bicubic, not {enlarge!r}")
+    small = alone(lambda one: F.avg_pool2d(one, factor, ceil_mode=True), image)
+    small = gaussian_noise(small, noise, seed)
+    height, width = image.shape[-2:]
+    if enlarge == "nearest":
+        large = small.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
+    else:
+        size = (small.shape[-2] * factor, small.shape[-1] * factor)
+        large = alone(lambda one: F.interpolate(one, size, mode="bicubic"), small)
+    return large[..., :height, :width].clamp(0, 1)

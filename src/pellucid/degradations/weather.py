@@ -1,0 +1,92 @@
+"""Rain and snow; both generators are ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..noise import Streams
+from ..operators.blur import gaussian, motion
+from .sharpness import alone, blur
+
+
+def rain(
+    image: Tensor,
+    amount: float = 0.004,
+    length: float = 20.0,
+    degrees: float = 80.0,
+    light: float = 0.6,
+    seed: int | Sequence[int] = 0,
+) -> Tensor:
+    """Streaks of rain: points of light at random, drawn out along one direction, over the image.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        amount: share of the pixels at which a streak has its middle, from 0 to 1.
+        length: of a streak in pixels, above 0.
+        degrees: its direction, anticlockwise from right.
+        light: of a streak, from 0 to 1.
+        seed: image i has the rain of seed `seed + i`, or `seed[i]`.
+
+    Returns:
+        The images, (B, C, H, W) in [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    _check("rain", amount, light)
+    if not 0 < length <= 500 or not math.isfinite(degrees):
+        raise UsageError(f"rain takes a length above 0, at most 500 pixels, and an angle, not {length} and {degrees}")
+    return _over(image, motion(length, degrees), amount, light, Streams.of(seed, len(image)))
+
+
+def snow(
+    image: Tensor,
+    amount: float = 0.002,
+    size: float = 1.5,
+    light: float = 0.9,
+    seed: int | Sequence[int] = 0,
+) -> Tensor:
+    """Flakes of snow: soft white points of three sizes at random, the larger the fewer, over the image.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        amount: share of the pixels at which a flake of the middle size has its middle, from 0 to 1.
+        size: the middle size in pixels, the standard deviation of a Gaussian, above 0.
+        light: of a flake, from 0 to 1.
+        seed: image i has the snow of seed `seed + i`, or `seed[i]`.
+
+    Returns:
+        The images, (B, C, H, W) in [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    _check("snow", amount, light)
+    if not 0 < size <= 50:
+        raise UsageError(f"snow takes a size above 0, at most 50 pixels, not {size}")
+    rng = Streams.of(seed, len(image))
+    for larger in (0.5, 1.0, 2.0):
+        # A flake four times as large in area is a quarter as frequent.
+        image = _over(image, gaussian(larger * size), amount / larger**2, light, rng)
+    return image
+
+
+def _over(image: Tensor, kernel: Tensor, amount: float, light: float, rng: Streams) -> Tensor:
+    """Images behind white points at a share of the pixels, each of the shape of a kernel."""
+    shape = kernel / kernel.max()
+
+    def veiled(one: Tensor, noise: Tensor) -> Tensor:
+        points = (torch.special.ndtr(noise) < amount).to(one)
+        return one.lerp(torch.ones_like(one), light * blur(points, shape))
+
+    return alone(veiled, image, rng.like(image[:, :1]))
+
+
+def _check(what: str, amount: float, light: float) -> None:
+    if not (0 <= amount <= 1 and 0 <= light <= 1):
+        raise UsageError(f"{what} takes an amount and a light from 0 to 1, not {amount} and {light}")
