@@ -232,7 +232,8 @@ def renoise(
     if not _above_zero(sigma):
         raise UsageError("renoise starts from a noise level above 0")
     kept = math.sqrt(1 - eta * eta) * sigma_next / sigma
-    moved = x0.lerp(x, each(kept, x))
+    # Not lerp, which rounds numbers at the end of a tensor differently, so that a batch would change its images.
+    moved = (x - x0).mul_(each(kept, x)).add_(x0)
     if eta > 0 and _above_zero(sigma_next):
         if rng is None:
             raise UsageError("renoise with eta > 0 needs the images' random streams")

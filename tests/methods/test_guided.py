@@ -217,7 +217,6 @@ def test_the_networks_weights_are_left_alone(method: Method) -> None:
         (MMPS(), Denoise(), None, "give noise"),
         (MMPS(), Denoise(), 0.0, "noise level above 0"),
         (MMPS(), ToneCurve(), 0.1, "linear operator"),
-        (GDP(), None, None, "give an operator"),
         (RED(), Denoise(), 0.0, "noise level above 0"),
         (RED(), ToneCurve(), 0.1, "linear operator"),
     ],

@@ -111,4 +111,4 @@ def test_the_command(pellucid_command: Callable[..., Any], data: Path, tmp_path:
     assert said.code == 0
     said = pellucid_command("train", data, "-o", tmp_path / "other", "--zero-dce", "--preset", "gpu")
     assert said.code == 2
-    assert "--zero-dce has no --preset" in said.err
+    assert "--zero-dce takes no --preset" in said.err

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..settings import imported
 from .output import as_json, table
 from .restore import Device, Json, Prior, Seed

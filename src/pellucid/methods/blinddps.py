@@ -78,22 +78,27 @@ class BlindDPS(Stepper):
         k = ladder[0] * rng.like(y.new_empty(len(y), 1, self.kernel, self.kernel))
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
             with torch.enable_grad():
-                x, k = x.detach().requires_grad_(), k.detach().requires_grad_()
-                x0, k0 = prior(x, sigma), kernels(k, sigma)
+                x = x.detach().requires_grad_()
+                # Each kernel in memory of its own: products round by where their numbers lie.
+                own = [one.clone().requires_grad_() for one in k.split(1)]
+                x0 = prior(x, sigma)
                 seen = x0.clamp(-1, 1) if self.clip else x0
-                kernel = to_kernel(k0)
-                distance = (y - convolve(seen, kernel)).flatten(1).norm(dim=1)
-                sparse = (kernel + _TINY).pow(0.8).flatten(1).sum(1)
-                pulls = torch.autograd.grad((distance + self.sparsity * sparse).sum(), (x, k))
+                estimates = [kernels(one, sigma) for one in own]
+                found = [to_kernel(one) for one in estimates]
+                made = [convolve(image, kernel) for image, kernel in zip(seen.split(1), found, strict=True)]
+                distance = torch.stack([(a - b).norm() for a, b in zip(y.split(1), made, strict=True)])
+                sparse = torch.stack([(one + _TINY).pow(0.8).sum() for one in found])
+                pull, *pulls = torch.autograd.grad((distance + self.sparsity * sparse).sum(), (x, *own))
             fresh = math.sqrt(1 - (sigma_next / sigma) ** 2)
             # DDPM's step (renoise), then the pull, both from the latent before it; see DPS for the factor.
             size = math.sqrt((1 + sigma**2) * (1 + sigma_next**2))
             with torch.no_grad():
-                x = renoise(x, seen, sigma, sigma_next, fresh, rng) - self.scale * size * pulls[0].nan_to_num(0.0)
-                k = renoise(k, k0, sigma, sigma_next, fresh, rng) - self.kernel_scale * size * pulls[1].nan_to_num(0.0)
+                k, k0, kernel = (torch.cat(parts) for parts in (own, estimates, found))
+                x = renoise(x, seen, sigma, sigma_next, fresh, rng) - self.scale * size * pull.nan_to_num(0.0)
+                k = renoise(k, k0, sigma, sigma_next, fresh, rng)
+                k = k - self.kernel_scale * size * torch.cat(pulls).nan_to_num(0.0)
             curves = {"distance": tuple(distance.tolist())}
-            found = {"kernel": kernel.detach()}
-            yield State(step, len(ladder) - 1, sigma_next, x, seen.detach(), prior.nfe, curves, found)
+            yield State(step, len(ladder) - 1, sigma_next, x, seen.detach(), prior.nfe, curves, {"kernel": kernel})
 
     def _kernels(self) -> Prior:
         """The prior of kernels."""

@@ -181,8 +181,8 @@ class GDP(Stepper):
                 losses = losses + self.bright * exposure(to_zero_one(x), self.level)
             if self.colour:
                 losses = losses + self.colour * colour_constancy(to_zero_one(x))
-            if self.smooth and "map" in theta:
-                losses = losses + self.smooth * illumination_smoothness(theta["map"])
+            if self.smooth and isinstance(family, Light):
+                losses = losses + self.smooth * illumination_smoothness(family.map(theta, y))
             if small is not None:
                 reduced = F.interpolate(x, small.shape[2:], mode="area")
                 losses = losses + self.hold * _mean(to_zero_one(reduced) - to_zero_one(small))

@@ -127,7 +127,7 @@ class Light(Unknown):
 
     def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
         """See `Unknown`."""
-        made = (theta["gain"] * to_zero_one(x)[:, None] + self._map(theta, y)[:, :, None]).flatten(1, 2)
+        made = (theta["gain"] * to_zero_one(x)[:, None] + self.map(theta, y)[:, :, None]).flatten(1, 2)
         measured = to_zero_one(y)
         beyond = ((measured >= 1) & (made > measured)) | ((measured <= 0) & (made < measured))
         return to_model(torch.where(beyond, measured, made))
@@ -142,9 +142,10 @@ class Light(Unknown):
 
     def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
         """See `Unknown`; "gain", (B, n, 1 or C, 1, 1), and "map", (B, n, H, W), for n exposures."""
-        return {"gain": theta["gain"].detach().clone(), "map": self._map(theta, y).detach()}
+        return {"gain": theta["gain"].detach().clone(), "map": self.map(theta, y).detach()}
 
-    def _map(self, theta: Theta, y: Tensor) -> Tensor:
+    def map(self, theta: Theta, y: Tensor) -> Tensor:
+        """M of each exposure, as large as the measurement, (B, n, H, W), in [0, 1] units."""
         return F.interpolate(theta["map"], y.shape[2:], mode="bilinear")
 
 

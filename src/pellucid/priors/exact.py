@@ -119,10 +119,8 @@ class CovariantPrior:
         """See `Prior`; exact."""
         noise = _per_sample(sigma, x).view(-1, 1).square()
         mean, variance, basis = (part.to(x) for part in (self.mean, self.variance, self.basis))
-        # Row by row: the rounding of a product depends on how many rows it has.
-        parts = torch.stack([basis.T @ one for one in x.flatten(1) - mean])
-        kept = variance / (variance + noise) * parts
-        return (mean + torch.stack([basis @ one for one in kept])).view(x.shape)
+        parts = (x.flatten(1) - mean) @ basis
+        return (mean + (variance / (variance + noise) * parts) @ basis.T).view(x.shape)
 
 
 def _per_sample(sigma: float | Tensor, x: Tensor) -> Tensor:

@@ -1,0 +1,169 @@
+"""GDP where the degradation is learnt; test_guided.py has the rest."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pellucid.errors import UsageError
+from pellucid.losses import colour_constancy, exposure, illumination_smoothness
+from pellucid.methods import GDP
+from pellucid.noise import Streams, linear_ladder, strided
+from pellucid.operators import AveragePool, Grayscale
+from pellucid.operators.unknown import Light
+from pellucid.priors import Counted, GaussianPrior
+from pellucid.problem import Problem, to_model, to_zero_one
+
+FEW = GDP(steps=10, scale=500, cell=4)
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def scene(size: int = 64) -> tuple[GaussianPrior, Tensor]:
+    """A prior around a smooth image with edges, and a sample of it."""
+    waves = F.interpolate(draw(1, 3, 8, 8, seed=4), (size, size), mode="bilinear")[0]
+    prior = GaussianPrior((0.3 * waves + 0.3 * waves.sign()).clamp(-0.8, 0.8), variance=torch.full((3, 1, 1), 0.005))
+    return prior, prior.sample((size, size), Streams([5]))
+
+
+def test_the_light_is_found() -> None:
+    """y = f x + M with a slope of light: both within 5 %."""
+    prior, x = scene()
+    light = torch.linspace(0.05, 0.15, 64).double()[:, None].expand(64, 64)
+    y = to_model(0.4 * to_zero_one(x) + light)
+    method = GDP(steps=250, scale=2000, clip=False)
+    *_, state = method.iterate(Problem(y), prior, Streams([0]))
+    assert state.found["gain"].item() == pytest.approx(0.4, rel=0.05)
+    assert (state.found["map"][0, 0] - light).norm() < 0.05 * light.norm()
+    assert state.curves["loss"][0] < 1e-3
+
+
+def test_one_step_in_the_papers_notation() -> None:
+    """x' = mu - s grad_{x0} L with the numbers before they move; then f -= l dL/df, by hand."""
+    prior, x = scene(8)
+    y = to_model((0.4 * to_zero_one(x)).clamp(0.01, 0.99))
+    method = replace(FEW, map_rate=0.0, rate=0.3, smooth=0.0, clip=False)
+    first, second = list(method.iterate(Problem(y), prior, Streams([0])))[:2]
+    rng = Streams([0])
+    rng.like(torch.empty(1, 1, 1, 1, 1, dtype=torch.float64))  # f
+    for _ in range(2):
+        rng.like(y)  # the start, the first step
+    z = rng.like(y)
+    sigma, after = strided(linear_ladder(), 10).tolist()[1:3]
+    a, a_next = 1 / (1 + sigma**2), 1 / (1 + after**2)
+    beta = 1 - a / a_next
+    x0 = prior(first.x, sigma)
+    f = first.found["gain"].item()
+    residual = f * to_zero_one(x0) - to_zero_one(y)
+    count = y.numel()
+    slope = 2 * f * residual / count / 2  # d to_zero_one / dx = 1/2
+    latent = math.sqrt(a) * first.x
+    mean = math.sqrt(a_next) * beta / (1 - a) * x0 + math.sqrt(1 - beta) * (1 - a_next) / (1 - a) * latent
+    spread = math.sqrt((1 - a_next) / (1 - a) * beta)
+    expected = (mean - 500 * slope + spread * z) / math.sqrt(a_next)
+    torch.testing.assert_close(second.x, expected, rtol=1e-6, atol=1e-6)
+    moved = f - 0.3 * (2 * residual * to_zero_one(x0)).mean().item()
+    assert second.found["gain"].item() == pytest.approx(moved, rel=1e-6)
+
+
+def test_the_quality_losses_are_part_of_the_gradients() -> None:
+    """Against autograd of Zero-DCE's losses, written out."""
+    x, y = (0.5 * draw(1, 3, 16, 16, seed=seed) for seed in (1, 2))
+    method = GDP(bright=0.3, level=0.7, colour=0.2, smooth=0.5, cell=4, per_channel=True)
+    family = method.family(Problem(y))
+    assert isinstance(family, Light)
+    theta = family.start(y, 3, Streams([0]))
+    theta["map"] = 0.1 * draw(1, 1, 4, 4, seed=3)
+    (loss,), slope = method.gradients(family, x, y, theta)
+    free = x.clone().requires_grad_()
+    own = {name: value.detach().clone().requires_grad_() for name, value in theta.items()}
+    total = (to_zero_one(family.A(free, own, y)) - to_zero_one(y)).square().mean()
+    total = total + 0.3 * exposure(to_zero_one(free), 0.7).sum() + 0.2 * colour_constancy(to_zero_one(free)).sum()
+    total = total + 0.5 * illumination_smoothness(family.map(own, y)).sum()
+    total.backward()
+    assert loss == pytest.approx(total.item())
+    assert free.grad is not None
+    torch.testing.assert_close(slope, free.grad)
+    for name, value in own.items():
+        assert theta[name].grad is not None
+        torch.testing.assert_close(theta[name].grad, value.grad)
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "ssim"])
+def test_losses_bring_the_estimate_to_the_measurement(loss: str) -> None:
+    prior, x = scene(32)
+    method = GDP(steps=40, scale={"mse": 1500, "l1": 200, "ssim": 250}[loss], loss=loss)  # type: ignore[arg-type]
+    y = AveragePool(2).A(x)
+    free = replace(method, scale=0)
+    guided, alone = (list(m.iterate(Problem(y, AveragePool(2)), prior, Streams([0])))[-1] for m in (method, free))
+    assert guided.curves["loss"][0] < 0.7 * alone.curves["loss"][0]
+
+
+def test_several_damages_at_once() -> None:
+    prior, x = scene(32)
+    operator = Grayscale() @ AveragePool(2)
+    y = operator.A(x)
+    out = GDP(steps=100, scale=1500)(Problem(y, operator), prior)
+    assert out.shape == x.shape
+    assert (operator.A(out) - y).square().mean() < 0.1 * y.var()
+
+
+def test_exposures_give_one_image() -> None:
+    """Each has its own factor; where the long one is white the short one still knows."""
+    prior, x = scene(32)
+    brightness = to_zero_one(x)
+    short, long = 0.3 * brightness, (1.6 * brightness).clamp(max=1)
+    y = to_model(torch.cat([short, long], 1))
+    *_, state = GDP(steps=200, scale=5000, map_rate=0, clip=False).iterate(Problem(y), prior, Streams([0]))
+    assert state.x.shape == x.shape
+    torch.testing.assert_close(state.found["gain"].flatten(), torch.tensor([0.3, 1.6]).double(), rtol=0.05, atol=0)
+
+
+def test_a_small_image_first_hands_on_what_it_learnt() -> None:
+    prior = GaussianPrior(torch.zeros(3, 1, 1).double(), variance=torch.full((3, 1, 1), 0.2))
+    y = 0.5 * draw(1, 3, 24, 20)
+    method = replace(FEW, first=12)
+    states = list(method.iterate(Problem(y), prior, Streams([0])))
+    assert [state.x.shape[2:] for state in states] == [(12, 10)] * 10 + [(24, 20)] * 10
+    assert [state.step for state in states] == list(range(1, 21))
+    assert {state.total for state in states} == {20}
+    assert states[-1].nfe == method.nfe(prior) == 20
+    # f goes on from where it was, not from nothing.
+    assert abs(states[10].found["gain"].item() - states[9].found["gain"].item()) < 0.1
+    assert abs(states[9].found["gain"].item()) > 0.05
+    assert states[9].found["map"].shape == (1, 1, 12, 10)
+    assert states[-1].found["map"].shape == (1, 1, 24, 20)
+
+
+@pytest.mark.parametrize("degradation", ["light", "kernel"])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7)])
+def test_laws(degradation: str, size: tuple[int, int]) -> None:
+    prior = GaussianPrior(torch.zeros(3, 1, 1).double(), variance=torch.full((3, 1, 1), 0.2))
+    method = replace(FEW, degradation=degradation, kernel=3)  # type: ignore[arg-type]
+    y = 0.5 * draw(2, 3, *size)
+    before, counted = y.clone(), Counted(prior)
+    out = method(Problem(y), counted, seed=3)
+    assert torch.equal(y, before)
+    assert counted.nfe == method.nfe(prior) == 10
+    assert torch.equal(out, method(Problem(y), prior, seed=3))
+    assert torch.equal(out[1:], method(Problem(y[1:]), prior, seed=4))
+    assert not out.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("loss", "l3"), ("degradation", "fog"), ("kernel", 4), ("cell", 0), ("level", 2), ("first", -1), ("bright", -1),
+        ("colour", math.inf), ("smooth", -1), ("hold", -1), ("map_rate", -1),
+    ],
+)  # fmt: skip
+def test_ranges(field: str, value: object) -> None:
+    with pytest.raises(UsageError, match=field):
+        GDP(**{field: value})  # type: ignore[arg-type]
