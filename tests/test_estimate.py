@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid.degradations import gaussian_noise
-from pellucid.estimate import noise_level, noise_seen
+from pellucid.degradations import gaussian_blur, gaussian_noise
+from pellucid.estimate import EVIDENCE, Evidence, evidence, noise_level, noise_seen
 from pellucid.operators import Mask
-from pellucid.priors import GaussianPrior, load_prior
+from pellucid.priors import Counted, GaussianPrior, load_prior
 from pellucid.problem import to_model, to_unit
 
 
@@ -68,3 +68,45 @@ def test_the_embedded_prior_sees_noise_where_there_is_some(photographs: dict[str
             noisy = to_model(gaussian_noise(to_unit(image), level))
             assert noise_seen(prior, noisy).item() == pytest.approx(2 * level, rel=0.15)
         assert noise_seen(prior, image).item() < 0.02
+
+
+# --- how strong ------------------------------------------------------------------------------------------------------
+
+
+def test_the_strength_follows_from_what_is_known() -> None:
+    assert Evidence(noise=0.2, unrest=1.0, sharpness=0.5).strength == 30
+    assert Evidence(noise=0, unrest=0.3, sharpness=1.5).strength == 18
+    assert Evidence(noise=0, unrest=0.9, sharpness=1.5).strength == 70
+    assert Evidence(noise=0, unrest=0.5, sharpness=1.5).strength == pytest.approx(44)
+    assert Evidence(noise=0, unrest=0.3, sharpness=0.8).strength == 0
+
+
+def test_the_evidence_of_a_prior_that_is_known() -> None:
+    """A Gaussian prior takes sigma^2 / (sigma^2 + v) of the deviation: what that is at two levels is arithmetic."""
+    prior = exact(0.04)
+    y = 0.1 + 0.2 * torch.randn(2, 3, 40, 40, generator=torch.Generator().manual_seed(0)).double()
+    y[1] = 0.1 + 0.02 * (y[1] - 0.1)
+    counted = Counted(prior)
+    both = evidence(counted, y)
+    assert counted.nfe == EVIDENCE
+    for image, found in zip(y, both, strict=True):
+        deviation = (image - 0.1).square().mean().sqrt().item()
+        assert found.unrest == pytest.approx(min(deviation * s / (s**2 + 0.04) for s in (0.057, 0.097)))
+        assert found.noise == 0
+        # White noise: 4^2 + 4 = 20 of its variance in the Laplacian, 2 in each direction of the gradient.
+        assert found.sharpness == pytest.approx(math.sqrt(20 / 4), rel=0.05)
+    assert evidence(prior, y[1:]) == both[1:]
+
+
+def test_a_blurred_photograph_is_not_sharp(bundled: dict[str, Tensor]) -> None:
+    prior = exact(0.3)
+    for image in bundled.values():
+        (sharp,), (dull,) = (evidence(prior, x.double()) for x in (image, to_model(gaussian_blur(to_unit(image), 1.5))))
+        assert sharp.sharpness > 1.1
+        assert dull.sharpness < 0.9
+
+
+def test_what_has_no_edges_has_no_sharpness() -> None:
+    for shape in ((1, 3, 1, 1), (1, 1, 2, 9), (1, 3, 5, 5)):
+        (found,) = evidence(exact(0.3), torch.zeros(shape).double())
+        assert found.sharpness == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
@@ -39,11 +39,15 @@ class Restored:
         nfe: evaluations of the prior that the method asked for; each may have been made of many tiles.
         noise: the noise level that the method was told of each image, given or estimated, in [0, 1] units; empty if it
             is blind.
+        notes: what the method says of each image; empty if nothing.
+        found: what it learnt about the degradation, by name, (B, ...) on the CPU; see `State`.
     """
 
     colours: Tensor
     nfe: int
     noise: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+    found: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Restorer:
@@ -72,7 +76,7 @@ class Restorer:
 
     def __init__(
         self,
-        method: str | Method = "dreamclean",
+        method: str | Method = "auto",
         prior: str | Path | Prior = "natural",
         *,
         operator: Operator | Callable[[images.Picture], Operator] | None = None,
@@ -147,7 +151,8 @@ class Restorer:
         Args:
             colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images go through a colour
                 prior as three equal channels, and the mean of the three comes back. With an operator, measurements.
-                Methods that need no prior get them as they are.
+                Methods that need no prior get them as they are; those that take several exposures of one image get
+                them one after the other along C.
             seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
             progress: called with the pixels of each evaluation; see `work`.
             operator: the degradation, where it was not given for all.
@@ -177,13 +182,17 @@ class Restorer:
         restored = to_unit(x)
         if grey:
             restored = restored.mean(1, keepdim=True)
-        return Restored(restored.cpu(), state.nfe, () if noise is None else (noise,) * len(image))
+        found = {name: value.cpu() for name, value in state.found.items()}
+        levels = () if noise is None else (noise,) * len(image)
+        return Restored(restored.cpu(), state.nfe, levels, state.notes, found)
 
     def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
         """The measurement with as many channels as the prior's images need, and whether they were made of one."""
         shape = tuple(image.shape) if operator is None else operator.image_shape(tuple(image.shape))
         wanted = self.prior.channels
         if shape[1] == wanted or not self.method.needs_prior:
+            return image, False
+        if self.method.takes_exposures and shape[1] > wanted and shape[1] % wanted == 0:
             return image, False
         if shape[1] != 1:
             raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
@@ -205,6 +214,28 @@ class Restorer:
         result = self.run(picture.tensor(), seed, progress, operator, watch)
         return picture.with_tensor(result.colours), result
 
+    def exposures(
+        self,
+        pictures: Sequence[images.Picture],
+        seed: int = 0,
+        progress: Callable[[int], object] | None = None,
+        watch: Callable[[State], object] | None = None,
+    ) -> tuple[images.Picture, Restored]:
+        """Makes one picture of several exposures of it; see `picture`. Transparency and metadata are the first's.
+
+        Raises:
+            UsageError: the method takes one image, or the pictures have different sizes.
+        """
+        if not self.method.takes_exposures:
+            raise UsageError(f"{type(self.method).__name__} takes one image, not {len(pictures)} exposures of one")
+        # Grey ones become colours, so that the prior's channels tell where one ends.
+        tensors = [picture.tensor().expand(-1, self.prior.channels, -1, -1) for picture in pictures]
+        if len({tensor.shape for tensor in tensors}) > 1:
+            sizes = ", ".join(f"{tensor.shape[3]}x{tensor.shape[2]}" for tensor in tensors)
+            raise UsageError(f"exposures of one image have the same size, not {sizes}")
+        result = self.run(torch.cat(tensors, 1), seed, progress, watch=watch)
+        return pictures[0].with_tensor(result.colours), result
+
 
 @overload
 def restore(image: str | Path | Image.Image, *arguments: Any, **options: Any) -> Image.Image: ...
@@ -220,7 +251,7 @@ def restore(image: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 
 def restore(
     image: str | Path | Image.Image | Array | Tensor,
-    method: str | Method = "dreamclean",
+    method: str | Method = "auto",
     prior: str | Path | Prior = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
     noise: float | None = None,
@@ -239,7 +270,8 @@ def restore(
         image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
             or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
             transparency, which is kept. A Pillow image with a palette comes back as RGB.
-        method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`.
+        method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`;
+            "auto" chooses a blind one, and its strength, for each image.
         prior: "natural", a prior's folder, or what `load_prior` returned (load it once to restore many images).
         operator: the degradation, for methods that are told it, or what makes it of the picture, such as
             `pellucid.operators.Jpeg.of`; None is blind.

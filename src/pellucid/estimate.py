@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -68,3 +69,71 @@ def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
         low, high = torch.where(noisy, middle, low), torch.where(noisy, high, middle)
     # What was never seen to be noisy is not: the middle of the last range would say that it is, a little.
     return torch.where(low > math.log(_LOWEST), (low + high) / 2, low).exp()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a prior and the image itself say about one image's damage.
+
+    Attributes:
+        noise: the level of white noise found, in [-1, 1] units; 0 if there is none.
+        unrest: what the prior takes away at low levels, over what it was told is there: about 0.3 for photographs as
+            they are or compressed, above 0.5 where there is coloured noise, 1 for white noise.
+        sharpness: of the finest detail, over that of edges: above 1.1 for photographs, below 0.9 for blurred ones.
+    """
+
+    noise: float
+    unrest: float
+    sharpness: float
+
+    @property
+    def strength(self) -> float:
+        """How far up the ladder to go, in thousandths, for a result as near to the truth as can be, on average.
+
+        A fit to outcomes: 128 x 128 crops of eight training photographs with fifteen kinds of damage, the embedded
+        prior, DreamClean with three corrections that add no noise; docs/dreamclean.md has what it gains on others.
+        """
+        if self.noise:
+            return _NOISY
+        # A blurred image is as far from what the prior knows as from the truth: what it would change is right already.
+        sharp = min(max((self.sharpness - 0.9) / 0.2, 0.0), 1.0)
+        restless = min(max((self.unrest - 0.45) / 0.1, 0.0), 1.0)
+        return sharp * (_MILD + (_STRONG - _MILD) * restless)
+
+
+_MILD, _STRONG, _NOISY = 18.0, 70.0, 30.0
+_LEVELS = (0.057, 0.097)
+_NOISE_FROM = 0.02
+
+EVIDENCE = 10
+"""Evaluations that `evidence` makes."""
+
+
+@torch.no_grad()
+def evidence(prior: Prior, y: Tensor) -> list[Evidence]:
+    """What there is to be known of each image's damage; costs `EVIDENCE` evaluations.
+
+    Args:
+        prior: the prior.
+        y: images, (B, C, H, W) in [-1, 1].
+    """
+    noise = noise_seen(prior, y).tolist()
+    taken = []
+    for level in _LEVELS:
+        difference = y - prior(y, level)
+        taken.append([one.square().mean().sqrt().item() / level for one in difference])
+    unrest = [min(pair) for pair in zip(*taken, strict=True)]
+    return [
+        Evidence(level if level >= _NOISE_FROM else 0.0, rest, _sharpness(one))
+        for level, rest, one in zip(noise, unrest, y, strict=True)
+    ]
+
+
+def _sharpness(image: Tensor) -> float:
+    """The Laplacian's root mean square over the gradient's, of (C, H, W); 0 where there are no edges."""
+    if min(image.shape[1:]) < 3:
+        return 0.0
+    inner = image[:, 1:-1, 1:-1]
+    around = image[:, :-2, 1:-1] + image[:, 2:, 1:-1] + image[:, 1:-1, :-2] + image[:, 1:-1, 2:]
+    edges = (image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean()).sqrt().item()
+    return (4 * inner - around).square().mean().sqrt().item() / edges if edges else 0.0

@@ -159,6 +159,15 @@ class Streams:
             raise UsageError(f"{len(seeds)} seeds for a batch of {batch}: give one number, or one for each image")
         return cls(seeds)
 
+    def split(self) -> list[Streams]:
+        """Each image's stream by itself; what is drawn from one is drawn from this, too."""
+        parts = []
+        for generator in self._generators:
+            part = Streams([])
+            part._generators = [generator]
+            parts.append(part)
+        return parts
+
     def like(self, x: Tensor) -> Tensor:
         """Fresh n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
         self._check(x)

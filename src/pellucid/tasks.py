@@ -22,18 +22,20 @@ class Task:
     Attributes:
         summary: what goes in and what comes out, in a line.
         method: the method that it is done with unless another is named.
-        make: makes the operator from the file that `needs` names, if any.
+        make: makes the operator from the file that `needs` names, if any; None for blind methods.
         settings: hyper-parameters of that method that are best for it with the embedded prior; docs/known.md has what
             they gain.
         needs: "mask" or "kernel" where a file is needed.
+        several: whether all inputs are exposures of one image.
         noise: the noise level that is taken for granted, in [0, 1] units; None to estimate it.
     """
 
     summary: str
     method: str
-    make: Callable[[Path | None], Operator | Maker]
+    make: Callable[[Path | None], Operator | Maker | None]
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs: str | None = None
+    several: bool = False
     noise: float | None = None
 
 
@@ -46,6 +48,14 @@ def _masked(mask: Path | None) -> Operator:
     assert mask is not None
     return Mask.read(mask)
 
+
+def _blind(_: Path | None) -> None:
+    return None
+
+
+# Few draws of the kernel, late: an estimate of noise says nothing about it, and every draw drifts a little.
+_UNBLUR = {"steps": 20, "begin": 0.15, "repeats": 1}
+_LIGHT = {"steps": 100, "scale": 100_000}
 
 # Large corrections: a small prior's estimates err alike from level to level, which fresh noise averages out.
 _LARGE = {"gamma": 0.5}
@@ -60,6 +70,9 @@ _TASKS: dict[str, Task] = {
     # Known pixels are to stay as they are, to the bit.
     "inpaint": Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0),
     "colorize": Task("give a grey image colours", "ddrm", lambda _: Grayscale()),
+    "unblur": Task("undo a blur whose kernel nobody knows", "gibbsddrm", _blind, _UNBLUR),
+    "lowlight": Task("brighten what was exposed too briefly", "gdp", _blind, _LIGHT),
+    "hdr": Task("make one image of several exposures", "gdp", _blind, _LIGHT, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "ddrm-jpeg", lambda _: Jpeg.of),
 }
 
@@ -80,7 +93,7 @@ def find(name: str) -> Task:
     return _TASKS[name]
 
 
-def operator(name: str, mask: Path | None = None, kernel: Path | None = None) -> Operator | Maker:
+def operator(name: str, mask: Path | None = None, kernel: Path | None = None) -> Operator | Maker | None:
     """The degradation that a task undoes.
 
     Args:
@@ -89,7 +102,7 @@ def operator(name: str, mask: Path | None = None, kernel: Path | None = None) ->
         kernel: image file of the blur's kernel, for "deblur"; its sum is made 1.
 
     Returns:
-        The operator, or what makes it of each picture.
+        The operator, or what makes it of each picture; None if the task's method finds out by itself.
 
     Raises:
         UsageError: there is no such task, or a file is missing or not wanted.

@@ -25,7 +25,9 @@ def draw(seed: int, *shape: int) -> Tensor:
 
 def recursion(method: DreamClean) -> tuple[float, float]:
     """DreamClean on a scalar Gaussian: the result is mean + gain (y - mean) + noise of this variance."""
-    levels = linear_ladder()[[round(i * method.strength / n) for n in [count(method)] for i in range(n + 1)]].tolist()
+    levels = linear_ladder()[
+        [round(i * float(method.strength) / n) for n in [count(method)] for i in range(n + 1)]
+    ].tolist()
     gain, variance = 1.0, 0.0
 
     def scale(sigma: float, sigma_next: float) -> float:
@@ -49,7 +51,7 @@ def recursion(method: DreamClean) -> tuple[float, float]:
 
 
 def count(method: DreamClean) -> int:
-    return round(method.strength * method.steps / 1000)
+    return round(float(method.strength) * method.steps / 1000)
 
 
 # --- its own closed form ---
@@ -203,7 +205,7 @@ def test_from_the_noise_it_is_inverted_from_the_level_found(noise: float, rises:
 def test_nfe_is_what_the_formula_says(method: DreamClean) -> None:
     counted = Counted(GAUSSIAN)
     *_, last = method.iterate(Problem(draw(0, 2, 1, 3, 3)), counted, Streams.of(0, 2))
-    n = math.ceil(method.strength / 1000 * method.steps)
+    n = math.ceil(float(method.strength) / 1000 * method.steps)
     assert counted.nfe == last.nfe == method.nfe(GAUSSIAN)
     assert counted.nfe == n * (1 + method.corrections + (method.start == "invert"))
     assert last.step == last.total

@@ -33,11 +33,16 @@ def restore(
     mask: Annotated[Path | None, typer.Option("--mask", help="Image, white where pixels are missing.")] = None,
     kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of how a point is blurred.")] = None,
     method: Annotated[
-        str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: dreamclean, or the task's).")
+        str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: auto, or the task's).")
     ] = None,
     prior: Prior = "natural",
     strength: Annotated[
-        float | None, typer.Option("--strength", "-s", help="The same as --set strength=...: more repairs more.")
+        str | None,
+        typer.Option("--strength", "-s", help="How strong DreamClean is, 1 to 1000 (default: auto, for each image)."),
+    ] = None,
+    fidelity: Annotated[
+        float | None,
+        typer.Option("--fidelity", help="0 to 1: how near to the image to stay, where the strength is auto (0.5)."),
     ] = None,
     settings: Settings = None,
     noise: Annotated[
@@ -56,6 +61,10 @@ def restore(
     trace: Annotated[
         Path | None, typer.Option("--trace", help="Folder for what happened at each step: a table and its curves.")
     ] = None,
+    save_kernel: Annotated[
+        Path | None,
+        typer.Option("--save-kernel", help="File, or folder for several images, for the blur's kernel that was found."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
     json: Json = False,
 ) -> int:
@@ -68,7 +77,11 @@ def restore(
     if strength is not None:
         if "strength" in values:
             raise UsageError("--strength and --set strength=... say the same thing: leave one out")
-        values["strength"] = str(strength)
+        values["strength"] = strength
+    if fidelity is not None:
+        if "fidelity" in values:
+            raise UsageError("--fidelity and --set fidelity=... say the same thing: leave one out")
+        values["fidelity"] = str(fidelity)
 
     from .. import jobs, methods, tasks
 
@@ -82,10 +95,20 @@ def restore(
         noise = usual.noise if noise is None else noise
     elif mask is not None or kernel is not None:
         raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
-    method = method or "dreamclean"
+    # A strength is DreamClean's.
+    method = method or ("auto" if strength is None else "dreamclean")
+    if method == "dreamclean" and task is None:
+        preset = {"strength": "auto"}
     hyper_parameters = preset | parse(methods.find(method), method, values)
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
-    items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite)
+    if task is not None and usual.several:
+        if in_place:
+            raise UsageError("several exposures become one image: say -o FILE, not --in-place")
+        items = jobs.plan_exposures(inputs, output, overwrite=overwrite)
+    else:
+        items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite)
+    if save_kernel is not None:
+        _check_kernel(save_kernel, len(items), overwrite)
 
     if trace is not None and (trace.is_file() or (not overwrite and trace.is_dir() and any(trace.iterdir()))):
         raise UsageError(f"--trace {trace}: is not empty; name another folder, or say --overwrite")
@@ -104,7 +127,17 @@ def restore(
     if dry_run:
         return _dry_run(items, restorer, about, json)
     jobs.make_folders(items)
-    return _run(items, restorer, seed, about, json, trace)
+    return _run(items, restorer, seed, about, json, trace, save_kernel)
+
+
+def _check_kernel(path: Path, images: int, overwrite: bool) -> None:
+    """Refuses a place for kernels that would cost a night's work at its end."""
+    if images == 1 and path.suffix.lower() != ".png":
+        raise UsageError(f"--save-kernel {path}: a kernel is written as a PNG file: name it so")
+    if images > 1 and path.is_file():
+        raise UsageError(f"--save-kernel {path}: is a file; several images need a folder")
+    if path.exists() and not overwrite and (path.is_file() or any(path.iterdir())):
+        raise UsageError(f"--save-kernel {path}: exists; name another, or say --overwrite")
 
 
 def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json: bool) -> int:
@@ -128,8 +161,9 @@ def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json:
 
 
 def _run(
-    items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any], json: bool, trace: Path | None
-) -> int:
+    items: list[Item], restorer: Restorer, seed: int, about: dict[str, Any], json: bool, trace: Path | None,
+    kernels: Path | None,
+) -> int:  # fmt: skip
     from .. import jobs
 
     done = failed = over = 0
@@ -141,7 +175,7 @@ def _run(
             progress.update(task, advance=pixels, description=f"{done + failed + 1}/{len(items)} {item.source.name}")
 
         try:
-            for outcome, planned in zip(jobs.run(items, restorer, seed, advance, trace), work, strict=True):
+            for outcome, planned in zip(jobs.run(items, restorer, seed, advance, trace, kernels), work, strict=True):
                 if outcome.error is None:
                     done += 1
                     if not json:
@@ -174,7 +208,9 @@ def _work(item: Item, restorer: Restorer) -> int:
 
 def _line(outcome: Outcome, estimated: bool) -> str:
     line = f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
-    return line if outcome.noise is None else f"{line}, noise {outcome.noise:.4f}{' (estimated)' if estimated else ''}"
+    if outcome.noise is not None:
+        line += f", noise {outcome.noise:.4f}{' (estimated)' if estimated else ''}"
+    return line if outcome.note is None else f"{line}: {outcome.note}"
 
 
 def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
@@ -187,6 +223,7 @@ def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
         "nfe": outcome.nfe,
         "seconds": round(outcome.seconds, 3),
         "noise": outcome.noise,
+        "note": outcome.note,
         "width": width,
         "height": height,
         "error": outcome.error,

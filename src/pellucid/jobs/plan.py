@@ -19,11 +19,13 @@ class Item:
         target: the file to write.
         name: the source's path relative to the input folder it was found in; "" for a file named by itself. It goes
             into the image's seed, so that a folder gives the same bytes wherever it lies.
+        others: further exposures of the same image.
     """
 
     source: Path
     target: Path
     name: str = ""
+    others: tuple[Path, ...] = ()
 
 
 def plan(inputs: Sequence[Path], output: Path | None, *, in_place: bool = False, overwrite: bool = False) -> list[Item]:
@@ -56,6 +58,31 @@ def plan(inputs: Sequence[Path], output: Path | None, *, in_place: bool = False,
             raise UsageError(f"{output}: is a file; several images need a folder")
         items = [Item(source, _writable(output / (name or source.name)), name) for source, name in found]
     _check(items, in_place=in_place, overwrite=overwrite)
+    return items
+
+
+def plan_exposures(inputs: Sequence[Path], output: Path | None, *, overwrite: bool = False) -> list[Item]:
+    """The one item of several exposures of one image.
+
+    Args:
+        inputs: files.
+        output: file.
+        overwrite: write over it, if it exists.
+
+    Raises:
+        UsageError: fewer than two inputs, a folder among them, no output file, or one that exists or is an input.
+        PellucidError: an output file of a kind that cannot be written.
+    """
+    folders = [source for source in inputs if source.is_dir()]
+    if len(inputs) < 2 or folders:
+        raise UsageError(
+            "name the files of two or more exposures of one image" + "".join(f", not {f}" for f in folders)
+        )
+    if output is None or not output.suffix or output.is_dir():
+        raise UsageError("several exposures become one image: say -o FILE")
+    images.check_suffix(output)
+    items = [Item(inputs[0], output, others=tuple(inputs[1:]))]
+    _check(items, in_place=False, overwrite=overwrite)
     return items
 
 
@@ -96,7 +123,7 @@ def _writable(target: Path) -> Path:
 
 
 def _check(items: Sequence[Item], *, in_place: bool, overwrite: bool) -> None:
-    sources = {item.source.resolve() for item in items}
+    sources = {source.resolve() for item in items for source in (item.source, *item.others)}
     taken: dict[Path, Path] = {}
     existing = []
     for item in items:

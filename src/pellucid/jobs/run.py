@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import images
-from ..api import Restorer
+from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..noise import derive_seed
 from .plan import Item
@@ -28,6 +28,7 @@ class Outcome:
         size: height and width; None if the file could not be read.
         error: None, or in one line why it failed. Then nothing was written.
         noise: the noise level that the method was told, in [0, 1] units; None if it is blind or failed.
+        note: what the method says of it; None if nothing.
     """
 
     item: Item
@@ -37,6 +38,7 @@ class Outcome:
     size: tuple[int, int] | None
     error: str | None = None
     noise: float | None = None
+    note: str | None = None
 
 
 def run(
@@ -45,6 +47,7 @@ def run(
     seed: int = 0,
     progress: Callable[[Item, int], object] | None = None,
     traces: Path | None = None,
+    kernels: Path | None = None,
 ) -> Iterator[Outcome]:
     """Restores the images of a job, one after the other.
 
@@ -54,6 +57,7 @@ def run(
         seed: the run's seed; each image's own follows from it and the image's name.
         progress: called with the image and the pixels of each evaluation; see `Restorer.work`.
         traces: folder for a `Trace` of each image.
+        kernels: file for the kernel that was found, if there is one item, else a folder for the kernels.
 
     Yields:
         One outcome for each item, in order.
@@ -61,19 +65,29 @@ def run(
     for item in items:
         start = time.perf_counter()
         own = derive_seed(seed, item.name)
-        nfe, size, noise = 0, None, None
+        nfe, size, noise, note = 0, None, None, None
         with caught(item, "does not fit into memory; try a smaller --tile") as errors:
             picture = images.read(item.source)
             size = (picture.colour.shape[0], picture.colour.shape[1])
             images.check_holds(picture, item.target)
             told = None if progress is None else _for(item, progress)
             trace = Trace()
-            restored, result = restorer.picture(picture, own, told, trace.see if traces is not None else None)
+            watch = trace.see if traces is not None else None
+            if item.others:
+                pictures = [picture, *(images.read(other) for other in item.others)]
+                restored, result = restorer.exposures(pictures, own, told, watch)
+            else:
+                restored, result = restorer.picture(picture, own, told, watch)
+            if kernels is not None:
+                alone = len(items) == 1
+                _write_kernel(result, kernels if alone else kernels / f"{item.name or item.source.name}.png")
             images.write(restored, item.target)
             if traces is not None:
                 trace.write(traces / (item.name or item.source.name))
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
-        yield Outcome(item, own, nfe, time.perf_counter() - start, size, errors[0] if errors else None, noise)
+            note = result.notes[0] if result.notes else None
+        seconds, error = time.perf_counter() - start, errors[0] if errors else None
+        yield Outcome(item, own, nfe, seconds, size, error, noise, note)
 
 
 @contextmanager
@@ -98,6 +112,15 @@ def caught(item: Item, too_large: str = "does not fit into memory") -> Iterator[
     except Exception as problem:
         first = (str(problem) or type(problem).__name__).splitlines()[0]
         errors.append(f"{item.source}: failed unexpectedly ({type(problem).__name__}: {first})")
+
+
+def _write_kernel(result: Restored, path: Path) -> None:
+    """Writes what was found as a 16-bit picture, its brightest number white: what `--kernel` reads."""
+    if "kernel" not in result.found:
+        raise PellucidError("the method found no kernel to save")
+    kernel = result.found["kernel"][0, 0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images.write(images.from_array((kernel / kernel.max() * 65535).round().numpy().astype("uint16")), path)
 
 
 def _for(item: Item, progress: Callable[[Item, int], object]) -> Callable[[int], object]:

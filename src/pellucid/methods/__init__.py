@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import settings
 from ..errors import UsageError, unknown_name
+from .auto import Auto
 from .bird import BIRD
 from .blinddps import BlindDPS
 from .bm3d import BM3D
@@ -44,6 +45,7 @@ __all__ = [
     "MMPS",
     "RED",
     "SNIPS",
+    "Auto",
     "BlindDPS",
     "DDRMJpeg",
     "Denoise",

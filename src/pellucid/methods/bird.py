@@ -97,7 +97,9 @@ class BIRD(Generator):
                 x = self.generate(prior, z, ladder)
                 error = (family.A(x, theta, y) - y).square().flatten(1)
             losses = {"loss": tuple(error.detach().mean(1).tolist())}
-            yield State(step, self.iterations, 0.0, x.detach(), x.detach(), prior.nfe, losses, family.found(theta, y))
+            yield State(
+                step, self.iterations, 0.0, x.detach(), x.detach(), prior.nfe, losses, found=family.found(theta, y)
+            )
             # Of a mean, as the rates are made for; Adam does not care, plain descent does.
             z.grad, *moves = torch.autograd.grad(error.mean(1).sum(), [z, *theta.values()])
             for value, move in zip(theta.values(), moves, strict=True):

@@ -98,7 +98,9 @@ class BlindDPS(Stepper):
                 k = renoise(k, k0, sigma, sigma_next, fresh, rng)
                 k = k - self.kernel_scale * size * torch.cat(pulls).nan_to_num(0.0)
             curves = {"distance": tuple(distance.tolist())}
-            yield State(step, len(ladder) - 1, sigma_next, x, seen.detach(), prior.nfe, curves, {"kernel": kernel})
+            yield State(
+                step, len(ladder) - 1, sigma_next, x, seen.detach(), prior.nfe, curves, found={"kernel": kernel}
+            )
 
     def _kernels(self) -> Prior:
         """The prior of kernels."""

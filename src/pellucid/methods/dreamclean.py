@@ -27,18 +27,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from ..estimate import noise_seen
+from ..estimate import EVIDENCE, Evidence, evidence, noise_seen
 from ..noise import Streams, each, invert, renoise, respace
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .method import Method, State
+from .onebyone import Run, left_alone, one_by_one
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class DreamClean(Method):
 
     Attributes:
         strength: tau, how far up the noise ladder to go, in thousandths of it, (0, 1000]. Higher repairs more damage
-            and invents more.
+            and invents more. "auto" is each image's own, at the cost of 10 evaluations (`estimate.evidence`).
         steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
         gamma: size of a correction, [0, 1]; 0 makes it a plain DDIM round trip.
         corrections: M, Variance Preservation Sampling moves at each level.
@@ -58,17 +59,22 @@ class DreamClean(Method):
             the level (the method); "langevin", sqrt(2 gamma) sigma, raises it; "none" lets it fall.
         start: "invert" is DDIM inversion from the ladder's first level; "noise" inverts from the level of noise found
             in the image; "forward" adds noise of level tau to it (eq. 2).
+        fidelity: how near to the image to stay where the strength is "auto", [0, 1]: tau is 2 (1 - fidelity) times what
+            was found best on average; 1 changes nothing.
     """
 
-    strength: float = 300
+    strength: float | Literal["auto"] = 300
     steps: int = 100
     gamma: float = 0.05
     corrections: int = 1
     schedule: Literal["preserving", "langevin", "none"] = "preserving"
     start: Literal["invert", "noise", "forward"] = "invert"
+    fidelity: float = 0.5
 
     def __post_init__(self) -> None:
-        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
+        auto = self.strength == "auto"
+        self._require(auto or 0 < self._fixed <= 1000, "strength", "above 0, at most 1000, or auto")
+        self._require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
         self._require(self.steps >= 1, "steps", "at least 1")
         self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
         self._require(self.corrections >= 0, "corrections", "0 or more")
@@ -77,13 +83,30 @@ class DreamClean(Method):
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts)."""
-        top = min(max(round(self.strength / 1000 * len(sigmas)), 1), len(sigmas) - 1)
-        return respace(sigmas, math.ceil(self.strength * self.steps / 1000 - 1e-9), top)
+        top = min(max(round(self._fixed / 1000 * len(sigmas)), 1), len(sigmas) - 1)
+        return respace(sigmas, math.ceil(self._fixed * self.steps / 1000 - 1e-9), top)
+
+    @property
+    def _fixed(self) -> float:
+        """The strength, or the highest that is ever chosen."""
+        return _MOST if self.strength == "auto" else self.strength
 
     def nfe(self, prior: Prior) -> int:
-        """Makes n (2 + M) from inversion, n (1 + M) from forward noising; at most n (2 + M) + 8 from the noise."""
-        moves = len(self.ladder(prior.sigmas)) - 1
-        return moves * (1 + self.corrections + (self.start != "forward")) + _CALLS * (self.start == "noise")
+        """Makes n (2 + M) from inversion, n (1 + M) from forward noising; at most n (2 + M) + 8 from the noise.
+
+        At most 10 + n (2 + M), with n of 140, the highest strength there is, where it is "auto".
+        """
+        moves = (len(self.ladder(prior.sigmas)) - 1) * (1 + self.corrections + (self.start != "forward"))
+        if self.strength == "auto":
+            return moves + EVIDENCE
+        return moves + _CALLS * (self.start == "noise")
+
+    def chosen(self, found: Evidence) -> DreamClean | None:
+        """This method at the strength for an image of which so much is known; None where it is best left alone."""
+        strength = 2 * (1 - self.fidelity) * found.strength
+        if strength < _LEAST:
+            return None
+        return replace(self, strength=strength, start="noise" if found.noise and self.start == "invert" else self.start)
 
     def correct(self, x: Tensor, x0: Tensor, sigma: float | Tensor, rng: Streams) -> Tensor:
         """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
@@ -99,19 +122,44 @@ class DreamClean(Method):
         step goes to sigma = 0. Nothing is clipped.
         """
         self._require_blind(problem)
-        prior = Counted(prior)
+        if self.strength == "auto":
+            runs = [self.auto(prior, found) for found in evidence(Counted(prior), problem.y)]
+            yield from one_by_one(problem, rng, runs)
+        else:
+            yield from self.walk(problem.y, Counted(prior), rng)
+
+    def auto(self, prior: Prior, found: Evidence) -> Run:
+        """How one image is restored of which so much is known."""
+        method = self.chosen(found)
+        if method is None:
+            return left_alone("nothing found to repair, left as it is", EVIDENCE)
+        note = f"dreamclean at strength {method._fixed:.0f}"
+        if found.noise:
+            note += f", from the noise of {found.noise / 2:.3f} found"
+        return Run(lambda y, rng: method.walk(y, Counted(prior), rng, found.noise or None), EVIDENCE, note)
+
+    @torch.no_grad()
+    def walk(self, y: Tensor, prior: Counted, rng: Streams, noise: float | None = None) -> Iterator[State]:
+        """Up and down, at a strength that is known.
+
+        Args:
+            y: images, (B, C, H, W).
+            prior: the prior.
+            rng: each image's random stream.
+            noise: the level of noise in them, in [-1, 1] units, for `start="noise"`; None to find it.
+        """
         ladder = self.ladder(prior.sigmas)
         top: float | Tensor
         top, *below = ladder.tolist()[:-1]
         total = (1 + len(below)) * (1 if self.start == "forward" else 2)
-        step, x = 0, problem.y
+        step, x = 0, y
 
         if self.start == "invert":
-            for level, x, x0 in invert(prior, problem.y, ladder):
+            for level, x, x0 in invert(prior, y, ladder):
                 yield State(step := step + 1, total, level, x, x0, prior.nfe)
         elif self.start == "noise":
-            found = noise_seen(prior, problem.y, _CALLS)
-            for level, x, x0 in self.rise(prior, problem.y, found, ladder.flip(0).tolist()):
+            found = noise_seen(prior, y, _CALLS) if noise is None else torch.full((len(y),), noise).to(y)
+            for level, x, x0 in self.rise(prior, y, found, ladder.flip(0).tolist()):
                 yield State(step := step + 1, total, level, x, x0, prior.nfe, {"noise": tuple(found.tolist())})
             # Noise above tau is where the way down begins.
             top = found.clamp_min(top)
@@ -173,6 +221,8 @@ class Descent(Method):
         return (len(self.ladder(prior.sigmas)) - 1) * (1 + self.corrections)
 
 
+# The highest and the lowest strength that is ever chosen for an image.
+_MOST, _LEAST = 140, 1
 _CALLS = 8
 """Evaluations to find the noise with."""
 

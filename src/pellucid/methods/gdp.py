@@ -73,6 +73,7 @@ class GDP(Stepper):
     """
 
     takes_operator: ClassVar[bool] = True
+    takes_exposures: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
 
     steps: int = 1000
@@ -166,7 +167,7 @@ class GDP(Stepper):
             # The posterior's mean, mu, on which no noise is left that is not fresh.
             mean = renoise(x, x0, sigma, sigma_next**2 / sigma)
             x = mean - push + self.spread(sigma, sigma_next) * rng.like(x)
-            yield State(step, count[1], sigma_next, x, x0, prior.nfe, {"loss": losses}, family.found(theta, y))
+            yield State(step, count[1], sigma_next, x, x0, prior.nfe, {"loss": losses}, found=family.found(theta, y))
 
     def gradients(
         self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None

@@ -129,7 +129,7 @@ class GibbsDDRM(Stepper):
             x = moved
             yield State(
                 step, len(ladder) - 1, sigma_next, x[inside], x0[inside], counted.nfe,
-                {"noise": tuple(levels)}, {"kernel": kernel},
+                {"noise": tuple(levels)}, found={"kernel": kernel},
             )  # fmt: skip
 
     def _step(self, measured: _Each, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, rng: Streams) -> Tensor:

@@ -28,6 +28,7 @@ class State:
         x0: the newest estimate of the clean image, (B, C, H, W), in [-1, 1]; not clamped.
         nfe: evaluations of the prior so far.
         curves: other numbers worth watching, by name, one for each image.
+        notes: what people should be told about each image's restoration, a line each; empty where there is nothing.
         found: what was learnt about the degradation so far, by name, (B, ...): a "kernel", (B, 1, h, w), for example.
     """
 
@@ -38,6 +39,7 @@ class State:
     x0: Tensor
     nfe: int
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     found: Mapping[str, Tensor] = field(default_factory=dict)
 
 
@@ -50,6 +52,9 @@ class Method:
 
     blind: ClassVar[bool] = True
     """Whether it restores without being told the degradation."""
+
+    takes_exposures: ClassVar[bool] = False
+    """Whether it makes one image of several exposures, which lie one after the other along the channels."""
 
     takes_operator: ClassVar[bool] = False
     """Whether a blind method uses the degradation where somebody knows it."""

@@ -1,0 +1,52 @@
+"""Images of a batch that are restored each in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..noise import Streams
+from ..problem import Problem
+from .method import State
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one image of a batch is restored.
+
+    Attributes:
+        states: makes the states of a run on it, (1, C, H, W).
+        before: evaluations of the prior that were made before.
+        note: what people should be told about it.
+    """
+
+    states: Callable[[Tensor, Streams], Iterator[State]]
+    before: int
+    note: str
+
+
+def left_alone(note: str, before: int) -> Run:
+    """An image that comes back as it is."""
+    return Run(lambda y, rng: iter([State(1, 1, 0.0, y, y, 0)]), before, note)
+
+
+def one_by_one(problem: Problem, rng: Streams, runs: Sequence[Run]) -> Iterator[State]:
+    """Restores one image after the other; those whose turn has not come are as they were.
+
+    Yields:
+        The states of all runs. `total` is as far as is known: that of a run is known when it begins.
+    """
+    x, x0, done, nfe = problem.y, problem.y, 0, 0
+    notes = tuple(run.note for run in runs)
+    for i, (run, own) in enumerate(zip(runs, rng.split(), strict=True)):
+        own_total = 0
+        for state in run.states(problem.y[i : i + 1], own):
+            x, x0 = (torch.cat([old[:i], new, old[i + 1 :]]) for old, new in ((x, state.x), (x0, state.x0)))
+            # Images of a batch are restored side by side elsewhere: evaluations are counted as for one of them.
+            nfe, own_total = max(nfe, run.before + state.nfe), state.total
+            total = done + own_total + len(runs) - 1 - i
+            yield replace(state, step=done + state.step, total=total, x=x, x0=x0, nfe=nfe, curves={}, notes=notes)
+        done += own_total
