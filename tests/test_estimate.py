@@ -74,11 +74,16 @@ def test_the_embedded_prior_sees_noise_where_there_is_some(photographs: dict[str
 
 
 def test_the_strength_follows_from_what_is_known() -> None:
-    assert Evidence(noise=0.2, unrest=1.0, sharpness=0.5).strength == 30
-    assert Evidence(noise=0, unrest=0.3, sharpness=1.5).strength == 18
-    assert Evidence(noise=0, unrest=0.9, sharpness=1.5).strength == 70
-    assert Evidence(noise=0, unrest=0.5, sharpness=1.5).strength == pytest.approx(44)
-    assert Evidence(noise=0, unrest=0.3, sharpness=0.8).strength == 0
+    def strength(unrest: float, grain: float, sharpness: float = 1.5) -> float:
+        return Evidence(0.0, unrest, grain, sharpness).strength
+
+    assert Evidence(noise=0.2, unrest=1.0, grain=1.0, sharpness=0.5).strength == 30
+    assert strength(0.3, grain=0) == strength(0.3, grain=1) == 18  # nothing unusual
+    assert strength(0.9, grain=0) == 70  # coarse noise
+    assert strength(0.5, grain=0) == pytest.approx(44)
+    assert strength(0.9, grain=1) == 5  # texture
+    assert strength(0.5, grain=0.375) == pytest.approx((44 + 5) / 2)
+    assert strength(0.9, grain=0, sharpness=0.8) == 0  # blur
 
 
 def test_the_evidence_of_a_prior_that_is_known() -> None:
@@ -93,6 +98,7 @@ def test_the_evidence_of_a_prior_that_is_known() -> None:
         deviation = (image - 0.1).square().mean().sqrt().item()
         assert found.unrest == pytest.approx(min(deviation * s / (s**2 + 0.04) for s in (0.057, 0.097)))
         assert found.noise == 0
+        assert found.grain == pytest.approx(noise_level(image[None]) / (0.057 * found.unrest))
         # White noise: 4^2 + 4 = 20 of its variance in the Laplacian, 2 in each direction of the gradient.
         assert found.sharpness == pytest.approx(math.sqrt(20 / 4), rel=0.05)
     assert evidence(prior, y[1:]) == both[1:]

@@ -54,7 +54,7 @@ class Restorer:
     """A method on a prior, ready for images of any size; made once, used for many.
 
     Args:
-        method: a name from `methods.names()`, or a method.
+        method: a name from `methods.names()`, or a method; None for `methods.usual`.
         prior: what `load_prior` takes, or a prior.
         operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
         noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image.
@@ -76,7 +76,7 @@ class Restorer:
 
     def __init__(
         self,
-        method: str | Method = "auto",
+        method: str | Method | None = None,
         prior: str | Path | Prior = "natural",
         *,
         operator: Operator | Callable[[images.Picture], Operator] | None = None,
@@ -86,6 +86,9 @@ class Restorer:
         exact: bool = False,
         **hyper_parameters: Any,
     ) -> None:
+        if method is None:
+            method, preset = methods.usual(hyper_parameters)
+            hyper_parameters = preset | hyper_parameters
         if isinstance(method, str):
             method = methods.get(method, **hyper_parameters)
         elif hyper_parameters:
@@ -251,7 +254,7 @@ def restore(image: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 
 def restore(
     image: str | Path | Image.Image | Array | Tensor,
-    method: str | Method = "auto",
+    method: str | Method | None = None,
     prior: str | Path | Prior = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
     noise: float | None = None,
@@ -271,7 +274,7 @@ def restore(
             or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
             transparency, which is kept. A Pillow image with a palette comes back as RGB.
         method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`;
-            "auto" chooses a blind one, and its strength, for each image.
+            None is "auto", which chooses a blind one, and its strength, for each image.
         prior: "natural", a prior's folder, or what `load_prior` returned (load it once to restore many images).
         operator: the degradation, for methods that are told it, or what makes it of the picture, such as
             `pellucid.operators.Jpeg.of`; None is blind.

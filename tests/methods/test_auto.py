@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pellucid.degradations import compress, gaussian_noise
 from pellucid.errors import UsageError
-from pellucid.estimate import EVIDENCE, Evidence, noise_seen
+from pellucid.estimate import EVIDENCE, Evidence, evidence, noise_seen
 from pellucid.methods import Auto, Denoise, DreamClean, Method, State
 from pellucid.methods.onebyone import Run, left_alone, one_by_one
 from pellucid.metrics import psnr
@@ -22,8 +22,8 @@ from pellucid.problem import Problem, to_model, to_unit
 
 FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
 CALM = DreamClean("auto", corrections=3, schedule="none")
-MILD, RESTLESS = Evidence(0, 0.3, 1.5), Evidence(0, 0.9, 1.5)
-NOISY, GRAINY, DULL = Evidence(0.2, 1, 1.5), Evidence(0.05, 0.5, 1.5), Evidence(0, 0.3, 0.5)
+MILD, RESTLESS = Evidence(0, 0.3, 1, 1.5), Evidence(0, 0.9, 0, 1.5)
+NOISY, GRAINY, DULL = Evidence(0.2, 1, 1, 1.5), Evidence(0.05, 0.5, 1, 1.5), Evidence(0, 0.3, 1, 0.5)
 
 
 def white(sigma: float, *shape: int) -> Tensor:
@@ -54,9 +54,11 @@ def test_fidelity_moves_it_monotonically() -> None:
 def test_auto_is_dreamclean_at_the_chosen_strength(natural: Prior, bundled: dict[str, Tensor]) -> None:
     y = bundled["coffee"][..., :64, :64]
     *_, state = CALM.iterate(Problem(y), natural, Streams([0]))
-    assert torch.equal(state.x, replace(CALM, strength=18)(Problem(y), natural))
-    assert state.notes == ("dreamclean at strength 18",)
-    assert state.nfe == EVIDENCE + 2 * 5 <= CALM.nfe(natural)
+    (found,) = evidence(natural, y)
+    chosen = replace(CALM, strength=found.strength)
+    assert torch.equal(state.x, chosen(Problem(y), natural))
+    assert state.notes == (f"dreamclean at strength {found.strength:.0f}",)
+    assert state.nfe == EVIDENCE + chosen.nfe(natural) <= CALM.nfe(natural)
 
 
 def test_noise_is_left_to_the_denoiser_or_begun_from(natural: Prior, bundled: dict[str, Tensor]) -> None:

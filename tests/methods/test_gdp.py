@@ -19,7 +19,7 @@ from pellucid.operators.unknown import Light
 from pellucid.priors import Counted, GaussianPrior
 from pellucid.problem import Problem, to_model, to_zero_one
 
-FEW = GDP(steps=10, scale=500, cell=4)
+FEW = GDP(steps=10, scale=500 * 32**2, cell=4)  # 500 in images of 8 x 8
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -38,7 +38,7 @@ def test_the_light_is_found() -> None:
     prior, x = scene()
     light = torch.linspace(0.05, 0.15, 64).double()[:, None].expand(64, 64)
     y = to_model(0.4 * to_zero_one(x) + light)
-    method = GDP(steps=250, scale=2000, clip=False)
+    method = GDP(steps=250, scale=32_000, clip=False)
     *_, state = method.iterate(Problem(y), prior, Streams([0]))
     assert state.found["gain"].item() == pytest.approx(0.4, rel=0.05)
     assert (state.found["map"][0, 0] - light).norm() < 0.05 * light.norm()
@@ -99,7 +99,7 @@ def test_the_quality_losses_are_part_of_the_gradients() -> None:
 @pytest.mark.parametrize("loss", ["mse", "l1", "ssim"])
 def test_losses_bring_the_estimate_to_the_measurement(loss: str) -> None:
     prior, x = scene(32)
-    method = GDP(steps=40, scale={"mse": 1500, "l1": 200, "ssim": 250}[loss], loss=loss)  # type: ignore[arg-type]
+    method = GDP(steps=40, scale={"mse": 1e5, "l1": 13_000, "ssim": 16_000}[loss], loss=loss)  # type: ignore[arg-type]
     y = AveragePool(2).A(x)
     free = replace(method, scale=0)
     guided, alone = (list(m.iterate(Problem(y, AveragePool(2)), prior, Streams([0])))[-1] for m in (method, free))
@@ -110,7 +110,7 @@ def test_several_damages_at_once() -> None:
     prior, x = scene(32)
     operator = Grayscale() @ AveragePool(2)
     y = operator.A(x)
-    out = GDP(steps=100, scale=1500)(Problem(y, operator), prior)
+    out = GDP(steps=100, scale=1e5)(Problem(y, operator), prior)
     assert out.shape == x.shape
     assert (operator.A(out) - y).square().mean() < 0.1 * y.var()
 
@@ -121,7 +121,7 @@ def test_exposures_give_one_image() -> None:
     brightness = to_zero_one(x)
     short, long = 0.3 * brightness, (1.6 * brightness).clamp(max=1)
     y = to_model(torch.cat([short, long], 1))
-    *_, state = GDP(steps=200, scale=5000, map_rate=0, clip=False).iterate(Problem(y), prior, Streams([0]))
+    *_, state = GDP(steps=200, scale=3e5, map_rate=0, clip=False).iterate(Problem(y), prior, Streams([0]))
     assert state.x.shape == x.shape
     torch.testing.assert_close(state.found["gain"].flatten(), torch.tensor([0.3, 1.6]).double(), rtol=0.05, atol=0)
 

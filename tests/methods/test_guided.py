@@ -128,7 +128,8 @@ def test_one_step_of_gdp_as_released() -> None:
     y = operator.A(draw(0, 1, 3, 4, 6))
     ways: list[tuple[Any, Any]] = [("x0", "posterior"), ("xt", "posterior"), ("x0", "beta")]
     for guide, variance in ways:
-        method = GDP(steps=50, scale=30.0, guide=guide, variance=variance, clip=False)
+        scale = 30.0 * 256**2 / (4 * 6)  # as in an image of 256 x 256
+        method = GDP(steps=50, scale=scale, guide=guide, variance=variance, clip=False)
         first, second, z = second_step(method, Problem(y, operator))
         sigma, after = strided(linear_ladder(), 50).tolist()[1:3]
         a, a_next = 1 / (1 + sigma**2), 1 / (1 + after**2)

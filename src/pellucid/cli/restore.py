@@ -95,9 +95,9 @@ def restore(
         noise = usual.noise if noise is None else noise
     elif mask is not None or kernel is not None:
         raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
-    # A strength is DreamClean's.
-    method = method or ("auto" if strength is None else "dreamclean")
-    if method == "dreamclean" and task is None:
+    if method is None:
+        method, preset = methods.usual(values)
+    elif method == "dreamclean":
         preset = {"strength": "auto"}
     hyper_parameters = preset | parse(methods.find(method), method, values)
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read

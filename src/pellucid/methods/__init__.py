@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from importlib.metadata import entry_points
 from typing import Any
@@ -61,6 +62,7 @@ __all__ = [
     "find",
     "get",
     "names",
+    "usual",
 ]
 
 _GROUP = "pellucid.methods"
@@ -104,6 +106,15 @@ def get(name: str, **hyper_parameters: Any) -> Method:
             raise UsageError(f"{name}: names the restorer already; leave model out")
         return External(model=name, **hyper_parameters)
     return method(**hyper_parameters)
+
+
+def usual(hyper_parameters: Iterable[str]) -> tuple[str, dict[str, Any]]:
+    """The method that people get who name none, and what is set unless they set it.
+
+    Args:
+        hyper_parameters: those that they set. Beyond "fidelity" they are taken for DreamClean's.
+    """
+    return ("auto", {}) if set(hyper_parameters) <= {"fidelity"} else ("dreamclean", {"strength": "auto"})
 
 
 def describe(name: str) -> dict[str, Any]:

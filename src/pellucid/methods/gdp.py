@@ -51,7 +51,8 @@ class GDP(Stepper):
     Attributes:
         steps: levels walked; 250 is the paper's shorter setting.
         scale: zeta. The released code has 2,000 for super-resolution by 4, 4,000 for inpainting, 6,000 for deblurring
-            and colours and 160,000 for low light, at 1,000 steps of 256x256 images.
+            and colours and 160,000 for low light, at 1,000 steps of 256x256 images; in images of other sizes each pixel
+            is pushed as in those.
         guide: "x0" or "xt", what the loss compares with the measurement.
         loss: "mse", "l1" or "ssim" (1 - SSIM), a mean over the measurement.
         variance: of an ancestral step, of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and x0,
@@ -154,6 +155,8 @@ class GDP(Stepper):
         ladder = self.ladder(prior.sigmas).tolist()
         optimiser = family.optimiser(theta)
         x = ladder[0] * rng.like(y.new_empty(family.image_shape(tuple(y.shape), prior.channels)))
+        # The slope of a mean is the smaller, the larger the image; the scales are made for 256 x 256.
+        strength = self.scale * x[0, 0].numel() / 256**2
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), count[0] + 1):
             x0 = prior(x, sigma)
             if self.clip:
@@ -163,7 +166,7 @@ class GDP(Stepper):
             losses, slope = self.gradients(family, compared, y, theta, small)
             if optimiser is not None:
                 optimiser.step()
-            push = self.scale * math.sqrt(1 + sigma_next**2) * slope
+            push = strength * math.sqrt(1 + sigma_next**2) * slope
             # The posterior's mean, mu, on which no noise is left that is not fresh.
             mean = renoise(x, x0, sigma, sigma_next**2 / sigma)
             x = mean - push + self.spread(sigma, sigma_next) * rng.like(x)

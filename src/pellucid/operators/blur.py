@@ -119,8 +119,12 @@ def convolve(x: Tensor, kernels: Tensor, border: Literal["circular", "replicate"
     if border == "replicate":
         top, left = (h - 1) // 2, (w - 1) // 2
         x = F.pad(x, (left, w // 2, top, h // 2), mode="replicate")
-    filtered = _filter(x, torch.fft.rfft2(around_zero(kernels, x.shape[-2], x.shape[-1])))
-    return filtered[..., top : top + height, left : left + width]
+    # One by one: a gradient's sum over the channels may round differently in a batch.
+    made = [
+        _filter(image, torch.fft.rfft2(around_zero(kernel, *x.shape[-2:])))
+        for image, kernel in zip(x.split(1), kernels.split(1), strict=True)
+    ]
+    return torch.cat(made)[..., top : top + height, left : left + width]
 
 
 def around_zero(kernels: Tensor, height: int, width: int) -> Tensor:
