@@ -28,14 +28,30 @@ DAMAGES: dict[str, Damage] = {
     "low light": degradations.get("low-light"),
 }
 
-# Nobody tells a blind method what the damage is, so each has one setting for all of it.
+# Nobody tells a blind method what the damage is, so each has one setting for all of it but low light.
 _QUICK: dict[str, dict[str, Any]] = {
     "denoise": {},
     "dreamclean": {"strength": 50, "corrections": 3, "schedule": "none"},
+    "auto": {},
     "diip": {"steps": 2, "rate": 0.02, "slope": 0.004, "iterations": 100, "gradient": "straight-through"},
+    "gdp": {"steps": 60, "scale": 100_000, "degradation": "kernel", "rate": 0.05, "kernel": 9},
+    "bird": {"steps": 2, "rate": 0.02, "iterations": 60, "kernel": 9},
+    "blinddps": {"steps": 50, "scale": 20.0, "kernel_scale": 1.0, "kernel": 9},
+    "gibbsddrm": {"steps": 20, "begin": 0.15, "repeats": 1, "ridge": 0.5, "kernel": 9},
+    "dip": {"iterations": 100, "levels": 4, "channels": 32, "average": 0.9},
+    "dgp": {
+        "candidates": 100, "spread": 1.0, "iterations": 20, "feature_weight": 0.0, "error_weight": 10.0,
+        "rates": (0.0, 5e-4, 5e-4, 1e-4), "latent_rates": (3e-2, 1e-2, 1e-2, 3e-3),
+    },
+    "zero-dce": {},
+}  # fmt: skip
+
+_QUICK_FOR: dict[str, dict[str, dict[str, Any]]] = {
+    # What its authors made it for.
+    "low light": {"gdp": {"steps": 60, "scale": 200_000, "map_rate": 0.0, "bright": 0.02, "level": 0.5}}
 }
 
-_ONLY_FOR: dict[str, tuple[str, ...]] = {}
+_ONLY_FOR: dict[str, tuple[str, ...]] = {"zero-dce": ("low light",)}
 """Methods that are made for some of the damages and take no part in the others."""
 
 
@@ -55,7 +71,8 @@ def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> 
         if not methods.find(name).blind:
             raise UsageError(f"{name} must be told the degradation: compare it with pellucid bench known")
     suitable = [name for name in _QUICK if damage in _ONLY_FOR.get(name, DAMAGES)]
-    return {name: methods.get(name, **(_QUICK.get(name, {}) if quick else {})) for name in named or suitable}
+    tuned = _QUICK | _QUICK_FOR.get(damage, {}) if quick else {}
+    return {name: methods.get(name, **tuned.get(name, {})) for name in named or suitable}
 
 
 def compare(

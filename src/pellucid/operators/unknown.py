@@ -163,7 +163,7 @@ class Kernel(Unknown):
 
     size: int = 41
     rate: float = 0.05
-    spread: float = 2.0
+    spread: float = 1.0
 
     def start(self, y: Tensor, channels: int, rng: Streams) -> Theta:
         """See `Unknown`."""
