@@ -93,7 +93,8 @@ def test_the_command_on_a_photograph(pellucid_command: Callable[..., Any], share
     photograph = shared / "data" / "eval" / "face_01.png"
     said = pellucid_command("restore", photograph, "-o", tmp_path / "out.png", "--json")
     record = json.loads(said.out)
-    assert (record["nfe"], record["method"], record["prior"], record["seed"]) == (90, "dreamclean", "natural", 0)
+    assert (record["method"], record["prior"], record["seed"]) == ("auto", "natural", 0)
+    assert (record["nfe"], record["note"]) == (20, "dreamclean at strength 18")
     with Image.open(tmp_path / "out.png") as out:
         assert out.size == (256, 256)
 

@@ -274,7 +274,8 @@ def restore(
             or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
             transparency, which is kept. A Pillow image with a palette comes back as RGB.
         method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`;
-            None is "auto", which chooses a blind one, and its strength, for each image.
+            None is "auto", which chooses a blind one, and its strength, for each image, and says so to the logger
+            "pellucid".
         prior: "natural", a prior's folder, or what `load_prior` returned (load it once to restore many images).
         operator: the degradation, for methods that are told it, or what makes it of the picture, such as
             `pellucid.operators.Jpeg.of`; None is blind.
@@ -323,7 +324,9 @@ def restore(
 
 
 def _told(result: Restored, noise: float | None) -> Restored:
-    """Says which noise level was estimated, if one was."""
+    """Says which noise level was estimated, if one was, and what the method has to say."""
+    for note in result.notes:
+        _LOG.info("%s", note)
     if noise is None and result.noise:
         levels = ", ".join(f"{level:.4f}" for level in result.noise)
         _LOG.warning("the noise level was estimated as %s of the range: give noise= to choose it", levels)

@@ -54,9 +54,9 @@ def _blind(_: Path | None) -> None:
 
 
 # Few draws of the kernel, late: an estimate of noise says nothing about it, and every draw drifts a little.
-_UNBLUR = {"steps": 20, "begin": 0.15, "repeats": 1}
+_UNBLUR = {"steps": 20, "begin": 0.15, "repeats": 1, "ridge": 0.5}
 # Exposure control, as nothing else says how bright the image was; without a map, which takes dark places for shade.
-_LIGHT = {"steps": 100, "scale": 200_000, "bright": 0.02, "level": 0.5, "map_rate": 0.0}
+_LIGHT = {"steps": 100, "scale": 500_000, "bright": 0.003, "level": 0.5, "map_rate": 0.0}
 
 # Large corrections: a small prior's estimates err alike from level to level, which fresh noise averages out.
 _LARGE = {"gamma": 0.5}

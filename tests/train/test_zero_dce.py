@@ -71,14 +71,17 @@ def test_training_brings_the_exposure_nearer() -> None:
 
 def test_the_dark_is_a_factor_of_a_power() -> None:
     light = torch.tensor([0.25, 0.5, 1.0]).view(1, 1, 1, 3).expand(2, 3, 1, 3)
-    dark = darken(light, Recipe(), range(7, 9))
+    dark = darken(light, Recipe(noise=0), range(7, 9))
     factor = dark[..., 2]
     power = (dark[..., 1] / factor).log() / math.log(0.5)
     assert ((factor >= 0.1) & (factor <= 1)).all()
     assert ((power >= 1) & (power <= 2)).all()
     torch.testing.assert_close(dark[..., 0] / factor, 0.25**power)
     assert not torch.equal(dark[0], dark[1])
-    assert torch.equal(dark[1:], darken(light[1:], Recipe(), range(8, 9)))
+    noisy = darken(light, Recipe(noise=0.03), range(7, 9))
+    assert 0 < (noisy - dark).abs().max() < 0.2
+    assert torch.equal(noisy[1:], darken(light[1:], Recipe(noise=0.03), range(8, 9)))
+    assert torch.equal(dark[1:], darken(light[1:], Recipe(noise=0), range(8, 9)))
 
 
 def test_it_draws_nothing_from_the_global_stream() -> None:
@@ -90,7 +93,15 @@ def test_it_draws_nothing_from_the_global_stream() -> None:
 
 
 def test_what_is_wrong_is_said(data: Path, tmp_path: Path) -> None:
-    for change in ({"steps": 0}, {"lr": -1}, {"level": 2}, {"darkest": 2}, {"steepest": 0.5}, {"colour": -1}):
+    for change in (
+        {"steps": 0},
+        {"lr": -1},
+        {"level": 2},
+        {"darkest": 2},
+        {"steepest": 0.5},
+        {"colour": -1},
+        {"noise": -1},
+    ):
         arguments: Any = change
         with pytest.raises(UsageError, match=next(iter(change))):
             Recipe(**arguments)

@@ -48,7 +48,7 @@ _QUICK: dict[str, dict[str, Any]] = {
 
 _QUICK_FOR: dict[str, dict[str, dict[str, Any]]] = {
     # What its authors made it for.
-    "low light": {"gdp": {"steps": 60, "scale": 200_000, "map_rate": 0.0, "bright": 0.02, "level": 0.5}}
+    "low light": {"gdp": {"steps": 60, "scale": 500_000, "map_rate": 0.0, "bright": 0.003, "level": 0.5}}
 }
 
 _ONLY_FOR: dict[str, tuple[str, ...]] = {"zero-dce": ("low light",)}

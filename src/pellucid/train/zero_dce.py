@@ -40,7 +40,8 @@ class Recipe:
     """The hyper-parameters of a run. The same recipe, images and seed give the same weights on the same machine.
 
     The weights of the losses are the released code's, ten times those of equation 8, in which that of the exposure
-    is 1. Smoothness is counted as in equation 7, where the three channels add up.
+    is 1, but for smoothness: that code adds up all maps, where equation 7 takes their mean, and doubles the sum, so
+    that its 200 is 16 times as many here.
 
     Attributes:
         steps: updates of the weights in all.
@@ -56,6 +57,8 @@ class Recipe:
         smoothness: weight of the curves'.
         darkest: the least factor f that light is reduced by; its logarithm is uniform up to 0.
         steepest: the greatest exponent g; uniform from 1 on.
+        noise: the greatest standard deviation of noise that comes with it; uniform from 0 on. Curves that follow noise
+            make more of it.
         seed: of weights, order, crops and darkness.
 
     Raises:
@@ -72,16 +75,17 @@ class Recipe:
     spatial: float = 1.0
     exposure: float = 10.0
     colour: float = 5.0
-    smoothness: float = 200.0
+    smoothness: float = 3200.0
     darkest: float = 0.1
     steepest: float = 2.0
+    noise: float = 0.03
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "size", "lr", "clip", "darkest"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"a recipe's {name} must be above 0, not {getattr(self, name)}")
-        for name in ("decay", "seed", *LOSSES):
+        for name in ("decay", "seed", "noise", *LOSSES):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"a recipe's {name} must not be below 0, not {getattr(self, name)}")
         for name, holds, demand in (
@@ -169,7 +173,7 @@ def train(
 
 
 def darken(light: Tensor, recipe: Recipe, numbers: range) -> Tensor:
-    """Photographs as if there had been less light, y = f x^g, f and g those of the crops' numbers.
+    """Photographs as if there had been less light, y = f x^g + noise, f, g and the noise those of the crops' numbers.
 
     Args:
         light: (B, 3, H, W) in [0, 1].
@@ -184,7 +188,8 @@ def darken(light: Tensor, recipe: Recipe, numbers: range) -> Tensor:
         rng = np.random.default_rng([recipe.seed, 4, number])
         power = rng.uniform(1, recipe.steepest)
         factor = math.exp(rng.uniform(math.log(recipe.darkest), 0))
-        dark.append(factor * image**power)
+        noise = rng.uniform(0, recipe.noise) * rng.standard_normal(image.shape, np.float32)
+        dark.append((factor * image**power + torch.from_numpy(noise).to(image)).clamp(0, 1))
     return torch.stack(dark)
 
 
