@@ -99,6 +99,13 @@ def test_the_command_on_a_photograph(pellucid_command: Callable[..., Any], share
         assert out.size == (256, 256)
 
 
+@pytest.mark.parametrize("name", ["object_00", "object_02", "face_06", "bsds_299086"])
+def test_an_undamaged_photograph_is_not_harmed(natural: Prior, photographs: dict[str, Tensor], name: str) -> None:
+    """Those with the finest texture, which a prior is most tempted to smooth."""
+    clean = to_unit(photographs[name])
+    assert psnr(pellucid.restore(clean, prior=natural), clean).item() > 38
+
+
 @pytest.mark.parametrize("method", ["ddrm", "ddnm", "dreamclean-known"])
 def test_a_known_degradation_is_undone(natural: Prior, clean: Tensor, method: str) -> None:
     """Noisy x4 super-resolution and inpainting, a few steps each: far better than the pseudo-inverse."""
