@@ -66,7 +66,7 @@ def test_it_makes_dark_photographs_bright(bundled: dict[str, Tensor]) -> None:
         dark = 0.25 * light**1.5
         bright = to_unit(ZeroDCE()(Problem(to_model(dark)), NONE))
         assert (bright - light).square().mean() < (dark - light).square().mean() / 2
-        assert 0.4 < bright.mean() < 0.7
+        assert 0.3 < bright.mean() < 0.7
 
 
 def test_strips_are_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

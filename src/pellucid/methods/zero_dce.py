@@ -104,7 +104,7 @@ class ZeroDCE(Method):
 
     needs_prior: ClassVar[bool] = False
 
-    model: Path | None = None
+    model: str | Path | None = None
 
     def nfe(self, prior: Prior) -> int:
         """Makes none."""
@@ -149,7 +149,7 @@ def _brighten(network: CurveNet, x: Tensor) -> Tensor:
     return bright if x.shape[1] == 3 else bright.mean(1, keepdim=True)
 
 
-def load(path: Path | None = None) -> CurveNet:
+def load(path: str | Path | None = None) -> CurveNet:
     """Reads the network's weights.
 
     Args:
@@ -158,7 +158,7 @@ def load(path: Path | None = None) -> CurveNet:
     Raises:
         PellucidError: the file cannot be read, or holds something else.
     """
-    path = Path(str(files("pellucid.methods") / "zero_dce.safetensors")) if path is None else path
+    path = Path(str(files("pellucid.methods") / "zero_dce.safetensors")) if path is None else Path(path)
     weights = _released(_read(path))
     # Without memory of its own, so that no random numbers are drawn for weights that are replaced at once.
     with torch.device("meta"):
