@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -77,8 +78,10 @@ def config_of(shapes: Mapping[str, Sequence[int]]) -> DDPMConfig:
         channels, out = shapes["conv_in.weight"][1], shapes["conv_out.weight"][0]
         attention = tuple(level for level in range(levels) if f"down.{level}.attn.0.q.weight" in shapes)
         width = shapes["temb.dense.0.weight"][1]
-    except (KeyError, IndexError) as error:
-        raise PellucidError(f"is like DDPM's networks, but {error} is missing or has another shape") from None
+    except KeyError as error:
+        raise PellucidError(f"is like DDPM's networks, but has no {error}") from None
+    except IndexError:
+        raise PellucidError("is like DDPM's networks, but a tensor has too few dimensions") from None
     if out != channels:
         raise PellucidError(f"is like DDPM's networks, but makes {out} channels of {channels}")
     return DDPMConfig(width, widths, blocks, attention, channels)
@@ -146,18 +149,18 @@ class DDPMUNet(nn.Module):
         embedding = F.silu(second(F.silu(first(_sines(t, self.config.width).to(x)))))
         h = self.conv_in(x.contiguous(memory_format=torch.channels_last))
         kept = [h]
-        for level in self.down:
+        for level in cast("Iterable[_Level]", self.down):
             for index in range(self.config.blocks):
                 h = self._run(level, h, embedding, index)
                 kept.append(h)
-            if hasattr(level, "downsample"):
+            if level.downsample is not None:
                 h = level.downsample(h)
                 kept.append(h)
         h = self._run(self.mid, h, embedding)
-        for level in reversed(self.up):
+        for level in reversed(list(cast("Iterable[_Level]", self.up))):
             for index in range(self.config.blocks + 1):
                 h = self._run(level, torch.cat([h, kept.pop()], 1), embedding, index)
-            if hasattr(level, "upsample"):
+            if level.upsample is not None:
                 h = level.upsample(h)
         predicted: Tensor = self.conv_out(F.silu(self.norm_out(h))).contiguous()
         return predicted
@@ -177,6 +180,8 @@ class _Level(nn.Module):
         super().__init__()
         self.block = nn.ModuleList(_ResBlock(wide, width, embedding) for wide in entering)
         self.attn = nn.ModuleList(_Attention(width) for _ in entering if attention)
+        self.downsample: _Shrink | None = None
+        self.upsample: _Grow | None = None
 
     def forward(self, h: Tensor, embedding: Tensor, index: int) -> Tensor:
         h = self.block[index](h, embedding)
@@ -228,7 +233,8 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
-        q, k, v = (part(h).flatten(2).transpose(1, 2).unsqueeze(1) for part in (self.q, self.k, self.v))
+        # Contiguous, or the kernel that never holds all pairs of places cannot be used.
+        q, k, v = (part(h).flatten(2).transpose(1, 2).contiguous().unsqueeze(1) for part in (self.q, self.k, self.v))
         seen = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2)
         return x + self.proj_out(seen.unflatten(2, x.shape[2:]))  # type: ignore[no-any-return]
 

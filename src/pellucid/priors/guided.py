@@ -128,8 +128,10 @@ def config_of(shapes: Mapping[str, Sequence[int]]) -> GuidedConfig:
     """
     try:
         return _infer(shapes)
-    except (KeyError, IndexError) as error:
-        raise PellucidError(f"is like guided-diffusion's networks, but {error} is missing or has another shape") from None
+    except KeyError as error:
+        raise PellucidError(f"is like guided-diffusion's networks, but has no {error}") from None
+    except IndexError:
+        raise PellucidError("is like guided-diffusion's networks, but a tensor has too few dimensions") from None
 
 
 def _infer(shapes: Mapping[str, Sequence[int]]) -> GuidedConfig:
@@ -190,9 +192,7 @@ class GuidedUNet(nn.Module):
         self.label: int | None = None
         self.checkpointed = False
         embedding = 4 * config.width
-        self.time_embed = nn.Sequential(
-            nn.Linear(config.width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
-        )
+        self.time_embed = nn.Sequential(nn.Linear(config.width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         if config.classes:
             self.label_emb = nn.Embedding(config.classes, embedding)
         wide = config.widths[0]
@@ -352,7 +352,8 @@ class _Attention(nn.Module):
             q, k, v = rows.view(batch, self.heads, 3, width // self.heads, -1).unbind(2)
         else:
             q, k, v = rows.view(batch, 3, self.heads, width // self.heads, -1).unbind(1)
-        seen = F.scaled_dot_product_attention(*(part.transpose(2, 3) for part in (q, k, v)))
+        # Contiguous, or the kernel that never holds all pairs of places cannot be used.
+        seen = F.scaled_dot_product_attention(*(part.transpose(2, 3).contiguous() for part in (q, k, v)))
         change = self.proj_out(seen.transpose(2, 3).reshape(batch, width, -1))
         return x + change.unflatten(2, (height, -1))  # type: ignore[no-any-return]
 
