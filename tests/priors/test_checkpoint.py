@@ -228,5 +228,6 @@ def test_a_network_that_enlarges_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
-    for content in ({}, [], {"step": 1}, torch.zeros(2)):
+    contents: list[Any] = [{}, [], {"step": 1}, torch.zeros(2)]
+    for content in contents:
         assert "no named tensors" in refused(saved(tmp_path / "model.pt", content))
