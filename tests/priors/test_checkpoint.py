@@ -118,6 +118,9 @@ def test_what_is_assumed_is_said_unless_it_is_told(tmp_path: Path, caplog: pytes
     assert not caplog.records
     assert isinstance(network, GuidedUNet)
     assert (network.config.heads, network.config.order) == (2, "new")
+    network = checkpoint.load(str(path), head_channels=16).network
+    assert isinstance(network, GuidedUNet)
+    assert (network.config.heads, network.config.head_channels) == (None, 16)
     with pytest.raises(PellucidError, match=r"model\.pt: an attention over 64 channels cannot have 3 heads"):
         checkpoint.load(path, heads=3)
 
@@ -225,6 +228,11 @@ def test_a_network_that_enlarges_is_refused(tmp_path: Path) -> None:
     weights = network_of("guided").state_dict()
     weights["input_blocks.0.0.weight"] = torch.zeros(32, 6, 3, 3)
     assert "needs a small image as a second input" in refused(saved(tmp_path / "model.pt", weights))
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PellucidError, match=r"model\.pt: cannot be read \(No such file"):
+        checkpoint.load(tmp_path / "model.pt")
 
 
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:

@@ -186,3 +186,7 @@ def test_what_does_not_add_up_is_told() -> None:
         replace(SMALL, widths=(30, 64))
     with pytest.raises(PellucidError, match="64 channels cannot have heads of 24"):
         replace(SMALL, head_channels=24)
+    with pytest.raises(PellucidError, match="at least one head"):
+        replace(SMALL, heads=0)
+    with pytest.raises(PellucidError, match="legacy or new"):
+        replace(SMALL, order="old")  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ _OTHERS = (
 
 
 def load(
-    path: Path,
+    path: str | Path,
     device: str | torch.device = "cpu",
     *,
     label: int | None = None,
@@ -66,10 +66,14 @@ def load(
         order: likewise.
 
     Raises:
-        PellucidError: the file is damaged, holds more than tensors or another kind of network.
+        PellucidError: the file is damaged, holds more than tensors or another kind of network; the network cannot have
+            such heads or has no such class.
     """
+    path = Path(path)
     told = {"heads": heads, "head_channels": head_channels, "order": order}
-    known = {key: value for key, value in told.items() if value is not None}
+    known: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
+    if head_channels is not None:
+        known.setdefault("heads", None)
     try:
         weights, part = _network(_read(path))
         network, ladder, found, assumed = _build(weights, known)
@@ -178,8 +182,11 @@ def _read(path: Path) -> Any:
         raise PellucidError(f"is no folder and no checkpoint ({', '.join(SUFFIXES)})")
     if path.suffix.lower() == ".safetensors":
         return folder.read_tensors(path)
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"PK"
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+    except OSError as error:
+        raise PellucidError(f"cannot be read ({error.strerror or error})") from None
     if zipped and not zipfile.is_zipfile(path):
         raise PellucidError("is damaged: its end is missing; fetch it again")
     try:

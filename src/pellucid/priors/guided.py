@@ -101,6 +101,8 @@ class GuidedConfig:
     def __post_init__(self) -> None:
         if self.blocks < 1 or not self.widths or any(w < 1 or w % _GROUPS for w in self.widths):
             raise PellucidError(f"a guided-diffusion network has blocks and widths that divide by {_GROUPS}")
+        if min(self.head_channels, 1 if self.heads is None else self.heads) < 1 or self.order not in ("legacy", "new"):
+            raise PellucidError("an attention has at least one head of one channel, its order is legacy or new")
         for wide in {self.widths[-1], *(self.widths[level] for level in self.attention)}:
             if wide % (self.heads or self.head_channels):
                 what = f"{self.heads} heads" if self.heads else f"heads of {self.head_channels} channels"
