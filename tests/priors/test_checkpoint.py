@@ -224,6 +224,11 @@ def test_tensors_that_do_not_add_up_are_named(network: GuidedUNet, tmp_path: Pat
     assert "too few dimensions" in refused(saved(path, weights | {stem: torch.zeros(3)}))
 
 
+def test_a_network_that_looks_at_texts_is_refused(tmp_path: Path) -> None:
+    weights = network_of("guided").state_dict() | {"middle_block.1.transformer_blocks.0.norm1.weight": torch.zeros(1)}
+    assert "a latent diffusion model" in refused(saved(tmp_path / "model.pt", weights))
+
+
 def test_a_network_that_enlarges_is_refused(tmp_path: Path) -> None:
     weights = network_of("guided").state_dict()
     weights["input_blocks.0.0.weight"] = torch.zeros(32, 6, 3, 3)

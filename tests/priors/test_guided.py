@@ -176,6 +176,8 @@ def test_what_does_not_add_up_is_told() -> None:
     stem, out = "input_blocks.0.0.weight", "out.2.weight"
     with pytest.raises(PellucidError, match="needs a small image"):
         config_of(shapes | {stem: (32, 6, 3, 3)})
+    with pytest.raises(PellucidError, match="takes 4 channels"):
+        config_of(shapes | {stem: (32, 4, 3, 3), out: (4, 32, 3, 3)})
     with pytest.raises(PellucidError, match="makes 5 channels of 3"):
         config_of(shapes | {out: (5, 32, 3, 3)})
     with pytest.raises(PellucidError, match=r"has no 'time_embed\.0\.weight'"):

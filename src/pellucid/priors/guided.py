@@ -116,7 +116,9 @@ class GuidedConfig:
 
 def matches(names: Sequence[str]) -> bool:
     """Whether tensors of these names are a network of this family."""
-    return {"time_embed.0.weight", "input_blocks.0.0.weight", "output_blocks.0.0.in_layers.2.weight"} <= set(names)
+    needed = {"time_embed.0.weight", "input_blocks.0.0.weight", "output_blocks.0.0.in_layers.2.weight"}
+    # Latent diffusion grew out of this layout, and looks at texts in blocks of its own.
+    return needed <= set(names) and not any("transformer_blocks." in name for name in names)
 
 
 def config_of(shapes: Mapping[str, Sequence[int]]) -> GuidedConfig:
@@ -140,6 +142,8 @@ def _infer(shapes: Mapping[str, Sequence[int]]) -> GuidedConfig:
     channels, out = shapes["input_blocks.0.0.weight"][1], shapes["out.2.weight"][0]
     if channels == 6 and out in (3, 6):
         raise PellucidError("is a guided-diffusion network that enlarges: it needs a small image as a second input")
+    if channels not in (1, 3):
+        raise PellucidError(f"is like guided-diffusion's networks, but takes {channels} channels: no image has as many")
     if out not in (channels, 2 * channels):
         raise PellucidError(f"is like guided-diffusion's networks, but makes {out} channels of {channels}")
     number = 1 + max(int(m[1]) for name in shapes if (m := re.match(r"output_blocks\.(\d+)\.", name)))
