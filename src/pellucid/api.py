@@ -276,7 +276,7 @@ def restore(
         method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`;
             None is "auto", which chooses a blind one, and its strength, for each image, and says so to the logger
             "pellucid".
-        prior: "natural", a prior's folder, or what `load_prior` returned (load it once to restore many images).
+        prior: "natural", a prior's folder or file, or what `load_prior` returned (load it once to restore many images).
         operator: the degradation, for methods that are told it, or what makes it of the picture, such as
             `pellucid.operators.Jpeg.of`; None is blind.
         noise: standard deviation of the noise in [0, 1] units, for methods that are told it; None to estimate it, which

@@ -177,7 +177,7 @@ def test_every_broken_folder_is_one_clear_line(folder: Path) -> None:
     refused("no weights")
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "model.pt").write_bytes(b"x")
-    with pytest.raises(PellucidError, match="a prior is a folder"):
-        load_prior(tmp_path / "model.pt")
+def test_a_file_of_another_kind_is_no_prior(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    with pytest.raises(PellucidError, match=r"no folder and no checkpoint \(\.pt, "):
+        load_prior(tmp_path / "model.onnx")

@@ -25,7 +25,7 @@ app.add_typer(bench.app, name="bench")
 app.command("methods")(listing.methods)
 app.command("tasks")(listing.tasks)
 app.command("degradations")(listing.degradations)
-app.command("priors")(listing.priors)
+app.add_typer(listing.priors_app, name="priors")
 app.command("doctor")(listing.doctor)
 
 # typer raises its own copy of click's errors, or click's, depending on its release.

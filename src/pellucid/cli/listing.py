@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -62,8 +62,14 @@ def _assigned(parameters: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in values.items())
 
 
-def priors(json: Json = False) -> None:
+priors_app = typer.Typer(help="Lists the priors that come with the package, or inspects one.")
+
+
+@priors_app.callback(invoke_without_command=True)
+def priors(context: typer.Context, json: Json = False) -> None:
     """Lists the priors that come with the package."""
+    if context.invoked_subcommand is not None:
+        return None
     from ..priors import embedded
 
     records = [embedded.describe(name) for name in embedded.names()]
@@ -71,7 +77,47 @@ def priors(json: Json = False) -> None:
         return as_json(records)
     rows = [("PRIOR", "SIZE", "WHAT IT IS")]
     table(rows + [(r["name"], f"{r['bytes'] / 1e6:.0f} MB", r["about"]) for r in records])
-    typer.echo("\nAny folder that `pellucid train` wrote, or of a diffusers UNet2DModel, is a prior, too.")
+    typer.echo(
+        "\nAny folder that `pellucid train` wrote, or of a diffusers UNet2DModel, and any checkpoint of "
+        "guided-diffusion or DDPM is a prior, too: see pellucid priors inspect."
+    )
+    return None
+
+
+@priors_app.command("inspect")
+def inspect(
+    source: Annotated[str, typer.Argument(help="A checkpoint, a folder, or the name of a prior.", metavar="PRIOR")],
+    json: Json = False,
+) -> None:
+    """Says what a prior is and what a call of it costs, by its files alone."""
+    from dataclasses import asdict
+
+    from ..bench.prior import gflop
+    from ..priors.describe import describe
+
+    told, prior = describe(source)
+    least, most = told.sigma_range
+    size = told.size or 256
+    cost = gflop(prior, size)
+    if json:
+        return as_json(asdict(told) | {"gflop": cost, "gflop_size": size})
+    rows = [
+        ("family", told.family),
+        ("resolution", f"{told.size} x {told.size}" if told.size else "not known"),
+        ("images", f"{told.channels} channels, sides padded to multiples of {told.multiple}"),
+        ("parameters", f"{told.parameters:,}"),
+        (
+            "schedule",
+            f"{told.schedule}, {told.steps} steps, sigma {least:.3g} to {most:.4g}",
+        ),
+        ("predicts", told.predicts + (", and a variance that is not used" if told.learned_sigma else "")),
+        ("classes", str(told.classes) if told.classes else "none"),
+        ("attention heads", told.heads or "-"),
+        ("cost of a call", f"{cost:,.1f} GFLOP at {size} x {size}"),
+        ("file size", f"{told.bytes / 1e6:,.1f} MB"),
+        ("SHA-256", told.sha256),
+    ]
+    table([("prior", told.source), *rows])
     return None
 
 

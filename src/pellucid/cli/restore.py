@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..jobs import Item, Outcome
 
 # Options that several commands share.
-Prior = Annotated[str, typer.Option("--prior", "-p", help="An embedded prior's name or a prior's folder.")]
+Prior = Annotated[str, typer.Option("--prior", "-p", help="An embedded prior's name, or a prior's folder or file.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]

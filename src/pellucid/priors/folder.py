@@ -35,21 +35,39 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     Raises:
         PellucidError: there is none or more than one, or it is damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     found = sorted(folder.glob("*.safetensors"))
     if len(found) != 1:
         what = "no weights" if not found else f"{len(found)} weight files"
         raise PellucidError(f"{folder}: {what}; a prior's folder holds one .safetensors file")
     try:
-        return load_file(found[0])
+        return read_tensors(found[0])
+    except PellucidError as error:
+        raise PellucidError(f"{found[0]}: {error}") from None
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file.
+
+    Raises:
+        PellucidError: it is damaged; the message does not name it.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise PellucidError(f"{found[0]}: is no whole safetensors file ({error})") from None
+        raise PellucidError(f"is no whole safetensors file ({error})") from None
 
 
-def fill(network: nn.Module, weights: dict[str, Tensor], source: Path) -> None:
+def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str = "its config.json") -> None:
     """Puts weights into a network in float32, each in its place and none left over.
+
+    Args:
+        network: where they go.
+        weights: by name.
+        source: where they come from, for messages.
+        plan: what the network was made from, likewise.
 
     Raises:
         PellucidError: a tensor is missing, unexpected or of another shape.
@@ -62,7 +80,7 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: Path) -> None:
     ):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise PellucidError(f"{source}: does not fit its config.json: it {problem} {min(names)}{more}")
+            raise PellucidError(f"{source}: does not fit {plan}: it {problem} {min(names)}{more}")
     network.load_state_dict(
         {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in weights.items()}, assign=True
     )

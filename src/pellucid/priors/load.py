@@ -17,19 +17,22 @@ def load_prior(source: str | Path | Prior, device: str | torch.device = "cpu") -
     """Loads a prior; its network's weights are frozen.
 
     Args:
-        source: the name of an embedded prior ("natural"), a folder, or a prior, which is returned as it is. A folder
-            is one that `pellucid train` wrote or one of the diffusers library with an unconditional `UNet2DModel`.
+        source: the name of an embedded prior ("natural"), a folder, a checkpoint, or a prior, which is returned as it
+            is. A folder is one that `pellucid train` wrote or one of the diffusers library with an unconditional
+            `UNet2DModel`; a checkpoint is a file of guided-diffusion or DDPM: see `checkpoint.load`.
         device: where its network goes, as in "cpu", "cuda" or "cuda:1".
 
     Raises:
-        UsageError: there is no prior and no folder of that name.
-        PellucidError: the folder holds no whole prior.
+        UsageError: there is no prior, no folder and no file of that name.
+        PellucidError: the folder or file holds no whole prior.
     """
     if not isinstance(source, str | Path):
         return source
     place = embedded.folder_of(str(source)) if source in embedded.names() else Path(source)
     if place.is_file():
-        raise PellucidError(f"{place}: is a file; a prior is a folder with config.json and safetensors weights")
+        from . import checkpoint
+
+        return checkpoint.load(place, device)
     if not place.is_dir():
         raise unknown_name("prior", str(source), embedded.names())
     try:

@@ -1,0 +1,202 @@
+"""One file of tensors as a prior: what others published, recognised by the names and shapes of its tensors.
+
+Nothing in a file is run: `.pt`, `.pth` and `.ckpt` are read as tensors and plain containers alone, and `.safetensors`
+can hold nothing else. Files are mapped, not copied: weights in single precision are read as they are first needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PellucidError
+from ..noise import cosine_ladder, linear_ladder
+from . import ddpm, folder, guided
+from .adapters import VPNetwork
+
+SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+"""Of the files that `load` reads."""
+
+_LOG = logging.getLogger("pellucid")
+
+# What else people have, in the order in which it is asked for.
+_OTHERS = (
+    (r"lora|hada_w", "a LoRA, which changes another network and is none itself"),
+    (r"diffusion_model\.|first_stage_model\.|transformer_blocks\.|conditioner\.", "a latent diffusion model"),
+    (r"(down|up)_blocks\.", "a network of the diffusers library: give the folder that also holds its config.json"),
+    (
+        r"text_model\.|token_embedding|word_embeddings|embed_tokens|position_embedding|\bwte\b|self_attn|encoder\.layer",
+        "a model of text",
+    ),
+    (r"(encoder|decoder)\.(down|up|mid)\.|quant_conv", "an autoencoder, which makes no images out of noise"),
+    (r"input_blocks\..*in_layers", "a classifier of guided-diffusion, which names classes"),
+)
+
+
+def load(
+    path: str | Path,
+    device: str | torch.device = "cpu",
+    *,
+    label: int | None = None,
+    heads: int | None = None,
+    head_channels: int | None = None,
+    order: Literal["legacy", "new"] | None = None,
+) -> VPNetwork:
+    """Loads a published checkpoint as a prior; its weights are frozen, half-precision ones computed with in float32.
+
+    The networks of guided-diffusion (`guided`) and DDPM (`ddpm`) are recognised, also where a list or dictionaries hold
+    their tensors beside a training's other states, an average of the weights (EMA) before the weights themselves.
+    What was found is said to the logger "pellucid"; what the tensors do not say and no table knows, as a warning.
+
+    Args:
+        path: a .pt, .pth, .ckpt, .bin or .safetensors file.
+        device: where the network goes.
+        label: the class of the images, from 0, for a class-conditional network; see `GuidedUNet`.
+        heads: of a guided-diffusion network of one's own, whose tensors do not tell it; see `GuidedConfig`.
+        head_channels: likewise.
+        order: likewise.
+
+    Raises:
+        PellucidError: the file is damaged, holds more than tensors or another kind of network; the network cannot have
+            such heads or has no such class.
+    """
+    path = Path(path)
+    told = {"heads": heads, "head_channels": head_channels, "order": order}
+    known: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
+    if head_channels is not None:
+        known.setdefault("heads", None)
+    try:
+        weights, part = _network(_read(path))
+        network, ladder, found, assumed = _build(weights, known)
+        _choose(network, label)
+    except PellucidError as error:
+        raise PellucidError(f"{path}: {error}") from None
+    folder.fill(network, weights, path, "what its other tensors describe")
+    # The weights stay as the file has them: another memory layout would be a copy of them.
+    network = network.eval().requires_grad_(False).to(device)
+    _LOG.info("%s: %s", path, found + part)
+    if assumed:
+        _LOG.warning("%s: %s", path, assumed)
+    return VPNetwork(network, ladder, channels=network.channels, multiple=network.multiple)
+
+
+def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tensor, str, str]:
+    """The network without its weights, its training ladder, what it is, and what of that is assumed."""
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    assumed = ""
+    if guided.matches(list(weights)):
+        config = guided.config_of(shapes)
+        published = config.published
+        if published is None and not known:
+            assumed = (
+                f"its tensors do not say how it attends; heads of {config.head_channels} channels, the {config.order} "
+                "order and a linear schedule are assumed"
+            )
+        config = replace(config, **known)
+        with torch.device("meta"):
+            network: nn.Module = guided.GuidedUNet(config)
+        cosine = published is not None and published.schedule == "cosine"
+        found = "a guided-diffusion network"
+        if config.classes:
+            found += f" of {config.classes} classes (without a label, the mean of their embeddings stands for one)"
+        return network, cosine_ladder() if cosine else linear_ladder(), found, assumed
+    if ddpm.matches(list(weights)):
+        with torch.device("meta"):
+            network = ddpm.DDPMUNet(ddpm.config_of(shapes))
+        return network, linear_ladder(), "a DDPM network", assumed
+    raise PellucidError(_other(list(weights)))
+
+
+def _choose(network: Any, label: int | None) -> None:
+    if label is None:
+        return
+    classes = network.config.classes if isinstance(network, guided.GuidedUNet) else 0
+    if not 0 <= label < classes:
+        known = f"0 to {classes - 1}" if classes else "none"
+        raise PellucidError(f"has no class {label}: there are {known}")
+    network.label = label
+
+
+def _other(names: list[str]) -> str:
+    """What it is that is no prior."""
+    for pattern, what in _OTHERS:
+        if any(re.search(pattern, name) for name in names):
+            return f"holds {what}; a prior is a diffusion model of pixels"
+    some = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+    return f"holds no network that is known here (its tensors: {some})"
+
+
+# --- which tensors ---------------------------------------------------------------------------------------------------
+
+
+def _network(content: Any) -> tuple[dict[str, Tensor], str]:
+    """The tensors of the one network to use among what a file holds, and where in it they were."""
+    states = [(place, _plain(state)) for place, state in _states(content)]
+    if not states:
+        raise PellucidError("holds no named tensors, so no network")
+    fitting = [s for s in states if guided.matches(list(s[1])) or ddpm.matches(list(s[1]))]
+    if not fitting:
+        return max(states, key=lambda s: len(s[1]))[1], ""
+    averages = [s for s in fitting if "ema" in s[0].lower()]
+    # Lists are [weights, optimiser, epoch, step, average], as the code of DDIM writes them.
+    place, weights = averages[0] if averages else fitting[-1 if isinstance(content, list | tuple) else 0]
+    # DDPM's loss may leave a variance beside the network.
+    weights.pop("logvar", None)
+    return weights, f" (its part {place})" if place else ""
+
+
+def _states(content: Any, place: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Each dictionary of tensors by name in nested containers, with its place."""
+    if isinstance(content, dict):
+        tensors = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
+        if tensors:
+            yield place, tensors
+        parts = content.items()
+    elif isinstance(content, list | tuple):
+        parts = dict(enumerate(content)).items()
+    else:
+        return
+    for key, part in parts:
+        yield from _states(part, f"{place}.{key}".lstrip("."))
+
+
+def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names without what a parallel or compiled module puts before them."""
+    return {re.sub(r"^(module\.|_orig_mod\.)+", "", name): tensor.detach() for name, tensor in state.items()}
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> Any:
+    if path.suffix.lower() not in SUFFIXES:
+        raise PellucidError(f"is no folder and no checkpoint ({', '.join(SUFFIXES)})")
+    if path.suffix.lower() == ".safetensors":
+        return folder.read_tensors(path)
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+    except OSError as error:
+        raise PellucidError(f"cannot be read ({error.strerror or error})") from None
+    if zipped and not zipfile.is_zipfile(path):
+        raise PellucidError("is damaged: its end is missing; fetch it again")
+    try:
+        # Files from before torch 1.6 are no archives and cannot be mapped.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except pickle.UnpicklingError as error:
+        foreign = re.search(r"(?:GLOBAL |Unsupported (?:global|class|operand).*?)([\w.]*\w\.\w+)", str(error))
+        if foreign is None:
+            raise PellucidError("is damaged, or no checkpoint at all") from None
+        raise PellucidError(f"refused: it holds more than tensors, and {foreign[1]} would be run") from None
+    # A damaged file breaks the reader anywhere.
+    except Exception as error:
+        raise PellucidError(f"is damaged, or no checkpoint at all ({str(error).partition(chr(10))[0][:80]})") from None

@@ -1,0 +1,142 @@
+"""What there is to say about a prior, without computing with it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder
+from . import embedded
+from .adapters import VPNetwork
+from .ddpm import DDPMUNet
+from .guided import GuidedUNet
+from .load import load_prior
+from .network import DenoisingUNet
+from .prior import Prior
+
+
+@dataclass(frozen=True)
+class Description:
+    """A prior as its files describe it.
+
+    Attributes:
+        source: what was named.
+        family: whose network it is.
+        size: side of the images it was trained on, in pixels; None where nothing tells.
+        channels: image channels.
+        multiple: what height and width must divide by, before images are padded.
+        parameters: how many weights it has.
+        schedule: kind of its training ladder.
+        steps: levels of it.
+        sigma_range: the least and the most noisy of them.
+        predicts: x0, epsilon or v.
+        learned_sigma: whether it also predicts a variance, which is not used.
+        classes: how many classes it was trained with; 0 for an unconditional network.
+        heads: of its attention, as in "4" or "of 64 channels", and the order of its rows; "" where it is no question.
+        bytes: size of its weights' file.
+        sha256: of that file, in hexadecimal.
+    """
+
+    source: str
+    family: str
+    size: int | None
+    channels: int
+    multiple: int
+    parameters: int
+    schedule: str
+    steps: int
+    sigma_range: tuple[float, float]
+    predicts: str
+    learned_sigma: bool
+    classes: int
+    heads: str
+    bytes: int
+    sha256: str
+
+
+def describe(source: str | Path) -> tuple[Description, Prior]:
+    """Describes a prior by its files; its weights are checked against its network and not computed with.
+
+    Args:
+        source: what `load_prior` takes, but for a prior itself.
+
+    Returns:
+        The description, and the prior on the device "meta", where networks have shapes and no numbers.
+
+    Raises:
+        UsageError: there is no prior, no folder and no file of that name.
+        PellucidError: the folder or file holds no whole prior.
+    """
+    prior = load_prior(source, "meta")
+    place = embedded.folder_of(str(source)) if source in embedded.names() else Path(source)
+    weights = place if place.is_file() else _weights(place)
+    network = getattr(prior, "network", None)
+    assert isinstance(network, nn.Module)
+    facts = _facts(network)
+    return Description(
+        source=str(source),
+        channels=prior.channels,
+        multiple=prior.multiple,
+        parameters=sum(weight.numel() for weight in network.parameters()),
+        schedule=schedule_of(prior.sigmas),
+        steps=len(prior.sigmas),
+        sigma_range=(prior.sigmas[0].item(), prior.sigmas[-1].item()),
+        predicts=prior.prediction if isinstance(prior, VPNetwork) else "x0",
+        bytes=weights.stat().st_size,
+        sha256=_sha256(weights),
+        **facts,
+    ), prior
+
+
+def schedule_of(sigmas: Tensor) -> str:
+    """The kind of a training ladder, ascending: "linear", "scaled-linear", "cosine", or "other"."""
+    known = {"linear": linear_ladder, "scaled-linear": scaled_linear_ladder, "cosine": cosine_ladder}
+    for name, ladder in known.items():
+        if torch.allclose(sigmas, ladder(len(sigmas)), rtol=1e-3, atol=0):
+            return name
+    return "other"
+
+
+def _facts(network: nn.Module) -> dict[str, Any]:
+    """What differs from family to family."""
+    plain = {"size": None, "learned_sigma": False, "classes": 0, "heads": ""}
+    if isinstance(network, GuidedUNet):
+        config, published = network.config, network.config.published
+        heads = str(config.heads) if config.heads else f"of {config.head_channels} channels"
+        return {
+            "family": "guided-diffusion",
+            "size": published.size if published else None,
+            "learned_sigma": config.learned_sigma,
+            "classes": config.classes,
+            "heads": f"{heads}, {config.order} order" + ("" if published else " (assumed)"),
+        }
+    if isinstance(network, DDPMUNet):
+        return plain | {"family": "DDPM", "size": network.config.size}
+    if isinstance(network, DenoisingUNet):
+        return plain | {"family": "pellucid"}
+    unet: Any = network.unet
+    size = unet.config.get("sample_size")
+    return plain | {
+        "family": "diffusers UNet2DModel",
+        "size": size * network.patch if isinstance(size, int) else None,  # type: ignore[operator]
+        "learned_sigma": unet.config["out_channels"] == 2 * unet.config["in_channels"],
+    }
+
+
+def _weights(place: Path) -> Path:
+    """The one weights file of a folder that has been loaded."""
+    root = place / "unet" if (place / "unet" / "config.json").is_file() else place
+    return next(root.glob("*.safetensors"))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
