@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,13 @@ def test_less_memory_is_said(job: Command, tmp_path: Path, monkeypatch: pytest.M
     assert json.loads(said.out)["note"] == "did not fit into memory: done in tiles of 64 pixels"
     line = json.loads((tmp_path / "out" / ".pellucid.jsonl").read_text().splitlines()[-1])
     assert "tiles of 64 pixels" in line["note"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are texts elsewhere")
+def test_names_that_are_no_text(job: Command, scans: Path, tmp_path: Path) -> None:
+    (scans / "a.png").rename(scans / "caf\udce9.png")
+    said = job()
+    assert said.code == 0
+    assert "caf\\udce9.png  " in said.out
+    assert (tmp_path / "out" / "caf\udce9.png").is_file()
+    assert "4 skipped" in job("--resume").err
