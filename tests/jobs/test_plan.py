@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.jobs import Item, Shard, output_folder, plan
+from pellucid.jobs import Item, Shard, make_folders, output_folder, plan
 
 
 @pytest.fixture
@@ -163,3 +164,14 @@ def test_the_folder_of_a_job(scans: Path, tmp_path: Path) -> None:
     assert output_folder([scans / "a.png"], tmp_path / "out") == tmp_path / "out"
     assert output_folder([scans], tmp_path / "out.d") == tmp_path / "out.d"
     assert output_folder([scans / "*.png"], tmp_path / "out.png") == tmp_path
+
+
+def test_what_killed_runs_left_is_removed_where_a_job_writes(scans: Path, tmp_path: Path) -> None:
+    items = plan([scans], tmp_path / "out")
+    make_folders(items)
+    for target in (items[0].target, tmp_path / "out" / "another.png"):
+        key = hashlib.sha256(target.name.encode()).hexdigest()[:16]
+        (target.parent / f".pellucid-{key}-0123abcd.part").write_bytes(b"half")
+    make_folders(items)
+    (kept,) = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert hashlib.sha256(b"another.png").hexdigest()[:16] in kept.name

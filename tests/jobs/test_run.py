@@ -77,3 +77,11 @@ def test_a_format_that_cannot_hold_the_image_is_said_before_the_work(tmp_path: P
     (outcome,) = run([Item(tmp_path / "in.png", tmp_path / "out.jpg")], RESTORER, 0, lambda item, n: done.append(n))
     assert "no transparency" in str(outcome.error)
     assert done == []
+
+
+def test_an_image_whose_trace_fails_has_no_output(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "traces").write_text("in the way")
+    (tmp_path / "out").mkdir()
+    outcomes = list(run(plan([scans], tmp_path / "out"), RESTORER, traces=tmp_path / "traces"))
+    assert all(outcome.error for outcome in outcomes)
+    assert list((tmp_path / "out").iterdir()) == []

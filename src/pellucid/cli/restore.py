@@ -117,8 +117,9 @@ def restore(
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit)
-    manifest = None if output is None else jobs.Manifest(jobs.output_folder(inputs, output), share)
-    owned = manifest.owns if manifest is not None and resume else None
+    folder = None if output is None else jobs.output_folder(inputs, output)
+    manifest = jobs.Manifest(folder, share) if folder is not None and resume else None
+    owned = None if manifest is None else manifest.owns
     if task is not None and usual.several:
         if in_place or share is not None:
             raise UsageError("several exposures become one image: say -o FILE, not --in-place or --shard")
@@ -145,9 +146,9 @@ def restore(
         "prior": prior,
         "task": task,
     }
-    # One image of its own leaves nothing beside it that nobody asked for.
-    if not resume and share is None and len(items) == 1 and not items[0].name:
-        manifest = None
+    # One image by itself leaves nothing beside it that nobody asked for.
+    if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
+        manifest = jobs.Manifest(folder, share)
     job = _Job(items, restorer, seed, about, json, trace, None, time_limit, manifest)
     if save_kernel is not None:
         job.kernels = partial(_kernel_of, save_kernel, several)

@@ -79,9 +79,10 @@ def run(
             )
             if kernels is not None:
                 _write_kernel(result, kernels(item))
-            images.write(restored, item.target)
             if traces is not None:
                 trace.write(traces / (item.name or item.source.name))
+            # Last: an image that failed at anything has no output.
+            images.write(restored, item.target)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
             note = "; ".join([*result.notes[:1], *([less] if less else [])]) or None
         seconds, error = time.perf_counter() - start, errors[0] if errors else None
