@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -24,6 +25,7 @@ from .noise import Streams
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
 from .priors.prior import Tiles, Unused, device_of
+from .priors.tiled import TILE
 from .problem import Problem, to_unit
 
 Array = np.ndarray[Any, Any]
@@ -120,6 +122,17 @@ class Restorer:
         method.prepare(self._device)
         # Refuses a tile that is out of range now, before the first image.
         self._fitted = fit(self.prior, tile)
+
+    @property
+    def tile(self) -> int:
+        """Side of the tiles in pixels."""
+        return TILE if self._tile is None else self._tile
+
+    def with_tile(self, tile: int) -> Restorer:
+        """The same with tiles of another size, in pixels; nothing is loaded again."""
+        other = copy(self)
+        other._tile, other._fitted = tile, fit(self.prior, tile)
+        return other
 
     @property
     def estimates_noise(self) -> bool:

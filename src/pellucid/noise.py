@@ -199,7 +199,7 @@ def derive_seed(seed: int, path: str = "", sample: int = 0) -> int:
     """
     if not path and not sample:
         return seed
-    digest = hashlib.sha256(f"{seed}\0{path}\0{sample}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}\0{path}\0{sample}".encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.jobs import Item, plan
+from pellucid.jobs import Item, Shard, make_folders, output_folder, plan
 
 
 @pytest.fixture
@@ -89,3 +90,88 @@ def test_a_link_to_an_input_is_that_input(scans: Path, tmp_path: Path) -> None:
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(PellucidError, match="holds no images"):
         plan([tmp_path], tmp_path / "out")
+
+
+def test_names_that_differ_in_case_alone_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "Scans").mkdir()
+    (tmp_path / "more").mkdir()
+    for name in ("Scans/A.png", "more/a.PNG"):
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    both = [tmp_path / "Scans" / "A.png", tmp_path / "more" / "a.PNG"]
+    with pytest.raises(UsageError, match=r"would both become .* where upper and lower case are one"):
+        plan(both, tmp_path / "out")
+    # So are the two ways to write an accent.
+    for name in ("Scans/\u00e9.png", "more/e\u0301.png"):
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    with pytest.raises(UsageError, match="would both become"):
+        plan([tmp_path / "Scans" / "\u00e9.png", tmp_path / "more" / "e\u0301.png"], tmp_path / "out")
+    # Where both are there already, the disk can tell them apart.
+    assert len(plan(both, None, in_place=True)) == 2
+
+
+def test_what_becomes_png_does_not_meet_a_png(tmp_path: Path) -> None:
+    for name in ("a.pgm", "a.pgm.png", "a.jpg", "a.png"):
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    kept = [tmp_path / "a.jpg", tmp_path / "a.png"]
+    assert [item.target.name for item in plan(kept, tmp_path / "out")] == ["a.jpg", "a.png"]
+    with pytest.raises(UsageError, match="would both become"):
+        plan([tmp_path / "a.pgm", tmp_path / "a.pgm.png"], tmp_path / "out")
+
+
+def test_another_name_of_an_input_is_that_input(scans: Path, tmp_path: Path) -> None:
+    """As on a disk that knows no case, where A.PNG is a.png."""
+    (tmp_path / "A.PNG").hardlink_to(scans / "a.png")
+    with pytest.raises(UsageError, match="is an input"):
+        plan([scans / "a.png"], tmp_path / "A.PNG", overwrite=True)
+
+
+@pytest.mark.parametrize("elsewhere", ["elsewhere", "scans"])
+def test_links_lead_no_output_out_of_its_folder(scans: Path, tmp_path: Path, elsewhere: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "1912").symlink_to(tmp_path / elsewhere)
+    with pytest.raises(UsageError, match="is a link out of the output folder"):
+        plan([scans], tmp_path / "out", overwrite=True)
+    # The output folder itself may be a link, and an input's name may hold what it likes.
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for item in plan([scans], tmp_path / "link"):
+        assert (tmp_path / "link") in item.target.parents
+    (item,) = plan([scans / "1912" / ".." / "b.JPG"], tmp_path / "link")
+    assert item.target == tmp_path / "link" / "b.JPG"
+
+
+def test_a_shard_is_refused_for_its_own_outputs_alone(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    whole = plan([scans], out)
+    first, second = (plan([scans], out, shard=Shard(index, 2)) for index in (1, 2))
+    assert sorted(first + second, key=lambda item: item.name) == whole
+    out.mkdir()
+    (out / "a.png").write_bytes(b"the second's")
+    assert plan([scans], out, shard=Shard(1, 2)) == first
+    with pytest.raises(UsageError, match="exists"):
+        plan([scans], out, shard=Shard(2, 2))
+
+
+def test_shards_do_not_depend_on_the_order_of_inputs(scans: Path, tmp_path: Path) -> None:
+    inputs = [scans / "a.png", scans / "b.JPG"]
+    for index in (1, 2):
+        shard = Shard(index, 2)
+        assert plan(inputs, tmp_path / "out", shard=shard) == plan(inputs[::-1], tmp_path / "out", shard=shard)
+
+
+def test_the_folder_of_a_job(scans: Path, tmp_path: Path) -> None:
+    assert output_folder([scans / "a.png"], tmp_path / "out.png") == tmp_path
+    assert output_folder([scans / "a.png"], tmp_path / "out") == tmp_path / "out"
+    assert output_folder([scans], tmp_path / "out.d") == tmp_path / "out.d"
+    assert output_folder([scans / "*.png"], tmp_path / "out.png") == tmp_path
+
+
+def test_what_killed_runs_left_is_removed_where_a_job_writes(scans: Path, tmp_path: Path) -> None:
+    items = plan([scans], tmp_path / "out")
+    make_folders(items)
+    for target in (items[0].target, tmp_path / "out" / "another.png"):
+        key = hashlib.sha256(target.name.encode()).hexdigest()[:16]
+        (target.parent / f".pellucid-{key}-0123abcd.part").write_bytes(b"half")
+    make_folders(items)
+    (kept,) = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert hashlib.sha256(b"another.png").hexdigest()[:16] in kept.name

@@ -47,7 +47,7 @@ def test_each_image_is_restored_with_its_own_seed(scans: Path, tmp_path: Path) -
     ("problem", "says"),
     [
         (RuntimeError("out of luck\nline 2"), "failed unexpectedly (RuntimeError: out of luck)"),
-        (MemoryError(), "does not fit into memory; try a smaller --tile"),
+        (MemoryError(), "does not fit into memory"),
     ],
 )
 def test_one_that_fails_takes_none_of_the_others_with_it(
@@ -77,3 +77,11 @@ def test_a_format_that_cannot_hold_the_image_is_said_before_the_work(tmp_path: P
     (outcome,) = run([Item(tmp_path / "in.png", tmp_path / "out.jpg")], RESTORER, 0, lambda item, n: done.append(n))
     assert "no transparency" in str(outcome.error)
     assert done == []
+
+
+def test_an_image_whose_trace_fails_has_no_output(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "traces").write_text("in the way")
+    (tmp_path / "out").mkdir()
+    outcomes = list(run(plan([scans], tmp_path / "out"), RESTORER, traces=tmp_path / "traces"))
+    assert all(outcome.error for outcome in outcomes)
+    assert list((tmp_path / "out").iterdir()) == []

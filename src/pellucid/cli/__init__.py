@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -47,6 +48,9 @@ def _root(
 
 def main() -> None:
     """Runs a command; ends the process with 0, 1 (some images failed), 2 (usage) or 130 (interrupted)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name need not be text, or not of the terminal's: a line about it must not end a night's work.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except UsageError as error:

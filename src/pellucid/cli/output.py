@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-"""Exit codes beside 0: some images failed; the call is wrong; stopped by the user."""
+"""Exit codes beside 0: some images failed; the call is wrong; stopped by the user or the time limit."""
 
 
 def complain(line: str) -> None:

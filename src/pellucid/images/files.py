@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 import struct
 import tempfile
 import warnings
@@ -18,6 +16,7 @@ import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import PellucidError
+from .atomic import replacing
 from .picture import JpegCoding, Picture, from_array, from_pil, to_pil, turns
 
 MAX_PIXELS = 150_000_000
@@ -81,7 +80,7 @@ def write(picture: Picture, path: Path) -> None:
     check_holds(picture, path)
     saving = _SAVING[path.suffix.lower()]
     try:
-        with _replacing(path) as file:
+        with replacing(path) as file:
             if _is_deep(picture):
                 _write_deep(picture, file)
             else:
@@ -240,19 +239,3 @@ def _write_deep(picture: Picture, file: IO[bytes]) -> None:
         resolutionunit="INCH" if dpi else None,
         metadata=None,
     )
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name only when it is complete and on the disk."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb+") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import images
 from ..errors import PellucidError, UsageError
+from .search import expand, find, real
+from .shard import Shard
 
 
 @dataclass(frozen=True)
@@ -27,52 +30,88 @@ class Item:
     name: str = ""
     others: tuple[Path, ...] = ()
 
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """All files that are read."""
+        return (self.source, *self.others)
 
-def plan(inputs: Sequence[Path], output: Path | None, *, in_place: bool = False, overwrite: bool = False) -> list[Item]:
+
+def plan(
+    inputs: Sequence[Path],
+    output: Path | None,
+    *,
+    in_place: bool = False,
+    overwrite: bool = False,
+    shard: Shard | None = None,
+    owned: Callable[[Path], bool] | None = None,
+) -> list[Item]:
     """Pairs each input image with its output file.
 
     A folder stands for all images below it, and its structure is kept. The output is a file for a single input file
     if it ends like one, else a folder; outputs keep the input's name, in PNG where its format cannot be written.
 
     Args:
-        inputs: files and folders. A file that does not exist is kept: it fails when its turn comes.
+        inputs: files, folders and patterns. A file that does not exist is kept: it fails when its turn comes.
         output: file or folder, or None with `in_place`.
         in_place: write over the inputs.
         overwrite: write over other files that exist.
+        shard: which of the images are this process's; None for all.
+        owned: whether an output that exists may be replaced all the same, as an earlier run's own.
 
     Raises:
-        UsageError: neither or both of output and in_place; an output that is an input; two images for one output; an
-            output that exists.
-        PellucidError: a folder without images, or an output file of a kind that cannot be written.
+        UsageError: neither or both of output and in_place; an output that is an input, or outside the output folder;
+            two images for one output, also where they differ in upper and lower case alone; an output that exists.
+        PellucidError: a folder without images, a pattern without files, or an output file of a kind that cannot be
+            written.
     """
     if in_place == (output is not None):
         raise UsageError("say where to write: -o FILE, -o FOLDER, or --in-place to replace the inputs")
-    found = [pair for source in inputs for pair in _find(source, output)]
+    inputs = expand(inputs)
+    found = [pair for source in inputs for pair in find(source, output)]
     if output is None:
         items = [Item(source, source, name) for source, name in found]
-    elif len(inputs) == 1 and not inputs[0].is_dir() and output.suffix and not output.is_dir():
+    elif output_folder(inputs, output) != output:
         images.check_suffix(output)
         items = [Item(source, output, name) for source, name in found]
     else:
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output}: is a file; several images need a folder")
         items = [Item(source, _writable(output / (name or source.name)), name) for source, name in found]
-    _check(items, in_place=in_place, overwrite=overwrite)
+        _check_inside(items, output)
+    _check_apart(items, in_place=in_place)
+    items = items if shard is None else shard.of(sorted(items, key=lambda item: item.target.as_posix()))
+    if not (in_place or overwrite):
+        _check_new(items, owned)
     return items
 
 
-def plan_exposures(inputs: Sequence[Path], output: Path | None, *, overwrite: bool = False) -> list[Item]:
+def output_folder(inputs: Sequence[Path], output: Path) -> Path:
+    """The folder that a job writes into: `output`, or the one it lies in where it is the file of a single input."""
+    inputs = expand(inputs)
+    alone = len(inputs) == 1 and not inputs[0].is_dir() and output.suffix != "" and not output.is_dir()
+    return output.parent if alone else output
+
+
+def plan_exposures(
+    inputs: Sequence[Path],
+    output: Path | None,
+    *,
+    overwrite: bool = False,
+    owned: Callable[[Path], bool] | None = None,
+) -> list[Item]:
     """The one item of several exposures of one image.
 
     Args:
-        inputs: files.
+        inputs: files and patterns.
         output: file.
         overwrite: write over it, if it exists.
+        owned: see `plan`.
 
     Raises:
         UsageError: fewer than two inputs, a folder among them, no output file, or one that exists or is an input.
         PellucidError: an output file of a kind that cannot be written.
     """
+    inputs = expand(inputs)
     folders = [source for source in inputs if source.is_dir()]
     if len(inputs) < 2 or folders:
         raise UsageError(
@@ -82,63 +121,79 @@ def plan_exposures(inputs: Sequence[Path], output: Path | None, *, overwrite: bo
         raise UsageError("several exposures become one image: say -o FILE")
     images.check_suffix(output)
     items = [Item(inputs[0], output, others=tuple(inputs[1:]))]
-    _check(items, in_place=False, overwrite=overwrite)
+    _check_apart(items, in_place=False)
+    if not overwrite:
+        _check_new(items, owned)
     return items
 
 
 def make_folders(items: Sequence[Item]) -> None:
-    """Makes the folders of all outputs and checks that each can be written to.
+    """Makes the folders of all outputs, clears them of what killed runs left, and checks that each can be written to.
 
     Raises:
         PellucidError: one cannot.
     """
-    for folder in sorted({item.target.parent for item in items}):
+    names: dict[Path, list[str]] = {}
+    for item in items:
+        names.setdefault(item.target.parent, []).append(item.target.name)
+    for folder in sorted(names):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             images.probe(folder)
+            images.clear(folder, names[folder])
         except OSError as error:
             raise PellucidError(f"{folder}: cannot be written to ({error.strerror or error})") from None
-
-
-def _find(source: Path, output: Path | None) -> list[tuple[Path, str]]:
-    """The images of an input, each with its name relative to it; not those of an output folder that lies inside."""
-    if not source.is_dir():
-        return [(source, "")]
-    own = None if output is None or source.resolve() not in output.resolve().parents else output.resolve()
-    paths = sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in images.SUFFIXES
-        and path.is_file()
-        and not path.name.startswith(".")
-        and (own is None or own not in path.resolve().parents)
-    )
-    if not paths:
-        raise PellucidError(f"{source}: holds no images ({', '.join(images.SUFFIXES)})")
-    return [(path, path.relative_to(source).as_posix()) for path in paths]
 
 
 def _writable(target: Path) -> Path:
     return target if target.suffix.lower() in images.SUFFIXES else target.with_name(target.name + ".png")
 
 
-def _check(items: Sequence[Item], *, in_place: bool, overwrite: bool) -> None:
-    sources = {source.resolve() for item in items for source in (item.source, *item.others)}
-    taken: dict[Path, Path] = {}
-    existing = []
+def _check_inside(items: Sequence[Item], output: Path) -> None:
+    """Refuses outputs that links, or `..` in a name, take elsewhere."""
+    root = real(output)
+    for folder in sorted({item.target.parent for item in items}):
+        if root not in (real(folder), *real(folder).parents):
+            raise UsageError(f"{folder}: is a link out of the output folder, to {real(folder)}; name another output")
+
+
+def _check_apart(items: Sequence[Item], *, in_place: bool) -> None:
+    """Refuses two images for one output, and an output that is an input."""
+    sources = {real(source) for item in items for source in item.sources}
+    files = {file for item in items for source in item.sources if (file := _file(source)) is not None}
+    taken: dict[str, Item] = {}
     for item in items:
-        target = item.target.resolve()
-        if target in taken:
-            raise UsageError(f"{taken[target]} and {item.source} would both become {item.target}: do them apart")
-        taken[target] = item.source
+        target = real(item.target)
+        # Files that are there already are as many as there are; new ones may meet on disks that know no case.
+        key = str(target) if in_place else unicodedata.normalize("NFC", str(target)).casefold()
+        if key in taken:
+            case = "" if taken[key].target == item.target else " where upper and lower case are one"
+            raise UsageError(
+                f"{taken[key].source} and {item.source} would both become {item.target}{case}: do them apart"
+            )
+        taken[key] = item
         if in_place:
             images.check_suffix(item.target)
-        elif target in sources:
+        elif target in sources or _file(item.target) in files:
             raise UsageError(
                 f"{item.target}: is an input, which restore --in-place alone replaces; name another output"
             )
-        elif target.exists():
-            existing.append(item.target)
-    if existing and not overwrite:
+
+
+def _check_new(items: Sequence[Item], owned: Callable[[Path], bool] | None) -> None:
+    """Refuses to replace what is not the job's own."""
+    existing = [item.target for item in items if item.target.exists()]
+    existing = [target for target in existing if owned is None or not owned(target)]
+    if existing:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
-        raise UsageError(f"{existing[0]}: exists{more}; name another output, or say --overwrite to replace it")
+        kind = "exists" if owned is None else "exists and is not as the job left it"
+        raise UsageError(f"{existing[0]}: {kind}{more}; name another output, or say --overwrite to replace it")
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """What a file is whatever it is called, on disks that know no case, too; None if it is not there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino

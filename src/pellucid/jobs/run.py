@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .. import images
 from ..api import Restored, Restorer
 from ..errors import PellucidError
+from ..images import Picture
 from ..noise import derive_seed
+from .memory import with_less
 from .plan import Item
 from .trace import Trace
 
@@ -28,7 +31,7 @@ class Outcome:
         size: height and width; None if the file could not be read.
         error: None, or in one line why it failed. Then nothing was written.
         noise: the noise level that the method was told, in [0, 1] units; None if it is blind or failed.
-        note: what the method says of it; None if nothing.
+        note: what the method says of it, and that its tiles had to be smaller; None if nothing.
     """
 
     item: Item
@@ -47,7 +50,7 @@ def run(
     seed: int = 0,
     progress: Callable[[Item, int], object] | None = None,
     traces: Path | None = None,
-    kernels: Path | None = None,
+    kernels: Callable[[Item], Path] | None = None,
 ) -> Iterator[Outcome]:
     """Restores the images of a job, one after the other.
 
@@ -57,7 +60,7 @@ def run(
         seed: the run's seed; each image's own follows from it and the image's name.
         progress: called with the image and the pixels of each evaluation; see `Restorer.work`.
         traces: folder for a `Trace` of each image.
-        kernels: file for the kernel that was found, if there is one item, else a folder for the kernels.
+        kernels: says in which file to save the kernel that was found for an item.
 
     Yields:
         One outcome for each item, in order.
@@ -66,37 +69,32 @@ def run(
         start = time.perf_counter()
         own = derive_seed(seed, item.name)
         nfe, size, noise, note = 0, None, None, None
-        with caught(item, "does not fit into memory; try a smaller --tile") as errors:
-            picture = images.read(item.source)
-            size = (picture.colour.shape[0], picture.colour.shape[1])
-            images.check_holds(picture, item.target)
+        with caught(item) as errors:
+            pictures = [images.read(source) for source in item.sources]
+            size = (pictures[0].colour.shape[0], pictures[0].colour.shape[1])
+            images.check_holds(pictures[0], item.target)
             told = None if progress is None else _for(item, progress)
-            trace = Trace()
-            watch = trace.see if traces is not None else None
-            if item.others:
-                pictures = [picture, *(images.read(other) for other in item.others)]
-                restored, result = restorer.exposures(pictures, own, told, watch)
-            else:
-                restored, result = restorer.picture(picture, own, told, watch)
+            (restored, result, trace), less = with_less(
+                restorer, size, partial(_restored, pictures, own, told, traces is not None)
+            )
             if kernels is not None:
-                alone = len(items) == 1
-                _write_kernel(result, kernels if alone else kernels / f"{item.name or item.source.name}.png")
-            images.write(restored, item.target)
+                _write_kernel(result, kernels(item))
             if traces is not None:
                 trace.write(traces / (item.name or item.source.name))
+            # Last: an image that failed at anything has no output.
+            images.write(restored, item.target)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
-            note = result.notes[0] if result.notes else None
+            note = "; ".join([*result.notes[:1], *([less] if less else [])]) or None
         seconds, error = time.perf_counter() - start, errors[0] if errors else None
         yield Outcome(item, own, nfe, seconds, size, error, noise, note)
 
 
 @contextmanager
-def caught(item: Item, too_large: str = "does not fit into memory") -> Iterator[list[str]]:
+def caught(item: Item) -> Iterator[list[str]]:
     """Makes a line of whatever the work on one image raises, so that the others are still done.
 
     Args:
         item: the image, which the line names.
-        too_large: what to say where memory runs out.
 
     Yields:
         A list; after the block it holds the line, or nothing.
@@ -107,11 +105,21 @@ def caught(item: Item, too_large: str = "does not fit into memory") -> Iterator[
     except PellucidError as problem:
         errors.append(str(problem) if str(item.source) in str(problem) else f"{item.source}: {problem}")
     except MemoryError:
-        errors.append(f"{item.source}: {too_large}")
+        errors.append(f"{item.source}: does not fit into memory")
     # Whatever one image provokes in a decoder or a driver must not end a night's work on the others.
     except Exception as problem:
         first = (str(problem) or type(problem).__name__).splitlines()[0]
         errors.append(f"{item.source}: failed unexpectedly ({type(problem).__name__}: {first})")
+
+
+def _restored(
+    pictures: Sequence[Picture], seed: int, told: Callable[[int], object] | None, traced: bool, restorer: Restorer
+) -> tuple[Picture, Restored, Trace]:
+    trace = Trace()
+    watch = trace.see if traced else None
+    if len(pictures) > 1:
+        return *restorer.exposures(pictures, seed, told, watch), trace
+    return *restorer.picture(pictures[0], seed, told, watch), trace
 
 
 def _write_kernel(result: Restored, path: Path) -> None:

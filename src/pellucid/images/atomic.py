@@ -1,0 +1,90 @@
+"""Files that are whole under their name, or not there: however the process that writes them ends."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
+
+_TEMPORARY = re.compile(r"\.pellucid-([0-9a-f]{16})-[0-9a-f]{8}\.part")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name only when it is complete and on the disk.
+
+    Until then it lies beside it under a name of its own, of fixed length: a long name stays possible.
+
+    Args:
+        path: the name to take; a file of this name is replaced, a link is replaced and not followed.
+
+    Raises:
+        OSError: the place cannot be written to.
+    """
+    temporary = path.with_name(f".pellucid-{_key(path.name)}-{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb+") as file:
+            _lock(file)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def clear(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Removes what killed processes left of files that were to have these names.
+
+    What another process is writing at this moment stays: it holds a lock. Where a file system has no locks, everything
+    stays.
+
+    Args:
+        folder: where to look; not below it.
+        names: of the finished files. Those of other names may be another machine's.
+
+    Returns:
+        What was removed.
+    """
+    keys = {_key(name) for name in names}
+    removed = []
+    for path in list(folder.iterdir()):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is None or match[1] not in keys or path.is_symlink() or not path.is_file():
+            continue
+        with contextlib.suppress(OSError):
+            with path.open("rb+") as file:
+                _lock(file, must=True)
+            path.unlink()
+            removed.append(path)
+    return removed
+
+
+def _key(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+
+
+def _lock(file: IO[bytes], must: bool = False) -> None:
+    """Locks a file for as long as it is open; the lock dies with the process.
+
+    Raises:
+        OSError: with `must`, somebody else holds the lock, or there are none here.
+    """
+    if sys.platform == "win32":
+        return  # by itself keeps an open file from being deleted
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if must:
+            raise

@@ -1,0 +1,75 @@
+"""Hashes that tell whether an image has been done already, and in the same way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import PellucidError
+from ..priors import Prior
+from ..priors.prior import Wrapper
+
+
+def of_files(paths: Sequence[Path]) -> str:
+    """SHA-256 of the bytes of a file; of several, that of their hashes.
+
+    Raises:
+        PellucidError: one cannot be read.
+    """
+    hashes = []
+    for path in paths:
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except FileNotFoundError:
+            raise PellucidError(f"{path}: there is no such file") from None
+        except OSError as error:
+            raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+        hashes.append(digest.hexdigest())
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+
+def of_configuration(prior: Prior, about: Mapping[str, Any]) -> str:
+    """SHA-256 of everything beside the image that decides what is written.
+
+    Args:
+        prior: counts with its weights and levels, wherever it was loaded from and whatever `about` calls it.
+        about: whatever else there is, by name. What names a file counts with what the file holds.
+
+    Returns:
+        A hash that the version of pellucid goes into, too.
+    """
+    told = {name: _content(value) for name, value in about.items()}
+    told |= {"version": version("pellucid"), "prior": _of_prior(prior)}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _content(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _content(part) for name, part in value.items()}
+    if isinstance(value, str | Path):
+        # Unlike Path.is_file, this takes texts that no file could be called.
+        return of_files([Path(value)]) if os.path.isfile(value) else str(value)  # noqa: PTH113
+    return value
+
+
+def _of_prior(prior: Prior) -> str:
+    while isinstance(prior, Wrapper):
+        prior = prior.prior
+    digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
+    network = getattr(prior, "network", None)
+    if isinstance(network, nn.Module):
+        for name, weight in network.state_dict().items():
+            digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+            digest.update(weight.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

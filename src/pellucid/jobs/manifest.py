@@ -1,0 +1,186 @@
+"""What was done, in the output folder: a line of JSON for each image that was begun, done or failed.
+
+A line is appended before an image is begun and after it is over, so that a job that is killed at any moment can be gone
+on with. What stands under an output's name after its image was begun is the job's own; anything else is a person's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+from ..errors import PellucidError
+from ..noise import derive_seed
+from .fingerprint import of_files
+from .plan import Item
+from .run import Outcome
+from .shard import Shard
+
+NAME = ".pellucid"
+"""What the names of manifests begin with."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line.
+
+    Attributes:
+        state: what the line says of the image. All that follows `seed` is None where it is "begun".
+        output: the file, relative to the manifest's folder; it names the image.
+        input: the source, relative to the folder it was found in.
+        input_sha256: of its bytes; None if it could not be read.
+        configuration: hash of all that decides what is written; see `fingerprint`.
+        seed: of the image's noise.
+        output_sha256: of the file's bytes; None if it failed.
+        seconds: that it took.
+        nfe: evaluations of the prior.
+        note: what the outcome says of it.
+        error: why it failed.
+    """
+
+    state: Literal["begun", "done", "failed"]
+    output: str
+    input: str
+    input_sha256: str | None
+    configuration: str
+    seed: int
+    output_sha256: str | None = None
+    seconds: float | None = None
+    nfe: int | None = None
+    note: str | None = None
+    error: str | None = None
+
+
+class Manifest:
+    """The manifests of an output folder: this process writes one of them and reads all.
+
+    Args:
+        folder: which; it need not be there.
+        shard: the share of this process. Each has a file of its own.
+
+    Raises:
+        PellucidError: a manifest cannot be read.
+    """
+
+    def __init__(self, folder: Path, shard: Shard | None = None) -> None:
+        part = "" if shard is None or shard.number == 1 else f"-{shard.index}-of-{shard.number}"
+        self._folder, self._path = folder, folder / f"{NAME}{part}.jsonl"
+        self._done: dict[str, list[Entry]] = {}
+        self._begun: set[str] = set()
+        self._hashes: dict[Path, str] = {}
+        for path in sorted(folder.glob(f"{NAME}*.jsonl")):
+            last = {entry.output: entry for entry in self._entries(path)}
+            self._begun |= {name for name, entry in last.items() if entry.state == "begun"}
+
+    def owns(self, target: Path) -> bool:
+        """Whether an output that exists is the job's own, as the job left it."""
+        entries = self._done.get(self._name(target), [])
+        return self._name(target) in self._begun or any(e.output_sha256 == self._hash(target) for e in entries)
+
+    def is_done(self, item: Item, seed: int, configuration: str) -> bool:
+        """Whether an image needs no work: the same input was restored in the same way, and its output is there."""
+        entries = self._done.get(self._name(item.target), [])
+        entries = [entry for entry in entries if (entry.configuration, entry.seed) == (configuration, seed)]
+        if not entries or not item.target.is_file():
+            return False
+        try:
+            hashes = of_files(item.sources), self._hash(item.target)
+        except PellucidError:
+            return False  # its turn will say what is wrong
+        return any((entry.input_sha256, entry.output_sha256) == hashes for entry in entries)
+
+    def left(self, items: Sequence[Item], seed: int, configuration: str) -> list[Item]:
+        """The images that need work, of a run with this seed; see `is_done`. Reads all files that may be done."""
+        return [item for item in items if not self.is_done(item, derive_seed(seed, item.name), configuration)]
+
+    def record(
+        self, items: Sequence[Item], outcomes: Iterator[Outcome], seed: int, configuration: str
+    ) -> Iterator[Outcome]:
+        """Writes down what `run` does, around each image.
+
+        Args:
+            items: what `outcomes` goes through.
+            outcomes: begins an item when it is asked for its outcome.
+            seed: the run's.
+            configuration: see `fingerprint.of_configuration`.
+
+        Raises:
+            PellucidError: the manifest cannot be written. A job that could not be gone on with ends.
+        """
+        for item in items:
+            entry = self._entry(item, derive_seed(seed, item.name), configuration)
+            self.append(entry)
+            outcome = next(outcomes)
+            done = outcome.error is None
+            self.append(
+                replace(
+                    entry,
+                    state="done" if done else "failed",
+                    output_sha256=of_files([item.target]) if done else None,
+                    seconds=round(outcome.seconds, 3),
+                    nfe=outcome.nfe,
+                    note=outcome.note,
+                    error=outcome.error,
+                )
+            )
+            yield outcome
+
+    def append(self, entry: Entry) -> None:
+        """Adds a line, on the disk when this returns; whatever interrupts it, no other line is harmed.
+
+        Raises:
+            PellucidError: the manifest cannot be written.
+        """
+        line = json.dumps(asdict(entry)).encode() + b"\n"
+        try:
+            with self._path.open("ab+", buffering=0) as file:
+                if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                    line = b"\n" + line  # the one before was torn
+                if file.write(line) != len(line):
+                    raise OSError("the disk is full")
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise PellucidError(f"{self._path}: cannot be written ({error.strerror or error})") from None
+
+    def _entry(self, item: Item, seed: int, configuration: str) -> Entry:
+        name = item.name or item.source.name
+        try:
+            content = of_files(item.sources)
+        except PellucidError:
+            content = None  # the image's outcome will say so
+        return Entry("begun", self._name(item.target), name, content, configuration, seed)
+
+    def _entries(self, path: Path) -> Iterator[Entry]:
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+        for line in lines:
+            entry = _parsed(line)
+            if entry is None:
+                continue
+            if entry.state == "done":
+                self._done.setdefault(entry.output, []).append(entry)
+            yield entry
+
+    def _name(self, target: Path) -> str:
+        return target.relative_to(self._folder).as_posix()
+
+    def _hash(self, target: Path) -> str:
+        if target not in self._hashes:
+            self._hashes[target] = of_files([target])
+        return self._hashes[target]
+
+
+def _parsed(line: bytes) -> Entry | None:
+    """A line's entry; None for one that is torn or none of ours: its image is done again."""
+    try:
+        values = json.loads(line)
+        entry = Entry(**{field.name: values[field.name] for field in fields(Entry)})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return entry if isinstance(entry.output, str) and isinstance(entry.state, str) else None

@@ -1,0 +1,239 @@
+"""Jobs that are stopped and gone on with, as a person does."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pellucid import images
+from pellucid.api import Restorer
+
+Command = Callable[..., Any]
+FAST = ("--strength", "20")
+NAMES = ("a.png", "b.png", "c.png", "sub/d.png")
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    folder = tmp_path / "scans"
+    for index, name in enumerate(NAMES):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 255, (10, 12, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def job(pellucid_command: Command, scans: Path, tmp_path: Path, tiny_prior: Path) -> Command:
+    """Restores the folder into another."""
+    return lambda *more, out="out": pellucid_command(
+        "restore", scans, "-o", tmp_path / out, "-p", tiny_prior, *FAST, *more
+    )
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """All files but the manifests."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".pellucid")
+    }
+
+
+def stop(monkeypatch: pytest.MonkeyPatch, at: int, after: bool, problem: type[BaseException]) -> None:
+    """Makes the process end where it writes an image, before or after that."""
+    write, calls = images.write, []
+
+    def write_or_stop(picture: Any, path: Path) -> None:
+        calls.append(path)
+        if len(calls) == at and not after:
+            raise problem
+        write(picture, path)
+        if len(calls) == at:
+            raise problem
+
+    monkeypatch.setattr(images, "write", write_or_stop)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [1, 3, 4])
+def test_a_stopped_job_goes_on_to_the_same_bytes(
+    job: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, after: bool
+) -> None:
+    said = job(out="whole")
+    assert said.code == 0
+    assert re.fullmatch(r"4 of 4 images done, \d+\.\d s\n", said.err)
+    with monkeypatch.context() as patch:
+        stop(patch, at, after, KeyboardInterrupt)
+        said = job()
+    assert said.code == 130
+    first, last = said.err.splitlines()
+    pattern = rf"stopped: {at - 1} of 4 images done, \d+\.\d s; the same command with --resume goes on"
+    assert re.fullmatch(pattern, first)
+    assert last == "pellucid: interrupted"
+    assert len(written(tmp_path / "out")) == at - 1 + after
+    said = job("--resume")
+    assert said.code == 0
+    assert written(tmp_path / "out") == written(tmp_path / "whole")
+    assert len(said.out.splitlines()) == 5 - at
+    if at > 1:
+        skipped, summary = said.err.splitlines()
+        assert skipped == f"{at - 1} of 4 images skipped: done already"
+        assert re.fullmatch(rf"{5 - at} of 4 images done, {at - 1} skipped, \d+\.\d s", summary)
+    said = job("--resume", "--json")
+    assert (said.code, said.out) == (0, "")
+    assert "0 of 4 images done, 4 skipped" in said.err
+
+
+def test_a_process_that_ends_without_a_word_goes_on_likewise(
+    job: Command, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    with monkeypatch.context() as patch:
+        stop(patch, 2, True, Killed)
+        with pytest.raises(Killed):
+            job()
+    # Without --resume all is as ever.
+    said = job()
+    assert said.code == 2
+    assert "exists (and 1 more)" in said.err
+    assert job("--resume").code == 0
+    assert set(written(tmp_path / "out")) == set(NAMES)
+    # Another configuration, or a changed image, is another job's work.
+    assert "skipped" not in job("--resume", "--seed", 1).err
+    Image.new("RGB", (12, 10)).save(scans / "b.png")
+    assert "1 of 4 images done, 3 skipped" in job("--resume", "--seed", 1).err
+
+
+def test_what_failed_is_tried_again(job: Command, scans: Path) -> None:
+    whole = (scans / "b.png").read_bytes()
+    (scans / "b.png").write_bytes(whole[:100])
+    said = job()
+    assert said.code == 1
+    assert re.search(r"3 of 4 images done, 1 failed, \d", said.err)
+    assert job("--resume").code == 1
+    (scans / "b.png").write_bytes(whole)
+    said = job("--resume")
+    assert said.code == 0
+    assert "1 of 4 images done, 3 skipped" in said.err
+
+
+def test_a_dry_run_says_what_is_left_and_writes_nothing(job: Command, tmp_path: Path) -> None:
+    assert job("--dry-run", "--resume").code == 0
+    assert not (tmp_path / "out").exists()
+    job()
+    before = (tmp_path / "out" / ".pellucid.jsonl").read_bytes()
+    said = job("--dry-run", "--resume")
+    assert (said.out, said.err) == ("", "4 of 4 images skipped: done already\n")
+    assert (tmp_path / "out" / ".pellucid.jsonl").read_bytes() == before
+
+
+def test_shards_share_a_folder(job: Command, tmp_path: Path) -> None:
+    job(out="whole")
+    for index in (3, 1, 2):
+        assert job("--shard", f"{index}/3").code == 0
+    assert written(tmp_path / "out") == written(tmp_path / "whole")
+    # One machine may go on with what three began.
+    assert "4 skipped" in job("--resume").err
+    assert job("--shard", "9/9", out="empty").code == 0
+    for wrong in ("0/3", "4/3", "x"):
+        assert job("--shard", wrong).code == 2
+
+
+def test_a_time_limit_ends_after_the_image_in_work(job: Command, tmp_path: Path) -> None:
+    said = job("--time-limit", "1e-9")
+    assert said.code == 130
+    assert "time limit reached: 1 of 4 images done" in said.err
+    assert "--resume goes on" in said.err
+    assert len(written(tmp_path / "out")) == 1
+    said = job("--resume", "--time-limit", "600")
+    assert said.code == 0
+    assert "3 of 4 images done, 1 skipped" in said.err
+    for wrong in ("0", "-1", "nan", "inf"):
+        assert job("--time-limit", wrong).code == 2
+
+
+def test_one_image_leaves_nothing_beside_it(
+    pellucid_command: Command, scans: Path, tmp_path: Path, tiny_prior: Path
+) -> None:
+    arguments = ("restore", scans / "a.png", "-o", tmp_path / "one" / "a.png", "-p", tiny_prior, *FAST)
+    said = pellucid_command(*arguments)
+    assert (said.code, said.err) == (0, "")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["a.png"]
+    # What is not known to be the job's own is not replaced, and what is, is known from then on.
+    assert pellucid_command(*arguments, "--resume").code == 2
+    assert pellucid_command(*arguments, "--resume", "--overwrite").code == 0
+    assert pellucid_command(*arguments, "--resume").err == ("1 of 1 images skipped: done already\n")
+
+
+def test_in_place_cannot_be_gone_on_with(pellucid_command: Command, scans: Path) -> None:
+    said = pellucid_command("restore", scans, "--in-place", "--resume")
+    assert said.code == 2
+    assert "-o FOLDER with --resume" in said.err
+
+
+def test_in_place_leaves_no_manifest(pellucid_command: Command, scans: Path, tiny_prior: Path) -> None:
+    assert pellucid_command("restore", scans, "--in-place", "-p", tiny_prior, *FAST).code == 0
+    assert set(written(scans)) == set(NAMES)
+    assert not list(scans.rglob(".pellucid*"))
+
+
+def test_patterns_that_no_shell_expanded(
+    pellucid_command: Command, scans: Path, tmp_path: Path, tiny_prior: Path
+) -> None:
+    said = pellucid_command("restore", scans / "[ab].*", "-o", tmp_path / "out", "-p", tiny_prior, *FAST)
+    assert said.code == 0
+    assert set(written(tmp_path / "out")) == {"a.png", "b.png"}
+    assert "matches no file" in pellucid_command("restore", scans / "*.gif", "-o", tmp_path / "out").err
+
+
+def test_traces_and_kernels_go_on_with_the_job(
+    pellucid_command: Command, scans: Path, tmp_path: Path, tiny_prior: Path
+) -> None:
+    blind = ("--task", "unblur", "--set", "kernel=5", "--set", "steps=4")
+    places = ("--trace", tmp_path / "traces", "--save-kernel", tmp_path / "kernels")
+    job = ("restore", scans / "a.png", scans / "b.png", "-o", tmp_path / "out", "-p", tiny_prior, *blind, *places)
+    assert pellucid_command(*job, "--time-limit", "1e-9").code == 130
+    assert pellucid_command(*job, "--resume").code == 0
+    # The one that is left of two goes where both go.
+    assert {path.name for path in (tmp_path / "kernels").iterdir()} == {"a.png.png", "b.png.png"}
+    assert {path.name for path in (tmp_path / "traces").glob("*.csv")} == {"a.png.csv", "b.png.csv"}
+
+
+def test_less_memory_is_said(job: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scans: Path) -> None:
+    for name in NAMES[1:]:
+        (scans / name).unlink()
+    Image.new("RGB", (100, 40), "teal").save(scans / "a.png")
+    picture = Restorer.picture
+
+    def large_fails(self: Restorer, *arguments: Any) -> Any:
+        if self.tile > 64:
+            raise MemoryError
+        return picture(self, *arguments)
+
+    monkeypatch.setattr(Restorer, "picture", large_fails)
+    said = job("--json")
+    assert said.code == 0
+    assert json.loads(said.out)["note"] == "did not fit into memory: done in tiles of 64 pixels"
+    line = json.loads((tmp_path / "out" / ".pellucid.jsonl").read_text().splitlines()[-1])
+    assert "tiles of 64 pixels" in line["note"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are texts elsewhere")
+def test_names_that_are_no_text(job: Command, scans: Path, tmp_path: Path) -> None:
+    (scans / "a.png").rename(scans / "caf\udce9.png")
+    said = job()
+    assert said.code == 0
+    assert "caf\\udce9.png  " in said.out
+    assert (tmp_path / "out" / "caf\udce9.png").is_file()
+    assert "4 skipped" in job("--resume").err
