@@ -156,6 +156,15 @@ def test_one_langevin_step_of_gibbsddrm_as_published() -> None:
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_draw_that_leaves_nothing_is_none() -> None:
+    """A huge sparsity takes every number below 0: the kernel stays as it was."""
+    x = draw(1, 3, 8, 8)
+    method = GibbsDDRM(kernel=3, langevin=1, preconditioned=False, size=1e-4, sparsity=1e9)
+    kernel = torch.full((1, 1, 3, 3), 1 / 9).double()
+    drawn = method.draw(kernel, x, x, (..., slice(0, 8), slice(0, 8)), [0.5], Streams([4]))
+    assert torch.equal(drawn, kernel)
+
+
 @pytest.mark.parametrize("name", FEW)
 @pytest.mark.parametrize("size", [(1, 1), (5, 7)])
 def test_laws(name: str, size: tuple[int, int]) -> None:

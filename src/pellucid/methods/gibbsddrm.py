@@ -166,7 +166,9 @@ class GibbsDDRM(Stepper):
                     + math.sqrt(self.size) * (root @ n[i].flatten().double())
                 )
             k = k.clamp_min(0)
-            drawn.append((k / k.sum().clamp_min(torch.finfo(k.dtype).tiny)).view_as(kernel[i]).to(kernel))
+            # Where nothing positive is left, or an estimate was no number, nothing was learnt.
+            k = k / k.sum() if 0 < k.sum() < math.inf else before
+            drawn.append(k.view_as(kernel[i]).to(kernel))
         return torch.stack(drawn)
 
 
