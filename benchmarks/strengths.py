@@ -12,28 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pellucid import methods
 from pellucid.api import Restorer
 from pellucid.bench.prior import read_images
-from pellucid.degradations import gaussian_noise, multiple_jpeg
+from pellucid.degradations import gaussian_noise, multiple_jpeg, reduce
 from pellucid.metrics import Lpips, psnr
 from pellucid.priors import load_prior
 from pellucid.problem import to_unit
 from pellucid.settings import assignments, parse
 
-
-def reduced(clean: Tensor) -> Tensor:
-    """Noisy x4 super-resolution's input, enlarged again: what a blind method is given."""
-    small = gaussian_noise(F.avg_pool2d(clean, 4), 0.05)
-    return F.interpolate(small, scale_factor=4, mode="nearest").clamp(0, 1)
-
-
 DAMAGES: dict[str, Callable[[Tensor], Tensor]] = {
     "jpeg": multiple_jpeg,
-    "sr4": reduced,
+    "sr4": lambda clean: reduce(clean, 4, 0.05),
     "noise": lambda clean: gaussian_noise(clean, 25 / 255).clamp(0, 1),
 }
 

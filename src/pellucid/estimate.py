@@ -144,7 +144,11 @@ def _sharpness(image: Tensor) -> float:
     """The Laplacian's root mean square over the gradient's, of (C, H, W); 0 where there are no edges."""
     if min(image.shape[1:]) < 3:
         return 0.0
-    inner = image[:, 1:-1, 1:-1]
-    around = image[:, :-2, 1:-1] + image[:, 2:, 1:-1] + image[:, 1:-1, :-2] + image[:, 1:-1, 2:]
     edges = (image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean()).sqrt().item()
-    return (4 * inner - around).square().mean().sqrt().item() / edges if edges else 0.0
+    return laplacian(image).square().mean().sqrt().item() / edges if edges else 0.0
+
+
+def laplacian(x: Tensor) -> Tensor:
+    """The discrete Laplacian where all four neighbours are, (..., H, W) to (..., H - 2, W - 2)."""
+    around = x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
+    return around - 4 * x[..., 1:-1, 1:-1]

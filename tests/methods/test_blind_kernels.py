@@ -13,7 +13,6 @@ from torch import Tensor
 
 from pellucid.errors import UsageError
 from pellucid.methods import BIRD, BlindDPS, GibbsDDRM, Method
-from pellucid.methods.blinddps import likeness
 from pellucid.methods.gibbsddrm import data_slope, normal_matrix
 from pellucid.noise import Streams, linear_ladder, strided
 from pellucid.operators import AveragePool, Denoise, blur
@@ -32,6 +31,13 @@ FEW: dict[str, Method] = {
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def likeness(kernel: Tensor, other: Tensor) -> Tensor:
+    """Pearson's correlation of kernels of the same size, (B,)."""
+    a, b = (k.flatten(1) - k.flatten(1).mean(1, keepdim=True) for k in (kernel, other))
+    found: Tensor = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
+    return found
 
 
 # --- the kernel is found ----------------------------------------------------------------------------------------------

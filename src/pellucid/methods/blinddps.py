@@ -24,7 +24,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..errors import UsageError
 from ..noise import Streams, renoise
@@ -113,10 +112,3 @@ class BlindDPS(Stepper):
 
 
 _TINY = 1e-6
-
-
-def likeness(kernel: Tensor, other: Tensor) -> Tensor:
-    """Pearson's correlation of kernels of the same size, (B,)."""
-    a, b = (k.flatten(1) - k.flatten(1).mean(1, keepdim=True) for k in (kernel, other))
-    found: Tensor = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
-    return found

@@ -32,6 +32,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..estimate import laplacian
 from ..noise import Streams
 from ..priors.prior import Prior
 from ..problem import Problem
@@ -172,6 +173,4 @@ def laplacian_variance(x: Tensor) -> Tensor:
     grey = x.mean(1)
     if min(grey.shape[1:]) < 3:
         return grey.new_zeros(len(grey))
-    inner = grey[:, 1:-1, 1:-1]
-    edges = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:] - 4 * inner
-    return edges.flatten(1).var(1, correction=0)
+    return laplacian(grey).flatten(1).var(1, correction=0)

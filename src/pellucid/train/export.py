@@ -30,6 +30,10 @@ class Origin:
     data: str = "not said"
     licence: str = "not said"
 
+    def section(self) -> list[str]:
+        """The part of a model card about the data, in lines of Markdown, an empty one at its end."""
+        return ["## Data", "", self.data, "", f"Licence: {self.licence}", ""]
+
 
 def write_prior(
     folder: Path,
@@ -83,10 +87,10 @@ def write_folder(folder: Path, network: nn.Module, texts: dict[str, str]) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_whole(folder / name, text)
-    write_whole(folder / "model.safetensors", save(_half(network), metadata={"format": "pt"}))
+    write_whole(folder / "model.safetensors", save(half(network), metadata={"format": "pt"}))
 
 
-def _half(network: nn.Module) -> dict[str, Tensor]:
+def half(network: nn.Module) -> dict[str, Tensor]:
     """Weights in half precision, for the file; what computes is made float32 again by the loader."""
     return {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
 
@@ -127,12 +131,7 @@ def _card(
         f"[-1, 1]. {type(network).__name__} with {parameters / 1e6:.2f} million parameters ({shape}), weights in half",
         f"precision, to be computed in float32. Height and width divide by {network.multiple}; others are padded.",
         "",
-        "## Data",
-        "",
-        origin.data,
-        "",
-        f"Licence: {origin.licence}",
-        "",
+        *origin.section(),
         "## Training",
         "",
         "| | |",

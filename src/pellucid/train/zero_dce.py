@@ -29,7 +29,7 @@ from ..losses import colour_constancy, exposure, illumination_smoothness, spatia
 from ..methods.zero_dce import CurveNet, enhance
 from . import checkpoint
 from .data import Crops, Photographs, batches, find
-from .export import Origin, write_whole
+from .export import Origin, half, write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
 LOSSES = ("spatial", "exposure", "colour", "smoothness")
@@ -311,22 +311,18 @@ def _export(run: Path, trainer: Trainer, origin: Origin, images: int) -> Path:
     """Writes the weights in half precision, and their card."""
     from safetensors.torch import save
 
-    weights = {name: value.detach().cpu().half().contiguous() for name, value in trainer.network.state_dict().items()}
+    weights = half(trainer.network)
     target = run / "zero-dce.safetensors"
     write_whole(target, save(weights, metadata={"format": "pt"}))
     recipe = trainer.recipe
     rows = "\n".join(f"| {field.name} | {getattr(recipe, field.name)} |" for field in fields(recipe))
+    section = "\n".join(origin.section())
     card = f"""# {origin.name}
 
 Zero-DCE's network for making low light bright with pellucid, `pellucid restore -m zero-dce --set model=FILE`:
 {sum(value.numel() for value in weights.values()):,} weights in half precision.
 
-## Data
-
-{origin.data}
-
-Licence: {origin.licence}
-
+{section}
 ## Training
 
 {trainer.step:,} updates of {recipe.batch} crops of {recipe.size}x{recipe.size}, darkened at random, out of
