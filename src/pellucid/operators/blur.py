@@ -135,8 +135,8 @@ def around_zero(kernels: Tensor, height: int, width: int) -> Tensor:
 
 def hartley(x: Tensor) -> Tensor:
     """The orthonormal two-dimensional Hartley transform over the last two axes; its own inverse and transpose."""
-    f: Tensor = torch.fft.fft2(x, norm="ortho")
-    return f.real - f.imag
+    f: Tensor = torch.fft.rfft2(x, norm="ortho")
+    return _all_frequencies(f.real - f.imag, x.shape[-1], f.real + f.imag)
 
 
 def _filter(x: Tensor, transfer: Tensor) -> Tensor:
@@ -144,9 +144,9 @@ def _filter(x: Tensor, transfer: Tensor) -> Tensor:
     return filtered
 
 
-def _all_frequencies(half: Tensor, width: int) -> Tensor:
-    """A quantity that is even in frequency, from half of the last axis to all of it."""
-    mirrored = half[..., 1 : (width + 1) // 2].flip(-1)
+def _all_frequencies(half: Tensor, width: int, opposite: Tensor | None = None) -> Tensor:
+    """A quantity from half of the last axis' frequencies to all; `opposite` is it at -f, if it is not even in f."""
+    mirrored = (half if opposite is None else opposite)[..., 1 : (width + 1) // 2].flip(-1)
     if half.shape[-2] > 1:
         mirrored = torch.cat([mirrored[..., :1, :], mirrored[..., 1:, :].flip(-2)], -2)
     return torch.cat([half, mirrored], -1)

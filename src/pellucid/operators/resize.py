@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import math
+from functools import cached_property, lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UsageError
+from .cosine import dct, idct
 from .operator import Operator, Shape, Svd
 from .separable import Axis, Separable
 
@@ -39,7 +42,7 @@ class AveragePool(_Reduction):
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         self._check(tuple(x.shape))
-        return torch.nn.functional.avg_pool2d(x, self.k)
+        return F.avg_pool2d(x, self.k)
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
@@ -103,4 +106,70 @@ def _cubic(size: int, k: int) -> Axis:
     # Mirrored with the edge repeated: -1 is 0, -2 is 1; taps beyond a whole period come round again.
     period = tap.long() % (2 * size)
     index = torch.minimum(period, 2 * size - 1 - period)
-    return Axis(torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight))
+    return _Folding(torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight))
+
+
+class _Folding(Axis):
+    """A symmetric filter with mirrored edges, followed by keeping one pixel of k, decomposed in closed form.
+
+    The cosine transform diagonalises the filter. Keeping m of n = k m pixels folds the frequencies: f, 2m - f, 2m + f,
+    4m - f ... are all measured as f, each with its weight; odd multiples of m are not measured. So a reflection within
+    each group that carries its weights' direction to its lowest frequency is all that is left to do.
+    """
+
+    @property
+    def s(self) -> Tensor:
+        """See `Axis`."""
+        return self._group[1]
+
+    def V(self, z: Tensor) -> Tensor:  # noqa: N802
+        """See `Axis`."""
+        return idct(self._reflected(z))
+
+    def Vt(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Axis`."""
+        return self._reflected(dct(x))
+
+    def U(self, z: Tensor) -> Tensor:  # noqa: N802
+        """See `Axis`."""
+        return idct(z[..., : len(self.matrix)])
+
+    def Ut(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Axis`."""
+        m, n = self.matrix.shape
+        return F.pad(dct(y), (0, n - m))
+
+    def _reflected(self, z: Tensor) -> Tensor:
+        """Householder's reflection of each group; its own inverse."""
+        normal = self._group[0].to(z)
+        return z - normal * self._spread(self._gathered(normal * z))
+
+    @cached_property
+    def _group(self) -> tuple[Tensor, Tensor]:
+        """The reflections' normals, of length sqrt(2) or 0 in each group, and the singular values, both (n,)."""
+        m, n = self.matrix.shape
+        folded = torch.arange(n) % (2 * m)
+        folded = torch.minimum(folded, 2 * m - folded)
+        known = folded < m
+        spectrum = dct(dct(self.matrix).T).T
+        weight = torch.where(known, spectrum[folded.clamp_max(m - 1), torch.arange(n)], 0)
+        length = self._gathered(weight.square()).sqrt()
+        normal = weight / self._spread(length).clamp_min(1e-300)
+        normal[:m] -= 1
+        size = self._spread(self._gathered(normal.square())).sqrt()
+        # A group that points to its lowest frequency already stays as it is.
+        normal = torch.where(size > 1e-7, normal * math.sqrt(2) / size.clamp_min(1e-300), 0)
+        return normal, F.pad(length, (0, n - m))
+
+    def _gathered(self, z: Tensor) -> Tensor:
+        """Sums over the groups, (..., n) to (..., m)."""
+        parts = z.unflatten(-1, (-1, len(self.matrix)))
+        up, down = parts[..., ::2, :].sum(-2), parts[..., 1::2, 1:].sum(-2)
+        gathered: Tensor = up + F.pad(down.flip(-1), (1, 0))
+        return gathered
+
+    def _spread(self, group: Tensor) -> Tensor:
+        """Each group's number in its frequencies' places, (..., m) to (..., n); 0 for those not measured."""
+        m, n = self.matrix.shape
+        down = F.pad(group[..., 1:].flip(-1), (1, 0))
+        return torch.cat([down if part % 2 else group for part in range(n // m)], -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,10 +13,15 @@ from torch import Tensor
 
 from .operator import Operator, Shape, Svd
 
+Transform = Callable[[Tensor], Tensor]
+
 
 @dataclass(frozen=True, eq=False)
 class Axis:
     """What an operator does along one side of an image, and its decomposition, made when first asked for.
+
+    The transforms work along the last axis. This class has them as matrices of any operator; a subclass may know faster
+    ones.
 
     Attributes:
         matrix: (m, n) in float64, from n pixels to m.
@@ -26,14 +32,35 @@ class Axis:
     @cached_property
     def inverse(self) -> Tensor:
         """The pseudo-inverse, (n, m)."""
-        u, s, v = self.parts
-        kept = (s > _ZERO * s.max())[: len(u)]
-        k = len(kept)
-        return (v[:, :k] * torch.where(kept, 1 / s[:k].clamp_min(1e-300), 0)) @ u.T[:k]
+        s = torch.where(self.s > _ZERO * self.s.max(), 1 / self.s.clamp_min(1e-300), 0)
+        # Row i holds what becomes of the i-th pixel of a measurement.
+        return self.V(s * self.Ut(torch.eye(len(self.matrix), dtype=torch.float64))).T
+
+    @property
+    def s(self) -> Tensor:
+        """Singular values, (n,), with zeros where there is no more."""
+        return self._parts[1]
+
+    def V(self, z: Tensor) -> Tensor:  # noqa: N802 - as in `Svd`
+        """Spectral coordinates (..., n) to pixels."""
+        return z @ self._parts[2].T.to(z)
+
+    def Vt(self, x: Tensor) -> Tensor:  # noqa: N802
+        """Pixels (..., n) to spectral coordinates."""
+        return x @ self._parts[2].to(x)
+
+    def U(self, z: Tensor) -> Tensor:  # noqa: N802
+        """Spectral coordinates (..., n) to measurements (..., m)."""
+        return z[..., : len(self.matrix)] @ self._parts[0].T.to(z)
+
+    def Ut(self, y: Tensor) -> Tensor:  # noqa: N802
+        """Measurements (..., m) to spectral coordinates (..., n)."""
+        m, n = self.matrix.shape
+        return F.pad(y @ self._parts[0].to(y), (0, n - m))
 
     @cached_property
-    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """U (m, m), s (n,) with zeros where there is no more, and V (n, n)."""
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """U (m, m), s (n,) and V (n, n)."""
         u, s, vt = torch.linalg.svd(self.matrix, full_matrices=True)
         return u, torch.cat([s, s.new_zeros(len(vt) - len(s))]), vt.T
 
@@ -77,16 +104,20 @@ class Separable(Operator):
 
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`."""
-        (ur, sr, vr), (uc, sc, vc) = (axis.parts for axis in self._axes(shape))
-        small = (len(ur), len(uc))
-        s = torch.outer(sr, sc)
+        rows, columns = self._axes(shape)
+        s = torch.outer(rows.s, columns.s)
         return Svd(
             torch.where(s > _ZERO * s.max(), s, 0)[None, None].float(),
-            lambda z: sandwich(vr, z, vc.T),
-            lambda x: sandwich(vr.T, x, vc),
-            lambda z: sandwich(ur, z[..., : small[0], : small[1]], uc.T),
-            lambda y: F.pad(sandwich(ur.T, y, uc), (0, shape[-1] - small[1], 0, shape[-2] - small[0])),
+            lambda z: _both(rows.V, columns.V, z),
+            lambda x: _both(rows.Vt, columns.Vt, x),
+            lambda z: _both(rows.U, columns.U, z),
+            lambda y: _both(rows.Ut, columns.Ut, y),
         )
+
+
+def _both(rows: Transform, columns: Transform, x: Tensor) -> Tensor:
+    """One transform for columns of pixels and one for rows, image by image, as rounding depends on their number."""
+    return torch.stack([rows(columns(image).mT.contiguous()).mT for image in x])
 
 
 def sandwich(left: Tensor, x: Tensor, right: Tensor) -> Tensor:

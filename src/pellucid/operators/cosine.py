@@ -1,0 +1,42 @@
+"""The orthonormal cosine transform (DCT-II) of any length, by a Fourier transform of the same length.
+
+References:
+    Makhoul, "A fast cosine transform in one and two dimensions", 1980. https://doi.org/10.1109/TASSP.1980.1163351
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def dct(x: Tensor) -> Tensor:
+    """Along the last axis; the inverse and transpose of `idct`."""
+    n = x.shape[-1]
+    f = torch.fft.rfft(torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1)) * _turn(n, x.dtype, x.device)
+    return torch.cat([f.real, -f.imag[..., 1 : (n + 1) // 2].flip(-1)], -1)
+
+
+def idct(z: Tensor) -> Tensor:
+    """Along the last axis; the inverse and transpose of `dct`."""
+    n = z.shape[-1]
+    half = n // 2 + 1
+    # z(n - k) is minus the imaginary part at frequency k; there is none at 0, and z(n / 2) is both parts.
+    mirrored = F.pad(z[..., (n + 1) // 2 :].flip(-1), (1, 0))
+    x = torch.fft.irfft(torch.complex(z[..., :half], -mirrored) / _turn(n, z.dtype, z.device), n=n)
+    there = torch.empty_like(x)
+    there[..., ::2], there[..., 1::2] = x[..., : (n + 1) // 2], x[..., (n + 1) // 2 :].flip(-1)
+    return there
+
+
+@lru_cache(maxsize=16)
+def _turn(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What each frequency is multiplied by: a fourth of its period's shift, and the norm."""
+    angle = torch.arange(n // 2 + 1, dtype=torch.float64) * (-math.pi / (2 * n))
+    turn = torch.polar(torch.full_like(angle, math.sqrt(2 / n)), angle)
+    turn[0] /= math.sqrt(2)
+    return turn.to(device, torch.complex128 if dtype == torch.float64 else torch.complex64)
