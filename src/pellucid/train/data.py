@@ -11,7 +11,7 @@ import io
 import math
 import tarfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +174,12 @@ class Photographs(Sequence[Pixels]):
         if not self._kept:
             example = f"; {self.skipped[0][0]} {self.skipped[0][1]}" if self.skipped else ""
             raise PellucidError(f"none of the {len(sources)} images can be used{example}")
+
+    def report(self, tell: Callable[[str], None]) -> None:
+        """Says which images were left out, and how many there are."""
+        for name, reason in self.skipped:
+            tell(f"left out {name}: {reason}")
+        tell(f"{len(self)} images to train on")
 
     def _try(self, source: Source) -> Pixels | str:
         try:

@@ -142,9 +142,7 @@ def train(
         tell(f"going on from update {trainer.step}")
     size = recipe.network.size
     photographs = Photographs(find(data), recipe.network.channels, size, options.memory, options.workers)
-    for name, reason in photographs.skipped:
-        tell(f"left out {name}: {reason}")
-    tell(f"{len(photographs)} images to train on")
+    photographs.report(tell)
     log = _Log(run / "log.csv", trainer.step)
     stop = None if options.minutes is None else time.monotonic() + 60 * options.minutes
 

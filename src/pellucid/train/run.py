@@ -319,9 +319,7 @@ def _open(
     held_out = 0 if options.validation is not None else min(options.held_out, len(sources) // 10)
     training, held = split(sources, held_out)
     photographs = Photographs(training, channels, recipe.size, options.memory, options.workers)
-    for name, reason in photographs.skipped:
-        tell(f"left out {name}: {reason}")
-    tell(f"{len(photographs)} images to train on")
+    photographs.report(tell)
     if not devices.first:
         return photographs, {}
     held = held if options.validation is None else find(options.validation)

@@ -148,9 +148,7 @@ def train(
         trainer.restore(run / CHECKPOINT)
         tell(f"going on from update {trainer.step}")
     photographs = Photographs(find(data), 3, recipe.size)
-    for name, reason in photographs.skipped:
-        tell(f"left out {name}: {reason}")
-    tell(f"{len(photographs)} images to train on")
+    photographs.report(tell)
     log = _Log(run / "log.csv", trainer.step)
     crops = batches(Crops(photographs, recipe.size, recipe.seed), trainer.step * recipe.batch, recipe.batch)
     stop = math.inf if minutes is None else time.monotonic() + 60 * minutes
