@@ -36,15 +36,15 @@ class Consistency(Metric):
     against = "input"
     needs = {"damage": "the damage itself, without its noise"}  # noqa: RUF012
 
-    def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
-        """The error of each image.
+    def one(self, image: Tensor, truth: Tensor) -> Tensor:
+        """The error of an image.
 
         Args:
-            image: restored, (B, C, H, W) in [0, 1].
+            image: restored, (1, C, H, W) in [0, 1].
             truth: the damaged one in [0, 1], of the shape that the damage gives.
 
         Returns:
-            (B,), from 0 to 255^2.
+            (1,), from 0 to 255^2.
 
         Raises:
             PellucidError: the damage gives another shape.

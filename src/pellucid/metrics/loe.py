@@ -51,18 +51,18 @@ class Loe(Metric):
         self._require(self.side >= 2, "side", "2 pixels or more")
         self._require(self.reduction in get_args(Reduction), "reduction", "bicubic or sampled")
 
-    def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
-        """The error of each enhanced image, rounded to 8 bits as the dark input is: equal values are of one order.
+    def one(self, image: Tensor, truth: Tensor) -> Tensor:
+        """The error of an enhanced image, rounded to 8 bits as the dark input is: equal values are of one order.
 
         Args:
-            image: enhanced, (B, C, H, W) in [0, 1].
+            image: enhanced, (1, C, H, W) in [0, 1].
             truth: the dark input, the same shape.
 
         Returns:
-            The mean number of pixels to which a pixel's order has changed, (B,), from 0 to m.
+            The mean number of pixels to which a pixel's order has changed, (1,), from 0 to m.
         """
-        after, before = ((255 * self._lightness(each)).round().long().flatten(1) for each in (image, truth))
-        return torch.stack([_changed(own, other) for own, other in zip(after, before, strict=True)])
+        after, before = ((255 * self._lightness(each)).round().long().flatten() for each in (image, truth))
+        return _changed(after, before)[None]
 
     def _lightness(self, image: Tensor) -> Tensor:
         light = view(image, rounded=True).amax(1, keepdim=True)
@@ -74,8 +74,7 @@ class Loe(Metric):
             return F.max_pool2d(light, 15, 1, 7)[..., step - 1 :: step, step - 1 :: step]
         scale = self.side / min(height, width)
         size = (round(height * scale), round(width * scale))
-        small = [F.interpolate(one, size, mode="bicubic", antialias=True) for one in light.split(1)]
-        return view(torch.cat(small), rounded=True)
+        return view(F.interpolate(light, size, mode="bicubic", antialias=True), rounded=True)
 
 
 def _changed(a: Tensor, b: Tensor) -> Tensor:

@@ -76,16 +76,16 @@ class Lpips(Metric):
         self._heads = [heads[f"head{i}"].view(1, -1, 1, 1) for i in range(5)]
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
-        """The distance of each image to the clean one.
+    def one(self, image: Tensor, truth: Tensor) -> Tensor:
+        """The distance of an image to the clean one.
 
         Args:
-            image: (B, 1 or 3, H, W) in [0, 1], H and W at least 31, or 16 for VGG; values beyond are clamped first.
+            image: (1, 1 or 3, H, W) in [0, 1], H and W at least 31, or 16 for VGG; values beyond are clamped first.
                 Grey counts as three equal channels.
             truth: the same shape.
 
         Returns:
-            0 for equal images, about 0.7 for unrelated ones, (B,).
+            0 for equal images, about 0.7 for unrelated ones, (1,).
 
         Raises:
             PellucidError: the images are too small for the network.
@@ -93,7 +93,7 @@ class Lpips(Metric):
         smallest = _SMALLEST[self.net]
         if min(image.shape[-2:]) < smallest:
             raise PellucidError(f"LPIPS needs images of at least {smallest}x{smallest}, not {tuple(image.shape[-2:])}")
-        distance = torch.zeros(len(image))
+        distance = torch.zeros(1)
         for head, a, b in zip(self._heads, self._features(image), self._features(truth), strict=True):
             distance += (head * (a - b).square()).sum(1).mean((1, 2))
         return distance

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import PellucidError, UsageError
 
 Better = Literal["higher", "lower"]
 Against = Literal["truth", "input", "nothing"]
@@ -40,9 +41,8 @@ class Metric(_Named, ABC):
     against: ClassVar[Against] = "truth"
     """What images are compared with: the clean ones, the damaged ones they were made of, or nothing at all."""
 
-    @abstractmethod
     def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
-        """Measures a batch.
+        """Measures a batch, one image after the other: no figure depends on what else is in it.
 
         Args:
             image: (B, C, H, W) in [0, 1].
@@ -52,7 +52,21 @@ class Metric(_Named, ABC):
             (B,).
 
         Raises:
-            PellucidError: the images are too small.
+            PellucidError: the images are too small, or what they are compared with has another shape.
+        """
+        if self.against == "truth" and image.shape != truth.shape:
+            raise PellucidError(
+                f"{self.name}: images of {tuple(image.shape)} and {tuple(truth.shape)} are not of a size"
+            )
+        others = image if self.against == "nothing" else truth
+        return torch.cat([self.one(*pair) for pair in zip(image.split(1), others.split(1), strict=True)])
+
+    @abstractmethod
+    def one(self, image: Tensor, truth: Tensor) -> Tensor:
+        """Measures one image, (1, C, H, W); see `__call__`.
+
+        Returns:
+            (1,).
         """
 
 
@@ -81,10 +95,3 @@ class SetMetric(_Named, ABC):
         Raises:
             UsageError: there are too few images.
         """
-
-
-def options_of(kind: type[Any]) -> tuple[str, ...]:
-    """The names of what a metric can be told."""
-    from inspect import signature
-
-    return tuple(signature(kind).parameters)

@@ -3,8 +3,8 @@ r"""The natural image quality evaluator: how far an image's patches are from tho
 .. math:: \sqrt{ (\nu - \nu_i)^T \left( \frac{\Sigma + \Sigma_i}{2} \right)^{-1} (\nu - \nu_i) }
 
 with mean and covariance of the 36 numbers of `scene` over the image's patches, and over those of a pristine set. The
-authors' pristine model is free for research only, so that it is not in this package: name its file, or fit one's own to
-any photographs, whose figures are not those of papers and are called "niqe:own".
+authors' pristine model is not in this package: name its file, or fit one's own to any photographs, whose figures are
+not those of papers and are called "niqe:own".
 
 References:
     Mittal, Soundararajan, Bovik, "Making a Completely Blind Image Quality Analyzer", IEEE SPL 20(3), 2013, eq. 10.
@@ -115,27 +115,24 @@ class Niqe(Metric):
         if self._model.own:
             self.name = "niqe:own"
 
-    def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
-        """The distance of each image from the pristine set; `truth` is not looked at.
+    def one(self, image: Tensor, truth: Tensor) -> Tensor:
+        """The distance of an image from the pristine set; `truth` is not looked at.
 
         Args:
-            image: (B, 1 or 3, H, W) in [0, 1], large enough for two patches of 96 x 96; rounded to 8 bits.
+            image: (1, 1 or 3, H, W) in [0, 1], large enough for two patches of 96 x 96; rounded to 8 bits.
             truth: anything.
 
         Returns:
-            0 and up, about 3 to 5 for good photographs by the published model, (B,).
+            0 and up, about 3 to 5 for good photographs by the published model, (1,).
 
         Raises:
             PellucidError: an image has less than two patches that are not flat.
         """
-        return torch.stack([self._one(one) for one in image.split(1)])
-
-    def _one(self, image: Tensor) -> Tensor:
         mean, covariance = _moments(features(_luma(image, self._space, self._crop))[0])
         away = self._model.mean - mean
         inverse = torch.linalg.pinv((self._model.covariance + covariance) / 2, hermitian=True)
         quality: Tensor = (away @ inverse @ away).clamp(min=0).sqrt()
-        return quality
+        return quality[None]
 
 
 def _luma(image: Tensor, space: Space, crop: int = 0) -> Tensor:

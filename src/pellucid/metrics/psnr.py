@@ -49,7 +49,7 @@ class Psnr(Metric):
     def __post_init__(self) -> None:
         check(self.name, self.space, self.crop)
 
-    def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
+    def one(self, image: Tensor, truth: Tensor) -> Tensor:
         """See `Metric`."""
         shown, clean = (view(each, self.space, self.crop, self.rounded) for each in (image, truth))
         return psnr(shown, clean)

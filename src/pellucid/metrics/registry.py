@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .consistency import Consistency
 from .fid import Fid
 from .loe import Loe
 from .lpips import Lpips
-from .metric import Metric, SetMetric, options_of
+from .metric import Metric, SetMetric
 from .niqe import Niqe
 from .psnr import Psnr
 from .ssim import Ssim
@@ -20,7 +21,7 @@ from .ssim import Ssim
 _METRICS: dict[str, type[Metric]] = {kind.name: kind for kind in (Psnr, Ssim, Lpips, Consistency, Loe, Niqe)}
 _SETS: dict[str, type[SetMetric]] = {Fid.name: Fid}
 _NOWHERE = {
-    "pi": "pi is half of 10 less Ma's score and NIQE, and Ma's model has no free release: it is not measured",
+    "pi": "pi is half of 10 less Ma's score and NIQE, and Ma's model is not freely available: it is not measured",
 }
 
 
@@ -79,5 +80,5 @@ def _checked(name: str, kinds: Mapping[str, type[Any]], options: dict[str, Any])
     lacking = missing(name, **options)
     if lacking is not None:
         raise UsageError(lacking)
-    settings.check_known(options_of(kinds[name]), name, options)
+    settings.check_known(signature(kinds[name]).parameters, name, options)
     return kinds[name]

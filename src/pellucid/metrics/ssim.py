@@ -115,7 +115,7 @@ class Ssim(Metric):
         self._require(self.window in get_args(Window), "window", "gaussian or uniform")
         self._require(self.border in get_args(Border), "border", "valid or reflect")
 
-    def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
+    def one(self, image: Tensor, truth: Tensor) -> Tensor:
         """See `Metric`."""
         shown, clean = (view(each, self.space, self.crop, self.rounded) for each in (image, truth))
         return ssim(shown, clean, self.window, self.border, self.signed)
