@@ -154,10 +154,15 @@ class Streams:
         Raises:
             UsageError: there are more or fewer seeds than images.
         """
+        return cls(cls.seeds(seed, batch))
+
+    @staticmethod
+    def seeds(seed: int | Sequence[int], batch: int) -> list[int]:
+        """The seed of each image of a batch; see `of`."""
         seeds = [seed + i for i in range(batch)] if isinstance(seed, int) else list(seed)
         if len(seeds) != batch:
             raise UsageError(f"{len(seeds)} seeds for a batch of {batch}: give one number, or one for each image")
-        return cls(seeds)
+        return seeds
 
     def split(self) -> list[Streams]:
         """Each image's stream by itself; what is drawn from one is drawn from this, too."""

@@ -87,7 +87,7 @@ def check_known(known: Collection[str], name: str, keys: Iterable[str]) -> None:
     """
     unknown = [key for key in keys if key not in known]
     if unknown:
-        raise UsageError(f"{name} has no {unknown[0]!r}; it has {', '.join(known)}")
+        raise UsageError(f"{name} has no {unknown[0]!r}; it has {', '.join(known) or 'none'}")
 
 
 def imported(named: str) -> Any:

@@ -163,7 +163,36 @@ def test_nothing_is_replaced_unless_overwrite_is_said(pellucid_command: Command,
 
 def test_degradations_are_listed(pellucid_command: Command) -> None:
     said = pellucid_command("degradations")
-    assert "low-light      exposure=0.25 gamma=1.5 noise=0.02" in said.out
-    assert "multiple-jpeg  qualities=10,20,40 shifts=0,3,6" in said.out
+    assert "low-light         exposure=0.25 gamma=1.5 noise=0.02" in said.out
+    assert "multiple-jpeg     qualities=10,20,40 shifts=0,3,6" in said.out
     records = json.loads(pellucid_command("degradations", "--json").out)
     assert tuple(record["name"] for record in records) == degradations.names()
+
+
+def test_several_damages_in_one_text(pellucid_command: Command, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    assert pellucid_command("degrade", photo, "-o", out, "-d", "sr8+noise:0.1|jpeg:30", "--seed", 2).code == 0
+    expected = degradations.get("sr8+noise:0.1|jpeg:30")(images.read(photo).tensor(), 2)
+    assert np.array_equal(images.read(out).colour, images.from_tensor(expected).colour)
+    said = pellucid_command("degrade", photo, "-o", tmp_path / "b.png", "-d", "sr8", "--set", "noise=0.1")
+    assert said.code == 2
+    assert "sr8 has no 'noise'; it has none" in said.err
+
+
+def test_exposures_are_files_of_their_own(pellucid_command: Command, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    command = ("degrade", photo, "-o", out, "-d", "exposures", "--set", "gains=0.5,2")
+    assert pellucid_command(*command).code == 0
+    expected = degradations.exposures(images.read(photo).tensor(), (0.5, 2.0)).split(3, 1)
+    for number, exposure in enumerate(expected, 1):
+        written = images.read(tmp_path / f"out-{number}.png").colour
+        assert np.array_equal(written, images.from_tensor(exposure).colour)
+    assert not out.exists()
+    (tmp_path / "out-1.png").unlink()
+    before = (tmp_path / "out-2.png").read_bytes()
+    said = pellucid_command(*command)
+    assert said.code == 1
+    assert "out-2.png: exists; say --overwrite to replace it" in said.err
+    assert not (tmp_path / "out-1.png").exists()
+    assert (tmp_path / "out-2.png").read_bytes() == before
+    assert pellucid_command(*command, "--overwrite").code == 0

@@ -9,7 +9,10 @@ from pellucid import degradations
 from pellucid.errors import UsageError
 from pellucid.settings import read
 
-RANDOM = ("noise", "poisson", "mixed-noise", "deform", "water-drops", "low-light", "rain", "snow")
+RANDOM = (
+    "noise", "poisson", "mixed-noise", "deform", "water-drops", "random-mask", "low-light", "rain", "snow",
+    "old-photograph",
+)  # fmt: skip
 
 
 def draw(batch: int, channels: int, height: int, width: int) -> torch.Tensor:
@@ -23,7 +26,8 @@ def test_the_laws_of_damage(name: str, height: int, width: int, channels: int) -
     damage, image = degradations.get(name), draw(2, channels, height, width)
     before = image.clone()
     damaged = damage(image, 5)
-    assert damaged.shape == image.shape
+    # Three exposures lie along the channels.
+    assert damaged.shape == (2, channels * (3 if name == "exposures" else 1), height, width)
     assert damaged.dtype == image.dtype
     assert torch.equal(image, before)
     # Gaussian noise alone is not clamped.
@@ -93,6 +97,25 @@ def test_parameters_are_read_from_texts() -> None:
         ("rain", {"length": 0.0}),
         ("snow", {"light": -0.1}),
         ("snow", {"size": 0.0}),
+        ("haze", {"density": -1.0}),
+        ("haze", {"light": 1.1}),
+        ("uniform-blur", {"size": 0}),
+        ("anisotropic-blur", {"other": 0.0}),
+        ("random-mask", {"share": 1.1}),
+        ("box-mask", {"fill": 2.0}),
+        ("text-mask", {"text": " "}),
+        ("text-mask", {"size": 0.0}),
+        ("exposures", {"gains": ()}),
+        ("exposures", {"gains": (1.0, 0.0)}),
+        ("old-photograph", {"fade": -0.1}),
+        ("sr4", {"noise": 0.1}),
+        ("sr0", {}),
+        ("jpeg:", {}),
+        ("jpeg:10|", {}),
+        ("jpeg:ten", {}),
+        ("jpeg:10;blur=2", {}),
+        ("grey:1", {}),
+        ("sr4|rains", {}),
     ],
 )
 def test_nonsense_is_refused_before_there_are_images(name: str, wrong: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import PellucidError
 from ..settings import assignments, read
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
 from .restore import Json, Seed
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 def degrade(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Clean images, or folders of images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File, or folder for several images.")],
-    damage: Annotated[str, typer.Option("--damage", "-d", help="What to do to them; see `pellucid degradations`.")],
+    damage: Annotated[
+        str,
+        typer.Option(
+            "--damage", "-d", help="What to do: see `pellucid degradations`; or several, as in sr4+noise:0.05|jpeg:10."
+        ),
+    ],
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the damage.")
     ] = None,
@@ -29,7 +35,8 @@ def degrade(
 ) -> int:
     """Damages clean images, to try out methods on them.
 
-    The inputs are never changed. An image that cannot be damaged is named, and the others are done.
+    The inputs are never changed. Of several exposures each becomes a file: OUT-1, OUT-2 and so on. An image that
+    cannot be damaged is named, and the others are done.
     """
     values = assignments(settings or [])
 
@@ -46,7 +53,7 @@ def degrade(
         try:
             for item in items:
                 progress.update(task, description=f"{done + failed + 1}/{len(items)} {item.source.name}")
-                record = _damaged(item, apply, seed)
+                record = _damaged(item, apply, seed, overwrite)
                 done, failed = done + (record["error"] is None), failed + (record["error"] is not None)
                 if record["error"] is not None:
                     complain(record["error"])
@@ -63,7 +70,7 @@ def degrade(
     return FAILED if failed else 0
 
 
-def _damaged(item: Item, apply: Damage, seed: int) -> dict[str, Any]:
+def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str, Any]:
     """Damages one file; what there is to say about it."""
     from .. import images, jobs
     from ..noise import derive_seed
@@ -74,7 +81,11 @@ def _damaged(item: Item, apply: Damage, seed: int) -> dict[str, Any]:
         picture = images.read(item.source)
         height, width = picture.colour.shape[:2]
         images.check_holds(picture, item.target)
-        images.write(picture.with_tensor(apply(picture.tensor(), own).clamp(0, 1)), item.target)
+        clean = picture.tensor()
+        damaged = apply(clean, own).clamp(0, 1).split(clean.shape[1], 1)
+        targets = _targets(item.target, len(damaged), overwrite)
+        for part, target in zip(damaged, targets, strict=True):
+            images.write(picture.with_tensor(part), target)
     return {
         "input": str(item.source),
         "output": None if errors else str(item.target),
@@ -83,3 +94,18 @@ def _damaged(item: Item, apply: Damage, seed: int) -> dict[str, Any]:
         "height": height,
         "error": errors[0] if errors else None,
     }
+
+
+def _targets(target: Path, number: int, overwrite: bool) -> list[Path]:
+    """The file of each image that was made of one.
+
+    Raises:
+        PellucidError: there is one of that name, and it is not to be replaced.
+    """
+    if number == 1:
+        return [target]
+    targets = [target.with_stem(f"{target.stem}-{index}") for index in range(1, number + 1)]
+    for each in targets:
+        if each.exists() and not overwrite:
+            raise PellucidError(f"{each}: exists; say --overwrite to replace it")
+    return targets

@@ -1,7 +1,8 @@
 """Simulated damage: from a clean image to a damaged one, the same for the same seed.
 
 Each is a function of images (B, C, H, W) in [0, 1], of its parameters and, where it has anything random, of a seed. The
-damaged images have the same size. Here they are by name, too, for command lines and tables.
+damaged images have the same size and, but for `exposures`, the same channels. Here they are by name, too, for command
+lines and tables, also several in one text; see `compose`.
 """
 
 from __future__ import annotations
@@ -14,33 +15,48 @@ import torch
 from torch import Tensor
 
 from .. import settings
-from ..errors import unknown_name
+from ..errors import UsageError, unknown_name
+from ..noise import Streams, derive_seed
+from .age import old_photograph
+from .compose import is_composed, steps
+from .fourier import magnitudes
 from .jpeg import compress, multiple_jpeg
-from .light import low_light
+from .light import exposures, low_light
+from .missing import box_mask, grey, random_mask, text_mask
 from .noise import gaussian_noise, mixed_noise, poisson
-from .sharpness import blur, gaussian_blur, motion_blur, reduce
+from .sharpness import anisotropic_blur, blur, gaussian_blur, motion_blur, reduce, uniform_blur
 from .warp import deform, water_drops
-from .weather import rain, snow
+from .weather import haze, rain, snow
 
 __all__ = [
+    "anisotropic_blur",
     "blur",
+    "box_mask",
     "compress",
     "deform",
     "describe",
+    "exposures",
     "find",
     "gaussian_blur",
     "gaussian_noise",
     "get",
+    "grey",
+    "haze",
     "low_light",
+    "magnitudes",
     "mixed_noise",
     "motion_blur",
     "multiple_jpeg",
     "names",
+    "old_photograph",
     "parameters",
     "poisson",
     "rain",
+    "random_mask",
     "reduce",
     "snow",
+    "text_mask",
+    "uniform_blur",
     "water_drops",
 ]
 
@@ -54,13 +70,22 @@ _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "poisson": poisson,
     "mixed-noise": mixed_noise,
     "blur": gaussian_blur,
+    "uniform-blur": uniform_blur,
+    "anisotropic-blur": anisotropic_blur,
     "motion-blur": motion_blur,
     "reduce": reduce,
     "deform": deform,
     "water-drops": water_drops,
+    "random-mask": random_mask,
+    "box-mask": box_mask,
+    "text-mask": text_mask,
+    "grey": grey,
     "low-light": low_light,
+    "exposures": exposures,
     "rain": rain,
     "snow": snow,
+    "haze": haze,
+    "old-photograph": old_photograph,
 }
 
 
@@ -83,9 +108,13 @@ def find(name: str) -> Callable[..., Tensor]:
 def parameters(name: str) -> dict[str, Any]:
     """The types of a damage's parameters by name; neither the image nor the seed is one.
 
+    Several damages in one text have their parameters there and none besides.
+
     Raises:
         UsageError: there is no damage of that name.
     """
+    if is_composed(name):
+        return {}
     hints = get_type_hints(find(name))
     return {key: kind for key, kind in hints.items() if key not in ("image", "seed", "return")}
 
@@ -93,9 +122,17 @@ def parameters(name: str) -> dict[str, Any]:
 def get(name: str, **chosen: Any) -> Damage:
     """A damage with its parameters, those of its function where nothing is said.
 
+    Args:
+        name: of the damage; or of several, with values, as in "sr4+noise:0.05|jpeg:10"; see `compose.steps`.
+        chosen: the parameters of a single one.
+
     Raises:
         UsageError: there is no such damage or parameter, or a value is out of its range.
     """
+    if is_composed(name):
+        if chosen:
+            raise UsageError(f"{name} says its parameters itself: leave {min(chosen)} out")
+        return _composed(name)
     function = find(name)
     settings.check_known(parameters(name), name, chosen)
     random = "seed" in inspect.signature(function).parameters
@@ -108,12 +145,34 @@ def get(name: str, **chosen: Any) -> Damage:
     return damage
 
 
+def _composed(text: str) -> Damage:
+    row = []
+    for name, values in steps(text):
+        types = parameters(name)
+        if "" in values and not types:
+            raise UsageError(f"{text!r}: {name} has no parameter to be {values['']!r}")
+        # The value without a key is the first parameter's.
+        named = {key or next(iter(types)): value for key, value in values.items()}
+        row.append(get(name, **settings.read(types, name, named)))
+
+    def damage(image: Tensor, seed: int | Sequence[int] = 0) -> Tensor:
+        seeds = Streams.seeds(seed, len(image))
+        for number, step in enumerate(row):
+            # The first is what it would be alone; the noise of the others is not its noise again.
+            image = step(image, [derive_seed(own, f"damage {number}" if number else "") for own in seeds])
+        return image
+
+    return damage
+
+
 def describe(name: str) -> dict[str, Any]:
     """What there is to say about a damage: `name`, `summary`, `parameters` with their defaults.
 
     Raises:
         UsageError: there is no damage of that name.
     """
+    if is_composed(name):
+        return {"name": name, "summary": "Several damages, one after the other.", "parameters": {}}
     signature = inspect.signature(find(name)).parameters
     return {
         "name": name,

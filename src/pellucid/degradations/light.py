@@ -1,8 +1,8 @@
-"""Too little light.
+"""Too little light, and several exposures.
 
 References:
     Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement" (GDP), CVPR 2023: low light
-        as a factor. https://arxiv.org/abs/2304.01247
+        as a factor, and one image of several exposures. https://arxiv.org/abs/2304.01247
 """
 
 from __future__ import annotations
@@ -10,11 +10,37 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from ..errors import UsageError
 from .noise import gaussian_noise
 from .sharpness import alone
+
+
+def exposures(
+    image: Tensor, gains: Sequence[float] = (0.4, 1.0, 2.5), noise: float = 0.0, seed: int | Sequence[int] = 0
+) -> Tensor:
+    """Takes several exposures of one scene, for methods that make one image of them: what is too light is white.
+
+    GDP's are photographs; this is their model, a factor and a limit.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        gains: the light of each, above 0.
+        noise: standard deviation of each one's noise in [0, 1] units, 0 or more.
+        seed: image i has noise of seed `seed + i`, or `seed[i]`, of which each exposure has its own.
+
+    Returns:
+        The exposures one after the other along the channels, (B, n C, H, W), clamped to [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range, or there is no gain.
+    """
+    if not gains or not all(0 < gain < math.inf for gain in gains):
+        raise UsageError(f"exposures take gains above 0, not {list(gains)}")
+    lit = torch.cat([(gain * image).clamp(0, 1) for gain in gains], 1)
+    return gaussian_noise(lit, noise, seed).clamp(0, 1)
 
 
 def low_light(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..operators import Blur
-from ..operators.blur import gaussian, motion
+from ..operators.blur import anisotropic, gaussian, motion, uniform
 from .noise import gaussian_noise
 
 
@@ -65,6 +65,46 @@ def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
     # One row after one column cost less than their product.
     row = gaussian(std).sum(0, keepdim=True)
     return blur(blur(image, row), row.T)
+
+
+def uniform_blur(image: Tensor, size: int = 9) -> Tensor:
+    """Takes the mean over a square around each pixel.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        size: side of the square in pixels, 1 or more.
+
+    Returns:
+        The blurred images, (B, C, H, W) in [0, 1].
+
+    Raises:
+        UsageError: size is out of range.
+    """
+    if not 1 <= size <= 500:
+        raise UsageError(f"a uniform blur takes a size from 1 to 500 pixels, not {size}")
+    return blur(image, uniform(size))
+
+
+def anisotropic_blur(image: Tensor, std: float = 4.0, other: float = 1.0, degrees: float = 45.0) -> Tensor:
+    """Blurs more along one direction than across it.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        std: standard deviation of the kernel along the direction in pixels, above 0.
+        other: across it, above 0.
+        degrees: the direction, anticlockwise from right.
+
+    Returns:
+        The blurred images, (B, C, H, W) in [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    if not (0 < std <= 100 and 0 < other <= 100 and math.isfinite(degrees)):
+        raise UsageError(
+            f"an anisotropic blur takes spreads above 0, at most 100 pixels, and an angle, not {std, other, degrees}"
+        )
+    return blur(image, anisotropic(std, other, degrees))
 
 
 def motion_blur(image: Tensor, length: float = 15.0, degrees: float = 0.0) -> Tensor:

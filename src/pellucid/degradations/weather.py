@@ -1,4 +1,10 @@
-"""Rain and snow; both generators are ours."""
+r"""Rain, snow and haze; the generators are ours, but for the model of haze.
+
+.. math:: y = t x + (1 - t) A, \quad t = e^{-\beta d}
+
+References:
+    Koschmieder, "Theorie der horizontalen Sichtweite", 1924: haze of light A and density beta before what is d away.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +80,27 @@ def snow(
         # A flake four times as large in area is a quarter as frequent.
         image = _over(image, gaussian(larger * size), amount / larger**2, light, rng)
     return image
+
+
+def haze(image: Tensor, density: float = 1.5, light: float = 0.9) -> Tensor:
+    """Haze before a landscape: the upper edge is far, the lower one near.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        density: beta, where d goes from 1 at the upper edge to 0.2 at the lower one; 0 or more.
+        light: A, from 0 to 1.
+
+    Returns:
+        The images, (B, C, H, W) in [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    if not (0 <= density < math.inf and 0 <= light <= 1):
+        raise UsageError(f"haze takes a density of 0 or more and a light from 0 to 1, not {density} and {light}")
+    distance = torch.linspace(1, 0.2, image.shape[-2], dtype=torch.float64, device=image.device)
+    seen = torch.exp(-density * distance).to(image).view(-1, 1)
+    return (seen * image + (1 - seen) * light).clamp(0, 1)
 
 
 def _over(image: Tensor, kernel: Tensor, amount: float, light: float, rng: Streams) -> Tensor:

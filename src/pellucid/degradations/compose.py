@@ -1,0 +1,51 @@
+"""Several damages in one text, one after the other: "sr4+noise:0.05|jpeg:10"."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import UsageError
+
+Step = tuple[str, dict[str, str]]
+"""A damage's name and texts of its parameters; "" is its first."""
+
+_REDUCTION = re.compile(r"sr(\d+)")
+
+
+def is_composed(text: str) -> bool:
+    """Whether a text is more than a name."""
+    return _REDUCTION.fullmatch(text) is not None or any(sign in text for sign in "|+:")
+
+
+def steps(text: str) -> list[Step]:
+    """Reads what a text says.
+
+    Damages stand one after the other with `|` between them. After a name and `:` stands the value of its first
+    parameter, or KEY=VALUE with `;` between several. `sr4` is `reduce:4`. `+noise:S` puts noise onto what is before it:
+    onto the small image of a reduction, before that is enlarged again, as in the papers' super-resolution.
+
+    Raises:
+        UsageError: a name or a value is missing.
+    """
+    return [step for part in text.split("|") for step in _part(text, part)]
+
+
+def _part(text: str, part: str) -> list[Step]:
+    first, *added = (_step(text, piece) for piece in part.split("+"))
+    if first[0] == "reduce" and added and added[0][0] == "noise" and list(added[0][1]) in ([""], ["sigma"]):
+        (sigma,) = added.pop(0)[1].values()
+        first[1]["noise"] = sigma
+    return [first, *added]
+
+
+def _step(text: str, piece: str) -> Step:
+    name, colon, rest = (each.strip() for each in piece.partition(":"))
+    values: dict[str, str] = {}
+    if reduced := _REDUCTION.fullmatch(name):
+        name, values = "reduce", {"factor": reduced[1]}
+    if not name or (colon and not rest):
+        raise UsageError(f"{text!r}: damages are NAME, NAME:VALUE or NAME:KEY=VALUE;KEY=VALUE, with | between them")
+    for setting in rest.split(";") if rest else ():
+        key, equals, value = (each.strip() for each in setting.partition("="))
+        values[key if equals else ""] = value if equals else key
+    return name, values
