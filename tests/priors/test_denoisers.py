@@ -43,16 +43,16 @@ class Preconditioned(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.model = nn.Module()
-        self.model.enc = nn.ModuleDict(
-            {"16x16_conv": nn.Conv2d(1, 1, 3, padding=1), "4x4_down": nn.Identity()}
-        )
+        self.model.enc = nn.ModuleDict({"16x16_conv": nn.Conv2d(1, 1, 3, padding=1), "4x4_down": nn.Identity()})
         self.embedding = nn.Linear(4, 1, bias=False)
         self.dropout = nn.Dropout(0.5)
 
     def forward(self, x: Tensor, sigma: Tensor, class_labels: Tensor | None = None, **_: Any) -> Tensor:
         assert sigma.shape == (len(x),)
         told = 0 if class_labels is None else self.embedding(class_labels).view(-1, 1, 1, 1)
-        made: Tensor = self.dropout(self.model.enc["16x16_conv"](x)) / (1 + sigma.view(-1, 1, 1, 1)) + told  # type: ignore[index]
+        enc = self.model.enc
+        assert isinstance(enc, nn.ModuleDict)
+        made: Tensor = self.dropout(enc["16x16_conv"](x)) / (1 + sigma.view(-1, 1, 1, 1)) + told
         return made
 
 
@@ -160,7 +160,7 @@ def test_a_module_is_frozen_and_itself_unchanged() -> None:
 
 def test_what_cannot_be_copied_is_told() -> None:
     network = nn.Tanh()
-    network.handle = (i for i in range(2))
+    network.__dict__["handle"] = (i for i in range(2))
     with pytest.raises(PellucidError, match=r"Tanh: cannot be copied .*give a function that calls it"):
         Blind(network)
 
@@ -209,11 +209,11 @@ def test_a_blind_denoiser_finds_the_level_by_itself(level: float, seed: int) -> 
     assert torch.equal(state.x, blind(x))
 
 
-def test_dreamclean_with_a_blind_denoiser_errs_about_as_much_as_with_one_that_is_told() -> None:
+def test_dreamclean_with_a_blind_denoiser_errs_no_more_than_with_one_that_is_told() -> None:
     clean = 0.5 * draw(1, 3, 64, 64)
     method, problem = DreamClean(strength=60, gamma=0.1, start="forward"), Problem(clean)
     told, own = (method(problem, prior) for prior in (EXACT, Blind(blind)))
-    assert (own - clean).norm() == pytest.approx((told - clean).norm().item(), rel=0.2)
+    assert (own - clean).norm() < 1.1 * (told - clean).norm() < 0.5 * clean.norm()
 
 
 def test_red_reaches_the_least_error_with_a_blind_denoiser() -> None:

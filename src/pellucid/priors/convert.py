@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from .diffusers import UNet
 from .guided import GuidedUNet
 from .load import is_object, load_prior, locate
 from .network import DenoisingUNet
+from .tensors import write_safetensors
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 _WRITTEN = {"config.json", "README.md", WEIGHTS, "scheduler"}
@@ -125,8 +125,6 @@ def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _write(output: Path, texts: dict[str, str], weights: dict[str, Tensor]) -> None:
     """Writes the folder beside its place, and gives it its name when it is complete."""
-    from safetensors.torch import save_file
-
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", suffix=".part", dir=output.parent))
     made, old = beside / "new", beside / "old"
@@ -135,10 +133,7 @@ def _write(output: Path, texts: dict[str, str], weights: dict[str, Tensor]) -> N
         for name, text in texts.items():
             (made / name).parent.mkdir(exist_ok=True)
             (made / name).write_text(text, encoding="utf-8")
-        save_file({name: value.contiguous() for name, value in weights.items()}, made / WEIGHTS, {"format": "pt"})
-        for path in made.rglob("*"):
-            if path.is_file():
-                _sync(path)
+        write_safetensors(made / WEIGHTS, weights)
         if output.exists():
             output.rename(old)
         made.rename(output)
@@ -149,11 +144,6 @@ def _write(output: Path, texts: dict[str, str], weights: dict[str, Tensor]) -> N
         raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _json(content: dict[str, Any]) -> str:

@@ -91,9 +91,13 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise PellucidError(f"{source}: does not fit {plan}: it {problem} {min(names)}{more}")
-    network.load_state_dict(
-        {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in weights.items()}, assign=True
-    )
+    network.load_state_dict({name: _ready(weight) for name, weight in weights.items()}, assign=True)
+
+
+def _ready(weight: Tensor) -> Tensor:
+    weight = weight.to(torch.float32) if weight.is_floating_point() else weight
+    # The last bits of a product depend on where its factors lie in memory, and files lay them anywhere.
+    return weight.clone() if weight.data_ptr() % tensors.LINE else weight
 
 
 def choose(network: nn.Module, label: int | None) -> None:
