@@ -118,10 +118,13 @@ def there(tiny_prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 X = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_model_is_fetched_once_and_then_in_the_cache(there: Hub, tiny_prior: Path) -> None:
+def test_a_model_is_fetched_once_and_then_in_the_cache(
+    there: Hub, tiny_prior: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     expected = load_prior(tiny_prior)(X, 0.5)
     assert torch.equal(load_prior("someone/model")(X, 0.5), expected)
     assert there.fetched() == {"config.json", "diffusion_pytorch_model.safetensors"}
+    assert capsys.readouterr() == ("", "")  # no bar where there is no terminal
     there.asked.clear()
     assert torch.equal(load_prior("someone/model", offline=True)(X, 0.5), expected)
     assert torch.equal(load_prior(f"someone/model@{COMMIT}", offline=True)(X, 0.5), expected)

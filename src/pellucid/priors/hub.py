@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from ..errors import PellucidError, UsageError
 from . import folder, tensors
@@ -62,10 +63,19 @@ def _snapshot(source: str, name: str, revision: str | None, offline: bool, weigh
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):
+        """Shows nothing where there is no terminal, as all of the library's other bars."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **({"disable": None} | options))  # type: ignore[no-untyped-call]
 
     wanted = [*_TEXTS, *(pattern for own in weights for pattern in (own, f"unet/{own}"))]
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=offline))
+        return Path(
+            snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=offline, tqdm_class=Bar)
+        )
     except GatedRepoError:
         raise PellucidError(
             f"{source}: is gated; accept its terms on the hub, then log in with `hf auth login`"

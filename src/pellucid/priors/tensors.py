@@ -40,15 +40,10 @@ def read(path: Path) -> Any:
         )
     if suffix not in SUFFIXES:
         raise PellucidError(f"is no folder and no checkpoint ({', '.join(SUFFIXES)})")
-    return read_safetensors(path) if suffix == ".safetensors" else _unpickled(path)
+    return _safetensors(path) if suffix == ".safetensors" else _unpickled(path)
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file.
-
-    Raises:
-        PellucidError: it is damaged.
-    """
+def _safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
