@@ -3,7 +3,7 @@ r"""Denoisers as Python objects: networks of k-diffusion and EDM, any function, 
 A denoiser D(x, sigma) that was trained on squared errors is the posterior mean ([EDM], appendix B.3), so it is a prior
 as it is. One that sees the image alone, f(x), has learnt to see the level, too: on the images it was trained for it is
 the same mean, of any level, which is how it serves as a prior ([Implicit], section 2). Told another level than the
-image has, it changes nothing; `estimate.noise_seen` therefore finds |x - f(x)| as the level, at once.
+image has, it does the same; so `estimate.noise_seen` finds |x - f(x)| / 0.95 as the level.
 
 References:
     [EDM] Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", 2022.
