@@ -24,6 +24,7 @@ from .methods.method import State, last
 from .noise import Streams
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
+from .priors.load import Source
 from .priors.prior import Tiles, Unused, device_of
 from .priors.tiled import TILE
 from .problem import Problem, to_unit
@@ -57,7 +58,7 @@ class Restorer:
 
     Args:
         method: a name from `methods.names()`, or a method; None for `methods.usual`.
-        prior: what `load_prior` takes, or a prior.
+        prior: what `load_prior` takes.
         operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
         noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image.
         tile: side in pixels of the tiles that larger images are cut into; None for 512.
@@ -65,6 +66,8 @@ class Restorer:
             its weights are.
         exact: whether at the end the result is moved to the nearest image that agrees with the measurement, noise and
             all: known pixels come back to the bit. Needs a linear operator.
+        label: see `load_prior`.
+        offline: see `load_prior`.
         hyper_parameters: fields of the method, where it is given by name.
 
     Attributes:
@@ -79,13 +82,15 @@ class Restorer:
     def __init__(
         self,
         method: str | Method | None = None,
-        prior: str | Path | Prior = "natural",
+        prior: Source = "natural",
         *,
         operator: Operator | Callable[[images.Picture], Operator] | None = None,
         noise: float | None = None,
         tile: int | None = None,
         device: str | None = None,
         exact: bool = False,
+        label: int | None = None,
+        offline: bool = False,
         **hyper_parameters: Any,
     ) -> None:
         if method is None:
@@ -109,10 +114,15 @@ class Restorer:
                 "a result agrees exactly with measurements of a linear operator: give one, or leave exact out"
             )
         self.method = method
-        if isinstance(prior, str | Path):
-            prior = load_prior(prior, find_device(device)) if method.needs_prior else Unused(find_device(device))
-        self.prior = prior
-        self._device = prior.device if isinstance(prior, Unused) else device_of(prior)
+        self.prior: Prior
+        if label is not None and not method.needs_prior:
+            raise UsageError(f"{type(method).__name__} evaluates no prior: leave the label out")
+        if isinstance(prior, str | Path) and not method.needs_prior:
+            self.prior = Unused(find_device(device))
+            self._device = self.prior.device
+        else:
+            self.prior = load_prior(prior, find_device(device), label=label, offline=offline)
+            self._device = device_of(self.prior)
         if device is not None and find_device(device).type != self._device.type:
             raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
         # One of the two: the degradation of all, or what makes it of each picture.
@@ -268,7 +278,7 @@ def restore(image: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
 def restore(
     image: str | Path | Image.Image | Array | Tensor,
     method: str | Method | None = None,
-    prior: str | Path | Prior = "natural",
+    prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
     noise: float | None = None,
     seed: int = 0,
@@ -289,7 +299,8 @@ def restore(
         method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`;
             None is "auto", which chooses a blind one, and its strength, for each image, and says so to the logger
             "pellucid".
-        prior: "natural", a prior's folder or file, or what `load_prior` returned (load it once to restore many images).
+        prior: what `load_prior` takes: "natural", a prior's folder or file, a denoiser `D(x, sigma)` or `f(x)` ..., or
+            what it returned (load it once to restore many images).
         operator: the degradation, for methods that are told it, or what makes it of the picture, such as
             `pellucid.operators.Jpeg.of`; None is blind.
         noise: standard deviation of the noise in [0, 1] units, for methods that are told it; None to estimate it, which
@@ -298,7 +309,7 @@ def restore(
         device: "cpu", "cuda" ...; None for a GPU where there is one.
         tile: side in pixels of the tiles of large images; smaller takes less memory. None for 512.
         exact: whether the result is moved, at the end, to the nearest image that agrees with the measurement.
-        hyper_parameters: fields of the method: `strength=200`.
+        hyper_parameters: fields of the method: `strength=200`; `label` and `offline` of `load_prior`, too.
 
     Returns:
         The restored image.

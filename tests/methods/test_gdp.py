@@ -16,7 +16,7 @@ from pellucid.methods import GDP
 from pellucid.noise import Streams, linear_ladder, strided
 from pellucid.operators import AveragePool, Grayscale
 from pellucid.operators.unknown import Light
-from pellucid.priors import Counted, GaussianPrior
+from pellucid.priors import Counted, GaussianPrior, VPNetwork
 from pellucid.problem import Problem, to_model, to_zero_one
 
 FEW = GDP(steps=10, scale=500 * 32**2, cell=4)  # 500 in images of 8 x 8
@@ -71,6 +71,54 @@ def test_one_step_in_the_papers_notation() -> None:
     torch.testing.assert_close(second.x, expected, rtol=1e-6, atol=1e-6)
     moved = f - 0.3 * (2 * residual * to_zero_one(x0)).mean().item()
     assert second.found["gain"].item() == pytest.approx(moved, rel=1e-6)
+
+
+def learnt(prior: GaussianPrior, v: float | None = None) -> VPNetwork:
+    """A network of the prior that also predicts a variance: v, or what differs from pixel to pixel."""
+    ladder = linear_ladder()
+
+    def network(x_vp: Tensor, t: Tensor) -> Tensor:
+        sigma = ladder[int(t[0].round())].item()
+        x = x_vp * math.sqrt(1 + sigma**2)
+        predicted = (x - prior(x, sigma)) / sigma
+        return torch.cat([predicted, x_vp.tanh() if v is None else torch.full_like(x, v)], 1)
+
+    return VPNetwork(network, ladder)
+
+
+def test_one_step_with_the_learned_variance_in_the_papers_notation() -> None:
+    """Improved DDPM, eq. 15: Sigma = exp(w log beta + (1 - w) log beta~) with w = (v + 1) / 2, pixel by pixel."""
+    prior, x = scene(8)
+    operator = AveragePool(2)
+    method = replace(FEW, variance="learned", scale=0.0, clip=False)
+    counted = Counted(learnt(prior))
+    first, second = list(method.iterate(Problem(operator.A(x), operator), counted, Streams([0])))[:2]
+    assert (first.nfe, second.nfe, counted.nfe) == (1, 2, method.nfe(counted)) == (1, 2, 10)
+    rng = Streams([0])
+    for _ in range(2):
+        rng.like(x)  # the start, the first step
+    z = rng.like(x)
+    sigma, after = strided(linear_ladder(), 10).tolist()[1:3]
+    a, a_next = 1 / (1 + sigma**2), 1 / (1 + after**2)
+    beta = 1 - a / a_next
+    posterior = (1 - a_next) / (1 - a) * beta
+    latent = math.sqrt(a) * first.x
+    w = (latent.tanh() + 1) / 2
+    spread = torch.exp(0.5 * (w * math.log(beta) + (1 - w) * math.log(posterior)))
+    x0 = prior(first.x, sigma)
+    mean = math.sqrt(a_next) * beta / (1 - a) * x0 + math.sqrt(1 - beta) * (1 - a_next) / (1 - a) * latent
+    torch.testing.assert_close(second.x, (mean + spread * z) / math.sqrt(a_next), rtol=1e-5, atol=1e-5)
+
+
+def test_the_learned_variance_lies_between_the_two() -> None:
+    prior, x = scene(8)
+    problem = Problem(AveragePool(2).A(x), AveragePool(2))
+    for v, variance in ((-1.0, "posterior"), (1.0, "beta")):
+        network = learnt(prior, v)
+        out = replace(FEW, variance="learned")(problem, network)
+        torch.testing.assert_close(out, replace(FEW, variance=variance)(problem, network))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="has learnt no variance: take the posterior's, or beta"):
+        replace(FEW, variance="learned")(problem, prior)
 
 
 def test_the_quality_losses_are_part_of_the_gradients() -> None:

@@ -233,7 +233,7 @@ def test_what_is_missing_is_named(method: Method, operator: Any, sigma_y: Any, s
         (GDP, {"steps": 0}),
         (GDP, {"scale": -1}),
         (GDP, {"guide": "x"}),
-        (GDP, {"variance": "learned"}),
+        (GDP, {"variance": "fixed"}),
         (RED, {"weight": 0}),
         (RED, {"solver": "x"}),
         (RED, {"final": 0}),

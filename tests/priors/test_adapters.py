@@ -47,6 +47,22 @@ def test_a_learned_variance_is_left_aside() -> None:
     torch.testing.assert_close(prior(x, 0.5), x - 0.5)
 
 
+def test_a_learned_variance_is_told_in_the_same_evaluation() -> None:
+    calls = []
+
+    def six(x: Tensor, t: Tensor) -> Tensor:
+        calls.append(t)
+        return torch.cat([torch.ones_like(x), x.tanh()], 1)
+
+    prior, x = VPNetwork(six, LADDER), draw(1, 3, 2, 2)
+    both = prior.learned(x, 0.5)
+    assert len(calls) == 1
+    torch.testing.assert_close(both[:, :3], prior(x, 0.5))
+    torch.testing.assert_close(both[:, 3:], (1 + (x / math.sqrt(1.25)).tanh()) / 2)
+    with pytest.raises(UsageError, match="has learnt no variance"):
+        VPNetwork(lambda x, t: x, LADDER).learned(x, 0.5)
+
+
 def test_training_steps_are_found_exactly_at_the_ladder_and_between_it() -> None:
     continuous = VPNetwork(lambda x, t: x, LADDER)
     nearest = VPNetwork(lambda x, t: x, LADDER, timesteps="nearest")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,15 @@ def test_what_would_be_run_is_refused(archive: bool, tmp_path: Path) -> None:
         saved(path, {"args": argparse.Namespace(), "m": weights}, archive=archive)
     )
     assert "Linear would be run" in refused(saved(path, nn.Linear(2, 2), archive=archive))
+
+
+def test_programs_are_refused(tmp_path: Path) -> None:
+    torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / "model.pt")
+    assert "refused: it is a TorchScript program" in refused(tmp_path / "model.pt")
+    for name in ("edm.pkl", "EDM.PICKLE"):
+        (tmp_path / name).write_bytes(pickle.dumps({"ema": Runs(tmp_path / "made")}))
+        assert "refused: it is a pickle of code" in refused(tmp_path / name)
+    assert not (tmp_path / "made").exists()
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:

@@ -89,3 +89,21 @@ def test_inspect(guided: Path, pellucid_command: Callable[..., Any]) -> None:
     said = pellucid_command("priors", "inspect", "nothing")
     assert said.code == 2
     assert "unknown prior 'nothing'" in said.err
+
+
+def test_classes_of_a_diffusers_folder(tmp_path: Path) -> None:
+    from diffusers import UNet2DModel
+
+    unet: Any = UNet2DModel(
+        sample_size=8, in_channels=1, out_channels=2, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+        num_class_embeds=3,
+    )  # fmt: skip
+    unet.save_pretrained(tmp_path / "unet")
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text("{}")
+    told, prior = describe(tmp_path)
+    assert (told.family, told.size, told.channels, told.classes) == ("diffusers UNet2DModel", 8, 1, 3)
+    assert told.learned_sigma
+    assert told.heads == "of 8 channels"
+    assert gflop(prior, 8) > 0

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+import pellucid
 from pellucid.errors import PellucidError, UsageError
 from pellucid.noise import cosine_ladder, linear_ladder, scaled_linear_ladder
 from pellucid.priors import GaussianPrior, VPNetwork, embedded, load_prior, names
@@ -94,6 +95,80 @@ def test_a_pipeline_folder_has_its_network_in_unet(folder: Path, tmp_path: Path)
     (pipeline / "unet" / "scheduler_config.json").rename(pipeline / "scheduler" / "scheduler_config.json")
     assert load_prior(pipeline).multiple == 4
     assert load_prior(pipeline / "unet").multiple == 4
+
+
+CLASSES = {"num_class_embeds": 5, "in_channels": 3, "out_channels": 3, "patch_size": 1}
+
+
+def test_a_class_can_be_chosen(tmp_path: Path) -> None:
+    from diffusers import UNet2DModel
+
+    config = CONFIG | CLASSES
+    torch.manual_seed(0)
+    own: Any = UNet2DModel.from_config({k: v for k, v in config.items() if k != "patch_size"}).eval()
+    folder = write(tmp_path / "prior", own, config, SCHEDULER)
+    own.half().float()
+    x, t = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([3.0, 3.0])
+    outputs = []
+    with torch.no_grad():
+        for label in (0, 4):
+            prior = load_prior(folder, label=label)
+            assert isinstance(prior, VPNetwork)
+            outputs.append(own(x, t, torch.tensor([label, label]), return_dict=False)[0])
+            torch.testing.assert_close(prior.network(x, t), outputs[-1], atol=1e-5, rtol=1e-4)
+        own.class_embedding.weight[:] = own.class_embedding.weight.mean(0)
+        mean = own(x, t, torch.tensor([0, 0]), return_dict=False)[0]
+    prior = load_prior(folder)
+    assert isinstance(prior, VPNetwork)
+    torch.testing.assert_close(prior.network(x, t), mean, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(outputs[0], outputs[1], atol=1e-3)
+    with pytest.raises(PellucidError, match=r"prior: has no class 5: there are 0 to 4"):
+        load_prior(folder, label=5)
+    (folder / "config.json").write_text(json.dumps(config | {"class_embed_type": "timestep"}))
+    with pytest.raises(PellucidError, match="its classes are no numbers"):
+        load_prior(folder)
+
+
+def test_a_label_without_classes_is_refused(folder: Path, tiny_prior: Path) -> None:
+    for source in (folder, tiny_prior, "natural"):
+        with pytest.raises(PellucidError, match="has no class 1: there are none"):
+            load_prior(source, label=1)
+    with pytest.raises(UsageError, match="evaluates no prior: leave the label out"):
+        pellucid.restore(torch.zeros(1, 3, 4, 4), "zero-dce", label=1)
+
+
+def test_attention_under_its_old_names(tmp_path: Path) -> None:
+    """As the models of DDPM were published on the hub."""
+    from diffusers import UNet2DModel
+
+    config = CONFIG | {"add_attention": True, "down_block_types": ["DownBlock2D", "AttnDownBlock2D"]}
+    config |= {"up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "attention_head_dim": None}
+    own: Any = UNet2DModel.from_config({k: v for k, v in config.items() if k != "patch_size"})
+    folder = write(tmp_path / "prior", own, config, SCHEDULER)
+    x, expected = torch.ones(1, 3, 8, 8), load_prior(folder)(torch.ones(1, 3, 8, 8), 0.5)
+    weights = load_file(folder / "model.safetensors")
+    for new, old in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
+        weights = {name.replace(f".{new}.", f".{old}."): weight for name, weight in weights.items()}
+    assert any(".proj_attn." in name for name in weights)
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "diffusion_pytorch_model.bin")
+    assert torch.equal(load_prior(folder)(x, 0.5), expected)
+
+
+def test_one_of_several_weights_is_taken_by_its_usual_name(folder: Path) -> None:
+    expected = load_prior(folder)(torch.ones(1, 3, 8, 8), 0.5)
+    (folder / "model.fp16.safetensors").write_bytes(b"other")
+    assert torch.equal(load_prior(folder)(torch.ones(1, 3, 8, 8), 0.5), expected)
+    (folder / "model.safetensors").rename(folder / "mine.safetensors")
+    with pytest.raises(PellucidError, match=r"prior: 2 weight files; a prior's folder holds one"):
+        load_prior(folder)
+
+
+def test_weights_that_are_no_tensors_by_name_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"state_dict": {"a": torch.zeros(1)}}, folder / "model.bin")
+    with pytest.raises(PellucidError, match=r"model\.bin: holds more than tensors by name"):
+        load_prior(folder)
 
 
 def test_weights_are_frozen_and_gradients_reach_the_image(folder: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import PellucidError, UsageError
 from pellucid.noise import linear_ladder
-from pellucid.priors import Checkpointed, Counted, GaussianPrior, Padded, Prior, Tiled, VENetwork, fit
+from pellucid.priors import Checkpointed, Counted, GaussianPrior, Padded, Prior, Tiled, VENetwork, VPNetwork, fit
 from pellucid.priors.network import DenoisingUNet, UNetConfig
 
 ROUGH = GaussianPrior(torch.full((3, 1, 1), 0.1), variance=torch.full((3, 1, 1), 0.3))
@@ -196,3 +196,17 @@ def test_what_cannot_be_checkpointed_by_block_says_so() -> None:
         Checkpointed(ROUGH, "block")
     with pytest.raises(UsageError, match="by call or by block"):
         Checkpointed(ROUGH, "layer")  # type: ignore[arg-type]
+
+
+def test_a_learned_variance_goes_through_every_wrapper() -> None:
+    """What depends on a pixel alone is the same whatever the image is cut into, and costs one evaluation."""
+    network = VPNetwork(lambda x, t: torch.cat([0.1 * x, x.tanh()], 1), linear_ladder(), multiple=4)
+    x = torch.randn(2, 3, 18, 23, generator=torch.Generator().manual_seed(0))
+    levels = torch.tensor([0.3, 2.0])
+    counted = Counted(Padded(Tiled(Checkpointed(network), 8, 4)))
+    both = counted.learned(x, levels)
+    assert counted.nfe == 1
+    torch.testing.assert_close(both, network.learned(x, levels))
+    torch.testing.assert_close(both[:, :3], counted(x, levels))
+    with pytest.raises(UsageError, match="has learnt no variance"):
+        Counted(GaussianPrior(torch.zeros(3, 1, 1), variance=torch.ones(3, 1, 1))).learned(x, levels)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from ..settings import imported
 from .output import as_json, table
 from .restore import Device, Json, Prior, Seed
 
@@ -38,7 +37,7 @@ LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weigh
 @app.command("prior")
 def prior(
     named: Annotated[
-        str, typer.Argument(metavar="PRIOR", help="A prior's name or folder, or MODULE:OBJECT, any f(x, sigma) -> x0.")
+        str, typer.Argument(metavar="PRIOR", help="A prior's name, folder or file, owner/name, or MODULE:OBJECT.")
     ],
     data: Data = None,
     samples: Annotated[
@@ -183,13 +182,7 @@ def _folder(data: Path | None) -> Path:
 
 
 def _load(named: str, device: str | None) -> PriorModel:
-    """A prior by name or folder, or an object of an installed module."""
     from ..devices import find_device
-    from ..noise import linear_ladder
-    from ..priors import Prior as Model
-    from ..priors import VENetwork, load_prior
+    from ..priors import load_prior
 
-    if ":" not in named or Path(named).exists():
-        return load_prior(named, find_device(device))
-    found = imported(named)
-    return found if isinstance(found, Model) else VENetwork(found, linear_ladder())
+    return load_prior(named, find_device(device))

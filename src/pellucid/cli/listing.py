@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .output import FAILED, as_json, table, tell
-from .restore import Device, Json
+from .restore import Device, Json, Offline
 
 
 def methods(json: Json = False) -> None:
@@ -62,7 +63,7 @@ def _assigned(parameters: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in values.items())
 
 
-priors_app = typer.Typer(help="Lists the priors that come with the package, or inspects one.")
+priors_app = typer.Typer(help="Lists the priors that come with the package, inspects or converts one.")
 
 
 @priors_app.callback(invoke_without_command=True)
@@ -78,15 +79,42 @@ def priors(context: typer.Context, json: Json = False) -> None:
     rows = [("PRIOR", "SIZE", "WHAT IT IS")]
     table(rows + [(r["name"], f"{r['bytes'] / 1e6:.0f} MB", r["about"]) for r in records])
     typer.echo(
-        "\nAny folder that `pellucid train` wrote, or of a diffusers UNet2DModel, and any checkpoint of "
-        "guided-diffusion or DDPM is a prior, too: see pellucid priors inspect."
+        "\nAny folder that `pellucid train` wrote, or of a diffusers UNet2DModel, any checkpoint of guided-diffusion "
+        "or DDPM, any such model of the hub (owner/name) and any denoiser in Python (MODULE:OBJECT) is a prior, too: "
+        "see pellucid priors inspect."
     )
     return None
 
 
+PriorFiles = Annotated[
+    str, typer.Argument(help="A checkpoint, a folder, the name of a prior, or a model of the hub.", metavar="PRIOR")
+]
+
+
+@priors_app.command("convert")
+def convert(
+    source: PriorFiles,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    half: Annotated[bool, typer.Option("--half", help="Write the weights in half precision.")] = False,
+    licence: Annotated[str | None, typer.Option("--licence", help="Terms of the weights, for the model card.")] = None,
+    offline: Offline = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that a conversion wrote.")] = False,
+    json: Json = False,
+) -> None:
+    """Writes a prior as a folder of safetensors and JSON, with a model card."""
+    from ..priors.convert import convert as write
+
+    told = write(source, output, half=half, overwrite=overwrite, licence=licence, offline=offline)
+    if json:
+        as_json({"input": source, "output": str(output), "family": told.family, "sha256": told.sha256})
+    else:
+        typer.echo(f"{source} -> {output}  {told.family}, {told.parameters:,} parameters")
+
+
 @priors_app.command("inspect")
 def inspect(
-    source: Annotated[str, typer.Argument(help="A checkpoint, a folder, or the name of a prior.", metavar="PRIOR")],
+    source: PriorFiles,
+    offline: Offline = False,
     json: Json = False,
 ) -> None:
     """Says what a prior is and what a call of it costs, by its files alone."""
@@ -95,7 +123,7 @@ def inspect(
     from ..bench.prior import gflop
     from ..priors.describe import describe
 
-    told, prior = describe(source)
+    told, prior = describe(source, offline=offline)
     least, most = told.sigma_range
     size = told.size or 256
     cost = gflop(prior, size)
@@ -110,7 +138,7 @@ def inspect(
             "schedule",
             f"{told.schedule}, {told.steps} steps, sigma {least:.3g} to {most:.4g}",
         ),
-        ("predicts", told.predicts + (", and a variance that is not used" if told.learned_sigma else "")),
+        ("predicts", told.predicts + (", and a variance (GDP takes it)" if told.learned_sigma else "")),
         ("classes", str(told.classes) if told.classes else "none"),
         ("attention heads", told.heads or "-"),
         ("cost of a call", f"{cost:,.1f} GFLOP at {size} x {size}"),

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from ..jobs import Item, Manifest, Outcome
 
 # Options that several commands share.
-Prior = Annotated[str, typer.Option("--prior", "-p", help="An embedded prior's name, or a prior's folder or file.")]
+Prior = Annotated[
+    str,
+    typer.Option(
+        "--prior", "-p", help="An embedded prior's name, a prior's folder or file, owner/name, or MODULE:OBJECT."
+    ),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Take models of the hub (owner/name) from the cache alone.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
@@ -40,6 +46,10 @@ def restore(
         str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: auto, or the task's).")
     ] = None,
     prior: Prior = "natural",
+    label: Annotated[
+        int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")
+    ] = None,
+    offline: Offline = False,
     strength: Annotated[
         str | None,
         typer.Option("--strength", "-s", help="How strong DreamClean is, 1 to 1000 (default: auto, for each image)."),
@@ -138,8 +148,9 @@ def restore(
     from ..api import Restorer
 
     restorer = Restorer(
-        method, prior, operator=operator, noise=noise, tile=tile, device=device, exact=exact, **hyper_parameters
-    )
+        method, prior, operator=operator, noise=noise, tile=tile, device=device, exact=exact, label=label,
+        offline=offline, **hyper_parameters,
+    )  # fmt: skip
     about = {
         "method": method,
         "hyper_parameters": asdict(restorer.method),  # type: ignore[call-overload]  # every method is a dataclass
@@ -154,7 +165,7 @@ def restore(
         job.kernels = partial(_kernel_of, save_kernel, several)
     if manifest is not None:
         files = {"mask": mask, "kernel": kernel}
-        choices = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile}
+        choices = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
         job.configuration = jobs.of_configuration(restorer.prior, {**about, **files, **choices})
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)

@@ -36,7 +36,7 @@ from torch import Tensor
 from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
 from ..operators.unknown import Kernel, Known, Light, Theta, Unknown
-from ..priors.prior import Counted, Prior
+from ..priors.prior import Counted, Prior, learned
 from ..problem import Problem, to_zero_one
 from .method import State, Stepper
 
@@ -55,8 +55,10 @@ class GDP(Stepper):
             is pushed as in those.
         guide: "x0" or "xt", what the loss compares with the measurement.
         loss: "mse", "l1" or "ssim" (1 - SSIM), a mean over the measurement.
-        variance: of an ancestral step, of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and x0,
-            or "beta", that of the forward step. The variance that some networks have learnt lies between them.
+        variance: of an ancestral step, one of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and
+            x0, or "beta", that of the forward step; or "learned", which lies between them, pixel by pixel, as the
+            network says (Improved DDPM, eq. 15; the released code), at no further evaluation. Networks of
+            guided-diffusion that make six channels have learnt one.
         clip: whether estimates are clipped to [-1, 1], as in the released code.
         degradation: what is learnt where no operator is given: "light", y = f x + M, or "kernel", a convolution.
         per_channel: whether each colour has an f of its own.
@@ -81,7 +83,7 @@ class GDP(Stepper):
     scale: float = 2000
     guide: Literal["x0", "xt"] = "x0"
     loss: Literal["mse", "l1", "ssim"] = "mse"
-    variance: Literal["posterior", "beta"] = "posterior"
+    variance: Literal["posterior", "beta", "learned"] = "posterior"
     clip: bool = True
     degradation: Literal["light", "kernel"] = "light"
     per_channel: bool = False
@@ -100,7 +102,7 @@ class GDP(Stepper):
         self._require(self.steps >= 1, "steps", "at least 1")
         self._require(self.guide in ("x0", "xt"), "guide", "x0 or xt")
         self._require(self.loss in ("mse", "l1", "ssim"), "loss", "mse, l1 or ssim")
-        self._require(self.variance in ("posterior", "beta"), "variance", "posterior or beta")
+        self._require(self.variance in ("posterior", "beta", "learned"), "variance", "posterior, beta or learned")
         self._require(self.degradation in ("light", "kernel"), "degradation", "light or kernel")
         self._require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
         self._require(self.cell >= 1, "cell", "at least 1")
@@ -157,8 +159,9 @@ class GDP(Stepper):
         x = ladder[0] * rng.like(y.new_empty(family.image_shape(tuple(y.shape), prior.channels)))
         # The slope of a mean is the smaller, the larger the image; the scales are made for 256 x 256.
         strength = self.scale * x[0, 0].numel() / 256**2
+        evaluate = learned(prior) if self.variance == "learned" else prior
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), count[0] + 1):
-            x0 = prior(x, sigma)
+            x0, *share = evaluate(x, sigma).split(x.shape[1], 1)
             if self.clip:
                 x0 = x0.clamp(-1, 1)
             # The variance-preserving latent is what "the latent" means to the authors.
@@ -169,7 +172,7 @@ class GDP(Stepper):
             push = strength * math.sqrt(1 + sigma_next**2) * slope
             # The posterior's mean, mu, on which no noise is left that is not fresh.
             mean = renoise(x, x0, sigma, sigma_next**2 / sigma)
-            x = mean - push + self.spread(sigma, sigma_next) * rng.like(x)
+            x = mean - push + self.spread(sigma, sigma_next, *share) * rng.like(x)
             yield State(step, count[1], sigma_next, x, x0, prior.nfe, {"loss": losses}, found=family.found(theta, y))
 
     def gradients(
@@ -203,15 +206,23 @@ class GDP(Stepper):
             return ssim_loss(made, y)
         return _mean(made - y) if self.loss == "mse" else (made - y).abs().flatten(1).mean(1)
 
-    def spread(self, sigma: float, sigma_next: float) -> float:
-        """The fresh noise of a step's standard deviation; 0 at the last."""
+    def spread(self, sigma: float, sigma_next: float, share: Tensor | None = None) -> float | Tensor:
+        """The fresh noise of a step's standard deviation; 0 at the last.
+
+        Args:
+            sigma: level before the step.
+            sigma_next: level after it.
+            share: of the learned variance, (B, C, H, W); see `VPNetwork.learned`.
+        """
         if not sigma_next:
             return 0.0
         added = math.sqrt(sigma**2 - sigma_next**2)
-        if self.variance == "posterior":
-            return sigma_next / sigma * added
+        posterior = sigma_next / sigma * added
         # sqrt(beta) of the variance-preserving chain, beta = 1 - abar / abar', in this library's coordinates.
-        return math.sqrt((1 + sigma_next**2) / (1 + sigma**2)) * added
+        beta = math.sqrt((1 + sigma_next**2) / (1 + sigma**2)) * added
+        if share is not None:
+            return posterior * (beta / posterior) ** share
+        return posterior if self.variance == "posterior" else beta
 
 
 def _mean(difference: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import PellucidError
-from ..priors import checkpoint
+from ..priors import tensors
 
 
 def read(path: str | Path, names: Iterable[str], what: str) -> dict[str, Tensor]:
@@ -25,7 +25,7 @@ def read(path: str | Path, names: Iterable[str], what: str) -> dict[str, Tensor]
     if not Path(path).is_file():
         raise PellucidError(f"{path}: there is no such file of weights")
     try:
-        content = checkpoint.read(Path(path))
+        content = tensors.read(Path(path))
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
     weights = content if isinstance(content, dict) else {}

@@ -1,6 +1,7 @@
 """Priors: what a diffusion model knows about clean images."""
 
 from .adapters import VENetwork, VPNetwork
+from .denoisers import EDM, Blind
 from .embedded import names
 from .exact import EmpiricalPrior, GaussianPrior
 from .load import load_prior
@@ -8,6 +9,8 @@ from .prior import Checkpointed, Counted, Padded, Prior
 from .tiled import Tiled, fit
 
 __all__ = [
+    "EDM",
+    "Blind",
     "Checkpointed",
     "Counted",
     "EmpiricalPrior",

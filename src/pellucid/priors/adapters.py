@@ -35,9 +35,7 @@ class VENetwork:
         multiple: H and W must divide by this.
     """
 
-    def __init__(
-        self, network: Callable[[Tensor, Tensor], Tensor], sigmas: Tensor, *, channels: int = 3, multiple: int = 1
-    ) -> None:
+    def __init__(self, network: Callable[..., Tensor], sigmas: Tensor, *, channels: int = 3, multiple: int = 1) -> None:
         self.network = network
         self.sigmas = sigmas.to("cpu", torch.float64)
         self.channels = channels
@@ -45,7 +43,11 @@ class VENetwork:
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Prior`."""
-        return _evaluate(self.network, x, torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x)))
+        return _evaluate(self.estimate, x, torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x)))
+
+    def estimate(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Calls the network, with x (B, C, H, W) and sigma (B,)."""
+        return self.network(x, sigma)
 
 
 class VPNetwork:
@@ -53,7 +55,7 @@ class VPNetwork:
 
     Args:
         network: `network(x_vp, t) -> prediction`, x_vp (B, C, H, W), t (B,) float. A result with twice the channels
-            carries a learned variance in its second half, which a posterior mean does not need.
+            carries a learned variance in its second half, which a posterior mean does not need; see `learned`.
         sigmas: its training ladder, ascending, (T,); `sigmas[t]` is the level of training step t.
         prediction: what it predicts.
         channels: image channels.
@@ -80,8 +82,7 @@ class VPNetwork:
             raise UsageError(f"a network predicts epsilon, v or x0, not {prediction!r}")
         if timesteps not in ("continuous", "nearest"):
             raise UsageError(f"timesteps are continuous or nearest, not {timesteps!r}")
-        if sigmas.ndim != 1 or len(sigmas) < 2 or not (sigmas.diff() > 0).all() or sigmas[0] <= 0:
-            raise UsageError("a training ladder is at least two positive sigmas, ascending")
+        check_ladder(sigmas)
         self.network = network
         self.sigmas = sigmas.to("cpu", torch.float64)
         self.prediction = prediction
@@ -103,6 +104,32 @@ class VPNetwork:
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Prior`."""
+        return self._predict(x, sigma)[0]
+
+    def learned(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        r"""Estimates the clean images, and what the network has learnt of a step's variance, in one evaluation.
+
+        The network's v in [-1, 1] says where, on a logarithmic scale, the variance lies between the two that bound it
+        (Nichol and Dhariwal 2021, https://arxiv.org/abs/2102.09672, eq. 15): with w = (v + 1) / 2,
+        `log Sigma = w log beta + (1 - w) log beta~`.
+
+        Args:
+            x: (B, C, H, W) in variance-exploding coordinates.
+            sigma: noise level, one for all or (B,).
+
+        Returns:
+            x0 and behind it w, 0 for the posterior's variance and 1 for beta, not clamped, (B, 2 C, H, W).
+
+        Raises:
+            UsageError: the network has learnt none.
+        """
+        x0, v = self._predict(x, sigma)
+        if v.shape != x0.shape:
+            raise UsageError("this prior's network has learnt no variance: take the posterior's, or beta")
+        return torch.cat([x0, (v + 1) / 2], 1)
+
+    def _predict(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
+        """The estimate, and whatever the network says behind it."""
         if isinstance(sigma, Tensor) and sigma.ndim:
             t = torch.tensor([self.time_of(level) for level in sigma.tolist()], device=x.device)
             sigma = sigma.to(x).view(-1, 1, 1, 1)
@@ -111,12 +138,23 @@ class VPNetwork:
             sigma = float(sigma)
             t = torch.full((len(x),), self.time_of(sigma), device=x.device)
             scale = 1 / math.sqrt(1 + sigma * sigma)
-        predicted = _evaluate(self.network, x * scale, t)[:, : self.channels]
+        made = _evaluate(self.network, x * scale, t)
+        predicted, rest = made[:, : self.channels], made[:, self.channels :]
         if self.prediction == "epsilon":
-            return x - sigma * predicted
+            return x - sigma * predicted, rest
         if self.prediction == "v":
-            return scale * scale * x - sigma * scale * predicted
-        return predicted
+            return scale * scale * x - sigma * scale * predicted, rest
+        return predicted, rest
+
+
+def check_ladder(sigmas: Tensor) -> None:
+    """Refuses what is no training ladder.
+
+    Raises:
+        UsageError: it is not at least two levels above 0, ascending, (T,).
+    """
+    if sigmas.ndim != 1 or len(sigmas) < 2 or not (sigmas.diff() > 0).all() or sigmas[0] <= 0:
+        raise UsageError("a training ladder is at least two positive sigmas, ascending")
 
 
 def _evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tensor) -> Tensor:

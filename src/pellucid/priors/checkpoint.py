@@ -1,15 +1,12 @@
 """One file of tensors as a prior: what others published, recognised by the names and shapes of its tensors.
 
-Nothing in a file is run: `.pt`, `.pth` and `.ckpt` are read as tensors and plain containers alone, and `.safetensors`
-can hold nothing else. Files are mapped, not copied: weights in single precision are read as they are first needed.
+Nothing in a file is run (`tensors`). Weights in single precision are read as they are first needed.
 """
 
 from __future__ import annotations
 
 import logging
-import pickle
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +17,8 @@ from torch import Tensor, nn
 
 from ..errors import PellucidError
 from ..noise import cosine_ladder, linear_ladder
-from . import ddpm, folder, guided
+from . import ddpm, folder, guided, tensors
 from .adapters import VPNetwork
-
-SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
-"""Of the files that `load` reads."""
 
 _LOG = logging.getLogger("pellucid")
 
@@ -75,9 +69,9 @@ def load(
     if head_channels is not None:
         known.setdefault("heads", None)
     try:
-        weights, part = _network(read(path))
+        weights, part = _network(tensors.read(path))
         network, ladder, found, assumed = _build(weights, known)
-        _choose(network, label)
+        folder.choose(network, label)
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
     folder.fill(network, weights, path, "what its other tensors describe")
@@ -116,16 +110,6 @@ def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tens
     raise PellucidError(_other(list(weights)))
 
 
-def _choose(network: Any, label: int | None) -> None:
-    if label is None:
-        return
-    classes = network.config.classes if isinstance(network, guided.GuidedUNet) else 0
-    if not 0 <= label < classes:
-        known = f"0 to {classes - 1}" if classes else "none"
-        raise PellucidError(f"has no class {label}: there are {known}")
-    network.label = label
-
-
 def _other(names: list[str]) -> str:
     """What it is that is no prior."""
     for pattern, what in _OTHERS:
@@ -157,9 +141,9 @@ def _network(content: Any) -> tuple[dict[str, Tensor], str]:
 def _states(content: Any, place: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Each dictionary of tensors by name in nested containers, with its place."""
     if isinstance(content, dict):
-        tensors = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
-        if tensors:
-            yield place, tensors
+        named = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
+        if named:
+            yield place, named
         parts = content.items()
     elif isinstance(content, list | tuple):
         parts = dict(enumerate(content)).items()
@@ -172,36 +156,3 @@ def _states(content: Any, place: str = "") -> Iterator[tuple[str, dict[str, Tens
 def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Names without what a parallel or compiled module puts before them."""
     return {re.sub(r"^(module\.|_orig_mod\.)+", "", name): tensor.detach() for name, tensor in state.items()}
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def read(path: Path) -> Any:
-    """Reads whatever tensors and plain containers a file of weights holds, and runs nothing of it.
-
-    Raises:
-        PellucidError: it is damaged, of another kind, or holds more than tensors; the message does not name it.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise PellucidError(f"is no folder and no checkpoint ({', '.join(SUFFIXES)})")
-    if path.suffix.lower() == ".safetensors":
-        return folder.read_tensors(path)
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"PK"
-    except OSError as error:
-        raise PellucidError(f"cannot be read ({error.strerror or error})") from None
-    if zipped and not zipfile.is_zipfile(path):
-        raise PellucidError("is damaged: its end is missing; fetch it again")
-    try:
-        # Files from before torch 1.6 are no archives and cannot be mapped.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except pickle.UnpicklingError as error:
-        foreign = re.search(r"(?:GLOBAL |Unsupported (?:global|class|operand).*?)([\w.]*\w\.\w+)", str(error))
-        if foreign is None:
-            raise PellucidError("is damaged, or no checkpoint at all") from None
-        raise PellucidError(f"refused: it holds more than tensors, and {foreign[1]} would be run") from None
-    # A damaged file breaks the reader anywhere.
-    except Exception as error:
-        raise PellucidError(f"is damaged, or no checkpoint at all ({str(error).partition(chr(10))[0][:80]})") from None

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder
-from . import embedded
 from .adapters import VPNetwork
 from .ddpm import DDPMUNet
+from .diffusers import UNet
+from .folder import root_of, weights_of
 from .guided import GuidedUNet
-from .load import load_prior
+from .load import is_object, load_prior, locate
 from .network import DenoisingUNet
 from .prior import Prior
 
@@ -35,7 +37,7 @@ class Description:
         steps: levels of it.
         sigma_range: the least and the most noisy of them.
         predicts: x0, epsilon or v.
-        learned_sigma: whether it also predicts a variance, which is not used.
+        learned_sigma: whether it also predicts a variance.
         classes: how many classes it was trained with; 0 for an unconditional network.
         heads: of its attention, as in "4" or "of 64 channels", and the order of its rows; "" where it is no question.
         bytes: size of its weights' file.
@@ -59,22 +61,25 @@ class Description:
     sha256: str
 
 
-def describe(source: str | Path) -> tuple[Description, Prior]:
+def describe(source: str | Path, *, offline: bool = False) -> tuple[Description, Prior]:
     """Describes a prior by its files; its weights are checked against its network and not computed with.
 
     Args:
-        source: what `load_prior` takes, but for a prior itself.
+        source: what `load_prior` takes, but for Python objects.
+        offline: see `load_prior`.
 
     Returns:
         The description, and the prior on the device "meta", where networks have shapes and no numbers.
 
     Raises:
-        UsageError: there is no prior, no folder and no file of that name.
+        UsageError: there is no prior of that name, or it is code.
         PellucidError: the folder or file holds no whole prior.
     """
-    prior = load_prior(source, "meta")
-    place = embedded.folder_of(str(source)) if source in embedded.names() else Path(source)
-    weights = place if place.is_file() else _weights(place)
+    if is_object(source):
+        raise UsageError(f"{source}: is code, which no file describes")
+    place = locate(source, offline=offline)
+    prior = load_prior(place, "meta")
+    weights = place if place.is_file() else weights_of(root_of(place))
     network = getattr(prior, "network", None)
     assert isinstance(network, nn.Module)
     facts = _facts(network)
@@ -119,19 +124,17 @@ def _facts(network: nn.Module) -> dict[str, Any]:
         return plain | {"family": "DDPM", "size": network.config.size}
     if isinstance(network, DenoisingUNet):
         return plain | {"family": "pellucid"}
+    assert isinstance(network, UNet)
     unet: Any = network.unet
-    size = unet.config.get("sample_size")
+    size, head = unet.config.get("sample_size"), unet.config.get("attention_head_dim")
+    attends = any("Attn" in block for block in unet.config["down_block_types"])
     return plain | {
         "family": "diffusers UNet2DModel",
-        "size": size * network.patch if isinstance(size, int) else None,  # type: ignore[operator]
+        "size": size * network.patch if isinstance(size, int) else None,
         "learned_sigma": unet.config["out_channels"] == 2 * unet.config["in_channels"],
+        "classes": network.classes,
+        "heads": (f"of {head} channels" if head else "1") if attends else "",
     }
-
-
-def _weights(place: Path) -> Path:
-    """The one weights file of a folder that has been loaded."""
-    root = place / "unet" if (place / "unet" / "config.json").is_file() else place
-    return next(root.glob("*.safetensors"))
 
 
 def _sha256(path: Path) -> str:

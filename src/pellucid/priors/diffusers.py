@@ -1,10 +1,11 @@
-"""Folders in the layout of the diffusers library, with an unconditional `UNet2DModel`.
+"""Folders in the layout of the diffusers library, with a `UNet2DModel`.
 
 The library itself is imported only when such a folder is loaded: that import costs more than torch's own.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,49 +20,83 @@ from .adapters import Prediction, VPNetwork
 _PREDICTIONS: dict[str, Prediction] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x0"}
 
 
-class _Network(nn.Module):
-    """A UNet2DModel with plain tensors in and out, on patches where it was trained on patches."""
+# Attention's layers as the library named them before its release 0.16, in whose days many models were published.
+_OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
-    def __init__(self, unet: nn.Module, patch: int) -> None:
+
+class UNet(nn.Module):
+    """A UNet2DModel with plain tensors in and out, on patches where it was trained on patches.
+
+    Args:
+        unet: the model.
+        patch: side of the squares of pixels that are channels at its entry.
+        scheduler: how it was trained, as its `scheduler_config.json` says.
+
+    Attributes:
+        classes: how many it was trained with; 0 for an unconditional network.
+        label: the class of the images, from 0, for a class-conditional network. None takes the mean of the classes'
+            embeddings, as `GuidedUNet` does.
+    """
+
+    def __init__(self, unet: nn.Module, patch: int, scheduler: dict[str, Any]) -> None:
         super().__init__()
-        self.unet, self.patch = unet, patch
+        self.unet, self.patch, self.scheduler = unet, patch, scheduler
+        embedding = getattr(unet, "class_embedding", None)
+        self.classes = embedding.num_embeddings if isinstance(embedding, nn.Embedding) else 0
+        self.label: int | None = None
+        if isinstance(embedding, nn.Embedding):
+            embedding.register_forward_hook(self._without_label)
+
+    def _without_label(self, embedding: nn.Module, _: Any, chosen: Tensor) -> Tensor:
+        assert isinstance(embedding, nn.Embedding)
+        return chosen if self.label is not None else embedding.weight.mean(0).expand_as(chosen)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """Predicts what the scheduler says, (B, C, H, W), or (B, 2 C, H, W) with a learned variance behind it."""
+        labels = torch.full_like(t, self.label or 0, dtype=torch.long) if self.classes else None
         x = nn.functional.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
-        out: Tensor = self.unet(x, t, return_dict=False)[0]
+        out: Tensor = self.unet(x, t, labels, return_dict=False)[0]
         return nn.functional.pixel_shuffle(out, self.patch).contiguous()
 
 
-def load(folder: Path, device: str | torch.device = "cpu") -> VPNetwork:
-    """Loads an unconditional diffusers model as a prior.
+def load(folder: Path, device: str | torch.device = "cpu", label: int | None = None) -> VPNetwork:
+    """Loads a diffusers model of pixels as a prior.
 
-    The folder holds `config.json` and safetensors weights, itself or in `unet/`, and says how it was trained in
+    The folder holds `config.json` and its weights, itself or in `unet/`, and says how it was trained in
     `scheduler_config.json`, itself or in `scheduler/`. Half-precision weights are computed with in float32.
 
     Args:
         folder: the folder, or one in it that holds the network.
         device: where the network goes.
+        label: the class of the images, from 0, for a class-conditional network; see `UNet`.
 
     Raises:
-        PellucidError: the folder lacks a file, holds another kind of network, or its weights do not fit it exactly.
+        PellucidError: the folder lacks a file, holds another kind of network, or its weights do not fit it exactly; the
+            network has no such class.
     """
-    root = folder / "unet" if (folder / "unet" / "config.json").is_file() else folder
+    root = files.root_of(folder)
     config = files.read_json(root / "config.json")
-    scheduler = _scheduler(folder)
+    scheduler = read_scheduler(folder)
     patch = int(config.pop("patch_size", 1))
-    weights = files.read_weights(root)
+    if config.get("class_embed_type") is not None:
+        raise PellucidError(f"{folder}: its classes are no numbers (class_embed_type {config['class_embed_type']!r})")
+    weights = {_renamed(name): weight for name, weight in files.read_weights(root).items()}
 
     from diffusers import UNet2DModel
 
     unet = cast(nn.Module, UNet2DModel.from_config(config))
     files.fill(unet, weights, root)
-    network = files.ready(_Network(unet, patch), device)
+    network = UNet(unet, patch, scheduler)
+    try:
+        files.choose(network, label)
+    except PellucidError as error:
+        raise PellucidError(f"{folder}: {error}") from None
     prediction = scheduler.get("prediction_type", "epsilon")
     if prediction not in _PREDICTIONS:
         raise PellucidError(f"{folder}: its network predicts {prediction!r}; epsilon, v_prediction or sample is needed")
     levels = len(config["block_out_channels"])
     return VPNetwork(
-        network,
+        files.ready(network, device),
         ladder_of(scheduler, folder),
         _PREDICTIONS[prediction],
         channels=int(config["in_channels"]) // patch**2,
@@ -69,7 +104,18 @@ def load(folder: Path, device: str | torch.device = "cpu") -> VPNetwork:
     )
 
 
-def _scheduler(folder: Path) -> dict[str, Any]:
+def _renamed(name: str) -> str:
+    return re.sub(
+        rf"(attentions\.\d+\.)({'|'.join(_OLD_NAMES)})\.", lambda found: f"{found[1]}{_OLD_NAMES[found[2]]}.", name
+    )
+
+
+def read_scheduler(folder: Path) -> dict[str, Any]:
+    """Reads how a folder's network was trained.
+
+    Raises:
+        PellucidError: nothing in the folder says it.
+    """
     for place in (folder, folder / "scheduler", folder.parent / "scheduler"):
         if (place / "scheduler_config.json").is_file():
             return files.read_json(place / "scheduler_config.json")

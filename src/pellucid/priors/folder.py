@@ -1,4 +1,4 @@
-"""Reading a prior's folder: JSON and safetensors, nothing that could run."""
+"""Reading a prior's folder: JSON and tensors, nothing that could run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError
+from . import tensors
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -29,35 +30,44 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+_USUAL = ("diffusion_pytorch_model", "model")
+
+
+def weights_of(folder: Path) -> Path:
+    """The one file of weights in a folder: safetensors, else .bin, under its usual name where there are several.
+
+    Raises:
+        PellucidError: there is none, or several of which none has the usual name.
+    """
+    for suffix in (".safetensors", ".bin"):
+        found = sorted(folder.glob(f"*{suffix}"))
+        usual = [path for path in found if path.stem in _USUAL]
+        if len(found) == 1 or len(usual) == 1:
+            return (found if len(found) == 1 else usual)[0]
+        if found:
+            raise PellucidError(f"{folder}: {len(found)} weight files; a prior's folder holds one")
+    raise PellucidError(f"{folder}: no weights; a prior's folder holds one .safetensors file")
+
+
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Reads the one safetensors file of a folder.
+    """Reads the weights of a folder; see `weights_of`.
 
     Raises:
-        PellucidError: there is none or more than one, or it is damaged.
+        PellucidError: there is no one file of them, it is damaged, or it holds more than tensors.
     """
-    found = sorted(folder.glob("*.safetensors"))
-    if len(found) != 1:
-        what = "no weights" if not found else f"{len(found)} weight files"
-        raise PellucidError(f"{folder}: {what}; a prior's folder holds one .safetensors file")
+    path = weights_of(folder)
     try:
-        return read_tensors(found[0])
+        weights = tensors.read(path)
+        if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
+            raise PellucidError("holds more than tensors by name")
     except PellucidError as error:
-        raise PellucidError(f"{found[0]}: {error}") from None
+        raise PellucidError(f"{path}: {error}") from None
+    return weights
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file.
-
-    Raises:
-        PellucidError: it is damaged; the message does not name it.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise PellucidError(f"is no whole safetensors file ({error})") from None
+def root_of(folder: Path) -> Path:
+    """Where in a folder its network lies: in `unet`, as pipelines of the diffusers library have it, or in itself."""
+    return folder / "unet" if (folder / "unet" / "config.json").is_file() else folder
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str = "its config.json") -> None:
@@ -81,9 +91,32 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise PellucidError(f"{source}: does not fit {plan}: it {problem} {min(names)}{more}")
-    network.load_state_dict(
-        {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in weights.items()}, assign=True
-    )
+    network.load_state_dict({name: _ready(weight) for name, weight in weights.items()}, assign=True)
+
+
+def _ready(weight: Tensor) -> Tensor:
+    weight = weight.to(torch.float32) if weight.is_floating_point() else weight
+    # The last bits of a product depend on where its factors lie in memory, and files lay them anywhere.
+    return weight.clone() if weight.data_ptr() % tensors.LINE else weight
+
+
+def choose(network: nn.Module, label: int | None) -> None:
+    """Tells a class-conditional network, which has `classes` and `label`, what its images show.
+
+    Args:
+        network: any network.
+        label: the class, from 0; None for none.
+
+    Raises:
+        PellucidError: it has no such class.
+    """
+    classes = getattr(network, "classes", 0)
+    if label is None:
+        return
+    if not 0 <= label < classes:
+        known = f"0 to {classes - 1}" if classes else "none"
+        raise PellucidError(f"has no class {label}: there are {known}")
+    network.label = label  # type: ignore[assignment]
 
 
 def ready(network: nn.Module, device: str | torch.device) -> nn.Module:

@@ -185,6 +185,7 @@ class GuidedUNet(nn.Module):
         config: the same.
         channels: image channels.
         multiple: what height and width must divide by.
+        classes: how many it was trained with; 0 for an unconditional network.
         label: the class of the images, from 0, for a class-conditional network. None takes the mean of the classes'
             embeddings, which no class has, but which lies amid all of them.
         checkpointed: whether gradients keep each block's input alone and compute the rest again.
@@ -194,6 +195,7 @@ class GuidedUNet(nn.Module):
         super().__init__()
         self.config = config
         self.channels = config.channels
+        self.classes = config.classes
         self.multiple = 2 ** (len(config.widths) - 1)
         self.label: int | None = None
         self.checkpointed = False

@@ -2,61 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
+from torch import Tensor, nn
 
 from ..errors import PellucidError, unknown_name
 from ..noise import linear_ladder
-from . import embedded, folder
+from ..settings import imported
+from . import denoisers, embedded, folder
 from .adapters import VENetwork
 from .prior import Prior
 
+Source: TypeAlias = str | Path | Prior | Callable[..., Tensor]
+"""What `load_prior` takes."""
 
-def load_prior(source: str | Path | Prior, device: str | torch.device = "cpu") -> Prior:
+
+def load_prior(
+    source: Source, device: str | torch.device = "cpu", *, label: int | None = None, offline: bool = False
+) -> Prior:
     """Loads a prior; its network's weights are frozen.
 
     Args:
-        source: the name of an embedded prior ("natural"), a folder, a checkpoint, or a prior, which is returned as it
-            is. A folder is one that `pellucid train` wrote or one of the diffusers library with an unconditional
-            `UNet2DModel`; a checkpoint is a file of guided-diffusion or DDPM: see `checkpoint.load`.
-        device: where its network goes, as in "cpu", "cuda" or "cuda:1".
+        source: the name of an embedded prior ("natural"), a folder, a checkpoint, a model of the hub, MODULE:OBJECT, or
+            a Python object. A folder is one that `pellucid train` or `priors convert` wrote or one of the diffusers
+            library with a `UNet2DModel`; a checkpoint is a file of guided-diffusion or DDPM: see `checkpoint.load`. A
+            model of the hub is `owner/name` or `owner/name@revision` where there is no such path; nothing else opens
+            a connection. MODULE:OBJECT names an object of an installed module, whose code runs. An object is a
+            prior, which is returned as it is, or a denoiser, `D(x, sigma)` or `f(x)`: see `EDM` and `Blind`.
+        device: where its network goes, as in "cpu", "cuda" or "cuda:1"; an object stays where it is.
+        label: the class of the images, from 0, for a class-conditional network. Without one, networks of
+            guided-diffusion and diffusers get the mean of their classes' embeddings, those of EDM none.
+        offline: whether a model of the hub is taken from the cache alone, as if HF_HUB_OFFLINE were set.
 
     Raises:
-        UsageError: there is no prior, no folder and no file of that name.
-        PellucidError: the folder or file holds no whole prior.
+        UsageError: there is no prior, folder, file, model or object of that name; an object is no denoiser.
+        PellucidError: the folder or file holds no whole prior, or one without such a class; the hub cannot be reached.
     """
     if not isinstance(source, str | Path):
-        return source
-    place = embedded.folder_of(str(source)) if source in embedded.names() else Path(source)
+        return denoisers.recognised(source, label)
+    if is_object(source):
+        return _moved(denoisers.recognised(imported(str(source)), label), torch.device(device))
+    place = locate(source, offline=offline)
     if place.is_file():
         from . import checkpoint
 
-        return checkpoint.load(place, device)
-    if not place.is_dir():
-        raise unknown_name("prior", str(source), embedded.names())
+        return checkpoint.load(place, device, label=label)
     try:
-        return _load_folder(place, torch.device(device))
+        return _load_folder(place, torch.device(device), label)
     except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, PellucidError):
+            raise
         # A config.json that is valid JSON and nonsense: whatever it breaks, it is the folder that is at fault.
         raise PellucidError(f"{place}: its config.json does not describe a network ({error!r})") from error
 
 
-def _load_folder(place: Path, device: torch.device) -> Prior:
-    from . import diffusers
+def is_object(source: Source) -> bool:
+    """Whether a text is MODULE:OBJECT, and no file's name."""
+    return isinstance(source, str) and ":" in source and not Path(source).exists()
 
-    root = place / "unet" if (place / "unet" / "config.json").is_file() else place
+
+def locate(source: str | Path, *, offline: bool = False) -> Path:
+    """Where the file or folder of a prior lies, in the hub's cache after it has been fetched, if it has to be.
+
+    Raises:
+        UsageError: there is none.
+        PellucidError: it cannot be fetched.
+    """
+    if source in embedded.names():
+        return embedded.folder_of(str(source))
+    if Path(source).exists():
+        return Path(source)
+
+    from . import hub
+
+    if isinstance(source, str) and hub.is_id(source):
+        return hub.fetch(source, offline)
+    raise unknown_name("prior", str(source), embedded.names())
+
+
+def _load_folder(place: Path, device: torch.device, label: int | None) -> Prior:
+    from . import diffusers, native
+
+    root = folder.root_of(place)
     config = folder.read_json(root / "config.json")
     if config.get("_class_name") == "UNet2DModel":
-        return diffusers.load(place, device)
+        return diffusers.load(place, device, label)
+    if config.get("_class_name") in native.NAMES:
+        return native.load(place, device, label)
 
     from .network import build_network
 
     try:
         network = build_network(config)
+        folder.choose(network, label)
     except PellucidError as error:
         raise PellucidError(f"{root / 'config.json'}: {error}") from None
     folder.fill(network, folder.read_weights(root), root)
     return VENetwork(
         folder.ready(network, device), linear_ladder(), channels=network.channels, multiple=network.multiple
     )
+
+
+def _moved(prior: Prior, device: torch.device) -> Prior:
+    """Takes a denoiser's module to a device; functions and priors of other kinds stay where they are."""
+    if isinstance(prior, denoisers.EDM | denoisers.Blind) and isinstance(prior.network, nn.Module):
+        prior.network = prior.network.to(device)
+    return prior

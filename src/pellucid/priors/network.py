@@ -94,7 +94,7 @@ def build_network(config: dict[str, Any]) -> DenoisingUNet:
     given = dict(config)
     name = given.pop("_class_name", None)
     if name != _CLASS_NAME:
-        raise PellucidError(f"unknown network {name!r}: there is {_CLASS_NAME} and UNet2DModel")
+        raise PellucidError(f"unknown network {name!r}: there are {_CLASS_NAME}, UNet2DModel, GuidedUNet and DDPMUNet")
     unknown = given.keys() - {f.name for f in fields(UNetConfig)}
     if unknown:
         raise PellucidError(f"{name} has no {min(unknown)!r}")

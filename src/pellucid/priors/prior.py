@@ -58,11 +58,42 @@ class Tiles(NamedTuple):
         return self.number * self.height * self.width
 
 
+Evaluation = Callable[[Tensor, "float | Tensor"], Tensor]
+"""Of a prior at images (B, C, H, W) and one level or (B,): x0, or x0 with more channels behind it."""
+
+
+def learned(prior: Prior) -> Evaluation:
+    """The evaluation of a prior that also gives the variance its network has learnt; see `VPNetwork.learned`.
+
+    Raises:
+        UsageError: a prior of this kind has none.
+    """
+    found: Evaluation | None = getattr(prior, "learned", None)
+    if found is None:
+        raise UsageError("this prior's network has learnt no variance: take the posterior's, or beta")
+    return found
+
+
 class Wrapper:
-    """A prior around another one, with the same channels, ladder and demands on the size."""
+    """A prior around another one, with the same channels, ladder and demands on the size.
+
+    A subclass defines `evaluate`, which wraps whatever evaluation of the inner prior is asked for.
+    """
 
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Prior`."""
+        return self.evaluate(self.prior, x, sigma)
+
+    def learned(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `VPNetwork.learned`."""
+        return self.evaluate(learned(self.prior), x, sigma)
+
+    def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Does once to `inner` what the wrapper does to its prior, for any number of channels that comes back."""
+        return inner(x, sigma)
 
     @property
     def channels(self) -> int:
@@ -119,13 +150,13 @@ class Counted(Wrapper):
         self.nfe = 0
         self._on_call = on_call
 
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`.
+    def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Wrapper`.
 
         Raises:
             PellucidError: the result holds NaN or infinity, which would end as a grey picture.
         """
-        x0 = self.prior(x, sigma)
+        x0 = inner(x, sigma)
         # One reduction, not one test a pixel: a sum is finite only if all its terms are.
         if not math.isfinite(x0.detach().sum(dtype=torch.float32).item()):
             raise PellucidError(f"the prior's estimate at noise level {_show(sigma)} is not finite (NaN or infinity)")
@@ -162,14 +193,14 @@ class Checkpointed(Wrapper):
             raise UsageError("this prior's network has no blocks to checkpoint by: checkpoint by call")
         self._blocks = network if by == "block" else None
 
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`."""
+    def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Wrapper`."""
         if self._blocks is None:
-            kept: Tensor = checkpoint(self.prior, x, sigma, use_reentrant=False)
+            kept: Tensor = checkpoint(inner, x, sigma, use_reentrant=False)
             return kept
         self._blocks.checkpointed = True
         try:
-            return self.prior(x, sigma)
+            return inner(x, sigma)
         finally:
             self._blocks.checkpointed = False
 
@@ -186,8 +217,8 @@ class Padded(Wrapper):
         """What the innermost network is shown, in one evaluation, of one image of this size."""
         return super().tiles(*(round_up(n, self.prior.multiple) for n in (height, width)))
 
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`; pads at the right and the bottom."""
+    def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Wrapper`; pads at the right and the bottom."""
         height, width = x.shape[-2:]
         padded = x
         for axis, size in ((-2, height), (-1, width)):
@@ -195,8 +226,8 @@ class Padded(Wrapper):
             if target != size:
                 padded = padded.index_select(axis, reflection(size, target).to(x.device))
         if padded is x:
-            return self.prior(x, sigma)
-        return self.prior(padded, sigma)[..., :height, :width]
+            return inner(x, sigma)
+        return inner(padded, sigma)[..., :height, :width]
 
 
 def device_of(prior: Prior) -> torch.device:

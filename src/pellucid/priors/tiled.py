@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from .prior import Padded, Prior, Tiles, Wrapper, round_up
+from .prior import Evaluation, Padded, Prior, Tiles, Wrapper, round_up
 
 TILE = 512
 """Side of a tile when nobody chooses one."""
@@ -51,23 +51,26 @@ class Tiled(Wrapper):
         number, *size = super().tiles(min(height, self.tile), min(width, self.tile))
         return Tiles(cut * number, *size)
 
-    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`."""
+    def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Wrapper`."""
         rows, columns = (self._spans(n) for n in x.shape[-2:])
         if len(rows) == len(columns) == 1:
-            return self.prior(x, sigma)
+            return inner(x, sigma)
         places = [(image, row, column) for image in range(len(x)) for row in rows for column in columns]
-        blended = torch.zeros_like(x)
+        blended: Tensor | None = None
         for first in range(0, len(places), self.batch):
             part = places[first : first + self.batch]
             crops = torch.stack([x[image, :, row.pixels, column.pixels] for image, row, column in part])
             levels = sigma
             if isinstance(sigma, Tensor) and sigma.ndim:
                 levels = sigma[[image for image, _, _ in part]]
-            estimates = self.prior(crops, levels)
+            estimates = inner(crops, levels)
+            if blended is None:
+                blended = x.new_zeros(len(x), estimates.shape[1], *x.shape[2:])
             for (image, row, column), x0 in zip(part, estimates, strict=True):
                 weight = row.weight.to(x0)[:, None] * column.weight.to(x0)
                 blended[image, :, row.pixels, column.pixels] += x0 * weight
+        assert blended is not None  # there is a tile
         return blended
 
     def _spans(self, size: int) -> list[Span]:

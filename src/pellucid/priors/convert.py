@@ -1,0 +1,183 @@
+"""Any prior of files as a folder: JSON and safetensors in the layout of the diffusers library, with a model card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PellucidError, UsageError
+from . import native
+from .adapters import VPNetwork
+from .ddpm import DDPMUNet
+from .describe import Description, describe, schedule_of
+from .diffusers import UNet
+from .guided import GuidedUNet
+from .load import is_object, load_prior, locate
+from .network import DenoisingUNet
+from .tensors import write_safetensors
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+_WRITTEN = {"config.json", "README.md", WEIGHTS, "scheduler"}
+
+
+def convert(
+    source: str | Path,
+    output: Path,
+    *,
+    half: bool = False,
+    overwrite: bool = False,
+    licence: str | None = None,
+    offline: bool = False,
+) -> Description:
+    """Writes a prior as a folder that `load_prior` takes, in float32 with the same results bit for bit.
+
+    A `UNet2DModel` becomes what the diffusers library reads; networks of guided-diffusion, of DDPM and of this package
+    keep the names of their weights, and `config.json` says what they are. The folder appears whole or not at all.
+
+    Args:
+        source: what `load_prior` takes, but for Python objects.
+        output: the folder.
+        half: whether the weights are written in half precision, which halves the file and rounds them.
+        overwrite: whether a folder that a conversion wrote may be replaced.
+        licence: terms of the weights, for the model card; None if they are not known.
+        offline: see `load_prior`.
+
+    Returns:
+        What was converted.
+
+    Raises:
+        UsageError: there is no such prior, or the output exists and may not be replaced.
+        PellucidError: the prior cannot be loaded, or does not fit into half precision.
+        OSError: the folder cannot be written.
+    """
+    if is_object(source):
+        raise UsageError(f"{source}: is code, of which there is no file to convert")
+    output = Path(output)
+    place = locate(source, offline=offline)
+    _check(output, place, overwrite)
+    about, _ = describe(place)
+    prior = load_prior(place)
+    network = getattr(prior, "network", None)
+    assert isinstance(network, nn.Module)
+    texts = {"config.json": _config(network), "README.md": _card(about, str(source), half, licence)}
+    if isinstance(prior, VPNetwork):
+        texts["scheduler/scheduler_config.json"] = _json(_scheduler(prior))
+    weights = network.unet.state_dict() if isinstance(network, UNet) else network.state_dict()
+    _write(output, texts, _halved(weights) if half else weights)
+    return about
+
+
+def _check(output: Path, place: Path, overwrite: bool) -> None:
+    """Refuses an output that would cost somebody a file."""
+    if not output.exists():
+        return
+    if not overwrite:
+        raise UsageError(f"{output}: exists; name another folder, or say --overwrite")
+    if place.resolve().is_relative_to(output.resolve()):
+        raise UsageError(f"{output}: is what is converted; name another folder")
+    foreign = sorted({path.name for path in output.iterdir()} - _WRITTEN) if output.is_dir() else [output.name]
+    if foreign:
+        raise UsageError(f"{output}: has {foreign[0]}, which no conversion wrote; name another folder")
+
+
+def _config(network: nn.Module) -> str:
+    if isinstance(network, GuidedUNet | DDPMUNet):
+        return _json(native.to_json(network))
+    if isinstance(network, DenoisingUNet):
+        return _json(network.config.to_json())
+    assert isinstance(network, UNet)
+    unet: Any = network.unet
+    # What is no square of pixels is left out, so that the file is the library's own.
+    return _json(json.loads(unet.to_json_string()) | ({"patch_size": network.patch} if network.patch > 1 else {}))
+
+
+def _scheduler(prior: VPNetwork) -> dict[str, Any]:
+    """How the network was trained, in the diffusers library's words."""
+    if isinstance(prior.network, UNet):
+        return prior.network.scheduler
+    schedule = schedule_of(prior.sigmas)
+    learned = isinstance(prior.network, GuidedUNet) and prior.network.config.learned_sigma
+    return {
+        "_class_name": "DDPMScheduler",
+        "num_train_timesteps": len(prior.sigmas),
+        "beta_schedule": {"linear": "linear", "cosine": "squaredcos_cap_v2"}[schedule],
+        "beta_start": 1e-4,
+        "beta_end": 0.02,
+        "prediction_type": "epsilon",
+        "variance_type": "learned_range" if learned else "fixed_small",
+    }
+
+
+def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    for name, value in halves.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise PellucidError(f"{name} holds numbers beyond half precision: leave --half out")
+    return halves
+
+
+def _write(output: Path, texts: dict[str, str], weights: dict[str, Tensor]) -> None:
+    """Writes the folder beside its place, and gives it its name when it is complete."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", suffix=".part", dir=output.parent))
+    made, old = beside / "new", beside / "old"
+    try:
+        made.mkdir()
+        for name, text in texts.items():
+            (made / name).parent.mkdir(exist_ok=True)
+            (made / name).write_text(text, encoding="utf-8")
+        write_safetensors(made / WEIGHTS, weights)
+        if output.exists():
+            output.rename(old)
+        made.rename(output)
+    except BaseException:
+        # What was moved away comes back, before what is beside is removed.
+        if old.exists() and not output.exists():
+            old.rename(output)
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _card(about: Description, source: str, half: bool, licence: str | None) -> str:
+    least, most = about.sigma_range
+    rows = [
+        ("converted from", f"`{Path(source).name if Path(source).exists() else source}`"),
+        ("its SHA-256", f"`{about.sha256}`"),
+        ("family", about.family),
+        ("resolution", f"{about.size} x {about.size}" if about.size else "not known"),
+        ("parameters", f"{about.parameters:,}, in {'half' if half else 'single'} precision"),
+        ("schedule", f"{about.schedule}, {about.steps} steps, sigma {least:.3g} to {most:.4g}"),
+        ("predicts", about.predicts + (" and a variance" if about.learned_sigma else "")),
+        ("classes", f"{about.classes}" if about.classes else "none"),
+        ("licence", licence or "not known: ask whoever published the source"),
+        ("software", f"pellucid {version('pellucid')}"),
+    ]
+    return "\n".join(
+        [
+            "---",
+            f"license: {json.dumps(licence or 'unknown')}",
+            "tags: [diffusion, image-restoration]",
+            "---",
+            "",
+            f"# {Path(source).stem or source}",
+            "",
+            "A diffusion prior for image restoration: `pellucid restore damaged.png -o restored.png --prior FOLDER`.",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {name} | {value} |" for name, value in rows),
+            "",
+        ]
+    )

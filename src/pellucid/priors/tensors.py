@@ -1,0 +1,117 @@
+"""Files of tensors, read without running anything in them, and written.
+
+`.pt`, `.pth`, `.ckpt` and `.bin` are read as tensors and plain containers alone, and `.safetensors` can hold nothing
+else. Files are mapped, not copied: weights are read as they are first needed. Messages do not name the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import PellucidError
+
+SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+"""Of the files that `read` reads."""
+
+PICKLES = (".pkl", ".pickle")
+"""Of files that are refused, whatever they hold."""
+
+
+def read(path: Path) -> Any:
+    """Reads a file of tensors: those of safetensors by name, the content of other files as it is.
+
+    Raises:
+        PellucidError: it is damaged, of another kind, or holds more than tensors.
+    """
+    suffix = path.suffix.lower()
+    if suffix in PICKLES:
+        raise PellucidError(
+            "refused: it is a pickle of code, which would be run; load it with the code that wrote it, and give the "
+            "network itself, as priors.EDM(network) or MODULE:OBJECT"
+        )
+    if suffix not in SUFFIXES:
+        raise PellucidError(f"is no folder and no checkpoint ({', '.join(SUFFIXES)})")
+    return _safetensors(path) if suffix == ".safetensors" else _unpickled(path)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise PellucidError(f"is no whole safetensors file ({error})") from None
+
+
+def _unpickled(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+    except OSError as error:
+        raise PellucidError(f"cannot be read ({error.strerror or error})") from None
+    if zipped and not zipfile.is_zipfile(path):
+        raise PellucidError("is damaged: its end is missing; fetch it again")
+    try:
+        if zipped and _is_program(path):
+            raise PellucidError("refused: it is a TorchScript program, which would be run; give its weights alone")
+        # Files from before torch 1.6 are no archives and cannot be mapped.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except PellucidError:
+        raise
+    except pickle.UnpicklingError as error:
+        foreign = re.search(r"(?:GLOBAL |Unsupported (?:global|class|operand).*?)([\w.]*\w\.\w+)", str(error))
+        if foreign is None:
+            raise PellucidError("is damaged, or no checkpoint at all") from None
+        raise PellucidError(f"refused: it holds more than tensors, and {foreign[1]} would be run") from None
+    # A damaged file breaks the reader anywhere.
+    except Exception as error:
+        raise PellucidError(f"is damaged, or no checkpoint at all ({str(error).partition(chr(10))[0][:80]})") from None
+
+
+def _is_program(path: Path) -> bool:
+    """Whether an archive holds what TorchScript leaves beside its weights."""
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+_NAMES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
+LINE = 64
+"""Bytes of a processor's cache line. What begins on one is multiplied in the same order wherever it lies."""
+
+
+def write_safetensors(path: Path, weights: dict[str, Tensor]) -> None:
+    """Writes a safetensors file whose tensors begin on cache lines, as far as their sizes allow.
+
+    The format's own library packs tensors in the order of their names. Mapped into memory, those behind one of odd size
+    lie askew, and must be copied to be computed with to the same bits; here odd ones come last. The format:
+    https://huggingface.co/docs/safetensors
+
+    Args:
+        path: the file.
+        weights: by name, of float32, float16 or int64.
+    """
+    order = sorted(weights, key=lambda name: (weights[name].nbytes % LINE != 0, name))
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name in order:
+        weight, start = weights[name], end
+        end += weight.nbytes
+        header[name] = {"dtype": _NAMES[weight.dtype], "shape": list(weight.shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-(len(text) + 8) % LINE)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in order:
+            file.write(weights[name].detach().cpu().contiguous().reshape(-1).numpy().tobytes())
+        file.flush()
+        os.fsync(file.fileno())
