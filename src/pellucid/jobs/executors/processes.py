@@ -147,6 +147,8 @@ class _Worker:
 
     def end(self, why: str = "") -> None:
         """Ends it, if it has not ended by itself."""
+        if self.over:
+            return
         self.pipe.close()
         self._process.kill()
         self._process.join()

@@ -128,6 +128,8 @@ def _cluster(ray: Any, address: str | None) -> Iterator[None]:
 def _ray() -> Any:
     # Ray tells its makers about its use where nobody says that it must not; restoring images uses no network.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What it says on stderr of its own working is in its log, too; what becomes of the images is said here.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
     except ImportError:
