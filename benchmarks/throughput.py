@@ -2,8 +2,9 @@
 
     python -m benchmarks.throughput
 
-restores 64 images of 256x256 with the embedded prior, by turns in the one and the other way, and prints the seconds of each
-turn and the ratio of the medians. Both begin when the processes are there: what it takes to start them is printed apart.
+restores 64 images of 256x256 with the embedded prior, by turns in the one and the other way, and prints the seconds
+of each turn and the ratio of the medians. The clock starts with the first images: what it takes to start processes is
+printed apart.
 """
 
 from __future__ import annotations
@@ -73,9 +74,8 @@ def main() -> None:
             for path in (Path(folder) / "this").glob("*.png")
         )
     this, processes = (statistics.median(taken[name]) for name in ways)
-    print(
-        f"{arguments.workers} processes over one with {torch.get_num_threads()} threads: {this / processes:.2f} times as fast"
-    )
+    ways_named = f"{arguments.workers} processes over one with {torch.get_num_threads()} threads"
+    print(f"{ways_named}: {this / processes:.2f} times as fast")
     print("the same bytes" if same else "NOT the same bytes")
 
 

@@ -116,7 +116,7 @@ def test_what_is_closed_leaves_nothing_and_can_be_gone_on_with(scans: Path, tmp_
 
 def test_what_cannot_be_sent_is_said(scans: Path, tmp_path: Path, tiny_prior: Path) -> None:
     work = Work(Restorer(Denoise(), tiny_prior), kernels=lambda item: item.target)
-    with pytest.raises(UsageError, match="cannot be sent to other processes.*--executor this"):
+    with pytest.raises(UsageError, match=r"cannot be sent to other processes.*--executor this"):
         next(Processes(1)(work, items(scans, tmp_path / "out")))
     with pytest.raises(UsageError, match="1 or more, not 0"):
         Processes(0)

@@ -69,7 +69,8 @@ class Ray:
             actor = ray.remote(_Actor).options(
                 max_restarts=-1, max_task_retries=_ATTEMPTS, scheduling_strategy="SPREAD", **options
             )
-            shared = ray.put(work)
+            # In a list, so that an actor fetches it once and not for each image.
+            shared = [ray.put(work)]
             idle: list[Any] = []
             busy: dict[Any, tuple[Any, list[Item]]] = {}
             made = []
@@ -77,10 +78,10 @@ class Ray:
                 while True:
                     while len(busy) < number and (group := groups.next()):
                         if not idle:
-                            idle.append(actor.remote(shared, str(Path.cwd())))
+                            idle.append(actor.remote(str(Path.cwd())))
                             made.append(idle[-1])
                         one = idle.pop()
-                        busy[one.outcomes.remote(group)] = one, group
+                        busy[one.outcomes.remote(shared, group)] = one, group
                     if not busy:
                         return
                     (finished,), _ = ray.wait(list(busy), num_returns=1)
@@ -100,12 +101,13 @@ class Ray:
 class _Actor:
     """One process of the cluster."""
 
-    def __init__(self, work: Work, folder: str) -> None:
+    def __init__(self, folder: str) -> None:
         os.chdir(folder)
         torch.set_num_threads(1)
-        self._work = work
+        self._work: Work | None = None
 
-    def outcomes(self, items: list[Item]) -> list[Outcome]:
+    def outcomes(self, work: list[Any], items: list[Item]) -> list[Outcome]:
+        self._work = self._work or _ray().get(work[0])
         return list(self._work.outcomes(items))
 
 
@@ -128,8 +130,6 @@ def _cluster(ray: Any, address: str | None) -> Iterator[None]:
 def _ray() -> Any:
     # Ray tells its makers about its use where nobody says that it must not; restoring images uses no network.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # What it says on stderr of its own working is in its log, too; what becomes of the images is said here.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
     except ImportError:
