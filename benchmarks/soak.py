@@ -4,7 +4,8 @@
     python -m benchmarks.soak --executor ray   # two Ray nodes on this machine, one of them taken away in the middle
 
 It makes 500 small images (kinds of colour, depth and format), 40 broken files and 20 duplicates among them, restores
-them once undisturbed, and once by jobs that get SIGKILL at random moments, ten times, each gone on with by --resume. Then it checks that every good image is there exactly once with the bytes of the undisturbed run, that every broken one
+them once undisturbed, and once by jobs that get SIGKILL at random moments, ten times, each gone on with by --resume.
+Then it checks that every good image is there exactly once with the bytes of the undisturbed run, that every broken one
 is named and has no output, and that nothing else has changed on the disk. It prints what it checked and ends with 1 if
 something does not hold.
 """
