@@ -49,7 +49,7 @@ def written(folder: Path) -> dict[str, bytes]:
     }
 
 
-def stop(monkeypatch: pytest.MonkeyPatch, at: int, after: bool, problem: type[BaseException]) -> None:
+def stop(monkeypatch: pytest.MonkeyPatch, at: int, after: bool, problem: BaseException | type[BaseException]) -> None:
     """Makes the process end where it writes an image, before or after that."""
     write, calls = images.write, []
 

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from pellucid.api import Restorer
-from pellucid.images import atomic
 from pellucid.jobs import Feed, make_folders, plan, run
 from pellucid.methods import DreamClean
 from pellucid.priors import GaussianPrior
@@ -46,7 +45,7 @@ class Failing:
 def fail(monkeypatch: pytest.MonkeyPatch, step: str, number: int, good: int) -> None:
     """Makes one step of writing outputs fail, after so many that do not."""
     if step == "fsync":
-        monkeypatch.setattr(atomic.os, "fsync", Failing(os.fsync, number, good))
+        monkeypatch.setattr(os, "fsync", Failing(os.fsync, number, good))
     elif step == "replace":
         failing = Failing(Path.replace, number, good)
         monkeypatch.setattr(Path, "replace", lambda self, target: failing(self, target))

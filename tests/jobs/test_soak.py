@@ -1,4 +1,4 @@
-"""A small soak: jobs that are killed at random moments end as an undisturbed one; `benchmarks/soak.py` has the large."""
+"""A small soak: jobs that are killed at random moments; `benchmarks/soak.py` has the large one."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ one does, and in which order, does not depend on the machine.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from queue import SimpleQueue
 from typing import Generic, NamedTuple, TypeVar
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def together(work: Callable[[T, Prior], R], items: Iterable[T], prior: Prior, number: int) -> Iterator[R]:
+def together(work: Callable[[T, Prior], R], items: Iterable[T], prior: Prior, number: int) -> Generator[R, None, None]:
     """Does the work on several items at once, and evaluates the prior for all of them in one.
 
     Args:

@@ -14,7 +14,8 @@ from pellucid.priors.network import DenoisingUNet
 def test_weights_keep_values_and_layout_in_one_piece_of_shared_memory(
     tiny_network: Callable[..., DenoisingUNet],
 ) -> None:
-    network = tiny_network().requires_grad_(False).to(memory_format=torch.channels_last)
+    network = tiny_network().requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     before = {name: (weight.clone(), weight.stride()) for name, weight in network.state_dict().items()}
     prior = VENetwork(network, linear_ladder(), multiple=4)
     x = torch.linspace(-1, 1, 3 * 64).view(1, 3, 8, 8)
