@@ -89,13 +89,22 @@ class Ray:
                     idle.append(one)
                     try:
                         yield from ray.get(finished)
-                    except ray.exceptions.RayActorError:
+                    except ray.exceptions.RayActorError as error:
+                        if error.actor_init_failed:
+                            raise PellucidError(f"a machine of the cluster lacks something: {_last(error)}") from None
                         yield from groups.lost(group, f"its process was lost {1 + _ATTEMPTS} times", work.seed)
+                    except ray.exceptions.RayError as error:
+                        raise PellucidError(f"Ray cannot go on: {_last(error)}") from None
             finally:
                 for one in made:
                     ray.kill(one)
                 for _, group in busy.values():
                     clear(group)
+
+
+def _last(error: Exception) -> str:
+    """What a traceback from another machine ends with."""
+    return ([line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1]
 
 
 class _Actor:
