@@ -144,6 +144,12 @@ class Restorer:
         other._tile, other._fitted = tile, fit(self.prior, tile)
         return other
 
+    def with_prior(self, prior: Prior) -> Restorer:
+        """The same on another prior, on the same device."""
+        other = copy(self)
+        other.prior, other._fitted = prior, fit(prior, self._tile)
+        return other
+
     @property
     def estimates_noise(self) -> bool:
         """Whether the noise level is to be found from each image."""

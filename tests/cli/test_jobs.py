@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
@@ -48,7 +49,7 @@ def written(folder: Path) -> dict[str, bytes]:
     }
 
 
-def stop(monkeypatch: pytest.MonkeyPatch, at: int, after: bool, problem: type[BaseException]) -> None:
+def stop(monkeypatch: pytest.MonkeyPatch, at: int, after: bool, problem: BaseException | type[BaseException]) -> None:
     """Makes the process end where it writes an image, before or after that."""
     write, calls = images.write, []
 
@@ -161,6 +162,57 @@ def test_a_time_limit_ends_after_the_image_in_work(job: Command, tmp_path: Path)
     assert "3 of 4 images done, 1 skipped" in said.err
     for wrong in ("0", "-1", "nan", "inf"):
         assert job("--time-limit", wrong).code == 2
+
+
+@pytest.mark.parametrize("place", [("--workers", 2), ("--batch", 3)])
+def test_several_processes_or_images_at_once_change_nothing_but_the_order(
+    job: Command, scans: Path, tmp_path: Path, place: tuple[object, ...]
+) -> None:
+    (scans / "broken.png").write_bytes(b"no image")
+    one, several = job("--json", "--executor", "this", out="one"), job("--json", *place, out="several")
+    assert (one.code, several.code) == (1, 1)
+    records = []
+    for said, name in ((one, "one"), (several, "several")):
+        text = re.sub(r'"seconds": [0-9.]+', "", said.out.replace(str(tmp_path / name), "OUT"))
+        records.append(sorted(text.splitlines()))
+    assert records[0] == records[1]
+    assert [line.split(", ")[:2] for line in several.err.splitlines()] == [
+        [f"pellucid: {scans / 'broken.png'}: is no image (or one of a kind that cannot be read)"],
+        ["4 of 5 images done", "1 failed"],
+    ]
+    assert written(tmp_path / "several") == written(tmp_path / "one")
+    assert "0 of 5 images done, 4 skipped, 1 failed" in job("--resume", *place, out="several").err
+
+
+def test_a_full_disk_stops_the_job_with_one_line(job: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop(patch, 2, False, OSError(errno.ENOSPC, "No space left on device"))
+        said = job()
+    assert said.code == 1
+    failed, summary = said.err.splitlines()
+    assert "b.png: " in failed
+    assert "No space left on device" in failed
+    assert summary.startswith("nothing more can be written: 1 of 4 images done, 1 failed")
+    assert summary.endswith("; the same command with --resume goes on")
+    assert job("--resume").code == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (("--executor", "proceses"), "did you mean 'processes'"),
+        (("--executor", "this", "--workers", 2), "--workers goes with"),
+        (("--executor", "processes", "--address", "auto"), "--address names a Ray cluster"),
+        (("--batch", 0), "--batch is a number of images"),
+    ],
+)
+def test_executors_that_are_none_are_refused_before_the_start(
+    job: Command, tmp_path: Path, wrong: tuple[object, ...], says: str
+) -> None:
+    said = job(*wrong)
+    assert said.code == 2
+    assert says in said.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_one_image_leaves_nothing_beside_it(

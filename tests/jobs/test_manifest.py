@@ -36,7 +36,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def restore(items: list[Item], manifest: Manifest, configuration: str = "x") -> list[Outcome]:
-    return list(manifest.record(items, run(items, RESTORER), 0, configuration))
+    return list(manifest.record(items, lambda begun: run(begun, RESTORER), 0, configuration))
 
 
 def left(scans: Path, out: Path, configuration: str = "x", seed: int = 0) -> list[str]:

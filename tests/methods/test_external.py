@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -365,3 +366,13 @@ def test_on_the_command_line(
     said = pellucid_command("restore", photo, "-o", tmp_path / "c.png", "-m", "external")
     assert said.code == 2
     assert "model must be" in said.err
+
+
+def test_what_it_has_loaded_is_not_sent_to_other_processes() -> None:
+    method = External("pellucid.problem:to_unit")
+    method.prepare(torch.device("cpu"))
+    sent = pickle.loads(pickle.dumps(method))
+    assert sent == method
+    assert vars(sent).keys() < vars(method).keys()
+    y = torch.linspace(-1, 1, 12).view(1, 3, 2, 2)
+    assert torch.equal(sent(Problem(y), NONE), method(Problem(y), NONE))

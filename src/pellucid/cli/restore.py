@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import PellucidError, UsageError
+from ..errors import UsageError
 from ..settings import assignments, parse
-from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
+from .job import Job, do, dry_run
+from .output import tell
 
 if TYPE_CHECKING:
-    from ..api import Restorer
-    from ..jobs import Item, Manifest, Outcome
+    from ..jobs import Item
 
 # Options that several commands share.
 Prior = Annotated[
@@ -89,7 +87,20 @@ def restore(
         Path | None,
         typer.Option("--save-kernel", help="File, or folder for several images, for the blur's kernel that was found."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor", help="Where to do it: this, processes or ray (default: processes for much work on a CPU)."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Number of processes (default: one for each core).")
+    ] = None,
+    address: Annotated[str | None, typer.Option("--address", help="Of a Ray cluster.")] = None,
+    batch: Annotated[
+        int, typer.Option("--batch", help="Images side by side in a process; keeps a GPU busy (default 1).")
+    ] = 1,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
     json: Json = False,
 ) -> int:
     """Restores damaged images.
@@ -126,7 +137,10 @@ def restore(
     hyper_parameters = preset | parse(methods.find(method), method, values)
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
     share = None if shard is None else jobs.Shard.parse(shard)
-    _check_job(in_place, resume, time_limit)
+    _check_job(in_place, resume, time_limit, batch)
+    place = None
+    if executor is not None or workers is not None or address is not None:
+        place = jobs.executors.find(executor or ("ray" if address is not None else "processes"), workers, address)
     folder = None if output is None else jobs.output_folder(inputs, output)
     manifest = jobs.Manifest(folder, share) if folder is not None and resume else None
     owned = None if manifest is None else manifest.owns
@@ -160,9 +174,9 @@ def restore(
     # One image by itself leaves nothing beside it that nobody asked for.
     if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
         manifest = jobs.Manifest(folder, share)
-    job = _Job(items, restorer, seed, about, json, trace, None, time_limit, manifest)
-    if save_kernel is not None:
-        job.kernels = partial(_kernel_of, save_kernel, several)
+    kernels = None if save_kernel is None else partial(_kernel_of, save_kernel, several)
+    work = jobs.Work(restorer, seed, trace, kernels, batch)
+    job = Job(items, work, about, json, time_limit, manifest, executor=place)
     if manifest is not None:
         files = {"mask": mask, "kernel": kernel}
         choices = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
@@ -172,46 +186,16 @@ def restore(
         job.skipped = len(items) - len(job.items)
         if job.skipped:
             tell(f"{job.skipped} of {len(items)} images skipped: done already")
-    if dry_run:
-        return _dry_run(job.items, restorer, about, json)
+    if dry:
+        return dry_run(job)
     jobs.make_folders(job.items)
-    return _run(job)
+    return do(job)
 
 
-@dataclass
-class _Job:
-    """What `restore` is about to do.
-
-    Attributes:
-        items: the images that are left to do.
-        manifest: where it is written down; None if nowhere.
-        configuration: see `jobs.of_configuration`.
-        skipped: how many images are done already.
-    """
-
-    items: list[Item]
-    restorer: Restorer
-    seed: int
-    about: dict[str, Any]
-    json: bool
-    trace: Path | None
-    kernels: Callable[[Item], Path] | None
-    time_limit: float | None
-    manifest: Manifest | None
-    configuration: str = ""
-    skipped: int = 0
-
-    def outcomes(self, progress: Callable[[Item, int], object]) -> Iterator[Outcome]:
-        from .. import jobs
-
-        outcomes = jobs.run(self.items, self.restorer, self.seed, progress, self.trace, self.kernels)
-        if self.manifest is None:
-            return outcomes
-        return self.manifest.record(self.items, outcomes, self.seed, self.configuration)
-
-
-def _check_job(in_place: bool, resume: bool, time_limit: float | None) -> None:
-    """Refuses what could not be gone on with."""
+def _check_job(in_place: bool, resume: bool, time_limit: float | None, batch: int) -> None:
+    """Refuses what could not be gone on with, or begun."""
+    if batch < 1:
+        raise UsageError(f"--batch is a number of images, 1 or more, not {batch}")
     if in_place and resume:
         raise UsageError("--in-place keeps no record of what is done, to go on from: say -o FOLDER with --resume")
     if time_limit is not None and not 0 < time_limit < math.inf:
@@ -230,100 +214,3 @@ def _check_kernel(path: Path, several: bool, overwrite: bool) -> None:
         raise UsageError(f"--save-kernel {path}: is a file; several images need a folder")
     if path.exists() and not overwrite and (path.is_file() or any(path.iterdir())):
         raise UsageError(f"--save-kernel {path}: exists; name another, or say --overwrite")
-
-
-def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json: bool) -> int:
-    from .. import images
-
-    failed = 0
-    for item in items:
-        try:
-            height, width = images.size_of(item.source)
-        except PellucidError as error:
-            failed += 1
-            complain(str(error))
-            continue
-        tiles, nfe = restorer.tiles(height, width).number, restorer.nfe()
-        if json:
-            plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles}
-            as_json({"input": str(item.source), "output": str(item.target), **about, **plan})
-        else:
-            typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s)")
-    return FAILED if failed else 0
-
-
-def _run(job: _Job) -> int:
-    items, restorer = job.items, job.restorer
-    done = failed = over = 0
-    start = time.monotonic()
-    stopped = ""
-    work = [_work(item, restorer) for item in items]
-    with bar() as progress:
-        task = progress.add_task("", total=sum(work) or 1)
-
-        def advance(item: Item, pixels: int) -> None:
-            progress.update(task, advance=pixels, description=f"{done + failed + 1}/{len(items)} {item.source.name}")
-
-        try:
-            for outcome, planned in zip(job.outcomes(advance), work, strict=True):
-                if outcome.error is None:
-                    done += 1
-                    if not job.json:
-                        typer.echo(_line(outcome, restorer.estimates_noise))
-                else:
-                    failed += 1
-                    complain(outcome.error)
-                if job.json:
-                    as_json(_record(outcome, job.about))
-                # A failed image's share is over, too.
-                over += planned
-                progress.update(task, completed=over)
-                late = job.time_limit is not None and time.monotonic() - start >= 60 * job.time_limit
-                if late and done + failed < len(items):
-                    stopped = "time limit reached: "
-                    break
-        except KeyboardInterrupt:
-            stopped = "stopped: "
-    total = len(items) + job.skipped
-    if stopped or total > 1:
-        more = "; the same command with --resume goes on" if stopped and job.manifest is not None else ""
-        skips = f", {job.skipped} skipped" if job.skipped else ""
-        fails = f", {failed} failed" if failed else ""
-        tell(f"{stopped}{done} of {total} images done{skips}{fails}, {time.monotonic() - start:.1f} s{more}")
-    if stopped:
-        return INTERRUPTED
-    return FAILED if failed else 0
-
-
-def _work(item: Item, restorer: Restorer) -> int:
-    from .. import images
-
-    try:
-        # A method that evaluates nothing is one step for each image.
-        return restorer.work(*images.size_of(item.source)) or 1
-    except PellucidError:
-        return 0  # it is going to fail, and to say so, when its turn comes
-
-
-def _line(outcome: Outcome, estimated: bool) -> str:
-    line = f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
-    if outcome.noise is not None:
-        line += f", noise {outcome.noise:.4f}{' (estimated)' if estimated else ''}"
-    return line if outcome.note is None else f"{line}: {outcome.note}"
-
-
-def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
-    height, width = outcome.size or (None, None)
-    return {
-        "input": str(outcome.item.source),
-        "output": str(outcome.item.target) if outcome.error is None else None,
-        **about,
-        "seed": outcome.seed,
-        "nfe": outcome.nfe,
-        "seconds": round(outcome.seconds, 3),
-        "noise": outcome.noise,
-        "note": outcome.note,
-        "width": width,
-        "height": height,
-        "error": outcome.error,
-    }

@@ -1,18 +1,24 @@
 """Many images: what becomes of each, and the loop that loses none."""
 
+from . import executors
+from .feed import Feed
 from .fingerprint import of_configuration
 from .manifest import Entry, Manifest
 from .plan import Item, make_folders, output_folder, plan, plan_exposures
 from .run import Outcome, caught, run
 from .shard import Shard
+from .work import Work
 
 __all__ = [
     "Entry",
+    "Feed",
     "Item",
     "Manifest",
     "Outcome",
     "Shard",
+    "Work",
     "caught",
+    "executors",
     "make_folders",
     "of_configuration",
     "output_folder",

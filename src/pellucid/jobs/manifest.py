@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ from ..errors import PellucidError
 from ..noise import derive_seed
 from .fingerprint import of_files
 from .plan import Item
-from .run import Outcome
+from .run import Outcomes
 from .shard import Shard
 
 NAME = ".pellucid"
@@ -98,36 +99,43 @@ class Manifest:
         return [item for item in items if not self.is_done(item, derive_seed(seed, item.name), configuration)]
 
     def record(
-        self, items: Sequence[Item], outcomes: Iterator[Outcome], seed: int, configuration: str
-    ) -> Iterator[Outcome]:
-        """Writes down what `run` does, around each image.
+        self, items: Iterable[Item], work: Callable[[Iterator[Item]], Outcomes], seed: int, configuration: str
+    ) -> Outcomes:
+        """Writes down what becomes of images, around the work on each.
 
         Args:
-            items: what `outcomes` goes through.
-            outcomes: begins an item when it is asked for its outcome.
+            items: the images.
+            work: does them, in any order. It asks for an image when it is about to begin it.
             seed: the run's.
             configuration: see `fingerprint.of_configuration`.
 
         Raises:
             PellucidError: the manifest cannot be written. A job that could not be gone on with ends.
         """
-        for item in items:
-            entry = self._entry(item, derive_seed(seed, item.name), configuration)
-            self.append(entry)
-            outcome = next(outcomes)
-            done = outcome.error is None
-            self.append(
-                replace(
-                    entry,
-                    state="done" if done else "failed",
-                    output_sha256=of_files([item.target]) if done else None,
-                    seconds=round(outcome.seconds, 3),
-                    nfe=outcome.nfe,
-                    note=outcome.note,
-                    error=outcome.error,
+        begun: dict[Path, Entry] = {}
+
+        def beginning() -> Iterator[Item]:
+            for item in items:
+                entry = self._entry(item, derive_seed(seed, item.name), configuration)
+                self.append(entry)
+                begun[item.target] = entry
+                yield item
+
+        with closing(work(beginning())) as outcomes:
+            for outcome in outcomes:
+                done = outcome.error is None
+                self.append(
+                    replace(
+                        begun.pop(outcome.item.target),
+                        state="done" if done else "failed",
+                        output_sha256=of_files([outcome.item.target]) if done else None,
+                        seconds=round(outcome.seconds, 3),
+                        nfe=outcome.nfe,
+                        note=outcome.note,
+                        error=outcome.error,
+                    )
                 )
-            )
-            yield outcome
+                yield outcome
 
     def append(self, entry: Entry) -> None:
         """Adds a line, on the disk when this returns; whatever interrupts it, no other line is harmed.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,16 @@ from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..images import Picture
 from ..noise import derive_seed
+from ..priors import Prior
 from .memory import with_less
 from .plan import Item
+from .together import together
 from .trace import Trace
+
+Progress = Callable[[Item, int], object]
+
+# What no other image of the job could be written after, either.
+_NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class Outcome:
         error: None, or in one line why it failed. Then nothing was written.
         noise: the noise level that the method was told, in [0, 1] units; None if it is blind or failed.
         note: what the method says of it, and that its tiles had to be smaller; None if nothing.
+        stops: whether all others would fail, too: the disk is full, or cannot be written to any more.
     """
 
     item: Item
@@ -42,40 +51,70 @@ class Outcome:
     error: str | None = None
     noise: float | None = None
     note: str | None = None
+    stops: bool = False
+
+
+Outcomes = Generator[Outcome, None, None]
+"""What becomes of the images of a job. Closed before its end, it gives up what is in work and leaves nothing of it."""
 
 
 def run(
-    items: Sequence[Item],
+    items: Iterable[Item],
     restorer: Restorer,
     seed: int = 0,
-    progress: Callable[[Item, int], object] | None = None,
+    progress: Progress | None = None,
     traces: Path | None = None,
     kernels: Callable[[Item], Path] | None = None,
-) -> Iterator[Outcome]:
-    """Restores the images of a job, one after the other.
+    batch: int = 1,
+) -> Outcomes:
+    """Restores the images of a job in this process.
 
     Args:
-        items: see `plan`.
+        items: see `plan`. One is asked for when it is about to be begun.
         restorer: the method on its prior.
         seed: the run's seed; each image's own follows from it and the image's name.
-        progress: called with the image and the pixels of each evaluation; see `Restorer.work`.
+        progress: called with the image and the pixels of each evaluation, see `Restorer.work`; with 0 pixels when the
+            image has been read.
         traces: folder for a `Trace` of each image.
         kernels: says in which file to save the kernel that was found for an item.
+        batch: how many images are restored side by side, so that their evaluations are made together.
 
     Yields:
-        One outcome for each item, in order.
+        One outcome for each item: in order, but for those restored side by side, which come as they are finished.
     """
-    for item in items:
-        start = time.perf_counter()
-        own = derive_seed(seed, item.name)
-        nfe, size, noise, note = 0, None, None, None
-        with caught(item) as errors:
+
+    def outcome(item: Item, prior: Prior) -> Outcome:
+        own = restorer if prior is restorer.prior else restorer.with_prior(prior)
+        return _outcome(item, own, derive_seed(seed, item.name), progress, traces, kernels)
+
+    if batch > 1 and restorer.method.needs_prior:
+        yield from together(outcome, items, restorer.prior, batch)
+    else:
+        for item in items:
+            yield outcome(item, restorer.prior)
+
+
+def _outcome(
+    item: Item,
+    restorer: Restorer,
+    seed: int,
+    progress: Progress | None,
+    traces: Path | None,
+    kernels: Callable[[Item], Path] | None,
+) -> Outcome:
+    start = time.perf_counter()
+    nfe, size, noise, note = 0, None, None, None
+    stops = False
+    with caught(item) as errors:
+        try:
             pictures = [images.read(source) for source in item.sources]
             size = (pictures[0].colour.shape[0], pictures[0].colour.shape[1])
             images.check_holds(pictures[0], item.target)
-            told = None if progress is None else _for(item, progress)
+            told = None if progress is None else partial(progress, item)
+            if told is not None:
+                told(0)
             (restored, result, trace), less = with_less(
-                restorer, size, partial(_restored, pictures, own, told, traces is not None)
+                restorer, size, partial(_restored, pictures, seed, told, traces is not None)
             )
             if kernels is not None:
                 _write_kernel(result, kernels(item))
@@ -85,8 +124,20 @@ def run(
             images.write(restored, item.target)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
             note = "; ".join([*result.notes[:1], *([less] if less else [])]) or None
-        seconds, error = time.perf_counter() - start, errors[0] if errors else None
-        yield Outcome(item, own, nfe, seconds, size, error, noise, note)
+        except Exception as error:
+            stops = _is_nowhere(error)
+            raise
+    seconds, line = time.perf_counter() - start, errors[0] if errors else None
+    return Outcome(item, seed, nfe, seconds, size, line, noise, note, stops)
+
+
+def _is_nowhere(error: BaseException | None) -> bool:
+    """Whether an error comes of a disk that is full or was made read-only."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NOWHERE:
+            return True
+        error = error.__context__
+    return False
 
 
 @contextmanager
@@ -129,7 +180,3 @@ def _write_kernel(result: Restored, path: Path) -> None:
     kernel = result.found["kernel"][0, 0]
     path.parent.mkdir(parents=True, exist_ok=True)
     images.write(images.from_array((kernel / kernel.max() * 65535).round().numpy().astype("uint16")), path)
-
-
-def _for(item: Item, progress: Callable[[Item, int], object]) -> Callable[[int], object]:
-    return lambda pixels: progress(item, pixels)

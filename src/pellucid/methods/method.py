@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -88,6 +88,10 @@ class Method:
             The restored images, (B, C, H, W) in [-1, 1] units, not clamped.
         """
         return last(self.iterate(problem, prior, Streams.of(seed, len(problem.y)))).x
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What it has loaded, a session of another library perhaps, is loaded again where it is sent to.
+        return {name: value for name, value in vars(self).items() if name in self.__dataclass_fields__}  # type: ignore[attr-defined]
 
     def _require(self, holds: bool, field: str, demand: str) -> None:
         """Refuses a hyper-parameter out of range."""

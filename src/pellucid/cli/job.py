@@ -1,0 +1,166 @@
+"""A job of `pellucid restore` as people see it: the bar, a line or a record for each image, the summary, exit codes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..errors import PellucidError
+from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
+
+if TYPE_CHECKING:
+    from ..api import Restorer
+    from ..jobs import Item, Manifest, Outcome, Work
+    from ..jobs.executors import Executor
+    from ..jobs.run import Outcomes, Progress
+
+
+@dataclass
+class Job:
+    """What `restore` is about to do.
+
+    Attributes:
+        items: the images that are left to do.
+        work: what is done to each.
+        about: what every record says.
+        json: whether records are printed, and not lines.
+        time_limit: minutes after which no further image is begun; None for no limit.
+        manifest: where it is written down; None if nowhere.
+        configuration: see `jobs.of_configuration`.
+        skipped: how many images are done already.
+        executor: where it is done; None for what is usual.
+    """
+
+    items: list[Item]
+    work: Work
+    about: dict[str, Any]
+    json: bool
+    time_limit: float | None
+    manifest: Manifest | None
+    configuration: str = ""
+    skipped: int = 0
+    executor: Executor | None = None
+
+    def outcomes(self, items: Iterable[Item], work: int, progress: Progress) -> Outcomes:
+        """Does it, and writes it down."""
+        from ..jobs import executors
+        from ..priors.prior import device_of
+
+        executor = self.executor
+        if executor is None:
+            device = device_of(self.work.restorer.prior)
+            executor = executors.find(executors.usual(work, len(self.items), device))
+        if self.manifest is None:
+            return executor(self.work, items, progress)
+        return self.manifest.record(
+            items, lambda begun: executor(self.work, begun, progress), self.work.seed, self.configuration
+        )
+
+
+def dry_run(job: Job) -> int:
+    """Says what would be done; returns the exit code."""
+    from .. import images
+
+    restorer, failed = job.work.restorer, 0
+    for item in job.items:
+        try:
+            height, width = images.size_of(item.source)
+        except PellucidError as error:
+            failed += 1
+            complain(str(error))
+            continue
+        tiles, nfe = restorer.tiles(height, width).number, restorer.nfe()
+        if job.json:
+            plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles}
+            as_json({"input": str(item.source), "output": str(item.target), **job.about, **plan})
+        else:
+            typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s)")
+    return FAILED if failed else 0
+
+
+def do(job: Job) -> int:
+    """Does the job and says what becomes of each image; returns the exit code."""
+    from ..jobs import Feed
+
+    restorer = job.work.restorer
+    done = failed = over = 0
+    start = time.monotonic()
+    work = {item.target: _work(item, restorer) for item in job.items}
+    feed = Feed(job.items, job.time_limit)
+    stopped = ""
+    with bar() as progress:
+        task = progress.add_task("", total=sum(work.values()) or 1)
+
+        def advance(item: Item, pixels: int) -> None:
+            progress.update(
+                task, advance=pixels, description=f"{done + failed + 1}/{len(job.items)} {item.source.name}"
+            )
+
+        try:
+            with closing(job.outcomes(feed, sum(work.values()), advance)) as outcomes:
+                for outcome in outcomes:
+                    if outcome.error is None:
+                        done += 1
+                        if not job.json:
+                            typer.echo(_line(outcome, restorer.estimates_noise))
+                    else:
+                        failed += 1
+                        complain(outcome.error)
+                    if job.json:
+                        as_json(_record(outcome, job.about))
+                    feed.heed(outcome)
+                    # A failed image's share is over, too.
+                    over += work[outcome.item.target]
+                    progress.update(task, completed=over)
+        except KeyboardInterrupt:
+            stopped = "stopped"
+    stopped = stopped or feed.stopped
+    total = len(job.items) + job.skipped
+    if stopped or total > 1:
+        more = "; the same command with --resume goes on" if stopped and job.manifest is not None else ""
+        skips = f", {job.skipped} skipped" if job.skipped else ""
+        fails = f", {failed} failed" if failed else ""
+        why = f"{stopped}: " if stopped else ""
+        tell(f"{why}{done} of {total} images done{skips}{fails}, {time.monotonic() - start:.1f} s{more}")
+    if stopped and not feed.full:
+        return INTERRUPTED
+    return FAILED if failed else 0
+
+
+def _work(item: Item, restorer: Restorer) -> int:
+    from .. import images
+
+    try:
+        # A method that evaluates nothing is one step for each image.
+        return restorer.work(*images.size_of(item.source)) or 1
+    except PellucidError:
+        return 0  # it is going to fail, and to say so, when its turn comes
+
+
+def _line(outcome: Outcome, estimated: bool) -> str:
+    line = f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
+    if outcome.noise is not None:
+        line += f", noise {outcome.noise:.4f}{' (estimated)' if estimated else ''}"
+    return line if outcome.note is None else f"{line}: {outcome.note}"
+
+
+def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
+    height, width = outcome.size or (None, None)
+    return {
+        "input": str(outcome.item.source),
+        "output": str(outcome.item.target) if outcome.error is None else None,
+        **about,
+        "seed": outcome.seed,
+        "nfe": outcome.nfe,
+        "seconds": round(outcome.seconds, 3),
+        "noise": outcome.noise,
+        "note": outcome.note,
+        "width": width,
+        "height": height,
+        "error": outcome.error,
+    }

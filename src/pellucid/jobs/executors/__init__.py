@@ -1,0 +1,63 @@
+"""Where a job's images are restored: in this process, in several, on several machines."""
+
+from __future__ import annotations
+
+import torch
+
+from ...errors import UsageError, unknown_name
+from .executor import Executor
+from .processes import Processes
+from .this import this
+
+__all__ = ["Executor", "Processes", "find", "names", "this", "usual"]
+
+_NAMES = ("this", "processes", "ray")
+
+_LARGE = 100_000_000
+"""Pixels through the network from which several processes win back the seconds that they take to begin."""
+
+
+def names() -> tuple[str, ...]:
+    """Names of all executors."""
+    return _NAMES
+
+
+def usual(work: int, number: int, device: torch.device) -> str:
+    """The executor for a job of which nobody says where to do it.
+
+    One process for each core is faster on a CPU than one process with all of them (`benchmarks/throughput.py`), but for
+    the time that processes take to begin. A GPU has one process.
+
+    Args:
+        work: pixels through the network, of all images; see `Restorer.work`.
+        number: of images.
+        device: where the prior is.
+    """
+    several = device.type == "cpu" and torch.get_num_threads() > 1 and number > 1 and work >= _LARGE
+    return "processes" if several else "this"
+
+
+def find(name: str, workers: int | None = None, address: str | None = None) -> Executor:
+    """An executor by name.
+
+    Args:
+        name: one of `names()`.
+        workers: how many processes; None for one for each core.
+        address: of a Ray cluster.
+
+    Raises:
+        UsageError: there is none of that name, or it takes no such setting.
+    """
+    if address is not None and name != "ray":
+        raise UsageError("--address names a Ray cluster: it goes with --executor ray")
+    if name == "processes":
+        return Processes(torch.get_num_threads() if workers is None else workers)
+    if name == "ray":
+        from .ray import Ray
+
+        return Ray(address, workers)
+    if name != "this":
+        raise unknown_name("executor", name, _NAMES)
+    if workers is not None:
+        raise UsageError("--workers goes with --executor processes or ray: this process is one")
+    return this

@@ -1,0 +1,45 @@
+"""What runs in each of several processes: it takes images from a pipe until there are no more."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from multiprocessing.connection import Connection
+
+import torch
+
+from ..work import Work
+
+
+def main(pipe: Connection, work: Work, threads: int) -> None:
+    """Does what comes through the pipe: lists of items.
+
+    It says back None once it is ready, then for each evaluation its item and pixels, and each outcome.
+
+    Args:
+        pipe: to the process that hands out images.
+        work: what to do with them.
+        threads: that it may compute with.
+    """
+    # Ctrl-C reaches all processes of a terminal; what it means is for the first of them to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    pipe.send(None)
+    while True:
+        try:
+            items = pipe.recv()
+        except EOFError:
+            return
+        for outcome in work.outcomes(items, lambda item, pixels: pipe.send((item, pixels))):
+            pipe.send(outcome)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that began it is no more: a job that was killed writes nothing afterwards."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,34 @@
+"""What is done to each image of a job, as one thing that can be sent to other processes and machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..api import Restorer
+from .plan import Item
+from .run import Outcomes, Progress, run
+
+
+@dataclass(frozen=True)
+class Work:
+    """The arguments of `run` that are the same for all images.
+
+    Attributes:
+        restorer: the method on its prior.
+        seed: the run's.
+        traces: folder for a `Trace` of each image.
+        kernels: says in which file to save the kernel that was found for an item.
+        batch: how many images are restored side by side in a process.
+    """
+
+    restorer: Restorer
+    seed: int = 0
+    traces: Path | None = None
+    kernels: Callable[[Item], Path] | None = None
+    batch: int = 1
+
+    def outcomes(self, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
+        """Does it to some images, in this process; see `run`."""
+        return run(items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch)
