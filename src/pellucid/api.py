@@ -6,7 +6,8 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,15 +16,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from . import images, methods
+from . import images, methods, provenance
 from .devices import find_device
 from .errors import UsageError
 from .estimate import noise_level
 from .methods import Method
 from .methods.method import State, last
-from .noise import Streams
+from .noise import Streams, derive_seed
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
+from .priors.fingerprint import fingerprint
 from .priors.prior import Tiles, Unused, device_of
 from .priors.tiled import TILE
 from .problem import Problem, to_unit
@@ -109,6 +111,7 @@ class Restorer:
                 "a result agrees exactly with measurements of a linear operator: give one, or leave exact out"
             )
         self.method = method
+        self._name = Path(prior).name if isinstance(prior, str | Path) else type(prior).__name__
         if isinstance(prior, str | Path):
             prior = load_prior(prior, find_device(device)) if method.needs_prior else Unused(find_device(device))
         self.prior = prior
@@ -221,14 +224,39 @@ class Restorer:
         progress: Callable[[int], object] | None = None,
         watch: Callable[[State], object] | None = None,
     ) -> tuple[images.Picture, Restored]:
-        """Restores one picture; its transparency and metadata stay.
+        """Restores one picture, page by page; its transparency and metadata stay.
 
         Returns:
-            The picture, and what else is known of its restoration.
+            The picture, and what else is known of the restoration of its first page, but for the evaluations, which are
+            those of all pages. Further pages have seeds of their own, which follow from `seed`.
         """
         operator = None if self._maker is None else self._maker(picture)
         result = self.run(picture.tensor(), seed, progress, operator, watch)
-        return picture.with_tensor(result.colours), result
+        first = replace(picture, more=()).with_tensor(result.colours)
+        further = [
+            self.picture(page, derive_seed(seed, f"page {number}"), progress, watch)
+            for number, page in enumerate(picture.more, 2)
+        ]
+        nfe = result.nfe + sum(other.nfe for _, other in further)
+        return images.bound([first, *(page for page, _ in further)]), replace(result, nfe=nfe)
+
+    def mark(self, result: Restored, seed: int, notes: Sequence[str] = ()) -> str:
+        """What a restored file says of how it was made; see `provenance.line`.
+
+        Args:
+            result: of the restoration.
+            seed: the image's.
+            notes: what else is to be said.
+        """
+        maker = self._operator or self._maker
+        told = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
+        told += [f"noise {level:.4g}" for level in result.noise[:1]]
+        prior = f"{self._name} {self._fingerprint[:16]}" if self.method.needs_prior else ""
+        return provenance.line(self.method, told, prior, seed, [*notes, *result.notes[:1]])
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.prior)
 
     def exposures(
         self,
@@ -244,6 +272,8 @@ class Restorer:
         """
         if not self.method.takes_exposures:
             raise UsageError(f"{type(self.method).__name__} takes one image, not {len(pictures)} exposures of one")
+        if any(picture.more for picture in pictures):
+            raise UsageError("exposures of one image are files of one page each")
         # Grey ones become colours, so that the prior's channels tell where one ends.
         tensors = [picture.tensor().expand(-1, self.prior.channels, -1, -1) for picture in pictures]
         if len({tensor.shape for tensor in tensors}) > 1:

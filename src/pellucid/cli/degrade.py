@@ -74,7 +74,11 @@ def _damaged(item: Item, apply: Damage, seed: int) -> dict[str, Any]:
         picture = images.read(item.source)
         height, width = picture.colour.shape[:2]
         images.check_holds(picture, item.target)
-        images.write(picture.with_tensor(apply(picture.tensor(), own).clamp(0, 1)), item.target)
+        pages = [
+            page.with_tensor(apply(page.tensor(), derive_seed(own, f"page {number}" if number > 1 else "")).clamp(0, 1))
+            for number, page in enumerate(picture.pages, 1)
+        ]
+        images.write(images.bound(pages), item.target)
     return {
         "input": str(item.source),
         "output": None if errors else str(item.target),

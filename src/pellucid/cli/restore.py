@@ -79,6 +79,9 @@ def restore(
         Path | None,
         typer.Option("--save-kernel", help="File, or folder for several images, for the blur's kernel that was found."),
     ] = None,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Leave out what the inputs say of camera, place and people.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
     json: Json = False,
 ) -> int:
@@ -149,12 +152,12 @@ def restore(
     # One image by itself leaves nothing beside it that nobody asked for.
     if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
         manifest = jobs.Manifest(folder, share)
-    job = _Job(items, restorer, seed, about, json, trace, None, time_limit, manifest)
+    job = _Job(items, restorer, seed, about, json, trace, None, time_limit, manifest, strip=strip_metadata)
     if save_kernel is not None:
         job.kernels = partial(_kernel_of, save_kernel, several)
     if manifest is not None:
         files = {"mask": mask, "kernel": kernel}
-        choices = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile}
+        choices = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "strip": strip_metadata}
         job.configuration = jobs.of_configuration(restorer.prior, {**about, **files, **choices})
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)
@@ -176,6 +179,7 @@ class _Job:
         manifest: where it is written down; None if nowhere.
         configuration: see `jobs.of_configuration`.
         skipped: how many images are done already.
+        strip: see `jobs.run`.
     """
 
     items: list[Item]
@@ -189,11 +193,12 @@ class _Job:
     manifest: Manifest | None
     configuration: str = ""
     skipped: int = 0
+    strip: bool = False
 
     def outcomes(self, progress: Callable[[Item, int], object]) -> Iterator[Outcome]:
         from .. import jobs
 
-        outcomes = jobs.run(self.items, self.restorer, self.seed, progress, self.trace, self.kernels)
+        outcomes = jobs.run(self.items, self.restorer, self.seed, progress, self.trace, self.kernels, self.strip)
         if self.manifest is None:
             return outcomes
         return self.manifest.record(self.items, outcomes, self.seed, self.configuration)
@@ -227,12 +232,13 @@ def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json:
     failed = 0
     for item in items:
         try:
-            height, width = images.size_of(item.source)
+            sizes = images.sizes_of(item.source)
         except PellucidError as error:
             failed += 1
             complain(str(error))
             continue
-        tiles, nfe = restorer.tiles(height, width).number, restorer.nfe()
+        height, width = sizes[0]
+        tiles, nfe = sum(restorer.tiles(*size).number for size in sizes), restorer.nfe()
         if json:
             plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles}
             as_json({"input": str(item.source), "output": str(item.target), **about, **plan})
@@ -289,7 +295,7 @@ def _work(item: Item, restorer: Restorer) -> int:
 
     try:
         # A method that evaluates nothing is one step for each image.
-        return restorer.work(*images.size_of(item.source)) or 1
+        return sum(restorer.work(*size) for size in images.sizes_of(item.source)) or 1
     except PellucidError:
         return 0  # it is going to fail, and to say so, when its turn comes
 

@@ -51,6 +51,7 @@ def run(
     progress: Callable[[Item, int], object] | None = None,
     traces: Path | None = None,
     kernels: Callable[[Item], Path] | None = None,
+    strip: bool = False,
 ) -> Iterator[Outcome]:
     """Restores the images of a job, one after the other.
 
@@ -61,6 +62,7 @@ def run(
         progress: called with the image and the pixels of each evaluation; see `Restorer.work`.
         traces: folder for a `Trace` of each image.
         kernels: says in which file to save the kernel that was found for an item.
+        strip: whether outputs go without what their inputs say beside the pixels; see `Picture.stripped`.
 
     Yields:
         One outcome for each item, in order.
@@ -81,10 +83,12 @@ def run(
                 _write_kernel(result, kernels(item))
             if traces is not None:
                 trace.write(traces / (item.name or item.source.name))
+            restored = restored.stripped() if strip else restored
+            said = [pictures[0].note] if pictures[0].note else []
             # Last: an image that failed at anything has no output.
-            images.write(restored, item.target)
+            images.write(restored.marked(restorer.mark(result, own, said)), item.target)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
-            note = "; ".join([*result.notes[:1], *([less] if less else [])]) or None
+            note = "; ".join([*said, *result.notes[:1], *([less] if less else [])]) or None
         seconds, error = time.perf_counter() - start, errors[0] if errors else None
         yield Outcome(item, own, nfe, seconds, size, error, noise, note)
 
