@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms, features
+from PIL.TiffImagePlugin import IFDRational
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
-<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
- xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="a box in the attic"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="a box in the attic"/>
+</rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
 
 
 def noise(*shape: int, dtype: Any = np.uint8, seed: int = 0) -> np.ndarray[Any, Any]:
@@ -30,7 +32,7 @@ def exif() -> Image.Exif:
     tags[0x010E] = "a lake"
     tags[0x010F] = "Zeiss"
     tags[0x013B] = "Jörg".encode()
-    tags.get_ifd(0x8769)[0x829A] = 0.005
+    tags.get_ifd(0x8769)[0x829A] = IFDRational(1, 200)
     tags.get_ifd(0x8769)[0xA434] = "Tessar 50mm"
     tags.get_ifd(0x8825)[1] = "N"
     tags.get_ifd(0x8825)[2] = (47.0, 22.0, 30.0)
@@ -87,7 +89,8 @@ def files() -> dict[str, bytes]:
         "still.gif": saved(colour.quantize(8), "GIF"),
         "scan.jp2": saved(colour, "JPEG2000"),
         "map.ppm": saved(colour, "PPM"),
-        "old.tif": saved(colour, "TIFF", compression="tiff_lzw", **whole),
+        "old.tif": saved(colour, "TIFF", **whole),
+        "lzw.tif": saved(colour, "TIFF", compression="tiff_lzw"),
         "deep.tif": tiff(noise(12, 16, 3, dtype=np.uint16), photometric="rgb", compression="adobe_deflate"),
         "float.tif": tiff(noise(12, 16, dtype=np.float32), photometric="minisblack"),
         "pages.tif": tiff(noise(12, 16, 3), noise(9, 7, 3, dtype=np.uint16), photometric="rgb"),
@@ -102,7 +105,7 @@ def _of_extras(colour: Image.Image, whole: dict[str, Any]) -> dict[str, bytes]:
     try:
         import imagecodecs
 
-        found["deep.png"] = imagecodecs.png_encode(noise(12, 16, 4, dtype=np.uint16))
+        found["deep.png"] = bytes(imagecodecs.png_encode(noise(12, 16, 4, dtype=np.uint16)))
     except ImportError:
         pass
     try:

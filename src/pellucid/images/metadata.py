@@ -13,7 +13,8 @@ MARK = "Restored by pellucid "
 """What a line of the description begins with that says how an image was restored."""
 
 _DESCRIPTION, _SOFTWARE, _ORIENTATION = 0x010E, 0x0131, 0x0112
-_PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+"""The directories of EXIF that a directory points to: of the exposure and of the place."""
 
 _LAYOUT = {
     *(*range(254, 269), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 348), 433, 434, 435),
@@ -86,9 +87,10 @@ def stripped(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load(metadata: Mapping[str, Any]) -> Image.Exif:
-    """The EXIF of a picture's metadata; empty if there is none."""
+    """The EXIF of a picture's metadata, its texts beyond ASCII as bytes; empty if there is none."""
     exif = Image.Exif()
     exif.load(metadata.get("exif", b""))
+    _as_stored(exif)
     return exif
 
 
@@ -114,10 +116,14 @@ def _described(exif: Image.Exif) -> bytes:
 
 
 def _dump(exif: Image.Exif) -> bytes:
-    for tags in (exif, *(exif.get_ifd(part) for part in _PARTS if part in exif)):
-        for tag, value in list(tags.items()):
-            # Pillow reads texts as Latin-1, whatever they are, but would write question marks.
-            if isinstance(value, str) and not value.isascii():
-                tags[tag] = value.encode("latin-1")
+    _as_stored(exif)
     exif.bigtiff = False
     return exif.tobytes()
+
+
+def _as_stored(exif: Image.Exif) -> None:
+    """Makes bytes of texts beyond ASCII: Pillow reads them as Latin-1, whatever they are, and writes question marks."""
+    for tags in (exif, *(exif.get_ifd(part) for part in PARTS if part in exif)):
+        for tag, value in list(tags.items()):
+            if isinstance(value, str) and not value.isascii():
+                tags[tag] = value.encode("latin-1")

@@ -23,8 +23,7 @@ from .pil import from_pil
 # What it has to say of broken files, ours says.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-_WRITTEN_APART = {282, 283, 296, *_PARTS}
+_WRITTEN_APART = {282, 283, 296, *metadata.PARTS}
 
 
 def sizes(path: Path) -> list[tuple[int, int]]:
@@ -116,7 +115,7 @@ def _deep(page: Any) -> np.ndarray[Any, Any]:
         raise PellucidError(f"{page.dtype} {name} cannot be restored: convert it to RGB")
     channels = page.samplesperpixel - (3 if kind == tifffile.PHOTOMETRIC.RGB else 1)
     if channels not in (0, 1) or page.imagedepth != 1:
-        raise PellucidError(f"has {page.samplesperpixel} channels of {page.imagedepth} slices: convert it to RGB")
+        raise PellucidError(f"has {page.samplesperpixel} channels and {page.imagedepth} slices: convert it to RGB")
     if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
         raise PellucidError("its colours are premultiplied by its transparency: convert it to straight alpha")
     try:
@@ -134,11 +133,14 @@ def _deep(page: Any) -> np.ndarray[Any, Any]:
 
 def _tags(exif: Image.Exif) -> Iterator[tuple[int, int, int, Any, bool]]:
     """The tags as tifffile takes them, with room for where the parts are going to be."""
-    with tifffile.TiffFile(io.BytesIO(exif.tobytes()[6:])) as tiff:
+    content = exif.tobytes()[6:]
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
         for tag in tiff.pages.first.tags:
             if tag.code not in _WRITTEN_APART:
-                yield tag.code, tag.dtype, tag.count, tag.value, True
-    for part in _PARTS:
+                # Texts as they are: nobody knows how they are encoded.
+                text = content[tag.valueoffset : tag.valueoffset + tag.valuebytecount]
+                yield tag.code, tag.dtype, tag.count, text if tag.dtype == tifffile.DATATYPE.ASCII else tag.value, True
+    for part in metadata.PARTS:
         if part in exif:
             yield part - 1, 4, 1, 0, True  # tifffile does not write the tag itself; `_write_parts` makes it that
 
@@ -148,7 +150,7 @@ def _write_parts(file: IO[bytes], tags: list[Image.Exif]) -> None:
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         for page, exif in zip(tiff.pages, tags, strict=True):
-            for part in _PARTS:
+            for part in metadata.PARTS:
                 if part not in exif:
                     continue
                 offset = file.seek(0, io.SEEK_END)

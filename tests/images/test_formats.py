@@ -1,0 +1,113 @@
+"""What goes in comes out, as readers of other libraries see it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, features
+
+from pellucid import images
+from pellucid.images.formats import FORMATS, SUFFIXES
+
+EXTRAS = {".heic": "pillow_heif", ".dng": "rawpy"}
+EXACT = (".png", ".tif", ".webp")
+MARK = f"{images.MARK}1.0: Method(), seed 0"
+
+
+def decoder(suffix: str) -> Callable[[Path], np.ndarray[Any, Any]]:
+    if suffix == ".tif":
+        return tifffile.imread
+    codecs = pytest.importorskip("imagecodecs")
+    decode = getattr(codecs, f"{suffix[1:]}_decode")
+    return lambda path: decode(path.read_bytes())
+
+
+def exif_of(path: Path) -> bytes:
+    """What exifread can be given: it knows no AVIF, and not every WebP and HEIF."""
+    content = path.read_bytes()
+    if path.suffix in (".jpg", ".png", ".tif"):
+        return content
+    return content[max(content.find(b"II*\0"), content.find(b"MM\0*")) :]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("grey.png", "colour.png", "alpha.png", "deepgrey.png", "deep.png", "deep.tif", "float.tif"),
+        *("colour.webp", "lossless.webp", "colour.bmp"),
+    ],
+)
+def test_pixels_are_read_as_others_read_them(corpus: dict[str, Path], name: str) -> None:
+    if name not in corpus:
+        pytest.skip("needs an extra")
+    pixels = images.read(corpus[name]).pixels
+    expected = decoder(Path(name).suffix)(corpus[name])
+    np.testing.assert_array_equal(pixels, expected)
+    assert pixels.dtype == expected.dtype
+
+
+@pytest.mark.parametrize("suffix", EXACT)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
+def test_pixels_are_written_as_others_read_them(tmp_path: Path, suffix: str, channels: int, dtype: Any) -> None:
+    if (dtype != np.uint8 and suffix == ".webp") or (np.issubdtype(dtype, np.floating) and suffix != ".tif"):
+        pytest.skip("the format has no such depth")
+    if suffix == ".webp" and channels < 3:
+        pytest.skip("the format has no grey")
+    rng = np.random.default_rng(channels)
+    values = rng.random((5, 7, channels))
+    pixels = values.astype(dtype) if np.issubdtype(dtype, np.floating) else (values * np.iinfo(dtype).max).astype(dtype)
+    pixels = pixels[..., 0] if channels == 1 else pixels
+    read = decoder(suffix)
+    images.write(images.from_array(pixels), tmp_path / f"out{suffix}")
+    there, back = read(tmp_path / f"out{suffix}"), images.read(tmp_path / f"out{suffix}").pixels
+    for found in (there, back):
+        np.testing.assert_array_equal(found, pixels)
+        assert found.dtype == dtype
+
+
+@pytest.mark.parametrize("source", ["photo.jpg", "old.tif", "colour.png", "colour.webp", "phone.heic", "photo.avif"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif", ".heic"])
+def test_metadata_and_the_mark_are_read_by_others(
+    corpus: dict[str, Path], tmp_path: Path, source: str, suffix: str
+) -> None:
+    exifread = pytest.importorskip("exifread")
+    if suffix in EXTRAS:
+        pytest.importorskip(EXTRAS[suffix])
+    if source not in corpus or (suffix == ".avif" and not features.check("avif")):
+        pytest.skip("needs an extra")
+    before = images.read(corpus[source])
+    path = tmp_path / f"out{suffix}"
+    images.write(before.marked(MARK), path)
+    found = exifread.process_file(io.BytesIO(exif_of(path)), details=False)
+    tags = {name: str(value) for name, value in found.items()}
+    assert tags["Image ImageDescription"] == f"a lake\n{MARK}"
+    assert tags["Image Software"] == "pellucid 1.0"
+    assert tags["Image Make"] == "Zeiss"
+    assert tags["Image Artist"] == "Jörg"
+    assert tags["EXIF ExposureTime"] == "1/200"
+    assert tags["EXIF LensModel"] == "Tessar 50mm"
+    assert tags["GPS GPSLatitude"] == "[47, 22, 30]"
+    with Image.open(path) as image:
+        assert image.info["icc_profile"] == before.metadata["icc_profile"]
+    after = images.read(path).metadata
+    assert after["icc_profile"] == before.metadata["icc_profile"]
+    assert after.get("xmp") == before.metadata.get("xmp")
+    # Restored again.
+    images.write(images.read(path).marked(MARK), path)
+    assert images.marks(images.read(path).metadata) == [MARK, MARK]
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_the_table_is_sound(form: Any) -> None:
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in form.suffixes)
+    target = images.target_of(Path("a") / f"b{form.suffixes[0].upper()}")
+    assert images.check_suffix(target).holds
+    assert (target.name == f"b{form.suffixes[0].upper()}") == bool(form.holds)
+    assert len(set(SUFFIXES)) == sum(len(form.suffixes) for form in FORMATS)
