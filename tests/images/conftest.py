@@ -73,7 +73,7 @@ def dng() -> bytes:
 
 def files() -> dict[str, bytes]:
     colour = Image.fromarray(noise(12, 16, 3))
-    whole: dict[str, Any] = {"exif": exif(), "icc_profile": ICC}
+    whole: dict[str, Any] = {"exif": exif().tobytes(), "icc_profile": ICC}
     found = {
         "grey.png": saved(colour.convert("L"), "PNG"),
         "colour.png": saved(colour, "PNG", dpi=(300, 300), **whole),

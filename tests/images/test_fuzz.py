@@ -17,18 +17,8 @@ from pellucid.errors import PellucidError
 
 NAMES = [
     *("grey.png", "colour.png", "palette.png", "alpha.png", "deepgrey.png", "deep.png", "photo.jpg", "progressive.jpg"),
-    *(
-        "cmyk.jpg",
-        "colour.webp",
-        "lossless.webp",
-        "colour.bmp",
-        "still.gif",
-        "scan.jp2",
-        "map.ppm",
-        "old.tif",
-        "lzw.tif",
-    ),
-    *("deep.tif", "float.tif", "pages.tif", "photo.avif", "phone.heic", "raw.dng"),
+    *("cmyk.jpg", "colour.webp", "lossless.webp", "colour.bmp", "still.gif", "scan.jp2", "map.ppm", "photo.avif"),
+    *("old.tif", "lzw.tif", "deep.tif", "float.tif", "pages.tif", "phone.heic", "raw.dng"),
 ]
 
 # Where, as a share of the file or counted from its beginning, and what is written there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +31,7 @@ def read(path: Path) -> Picture:
     with path.open("rb") as file:
         # Raw files are TIFF, most of them; of the others the pixels alone are kept.
         kept, _ = metadata.of_tiff(file, None, srgb(), None, None)
-    return from_array(pixels, kept)
+    return replace(from_array(pixels, kept), note="developed from camera raw by its own white balance")
 
 
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
