@@ -315,7 +315,7 @@ def restore(
     Args:
         image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
             or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
-            transparency, which is kept. A Pillow image with a palette comes back as RGB.
+            transparency, which is kept. A Pillow image with a palette or of CMYK comes back as RGB.
         method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`;
             None is "auto", which chooses a blind one, and its strength, for each image, and says so to the logger
             "pellucid".

@@ -13,6 +13,8 @@ import tifffile
 from PIL import Image, features
 
 from pellucid import images
+from pellucid.errors import PellucidError
+from pellucid.images import metadata
 from pellucid.images.formats import FORMATS, SUFFIXES
 
 EXTRAS = {".heic": "pillow_heif", ".dng": "rawpy"}
@@ -112,3 +114,66 @@ def test_the_table_is_sound(form: Any) -> None:
     assert images.check_suffix(target).holds
     assert (target.name == f"b{form.suffixes[0].upper()}") == bool(form.holds)
     assert len(set(SUFFIXES)) == sum(len(form.suffixes) for form in FORMATS)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif", ".heic"])
+def test_images_are_upright_and_their_headers_say_so(tmp_path: Path, suffix: str) -> None:
+    if suffix in EXTRAS:
+        pytest.importorskip(EXTRAS[suffix]).register_heif_opener()
+    if suffix == ".avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.new("L", (16, 24))
+    stored.paste(255, (0, 0, 16, 8))  # its head is at the top: upright, at the right
+    # HEIF has a field of its own for it, which is made of these bytes.
+    stored.convert("RGB").save(tmp_path / f"a{suffix}", exif=exif.tobytes())
+    picture = images.read(tmp_path / f"a{suffix}")
+    assert picture.colour.shape == (16, 24, 3)
+    assert images.sizes_of(tmp_path / f"a{suffix}") == [(16, 24)]
+    assert picture.colour[:, :12].mean() < 20
+    assert picture.colour[:, 18:].mean() > 235
+    images.write(picture, tmp_path / f"b{suffix}")
+    assert images.size_of(tmp_path / f"b{suffix}") == (16, 24)
+
+
+def test_16_bit_colour_png_is_turned_and_keeps_what_it_says(tmp_path: Path) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    pixels = (np.random.default_rng(0).random((5, 7, 3)) * 65535).astype(np.uint16)
+    exif = Image.Exif()
+    exif[0x010E] = "a lake"
+    images.write(images.from_array(pixels, {"exif": exif.tobytes(), "dpi": (300.0, 300.0)}), tmp_path / "a.png")
+    np.testing.assert_array_equal(codecs.png_decode((tmp_path / "a.png").read_bytes()), pixels)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.getexif()[0x010E] == "a lake"
+        assert tuple(map(round, image.info["dpi"])) == (300, 300)
+    exif[0x0112] = 6
+    images.write(images.from_array(pixels, {"exif": exif.tobytes()}), tmp_path / "turned.png")
+    picture = images.read(tmp_path / "turned.png")
+    np.testing.assert_array_equal(picture.pixels, np.rot90(pixels, -1))
+    assert images.size_of(tmp_path / "turned.png") == (7, 5)
+    assert 0x0112 not in metadata.load(picture.metadata)
+
+
+def test_depth_that_would_be_lost_without_a_word_is_refused(tmp_path: Path) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    pixels = (np.random.default_rng(0).random((16, 16, 3)) * 65535).astype(np.uint16)
+    (tmp_path / "a.avif").write_bytes(codecs.avif_encode(pixels >> 6, bitspersample=10))
+    (tmp_path / "a.jp2").write_bytes(codecs.jpeg2k_encode(pixels, level=0))
+    (tmp_path / "a.ppm").write_bytes(b"P6 16 16 65535\n" + pixels.astype(">u2").tobytes())
+    for name in ("a.avif", "a.jp2", "a.ppm"):
+        with pytest.raises(PellucidError, match="deeper than the 8 bits"):
+            images.read(tmp_path / name)
+
+
+def test_a_preview_of_the_damaged_image_is_left_out(tmp_path: Path) -> None:
+    piexif = pytest.importorskip("piexif")
+    preview = tmp_path / "preview.jpg"
+    Image.new("RGB", (8, 8)).save(preview)
+    exif = piexif.dump({"0th": {270: b"a lake"}, "1st": {259: 6}, "thumbnail": preview.read_bytes()})
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.jpg", exif=exif)
+    images.write(images.read(tmp_path / "a.jpg"), tmp_path / "b.jpg")
+    assert piexif.load(str(tmp_path / "a.jpg"))["thumbnail"] is not None
+    found = piexif.load(str(tmp_path / "b.jpg"))
+    assert found["thumbnail"] is None
+    assert found["0th"][270] == b"a lake"

@@ -90,3 +90,15 @@ def test_notes_of_the_library_stay_off_the_terminal(tmp_path: Path, capfd: pytes
     with pytest.raises(PellucidError):
         images.read(path)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_channel_that_nobody_has_named_is_not_lost(tmp_path: Path, dtype: Any) -> None:
+    pixels = noise(4, 5, 4, dtype=dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unspecified"])
+    picture = images.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert picture.pixels.dtype == dtype
+    tifffile.imwrite(tmp_path / "b.tif", noise(4, 5, 5), photometric="rgb", planarconfig="contig")
+    with pytest.raises(PellucidError, match="5 channels"):
+        images.read(tmp_path / "b.tif")

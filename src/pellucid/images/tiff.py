@@ -84,7 +84,9 @@ def _read(path: Path, page: Any) -> Picture:
     if page.dtype is not None and page.dtype.kind not in "ufb":
         raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to 16-bit")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
-    if page.dtype is None or page.dtype.itemsize == 1 or (page.dtype == np.uint16 and grey):
+    # Pillow leaves out a channel that nobody has said is transparency.
+    known = page.dtype != np.uint8 or tifffile.EXTRASAMPLE.UNSPECIFIED not in page.extrasamples
+    if page.dtype is None or (page.dtype.itemsize == 1 and known) or (page.dtype == np.uint16 and grey):
         picture = _by_pillow(path, page.index)
     else:
         picture = from_array(upright(_deep(page), _orientation(page)))
@@ -106,8 +108,8 @@ def _by_pillow(path: Path, index: int) -> Picture:
 
 
 def _deep(page: Any) -> np.ndarray[Any, Any]:
-    """Pixels of 16 bits or floats, (H, W) or (H, W, C)."""
-    if page.dtype not in (np.uint16, np.float16, np.float32, np.float64) or page.bitspersample % 16:
+    """Pixels as they are stored, (H, W) or (H, W, C)."""
+    if page.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64) or page.bitspersample % 8:
         raise PellucidError(f"{page.bitspersample}-bit {page.dtype} TIFF cannot be restored: convert it to 16-bit")
     kind = page.photometric
     if kind not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE):
@@ -127,7 +129,7 @@ def _deep(page: Any) -> np.ndarray[Any, Any]:
     if page.samplesperpixel > 1 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         pixels = np.moveaxis(pixels, 0, -1)
     if kind == tifffile.PHOTOMETRIC.MINISWHITE:
-        pixels = (np.iinfo(np.uint16).max if pixels.dtype == np.uint16 else 1) - pixels
+        pixels = (1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max) - pixels
     return pixels
 
 
