@@ -173,7 +173,7 @@ def place(executor: str, remove: bool, out: Path, images: int) -> Iterator[list[
             print(f"a node was removed in the middle: {'yes' if removed.is_set() else 'NO'}")
     finally:
         removed.set()
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        cluster.shutdown()
 
 
 def main() -> None:

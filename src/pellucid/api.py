@@ -6,7 +6,8 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,15 +16,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from . import images, methods
+from . import images, methods, provenance
 from .devices import find_device
 from .errors import UsageError
 from .estimate import noise_level
 from .methods import Method
 from .methods.method import State, last
-from .noise import Streams
+from .noise import Streams, derive_seed
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
+from .priors.fingerprint import fingerprint
 from .priors.load import Source
 from .priors.prior import Tiles, Unused, device_of
 from .priors.tiled import TILE
@@ -117,6 +119,9 @@ class Restorer:
         self.prior: Prior
         if label is not None and not method.needs_prior:
             raise UsageError(f"{type(method).__name__} evaluates no prior: leave the label out")
+        self._name = Path(prior).name if isinstance(prior, str | Path) else type(prior).__name__
+        if label is not None:
+            self._name += f" (label {label})"
         if isinstance(prior, str | Path) and not method.needs_prior:
             self.prior = Unused(find_device(device))
             self._device = self.prior.device
@@ -237,14 +242,39 @@ class Restorer:
         progress: Callable[[int], object] | None = None,
         watch: Callable[[State], object] | None = None,
     ) -> tuple[images.Picture, Restored]:
-        """Restores one picture; its transparency and metadata stay.
+        """Restores one picture, page by page; its transparency and metadata stay.
 
         Returns:
-            The picture, and what else is known of its restoration.
+            The picture, and what else is known of the restoration of its first page, but for the evaluations, which are
+            those of all pages. Further pages have seeds of their own, which follow from `seed`.
         """
         operator = None if self._maker is None else self._maker(picture)
         result = self.run(picture.tensor(), seed, progress, operator, watch)
-        return picture.with_tensor(result.colours), result
+        first = replace(picture, more=()).with_tensor(result.colours)
+        further = [
+            self.picture(page, derive_seed(seed, f"page {number}"), progress, watch)
+            for number, page in enumerate(picture.more, 2)
+        ]
+        nfe = result.nfe + sum(other.nfe for _, other in further)
+        return images.bound([first, *(page for page, _ in further)]), replace(result, nfe=nfe)
+
+    def mark(self, result: Restored, seed: int, notes: Sequence[str] = ()) -> str:
+        """What a restored file says of how it was made; see `provenance.line`.
+
+        Args:
+            result: of the restoration.
+            seed: the image's.
+            notes: what else is to be said.
+        """
+        maker = self._operator or self._maker
+        told = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
+        told += [f"noise {level:.4g}" for level in result.noise[:1]]
+        prior = f"{self._name} {self._fingerprint[:16]}" if self.method.needs_prior else ""
+        return provenance.line(self.method, told, prior, seed, [*notes, *result.notes[:1]])
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.prior)
 
     def exposures(
         self,
@@ -260,6 +290,8 @@ class Restorer:
         """
         if not self.method.takes_exposures:
             raise UsageError(f"{type(self.method).__name__} takes one image, not {len(pictures)} exposures of one")
+        if any(picture.more for picture in pictures):
+            raise UsageError("exposures of one image are files of one page each")
         # Grey ones become colours, so that the prior's channels tell where one ends.
         tensors = [picture.tensor().expand(-1, self.prior.channels, -1, -1) for picture in pictures]
         if len({tensor.shape for tensor in tensors}) > 1:
@@ -301,7 +333,7 @@ def restore(
     Args:
         image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
             or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
-            transparency, which is kept. A Pillow image with a palette comes back as RGB.
+            transparency, which is kept. A Pillow image with a palette or of CMYK comes back as RGB.
         method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`;
             None is "auto", which chooses a blind one, and its strength, for each image, and says so to the logger
             "pellucid".

@@ -289,3 +289,25 @@ def test_names_that_are_no_text(job: Command, scans: Path, tmp_path: Path) -> No
     assert "caf\\udce9.png  " in said.out
     assert (tmp_path / "out" / "caf\udce9.png").is_file()
     assert "4 skipped" in job("--resume").err
+
+
+def test_stripping_is_part_of_what_was_asked_for(job: Command, scans: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x013B] = "somebody"
+    Image.new("RGB", (6, 5)).save(scans / "a.png", exif=exif)
+    assert job().code == 0
+    assert b"somebody" in written(tmp_path / "out")["a.png"]
+    said = job("--resume", "--strip-metadata")
+    assert said.code == 0
+    assert "4 of 4 images done" in said.err
+    assert b"somebody" not in written(tmp_path / "out")["a.png"]
+    assert job("--resume", "--strip-metadata").out == ""
+
+
+def test_a_dry_run_counts_all_pages(pellucid_command: Command, tmp_path: Path, tiny_prior: Path) -> None:
+    images.write(images.bound([images.from_array(np.zeros((5, 6, 3), np.uint8))] * 3), tmp_path / "in.tif")
+    said = pellucid_command(
+        "restore", tmp_path / "in.tif", "-o", tmp_path / "out.tif", "-p", tiny_prior, *FAST, "--dry-run"
+    )
+    assert "6x5" in said.out
+    assert "of 3 tile(s)" in said.out

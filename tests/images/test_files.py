@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,13 @@ def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> byte
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
+def tiff_header(width: int, height: int) -> bytes:
+    """A TIFF that claims a size and holds nothing."""
+    tags = [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, height), (279, 8)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
 def bad_files(folder: Path) -> dict[str, Path]:
     whole = folder / "whole.png"
     Image.fromarray(noise(64, 64, 3)).save(whole)
@@ -136,10 +145,14 @@ def bad_files(folder: Path) -> dict[str, Path]:
         "truncated": folder / "truncated.png",
         "bomb": folder / "bomb.png",
         "large": folder / "large.png",
-        "cmyk": folder / "cmyk.jpg",
+        "lab": folder / "lab.tif",
         "animation": folder / "animation.gif",
-        "deep": folder / "deep.png",
-        "float": folder / "float.tif",
+        "integers": folder / "integers.tif",
+        "scaled": folder / "scaled.tif",
+        "planes": folder / "planes.tif",
+        "premultiplied": folder / "premultiplied.tif",
+        "no sides": folder / "no sides.png",
+        "large tiff": folder / "large.tif",
         "truncated tiff": folder / "truncated.tif",
     }
     made["text"].write_text("not an image")
@@ -147,11 +160,17 @@ def bad_files(folder: Path) -> dict[str, Path]:
     made["truncated"].write_bytes(whole.read_bytes()[:2000])
     made["bomb"].write_bytes(png_header(20_000, 20_000))
     made["large"].write_bytes(png_header(13_000, 12_000))
-    Image.fromarray(noise(8, 8, 3)).convert("CMYK").save(made["cmyk"])
+    Image.new("LAB", (8, 8)).save(made["lab"])
     frames = [Image.fromarray(noise(8, 8)) for _ in range(2)]
     frames[0].save(made["animation"], save_all=True, append_images=frames[1:])
-    made["deep"].write_bytes(png_header(4, 4, depth=16))
-    tifffile.imwrite(made["float"], np.ones((4, 4), np.float32))
+    made["no sides"].write_bytes(png_header(0, 4))
+    tifffile.imwrite(made["integers"], np.ones((4, 4), np.int32))
+    tifffile.imwrite(made["scaled"], np.full((4, 4), 200, np.float32))
+    tifffile.imwrite(made["planes"], np.ones((4, 4, 7), np.uint16), photometric="minisblack", planarconfig="contig")
+    tifffile.imwrite(
+        made["premultiplied"], np.ones((4, 4, 4), np.uint16), photometric="rgb", extrasamples=["assocalpha"]
+    )
+    made["large tiff"].write_bytes(tiff_header(12_000, 13_000))
     tifffile.imwrite(made["truncated tiff"], noise(64, 64, 3, dtype=np.uint16), photometric="rgb")
     made["truncated tiff"].write_bytes(made["truncated tiff"].read_bytes()[:3000])
     return made
@@ -167,10 +186,14 @@ def bad_files(folder: Path) -> dict[str, Path]:
         ("truncated", "damaged"),
         ("bomb", "megapixels"),
         ("large", "156 megapixels"),
-        ("cmyk", "CMYK"),
+        ("lab", "mode LAB"),
         ("animation", "2 images"),
-        ("deep", "16-bit colour PNG"),
-        ("float", "float32"),
+        ("integers", "int32"),
+        ("scaled", "divide it first"),
+        ("planes", "7 channels"),
+        ("premultiplied", "premultiplied"),
+        ("no sides", "is no image"),
+        ("large tiff", "156 megapixels"),
         ("truncated tiff", "damaged"),
     ],
 )
@@ -186,7 +209,10 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, kind: str, says
     ("pixels", "name", "says"),
     [
         (noise(4, 4, 4), "out.jpg", "no transparency"),
-        (noise(4, 4, 3, dtype=np.uint16), "out.png", "16-bit colour is written as TIFF"),
+        (noise(4, 4, 3, dtype=np.uint16), "out.webp", "no 16-bit colour: name the output .png or .tif"),
+        (np.ones((4, 4), np.float32), "out.png", "no floats"),
+        (noise(4, 4), "out.gif", "cannot write .gif"),
+        (noise(4, 4), "out.dng", "cannot write .dng"),
         (noise(4, 4, dtype=np.uint16), "out.jpg", "no 16-bit grey"),
         (noise(4, 4), "out.xyz", "cannot write .xyz"),
         (noise(4, 4), "out", "without a suffix"),
@@ -210,3 +236,41 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(PellucidError, match="No space left"):
         images.write(images.from_array(noise(4, 4)), path)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"precious"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".JPG", ".tif", ".webp"])
+def test_what_a_file_holds_counts_and_not_its_name(tmp_path: Path, suffix: str) -> None:
+    pixels = noise(5, 7, 3)
+    for kind in ("PNG", "TIFF"):
+        Image.fromarray(pixels).save(tmp_path / f"image{suffix}", kind)
+        np.testing.assert_array_equal(images.read(tmp_path / f"image{suffix}").pixels, pixels)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(PellucidError, match="is a pipe"):
+        images.read(tmp_path / "pipe.png")
+
+
+def test_what_a_format_has_no_room_for_is_said(tmp_path: Path) -> None:
+    picture = images.from_array(noise(4, 4, 3), {"xmp": b"x" * 70_000})
+    with pytest.raises(PellucidError, match="JPEG cannot hold its metadata"):
+        images.write(picture, tmp_path / "out.jpg")
+    assert list(tmp_path.iterdir()) == []
+    images.write(picture, tmp_path / "out.tif")
+    assert images.read(tmp_path / "out.tif").metadata["xmp"] == picture.metadata["xmp"]
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "extra"),
+    [("imagecodecs", "deep.png", "deep"), ("pillow_heif", "phone.heic", "heif"), ("rawpy", "raw.dng", "raw")],
+)
+def test_a_missing_library_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, name: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    path = tmp_path / name
+    path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(60) if name == "phone.heic" else png_header(4, 4, depth=16))
+    with pytest.raises(PellucidError, match=rf"pellucid\[{extra}\]"):
+        images.read(path)

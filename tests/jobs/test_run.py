@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pellucid.jobs import Item, plan, run
 from pellucid.methods import DreamClean
 from pellucid.noise import derive_seed
 from pellucid.priors import GaussianPrior
+from pellucid.priors.fingerprint import fingerprint
 
 RESTORER = Restorer(DreamClean(strength=30), GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3)))
 
@@ -85,3 +87,44 @@ def test_an_image_whose_trace_fails_has_no_output(scans: Path, tmp_path: Path) -
     outcomes = list(run(plan([scans], tmp_path / "out"), RESTORER, traces=tmp_path / "traces"))
     assert all(outcome.error for outcome in outcomes)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_restored_file_says_so_and_by_what_once_for_each_time(scans: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x013B] = "a lake", "somebody"
+    Image.new("RGB", (6, 5), "teal").save(tmp_path / "a.jpg", exif=exif)
+    first, second, bare = (tmp_path / name for name in ("b.jpg", "c.tif", "d.png"))
+    (once,) = run([Item(tmp_path / "a.jpg", first)], RESTORER, seed=3)
+    (again,) = run([Item(first, second)], RESTORER, seed=4)
+    assert once.error is again.error is None
+    (mark,) = images.marks(images.read(first).metadata)
+    assert mark.startswith(f"{images.MARK}{version('pellucid')}: DreamClean(strength=30), prior GaussianPrior ")
+    assert mark.endswith(f"{fingerprint(RESTORER.prior)[:16]}, seed 3")
+    assert images.marks(images.read(second).metadata) == [mark, mark.replace("seed 3", "seed 4")]
+    with Image.open(second) as image:
+        assert image.getexif()[0x010E].startswith(f"a lake\n{images.MARK}")
+    (stripped,) = run([Item(second, bare)], RESTORER, seed=5, strip=True)
+    assert stripped.error is None
+    assert len(images.marks(images.read(bare).metadata)) == 3
+    with Image.open(bare) as image:
+        assert sorted(image.getexif()) == [0x010E, 0x0131]
+        assert "lake" not in image.getexif()[0x010E]
+
+
+def test_each_page_is_restored_as_by_itself(tmp_path: Path) -> None:
+    pages = [images.from_pil(Image.new("RGB", size, "teal")) for size in ((6, 5), (4, 9))]
+    images.write(images.bound(pages), tmp_path / "in.tif")
+    (outcome,) = run([Item(tmp_path / "in.tif", tmp_path / "out.tif")], RESTORER, seed=3)
+    assert (outcome.error, outcome.nfe, outcome.size) == (None, 2 * RESTORER.nfe(), (5, 6))
+    back = images.read(tmp_path / "out.tif").pages
+    for page, restored, seed in zip(pages, back, (3, derive_seed(3, "page 2")), strict=True):
+        assert (restored.pixels == RESTORER.picture(page, seed)[0].pixels).all()
+        assert len(images.marks(restored.metadata)) == 1
+
+
+def test_what_was_converted_is_said_and_written_down(tmp_path: Path) -> None:
+    Image.new("CMYK", (6, 5)).save(tmp_path / "in.jpg")
+    (outcome,) = run([Item(tmp_path / "in.jpg", tmp_path / "out.jpg")], RESTORER)
+    assert "CMYK was converted to sRGB" in str(outcome.note)
+    (mark,) = images.marks(images.read(tmp_path / "out.jpg").metadata)
+    assert "CMYK was converted to sRGB" in mark

@@ -14,6 +14,7 @@ from .restore import Json, Seed
 
 if TYPE_CHECKING:
     from ..degradations import Damage
+    from ..images import Picture
     from ..jobs import Item
 
 
@@ -81,11 +82,13 @@ def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str,
         picture = images.read(item.source)
         height, width = picture.colour.shape[:2]
         images.check_holds(picture, item.target)
-        clean = picture.tensor()
-        damaged = apply(clean, own).clamp(0, 1).split(clean.shape[1], 1)
-        targets = _targets(item.target, len(damaged), overwrite)
-        for part, target in zip(damaged, targets, strict=True):
-            images.write(picture.with_tensor(part), target)
+        pages = [
+            _exposed(page, apply, derive_seed(own, f"page {number}" if number > 1 else ""))
+            for number, page in enumerate(picture.pages, 1)
+        ]
+        targets = _targets(item.target, len(pages[0]), overwrite)
+        for each, target in zip(zip(*pages, strict=True), targets, strict=True):
+            images.write(images.bound(each), target)
     return {
         "input": str(item.source),
         "output": None if errors else str(item.target),
@@ -94,6 +97,13 @@ def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str,
         "height": height,
         "error": errors[0] if errors else None,
     }
+
+
+def _exposed(page: Picture, apply: Damage, seed: int) -> list[Picture]:
+    """What becomes of a page: several where the damage makes several exposures of it."""
+    clean = page.tensor()
+    damaged = apply(clean, seed).clamp(0, 1)
+    return [page.with_tensor(part) for part in damaged.split(clean.shape[1], 1)]
 
 
 def _targets(target: Path, number: int, overwrite: bool) -> list[Path]:

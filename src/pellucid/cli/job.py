@@ -69,12 +69,13 @@ def dry_run(job: Job) -> int:
     restorer, failed = job.work.restorer, 0
     for item in job.items:
         try:
-            height, width = images.size_of(item.source)
+            sizes = images.sizes_of(item.source)
         except PellucidError as error:
             failed += 1
             complain(str(error))
             continue
-        tiles, nfe = restorer.tiles(height, width).number, restorer.nfe()
+        height, width = sizes[0]
+        tiles, nfe = sum(restorer.tiles(*size).number for size in sizes), restorer.nfe()
         if job.json:
             plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles}
             as_json({"input": str(item.source), "output": str(item.target), **job.about, **plan})
@@ -137,7 +138,7 @@ def _work(item: Item, restorer: Restorer) -> int:
 
     try:
         # A method that evaluates nothing is one step for each image.
-        return restorer.work(*images.size_of(item.source)) or 1
+        return sum(restorer.work(*size) for size in images.sizes_of(item.source)) or 1
     except PellucidError:
         return 0  # it is going to fail, and to say so, when its turn comes
 

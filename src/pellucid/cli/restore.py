@@ -101,6 +101,9 @@ def restore(
         int, typer.Option("--batch", help="Images side by side in a process; keeps a GPU busy (default 1).")
     ] = 1,
     dry: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Leave out what the inputs say of camera, place and people.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Restores damaged images.
@@ -175,11 +178,12 @@ def restore(
     if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
         manifest = jobs.Manifest(folder, share)
     kernels = None if save_kernel is None else partial(_kernel_of, save_kernel, several)
-    work = jobs.Work(restorer, seed, trace, kernels, batch)
+    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata)
     job = Job(items, work, about, json, time_limit, manifest, executor=place)
     if manifest is not None:
         files = {"mask": mask, "kernel": kernel}
         choices = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
+        choices["strip"] = strip_metadata
         job.configuration = jobs.of_configuration(restorer.prior, {**about, **files, **choices})
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)

@@ -1,14 +1,19 @@
 """Images between people and tensors: files, PIL, numpy, torch, without losing anything on the way."""
 
 from .atomic import clear
-from .files import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, probe, read, size_of, write
-from .picture import JpegCoding, Picture, check_unit_range, from_array, from_pil, from_tensor, to_pil, turns
+from .files import probe, read, size_of, sizes_of, write
+from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, target_of
+from .metadata import MARK, marks
+from .picture import JpegCoding, Picture, bound, check_unit_range, from_array, from_tensor, turns
+from .pil import from_pil, to_pil
 
 __all__ = [
+    "MARK",
     "MAX_PIXELS",
     "SUFFIXES",
     "JpegCoding",
     "Picture",
+    "bound",
     "check_holds",
     "check_suffix",
     "check_unit_range",
@@ -16,9 +21,12 @@ __all__ = [
     "from_array",
     "from_pil",
     "from_tensor",
+    "marks",
     "probe",
     "read",
     "size_of",
+    "sizes_of",
+    "target_of",
     "to_pil",
     "turns",
     "write",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from ..errors import PellucidError, UsageError
+from ..errors import UsageError
+from . import metadata as fields
 
 Pixels = NDArray[Any]
 
@@ -43,6 +44,14 @@ def turns(orientation: int) -> tuple[bool, bool, bool]:
     return orientation >= 5, orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
 
 
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Applies a TIFF or EXIF orientation, 1 to 8."""
+    swapped, rows, columns = turns(orientation)
+    if swapped:
+        pixels = pixels.swapaxes(0, 1)
+    return np.ascontiguousarray(pixels[:: -1 if rows else 1, :: -1 if columns else 1])
+
+
 @dataclass(frozen=True)
 class Picture:
     """Pixels as they came, with their transparency and their metadata.
@@ -50,14 +59,31 @@ class Picture:
     Attributes:
         colour: (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or a float type in [0, 1].
         alpha: (H, W) of the same type, or None.
-        metadata: what Pillow's `save` takes to keep it: `icc_profile`, `exif`, `dpi`.
+        metadata: what Pillow's `save` takes to keep it: `icc_profile`, `exif`, `xmp`, `dpi`.
         jpeg: how the file was compressed, if it was a JPEG.
+        note: what could not be kept as it was, in one line; None if nothing.
+        more: the further pages of a file that has several.
     """
 
     colour: Pixels
     alpha: Pixels | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     jpeg: JpegCoding | None = None
+    note: str | None = None
+    more: tuple[Picture, ...] = ()
+
+    @property
+    def pages(self) -> tuple[Picture, ...]:
+        """The pages of the file, one picture each; `bound` is the way back."""
+        return (replace(self, more=()), *self.more)
+
+    def marked(self, line: str) -> Picture:
+        """The same picture, whose description says in a further line by what it was restored; see `metadata.MARK`."""
+        return bound([replace(page, metadata=fields.marked(page.metadata, line)) for page in self.pages])
+
+    def stripped(self) -> Picture:
+        """The same picture with no metadata but the colour profile and what it says of earlier restorations."""
+        return bound([replace(page, metadata=fields.stripped(page.metadata)) for page in self.pages])
 
     def tensor(self, channels: int | None = None) -> Tensor:
         """The colours as (1, C, H, W), float32 in [0, 1].
@@ -101,6 +127,11 @@ class Picture:
         return self.colour[..., 0] if self.colour.shape[2] == 1 else self.colour
 
 
+def bound(pages: Sequence[Picture]) -> Picture:
+    """One picture of one or more pages."""
+    return replace(pages[0], more=tuple(pages[1:]))
+
+
 def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Picture:
     """Takes an array of grey, grey and alpha, RGB or RGBA.
 
@@ -118,7 +149,7 @@ def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Pictur
     if pixels.dtype not in _FULL and not np.issubdtype(pixels.dtype, np.floating):
         raise UsageError(f"an image is uint8, uint16 or float in [0, 1], not {pixels.dtype}")
     if pixels.dtype not in _FULL:
-        check_unit_range(float(np.nanmin(pixels)), float(np.nanmax(pixels)))
+        check_unit_range(float(np.fmin.reduce(pixels, None)), float(np.fmax.reduce(pixels, None)))
     if pixels.shape[2] in (2, 4):
         return Picture(pixels[..., :-1], pixels[..., -1], metadata or {})
     return Picture(pixels, None, metadata or {})
@@ -144,43 +175,3 @@ def check_unit_range(low: float, high: float) -> None:
     """
     if low < -8 or high > 8:
         raise UsageError(f"float images are in [0, 1], this one goes from {low:.3g} to {high:.3g}: divide it first")
-
-
-def from_pil(image: Image.Image) -> Picture:
-    """Takes a Pillow image: 1, L, LA, P, RGB, RGBA or 16-bit grey.
-
-    Palettes become RGB (RGBA if transparent), bilevel becomes grey. Orientation is *not* applied.
-
-    Raises:
-        PellucidError: another mode (CMYK, Lab, 32-bit), which would not come back as it was.
-    """
-    metadata = {key: image.info[key] for key in ("icc_profile", "dpi") if image.info.get(key)}
-    exif = image.getexif()
-    if len(exif):
-        metadata["exif"] = exif.tobytes()
-    mode = image.mode
-    if mode == "1":
-        image = image.convert("L")
-    elif mode in ("P", "PA"):
-        image = image.convert("RGBA" if mode == "PA" or "transparency" in image.info else "RGB")
-    elif mode in ("L", "RGB") and "transparency" in image.info:
-        image = image.convert("LA" if mode == "L" else "RGBA")
-    elif mode.startswith("I;16"):
-        return from_array(np.array(image).astype(np.uint16), metadata)
-    elif mode not in ("L", "LA", "RGB", "RGBA"):
-        raise PellucidError(f"images of mode {mode} cannot be restored as they are: convert to RGB first")
-    return from_array(np.array(image), metadata)
-
-
-def to_pil(picture: Picture) -> Image.Image:
-    """Gives the picture as a Pillow image, with its metadata in `info` (and EXIF where `getexif` finds it).
-
-    Raises:
-        PellucidError: 16-bit colour or floats, which Pillow cannot hold.
-    """
-    pixels = picture.pixels
-    if pixels.dtype != np.uint8 and not (pixels.dtype == np.uint16 and pixels.ndim == 2):
-        raise PellucidError("Pillow holds no 16-bit colour and no float colour: pass a numpy array instead")
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.info.update(picture.metadata)
-    return image

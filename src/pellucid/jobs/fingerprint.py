@@ -10,12 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from ..errors import PellucidError
 from ..priors import Prior
-from ..priors.prior import Wrapper
+from ..priors.fingerprint import fingerprint
 
 
 def of_files(paths: Sequence[Path]) -> str:
@@ -50,7 +47,7 @@ def of_configuration(prior: Prior, about: Mapping[str, Any]) -> str:
         A hash that the version of pellucid goes into, too.
     """
     told = {name: _content(value) for name, value in about.items()}
-    told |= {"version": version("pellucid"), "prior": _of_prior(prior)}
+    told |= {"version": version("pellucid"), "prior": fingerprint(prior)}
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode()).hexdigest()
 
 
@@ -61,15 +58,3 @@ def _content(value: object) -> object:
         # Unlike Path.is_file, this takes texts that no file could be called.
         return of_files([Path(value)]) if os.path.isfile(value) else str(value)  # noqa: PTH113
     return value
-
-
-def _of_prior(prior: Prior) -> str:
-    while isinstance(prior, Wrapper):
-        prior = prior.prior
-    digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
-    network = getattr(prior, "network", None)
-    if isinstance(network, nn.Module):
-        for name, weight in network.state_dict().items():
-            digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-            digest.update(weight.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

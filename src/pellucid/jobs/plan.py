@@ -48,7 +48,8 @@ def plan(
     """Pairs each input image with its output file.
 
     A folder stands for all images below it, and its structure is kept. The output is a file for a single input file
-    if it ends like one, else a folder; outputs keep the input's name, in PNG where its format cannot be written.
+    if it ends like one, else a folder; outputs keep the input's name, with `.png` or `.tif` behind it where its
+    format cannot be written.
 
     Args:
         inputs: files, folders and patterns. A file that does not exist is kept: it fails when its turn comes.
@@ -76,7 +77,7 @@ def plan(
     else:
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output}: is a file; several images need a folder")
-        items = [Item(source, _writable(output / (name or source.name)), name) for source, name in found]
+        items = [Item(source, images.target_of(output / (name or source.name)), name) for source, name in found]
         _check_inside(items, output)
     _check_apart(items, in_place=in_place)
     items = items if shard is None else shard.of(sorted(items, key=lambda item: item.target.as_posix()))
@@ -143,10 +144,6 @@ def make_folders(items: Sequence[Item]) -> None:
             images.clear(folder, names[folder])
         except OSError as error:
             raise PellucidError(f"{folder}: cannot be written to ({error.strerror or error})") from None
-
-
-def _writable(target: Path) -> Path:
-    return target if target.suffix.lower() in images.SUFFIXES else target.with_name(target.name + ".png")
 
 
 def _check_inside(items: Sequence[Item], output: Path) -> None:

@@ -66,6 +66,7 @@ def run(
     traces: Path | None = None,
     kernels: Callable[[Item], Path] | None = None,
     batch: int = 1,
+    strip: bool = False,
 ) -> Outcomes:
     """Restores the images of a job in this process.
 
@@ -78,6 +79,7 @@ def run(
         traces: folder for a `Trace` of each image.
         kernels: says in which file to save the kernel that was found for an item.
         batch: how many images are restored side by side, so that their evaluations are made together.
+        strip: whether outputs go without what their inputs say beside the pixels; see `Picture.stripped`.
 
     Yields:
         One outcome for each item: in order, but for those restored side by side, which come as they are finished.
@@ -85,7 +87,7 @@ def run(
 
     def outcome(item: Item, prior: Prior) -> Outcome:
         own = restorer if prior is restorer.prior else restorer.with_prior(prior)
-        return _outcome(item, own, derive_seed(seed, item.name), progress, traces, kernels)
+        return _outcome(item, own, derive_seed(seed, item.name), progress, traces, kernels, strip)
 
     if batch > 1 and restorer.method.needs_prior:
         yield from together(outcome, items, restorer.prior, batch)
@@ -101,6 +103,7 @@ def _outcome(
     progress: Progress | None,
     traces: Path | None,
     kernels: Callable[[Item], Path] | None,
+    strip: bool,
 ) -> Outcome:
     start = time.perf_counter()
     nfe, size, noise, note = 0, None, None, None
@@ -120,10 +123,12 @@ def _outcome(
                 _write_kernel(result, kernels(item))
             if traces is not None:
                 trace.write(traces / (item.name or item.source.name))
+            restored = restored.stripped() if strip else restored
+            said = [pictures[0].note] if pictures[0].note else []
             # Last: an image that failed at anything has no output.
-            images.write(restored, item.target)
+            images.write(restored.marked(restorer.mark(result, seed, said)), item.target)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
-            note = "; ".join([*result.notes[:1], *([less] if less else [])]) or None
+            note = "; ".join([*said, *result.notes[:1], *([less] if less else [])]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise

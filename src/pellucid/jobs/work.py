@@ -21,6 +21,7 @@ class Work:
         traces: folder for a `Trace` of each image.
         kernels: says in which file to save the kernel that was found for an item.
         batch: how many images are restored side by side in a process.
+        strip: whether outputs go without what their inputs say beside the pixels.
     """
 
     restorer: Restorer
@@ -28,7 +29,8 @@ class Work:
     traces: Path | None = None
     kernels: Callable[[Item], Path] | None = None
     batch: int = 1
+    strip: bool = False
 
     def outcomes(self, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
         """Does it to some images, in this process; see `run`."""
-        return run(items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch)
+        return run(items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch, self.strip)

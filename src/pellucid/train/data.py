@@ -22,7 +22,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from ..errors import PellucidError
-from ..images import SUFFIXES
+from ..images.formats import FORMATS
+
+# What Pillow decodes by itself.
+SUFFIXES = tuple(suffix for form in FORMATS if form.codec in ("pillow", "tiff") for suffix in form.suffixes)
 
 # Crops take at most a few hundred pixels: more than this on the short side is memory for nothing.
 _LARGEST = 1024

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PosixPath
 
 import numpy as np
 import pytest
@@ -37,6 +39,15 @@ class Disturbed:
 
 def crash() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Stuck(PosixPath):
+    """The path of a file on a disk that never answers a worker."""
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        if multiprocessing.parent_process() is not None:
+            threading.Event().wait()
+        return super().stat(follow_symlinks=follow_symlinks)
 
 
 @pytest.fixture
@@ -90,10 +101,8 @@ def test_a_process_that_dies_costs_one_image(scans: Path, tmp_path: Path, tiny_p
 
 
 def test_a_file_that_takes_forever_to_read_is_given_up(scans: Path, tmp_path: Path, tiny_prior: Path) -> None:
-    (scans / "b.png").unlink()
-    os.mkfifo(scans / "b.png")  # whoever reads it waits for somebody to write
-    planned = [item for item in items(scans, tmp_path / "out") if item.name in ("a.png", "c.png")]
-    planned.insert(1, Item(scans / "b.png", tmp_path / "out" / "b.png", "b.png"))
+    planned = [item for item in items(scans, tmp_path / "out") if item.name in ("a.png", "b.png", "c.png")]
+    planned[1] = replace(planned[1], source=Stuck(planned[1].source))
     outcomes = list(Processes(1, reading=1.0)(Work(Restorer(Denoise(), tiny_prior)), planned))
     assert [o.item.name for o in outcomes] == ["a.png", "b.png", "c.png"]
     assert outcomes[1].error == f"{scans / 'b.png'}: took more than 1 s to read and was given up"

@@ -1,0 +1,177 @@
+"""The table of formats. A new one is an entry and, where Pillow does not know it, a file that reads and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+import numpy as np
+
+from ..errors import PellucidError
+from .picture import Picture
+
+EIGHT, DEEP_GREY, DEEP, FLOAT = "8 bits", "16-bit grey", "16-bit colour", "floats"
+
+
+class Codec(Protocol):
+    """A file of this folder that reads and writes a family of formats.
+
+    Its functions raise whatever a broken file provokes; a `PellucidError` needs no file's name.
+    """
+
+    def sizes(self, path: Path) -> list[tuple[int, int]]:
+        """Height and width of each page, upright, from headers alone."""
+
+    def read(self, path: Path) -> Picture:
+        """The whole file. Sizes are refused by `check_size` before anything is decoded."""
+
+    def write(self, picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
+        """Writes a picture that the format holds."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A line of the table.
+
+    Attributes:
+        name: as people know it.
+        suffixes: in small letters. Files are recognised by what they hold; raw files, which look like TIFF, by these.
+        holds: what can be written in it; nothing, if it is only read.
+        alpha: whether it holds transparency.
+        pages: whether it holds several images.
+        codec: the file of this folder that does it.
+        saving: what the codec is told for writing.
+        becomes: what is added to the name of an output whose input cannot be written in its own format.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    holds: tuple[str, ...] = ()
+    alpha: bool = False
+    pages: bool = False
+    codec: str = "pillow"
+    saving: Mapping[str, Any] = field(default_factory=dict)
+    becomes: str = ".png"
+
+
+FORMATS = (
+    Format("PNG", (".png",), (EIGHT, DEEP_GREY, DEEP), alpha=True, saving={"format": "PNG"}),
+    Format("JPEG", (".jpg", ".jpeg"), (EIGHT,), saving={"format": "JPEG", "quality": 95, "subsampling": 0}),
+    Format("WebP", (".webp",), (EIGHT,), alpha=True, saving={"format": "WEBP", "lossless": True, "exact": True}),
+    Format("TIFF", (".tif", ".tiff"), (EIGHT, DEEP_GREY, DEEP, FLOAT), alpha=True, pages=True, codec="tiff"),
+    Format("AVIF", (".avif",), (EIGHT,), True, saving={"format": "AVIF", "quality": 95, "subsampling": "4:4:4"}),
+    Format("BMP", (".bmp",), (EIGHT,), saving={"format": "BMP"}),
+    Format(
+        "HEIF",
+        (".heic", ".heif"),
+        (EIGHT,),
+        alpha=True,
+        codec="heif",
+        saving={"format": "HEIF", "quality": 95, "chroma": 444},
+    ),
+    Format("GIF", (".gif",)),
+    Format("JPEG 2000", (".jp2", ".j2k")),
+    Format("PPM", (".ppm", ".pgm", ".pbm")),
+    Format(
+        "camera raw",
+        (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+        codec="raw",
+        becomes=".tif",
+    ),
+)
+
+_BY_SUFFIX = {suffix: form for form in FORMATS for suffix in form.suffixes}
+
+SUFFIXES = tuple(_BY_SUFFIX)
+"""What is taken for an image where a folder is named."""
+
+WRITTEN = tuple(suffix for suffix, form in _BY_SUFFIX.items() if form.holds)
+"""What an output's name can end in."""
+
+MAX_PIXELS = 150_000_000
+"""Larger images are refused on their header, before anything is decoded."""
+
+
+def check_suffix(path: Path) -> Format:
+    """Refuses a name whose suffix is no format that can be written; returns the format of one that is.
+
+    Raises:
+        PellucidError: it is not.
+    """
+    form = _BY_SUFFIX.get(path.suffix.lower())
+    if form is None or not form.holds:
+        raise PellucidError(f"{path}: cannot write {path.suffix or 'without a suffix'}: use {', '.join(WRITTEN)}")
+    return form
+
+
+def target_of(path: Path) -> Path:
+    """The name of an output for an input's: the same, or with a suffix more where its format cannot be written."""
+    form = _BY_SUFFIX.get(path.suffix.lower())
+    if form is not None and form.holds:
+        return path
+    return path.with_name(path.name + (".png" if form is None else form.becomes))
+
+
+def check_holds(picture: Picture, path: Path) -> None:
+    """Refuses a file whose format cannot hold the picture without loss.
+
+    Raises:
+        PellucidError: the suffix is no format that can be written, or that format lacks depth, transparency or pages.
+    """
+    form = check_suffix(path)
+    if picture.alpha is not None and not form.alpha:
+        raise PellucidError(f"{path}: {form.name} has no transparency: name the output .png, .webp or .tif")
+    if picture.more and not form.pages:
+        raise PellucidError(f"{path}: {form.name} has one page, not {len(picture.pages)}: name the output .tif")
+    for page in picture.pages:
+        if (kind := kind_of(page)) not in form.holds:
+            names = " or ".join(other.suffixes[0] for other in FORMATS if kind in other.holds)
+            raise PellucidError(f"{path}: {form.name} has no {kind}: name the output {names}")
+
+
+def kind_of(picture: Picture) -> str:
+    """What must be held of a page, without its transparency, which counts as a channel of colour."""
+    if picture.colour.dtype == np.uint8:
+        return EIGHT
+    if picture.colour.dtype != np.uint16:
+        return FLOAT
+    return DEEP_GREY if picture.pixels.ndim == 2 else DEEP
+
+
+def check_size(*sizes: tuple[int, int]) -> None:
+    """Refuses images that are too large to be decoded, height and width by page.
+
+    Raises:
+        PellucidError: they are, or a side is nothing.
+    """
+    if not all(height > 0 and width > 0 for height, width in sizes):
+        raise PellucidError("is damaged, one of its sides has no length")
+    pixels = sum(height * width for height, width in sizes)
+    if pixels > MAX_PIXELS:
+        raise PellucidError(f"has {pixels / 1e6:.0f} megapixels, more than the {MAX_PIXELS / 1e6:.0f} allowed")
+
+
+def codec_for(path: Path) -> Codec:
+    """What reads a file, by its first bytes."""
+    form = _BY_SUFFIX.get(path.suffix.lower())
+    if form is not None and form.codec == "raw":
+        return codec(form)
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return codec(_BY_SUFFIX[".tif"])
+    brands = head[8:64]
+    if head[4:8] == b"ftyp" and b"avif" not in brands and brands[:4] in _HEIF:
+        return codec(_BY_SUFFIX[".heic"])
+    return codec(_BY_SUFFIX[".png"])
+
+
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def codec(form: Format) -> Codec:
+    """What reads and writes a format."""
+    return cast(Codec, import_module(f".{form.codec}", __package__))

@@ -1,0 +1,84 @@
+"""Pictures from Pillow's images and back."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from ..errors import PellucidError
+from . import metadata
+from .picture import Picture, from_array
+
+
+def from_pil(image: Image.Image) -> Picture:
+    """Takes a Pillow image: 1, L, LA, P, RGB, RGBA, CMYK or 16-bit grey.
+
+    Palettes become RGB (RGBA if transparent), bilevel becomes grey, CMYK becomes sRGB by its profile, and the
+    picture's note says so. Orientation is *not* applied.
+
+    Raises:
+        PellucidError: another mode (Lab, 32-bit), which would not come back as it was.
+    """
+    kept, note = metadata.of_pil(image)
+    mode = image.mode
+    if mode == "1":
+        image = image.convert("L")
+    elif mode in ("P", "PA"):
+        image = image.convert("RGBA" if mode == "PA" or "transparency" in image.info else "RGB")
+    elif mode in ("L", "RGB") and "transparency" in image.info:
+        image = image.convert("LA" if mode == "L" else "RGBA")
+    elif mode == "CMYK":
+        image, said = _to_srgb(image, kept.get("icc_profile"))
+        kept["icc_profile"] = srgb()
+        note = said if note is None else f"{said}; {note}"
+    elif mode.startswith("I;16"):
+        return replace(from_array(np.array(image).astype(np.uint16), kept), note=note)
+    elif mode not in ("L", "LA", "RGB", "RGBA"):
+        raise PellucidError(f"images of mode {mode} cannot be restored as they are: convert to RGB first")
+    return replace(from_array(np.array(image), kept), note=note)
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """Gives the picture as a Pillow image, with its metadata in `info` (and EXIF where `getexif` finds it).
+
+    Raises:
+        PellucidError: 16-bit colour, floats or several pages, which a Pillow image cannot hold.
+    """
+    if picture.more:
+        raise PellucidError(f"a Pillow image holds one page, not {1 + len(picture.more)}: use pellucid restore")
+    pixels = picture.pixels
+    if pixels.dtype != np.uint8 and not (pixels.dtype == np.uint16 and pixels.ndim == 2):
+        raise PellucidError("Pillow holds no 16-bit colour and no float colour: pass a numpy array instead")
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.info.update(picture.metadata)
+    return image
+
+
+@cache
+def srgb() -> bytes:
+    """The profile of sRGB, without the date on which it was made, so that the same image gives the same bytes."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + bytes(12) + profile[36:]
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
+    """Converts CMYK; says how."""
+    if profile is not None:
+        try:
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+                ImageCms.ImageCmsProfile(io.BytesIO(srgb())),
+                ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            assert converted is not None
+            return converted, "CMYK was converted to sRGB by its profile"
+        except (ImageCms.PyCMSError, OSError):
+            return image.convert("RGB"), "CMYK was converted to sRGB by a plain formula, as its profile is damaged"
+    return image.convert("RGB"), "CMYK was converted to sRGB by a plain formula, as it has no profile"

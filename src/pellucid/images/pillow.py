@@ -1,0 +1,122 @@
+"""What Pillow reads and writes; 16-bit colour in PNG, which it would halve, goes another way."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import Image, ImageOps, PngImagePlugin, features
+
+from ..errors import PellucidError
+from . import png
+from .formats import check_size, kind_of
+from .picture import JpegCoding, Picture
+from .pil import from_pil, to_pil
+
+# Not all that Pillow knows: its EPS runs a program.
+_KINDS = ("PNG", "JPEG", "WEBP", "BMP", "AVIF", "GIF", "JPEG2000", "PPM")
+
+
+def sizes(path: Path) -> list[tuple[int, int]]:
+    """See `formats.Codec`."""
+    with opened(path, _KINDS) as image:
+        return [size_of(image)]
+
+
+def read(path: Path) -> Picture:
+    """See `formats.Codec`."""
+    with opened(path, _KINDS) as image:
+        if _depth(path, image) > 8 and not image.mode.startswith("I"):
+            if image.format != "PNG":
+                raise PellucidError("is deeper than the 8 bits that can be read of its kind: convert it to 16-bit TIFF")
+            return png.read(path, image)
+        return decoded(image)
+
+
+def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
+    """See `formats.Codec`."""
+    if saving["format"] == "PNG" and kind_of(picture) == "16-bit colour":
+        return png.write(picture, file)
+    return save(to_pil(picture), picture.metadata, file, saving)
+
+
+def save(image: Image.Image, metadata: Mapping[str, Any], file: IO[bytes], saving: Mapping[str, Any]) -> None:
+    """Writes a Pillow image with metadata in one of Pillow's formats."""
+    if saving["format"] == "PNG" and "xmp" in metadata:
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))
+        saving = {**saving, "pnginfo": text}
+    if saving["format"] == "AVIF" and not features.check("avif"):
+        raise PellucidError("this Pillow has no AVIF: pip install -U 'pillow>=11.3'")
+    image.save(file, **saving, **metadata)
+
+
+@contextlib.contextmanager
+def opened(path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
+    """Opens a file by its header alone and refuses what must not be decoded."""
+    Image.init()
+    with Image.open(path, formats=[kind for kind in kinds if kind in Image.OPEN]) as image:
+        check_size((image.height, image.width))
+        # MPO is what phones write: a JPEG whose further images are previews or depth.
+        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            raise PellucidError(f"holds {image.n_frames} images: split it into single ones first")
+        yield image
+
+
+def size_of(image: Image.Image) -> tuple[int, int]:
+    """Height and width of an image that is not decoded yet, upright."""
+    # Orientations 5 to 8 swap the sides. In PNG Pillow would decode the whole image to look for EXIF behind it, where
+    # hardly anybody puts it.
+    told = image.format != "PNG" or "exif" in image.info
+    turned = told and image.getexif().get(0x0112, 1) >= 5
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def decoded(image: Image.Image) -> Picture:
+    """The picture of an opened image, upright."""
+    image.load()
+    return replace(from_pil(upright(image)), jpeg=_jpeg_coding(image))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Applies and resets the EXIF orientation; where EXIF cannot be read, there is none."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # the pixels are sound
+        return image
+
+
+def _depth(path: Path, image: Image.Image) -> int:
+    """Bits per channel from the header: Pillow reads deep colours as 8-bit and does not say so."""
+    if image.format == "PPM":
+        arguments = image.tile[0][3]  # type: ignore[attr-defined]
+        return int(arguments[-1]).bit_length() if isinstance(arguments, tuple) and len(arguments) > 1 else 8
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if image.format == "PNG":
+        return head[24]
+    if image.format == "AVIF":
+        bits = re.search(rb"pixi.{5}(.)", head, re.DOTALL)
+        return bits[1][0] if bits else 8
+    if image.format == "JPEG2000":
+        bits = re.search(rb"\xff\x4f\xff\x51.{38}(.)", head, re.DOTALL)
+        return (bits[1][0] & 127) + 1 if bits else 8
+    return 8
+
+
+def _jpeg_coding(image: Image.Image) -> JpegCoding | None:
+    """What a JPEG's header says of its compression; None for other formats and for colours that are not YCbCr."""
+    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
+        return None
+    if image.mode == "RGB" and image.info.get("adobe_transform") == 0:
+        return None
+    # Each component: name, its share of columns and rows, number of its table.
+    components: list[tuple[int, int, int, int]] = image.layer  # type: ignore[attr-defined]
+    stored: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
+    tables = tuple(tuple(stored[table]) for *_, table in components[:2])
+    (_, columns, rows, _), (_, few_columns, few_rows, _) = components[0], components[-1]
+    return JpegCoding(tables, (rows // few_rows, columns // few_columns), image.getexif().get(0x0112, 1))

@@ -1,0 +1,65 @@
+"""16-bit colour in PNG, through imagecodecs: Pillow holds 8 bits of it."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import Image
+
+from ..errors import PellucidError
+from . import metadata
+from .picture import Picture, from_array, upright
+
+_HEAD = 33
+"""Bytes of the signature and the first chunk."""
+
+
+def read(path: Path, image: Image.Image) -> Picture:
+    """Reads a file.
+
+    Args:
+        path: the file.
+        image: the same file opened by Pillow, for what it says beside its pixels.
+    """
+    pixels = _codecs().png_decode(path.read_bytes())
+    orientation = image.getexif().get(0x0112, 1)
+    kept, note = metadata.of_pil(image)
+    return replace(from_array(upright(pixels, orientation), kept), note=note)
+
+
+def write(picture: Picture, file: IO[bytes]) -> None:
+    """Writes a file; the chunks beside the pixels are those that Pillow makes of the same metadata."""
+    from .pillow import save
+
+    whole = _codecs().png_encode(picture.pixels)
+    small = io.BytesIO()
+    save(Image.new("RGB", (1, 1)), picture.metadata, small, {"format": "PNG"})
+    file.write(whole[:_HEAD])
+    for kind, content in _chunks(small.getvalue()):
+        if kind not in (b"IHDR", b"IDAT", b"IEND"):
+            file.write(struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content)))
+    file.write(whole[_HEAD:])
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    place = 8
+    while place < len(data):
+        length, kind = struct.unpack(">I4s", data[place : place + 8])
+        yield kind, data[place + 8 : place + 8 + length]
+        place += 12 + length
+
+
+def _codecs() -> Any:
+    try:
+        import imagecodecs
+    except ImportError:
+        raise PellucidError(
+            '16-bit colour PNG would lose half its depth: pip install "pellucid[deep]", or convert it to 16-bit TIFF'
+        ) from None
+    return imagecodecs

@@ -1,0 +1,168 @@
+"""TIFF of any depth and number of pages: Pillow reads 8 bits, tifffile reads more, and writes all of them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import tifffile
+from PIL import ExifTags, Image, TiffImagePlugin
+
+from ..errors import PellucidError
+from . import metadata
+from .formats import check_size
+from .picture import Picture, bound, from_array, upright
+from .pil import from_pil
+
+# What it has to say of broken files, ours says.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_WRITTEN_APART = {282, 283, 296, *metadata.PARTS}
+
+
+def sizes(path: Path) -> list[tuple[int, int]]:
+    """See `formats.Codec`."""
+    with tifffile.TiffFile(path) as tiff:
+        return [_size(page) for page in _pages(tiff)]
+
+
+def read(path: Path) -> Picture:
+    """See `formats.Codec`; reduced pages, which are previews, are left out."""
+    with tifffile.TiffFile(path) as tiff:
+        return bound([_read(path, page) for page in _pages(tiff)])
+
+
+def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
+    """See `formats.Codec`. Written without loss."""
+    tags = [metadata.load(page.metadata) for page in picture.pages]
+    with tifffile.TiffWriter(file, byteorder="<") as writer:
+        for page, exif in zip(picture.pages, tags, strict=True):
+            dpi = page.metadata.get("dpi")
+            extra = [(700, 1, len(page.metadata["xmp"]), page.metadata["xmp"], True)] if "xmp" in page.metadata else []
+            writer.write(
+                page.pixels,
+                photometric="rgb" if page.colour.shape[2] == 3 else "minisblack",
+                planarconfig="contig" if page.pixels.ndim == 3 else None,
+                extrasamples=["unassalpha"] if page.alpha is not None else None,
+                compression="adobe_deflate",
+                iccprofile=page.metadata.get("icc_profile"),
+                resolution=dpi,
+                resolutionunit="INCH" if dpi else None,
+                metadata=None,
+                software=False,
+                extratags=[*_tags(exif), *extra],
+            )
+    _write_parts(file, tags)
+
+
+def _pages(tiff: tifffile.TiffFile) -> list[Any]:
+    found: list[Any] = list(tiff.pages)
+    pages = [page for page in found if not page.is_reduced] or found[:1]
+    check_size(*(_size(page) for page in pages))
+    for page in pages:
+        if page.is_tiled:
+            check_size((page.tilelength, page.tilewidth))
+    return pages
+
+
+def _size(page: Any) -> tuple[int, int]:
+    size = int(page.imagelength), int(page.imagewidth)
+    return (size[1], size[0]) if _orientation(page) >= 5 else size
+
+
+def _orientation(page: Any) -> int:
+    return int(page.tags.valueof(274, default=1))
+
+
+def _read(path: Path, page: Any) -> Picture:
+    if page.dtype is not None and page.dtype.kind not in "ufb":
+        raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to 16-bit")
+    grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+    # Pillow leaves out a channel that nobody has said is transparency.
+    known = page.dtype != np.uint8 or tifffile.EXTRASAMPLE.UNSPECIFIED not in page.extrasamples
+    if page.dtype is None or (page.dtype.itemsize == 1 and known) or (page.dtype == np.uint16 and grey):
+        picture = _by_pillow(path, page.index)
+    else:
+        picture = from_array(upright(_deep(page), _orientation(page)))
+    profile, dpi = page.iccprofile, page.get_resolution("INCH") if 282 in page.tags else None
+    with path.open("rb") as file:
+        kept, note = metadata.of_tiff(file, page.offset, profile, page.tags.valueof(700), dpi)
+    if "icc_profile" in picture.metadata:
+        kept["icc_profile"] = picture.metadata["icc_profile"]  # a conversion may have changed it
+    notes = [said for said in (picture.note, note) if said]
+    return replace(picture, metadata=kept, note="; ".join(notes) or None)
+
+
+def _by_pillow(path: Path, index: int) -> Picture:
+    with Image.open(path, formats=["TIFF"]) as image:
+        image.seek(index)
+        check_size((image.height, image.width))
+        image.load()  # Pillow applies the orientation of TIFF
+        return from_pil(image)
+
+
+def _deep(page: Any) -> np.ndarray[Any, Any]:
+    """Pixels as they are stored, (H, W) or (H, W, C)."""
+    if page.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64) or page.bitspersample % 8:
+        raise PellucidError(f"{page.bitspersample}-bit {page.dtype} TIFF cannot be restored: convert it to 16-bit")
+    kind = page.photometric
+    if kind not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE):
+        name = getattr(kind, "name", kind)
+        raise PellucidError(f"{page.dtype} {name} cannot be restored: convert it to RGB")
+    channels = page.samplesperpixel - (3 if kind == tifffile.PHOTOMETRIC.RGB else 1)
+    if channels not in (0, 1) or page.imagedepth != 1:
+        raise PellucidError(f"has {page.samplesperpixel} channels and {page.imagedepth} slices: convert it to RGB")
+    if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
+        raise PellucidError("its colours are premultiplied by its transparency: convert it to straight alpha")
+    try:
+        pixels: np.ndarray[Any, Any] = page.asarray()
+    except ValueError as error:
+        if "imagecodecs" in str(error):
+            raise PellucidError(f'its compression needs imagecodecs: pip install "pellucid[deep]" ({error})') from None
+        raise
+    if page.samplesperpixel > 1 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+        pixels = np.moveaxis(pixels, 0, -1)
+    if kind == tifffile.PHOTOMETRIC.MINISWHITE:
+        pixels = (1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max) - pixels
+    return pixels
+
+
+def _tags(exif: Image.Exif) -> Iterator[tuple[int, int, int, Any, bool]]:
+    """The tags as tifffile takes them, with room for where the parts are going to be."""
+    content = exif.tobytes()[6:]
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        for tag in tiff.pages.first.tags:
+            if tag.code not in _WRITTEN_APART:
+                # Texts as they are: nobody knows how they are encoded.
+                text = content[tag.valueoffset : tag.valueoffset + tag.valuebytecount]
+                yield tag.code, tag.dtype, tag.count, text if tag.dtype == tifffile.DATATYPE.ASCII else tag.value, True
+    for part in metadata.PARTS:
+        if part in exif:
+            yield part - 1, 4, 1, 0, True  # tifffile does not write the tag itself; `_write_parts` makes it that
+
+
+def _write_parts(file: IO[bytes], tags: list[Image.Exif]) -> None:
+    """Writes behind the file what tifffile has no way for: EXIF's own directories, of the camera and of the place."""
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        for page, exif in zip(tiff.pages, tags, strict=True):
+            for part in metadata.PARTS:
+                if part not in exif:
+                    continue
+                offset = file.seek(0, io.SEEK_END)
+                offset += offset % 2
+                directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\0\0\0\0")
+                for tag, value in exif.get_ifd(part).items():
+                    directory[tag] = exif.get_ifd(tag) if tag == ExifTags.IFD.Interop else value
+                content = directory.tobytes(offset)
+                file.seek(offset)
+                file.write(content)
+                tag = page.tags[part - 1].overwrite(offset)
+                file.seek(tag.offset)
+                file.write(struct.pack("<H", part))

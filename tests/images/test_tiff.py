@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from pellucid import images
+from pellucid.errors import PellucidError
+
+
+def noise(*shape: int, dtype: Any = np.uint8) -> np.ndarray[Any, Any]:
+    return (np.random.default_rng(0).random(shape) * np.iinfo(dtype).max).astype(dtype)
+
+
+def test_pages_of_any_kind_come_back_as_they_were(tmp_path: Path) -> None:
+    arrays = [noise(5, 7, 3), noise(9, 4, dtype=np.uint16), noise(3, 3, 4, dtype=np.uint16), noise(2, 2) / 255]
+    pages = [images.from_array(array, {"dpi": (100.0 * i, 100.0 * i)}) for i, array in enumerate(arrays, 1)]
+    images.write(images.bound(pages).marked(f"{images.MARK}1"), tmp_path / "a.tif")
+    assert images.sizes_of(tmp_path / "a.tif") == [(5, 7), (9, 4), (3, 3), (2, 2)]
+    back = images.read(tmp_path / "a.tif").pages
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert len(tiff.pages) == 4
+        for array, page, picture, number in zip(arrays, tiff.pages, back, range(1, 5), strict=True):
+            np.testing.assert_array_equal(page.asarray(), array)
+            np.testing.assert_array_equal(picture.pixels, array)
+            assert picture.pixels.dtype == array.dtype
+            assert picture.metadata["dpi"] == (100.0 * number, 100.0 * number)
+            assert images.marks(picture.metadata) == [f"{images.MARK}1"]
+
+
+def test_previews_are_no_pages(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(noise(8, 8), photometric="minisblack")
+        writer.write(noise(2, 2), photometric="minisblack", subfiletype=1)
+    assert images.read(tmp_path / "a.tif").more == ()
+
+
+def test_other_formats_take_no_pages(tmp_path: Path) -> None:
+    picture = images.bound([images.from_array(noise(2, 2))] * 3)
+    with pytest.raises(PellucidError, match="PNG has one page, not 3: name the output"):
+        images.write(picture, tmp_path / "a.png")
+    with pytest.raises(PellucidError, match="one page, not 3"):
+        images.to_pil(picture)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_white_may_be_zero(tmp_path: Path, dtype: Any) -> None:
+    pixels = noise(4, 5, dtype=dtype)
+    tifffile.imwrite(tmp_path / "a.tif", np.iinfo(dtype).max - pixels, photometric="miniswhite")
+    np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, pixels)
+
+
+@pytest.mark.parametrize("options", [{"bigtiff": True}, {"byteorder": ">"}, {"tile": (16, 16)}, {"rowsperstrip": 1}])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_layouts(tmp_path: Path, options: dict[str, Any], dtype: Any) -> None:
+    pixels = noise(20, 33, 3, dtype=dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", description="a lake", metadata=None, **options)
+    picture = images.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert picture.note is None
+    images.write(picture, tmp_path / "b.png" if dtype == np.uint8 else tmp_path / "b.tif")
+    with Image.open(tmp_path / ("b.png" if dtype == np.uint8 else "b.tif")) as image:
+        assert image.getexif()[0x010E] == "a lake"
+        # How the pixels of the input were stored is no matter of the output.
+        assert 0x0142 not in image.getexif()
+
+
+def test_a_compression_that_needs_a_library_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("imagecodecs")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(8, 8, 3, dtype=np.uint16), photometric="rgb", compression="zstd")
+    np.testing.assert_array_equal(images.read(path).pixels, tifffile.imread(path))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("<COMPRESSION.ZSTD: 50000> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    with pytest.raises(PellucidError, match=r"pellucid\[deep\]"):
+        images.read(path)
+
+
+def test_notes_of_the_library_stay_off_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(64, 64, 3, dtype=np.uint16), photometric="rgb")
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(PellucidError):
+        images.read(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_channel_that_nobody_has_named_is_not_lost(tmp_path: Path, dtype: Any) -> None:
+    pixels = noise(4, 5, 4, dtype=dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unspecified"])
+    picture = images.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert picture.pixels.dtype == dtype
+    tifffile.imwrite(tmp_path / "b.tif", noise(4, 5, 5), photometric="rgb", planarconfig="contig")
+    with pytest.raises(PellucidError, match="5 channels"):
+        images.read(tmp_path / "b.tif")
