@@ -39,18 +39,19 @@ def of_files(paths: Sequence[Path]) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
-def of_configuration(prior: Prior, about: Mapping[str, Any]) -> str:
+def of_configuration(prior: Prior | str, about: Mapping[str, Any]) -> str:
     """SHA-256 of everything beside the image that decides what is written.
 
     Args:
-        prior: counts with its weights and levels, wherever it was loaded from and whatever `about` calls it.
+        prior: counts with its weights and levels, wherever it was loaded from and whatever `about` calls it; or what
+            `of_prior` says of it, for many hashes of one large prior.
         about: whatever else there is, by name. What names a file counts with what the file holds.
 
     Returns:
         A hash that the version of pellucid goes into, too.
     """
     told = {name: _content(value) for name, value in about.items()}
-    told |= {"version": version("pellucid"), "prior": _of_prior(prior)}
+    told |= {"version": version("pellucid"), "prior": prior if isinstance(prior, str) else of_prior(prior)}
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode()).hexdigest()
 
 
@@ -63,7 +64,8 @@ def _content(value: object) -> object:
     return value
 
 
-def _of_prior(prior: Prior) -> str:
+def of_prior(prior: Prior) -> str:
+    """SHA-256 of a prior's weights and levels, however it is wrapped."""
     while isinstance(prior, Wrapper):
         prior = prior.prior
     digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
