@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+from .metric import Metric
+from .view import Space, check, view
 
 
 def psnr(image: Tensor, clean: Tensor) -> Tensor:
@@ -18,3 +23,33 @@ def psnr(image: Tensor, clean: Tensor) -> Tensor:
     """
     error = (image.clamp(0, 1) - clean).to(torch.float64).square().flatten(1).mean(1)
     return -10 * torch.log10(error)
+
+
+@dataclass(frozen=True)
+class Psnr(Metric):
+    """`psnr` by a paper's protocol.
+
+    Attributes:
+        space: "rgb", "y" or "grey"; see `view`.
+        crop: pixels cut off at each side.
+        rounded: to 8 bits first.
+
+    Raises:
+        UsageError: an option is out of range.
+    """
+
+    space: Space = "rgb"
+    crop: int = 0
+    rounded: bool = False
+
+    name = "psnr"
+    better = "higher"
+    unit = "dB"
+
+    def __post_init__(self) -> None:
+        check(self.name, self.space, self.crop)
+
+    def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
+        """See `Metric`."""
+        shown, clean = (view(each, self.space, self.crop, self.rounded) for each in (image, truth))
+        return psnr(shown, clean)

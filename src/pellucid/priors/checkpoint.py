@@ -75,7 +75,7 @@ def load(
     if head_channels is not None:
         known.setdefault("heads", None)
     try:
-        weights, part = _network(_read(path))
+        weights, part = _network(read(path))
         network, ladder, found, assumed = _build(weights, known)
         _choose(network, label)
     except PellucidError as error:
@@ -177,7 +177,12 @@ def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> Any:
+def read(path: Path) -> Any:
+    """Reads whatever tensors and plain containers a file of weights holds, and runs nothing of it.
+
+    Raises:
+        PellucidError: it is damaged, of another kind, or holds more than tensors; the message does not name it.
+    """
     if path.suffix.lower() not in SUFFIXES:
         raise PellucidError(f"is no folder and no checkpoint ({', '.join(SUFFIXES)})")
     if path.suffix.lower() == ".safetensors":

@@ -1,0 +1,34 @@
+"""Lists of files: which images of a large set a paper used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import PellucidError
+
+
+def listed(path: Path) -> tuple[str, ...]:
+    """Reads a list: in each line a file's name or path, with or without its suffix, then, if need be, a class's number.
+
+    Raises:
+        PellucidError: it cannot be read, is empty or names an image twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PellucidError(f"{path}: cannot be read as a list of images ({error})") from None
+    names = [_name(line) for line in lines if line.strip()]
+    if not names:
+        raise PellucidError(f"{path}: is an empty list of images")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise PellucidError(f"{path}: names {name} twice")
+        seen.add(name)
+    return tuple(names)
+
+
+def _name(line: str) -> str:
+    name, _, number = line.strip().rpartition(" ")
+    # Names may have spaces; a number behind one is a class.
+    return name.strip() if name and number.isdecimal() else line.strip()

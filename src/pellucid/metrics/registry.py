@@ -1,0 +1,79 @@
+"""Metrics by name, and what of them cannot be measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import settings
+from ..errors import UsageError, unknown_name
+from .lpips import Lpips
+from .metric import Metric, SetMetric, options_of
+from .psnr import Psnr
+from .ssim import Ssim
+
+_METRICS: dict[str, type[Metric]] = {kind.name: kind for kind in (Psnr, Ssim, Lpips)}
+_SETS: dict[str, type[SetMetric]] = {}
+_NOWHERE = {
+    "pi": "pi is half of 10 less Ma's score and NIQE, and Ma's model has no free release: it is not measured",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all metrics: of images, of sets of images, and those that are known and cannot be measured."""
+    return (*_METRICS, *_SETS, *_NOWHERE)
+
+
+def get(name: str, **options: Any) -> Metric:
+    """A metric of images by name, with its definition's usual options where nothing is said.
+
+    Raises:
+        UsageError: there is no such metric or option, a value is out of range, or something that it needs is not given.
+        PellucidError: a file that it needs cannot be read.
+    """
+    if name in _SETS:
+        raise UsageError(f"{name} compares sets of images, not one with another: use get_set")
+    metric: Metric = _checked(name, _METRICS, options)(**options)
+    return metric
+
+
+def get_set(name: str, **options: Any) -> SetMetric:
+    """A metric of sets of images by name.
+
+    Raises:
+        UsageError: as for `get`.
+        PellucidError: a file that it needs cannot be read.
+    """
+    if name in _METRICS:
+        raise UsageError(f"{name} compares one image with another, not sets: use get")
+    metric: SetMetric = _checked(name, _SETS, options)(**options)
+    return metric
+
+
+def missing(name: str, **options: Any) -> str | None:
+    """Why a metric cannot be measured with these options, in one line; None if it can.
+
+    Raises:
+        UsageError: there is no metric of that name.
+    """
+    if name in _NOWHERE:
+        return _NOWHERE[name]
+    kinds: dict[str, type[Any]] = {**_METRICS, **_SETS}
+    if name not in kinds:
+        raise unknown_name("metric", name, names())
+    for option, what in kinds[name].needs.items():
+        if options.get(option) is None:
+            return f"{name} needs {what}: give {option}"
+        given = options[option]
+        if isinstance(given, str | Path) and not Path(given).is_file():
+            return f"{name} needs {what}: there is no file {given}"
+    return None
+
+
+def _checked(name: str, kinds: Mapping[str, type[Any]], options: dict[str, Any]) -> type[Any]:
+    lacking = missing(name, **options)
+    if lacking is not None:
+        raise UsageError(lacking)
+    settings.check_known(options_of(kinds[name]), name, options)
+    return kinds[name]

@@ -1,0 +1,35 @@
+"""The weights that metrics need, from files that people name: safetensors, or what torch saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import PellucidError
+from ..priors import checkpoint
+
+
+def read(path: str | Path, names: Iterable[str], what: str) -> dict[str, Tensor]:
+    """Reads some of the tensors of a file; others may be beside them.
+
+    Args:
+        path: a .safetensors, .pth, .pt, .ckpt or .bin file.
+        names: which.
+        what: whose they are, for messages.
+
+    Raises:
+        PellucidError: the file cannot be read, or one of them is not in it.
+    """
+    if not Path(path).is_file():
+        raise PellucidError(f"{path}: there is no such file of weights")
+    try:
+        content = checkpoint.read(Path(path))
+    except PellucidError as error:
+        raise PellucidError(f"{path}: {error}") from None
+    weights = content if isinstance(content, dict) else {}
+    lacking = [name for name in names if not isinstance(weights.get(name), Tensor)]
+    if lacking:
+        raise PellucidError(f"{path}: has no {lacking[0]!r}; {what} is needed")
+    return {name: weights[name].float() for name in names}
