@@ -17,8 +17,8 @@ def peak(device: torch.device) -> Iterator[list[float]]:
         device: where it computes.
 
     Yields:
-        A list; after the block it holds MiB: on a GPU what the block had in use there at most, elsewhere what the process
-        has had so far. 0 where the machine does not say.
+        A list; after the block it holds MiB: on a GPU what the block had in use there at most, elsewhere what the
+        process has had so far. 0 where the machine does not say.
     """
     found: list[float] = []
     if device.type == "cuda":

@@ -12,7 +12,7 @@ from . import data
 from .data import Item
 from .spec import Source
 
-QUICK = 128
+QUICK = 96
 """Side in pixels of what --quick takes of the package's photographs."""
 
 Photographs = Callable[[], Iterator[Item]]

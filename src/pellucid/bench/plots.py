@@ -28,7 +28,8 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
         numbers = [x for line in ways.values() for x, _ in line]
         wide = max(numbers) > 30 * max(min(line[-1][0] for line in ways.values()), 1)
         yield Plot(
-            f"{task}: on the way", "evaluations of the prior", "PSNR of the estimate, dB", ways, list(ways), level, wide,
+            f"{task}: on the way", "evaluations of the prior", "PSNR of the estimate, dB",
+            ways, list(ways), level, wide,
             "Where each method's estimate of the clean image stood after so many evaluations; the dot is its end. A "
             "sampler's first estimates are means of all images that could be meant, hence their height.", colours,
         )  # fmt: skip
@@ -37,16 +38,17 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
         yield Plot(
             f"{task}: log-probability of the latents", "correction, from the top of the ladder down",
             "gain of the correction, nats a value", gains, (), ("before", 0.0), False,
-            "How much more probable each of DreamClean's corrections makes the latent, by the prior's own score along the "
-            "way from before to after (trapezoid; exact for a Gaussian prior). The paper's Figure 5 asks the same.",
+            "How much more probable each of DreamClean's corrections makes the latent, by the prior's own score along "
+            "the way from before to after (trapezoid; exact for a Gaussian prior). The paper's Figure 5 asks the same.",
             colours,
         )  # fmt: skip
-    stopping = {name: _line(own, "step", "psnr") for name, own in methods.items() if set(_OF_DIIP) <= set(own[0].trace)}
+    fits = {name: own for name, own in methods.items() if set(_OF_DIIP) <= set(own[0].trace)}
+    stopping = {name: _line(own, "step", "psnr") for name, own in fits.items()}
     if len(stopping) > 1:
         yield Plot(
             f"{task}: two regimes", "iteration", "PSNR, dB", stopping, list(stopping), level, False,
-            "One optimisation that stops and one that does not: the clean image comes first, the damage later. The dots "
-            "are where they ended.", colours,
+            "One optimisation that stops and one that does not: the clean image comes first, the damage later. The "
+            "dots are where they ended.", colours,
         )  # fmt: skip
         for curve in ("loss", "laplacian"):
             lines = {name: _line(methods[name], "step", curve) for name in stopping}

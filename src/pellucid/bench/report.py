@@ -57,8 +57,8 @@ class Result:
             paper = f"In brackets the paper's figures, on {self.job.table.data[0].name}: other images, another prior."
             return f"{count} of {given}, prior {self.prior}: the paper's procedure, not its figures. {paper}"
         return (
-            f"{count} of {self.job.source.name}, prior {self.prior} (the paper's: {self.job.source.prior}). In brackets "
-            "the paper's figures and the difference to them."
+            f"{count} of {self.job.source.name}, prior {self.prior} (the paper's: {self.job.source.prior}). In "
+            "brackets the paper's figures and the difference to them."
         )
 
     @property

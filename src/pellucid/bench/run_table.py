@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import torch
 from torch import Tensor
 
 from .. import images, methods
@@ -143,9 +142,9 @@ class _Task:
         entered: list[tuple[Entrant, Method | None]] = [(DAMAGED, None)]
         for entrant in self._job.entrants(self._task):
             try:
-                method = entrant_method(entrant, self._task.name, self._job.quick, self._job.weights)
-                method.prepare(self._device)
-                entered.append((entrant, method))
+                made = entrant_method(entrant, self._task.name, self._job.quick, self._job.weights)
+                made.prepare(self._device)
+                entered.append((entrant, made))
             except UsageError:
                 raise
             except PellucidError as error:

@@ -242,7 +242,8 @@ def parse(text: str, name: str) -> Table:
     except tomllib.TOMLDecodeError as error:
         raise PellucidError(f"{name}.toml: is no TOML ({error})") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that is misspelt is missing, too: what is there is what to look at.
+        first = min(error.errors(), key=lambda one: one["type"] != "unexpected_keyword_argument")
         place = ".".join(str(part) for part in first["loc"]) or "the table"
         raise PellucidError(f"{name}.toml: {place}: {_said(first['type'], first['msg'])}") from None
     _check(table)

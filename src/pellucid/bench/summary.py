@@ -11,7 +11,6 @@ from typing import NamedTuple
 from .rows import Missing, Row
 from .spec import Claim, Table
 
-
 _HIGHER = ("psnr", "ssim")
 """Metrics of which more is better; of all others that tables have, less."""
 

@@ -95,9 +95,8 @@ def _axes(plot: Plot, across: tuple[float, float], up: tuple[float, float]) -> s
         f'<text class="axis" text-anchor="middle" x="{(_LEFT + right) / 2}" y="{_HEIGHT - 6}">{escape(plot.x)}</text>'
     )
     middle = (_TOP + bottom) / 2
-    parts.append(
-        f'<text class="axis" text-anchor="middle" transform="translate(13 {middle}) rotate(-90)">{escape(plot.y)}</text>'
-    )
+    turned = f'transform="translate(13 {middle}) rotate(-90)"'
+    parts.append(f'<text class="axis" text-anchor="middle" {turned}>{escape(plot.y)}</text>')
     return "".join(parts)
 
 

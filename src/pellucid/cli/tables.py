@@ -116,8 +116,9 @@ def listing(seconds: float | None) -> None:
     for name in spec.names():
         one = spec.load(name)
         total = cost(one, price)
-        sources, priors = ({value: None for value in values} for values in zip(*((s.name, s.prior) for s in one.data)))
-        rows.append([name, ", ".join(sources), ", ".join(priors), str(total.nfe), f"{total.hours:.1f}", f"{one.title}"])
+        sources = ", ".join(source.name for source in one.data)
+        priors = ", ".join(dict.fromkeys(source.prior for source in one.data))
+        rows.append([name, sources, priors, str(total.nfe), f"{total.hours:.1f}", f"{one.title}"])
         lacking = {entrant.model: None for entrant in one.methods if entrant.model}
         if lacking:
             rows[-1][-1] += f" (networks: {', '.join(lacking)})"
