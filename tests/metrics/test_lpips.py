@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,18 @@ def alexnet() -> nn.Sequential:
         nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
         nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(),
     )  # fmt: skip
+
+
+def vgg() -> nn.Sequential:
+    """The convolutions of torchvision's VGG-16."""
+    layers: list[nn.Module] = []
+    before = 3
+    for stage, channels in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+        layers += [nn.MaxPool2d(2)] if layers else []
+        for _ in range(stage):
+            layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
+            before = channels
+    return nn.Sequential(*layers)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +62,34 @@ def test_it_is_equation_1_on_alexnets_five_activations(trunk: Path) -> None:
                 a, b = nn.functional.normalize(h, dim=1)
                 expected += (next(heads)[0] * (a - b) ** 2).sum(0).mean().item()
     assert lpips(x, y).tolist() == pytest.approx([expected], rel=1e-4)
+
+
+# What the package lpips 0.1.4 says of the fixture's four pairs, told `normalize=True`, with torchvision's AlexNet.
+LPIPS_ALEX = (0.05796925, 0.04534240, 0.31255507, 0.13779971)
+# The same with networks of weights from seed 0, and without `normalize`.
+LPIPS_RANDOM = {
+    ("alex", False): (0.00710752, 0.00354137, 0.01129214, 0.00667984),
+    ("alex", True): (0.00139215, 0.00094526, 0.00206938, 0.00179723),
+    ("vgg", False): (0.00850086, 0.00384404, 0.01026148, 0.00425165),
+    ("vgg", True): (0.00172673, 0.00089314, 0.00196714, 0.00143605),
+}
+
+
+def test_figures_are_those_of_the_authors_package(shared: Path, pairs: Any) -> None:
+    lpips = Lpips(shared / "data" / "alexnet_features.safetensors")
+    assert lpips(pairs.damaged, pairs.clean).tolist() == pytest.approx(LPIPS_ALEX, abs=1e-4)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_figures_on_other_weights_are_those_of_the_authors_package(net: Any, tmp_path: Path, pairs: Any) -> None:
+    torch.manual_seed(0)
+    network = alexnet() if net == "alex" else vgg()
+    # As torchvision's own files are written.
+    torch.save({f"features.{name}": value for name, value in network.state_dict().items()}, tmp_path / "net.pth")
+    for unscaled in (False, True):
+        lpips = Lpips(tmp_path / "net.pth", net, unscaled=unscaled)
+        expected = LPIPS_RANDOM[net, unscaled]
+        assert lpips(pairs.damaged, pairs.clean).tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_it_is_a_distance_per_image(trunk: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pellucid.errors import PellucidError
-from pellucid.metrics import ssim
+from pellucid.metrics import Ssim, ssim
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -39,3 +39,24 @@ def test_its_laws() -> None:
     assert (ssim(0.9 * x + 0.1 * y, x) > ssim(0.6 * x + 0.4 * y, x)).all()
     with pytest.raises(PellucidError, match="at least 11x11"):
         ssim(x[..., :10], y[..., :10])
+
+
+def test_a_uniform_windows_variances_are_those_of_a_sample() -> None:
+    x, y = draw(1, 1, 7, 7), draw(1, 1, 7, 7, seed=1)
+    mx, my, vx, vy = x.mean(), y.mean(), x.var(), y.var()
+    covariance = ((x - mx) * (y - my)).sum() / 48
+    expected = (2 * mx * my + 1e-4) * (2 * covariance + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
+    assert Ssim("uniform")(x, y).item() == pytest.approx(expected.item())
+
+
+def test_signed_images_of_one_brightness_each() -> None:
+    a, b = torch.full((1, 1, 12, 12), 0.2), torch.full((1, 1, 12, 12), 0.6)
+    expected = (2 * -0.6 * 0.2 + 4e-4) / (0.6**2 + 0.2**2 + 4e-4)
+    assert ssim(a, b, signed=True).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_mirrored_border_counts_every_pixel() -> None:
+    x, y = draw(1, 1, 11, 11), draw(1, 1, 11, 11, seed=1)
+    assert ssim(x, y, border="reflect").item() != pytest.approx(ssim(x, y).item(), abs=1e-3)
+    wide_x, wide_y = (torch.nn.functional.pad(each, (5,) * 4, mode="reflect") for each in (x, y))
+    assert ssim(x, y, border="reflect").item() == pytest.approx(ssim(wide_x, wide_y).item())

@@ -1,9 +1,31 @@
 """How good a restored image is: beside the clean one, beside the damaged one, or by itself."""
 
+from .consistency import Consistency
+from .fid import Fid, frechet
+from .loe import Loe
 from .lpips import Lpips
 from .metric import Metric, SetMetric
+from .niqe import Niqe, Pristine
 from .psnr import Psnr, psnr
 from .registry import get, get_set, missing, names
 from .ssim import Ssim, ssim
 
-__all__ = ["Lpips", "Metric", "Psnr", "SetMetric", "Ssim", "get", "get_set", "missing", "names", "psnr", "ssim"]
+__all__ = [
+    "Consistency",
+    "Fid",
+    "Loe",
+    "Lpips",
+    "Metric",
+    "Niqe",
+    "Pristine",
+    "Psnr",
+    "SetMetric",
+    "Ssim",
+    "frechet",
+    "get",
+    "get_set",
+    "missing",
+    "names",
+    "psnr",
+    "ssim",
+]

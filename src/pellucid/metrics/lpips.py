@@ -70,7 +70,8 @@ class Lpips(Metric):
 
         numbers = [index for stage in _STAGES[net] for index, _, _ in stage]
         names = [f"features.{index}.{kind}" for index in numbers for kind in ("weight", "bias")]
-        self._trunk = read(weights, names, f"{_WHOSE[net]}'s features")
+        trunk = read(weights, names, f"{_WHOSE[net]}'s features")
+        self._trunk = {name: weight.float() for name, weight in trunk.items()}
         heads = load((files("pellucid.metrics") / f"lpips_{net}_v0.1.safetensors").read_bytes())
         self._heads = [heads[f"head{i}"].view(1, -1, 1, 1) for i in range(5)]
 

@@ -8,13 +8,17 @@ from typing import Any
 
 from .. import settings
 from ..errors import UsageError, unknown_name
+from .consistency import Consistency
+from .fid import Fid
+from .loe import Loe
 from .lpips import Lpips
 from .metric import Metric, SetMetric, options_of
+from .niqe import Niqe
 from .psnr import Psnr
 from .ssim import Ssim
 
-_METRICS: dict[str, type[Metric]] = {kind.name: kind for kind in (Psnr, Ssim, Lpips)}
-_SETS: dict[str, type[SetMetric]] = {}
+_METRICS: dict[str, type[Metric]] = {kind.name: kind for kind in (Psnr, Ssim, Lpips, Consistency, Loe, Niqe)}
+_SETS: dict[str, type[SetMetric]] = {Fid.name: Fid}
 _NOWHERE = {
     "pi": "pi is half of 10 less Ma's score and NIQE, and Ma's model has no free release: it is not measured",
 }

@@ -29,7 +29,8 @@ def read(path: str | Path, names: Iterable[str], what: str) -> dict[str, Tensor]
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
     weights = content if isinstance(content, dict) else {}
+    names = list(names)
     lacking = [name for name in names if not isinstance(weights.get(name), Tensor)]
     if lacking:
         raise PellucidError(f"{path}: has no {lacking[0]!r}; {what} is needed")
-    return {name: weights[name].float() for name in names}
+    return {name: weights[name] for name in names}

@@ -1,0 +1,56 @@
+"""How well a restored image agrees with what was measured: GDP's "Consistency".
+
+References:
+    Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement" (GDP), CVPR 2023, table 1.
+        https://arxiv.org/abs/2304.01247; https://github.com/Fayeben/GenerativeDiffusionPrior (scripts/psnr_ssim.py)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..errors import PellucidError
+from .metric import Metric
+from .view import view
+
+
+@dataclass(frozen=True)
+class Consistency(Metric):
+    """The mean squared error between the restored image, damaged again, and the damaged one, in steps of 8 bits.
+
+    Attributes:
+        damage: the damage without its noise, from images in [0, 1] to measurements in [0, 1], both (B, C, H, W). For
+            inpainting, one that puts 0 where nothing was measured.
+        rounded: whether the image that was damaged again is rounded to 8 bits, as one of GDP's two programs does.
+    """
+
+    damage: Callable[[Tensor], Tensor]
+    rounded: bool = False
+
+    name = "consistency"
+    better = "lower"
+    unit = "squared steps of 8 bits"
+    against = "input"
+    needs = {"damage": "the damage itself, without its noise"}  # noqa: RUF012
+
+    def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
+        """The error of each image.
+
+        Args:
+            image: restored, (B, C, H, W) in [0, 1].
+            truth: the damaged one in [0, 1], of the shape that the damage gives.
+
+        Returns:
+            (B,), from 0 to 255^2.
+
+        Raises:
+            PellucidError: the damage gives another shape.
+        """
+        again = self.damage(view(image).to(image))
+        if again.shape != truth.shape:
+            raise PellucidError(f"consistency: damaged again it is {tuple(again.shape)}, not {tuple(truth.shape)}")
+        error = view(again, rounded=self.rounded) - truth.double()
+        return (255 * error).square().flatten(1).mean(1)
