@@ -74,6 +74,7 @@ def test_a_data_set_stands_beside_the_papers_figures(
         (("dreamclean-9", "--quick"), "did you mean"),
         (("dreamclean-1",), "--data FOLDER, or --quick"),
         (("dreamclean-1", "--quick", "--data", "."), "leave --data out"),
+        (("dreamclean-1", "--quick", "--on", "celeba"), "give --data"),
         (("all", "--data", "."), "one by one"),
         (("dreamclean-1", "--quick", "--task", "sr9"), "unknown task"),
         (("dreamclean-1", "--quick", "--method", "magic"), "unknown method"),

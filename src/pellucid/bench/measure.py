@@ -43,9 +43,6 @@ class Measures:
         self._sets: dict[str, SetMetric] = {}
         self._again: dict[str, Any] | None = None
         for name in table.metrics:
-            if name not in metrics.names():
-                self.missing[name] = f"{name} is not measured here"
-                continue
             options = dict(table.options.get(name, {}))
             if name in weights:
                 options["weights"] = weights[name]

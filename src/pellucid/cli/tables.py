@@ -42,6 +42,9 @@ def run(
         str | None, typer.Option("--on", help="Which of the table's data sets the folder is (default: its first).")
     ] = None,
     images: Annotated[int | None, typer.Option("--images", min=1, help="How many images, the first ones.")] = None,
+    listed: Annotated[
+        Path | None, typer.Option("--files", help="Text file that names the images to use, one in a line.")
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds a method has, from --seed on.")] = 1,
     seed: Seed = 0,
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One of the tasks; may be said again.")] = None,
@@ -84,7 +87,7 @@ def run(
     loaded = load_prior(prior, find_device(device))
     choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "chosen": method or (), "weights": files}
     jobs = [
-        _job(one, loaded, output, data, source, images, quick, **choices)
+        _job(one, loaded, output, data, source, listed, images, quick, **choices)
         for one in (spec.names() if name == ALL else (name,))
     ]
     results: list[Result] = []
@@ -135,6 +138,7 @@ def _job(
     folder: Path,
     data: Path | None,
     source: str | None,
+    listed: Path | None,
     images: int | None,
     quick: bool,
     **choices: Any,
@@ -145,9 +149,11 @@ def _job(
 
     table = spec.load(name)
     if data is None:
+        if listed is not None or source is not None:
+            raise UsageError("--files and --on are for a data set: give --data, too")
         return Run(table, prior, photographs.bundled(images), folder, None, quick=quick, **choices)
     on = table.source(source)
-    chosen = photographs.of_source(on, data, limit=images)
+    chosen = photographs.of_source(on, data, listed, images)
     return Run(table, prior, chosen, folder, on, quick=quick, **choices)
 
 
