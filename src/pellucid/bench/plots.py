@@ -23,15 +23,19 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
     damaged = [row.figures["psnr"] for row in rows if row.method == "damaged" and "psnr" in row.figures]
     level = ("damaged", fmean(damaged)) if damaged else None
     ways = {name: _line(own, "nfe", "psnr") for name, own in methods.items()}
-    ways = {name: line for name, line in ways.items() if line}
+    fits = {name: own for name, own in methods.items() if set(_OF_DIIP) <= set(own[0].trace)}
+    stopping = {name: _line(own, "step", "psnr") for name, own in fits.items()}
+    # Where one stops and another does not, their iterations tell more.
+    apart = set(stopping) if len(stopping) > 1 else set()
+    ways = {name: line for name, line in ways.items() if line and name not in apart}
     if ways:
         numbers = [x for line in ways.values() for x, _ in line]
         wide = max(numbers) > 30 * max(min(line[-1][0] for line in ways.values()), 1)
         yield Plot(
             f"{task}: on the way", "evaluations of the prior", "PSNR of the estimate, dB",
             ways, list(ways), level, wide,
-            "Where each method's estimate of the clean image stood after so many evaluations; the dot is its end. A "
-            "sampler's first estimates are means of all images that could be meant, hence their height.", colours,
+            "Where each method's estimate of the clean image stood after so many evaluations; the dot is its "
+            "end.", colours,
         )  # fmt: skip
     gains = {name: _gains(own) for name, own in methods.items() if "log_probability" in own[0].trace}
     if gains:
@@ -42,8 +46,6 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
             "the way from before to after (trapezoid; exact for a Gaussian prior). The paper's Figure 5 asks the same.",
             colours,
         )  # fmt: skip
-    fits = {name: own for name, own in methods.items() if set(_OF_DIIP) <= set(own[0].trace)}
-    stopping = {name: _line(own, "step", "psnr") for name, own in fits.items()}
     if len(stopping) > 1:
         yield Plot(
             f"{task}: two regimes", "iteration", "PSNR, dB", stopping, list(stopping), level, False,

@@ -53,9 +53,13 @@ class Result:
         images = len({row.image for row in self.rows if isinstance(row, Row)})
         count = f"{images} {'image' if images == 1 else 'images'}"
         if self.job.source is None:
-            given = "the package's photographs" + (", few evaluations" if self.job.quick else "")
-            paper = f"In brackets the paper's figures, on {self.job.table.data[0].name}: other images, another prior."
-            return f"{count} of {given}, prior {self.prior}: the paper's procedure, not its figures. {paper}"
+            few = self.job.quick and any(one.quick or one.quick_per_task for one in self.job.table.methods)
+            given = "the package's photographs" + (", few evaluations" if few else "")
+            what = f"{count} of {given}, prior {self.prior}: the paper's procedure, not its figures."
+            on = self.job.table.data[0].name
+            if any(cell.data == on for cell in self.job.table.published):
+                what += f" In brackets the paper's, on {on}: other images, another prior."
+            return what
         return (
             f"{count} of {self.job.source.name}, prior {self.prior} (the paper's: {self.job.source.prior}). In "
             "brackets the paper's figures and the difference to them."

@@ -12,7 +12,7 @@ Points = Sequence[tuple[float, float]]
 COLOURS = 8
 """How many colours the page has, as classes c0, c1 ..."""
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 560, 320, 56, 44, 14, 14
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 560, 320, 68, 44, 14, 14
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def draw(plot: Plot) -> str:
     if plot.level:
         _, height = place(points[0][0], plot.level[1])
         parts.append(f'<path class="level" d="M{_LEFT} {height:.1f}H{_WIDTH - _RIGHT}"/>')
-        parts.append(f'<text class="small" x="{_LEFT + 6}" y="{height - 5:.1f}">{escape(plot.level[0])}</text>')
+        name = escape(plot.level[0])
+        parts.append(f'<text text-anchor="end" x="{_WIDTH - _RIGHT}" y="{height - 5:.1f}">{name}</text>')
     for name, line in plot.lines.items():
         placed = [place(*point) for point in line]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in placed)
