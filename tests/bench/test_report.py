@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -116,6 +117,14 @@ def asked_for(page: str, folder: Path) -> list[str]:
     found = re.search(r"<title>ASKED (.*?)</title>", dom)
     assert found
     return [name for name in json.loads(html.unescape(found[1])) if name.startswith(("http:", "https:", "ws:"))]
+
+
+def test_an_image_that_was_not_harmed_has_no_height_to_draw(tiny_job: Job, tmp_path: Path) -> None:
+    job = tiny_job(tmp_path)
+    whole = replace(job.table.tasks[0], damage={"name": "noise", "sigma": 0.0})
+    job = tiny_job(tmp_path, table=replace(job.table, tasks=(whole,)), chosen=("Ours",))
+    report.write([report.Result(job, "natural", list(run(job)))], tmp_path / "report.html")
+    assert "<svg" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
@@ -21,6 +22,7 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
     """
     methods = {row.method: [one for one in rows if one.method == row.method] for row in rows if row.nfe}
     damaged = [row.figures["psnr"] for row in rows if row.method == "damaged" and "psnr" in row.figures]
+    damaged = [value for value in damaged if math.isfinite(value)]  # an image may have come through whole
     level = ("damaged", fmean(damaged)) if damaged else None
     ways = {name: _line(own, "nfe", "psnr") for name, own in methods.items()}
     fits = {name: own for name, own in methods.items() if set(_OF_DIIP) <= set(own[0].trace)}
