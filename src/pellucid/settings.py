@@ -11,8 +11,12 @@ from typing import Any, get_origin, get_type_hints
 from .errors import UsageError
 
 
-def assignments(texts: Iterable[str]) -> dict[str, str]:
+def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:
     """Divides KEY=VALUE texts.
+
+    Args:
+        texts: such.
+        option: that they were given with.
 
     Raises:
         UsageError: one has no `=`, or no key.
@@ -21,7 +25,7 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"--set takes KEY=VALUE, not {text!r}")
+            raise UsageError(f"{option} takes KEY=VALUE, not {text!r}")
         values[key.strip()] = value.strip()
     return values
 

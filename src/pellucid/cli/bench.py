@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from . import tables
 from .output import as_json, table
 from .restore import Device, Json, Prior, Seed
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from ..metrics import Lpips
     from ..priors import Prior as PriorModel
 
-app = typer.Typer(help="Measures priors and methods.")
+app = typer.Typer(
+    help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.Tables
+)
+app.command("table")(tables.run)
 
 # Options that several measurements share.
 Data = Annotated[
@@ -32,6 +36,22 @@ Images = Annotated[int | None, typer.Option("--images", min=1, help="How many of
 Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
 LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    listed: Annotated[bool, typer.Option("--list", help="List the papers' tables: needs and costs.")] = False,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", min=0, help="With --list: what an evaluation takes (default: measured)."),
+    ] = None,
+) -> None:
+    if listed:
+        tables.listing(seconds)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command("prior")

@@ -36,18 +36,19 @@ def of_files(paths: Sequence[Path]) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
-def of_configuration(prior: Prior, about: Mapping[str, Any]) -> str:
+def of_configuration(prior: Prior | str, about: Mapping[str, Any]) -> str:
     """SHA-256 of everything beside the image that decides what is written.
 
     Args:
-        prior: counts with its weights and levels, wherever it was loaded from and whatever `about` calls it.
+        prior: counts with its weights and levels, wherever it was loaded from and whatever `about` calls it; or what
+            `priors.fingerprint` says of it, for many hashes of one large prior.
         about: whatever else there is, by name. What names a file counts with what the file holds.
 
     Returns:
         A hash that the version of pellucid goes into, too.
     """
     told = {name: _content(value) for name, value in about.items()}
-    told |= {"version": version("pellucid"), "prior": fingerprint(prior)}
+    told |= {"version": version("pellucid"), "prior": prior if isinstance(prior, str) else fingerprint(prior)}
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode()).hexdigest()
 
 

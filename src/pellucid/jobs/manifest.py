@@ -6,16 +6,15 @@ on with. What stands under an output's name after its image was begun is the job
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import PellucidError
 from ..noise import derive_seed
+from . import lines
 from .fingerprint import of_files
 from .plan import Item
 from .run import Outcomes
@@ -143,16 +142,7 @@ class Manifest:
         Raises:
             PellucidError: the manifest cannot be written.
         """
-        line = json.dumps(asdict(entry)).encode() + b"\n"
-        try:
-            with self._path.open("ab+", buffering=0) as file:
-                if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
-                    line = b"\n" + line  # the one before was torn
-                if file.write(line) != len(line):
-                    raise OSError("the disk is full")
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise PellucidError(f"{self._path}: cannot be written ({error.strerror or error})") from None
+        lines.append(self._path, asdict(entry))
 
     def _entry(self, item: Item, seed: int, configuration: str) -> Entry:
         name = item.name or item.source.name
@@ -163,11 +153,7 @@ class Manifest:
         return Entry("begun", self._name(item.target), name, content, configuration, seed)
 
     def _entries(self, path: Path) -> Iterator[Entry]:
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
-        for line in lines:
+        for line in lines.read(path):
             entry = _parsed(line)
             if entry is None:
                 continue
@@ -184,11 +170,10 @@ class Manifest:
         return self._hashes[target]
 
 
-def _parsed(line: bytes) -> Entry | None:
-    """A line's entry; None for one that is torn or none of ours: its image is done again."""
+def _parsed(values: dict[str, Any]) -> Entry | None:
+    """A line's entry; None for one that is none of ours: its image is done again."""
     try:
-        values = json.loads(line)
         entry = Entry(**{field.name: values[field.name] for field in fields(Entry)})
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (TypeError, KeyError):
         return None
     return entry if isinstance(entry.output, str) and isinstance(entry.state, str) else None

@@ -1,0 +1,128 @@
+"""What methods are given in a table: measurements made of clean images, or what a data set has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import degradations, settings
+from ..errors import PellucidError, unknown_name
+from ..methods import Method
+from ..noise import Streams, derive_seed
+from ..operators import AveragePool, Grayscale, Mask, Operator
+from ..problem import Problem, to_model, to_unit
+from . import official
+from .known import simple
+from .spec import Task
+
+OPERATORS: dict[str, Callable[..., Operator]] = {
+    "average-pool": lambda height, width, factor=4: AveragePool(factor),
+    "published-blur": lambda height, width, kind="uniform": official.blur(kind),
+    "valid-blur": lambda height, width: official.valid_blur(),
+    "random-mask": lambda height, width, share=0.5, seed=0: Mask.random(height, width, share, seed),
+    "box-mask": lambda height, width, share=0.25: Mask.box(
+        height, width, *(round((1 - share) / 2 * side) for side in (height, width)),
+        *(round(share * side) for side in (height, width)),
+    ),
+    "grey": lambda height, width: Grayscale(),
+}  # fmt: skip
+"""Operators by name, of an image's height and width and of the parameters that a table gives."""
+
+
+class Given(NamedTuple):
+    """One image of a task.
+
+    Attributes:
+        truth: (1, C, H, W) in [0, 1]; None where nobody knows it.
+        damaged: the measurement as an image, in [0, 1].
+        blind: what methods are given that are told nothing.
+        told: what the others are given; None where nobody knows the degradation.
+    """
+
+    truth: Tensor | None
+    damaged: Tensor
+    blind: Problem
+    told: Problem | None
+
+    def problem(self, method: Method) -> Problem:
+        """What a method is given: the degradation, if it is known and the method takes it.
+
+        Raises:
+            PellucidError: it must be told, and nobody knows.
+        """
+        if self.told is not None and (not method.blind or method.takes_operator):
+            return self.told
+        if not method.blind:
+            raise PellucidError(f"{type(method).__name__} must be told the degradation, which this task does not say")
+        return self.blind
+
+
+def given(task: Task, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Given:
+    """Makes what methods are given of one image.
+
+    Args:
+        task: what is done to it.
+        name: of the image, which goes into its noise's seed.
+        truth: (1, C, H, W) in [0, 1].
+        damaged: what the data set has.
+        seed: of the damage.
+        stand_in: whether the task's stand-in takes the place of what the data set would have.
+
+    Raises:
+        PellucidError: there is neither a clean image, nor a damaged one.
+    """
+    damage = task.damage or (task.stand_in if stand_in else {})
+    own = derive_seed(seed, name, 1)
+    if task.operator and truth is not None:
+        return _measured(task, truth, own)
+    if damage and truth is not None:
+        y = _damage(damage)(truth, own).clamp(0, 1)
+    elif damaged is not None and not task.operator:
+        y = damaged
+    else:
+        raise PellucidError(f"{name}: the data set has no {'clean' if damaged is not None else 'damaged'} image of it")
+    # Several exposures of one image lie along the channels; the middle one is shown.
+    channels = y.shape[1] if truth is None else truth.shape[1]
+    shown = y.split(channels, 1)[y.shape[1] // channels // 2]
+    return Given(truth, shown, Problem.of(y), None)
+
+
+def _damage(damage: dict[str, Any]) -> degradations.Damage:
+    if damage["name"] == "exposures":
+        return lambda image, seed: torch.cat([(image * gain).clamp(0, 1) for gain in damage["gains"]], 1)
+    return degradations.get(damage["name"], **{key: value for key, value in damage.items() if key != "name"})
+
+
+def operator(told: dict[str, Any], height: int, width: int) -> Operator:
+    """An operator of a table.
+
+    Raises:
+        UsageError: there is none of that name, or it has no such parameter.
+    """
+    chosen = {key: value for key, value in told.items() if key != "name"}
+    make = OPERATORS.get(told["name"])
+    if make is None:
+        raise unknown_name("operator", told["name"], OPERATORS)
+    settings.check_known(make.__code__.co_varnames[2 : make.__code__.co_argcount], told["name"], chosen)
+    return make(height, width, **chosen)
+
+
+def _measured(task: Task, truth: Tensor, seed: int) -> Given:
+    height, width = truth.shape[-2:]
+    clean, known = to_model(truth), operator(task.operator, height, width)
+    # An image without noise, whose measurement's scale is that of [-1, 1], too.
+    y = known.A(clean)
+    y = y + 2 * task.noise * Streams.of(seed, 1).like(y)
+    told = Problem(y, known, 2 * task.noise)
+    if "blur" in task.operator["name"]:
+        # What a blur leaves is an image, whose border may be missing.
+        edges = [(side - has) // 2 for side, has in ((width, y.shape[-1]), (height, y.shape[-2])) for _ in range(2)]
+        image = F.pad(y, edges, mode="replicate") if any(edges) else y
+    else:
+        image = simple(told)
+    shown = to_unit(image)
+    return Given(truth, shown, Problem(image), told)

@@ -1,0 +1,100 @@
+"""The metrics of a table: those that can be measured here, and why the others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import images, metrics
+from ..errors import PellucidError
+from ..metrics import Metric, SetMetric
+from ..operators import Operator
+from ..problem import to_model, to_zero_one
+from .cases import Given
+from .rows import Row
+from .spec import Table
+
+_SETS = ("fid",)
+_AGAIN = "consistency"
+"""Metrics of sets of images; the one that damages the result again, as the task says."""
+
+
+class Measures:
+    """What is measured of a table's images.
+
+    Args:
+        table: names the metrics.
+        weights: files of metrics' networks, by metric.
+
+    Attributes:
+        missing: why a metric is not measured, by its name.
+
+    Raises:
+        PellucidError: a file cannot be read.
+    """
+
+    def __init__(self, table: Table, weights: Mapping[str, Path]) -> None:
+        self.missing: dict[str, str] = {}
+        self._single: dict[str, Metric] = {}
+        self._sets: dict[str, SetMetric] = {}
+        self._again: dict[str, Any] | None = None
+        for name in table.metrics:
+            options = dict(table.options.get(name, {}))
+            if name in weights:
+                options["weights"] = weights[name]
+            if name == _AGAIN:
+                self._again = options
+                continue
+            why = metrics.missing(name, **options)
+            if why is not None:
+                self.missing[name] = why.replace("give weights", f"say --weights {name}=FILE")
+            elif name in _SETS:
+                self._sets[name] = metrics.get_set(name, **options)
+            else:
+                self._single[name] = metrics.get(name, **options)
+
+    def __call__(self, image: Tensor, given: Given) -> dict[str, float]:
+        """The figures of one restored image, (1, C, H, W) in [0, 1]; none where there is no truth or no room."""
+        found = {}
+        for name, metric in self._single.items():
+            other = {"truth": given.truth, "input": given.damaged, "nothing": image}[metric.against]
+            if other is None or other.shape != image.shape:
+                continue
+            try:
+                found[name] = metric(image, other).item()
+            except PellucidError:
+                continue  # smaller than the metric's window
+        if self._again is not None and given.told is not None and given.told.operator is not None:
+            metric, measured = self._consistency(given.told.operator), to_zero_one(given.told.y)
+            found[_AGAIN] = metric(image, measured).item()
+        return found
+
+    def _consistency(self, operator: Operator) -> Metric:
+        assert self._again is not None
+        return metrics.get(_AGAIN, damage=lambda image: to_zero_one(operator.A(to_model(image))), **self._again)
+
+    def of_sets(self, rows: Sequence[Row], folder: Path) -> dict[str, float]:
+        """The figures of all images of one task and method together, from their files.
+
+        Args:
+            rows: of these images.
+            folder: the run's.
+        """
+        found = {}
+        for name, metric in self._sets.items():
+            pairs = [(folder / row.picture, (folder / row.picture).with_name("truth.png")) for row in rows]
+            sides = zip(*((one, truth) for one, truth in pairs if one.is_file() and truth.is_file()), strict=True)
+            try:
+                own, truth = (torch.cat(list(_features(metric, side))) for side in sides)
+                found[name] = metric.distance(own, truth)
+            except (PellucidError, ValueError):
+                continue  # too few images
+        return found
+
+
+def _features(metric: SetMetric, paths: Sequence[Path]) -> Iterator[Tensor]:
+    return (metric.features(images.read(path).tensor(3)) for path in paths)

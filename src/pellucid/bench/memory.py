@@ -1,0 +1,36 @@
+"""The most memory that was in use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def peak(device: torch.device) -> Iterator[list[float]]:
+    """Measures a block.
+
+    Args:
+        device: where it computes.
+
+    Yields:
+        A list; after the block it holds MiB: on a GPU what the block had in use there at most, elsewhere what the
+        process has had so far. 0 where the machine does not say.
+    """
+    found: list[float] = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    yield found
+    found.append(torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else _process())
+
+
+def _process() -> float:
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / 2**20 if sys.platform == "darwin" else used / 2**10

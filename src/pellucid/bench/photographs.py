@@ -1,0 +1,44 @@
+"""The images that a table is run on: a data set's, or the package's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+from ..errors import UsageError
+from . import data
+from .data import Item
+from .spec import Source
+
+QUICK = 96
+"""Side in pixels of what --quick takes of the package's photographs."""
+
+Photographs = Callable[[], Iterator[Item]]
+"""What gives a table's images, as often as it is asked."""
+
+
+def bundled(limit: int | None = None) -> Photographs:
+    """The package's photographs, reduced."""
+    dataset = data.get("folder", crop="square", size=QUICK)
+    return partial(dataset.items, Path(str(files("pellucid") / "assets")), limit)
+
+
+def of_source(source: Source, folder: Path, listed: Path | None = None, limit: int | None = None) -> Photographs:
+    """A data set's images.
+
+    Args:
+        source: which.
+        folder: where it is.
+        listed: a file that names those to use; None for all.
+        limit: how many, the first ones; None for all.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    dataset = data.get(source.name, files=listed)
+    lacking = dataset.check(folder)
+    if lacking is not None:
+        raise UsageError(lacking)
+    return partial(dataset.items, folder, limit)

@@ -1,0 +1,256 @@
+"""Regenerates a table: every method on every image with every seed, once, however often it is begun again.
+
+A row is on the disk as soon as it is there, with all that decides its figures. A run that is started again takes the
+rows that were made in the same way and computes the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from torch import Tensor
+
+from .. import images, methods
+from ..errors import PellucidError, UsageError, unknown_name
+from ..jobs import lines
+from ..jobs.fingerprint import of_configuration
+from ..methods import Method
+from ..methods.method import last
+from ..noise import Streams, derive_seed
+from ..priors.fingerprint import fingerprint
+from ..priors.prior import Padded, Prior, device_of
+from ..problem import Problem, to_unit
+from . import official
+from .cases import Given, given
+from .data import Item
+from .latents import Latents
+from .measure import Measures
+from .memory import peak
+from .photographs import Photographs
+from .rows import Missing, Row, stored
+from .spec import Entrant, Source, Table, Task
+from .watch import Watch
+
+DAMAGED = Entrant("damaged", "")
+"""The measurement itself, the first of every table."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A table, and what it is run on.
+
+    Attributes:
+        table: which.
+        prior: what all methods use.
+        photographs: the images; they are gone through once for each task.
+        folder: where rows and pictures go.
+        source: the data set; None for photographs that are none of the paper's.
+        seeds: of the methods. The damage has the same one always.
+        quick: whether the entrants have their quick settings.
+        tasks: names of those to do; empty for all.
+        chosen: labels or names of the methods that take part; empty for all.
+        weights: files of networks by name: of metrics and of methods of other people.
+    """
+
+    table: Table
+    prior: Prior
+    photographs: Photographs
+    folder: Path
+    source: Source | None = None
+    seeds: Sequence[int] = (0,)
+    quick: bool = False
+    tasks: Sequence[str] = ()
+    chosen: Sequence[str] = ()
+    weights: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def data(self) -> str:
+        """What the images are called in rows."""
+        return "bundled" if self.source is None else self.source.name
+
+    def entrants(self, task: Task) -> list[Entrant]:
+        """The methods that take part in a task."""
+        own = [entrant for entrant in self.table.methods if entrant.takes_part(task.name)]
+        return [one for one in own if not self.chosen or {one.label, one.method} & set(self.chosen)]
+
+    def work(self) -> list[Task]:
+        """The tasks.
+
+        Raises:
+            UsageError: one is named that the table does not have, or a method.
+        """
+        known = {task.name: task for task in self.table.tasks}
+        for name in self.tasks:
+            if name not in known:
+                raise unknown_name(f"task of {self.table.name}", name, known)
+        labels = {name for entrant in self.table.methods for name in (entrant.label, entrant.method)}
+        for name in self.chosen:
+            if name not in labels:
+                raise unknown_name(f"method of {self.table.name}", name, labels)
+        return [known[name] for name in self.tasks or known]
+
+
+def entrant_method(entrant: Entrant, task: str, quick: bool, weights: Mapping[str, Path]) -> Method:
+    """Makes the method of an entrant.
+
+    Raises:
+        PellucidError: it needs the file of a network that was not given, or a package.
+        UsageError: there is no such method or hyper-parameter.
+    """
+    settings = entrant.resolved(task, quick)
+    if entrant.model:
+        if entrant.model not in weights:
+            raise PellucidError(f"needs its network: say --weights {entrant.model}=FILE")
+        settings = settings | {"model": str(weights[entrant.model])}
+    kind, _, name = entrant.method.rpartition(":")
+    made = methods.get(name, **settings) if not kind else getattr(official, name)(**settings)
+    assert isinstance(made, Method)
+    return made
+
+
+def run(job: Run) -> Iterator[Row | Missing]:
+    """Does what is left to do, and gives every row, old and new, of each task the damaged images first.
+
+    Raises:
+        UsageError: see `Run.work`.
+        PellucidError: the folder cannot be written to.
+    """
+    tasks = job.work()
+    job.folder.mkdir(parents=True, exist_ok=True)
+    weights = fingerprint(job.prior)
+    return (row for task in tasks for row in _Task(job, task, weights).rows())
+
+
+class _Task:
+    """One task of a run."""
+
+    def __init__(self, job: Run, task: Task, weights: str) -> None:
+        self._job, self._task, self._weights = job, task, weights
+        self._path = job.folder / f"{job.table.name}.jsonl"
+        self._measures = Measures(job.table, job.weights)
+        self._device = device_of(job.prior)
+        self._done = {row.key: row for row in stored(self._path)}
+
+    def rows(self) -> Iterator[Row | Missing]:
+        entered: list[tuple[Entrant, Method | None]] = [(DAMAGED, None)]
+        for entrant in self._job.entrants(self._task):
+            try:
+                made = entrant_method(entrant, self._task.name, self._job.quick, self._job.weights)
+                made.prepare(self._device)
+                entered.append((entrant, made))
+            except UsageError:
+                raise
+            except PellucidError as error:
+                yield Missing(self._task.name, entrant.label, str(error))
+        for photograph in self._job.photographs():
+            case = given(
+                self._task, photograph.name, photograph.clean, photograph.damaged, 0, stand_in=self._job.source is None
+            )
+            self._truth(photograph, case)
+            for entrant, method in entered:
+                for seed in self._job.seeds if method is not None else (0,):
+                    yield self._row(entrant.label, method, photograph.name, case, seed)
+
+    def _row(self, label: str, method: Method | None, image: str, case: Given, seed: int) -> Row:
+        settings: dict[str, Any] = {}
+        if method is not None:
+            own = json.loads(json.dumps(asdict(method), default=repr))  # type: ignore[call-overload]  # a dataclass
+            settings = {"method": type(method).__name__, **own}
+        metrics = self._job.table.metrics
+        about = {
+            "task": asdict(self._task),
+            "settings": settings,
+            "metrics": {name: (self._job.table.options.get(name), self._job.weights.get(name)) for name in metrics},
+            "image": _digest(case),
+        }
+        configuration = of_configuration(self._weights, about)
+        key = (self._job.data, self._task.name, label, image, seed, configuration)
+        done = self._done.get(key)
+        if done is not None and (self._job.folder / done.picture).is_file():
+            return done
+        row = self._computed(method, label, image, case, seed, settings, configuration)
+        lines.append(self._path, asdict(row))
+        return row
+
+    def _computed(
+        self,
+        method: Method | None,
+        label: str,
+        image: str,
+        case: Given,
+        seed: int,
+        settings: dict[str, Any],
+        configuration: str,
+    ) -> Row:
+        start, restored, watch, error = time.perf_counter(), case.damaged, Watch(case.truth), ""
+        with peak(self._device) as memory:
+            if method is not None:
+                try:
+                    restored = self._restored(method, case, derive_seed(seed, image), watch)
+                except PellucidError as problem:
+                    error = str(problem)
+        seconds = time.perf_counter() - start if method is not None else 0.0
+        place = self._place(image, f"{quote(label, safe='')}-{seed}")
+        if not error:
+            _write(restored, self._job.folder / place)
+        return Row(
+            self._job.table.name,
+            self._job.data,
+            self._task.name,
+            label,
+            image,
+            seed,
+            {} if error else self._measures(restored, case),
+            watch.nfe,
+            round(seconds, 3),
+            round(memory[0], 1),
+            place if not error else "",
+            settings,
+            configuration,
+            self._weights,
+            str(self._device),
+            {name: version(name) for name in ("pellucid", "torch")},
+            watch.trace(),
+            watch.note,
+            error,
+        )
+
+    def _restored(self, method: Method, case: Given, seed: int, watch: Watch) -> Tensor:
+        problem = case.problem(method)
+        here = Problem(problem.y.to(self._device), problem.operator, problem.sigma_y)
+        prior = Padded(self._job.prior)
+        latents = Latents(prior) if isinstance(method, methods.DreamClean) else None
+        state = last(method.iterate(here, latents or prior, Streams.of(seed, 1)), watch.see)
+        if latents is not None:
+            watch.keep_gains(latents.levels, latents.gains)
+        return to_unit(state.x).cpu()
+
+    def _truth(self, photograph: Item, case: Given) -> None:
+        path = self._job.folder / self._place(photograph.name, "truth")
+        if case.truth is not None and not path.is_file():
+            _write(case.truth, path)
+
+    def _place(self, image: str, kind: str) -> str:
+        parts = [self._job.table.name, *(quote(part, safe="") for part in (self._job.data, self._task.name, image))]
+        return "/".join([*parts, f"{kind}.png"])
+
+
+def _write(colours: Tensor, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images.write(images.from_tensor(colours), path)
+
+
+def _digest(case: Given) -> str:
+    digest = hashlib.sha256()
+    for tensor in (case.truth, case.blind.y):
+        if tensor is not None:
+            digest.update(f"{tuple(tensor.shape)}".encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,283 @@
+"""The papers' tables as data: what stands in `tables/*.toml`, read strictly."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from ..errors import PellucidError, unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+_FOLDER = files("pellucid.bench") / "tables"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the images are prepared and measured; it moves figures more than methods do.
+
+    Attributes:
+        size: side of the images in pixels.
+        crop: which part of a photograph is taken, and how it is resized.
+        range: of the images that are measured.
+        lpips_net: the network of LPIPS.
+        ssim_window: the window of SSIM.
+        note: what is not known of the paper's own.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    size: int = 256
+    crop: str = "centre"
+    range: str = "[0, 1], clamped, not rounded"
+    lpips_net: str = "alex 0.1"
+    ssim_window: str = "gaussian 11x11, 1.5"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that the table was made on.
+
+    Attributes:
+        name: as `pellucid.bench.data` knows it.
+        prior: file of the published checkpoint that the paper used.
+        images: how many it is run on, as far as that is known, for its cost.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    prior: str
+    images: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """A degradation. One of `damage` and `operator` is given; without either, the data set has damaged images itself.
+
+    Attributes:
+        name: of the task.
+        damage: `name`, as in `pellucid degrade`, and its parameters: what makes a damaged image of a clean one.
+        operator: `name`, as in `measure.OPERATORS`, and its parameters: methods may be told it.
+        noise: standard deviation of an operator's measurement, in [0, 1] units.
+        stand_in: `damage` for photographs of no such data set.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    damage: dict[str, Any] = field(default_factory=dict)
+    operator: dict[str, Any] = field(default_factory=dict)
+    noise: float = 0.0
+    stand_in: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A method that takes part.
+
+    Attributes:
+        label: what the paper calls it.
+        method: what it is here, or `official:NAME` for a variant in `bench.official`.
+        settings: hyper-parameters; the paper's are the defaults.
+        per_task: others, by task.
+        quick: others with few evaluations, on the embedded prior; before `per_task`.
+        quick_per_task: others of these, by task.
+        tasks: that it takes part in; empty for all.
+        model: name by which the user says where its network's file is; empty if it needs none.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    label: str
+    method: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    per_task: dict[str, dict[str, Any]] = field(default_factory=dict)
+    quick: dict[str, Any] = field(default_factory=dict)
+    quick_per_task: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
+    model: str = ""
+
+    def takes_part(self, task: str) -> bool:
+        """Whether it is asked to do a task."""
+        return not self.tasks or task in self.tasks
+
+    def resolved(self, task: str, quick: bool) -> dict[str, Any]:
+        """Its hyper-parameters for a task."""
+        own = self.settings | self.per_task.get(task, {})
+        return own | self.quick | self.quick_per_task.get(task, {}) if quick else own
+
+
+@dataclass(frozen=True)
+class Published:
+    """A cell of the paper's table: its figures for a method.
+
+    Attributes:
+        data: the data set.
+        task: which.
+        method: the entrant's label, or "damaged".
+        figures: by metric.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    data: str
+    task: str
+    method: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An order that the paper's table has, to be seen in one's own.
+
+    Attributes:
+        better: label of a method.
+        than: labels of those that it is better than, or "damaged".
+        metrics: in which.
+        tasks: in which; empty for all.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    better: str
+    than: tuple[str, ...]
+    metrics: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a paper.
+
+    Attributes:
+        title: what it shows.
+        paper: where it stands.
+        data: the data sets.
+        tasks: the degradations.
+        methods: those that take part.
+        metrics: names of what is measured.
+        published: the figures that are known for certain; missing ones are not guessed.
+        claims: orders of its methods.
+        options: of metrics, by metric; their usual definitions where nothing is said.
+        protocol: see there.
+        note: what is not known, and how this table differs from the paper's.
+        name: of the file, without its suffix.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    title: str
+    paper: str
+    data: tuple[Source, ...]
+    tasks: tuple[Task, ...]
+    methods: tuple[Entrant, ...]
+    metrics: tuple[str, ...]
+    published: tuple[Published, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    protocol: Protocol = field(default_factory=Protocol)
+    note: str = ""
+    name: str = ""
+
+    def source(self, name: str | None) -> Source:
+        """A data set by name; the first without one.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        known = {source.name: source for source in self.data}
+        if name is not None and name not in known:
+            raise unknown_name(f"data set of {self.name}", name, known)
+        return self.data[0] if name is None else known[name]
+
+    def figures(self, data: str, task: str, method: str) -> Mapping[str, float]:
+        """What the paper says of a method; empty if nothing is known."""
+        found = [one.figures for one in self.published if (one.data, one.task, one.method) == (data, task, method)]
+        return found[0] if found else {}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all tables."""
+    return tuple(sorted(file.name.removesuffix(".toml") for file in _FOLDER.iterdir() if file.name.endswith(".toml")))
+
+
+def load(name: str) -> Table:
+    """A table by name.
+
+    Raises:
+        UsageError: there is none of that name.
+        PellucidError: its file is not as it must be.
+    """
+    if name not in names():
+        raise unknown_name("table", name, names())
+    return parse((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
+
+
+def parse(text: str, name: str) -> Table:
+    """Reads a table.
+
+    Args:
+        text: TOML.
+        name: of the file, without its suffix.
+
+    Raises:
+        PellucidError: it is no TOML, a key is unknown or missing, a value has the wrong type, or a figure or a setting
+            is of a task, method, metric or data set that the table does not have.
+    """
+    try:
+        # Through JSON, in which a list is what a tuple is made of, and a whole number may stand for any.
+        table = TypeAdapter(Table).validate_json(json.dumps({**tomllib.loads(text), "name": name}, default=str))
+    except tomllib.TOMLDecodeError as error:
+        raise PellucidError(f"{name}.toml: is no TOML ({error})") from None
+    except ValidationError as error:
+        # A key that is misspelt is missing, too: what is there is what to look at.
+        first = min(error.errors(), key=lambda one: one["type"] != "unexpected_keyword_argument")
+        place = ".".join(str(part) for part in first["loc"]) or "the table"
+        raise PellucidError(f"{name}.toml: {place}: {_said(first['type'], first['msg'])}") from None
+    _check(table)
+    return table
+
+
+def _said(kind: str, message: str) -> str:
+    plain = {"unexpected_keyword_argument": "there is no such key", "missing_argument": "is missing"}
+    return plain.get(kind, message[:1].lower() + message[1:])
+
+
+def _check(table: Table) -> None:
+    """Refuses names of nothing."""
+    tasks = [task.name for task in table.tasks]
+    labels = ["damaged", *(entrant.label for entrant in table.methods)]
+    known = {"data": [source.name for source in table.data], "tasks": tasks, "methods": labels}
+    for kind, listed in known.items():
+        double = [one for one in listed if listed.count(one) > 1]
+        if double or not listed:
+            raise PellucidError(
+                f"{table.name}.toml: {kind}: " + (f"{double[0]!r} is there twice" if double else "none")
+            )
+    for task in table.tasks:
+        if task.damage and task.operator:
+            raise PellucidError(f"{table.name}.toml: tasks: {task.name!r} has a damage and an operator; one of them")
+    used = [("methods", task, tasks) for e in table.methods for task in (*e.tasks, *e.per_task, *e.quick_per_task)]
+    for cell in table.published:
+        used += [("published", cell.data, known["data"]), ("published", cell.task, tasks)]
+        used += [("published", cell.method, labels), *(("published", m, list(table.metrics)) for m in cell.figures)]
+    for claim in table.claims:
+        used += [("claims", method, labels) for method in (claim.better, *claim.than)]
+        used += [("claims", metric, list(table.metrics)) for metric in claim.metrics]
+        used += [("claims", task, tasks) for task in claim.tasks]
+    used += [("options", metric, list(table.metrics)) for metric in table.options]
+    for place, name, listed in used:
+        if name not in listed:
+            raise PellucidError(f"{table.name}.toml: {place}: {unknown_name('name', name, listed)}")

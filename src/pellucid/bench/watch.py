@@ -1,0 +1,88 @@
+"""What a run's report shows of the way to a result: a few numbers of each step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..methods.method import State
+from ..metrics import psnr
+from ..problem import to_unit
+
+_POINTS, _KERNELS, _SIDE = 200, 5, 41
+"""The most steps and kernels that are kept, and the most pixels of a kernel's side."""
+
+
+class Watch:
+    """Watches the states of one image's restoration.
+
+    Args:
+        truth: (1, C, H, W) in [0, 1], for the PSNR of each estimate; None where nobody knows it.
+
+    Attributes:
+        nfe: evaluations so far.
+        note: what the method says of the image.
+    """
+
+    def __init__(self, truth: Tensor | None) -> None:
+        self._truth = truth
+        self._steps: list[dict[str, float]] = []
+        self._kernels: list[Tensor] = []
+        self._gains: list[list[float]] = []
+        self.nfe, self.note = 0, ""
+
+    def see(self, state: State) -> None:
+        """Takes in one state; keeps numbers, and kernels."""
+        self.nfe, self.note = state.nfe, (state.notes or ("",))[0]
+        row = {"step": float(state.step), "nfe": float(state.nfe)}
+        estimate = to_unit(state.x0).cpu()
+        if self._truth is not None and estimate.shape == self._truth.shape:
+            row["psnr"] = psnr(estimate, self._truth).item()
+        row |= {name: values[0] for name, values in state.curves.items()}
+        found = state.found
+        if "gain" in found:
+            row["gain"] = found["gain"].mean().item()
+        if "map" in found:
+            row["map"] = found["map"].mean().item()
+        if "kernel" in found:
+            self._kernels.append(found["kernel"][0, 0].cpu())
+        self._steps.append(row)
+
+    def keep_gains(self, levels: Sequence[float], gains: Sequence[float]) -> None:
+        """Takes in what `Latents` remembered."""
+        self._gains = [list(levels), list(gains)]
+
+    def trace(self) -> dict[str, list[Any]]:
+        """Each number by name, in order of the steps; of long runs evenly spread ones, the last always.
+
+        "levels" and "log_probability" are those of `Latents`, "kernels" images as lists of rows, their brightest 1.
+        """
+        kept = [self._steps[i] for i in _spread(len(self._steps), _POINTS)]
+        names = {name: None for row in kept for name in row}
+        table: dict[str, list[Any]] = {name: [_number(row.get(name)) for row in kept] for name in names}
+        if self._gains and self._gains[0]:
+            table["levels"], table["log_probability"] = self._gains
+        if self._kernels:
+            table["kernels"] = [_rows(self._kernels[i]) for i in _spread(len(self._kernels), _KERNELS)]
+        return table
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many of the first `count` whole numbers, the last among them."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round((count - 1) * i / (most - 1)) for i in range(most)})
+
+
+def _number(value: float | None) -> float | None:
+    return round(value, 5) if value is not None and math.isfinite(value) else None
+
+
+def _rows(kernel: Tensor) -> list[list[float]]:
+    small = kernel[None, None] if max(kernel.shape) <= _SIDE else F.adaptive_avg_pool2d(kernel[None, None], _SIDE)
+    brightest = small.max().item() or 1.0
+    return [[round(value / brightest, 3) for value in row] for row in small[0, 0].tolist()]

@@ -1,0 +1,192 @@
+"""`pellucid bench NAME`: the papers' tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import UsageError, unknown_name
+from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
+from .restore import Device, Json, Prior, Seed
+
+if TYPE_CHECKING:
+    from ..bench.report import Result
+    from ..bench.rows import Missing, Row
+    from ..bench.run_table import Run
+    from ..priors import Prior as PriorModel
+
+ALL = "all"
+
+
+class Tables(TyperGroup):
+    """A group of commands in which the name of a table is a command, too."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Takes what is no command's name for a table's."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["table", *args]
+        return super().resolve_command(ctx, args)
+
+
+def run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"A table's name, or {ALL}; see pellucid bench --list.")],
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="Folder of the table's data set.")] = None,
+    prior: Prior = "natural",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, pictures and report.html.")] = Path(
+        "bench-runs"
+    ),
+    source: Annotated[
+        str | None, typer.Option("--on", help="Which of the table's data sets the folder is (default: its first).")
+    ] = None,
+    images: Annotated[int | None, typer.Option("--images", min=1, help="How many images, the first ones.")] = None,
+    listed: Annotated[
+        Path | None, typer.Option("--files", help="Text file that names the images to use, one in a line.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds a method has, from --seed on.")] = 1,
+    seed: Seed = 0,
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One of the tasks; may be said again.")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric or of a compared method."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The package's photographs, small, and few evaluations.")
+    ] = False,
+    device: Device = None,
+    json: Json = False,
+) -> int:
+    """Regenerates a paper's table, and makes report.html of it.
+
+    Rows that are in the folder are not computed again.
+    """
+    from ..bench import spec
+
+    if name != ALL and name not in spec.names():
+        raise unknown_name("table", name, (*spec.names(), ALL))
+    if quick == (data is not None):
+        raise UsageError(
+            "--quick has photographs of its own: leave --data out"
+            if quick
+            else f"{name} needs its images: --data FOLDER, or --quick for the package's photographs"
+        )
+    if name == ALL and not quick:
+        raise UsageError("all tables have no data set in common: run them one by one, or all with --quick")
+
+    from ..bench import report
+    from ..devices import find_device
+    from ..priors import load_prior
+    from ..settings import assignments
+
+    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
+    loaded = load_prior(prior, find_device(device))
+    choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "chosen": method or (), "weights": files}
+    jobs = [
+        _job(one, loaded, output, data, source, listed, images, quick, **choices)
+        for one in (spec.names() if name == ALL else (name,))
+    ]
+    results: list[Result] = []
+    stopped = False
+    for job in jobs:
+        rows, stopped = _rows(job)
+        results.append(report.Result(job, prior, rows))
+        _print(results[-1], json)
+        if stopped:
+            break
+    path = output / "report.html"
+    report.write(results, path)
+    tell(f"{path}")
+    if stopped:
+        tell("stopped: the same command goes on")
+        return INTERRUPTED
+    return FAILED if any(getattr(row, "error", "") for result in results for row in result.rows) else 0
+
+
+def listing(seconds: float | None) -> None:
+    """Prints every table, what it needs and its cost."""
+    from ..bench import spec
+    from ..bench.costs import cost
+    from ..bench.prior import cost as measured
+    from ..priors import load_prior
+
+    price = measured(load_prior("natural")).seconds if seconds is None else seconds
+    rows = [["TABLE", "DATA", "PRIOR", "NFE", "HOURS", "TITLE"]]
+    for name in spec.names():
+        one = spec.load(name)
+        total = cost(one, price)
+        sources = ", ".join(source.name for source in one.data)
+        priors = ", ".join(dict.fromkeys(source.prior for source in one.data))
+        rows.append([name, sources, priors, str(total.nfe), f"{total.hours:.1f}", f"{one.title}"])
+        lacking = {entrant.model: None for entrant in one.methods if entrant.model}
+        if lacking:
+            rows[-1][-1] += f" (networks: {', '.join(lacking)})"
+    table(rows)
+    typer.echo(
+        f"\nNFE: evaluations an image, of all tasks and methods. HOURS: of all images, {price:.3g} s an evaluation "
+        + ("with the embedded prior here at 256x256; --seconds says it of another" if seconds is None else "as given")
+    )
+
+
+def _job(
+    name: str,
+    prior: PriorModel,
+    folder: Path,
+    data: Path | None,
+    source: str | None,
+    listed: Path | None,
+    images: int | None,
+    quick: bool,
+    **choices: Any,
+) -> Run:
+    """One table on the package's photographs or on a data set."""
+    from ..bench import photographs, spec
+    from ..bench.run_table import Run
+
+    table = spec.load(name)
+    if data is None:
+        if listed is not None or source is not None:
+            raise UsageError("--files and --on are for a data set: give --data, too")
+        return Run(table, prior, photographs.bundled(images), folder, None, quick=quick, **choices)
+    on = table.source(source)
+    chosen = photographs.of_source(on, data, listed, images)
+    return Run(table, prior, chosen, folder, on, quick=quick, **choices)
+
+
+def _rows(job: Run) -> tuple[list[Row | Missing], bool]:
+    """All rows of a table, and whether somebody stopped it."""
+    from ..bench.run_table import run
+
+    rows: list[Row | Missing] = []
+    with bar() as progress:
+        task = progress.add_task(job.table.name, total=None)
+        try:
+            for row in run(job):
+                rows.append(row)
+                image = getattr(row, "image", "")
+                progress.update(task, description=f"{job.table.name}: {row.task}, {row.method} {image}")
+        except KeyboardInterrupt:
+            return rows, True
+    return rows, False
+
+
+def _print(result: Result, json: bool) -> None:
+    from dataclasses import asdict
+
+    from ..bench import summary
+
+    if json:
+        for row in result.rows:
+            as_json(asdict(row))
+        return
+    typer.echo(f"{result.job.table.name}: {result.job.table.title} ({result.job.table.paper})\n{result.what}")
+    table(summary.text(result.lines, result.metrics, result.job.source is not None))
+    for _, said in summary.verdicts(result.job.table, result.lines):
+        typer.echo(said)
+    for why in result.missing:
+        typer.echo(f"not measured: {why}")
+    typer.echo("")

@@ -1,0 +1,48 @@
+"""Lines of JSON that outlive the process that writes them: none is lost, and a torn one harms no other."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import PellucidError
+
+
+def append(path: Path, values: Mapping[str, Any]) -> None:
+    """Adds a line, on the disk when this returns; whatever interrupts it, no other line is harmed.
+
+    Raises:
+        PellucidError: the file cannot be written.
+    """
+    line = json.dumps(values).encode() + b"\n"
+    try:
+        with path.open("ab+", buffering=0) as file:
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                line = b"\n" + line  # the one before was torn
+            if file.write(line) != len(line):
+                raise OSError("the disk is full")
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise PellucidError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file, but for those that are torn or no objects.
+
+    Raises:
+        PellucidError: it cannot be read.
+    """
+    try:
+        written = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+    for line in written:
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(values, dict):
+            yield values
