@@ -3,6 +3,7 @@
 from .adapters import VENetwork, VPNetwork
 from .embedded import names
 from .exact import EmpiricalPrior, GaussianPrior
+from .latent import Latent
 from .load import load_prior
 from .prior import Checkpointed, Counted, Padded, Prior
 from .tiled import Tiled, fit
@@ -12,6 +13,7 @@ __all__ = [
     "Counted",
     "EmpiricalPrior",
     "GaussianPrior",
+    "Latent",
     "Padded",
     "Prior",
     "Tiled",

@@ -56,14 +56,11 @@ def load(folder: Path, device: str | torch.device = "cpu") -> VPNetwork:
     unet = cast(nn.Module, UNet2DModel.from_config(config))
     files.fill(unet, weights, root)
     network = files.ready(_Network(unet, patch), device)
-    prediction = scheduler.get("prediction_type", "epsilon")
-    if prediction not in _PREDICTIONS:
-        raise PellucidError(f"{folder}: its network predicts {prediction!r}; epsilon, v_prediction or sample is needed")
     levels = len(config["block_out_channels"])
     return VPNetwork(
         network,
         ladder_of(scheduler, folder),
-        _PREDICTIONS[prediction],
+        prediction_of(scheduler, folder),
         channels=int(config["in_channels"]) // patch**2,
         multiple=patch * 2 ** (levels - 1),
     )
@@ -74,6 +71,18 @@ def _scheduler(folder: Path) -> dict[str, Any]:
         if (place / "scheduler_config.json").is_file():
             return files.read_json(place / "scheduler_config.json")
     raise PellucidError(f"{folder}: no scheduler_config.json, which says at which noise levels it was trained")
+
+
+def prediction_of(scheduler: dict[str, Any], source: Path) -> Prediction:
+    """What a network predicts that was trained with a diffusers scheduler of this configuration.
+
+    Raises:
+        PellucidError: something that is not known here.
+    """
+    prediction = scheduler.get("prediction_type", "epsilon")
+    if prediction not in _PREDICTIONS:
+        raise PellucidError(f"{source}: its network predicts {prediction!r}; epsilon, v_prediction or sample is needed")
+    return _PREDICTIONS[prediction]
 
 
 def ladder_of(scheduler: dict[str, Any], source: Path) -> Tensor:

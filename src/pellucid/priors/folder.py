@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,37 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Reads the one safetensors file of a folder.
+    """Reads the safetensors files that `weight_files` finds.
 
     Raises:
-        PellucidError: there is none or more than one, or it is damaged.
+        PellucidError: there is none, it is not clear which, or one is damaged.
+    """
+    weights: dict[str, Tensor] = {}
+    for path in weight_files(folder):
+        try:
+            weights |= read_tensors(path)
+        except PellucidError as error:
+            raise PellucidError(f"{path}: {error}") from None
+    return weights
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The one safetensors file of a folder, the one of them in full precision, or the parts of one.
+
+    Raises:
+        PellucidError: there is none, a part is missing, or it is not clear which one it is.
     """
     found = sorted(folder.glob("*.safetensors"))
-    if len(found) != 1:
+    # Published folders may hold the same weights several times, with "fp16" or "non_ema" in the name.
+    plain = [path for path in found if path.name.count(".") == 1 and "non_ema" not in path.name]
+    chosen = found if len(found) == 1 else plain
+    parts = [match for path in chosen if (match := re.search(r"-(\d{5})-of-(\d{5})$", path.stem))]
+    if chosen and len(parts) == len(chosen) and {part[2] for part in parts} == {f"{len(parts):05}"}:
+        return chosen
+    if parts or len(chosen) != 1:
         what = "no weights" if not found else f"{len(found)} weight files"
-        raise PellucidError(f"{folder}: {what}; a prior's folder holds one .safetensors file")
-    try:
-        return read_tensors(found[0])
-    except PellucidError as error:
-        raise PellucidError(f"{found[0]}: {error}") from None
+        raise PellucidError(f"{folder}: {what}; a prior's folder holds one .safetensors file, or all parts of one")
+    return chosen
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -189,11 +189,7 @@ class Padded(Wrapper):
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Prior`; pads at the right and the bottom."""
         height, width = x.shape[-2:]
-        padded = x
-        for axis, size in ((-2, height), (-1, width)):
-            target = round_up(size, self.prior.multiple)
-            if target != size:
-                padded = padded.index_select(axis, reflection(size, target).to(x.device))
+        padded = reflected(x, self.prior.multiple)
         if padded is x:
             return self.prior(x, sigma)
         return self.prior(padded, sigma)[..., :height, :width]
@@ -211,6 +207,16 @@ def device_of(prior: Prior) -> torch.device:
 def round_up(size: int, multiple: int) -> int:
     """The least multiple that is not below size."""
     return -(-size // multiple) * multiple
+
+
+def reflected(x: Tensor, multiple: int) -> Tensor:
+    """Images, (..., H, W), reflected at the right and the bottom up to a multiple; themselves where none is missing."""
+    for axis in (-2, -1):
+        size = x.shape[axis]
+        target = round_up(size, multiple)
+        if target != size:
+            x = x.index_select(axis, reflection(size, target).to(x.device))
+    return x
 
 
 def reflection(size: int, target: int) -> Tensor:
