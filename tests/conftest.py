@@ -120,7 +120,8 @@ def write_latent(folder: Path, *, xl: bool, prediction: str = "epsilon", width: 
     scheduler = DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction
     )
-    for part, name in ((unet, "unet"), (vae, "vae"), (scheduler, "scheduler")):
+    parts: dict[str, Any] = {"unet": unet, "vae": vae, "scheduler": scheduler}
+    for name, part in parts.items():
         part.save_pretrained(folder / name)
     index = {"_class_name": "StableDiffusionXLPipeline" if xl else "StableDiffusionPipeline"}
     (folder / "model_index.json").write_text(json.dumps(index | ({"force_zeros_for_empty_prompt": True} if xl else {})))

@@ -26,6 +26,7 @@ from .noise import Streams
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
 from .priors.latent import latent_of
+from .priors.memory import Memory
 from .priors.prior import Tiles, Unused, device_of
 from .priors.tiled import usual_tile
 from .problem import Problem, to_unit
@@ -170,11 +171,19 @@ class Restorer:
 
     def tiles(self, height: int, width: int) -> Tiles:
         """What the network is shown of an image whose measurement has this size."""
-        if self._operator is not None:
-            height, width = self._operator.image_shape((1, self.channels, height, width))[-2:]
-        if self._latent is not None:
-            height, width = self._latent.latent_size(height, width)
-        return self._fitted.tiles(height, width)
+        size = self._image_size(height, width)
+        return self._fitted.tiles(*(size if self._latent is None else self._latent.latent_size(*size)))
+
+    def memory(self, height: int, width: int) -> Memory | None:
+        """What a measurement of this size takes of memory; None where only a prior of latents would tell."""
+        return self._runs.memory(*self._image_size(height, width)) if isinstance(self._runs, InLatents) else None
+
+    def _image_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the image of a measurement of this size."""
+        if self._operator is None:
+            return height, width
+        shape = self._operator.image_shape((1, self.channels, height, width))
+        return shape[-2], shape[-1]
 
     def work(self, height: int, width: int) -> int:
         """What `progress` sums up to for a measurement of this size: pixels through the network."""

@@ -188,8 +188,12 @@ def _load(named: str, device: str | None) -> PriorModel:
     from ..noise import linear_ladder
     from ..priors import Prior as Model
     from ..priors import VENetwork, load_prior
+    from ..priors.latent import latent_of
 
     if ":" not in named or Path(named).exists():
-        return load_prior(named, find_device(device))
+        prior = load_prior(named, find_device(device))
+        if latent_of(prior) is not None:
+            raise UsageError(f"{named}: is a prior of latents; what is measured here is one of pixels")
+        return prior
     found = imported(named)
     return found if isinstance(found, Model) else VENetwork(found, linear_ladder())

@@ -40,6 +40,9 @@ def restore(
         str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: auto, or the task's).")
     ] = None,
     prior: Prior = "natural",
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="What the picture shows, for Stable Diffusion and SDXL.")
+    ] = None,
     strength: Annotated[
         str | None,
         typer.Option("--strength", "-s", help="How strong DreamClean is, 1 to 1000 (default: auto, for each image)."),
@@ -138,7 +141,15 @@ def restore(
     from ..api import Restorer
 
     restorer = Restorer(
-        method, prior, operator=operator, noise=noise, tile=tile, device=device, exact=exact, **hyper_parameters
+        method,
+        prior,
+        operator=operator,
+        noise=noise,
+        tile=tile,
+        device=device,
+        exact=exact,
+        prompt=prompt,
+        **hyper_parameters,
     )
     about = {
         "method": method,
@@ -225,6 +236,7 @@ def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json:
     from .. import images
 
     failed = 0
+    memories: dict[tuple[int, int], int | None] = {}
     for item in items:
         try:
             height, width = images.size_of(item.source)
@@ -233,11 +245,16 @@ def _dry_run(items: list[Item], restorer: Restorer, about: dict[str, Any], json:
             complain(str(error))
             continue
         tiles, nfe = restorer.tiles(height, width).number, restorer.nfe()
+        if (height, width) not in memories:
+            memory = restorer.memory(height, width)
+            memories[height, width] = None if memory is None else memory.total
+        needs = memories[height, width]
         if json:
-            plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles}
+            plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles, "memory": needs}
             as_json({"input": str(item.source), "output": str(item.target), **about, **plan})
         else:
-            typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s)")
+            room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
+            typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s){room}")
     return FAILED if failed else 0
 
 

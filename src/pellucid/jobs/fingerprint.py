@@ -15,6 +15,7 @@ from torch import nn
 
 from ..errors import PellucidError
 from ..priors import Prior
+from ..priors.latent import latent_of
 from ..priors.prior import Wrapper
 
 
@@ -64,11 +65,17 @@ def _content(value: object) -> object:
 
 
 def _of_prior(prior: Prior) -> str:
+    latent = latent_of(prior)
     while isinstance(prior, Wrapper):
         prior = prior.prior
     digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
-    network = getattr(prior, "network", None)
-    if isinstance(network, nn.Module):
+    networks = [getattr(prior, "network", None)]
+    if latent is not None:
+        networks.append(latent.vae.network)
+        digest.update(repr((latent.vae.scaling, latent.vae.shift)).encode())
+    for network in networks:
+        if not isinstance(network, nn.Module):
+            continue
         for name, weight in network.state_dict().items():
             digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
             digest.update(weight.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

@@ -23,6 +23,7 @@ from ..metrics import psnr
 from ..noise import Streams
 from ..operators.decoder import Decoder
 from ..priors.latent import Latent
+from ..priors.memory import Memory, estimate
 from ..priors.prior import Prior
 from ..problem import Problem, to_zero_one
 from .auto import Auto
@@ -97,6 +98,13 @@ class InLatents(Method):
             total = state.step + 1
             yield replace(state, step=total, total=total, sigma=0.0, x=x, x0=x, curves={}, notes=notes)
 
+    def memory(self, height: int, width: int) -> Memory:
+        """What an image of this size takes of memory."""
+        tile = self.latent.size if self.tile is None else self.tile
+        decoder = self.method is not None and self.method.by_gradient
+        network = differentiates(self.method)
+        return estimate(self.latent, height, width, tile, through_network=network, through_decoder=decoder)
+
     def _is_image(self, problem: Problem) -> bool:
         """Whether the measurement is itself one image of the kind that the autoencoder takes."""
         return problem.operator is None and problem.y.shape[1] == self.latent.vae.channels
@@ -112,7 +120,9 @@ class InLatents(Method):
     def _notes(self, y: Tensor, z: Tensor) -> tuple[str, ...]:
         """What the autoencoder does to each image before any method: it is as good as the result can be."""
         costs = psnr(to_zero_one(self._decode(z, (y.shape[2], y.shape[3]))), to_zero_one(y)).tolist()
-        return tuple("; ".join(filter(None, (self.note, f"the autoencoder alone costs {cost:.1f} dB"))) for cost in costs)
+        return tuple(
+            "; ".join(filter(None, (self.note, f"the autoencoder alone costs {cost:.1f} dB"))) for cost in costs
+        )
 
 
 def within(method: Method, latent: Latent, *, told: bool, tile: int | None = None) -> InLatents:
@@ -158,5 +168,5 @@ def within(method: Method, latent: Latent, *, told: bool, tile: int | None = Non
 
 
 def differentiates(method: Method | None) -> bool:
-    """Whether a method needs the gradient of the network, which takes the memory of all its activations."""
+    """Whether a method needs the gradient of the network, and with it the memory of all its activations."""
     return isinstance(method, DPS) or (isinstance(method, DIIP | BIRD) and method.gradient == "exact")

@@ -1,4 +1,4 @@
-r"""The autoencoder of latent diffusion: images to latents and back, tile by tile above a limit.
+"""The autoencoder of latent diffusion: images to latents and back, tile by tile above a limit.
 
 Its networks normalise over the whole of what they are shown, so that tiles are not exactly what the whole image would
 give. They overlap, and are blended as the prior's tiles are (`tiled.spans`): no step is left where one ends.
@@ -21,9 +21,9 @@ OVERLAP = 128
 
 
 class Autoencoder:
-    """A variational autoencoder as two deterministic maps, in the latents that a diffusion model was trained on.
+    r"""A variational autoencoder as two deterministic maps, in the latents that a diffusion model was trained on.
 
-    .. math:: z = (\\mu(y) - shift) \\cdot scaling, \\qquad y = D(z / scaling + shift)
+    .. math:: z = (\mu(y) - shift) \cdot scaling, \qquad y = D(z / scaling + shift)
 
     Images of a batch go through it one by one, so that each gets what it would by itself.
 

@@ -89,6 +89,52 @@ def of_folder(folder: Path, config: Mapping[str, Any], prompt: str | None, force
     return _fitting(read, config, folder)
 
 
+def of_file(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> Conditioning:
+    """What the text encoder among a single file's tensors makes of no text; that of Stable Diffusion 1 alone is known.
+
+    Args:
+        weights: of the file, by name.
+        config: of the network.
+
+    Raises:
+        PellucidError: the encoder is damaged, or not this network's.
+    """
+    prefix = "cond_stage_model.transformer."
+    names = [name for name in weights if name.startswith(prefix) and not name.endswith("position_ids")]
+    if not names:
+        return zeros(config, "no text encoder that is known; zeros stand for the empty text: prefer the model's folder")
+    try:
+        from transformers import CLIPTextConfig, CLIPTextModel
+    except ImportError:
+        return _without(config, None, 'its text encoder needs transformers: pip install "pellucid[latent]"')
+    # Releases of transformers differ in whether "text_model." is part of the names.
+    own = {name[len(prefix) :].removeprefix("text_model."): weights[name].float() for name in names}
+    vocabulary, width = own["embeddings.token_embedding.weight"].shape
+    kind: Any = CLIPTextModel
+    with torch.device("meta"):
+        model = kind(
+            CLIPTextConfig(
+                vocab_size=vocabulary,
+                hidden_size=width,
+                intermediate_size=len(own["encoder.layers.0.mlp.fc1.weight"]),
+                num_hidden_layers=len([name for name in own if name.endswith("mlp.fc1.bias")]),
+                num_attention_heads=max(1, width // 64),
+                bos_token_id=vocabulary - 2,
+                eos_token_id=vocabulary - 1,
+            )
+        )
+    inner = getattr(model, "text_model", model)
+    try:
+        inner.load_state_dict(own, strict=False, assign=True)
+        # CLIP's last two tokens are the beginning and the end, with which it also fills a text up.
+        inner.embeddings.position_ids = torch.arange(_TOKENS)[None]
+        with torch.no_grad():
+            said = model.eval()(torch.tensor([[vocabulary - 2] + [vocabulary - 1] * (_TOKENS - 1)]))
+    except (RuntimeError, NotImplementedError) as error:
+        raise PellucidError(f"its text encoder cannot be read ({str(error).splitlines()[0][:120]})") from None
+    return _fitting([(said, False)], config, Path("its file"))
+
+
 def _without(config: Mapping[str, Any], prompt: str | None, why: str) -> Conditioning:
     if prompt:
         raise PellucidError(f"{why}; without it there can be no prompt")
@@ -102,7 +148,7 @@ def _read(encoder: Path, tokenizer: Path, text: str) -> tuple[Any, bool]:
     tokens = CLIPTokenizer.from_pretrained(tokenizer, local_files_only=True)
     arguments: dict[str, Any] = {"padding": "max_length", "max_length": _TOKENS, "return_tensors": "pt"}
     ids = tokens(text, truncation=True, **arguments).input_ids
-    kind = CLIPTextModelWithProjection if encoder.name == "text_encoder_2" else CLIPTextModel
+    kind: Any = CLIPTextModelWithProjection if encoder.name == "text_encoder_2" else CLIPTextModel
     model, loading = kind.from_pretrained(
         encoder, local_files_only=True, use_safetensors=True, output_loading_info=True, torch_dtype=torch.float32
     )

@@ -79,6 +79,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise PellucidError(f"is no whole safetensors file ({error})") from None
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file that has been read says of itself; nothing of a file of another kind."""
+    from safetensors import safe_open
+
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    with safe_open(path, "pt") as file:
+        return file.metadata() or {}
+
+
 def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str = "its config.json") -> None:
     """Puts weights into a network in float32, each in its place and none left over.
 

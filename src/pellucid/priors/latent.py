@@ -6,7 +6,7 @@ latents is done around the method: see `methods.latent`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -32,6 +32,14 @@ class Latent(Wrapper):
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Prior`; x are latents."""
         return self.prior(x, sigma)
+
+    @property
+    def network(self) -> Any:
+        """The network of the innermost prior."""
+        prior = self.prior
+        while isinstance(prior, Wrapper):
+            prior = prior.prior
+        return prior.network  # type: ignore[attr-defined]
 
     @property
     def unit(self) -> int:
@@ -61,8 +69,7 @@ class Latent(Wrapper):
 
 def latent_of(prior: Prior) -> Latent | None:
     """The prior of latents that is in a prior's wrappers; None for a prior of pixels."""
-    while isinstance(prior, Wrapper):
-        if isinstance(prior, Latent):
-            return prior
-        prior = prior.prior
-    return None
+    wrapped: Any = prior
+    while isinstance(wrapped, Wrapper) and not isinstance(wrapped, Latent):
+        wrapped = wrapped.prior
+    return wrapped if isinstance(wrapped, Latent) else None

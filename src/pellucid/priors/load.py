@@ -14,9 +14,7 @@ from .latent import latent_of
 from .prior import Prior
 
 
-def load_prior(
-    source: str | Path | Prior, device: str | torch.device = "cpu", prompt: str | None = None
-) -> Prior:
+def load_prior(source: str | Path | Prior, device: str | torch.device = "cpu", prompt: str | None = None) -> Prior:
     """Loads a prior; its network's weights are frozen.
 
     Args:

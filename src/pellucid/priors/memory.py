@@ -4,17 +4,18 @@ The networks are run on the device "meta", where tensors have shapes and no numb
 summed up:
 
     weights (4 bytes each, of both networks and of what the network is told)
-    + the most of: activations of an evaluation, of encoding, of decoding, each of one tile
+    + the most of: activations of an evaluation, of encoding, of decoding, each of one tile (their sum, where a gradient
+      goes through the decoder and the network at once)
     + ten images of the whole size: the image, what becomes of it, and what tiles are blended in
 
-A gradient through the network keeps every activation that its backward pass needs. Not counted are what a processor's
+A gradient through a network keeps every activation that its backward pass needs. Not counted are what a processor's
 convolutions take to work in, and the libraries themselves.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,20 +42,31 @@ class Memory:
         evaluation: activations of one evaluation of the prior.
         autoencoder: of a tile on its way to latents or back.
         images: of the whole image and what is computed with it.
+        together: whether the activations of both are alive at once, for a gradient through both.
     """
 
     weights: int
     evaluation: int
     autoencoder: int
     images: int
+    together: bool = False
 
     @property
     def total(self) -> int:
         """All that is alive at once."""
-        return self.weights + max(self.evaluation, self.autoencoder) + self.images
+        parts = (self.evaluation, self.autoencoder)
+        return self.weights + (sum(parts) if self.together else max(parts)) + self.images
 
 
-def estimate(latent: Latent, height: int, width: int, tile: int, *, gradient: bool = False) -> Memory:
+def estimate(
+    latent: Latent,
+    height: int,
+    width: int,
+    tile: int,
+    *,
+    through_network: bool = False,
+    through_decoder: bool = False,
+) -> Memory:
     """Estimates the memory for an image.
 
     Args:
@@ -62,37 +74,24 @@ def estimate(latent: Latent, height: int, width: int, tile: int, *, gradient: bo
         height: of the image, in pixels.
         width: likewise.
         tile: side of the tiles, in pixels.
-        gradient: whether the method differentiates the network.
+        through_network: whether the method differentiates the network.
+        through_decoder: whether it differentiates the decoder.
     """
-    network, vae = latent.prior.network, latent.vae.network  # type: ignore[attr-defined]
+    network, vae = latent.network, latent.vae.network
     sizes = [min(round_up(side, latent.unit), round_up(tile, latent.unit)) for side in (height, width)]
     image = (1, latent.vae.channels, *sizes)
     z = (1, latent.channels, *(side // latent.vae.factor for side in sizes))
     weights = [weight for part in (network, vae) for weight in part.state_dict().values()]
 
-    # The module itself is called with other weights, so that nothing is copied.
-    def encode(x: Tensor) -> object:
-        return functional_call(_Through(vae, "encode"), _shapes(vae, "network."), (x,))
-
-    def decode(x: Tensor) -> object:
-        return functional_call(_Through(vae, "decode"), _shapes(vae, "network."), (x,))
-
-    def evaluate(x: Tensor) -> object:
-        return functional_call(network, _shapes(network), (x, torch.zeros(1, device="meta")))
-
-    # Where there is a gradient, it may go through the decoder alone.
+    encoder, decoder = _Through(vae, "encode"), _Through(vae, "decode")
+    level = torch.zeros(1, device="meta")
     return Memory(
         weights=sum(4 * weight.numel() for weight in weights),
-        evaluation=_peak(evaluate, z, gradient),
-        autoencoder=max(_peak(encode, image, False), _peak(decode, z, gradient)),
+        evaluation=_peak(network, z, through_network, level),
+        autoencoder=max(_peak(encoder, image, False), _peak(decoder, z, through_decoder)),
         images=_IMAGES * 4 * latent.vae.channels * height * width,
+        together=through_network and through_decoder,
     )
-
-
-def _shapes(network: nn.Module, prefix: str = "") -> dict[str, Tensor]:
-    """A network's weights without numbers."""
-    state = network.state_dict()
-    return {prefix + name: torch.empty(weight.shape, device="meta") for name, weight in state.items()}
 
 
 class _Through(nn.Module):
@@ -106,21 +105,24 @@ class _Through(nn.Module):
         return getattr(self.network, self._method)(x)
 
 
-def _peak(call: Callable[[Tensor], object], shape: tuple[int, ...], gradient: bool) -> int:
+def _peak(network: nn.Module, shape: tuple[int, ...], gradient: bool, *others: Tensor) -> int:
     """The most bytes of tensors that a call makes and are alive at once."""
+    # The module itself is called with weights that have no numbers: nothing is copied.
+    state = {name: torch.empty(weight.shape, device="meta") for name, weight in network.state_dict().items()}
     x = torch.empty(shape, device="meta", requires_grad=gradient)
     with torch.set_grad_enabled(gradient), _Attention(), _Alive() as alive:
         # Kept to the end, and with it what a backward pass would need.
-        result = call(x)
+        result = functional_call(network, state, (x, *others))
         del result
-    return alive.peak
+    peak: int = alive.peak
+    return peak
 
 
 class _Alive(TorchDispatchMode):
     """Adds up the storages that operations make, until they are freed; views share theirs."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -148,7 +150,9 @@ class _Attention(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.scaled_dot_product_attention:
-            return _Fused.apply(*args[:3], *((kwargs or {}).get(name) for name in ("query", "key", "value")))
+            return _Fused.apply(  # type: ignore[no-untyped-call]
+                *args[:3], *((kwargs or {}).get(name) for name in ("query", "key", "value"))
+            )
         return func(*args, **(kwargs or {}))
 
 

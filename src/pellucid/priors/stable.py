@@ -45,6 +45,8 @@ class ConditionedUNet(nn.Module):
     def __init__(self, unet: nn.Module, told: Conditioning, factor: int) -> None:
         super().__init__()
         self.unet, self.factor = unet, factor
+        self.text: Tensor
+        self.pooled: Tensor | None
         self.register_buffer("text", told.text)
         self.register_buffer("pooled", told.pooled)
 
