@@ -13,6 +13,14 @@ from .adapters import VENetwork
 from .latent import latent_of
 from .prior import Prior
 
+# Parts of models that people may name for the whole.
+_PARTS = {
+    "UNet2DConditionModel": "a network of latents: name the folder that also holds its vae/",
+    "Autoencoder": "an autoencoder, which makes no images out of noise",
+    "VQModel": "an autoencoder, which makes no images out of noise",
+    "Text": "a model of text",
+}
+
 
 def load_prior(source: str | Path | Prior, device: str | torch.device = "cpu", prompt: str | None = None) -> Prior:
     """Loads a prior; its network's weights are frozen.
@@ -60,6 +68,10 @@ def _load_folder(place: Path, device: torch.device, prompt: str | None) -> Prior
     if config.get("_class_name") == "UNet2DModel":
         return diffusers.load(place, device)
 
+    name = str(config.get("_class_name") or config.get("architectures"))
+    for part, what in _PARTS.items():
+        if part in name:
+            raise PellucidError(f"{place}: holds a {name}, {what}; a prior is a whole diffusion model")
     from .network import build_network
 
     try:

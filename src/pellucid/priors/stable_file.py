@@ -57,15 +57,16 @@ def load(
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    config, vae_config = unet_config(shapes), vae_config_of(shapes)
+    config = unet_config(shapes)
+    xl = config.get("addition_embed_type") == "text_time"
+    vae_config = vae_config_of(shapes) | {"scaling_factor": 0.13025 if xl else 0.18215}
     parts = {
         "unet": convert_ldm_unet_checkpoint(weights, config),
         "vae": convert_ldm_vae_checkpoint({k: v for k, v in weights.items() if k.startswith(_VAE)}, vae_config),
     }
     meta = torch.device(device).type == "meta"
     # SDXL was trained with zeros for no text.
-    plain = meta or config.get("addition_embed_type") == "text_time"
-    told = conditioning.zeros(config) if plain else conditioning.of_file(weights, config)
+    told = conditioning.zeros(config) if meta or xl else conditioning.of_file(weights, config)
     if told.note:
         _LOG.warning("%s: %s", source, told.note)
     prediction = _said(weights, metadata or {})

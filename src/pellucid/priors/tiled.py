@@ -135,6 +135,6 @@ def fit(prior: Prior, tile: int | None = None, batch: int = 1) -> Padded:
 
 
 def usual_tile(prior: Prior) -> int:
-    """Side of a tile in pixels when nobody chooses one: `TILE`, or what a prior of latents is made for if it is more."""
+    """Side of a tile in pixels when nobody chooses one: `TILE`, or more where latents' prior is made for it."""
     latent = latent_of(prior)
     return TILE if latent is None else max(TILE, latent.size)
