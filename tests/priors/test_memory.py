@@ -19,8 +19,8 @@ class Two(nn.Module):
         self.first, self.second = nn.Linear(10, 100), nn.Linear(100, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        return self.second(x)
+        made: Tensor = self.second(self.first(x))
+        return made
 
 
 @pytest.mark.parametrize(("gradient", "numbers"), [(False, 100 + 1000), (True, 100 + 1000)])

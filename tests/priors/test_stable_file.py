@@ -133,7 +133,8 @@ def test_published_shapes_have_the_published_configurations() -> None:
     }
     one = {"cross_attention_dim": 768, "use_linear_projection": False, "attention_head_dim": 8}
     two = {"cross_attention_dim": 1024, "use_linear_projection": True, "attention_head_dim": [5, 10, 20, 20]}
-    for config, parameters in ((sd | one, 859_520_964), (sd | two, 865_910_724), (xl, 2_567_463_684)):
+    cases: list[tuple[dict[str, Any], int]] = [(sd | one, 859_520_964), (sd | two, 865_910_724), (xl, 2_567_463_684)]
+    for config, parameters in cases:
         with torch.device("meta"):
             network: Any = UNet2DConditionModel(**config)
         assert sum(p.numel() for p in network.parameters()) == parameters
