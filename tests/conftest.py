@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -71,6 +72,77 @@ def tiny_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("priors") / "tiny"
     write_prior(folder, tiny_network(), preset("tiny"), 0, 0, {}, Origin("tiny"), None)
     return folder
+
+
+def write_latent(folder: Path, *, xl: bool, prediction: str = "epsilon", width: int = 8, numbers: int = 8) -> Path:
+    """A random model of latent diffusion, without text encoders, as diffusers writes it; pixels are 8 to a latent.
+
+    Args:
+        folder: where to.
+        xl: in the shape of SDXL, else of Stable Diffusion.
+        prediction: what its scheduler says that it predicts.
+        width: of its narrowest layers.
+        numbers: that SDXL has for each of the sizes it is told.
+    """
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+
+    torch.manual_seed(0)
+    down, up = ["DownBlock2D", "CrossAttnDownBlock2D"], ["CrossAttnUpBlock2D", "UpBlock2D"]
+    groups = min(32, width // 2) if width < 32 else 32
+    kinds: dict[str, Any] = {"down_block_types": down if xl else down[::-1], "up_block_types": up if xl else up[::-1]}
+    if xl:
+        kinds |= {
+            "attention_head_dim": (max(1, width // 64), max(2, 2 * width // 64)),
+            "use_linear_projection": True,
+            "transformer_layers_per_block": (1, 2),
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": numbers,
+            "projection_class_embeddings_input_dim": 6 * numbers + 16,
+        }
+    else:
+        kinds |= {"attention_head_dim": 8}
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        block_out_channels=(width, 2 * width),
+        layers_per_block=1,
+        norm_num_groups=groups,
+        cross_attention_dim=16,
+        **kinds,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(width,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        norm_num_groups=groups,
+        scaling_factor=0.13025 if xl else 0.18215,
+    )
+    scheduler = DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction
+    )
+    parts: dict[str, Any] = {"unet": unet, "vae": vae, "scheduler": scheduler}
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    index = {"_class_name": "StableDiffusionXLPipeline" if xl else "StableDiffusionPipeline"}
+    (folder / "model_index.json").write_text(json.dumps(index | ({"force_zeros_for_empty_prompt": True} if xl else {})))
+    return folder
+
+
+@pytest.fixture(scope="session", name="write_latent")
+def _write_latent() -> Callable[..., Path]:
+    return write_latent
+
+
+@pytest.fixture(scope="session")
+def tiny_sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random model in the shape of SDXL."""
+    return write_latent(tmp_path_factory.mktemp("latent") / "tiny-sdxl", xl=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random model in the shape of Stable Diffusion."""
+    return write_latent(tmp_path_factory.mktemp("latent") / "tiny-sd", xl=False)
 
 
 class Said(NamedTuple):

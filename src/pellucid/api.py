@@ -21,14 +21,17 @@ from .devices import find_device
 from .errors import UsageError
 from .estimate import noise_level
 from .methods import Method
+from .methods.latent import InLatents, within
 from .methods.method import State, last
 from .noise import Streams, derive_seed
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
 from .priors.fingerprint import fingerprint
+from .priors.latent import latent_of
 from .priors.load import Source
+from .priors.memory import Memory
 from .priors.prior import Tiles, Unused, device_of
-from .priors.tiled import TILE
+from .priors.tiled import usual_tile
 from .problem import Problem, to_unit
 
 Array = np.ndarray[Any, Any]
@@ -63,12 +66,14 @@ class Restorer:
         prior: what `load_prior` takes.
         operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
         noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image.
-        tile: side in pixels of the tiles that larger images are cut into; None for 512.
+        tile: side in pixels of the tiles that larger images are cut into; None for 512, or the size of image that a
+            latent diffusion model is made for.
         device: where to compute; None for a GPU where there is one. A prior that is given as an object computes where
             its weights are.
         exact: whether at the end the result is moved to the nearest image that agrees with the measurement, noise and
             all: known pixels come back to the bit. Needs a linear operator.
         label: see `load_prior`.
+        prompt: what the picture shows; see `load_prior`.
         offline: see `load_prior`.
         hyper_parameters: fields of the method, where it is given by name.
 
@@ -92,6 +97,7 @@ class Restorer:
         device: str | None = None,
         exact: bool = False,
         label: int | None = None,
+        prompt: str | None = None,
         offline: bool = False,
         **hyper_parameters: Any,
     ) -> None:
@@ -117,16 +123,19 @@ class Restorer:
             )
         self.method = method
         self.prior: Prior
-        if label is not None and not method.needs_prior:
-            raise UsageError(f"{type(method).__name__} evaluates no prior: leave the label out")
+        for name, given in (("label", label), ("prompt", prompt)):
+            if given is not None and not method.needs_prior:
+                raise UsageError(f"{type(method).__name__} needs no prior, which a {name} is for: leave it out")
         self._name = Path(prior).name if isinstance(prior, str | Path) else type(prior).__name__
         if label is not None:
             self._name += f" (label {label})"
+        if prompt is not None:
+            self._name += f" ({prompt!r})"
         if isinstance(prior, str | Path) and not method.needs_prior:
             self.prior = Unused(find_device(device))
             self._device = self.prior.device
         else:
-            self.prior = load_prior(prior, find_device(device), label=label, offline=offline)
+            self.prior = load_prior(prior, find_device(device), label=label, prompt=prompt, offline=offline)
             self._device = device_of(self.prior)
         if device is not None and find_device(device).type != self._device.type:
             raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
@@ -137,22 +146,33 @@ class Restorer:
         method.prepare(self._device)
         # Refuses a tile that is out of range now, before the first image.
         self._fitted = fit(self.prior, tile)
+        self._latent = latent_of(self.prior) if method.needs_prior else None
+        self._told = operator is not None
+        self._runs = self._adapted()
+
+    def _adapted(self) -> Method:
+        """What is run: the method, or the method around which images become latents."""
+        if self._latent is None:
+            return self.method
+        return within(self.method, self._latent, told=self._told, tile=self.tile)
 
     @property
     def tile(self) -> int:
         """Side of the tiles in pixels."""
-        return TILE if self._tile is None else self._tile
+        return usual_tile(self.prior) if self._tile is None else self._tile
 
     def with_tile(self, tile: int) -> Restorer:
         """The same with tiles of another size, in pixels; nothing is loaded again."""
         other = copy(self)
         other._tile, other._fitted = tile, fit(self.prior, tile)
+        other._runs = other._adapted()
         return other
 
     def with_prior(self, prior: Prior) -> Restorer:
         """The same on another prior, on the same device."""
         other = copy(self)
         other.prior, other._fitted = prior, fit(prior, self._tile)
+        other._runs = other._adapted()
         return other
 
     @property
@@ -163,13 +183,28 @@ class Restorer:
 
     def nfe(self) -> int:
         """Evaluations of the prior for one image."""
-        return self.method.nfe(self.prior)
+        return self._runs.nfe(self.prior)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images that the prior is for."""
+        return self.prior.channels if self._latent is None else self._latent.vae.channels
 
     def tiles(self, height: int, width: int) -> Tiles:
         """What the network is shown of an image whose measurement has this size."""
-        if self._operator is not None:
-            height, width = self._operator.image_shape((1, self.prior.channels, height, width))[-2:]
-        return self._fitted.tiles(height, width)
+        size = self._image_size(height, width)
+        return self._fitted.tiles(*(size if self._latent is None else self._latent.latent_size(*size)))
+
+    def memory(self, height: int, width: int) -> Memory | None:
+        """What a measurement of this size takes of memory; None where only a prior of latents would tell."""
+        return self._runs.memory(*self._image_size(height, width)) if isinstance(self._runs, InLatents) else None
+
+    def _image_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the image of a measurement of this size."""
+        if self._operator is None:
+            return height, width
+        shape = self._operator.image_shape((1, self.channels, height, width))
+        return shape[-2], shape[-1]
 
     def work(self, height: int, width: int) -> int:
         """What `progress` sums up to for a measurement of this size: pixels through the network."""
@@ -193,7 +228,7 @@ class Restorer:
             seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
             progress: called with the pixels of each evaluation; see `work`.
             operator: the degradation, where it was not given for all.
-            watch: called with each of the method's states.
+            watch: called with each of the method's states; their images are latents where the prior's are.
 
         Raises:
             UsageError: the channels do not fit, or the degradation is made of pictures and there is none.
@@ -214,7 +249,7 @@ class Restorer:
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = Problem.of(image, operator, noise)
-        state = last(self.method.iterate(problem, prior, Streams.of(seed, len(image))), watch)
+        state = last(self._runs.iterate(problem, prior, Streams.of(seed, len(image))), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
         if grey:
@@ -226,7 +261,7 @@ class Restorer:
     def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
         """The measurement with as many channels as the prior's images need, and whether they were made of one."""
         shape = tuple(image.shape) if operator is None else operator.image_shape(tuple(image.shape))
-        wanted = self.prior.channels
+        wanted = self.channels
         if shape[1] == wanted or not self.method.needs_prior:
             return image, False
         if self.method.takes_exposures and shape[1] > wanted and shape[1] % wanted == 0:
@@ -293,7 +328,7 @@ class Restorer:
         if any(picture.more for picture in pictures):
             raise UsageError("exposures of one image are files of one page each")
         # Grey ones become colours, so that the prior's channels tell where one ends.
-        tensors = [picture.tensor().expand(-1, self.prior.channels, -1, -1) for picture in pictures]
+        tensors = [picture.tensor().expand(-1, self.channels, -1, -1) for picture in pictures]
         if len({tensor.shape for tensor in tensors}) > 1:
             sizes = ", ".join(f"{tensor.shape[3]}x{tensor.shape[2]}" for tensor in tensors)
             raise UsageError(f"exposures of one image have the same size, not {sizes}")
@@ -323,6 +358,9 @@ def restore(
     device: str | None = None,
     tile: int | None = None,
     exact: bool = False,
+    label: int | None = None,
+    prompt: str | None = None,
+    offline: bool = False,
     **hyper_parameters: Any,
 ) -> Any:
     """Restores a damaged image; what goes in comes out, in kind, size and type.
@@ -347,7 +385,10 @@ def restore(
         device: "cpu", "cuda" ...; None for a GPU where there is one.
         tile: side in pixels of the tiles of large images; smaller takes less memory. None for 512.
         exact: whether the result is moved, at the end, to the nearest image that agrees with the measurement.
-        hyper_parameters: fields of the method: `strength=200`; `label` and `offline` of `load_prior`, too.
+        label: the class of what it shows, for a class-conditional prior; see `load_prior`.
+        prompt: what it shows, for a prior that was trained with texts; see `load_prior`.
+        offline: see `load_prior`.
+        hyper_parameters: fields of the method: `strength=200`.
 
     Returns:
         The restored image.
@@ -370,7 +411,17 @@ def restore(
     else:
         raise UsageError(f"restore takes a path, a Pillow image, a numpy array or a torch tensor, not {type(image)}")
     restorer = Restorer(
-        method, prior, operator=operator, noise=noise, tile=tile, device=device, exact=exact, **hyper_parameters
+        method,
+        prior,
+        operator=operator,
+        noise=noise,
+        tile=tile,
+        device=device,
+        exact=exact,
+        label=label,
+        prompt=prompt,
+        offline=offline,
+        **hyper_parameters,
     )
     if isinstance(image, Tensor):
         return _told(restorer.run(image, seed), noise).colours.to(image)

@@ -133,7 +133,7 @@ def test_a_label_without_classes_is_refused(folder: Path, tiny_prior: Path) -> N
     for source in (folder, tiny_prior, "natural"):
         with pytest.raises(PellucidError, match="has no class 1: there are none"):
             load_prior(source, label=1)
-    with pytest.raises(UsageError, match="evaluates no prior: leave the label out"):
+    with pytest.raises(UsageError, match="needs no prior, which a label is for: leave it out"):
         pellucid.restore(torch.zeros(1, 3, 4, 4), "zero-dce", label=1)
 
 
@@ -160,6 +160,7 @@ def test_one_of_several_weights_is_taken_by_its_usual_name(folder: Path) -> None
     (folder / "model.fp16.safetensors").write_bytes(b"other")
     assert torch.equal(load_prior(folder)(torch.ones(1, 3, 8, 8), 0.5), expected)
     (folder / "model.safetensors").rename(folder / "mine.safetensors")
+    (folder / "model.fp16.safetensors").rename(folder / "other.safetensors")
     with pytest.raises(PellucidError, match=r"prior: 2 weight files; a prior's folder holds one"):
         load_prior(folder)
 

@@ -17,6 +17,7 @@ from .. import images
 from ..errors import PellucidError
 from ..metrics import psnr
 from ..noise import Streams, derive_seed, karras_ladder, renoise
+from ..priors.latent import latent_of
 from ..priors.prior import Padded, Prior, device_of
 from ..problem import to_model, to_unit
 
@@ -143,10 +144,15 @@ def cost(prior: Prior, size: int = 256) -> Cost:
 
 
 def gflop(prior: Prior, size: int = 256) -> float:
-    """Counts the operations of one call at `size` x `size`, one image, in 1e9; a prior on "meta" computes nothing."""
+    """Counts the operations of one call at `size` x `size`, one image, in 1e9; a prior on "meta" computes nothing.
+
+    Of a prior of latents it is a call at the latents of such an image; the autoencoder is not counted.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
-    x = torch.zeros(1, prior.channels, size, size, device=device_of(prior))
+    latent = latent_of(prior)
+    sides = (size, size) if latent is None else latent.latent_size(size, size)
+    x = torch.zeros(1, prior.channels, *sides, device=device_of(prior))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         Padded(prior)(x, 0.5)
     return float(counter.get_total_flops() / 1e9)

@@ -204,5 +204,9 @@ def _folder(data: Path | None) -> Path:
 def _load(named: str, device: str | None) -> PriorModel:
     from ..devices import find_device
     from ..priors import load_prior
+    from ..priors.latent import latent_of
 
-    return load_prior(named, find_device(device))
+    prior = load_prior(named, find_device(device))
+    if latent_of(prior) is not None:
+        raise UsageError(f"{named}: is a prior of latents; what is measured here is one of pixels")
+    return prior

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -67,6 +68,12 @@ def dry_run(job: Job) -> int:
     from .. import images
 
     restorer, failed = job.work.restorer, 0
+
+    @cache
+    def memory(height: int, width: int) -> int | None:
+        needed = restorer.memory(height, width)
+        return None if needed is None else needed.total
+
     for item in job.items:
         try:
             sizes = images.sizes_of(item.source)
@@ -76,11 +83,13 @@ def dry_run(job: Job) -> int:
             continue
         height, width = sizes[0]
         tiles, nfe = sum(restorer.tiles(*size).number for size in sizes), restorer.nfe()
+        needs = max((memory(*size) for size in sizes), key=lambda bytes: bytes or 0)
         if job.json:
-            plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles}
+            plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles, "memory": needs}
             as_json({"input": str(item.source), "output": str(item.target), **job.about, **plan})
         else:
-            typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s)")
+            room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
+            typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s){room}")
     return FAILED if failed else 0
 
 

@@ -80,8 +80,8 @@ def priors(context: typer.Context, json: Json = False) -> None:
     table(rows + [(r["name"], f"{r['bytes'] / 1e6:.0f} MB", r["about"]) for r in records])
     typer.echo(
         "\nAny folder that `pellucid train` wrote, or of a diffusers UNet2DModel, any checkpoint of guided-diffusion "
-        "or DDPM, any such model of the hub (owner/name) and any denoiser in Python (MODULE:OBJECT) is a prior, too: "
-        "see pellucid priors inspect."
+        "or DDPM, any folder or file of Stable Diffusion or SDXL, any such model of the hub (owner/name) and any "
+        "denoiser in Python (MODULE:OBJECT) is a prior, too: see pellucid priors inspect."
     )
     return None
 
@@ -122,13 +122,17 @@ def inspect(
 
     from ..bench.prior import gflop
     from ..priors.describe import describe
+    from ..priors.latent import latent_of
+    from ..priors.memory import estimate
 
     told, prior = describe(source, offline=offline)
     least, most = told.sigma_range
     size = told.size or 256
     cost = gflop(prior, size)
+    latent = latent_of(prior)
+    memory = None if latent is None else estimate(latent, size, size, size).total
     if json:
-        return as_json(asdict(told) | {"gflop": cost, "gflop_size": size})
+        return as_json(asdict(told) | {"gflop": cost, "gflop_size": size, "memory": memory})
     rows = [
         ("family", told.family),
         ("resolution", f"{told.size} x {told.size}" if told.size else "not known"),
@@ -142,6 +146,7 @@ def inspect(
         ("classes", str(told.classes) if told.classes else "none"),
         ("attention heads", told.heads or "-"),
         ("cost of a call", f"{cost:,.1f} GFLOP at {size} x {size}"),
+        *([] if memory is None else [("memory", f"about {memory / 1e9:,.1f} GB at {size} x {size}")]),
         ("file size", f"{told.bytes / 1e6:,.1f} MB"),
         ("SHA-256", told.sha256),
     ]

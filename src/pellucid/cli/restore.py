@@ -47,6 +47,9 @@ def restore(
     label: Annotated[
         int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")
     ] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="What the picture shows, for Stable Diffusion and SDXL.")
+    ] = None,
     offline: Offline = False,
     strength: Annotated[
         str | None,
@@ -166,7 +169,7 @@ def restore(
 
     restorer = Restorer(
         method, prior, operator=operator, noise=noise, tile=tile, device=device, exact=exact, label=label,
-        offline=offline, **hyper_parameters,
+        prompt=prompt, offline=offline, **hyper_parameters,
     )  # fmt: skip
     about = {
         "method": method,

@@ -24,7 +24,7 @@ import torch
 
 from ..noise import Streams
 from ..operators import Denoise
-from ..operators.unknown import Kernel, Known, Light, Unknown
+from ..operators.unknown import Kernel, Known, Light, Unknown, told
 from ..priors.prior import Prior
 from ..problem import Problem
 from .generator import Generator, to_sphere
@@ -52,6 +52,7 @@ class BIRD(Generator):
 
     takes_operator: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
+    by_gradient: ClassVar[bool] = True
 
     steps: int = 10
     rate: float = 0.003
@@ -76,11 +77,9 @@ class BIRD(Generator):
 
     def family(self, problem: Problem) -> Unknown:
         """What is taken for the degradation."""
-        if problem.operator is not None:
-            return Known(problem.operator)
         if self.degradation == "kernel":
-            return Kernel(self.kernel, self.kernel_rate)
-        return Light() if self.degradation == "light" else Known(Denoise())
+            return told(problem.operator, Kernel(self.kernel, self.kernel_rate))
+        return told(problem.operator, Light() if self.degradation == "light" else Known(Denoise()))
 
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state an iteration, with the "loss", in [-1, 1] units. `found` has the "kernel"."""

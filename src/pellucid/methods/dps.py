@@ -47,6 +47,7 @@ class DPS(Stepper):
 
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
+    by_gradient: ClassVar[bool] = True
 
     steps: int = 1000
     scale: float = 0.3

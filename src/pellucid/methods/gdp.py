@@ -35,7 +35,7 @@ from torch import Tensor
 
 from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
-from ..operators.unknown import Kernel, Known, Light, Theta, Unknown
+from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
 from ..priors.prior import Counted, Prior, learned
 from ..problem import Problem, to_zero_one
 from .method import State, Stepper
@@ -78,6 +78,7 @@ class GDP(Stepper):
     takes_operator: ClassVar[bool] = True
     takes_exposures: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
+    by_gradient: ClassVar[bool] = True
 
     steps: int = 1000
     scale: float = 2000
@@ -117,11 +118,9 @@ class GDP(Stepper):
 
     def family(self, problem: Problem) -> Unknown:
         """What is taken for the degradation."""
-        if problem.operator is not None:
-            return Known(problem.operator)
         if self.degradation == "kernel":
-            return Kernel(self.kernel, self.rate)
-        return Light(self.rate, self.map_rate, self.cell, self.per_channel)
+            return told(problem.operator, Kernel(self.kernel, self.rate))
+        return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel))
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
@@ -188,8 +187,9 @@ class GDP(Stepper):
                 losses = losses + self.bright * exposure(to_zero_one(x), self.level)
             if self.colour:
                 losses = losses + self.colour * colour_constancy(to_zero_one(x))
-            if self.smooth and isinstance(family, Light):
-                losses = losses + self.smooth * illumination_smoothness(family.map(theta, y))
+            learnt = family.family if isinstance(family, After) else family
+            if self.smooth and isinstance(learnt, Light):
+                losses = losses + self.smooth * illumination_smoothness(learnt.map(theta, y))
             if small is not None:
                 reduced = F.interpolate(x, small.shape[2:], mode="area")
                 losses = losses + self.hold * _mean(to_zero_one(reduced) - to_zero_one(small))

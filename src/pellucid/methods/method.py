@@ -62,6 +62,9 @@ class Method:
     needs_noise: ClassVar[bool] = True
     """Whether a method that is told the degradation must be told the noise level, too."""
 
+    by_gradient: ClassVar[bool] = False
+    """Whether of the degradation it needs the gradient alone, which every differentiable map has."""
+
     needs_prior: ClassVar[bool] = True
     """Whether it evaluates the prior; one that does not gets images of any number of channels."""
 

@@ -22,6 +22,7 @@ from ..errors import UsageError
 from ..noise import Streams
 from ..problem import to_model, to_zero_one
 from .blur import convolve
+from .decoder import Decoder
 from .operator import Operator
 
 Theta = dict[str, Tensor]
@@ -86,6 +87,39 @@ class Known(Unknown):
     def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
         """See `Unknown`."""
         return self.operator.A(x)
+
+
+@dataclass(frozen=True)
+class After(Unknown):
+    """A family of degradations of the image that latents are decoded to.
+
+    Attributes:
+        family: what is unknown.
+        operator: makes the image.
+    """
+
+    family: Unknown
+    operator: Decoder
+
+    def image_shape(self, measured: tuple[int, ...], channels: int) -> tuple[int, ...]:
+        """See `Unknown`."""
+        return self.operator.image_shape(self.family.image_shape(measured, self.operator.channels))
+
+    def start(self, y: Tensor, channels: int, rng: Streams) -> Theta:
+        """See `Unknown`."""
+        return self.family.start(y, self.operator.channels, rng)
+
+    def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Unknown`."""
+        return self.family.A(self.operator.A(x), theta, y)
+
+    def optimiser(self, theta: Theta) -> torch.optim.Optimizer | None:
+        """See `Unknown`."""
+        return self.family.optimiser(theta)
+
+    def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
+        """See `Unknown`."""
+        return self.family.found(theta, y)
 
 
 @dataclass(frozen=True)
@@ -188,6 +222,19 @@ class Kernel(Unknown):
     def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
         """See `Unknown`; the "kernel"."""
         return {"kernel": self.kernel(theta).detach()}
+
+
+def told(operator: Operator | None, otherwise: Unknown) -> Unknown:
+    """What is taken for the degradation.
+
+    Args:
+        operator: what is known of it.
+        otherwise: what is taken for the rest where there is one: all of it, or what happens to an image after it was
+            decoded.
+    """
+    if operator is None:
+        return otherwise
+    return After(otherwise, operator) if isinstance(operator, Decoder) and operator.partial else Known(operator)
 
 
 _FAINTEST = -6.0

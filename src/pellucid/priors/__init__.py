@@ -4,6 +4,7 @@ from .adapters import VENetwork, VPNetwork
 from .denoisers import EDM, Blind
 from .embedded import names
 from .exact import EmpiricalPrior, GaussianPrior
+from .latent import Latent
 from .load import load_prior
 from .prior import Checkpointed, Counted, Padded, Prior
 from .tiled import Tiled, fit
@@ -15,6 +16,7 @@ __all__ = [
     "Counted",
     "EmpiricalPrior",
     "GaussianPrior",
+    "Latent",
     "Padded",
     "Prior",
     "Tiled",

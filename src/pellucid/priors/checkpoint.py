@@ -17,15 +17,19 @@ from torch import Tensor, nn
 
 from ..errors import PellucidError
 from ..noise import cosine_ladder, linear_ladder
-from . import ddpm, folder, guided, tensors
+from . import ddpm, folder, guided, stable_file, tensors
 from .adapters import VPNetwork
+from .latent import Latent
 
 _LOG = logging.getLogger("pellucid")
 
 # What else people have, in the order in which it is asked for.
 _OTHERS = (
     (r"lora|hada_w", "a LoRA, which changes another network and is none itself"),
-    (r"diffusion_model\.|first_stage_model\.|transformer_blocks\.|conditioner\.", "a latent diffusion model"),
+    (
+        r"diffusion_model\.|first_stage_model\.|transformer_blocks\.|conditioner\.",
+        "a part of a latent diffusion model, or one of another kind",
+    ),
     (r"(down|up)_blocks\.", "a network of the diffusers library: give the folder that also holds its config.json"),
     (
         r"text_model\.|token_embedding|word_embeddings|embed_tokens|position_embedding|\bwte\b|self_attn|encoder\.layer",
@@ -44,12 +48,14 @@ def load(
     heads: int | None = None,
     head_channels: int | None = None,
     order: Literal["legacy", "new"] | None = None,
-) -> VPNetwork:
+    prompt: str | None = None,
+) -> VPNetwork | Latent:
     """Loads a published checkpoint as a prior; its weights are frozen, half-precision ones computed with in float32.
 
     The networks of guided-diffusion (`guided`) and DDPM (`ddpm`) are recognised, also where a list or dictionaries hold
     their tensors beside a training's other states, an average of the weights (EMA) before the weights themselves.
     What was found is said to the logger "pellucid"; what the tensors do not say and no table knows, as a warning.
+    Stable Diffusion and SDXL (`stable_file`) become a `Latent`.
 
     Args:
         path: a .pt, .pth, .ckpt, .bin or .safetensors file.
@@ -58,6 +64,7 @@ def load(
         heads: of a guided-diffusion network of one's own, whose tensors do not tell it; see `GuidedConfig`.
         head_channels: likewise.
         order: likewise.
+        prompt: see `load_prior`.
 
     Raises:
         PellucidError: the file is damaged, holds more than tensors or another kind of network; the network cannot have
@@ -69,7 +76,12 @@ def load(
     if head_channels is not None:
         known.setdefault("heads", None)
     try:
-        weights, part = _network(tensors.read(path))
+        content = tensors.read(path)
+        latent = _latent(content, path, device, prompt)
+        if latent is not None:
+            folder.choose(latent.network, label)
+            return latent
+        weights, part = _network(content)
         network, ladder, found, assumed = _build(weights, known)
         folder.choose(network, label)
     except PellucidError as error:
@@ -81,6 +93,15 @@ def load(
     if assumed:
         _LOG.warning("%s: %s", path, assumed)
     return VPNetwork(network, ladder, channels=network.channels, multiple=network.multiple)
+
+
+def _latent(content: Any, path: Path, device: str | torch.device, prompt: str | None) -> Latent | None:
+    """The model of latent diffusion that a file holds, if it does."""
+    for place, state in _states(content):
+        if stable_file.matches(list(state)):
+            _LOG.info("%s: a model of latent diffusion%s", path, f" (its part {place})" if place else "")
+            return stable_file.load(state, path, device, prompt, folder.read_metadata(path))
+    return None
 
 
 def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tensor, str, str]:

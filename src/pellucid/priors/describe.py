@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder
+from . import stable
 from .adapters import VPNetwork
 from .ddpm import DDPMUNet
 from .diffusers import UNet
-from .folder import root_of, weights_of
+from .folder import root_of, weight_files
 from .guided import GuidedUNet
+from .latent import Latent, latent_of
 from .load import is_object, load_prior, locate
 from .network import DenoisingUNet
 from .prior import Prior
@@ -40,8 +42,8 @@ class Description:
         learned_sigma: whether it also predicts a variance.
         classes: how many classes it was trained with; 0 for an unconditional network.
         heads: of its attention, as in "4" or "of 64 channels", and the order of its rows; "" where it is no question.
-        bytes: size of its weights' file.
-        sha256: of that file, in hexadecimal.
+        bytes: size of its weights' file, or files.
+        sha256: of that file, or those one after the other, in hexadecimal.
     """
 
     source: str
@@ -79,20 +81,23 @@ def describe(source: str | Path, *, offline: bool = False) -> tuple[Description,
         raise UsageError(f"{source}: is code, which no file describes")
     place = locate(source, offline=offline)
     prior = load_prior(place, "meta")
-    weights = place if place.is_file() else weights_of(root_of(place))
-    network = getattr(prior, "network", None)
+    weights = [place] if place.is_file() else _weights(place)
+    latent = latent_of(prior)
+    inner = prior if latent is None else latent.prior
+    network = getattr(inner, "network", None)
     assert isinstance(network, nn.Module)
-    facts = _facts(network)
+    facts = _facts(network) if latent is None else _latent_facts(latent)
+    networks = [network] if latent is None else [network, latent.vae.network]
     return Description(
         source=str(source),
-        channels=prior.channels,
-        multiple=prior.multiple,
-        parameters=sum(weight.numel() for weight in network.parameters()),
+        channels=prior.channels if latent is None else latent.vae.channels,
+        multiple=prior.multiple if latent is None else latent.unit,
+        parameters=sum(weight.numel() for one in networks for weight in one.parameters()),
         schedule=schedule_of(prior.sigmas),
         steps=len(prior.sigmas),
         sigma_range=(prior.sigmas[0].item(), prior.sigmas[-1].item()),
-        predicts=prior.prediction if isinstance(prior, VPNetwork) else "x0",
-        bytes=weights.stat().st_size,
+        predicts=inner.prediction if isinstance(inner, VPNetwork) else "x0",
+        bytes=sum(path.stat().st_size for path in weights),
         sha256=_sha256(weights),
         **facts,
     ), prior
@@ -137,9 +142,23 @@ def _facts(network: nn.Module) -> dict[str, Any]:
     }
 
 
-def _sha256(path: Path) -> str:
+def _latent_facts(latent: Latent) -> dict[str, Any]:
+    """The same of latent diffusion."""
+    family = "SDXL" if latent.network.pooled is not None else "Stable Diffusion"
+    return {"family": family, "size": latent.size, "learned_sigma": False, "classes": 0, "heads": ""}
+
+
+def _weights(place: Path) -> list[Path]:
+    """The weights files of a folder that has been loaded."""
+    if stable.matches(place):
+        return [path for part in ("unet", "vae") for path in weight_files(place / part)]
+    return weight_files(root_of(place))
+
+
+def _sha256(paths: list[Path]) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()

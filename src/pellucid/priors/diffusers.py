@@ -91,14 +91,11 @@ def load(folder: Path, device: str | torch.device = "cpu", label: int | None = N
         files.choose(network, label)
     except PellucidError as error:
         raise PellucidError(f"{folder}: {error}") from None
-    prediction = scheduler.get("prediction_type", "epsilon")
-    if prediction not in _PREDICTIONS:
-        raise PellucidError(f"{folder}: its network predicts {prediction!r}; epsilon, v_prediction or sample is needed")
     levels = len(config["block_out_channels"])
     return VPNetwork(
         files.ready(network, device),
         ladder_of(scheduler, folder),
-        _PREDICTIONS[prediction],
+        prediction_of(scheduler, folder),
         channels=int(config["in_channels"]) // patch**2,
         multiple=patch * 2 ** (levels - 1),
     )
@@ -120,6 +117,18 @@ def read_scheduler(folder: Path) -> dict[str, Any]:
         if (place / "scheduler_config.json").is_file():
             return files.read_json(place / "scheduler_config.json")
     raise PellucidError(f"{folder}: no scheduler_config.json, which says at which noise levels it was trained")
+
+
+def prediction_of(scheduler: dict[str, Any], source: Path) -> Prediction:
+    """What a network predicts that was trained with a diffusers scheduler of this configuration.
+
+    Raises:
+        PellucidError: something that is not known here.
+    """
+    prediction = scheduler.get("prediction_type", "epsilon")
+    if prediction not in _PREDICTIONS:
+        raise PellucidError(f"{source}: its network predicts {prediction!r}; epsilon, v_prediction or sample is needed")
+    return _PREDICTIONS[prediction]
 
 
 def ladder_of(scheduler: dict[str, Any], source: Path) -> Tensor:

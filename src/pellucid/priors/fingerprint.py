@@ -7,16 +7,23 @@ import hashlib
 import torch
 from torch import nn
 
+from .latent import latent_of
 from .prior import Prior, Wrapper
 
 
 def fingerprint(prior: Prior) -> str:
-    """SHA-256 of a prior's weights and levels; that of a wrapper is the wrapped prior's."""
+    """SHA-256 of a prior's weights and levels, and of its autoencoder's; that of a wrapper is the wrapped prior's."""
+    latent = latent_of(prior)
     while isinstance(prior, Wrapper):
         prior = prior.prior
     digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
-    network = getattr(prior, "network", None)
-    if isinstance(network, nn.Module):
+    networks = [getattr(prior, "network", None)]
+    if latent is not None:
+        networks.append(latent.vae.network)
+        digest.update(repr((latent.vae.scaling, latent.vae.shift)).encode())
+    for network in networks:
+        if not isinstance(network, nn.Module):
+            continue
         for name, weight in network.state_dict().items():
             digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
             digest.update(weight.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

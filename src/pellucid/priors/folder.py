@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,44 +31,65 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-_USUAL = ("diffusion_pytorch_model", "model")
-
-
-def weights_of(folder: Path) -> Path:
-    """The one file of weights in a folder: safetensors, else .bin, under its usual name where there are several.
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Reads the weights of a folder; see `weight_files`.
 
     Raises:
-        PellucidError: there is none, or several of which none has the usual name.
+        PellucidError: there are none, it is not clear which, one file is damaged, or it holds more than tensors.
+    """
+    weights: dict[str, Tensor] = {}
+    for path in weight_files(folder):
+        try:
+            read = tensors.read(path)
+            if not isinstance(read, dict) or not all(isinstance(weight, Tensor) for weight in read.values()):
+                raise PellucidError("holds more than tensors by name")
+        except PellucidError as error:
+            raise PellucidError(f"{path}: {error}") from None
+        weights |= read
+    return weights
+
+
+_USUAL = ("diffusion_pytorch_model", "model")
+_HOLDS = "a prior's folder holds one .safetensors file, or all parts of one"
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """A folder's file of weights, or all parts of one: safetensors, else .bin.
+
+    Of several it is the one in full precision, or with the usual name: published folders may hold the same weights
+    several times, with "fp16" or "non_ema" in the name.
+
+    Raises:
+        PellucidError: there is none, a part is missing, or it is not clear which one it is.
     """
     for suffix in (".safetensors", ".bin"):
         found = sorted(folder.glob(f"*{suffix}"))
-        usual = [path for path in found if path.stem in _USUAL]
-        if len(found) == 1 or len(usual) == 1:
-            return (found if len(found) == 1 else usual)[0]
+        plain = [path for path in found if path.name.count(".") == 1 and "non_ema" not in path.name]
+        chosen = found if len(found) == 1 else plain
+        parts = [match for path in chosen if (match := re.search(r"-(\d{5})-of-(\d{5})$", path.stem))]
+        if chosen and len(parts) == len(chosen) and {part[2] for part in parts} == {f"{len(parts):05}"}:
+            return chosen
+        usual = [path for path in chosen if path.stem in _USUAL]
+        if not parts and len(chosen if len(chosen) == 1 else usual) == 1:
+            return chosen if len(chosen) == 1 else usual
         if found:
-            raise PellucidError(f"{folder}: {len(found)} weight files; a prior's folder holds one")
-    raise PellucidError(f"{folder}: no weights; a prior's folder holds one .safetensors file")
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Reads the weights of a folder; see `weights_of`.
-
-    Raises:
-        PellucidError: there is no one file of them, it is damaged, or it holds more than tensors.
-    """
-    path = weights_of(folder)
-    try:
-        weights = tensors.read(path)
-        if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
-            raise PellucidError("holds more than tensors by name")
-    except PellucidError as error:
-        raise PellucidError(f"{path}: {error}") from None
-    return weights
+            raise PellucidError(f"{folder}: {len(found)} weight files; {_HOLDS}")
+    raise PellucidError(f"{folder}: no weights; {_HOLDS}")
 
 
 def root_of(folder: Path) -> Path:
     """Where in a folder its network lies: in `unet`, as pipelines of the diffusers library have it, or in itself."""
     return folder / "unet" if (folder / "unet" / "config.json").is_file() else folder
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file that has been read says of itself; nothing of a file of another kind."""
+    from safetensors import safe_open
+
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    with safe_open(path, "pt") as file:
+        return file.metadata() or {}
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str = "its config.json") -> None:

@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PellucidError, UsageError
-from . import folder, tensors
+from . import folder, stable, tensors
 
 _ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
 # The names under which the hub's libraries keep weights; what else is there is a variant, or of another program.
 _TEXTS = ("*config.json", "model_index.json")
-_SAFE = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+_SAFE = (
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model-*-of-*.safetensors",
+    "model.safetensors",
+)
 _OLD = ("diffusion_pytorch_model.bin",)
+# What Stable Diffusion reads texts with.
+_READERS = ("text_encoder*/model.safetensors", "tokenizer*/*.json", "tokenizer*/*.txt")
 _FILES = (*tensors.SUFFIXES, *tensors.PICKLES, ".onnx")
 
 
@@ -32,11 +38,12 @@ def is_id(source: str) -> bool:
     return _ID.fullmatch(source) is not None and not here
 
 
-def fetch(source: str, offline: bool = False) -> Path:
+def fetch(source: str, *, texts: bool = False, offline: bool = False) -> Path:
     """Fetches a model, or finds it in the cache.
 
     Args:
         source: `owner/name` or `owner/name@revision`, a branch, a tag or a commit.
+        texts: whether what reads texts is fetched in any case, and not only where even no text must be read.
         offline: whether the cache alone is looked into; the environment's HF_HUB_OFFLINE asks for that, too.
 
     Returns:
@@ -48,10 +55,18 @@ def fetch(source: str, offline: bool = False) -> Path:
     """
     found = _ID.fullmatch(source)
     assert found is not None
-    place = _snapshot(source, found["name"], found["revision"], offline, _SAFE)
+    name, revision = found["name"], found["revision"]
+    place = _snapshot(source, name, revision, offline, _in_parts(_SAFE))
     if not any(path.suffix == ".safetensors" for path in folder.root_of(place).iterdir()):
-        place = _snapshot(source, found["name"], found["revision"], offline, _OLD)
+        place = _snapshot(source, name, revision, offline, _in_parts(_OLD))
+    if stable.matches(place) and (texts or not stable.forces_zeros(place)):
+        place = _snapshot(source, name, revision, offline, _READERS)
     return place
+
+
+def _in_parts(weights: tuple[str, ...]) -> tuple[str, ...]:
+    """Weights of a network that lies by itself, or beside an autoencoder."""
+    return tuple(f"{part}{own}" for own in weights for part in ("", "unet/", "vae/"))
 
 
 def _snapshot(source: str, name: str, revision: str | None, offline: bool, weights: tuple[str, ...]) -> Path:
@@ -71,7 +86,7 @@ def _snapshot(source: str, name: str, revision: str | None, offline: bool, weigh
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **({"disable": None} | options))  # type: ignore[no-untyped-call]
 
-    wanted = [*_TEXTS, *(pattern for own in weights for pattern in (own, f"unet/{own}"))]
+    wanted = [*_TEXTS, *weights]
     try:
         return Path(
             snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=offline, tqdm_class=Bar)

@@ -9,49 +9,74 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from ..errors import PellucidError, unknown_name
+from ..errors import PellucidError, UsageError, unknown_name
 from ..noise import linear_ladder
 from ..settings import imported
 from . import denoisers, embedded, folder
 from .adapters import VENetwork
+from .latent import latent_of
 from .prior import Prior
 
 Source: TypeAlias = str | Path | Prior | Callable[..., Tensor]
 """What `load_prior` takes."""
 
+# Parts of models that people may name for the whole.
+_PARTS = {
+    "UNet2DConditionModel": "a network of latents: name the folder that also holds its vae/",
+    "Autoencoder": "an autoencoder, which makes no images out of noise",
+    "VQModel": "an autoencoder, which makes no images out of noise",
+    "Text": "a model of text",
+}
+
 
 def load_prior(
-    source: Source, device: str | torch.device = "cpu", *, label: int | None = None, offline: bool = False
+    source: Source,
+    device: str | torch.device = "cpu",
+    *,
+    label: int | None = None,
+    prompt: str | None = None,
+    offline: bool = False,
 ) -> Prior:
     """Loads a prior; its network's weights are frozen.
 
     Args:
         source: the name of an embedded prior ("natural"), a folder, a checkpoint, a model of the hub, MODULE:OBJECT, or
             a Python object. A folder is one that `pellucid train` or `priors convert` wrote or one of the diffusers
-            library with a `UNet2DModel`; a checkpoint is a file of guided-diffusion or DDPM: see `checkpoint.load`. A
-            model of the hub is `owner/name` or `owner/name@revision` where there is no such path; nothing else opens
-            a connection. MODULE:OBJECT names an object of an installed module, whose code runs. An object is a
-            prior, which is returned as it is, or a denoiser, `D(x, sigma)` or `f(x)`: see `EDM` and `Blind`.
+            library with a `UNet2DModel`; a checkpoint is a file of guided-diffusion or DDPM: see `checkpoint.load`.
+            Folders and files of Stable Diffusion and SDXL become a `Latent`. A model of the hub is `owner/name` or
+            `owner/name@revision` where there is no such path; nothing else opens a connection. MODULE:OBJECT names an
+            object of an installed module, whose code runs. An object is a prior, which is returned as it is, or a
+            denoiser, `D(x, sigma)` or `f(x)`: see `EDM` and `Blind`.
         device: where its network goes, as in "cpu", "cuda" or "cuda:1"; an object stays where it is.
         label: the class of the images, from 0, for a class-conditional network. Without one, networks of
             guided-diffusion and diffusers get the mean of their classes' embeddings, those of EDM none.
+        prompt: what the picture shows, for Stable Diffusion and SDXL, which were trained with texts; None for none.
         offline: whether a model of the hub is taken from the cache alone, as if HF_HUB_OFFLINE were set.
 
     Raises:
-        UsageError: there is no prior, folder, file, model or object of that name; an object is no denoiser.
+        UsageError: there is no prior, folder, file, model or object of that name; an object is no denoiser; there is a
+            prompt for a prior that reads none.
         PellucidError: the folder or file holds no whole prior, or one without such a class; the hub cannot be reached.
     """
     if not isinstance(source, str | Path):
-        return denoisers.recognised(source, label)
-    if is_object(source):
-        return _moved(denoisers.recognised(imported(str(source)), label), torch.device(device))
-    place = locate(source, offline=offline)
+        prior = denoisers.recognised(source, label)
+    elif is_object(source):
+        prior = _moved(denoisers.recognised(imported(str(source)), label), torch.device(device))
+    else:
+        place = locate(source, texts=prompt is not None, offline=offline)
+        prior = _load(place, torch.device(device), label, prompt)
+    if prompt is not None and (not isinstance(source, str | Path) or latent_of(prior) is None):
+        raise UsageError("a prompt goes with the folder or file of a model that reads texts: leave it out")
+    return prior
+
+
+def _load(place: Path, device: torch.device, label: int | None, prompt: str | None) -> Prior:
     if place.is_file():
         from . import checkpoint
 
-        return checkpoint.load(place, device, label=label)
+        return checkpoint.load(place, device, label=label, prompt=prompt)
     try:
-        return _load_folder(place, torch.device(device), label)
+        return _load_folder(place, device, label, prompt)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, PellucidError):
             raise
@@ -64,8 +89,13 @@ def is_object(source: Source) -> bool:
     return isinstance(source, str) and ":" in source and not Path(source).exists()
 
 
-def locate(source: str | Path, *, offline: bool = False) -> Path:
+def locate(source: str | Path, *, texts: bool = False, offline: bool = False) -> Path:
     """Where the file or folder of a prior lies, in the hub's cache after it has been fetched, if it has to be.
+
+    Args:
+        source: its name.
+        texts: whether what reads texts is wanted, too; see `hub.fetch`.
+        offline: whether the cache alone is looked into.
 
     Raises:
         UsageError: there is none.
@@ -79,19 +109,25 @@ def locate(source: str | Path, *, offline: bool = False) -> Path:
     from . import hub
 
     if isinstance(source, str) and hub.is_id(source):
-        return hub.fetch(source, offline)
+        return hub.fetch(source, texts=texts, offline=offline)
     raise unknown_name("prior", str(source), embedded.names())
 
 
-def _load_folder(place: Path, device: torch.device, label: int | None) -> Prior:
-    from . import diffusers, native
+def _load_folder(place: Path, device: torch.device, label: int | None, prompt: str | None) -> Prior:
+    from . import diffusers, native, stable
 
+    if stable.matches(place):
+        return stable.load(place, device, label, prompt)
     root = folder.root_of(place)
     config = folder.read_json(root / "config.json")
     if config.get("_class_name") == "UNet2DModel":
         return diffusers.load(place, device, label)
     if config.get("_class_name") in native.NAMES:
         return native.load(place, device, label)
+    name = str(config.get("_class_name") or config.get("architectures"))
+    for part, what in _PARTS.items():
+        if part in name:
+            raise PellucidError(f"{place}: holds a {name}, {what}; a prior is a whole diffusion model")
 
     from .network import build_network
 

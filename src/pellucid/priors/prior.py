@@ -220,11 +220,7 @@ class Padded(Wrapper):
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Wrapper`; pads at the right and the bottom."""
         height, width = x.shape[-2:]
-        padded = x
-        for axis, size in ((-2, height), (-1, width)):
-            target = round_up(size, self.prior.multiple)
-            if target != size:
-                padded = padded.index_select(axis, reflection(size, target).to(x.device))
+        padded = reflected(x, self.prior.multiple)
         if padded is x:
             return inner(x, sigma)
         return inner(padded, sigma)[..., :height, :width]
@@ -242,6 +238,16 @@ def device_of(prior: Prior) -> torch.device:
 def round_up(size: int, multiple: int) -> int:
     """The least multiple that is not below size."""
     return -(-size // multiple) * multiple
+
+
+def reflected(x: Tensor, multiple: int) -> Tensor:
+    """Images, (..., H, W), reflected at the right and the bottom up to a multiple; themselves where none is missing."""
+    for axis in (-2, -1):
+        size = x.shape[axis]
+        target = round_up(size, multiple)
+        if target != size:
+            x = x.index_select(axis, reflection(size, target).to(x.device))
+    return x
 
 
 def reflection(size: int, target: int) -> Tensor:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
+from .latent import latent_of
 from .prior import Evaluation, Padded, Prior, Tiles, Wrapper, round_up
 
 TILE = 512
-"""Side of a tile when nobody chooses one."""
+"""Side of a tile when nobody chooses one, for a prior of pixels."""
 
 OVERLAP = 64
 """Pixels that neighbouring tiles share at least, when nobody chooses."""
@@ -122,7 +123,21 @@ class Span:
 
 
 def fit(prior: Prior, tile: int | None = None, batch: int = 1) -> Padded:
-    """Makes a prior take images of any size from 1x1 up, cutting those larger than `tile` (default `TILE`) pixels."""
-    tile = TILE if tile is None else tile
-    overlap = min(OVERLAP, tile // 4)
-    return Padded(Tiled(prior, tile, overlap, batch))
+    """Makes a prior take images of any size from 1x1 up, cutting those larger than `tile` pixels.
+
+    Args:
+        prior: the prior; one of latents gets tiles of the latents that stand for so many pixels.
+        tile: side of a tile in pixels of the image; None for `usual_tile`.
+        batch: how many tiles go through the prior at once.
+    """
+    tile = usual_tile(prior) if tile is None else tile
+    latent = latent_of(prior)
+    if latent is not None and tile >= 1:
+        tile = round_up(tile, latent.unit) // latent.vae.factor
+    return Padded(Tiled(prior, tile, min(OVERLAP, tile // 4), batch))
+
+
+def usual_tile(prior: Prior) -> int:
+    """Side of a tile in pixels when nobody chooses one: `TILE`, or more where latents' prior is made for it."""
+    latent = latent_of(prior)
+    return TILE if latent is None else max(TILE, latent.size)

@@ -1,0 +1,76 @@
+"""Checks the estimate of memory in latents: `python -m benchmarks.latent_memory [--size 512] [--width 64]`.
+
+A random model in the shape of SDXL, `width` instead of 320, with the published autoencoder's layers, half as wide.
+Printed are what is estimated without its weights, and by how much the process's memory peaks above what it was before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pellucid.noise import scaled_linear_ladder
+from pellucid.priors import Latent, conditioning, stable
+from pellucid.priors.memory import estimate
+
+
+def model(width: int) -> Latent:
+    """A random model."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    plain, cross = "DownBlock2D", "CrossAttnDownBlock2D"
+    unet: Any = UNet2DConditionModel(
+        sample_size=128,
+        block_out_channels=(width, 2 * width, 4 * width),
+        down_block_types=(plain, cross, cross),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(width // 64, width // 32, width // 16),
+        transformer_layers_per_block=(1, 2, 10),
+        use_linear_projection=True,
+        cross_attention_dim=256,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=2816,
+    )
+    vae: Any = AutoencoderKL(
+        block_out_channels=(64, 128, 256, 256),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+    )
+    weights = {"unet": unet.state_dict(), "vae": vae.state_dict()}
+    told = conditioning.zeros(unet.config)
+    ladder = scaled_linear_ladder()
+    return stable.assemble(Path("random"), unet.config, vae.config, told, ladder, "epsilon", weights, "cpu")
+
+
+def peak() -> int:
+    """The most memory that this process has had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--width", type=int, default=64)
+    arguments = parser.parse_args()
+    latent, size = model(arguments.width), arguments.size
+    expected = estimate(latent, size, size, size)
+    image = torch.zeros(1, 3, size, size)
+    # What libraries load at their first use is not the image's.
+    with torch.no_grad():
+        latent.decode(latent(latent.encode(image[..., :64, :64]), 1.0), 64, 64)
+    before = peak()
+    with torch.no_grad():
+        z = latent.encode(image)
+        latent.decode(latent(z, 1.0), size, size)
+    measured, told = peak() - before, expected.total - expected.weights
+    print(f"{size}x{size}: {told / 1e6:.0f} MB estimated, {measured / 1e6:.0f} measured, {measured / told:.2f} of it")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The map from latents to images as a degradation, so that methods find the latents of which the image was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..errors import UsageError
+from .operator import Operator, Shape, Svd
+
+
+class Decoder(Operator):
+    """What an image is measured as, of the latents that the image is decoded from: `operator(decode(z))`.
+
+    It is not linear; its gradient comes from autograd. There is no adjoint, no pseudo-inverse and no decomposition.
+
+    Args:
+        decode: latents (B, c, h, w) to images (B, C, H, W) in [-1, 1], differentiable; H and W are fixed.
+        shape: of one image's latents, (c, h, w).
+        channels: C.
+        operator: measures the image; None where nobody knows how it was damaged.
+
+    Attributes:
+        partial: whether the image was damaged further, in a way that nobody knows.
+    """
+
+    linear = False
+
+    def __init__(
+        self,
+        decode: Callable[[Tensor], Tensor],
+        shape: tuple[int, int, int],
+        channels: int,
+        operator: Operator | None = None,
+    ) -> None:
+        self.channels = channels
+        self._decode, self._shape, self._operator = decode, shape, operator
+        self.partial = operator is None
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`; x are latents."""
+        image = self._decode(x)
+        return image if self._operator is None else self._operator.A(image)
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """Refuses."""
+        raise _no_inverse("adjoint")
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """Refuses."""
+        raise _no_inverse("pseudo-inverse")
+
+    def svd(self, shape: Shape) -> Svd | None:
+        """Refuses."""
+        raise _no_inverse("singular value decomposition")
+
+    def image_shape(self, measured: Shape) -> Shape:
+        """See `Operator`; that of the latents."""
+        return (measured[0], *self._shape)
+
+
+def _no_inverse(what: str) -> UsageError:
+    return UsageError(f"a degradation of latents has no {what}: take a method that needs its gradient alone, as dps")

@@ -1,0 +1,198 @@
+"""Stable Diffusion 1.x, 2.x and SDXL as priors: folders in the layout of the diffusers library.
+
+The library itself is imported only when such a folder is loaded.
+
+References:
+    Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022.
+        https://arxiv.org/abs/2112.10752
+    Podell et al., "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis", 2023, section 2.2: the
+        sizes that a network is told. https://arxiv.org/abs/2307.01952
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PellucidError
+from . import conditioning, folder
+from .adapters import Prediction, VPNetwork
+from .autoencoder import Autoencoder
+from .conditioning import Conditioning
+from .diffusers import ladder_of, prediction_of
+from .latent import Latent
+
+_LOG = logging.getLogger("pellucid")
+
+
+class ConditionedUNet(nn.Module):
+    """A `UNet2DConditionModel` with plain tensors in and out, told the same with every call.
+
+    SDXL is told sizes, too: the original's and the target's are those of the image that it is shown, a tile where there
+    are tiles, and nothing is cropped.
+
+    Args:
+        unet: the network.
+        told: what it is told.
+        factor: pixels that a latent stands for.
+    """
+
+    def __init__(self, unet: nn.Module, told: Conditioning, factor: int) -> None:
+        super().__init__()
+        self.unet, self.factor = unet, factor
+        self.text: Tensor
+        self.pooled: Tensor | None
+        self.register_buffer("text", told.text)
+        self.register_buffer("pooled", told.pooled)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """See `VPNetwork`."""
+        count = len(x)
+        added = None
+        if self.pooled is not None:
+            height, width = (self.factor * size for size in x.shape[-2:])
+            sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=x.dtype, device=x.device)
+            added = {"text_embeds": self.pooled.expand(count, -1), "time_ids": sizes.expand(count, -1)}
+        text = self.text.expand(count, -1, -1)
+        out: Tensor = self.unet(x, t, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False)[0]
+        return out
+
+
+def matches(place: Path) -> bool:
+    """Whether a folder is one of latent diffusion."""
+    return (place / "vae" / "config.json").is_file() and (place / "unet" / "config.json").is_file()
+
+
+def forces_zeros(place: Path) -> bool:
+    """Whether a folder's network is told zeros where there is no text, so that nothing has to read one."""
+    config = folder.read_json(place / "unet" / "config.json")
+    index = folder.read_json(place / "model_index.json") if (place / "model_index.json").is_file() else {}
+    return bool(index.get("force_zeros_for_empty_prompt", config.get("addition_embed_type") == "text_time"))
+
+
+def load(
+    place: Path, device: str | torch.device = "cpu", label: int | None = None, prompt: str | None = None
+) -> Latent:
+    """Loads a folder with unet/, vae/ and scheduler/, and with text_encoder/ and tokenizer/ where a text is read.
+
+    Weights in single precision are mapped, and read as they are first needed; others are computed with in float32.
+
+    Args:
+        place: the folder.
+        device: where the networks go.
+        label: refused: the network knows no classes.
+        prompt: what the picture shows; None for what the model was trained with for no text.
+
+    Raises:
+        PellucidError: the folder lacks a part or holds another kind of model, or there is a prompt that cannot be read.
+    """
+    config = folder.read_json(place / "unet" / "config.json")
+    vae_config = folder.read_json(place / "vae" / "config.json")
+    scheduler = folder.read_json(place / "scheduler" / "scheduler_config.json")
+    for part, found, wanted in (("unet", config, "UNet2DConditionModel"), ("vae", vae_config, "AutoencoderKL")):
+        if found.get("_class_name") != wanted:
+            raise PellucidError(f"{place / part}: holds a {found.get('_class_name')}; a {wanted} is needed")
+    told = conditioning.zeros(config)
+    if torch.device(device).type != "meta":
+        told = conditioning.of_folder(place, config, prompt, forces_zeros(place))
+    if told.note:
+        _LOG.warning("%s", told.note)
+    latent = assemble(
+        place,
+        config,
+        vae_config,
+        told,
+        ladder_of(scheduler, place),
+        prediction_of(scheduler, place),
+        {part: folder.read_weights(place / part) for part in ("unet", "vae")},
+        device,
+    )
+    folder.choose(latent.network, label)
+    return latent
+
+
+def assemble(
+    source: Path,
+    config: Mapping[str, Any],
+    vae_config: Mapping[str, Any],
+    told: Conditioning,
+    ladder: Tensor,
+    prediction: Prediction,
+    weights: Mapping[str, dict[str, Tensor]],
+    device: str | torch.device,
+) -> Latent:
+    """Makes the prior of its parts.
+
+    Args:
+        source: where they come from, for messages.
+        config: of the `UNet2DConditionModel`.
+        vae_config: of the `AutoencoderKL`.
+        told: what the network is told.
+        ladder: see `VPNetwork`.
+        prediction: likewise.
+        weights: of "unet" and "vae", by the names of diffusers.
+        device: where the networks go.
+
+    Raises:
+        PellucidError: parts do not belong together, or weights do not fit.
+    """
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    latents = int(vae_config.get("latent_channels", 4))
+    if int(config["in_channels"]) != latents or int(config["out_channels"]) != latents:
+        raise PellucidError(
+            f"{source}: its network takes {config['in_channels']} channels and its autoencoder makes {latents}: it is "
+            "made for inpainting or editing; a prior is made for images alone"
+        )
+    if vae_config.get("latents_mean") is not None:
+        raise PellucidError(f"{source}: its autoencoder has latents_mean; a scaling and a shift factor alone are known")
+    with torch.device("meta"):
+        unet: nn.Module = UNet2DConditionModel.from_config(dict(config))
+        vae: nn.Module = AutoencoderKL.from_config(dict(vae_config))
+    # Old names of the autoencoder's attention.
+    renamed = {_modern(name): weight for name, weight in weights["vae"].items()}
+    for network, tensors, part in ((unet, weights["unet"], "unet"), (vae, renamed, "vae")):
+        folder.fill(network, tensors, source / part if source.is_dir() else source)
+    factor = 2 ** (len(vae_config["block_out_channels"]) - 1)
+    # In the layout that the files have: another one would be a copy of gigabytes.
+    network = ConditionedUNet(unet, told, factor).eval().requires_grad_(False).to(device)
+    # What diffusers and the published models take for a model that says nothing.
+    scaling, shift = vae_config.get("scaling_factor") or 0.18215, vae_config.get("shift_factor") or 0.0
+    return Latent(
+        VPNetwork(
+            network,
+            ladder,
+            prediction,
+            channels=latents,
+            multiple=2 ** (len(config["block_out_channels"]) - 1),
+        ),
+        Autoencoder(
+            vae.eval().requires_grad_(False).to(device),
+            factor,
+            channels=int(vae_config.get("in_channels", 3)),
+            latent_channels=latents,
+            scaling=float(scaling),
+            shift=float(shift),
+        ),
+        _size(config, factor),
+    )
+
+
+def _size(config: Mapping[str, Any], factor: int) -> int:
+    """Side in pixels of the images that a network was trained on."""
+    size = config.get("sample_size")
+    return size * factor if isinstance(size, int) else 512
+
+
+def _modern(name: str) -> str:
+    """A tensor's name in the releases of diffusers since 0.18."""
+    if ".attentions." not in name:
+        return name
+    for old, new in ((".query.", ".to_q."), (".key.", ".to_k."), (".value.", ".to_v."), (".proj_attn.", ".to_out.0.")):
+        name = name.replace(old, new)
+    return name
