@@ -2,7 +2,7 @@
 
 from .fingerprint import of_configuration
 from .manifest import Entry, Manifest
-from .plan import Item, make_folders, output_folder, plan, plan_exposures
+from .plan import Item, make_folders, output_folder, plan, plan_exposures, writable
 from .run import Outcome, caught, run
 from .shard import Shard
 
@@ -19,4 +19,5 @@ __all__ = [
     "plan",
     "plan_exposures",
     "run",
+    "writable",
 ]

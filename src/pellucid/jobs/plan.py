@@ -76,7 +76,7 @@ def plan(
     else:
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output}: is a file; several images need a folder")
-        items = [Item(source, _writable(output / (name or source.name)), name) for source, name in found]
+        items = [Item(source, writable(output / (name or source.name)), name) for source, name in found]
         _check_inside(items, output)
     _check_apart(items, in_place=in_place)
     items = items if shard is None else shard.of(sorted(items, key=lambda item: item.target.as_posix()))
@@ -145,7 +145,8 @@ def make_folders(items: Sequence[Item]) -> None:
             raise PellucidError(f"{folder}: cannot be written to ({error.strerror or error})") from None
 
 
-def _writable(target: Path) -> Path:
+def writable(target: Path) -> Path:
+    """The file itself where its format can be written, else its name with .png behind it."""
     return target if target.suffix.lower() in images.SUFFIXES else target.with_name(target.name + ".png")
 
 
