@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from .. import tasks
+from ..settings import read as settings_of
 from .choices import MOST_COMPARED, MOST_SAMPLES, Choices, fitting
 
 if TYPE_CHECKING:
     from .session import Session
+
+
+_NUMBERS = {"noise": float, "steps": int, "tile": int, "seed": int}
 
 
 class Controls:
@@ -36,20 +40,20 @@ class Controls:
                     [("nobody knows: find out", ""), *((f"{n}: {tasks.find(n).summary}", n) for n in tasks.names())],
                     value="", label="The damage", elem_id="pellucid-task",
                 )  # fmt: skip
-                self.mask = gr.File(label="Mask: a file, or paint on the picture", visible=False, height=110)
-                self.kernel = gr.File(label="Kernel of the blur: a file", visible=False, height=110)
-                self.noise = gr.Number(None, label="Noise", info="0 to 1, where the damage is known; empty: estimated",
-                                       minimum=0)  # fmt: skip
+                self.mask = gr.UploadButton("Mask from a file", visible=False)
+                self.kernel = gr.UploadButton("Kernel from a file", visible=False)
+                self.noise = gr.Textbox("", label="Noise", placeholder="estimated",
+                                        info="from 0 to 1, where the damage is known")  # fmt: skip
                 self.exact = gr.Checkbox(False, label="Known pixels stay as they are, to the bit")
             with gr.Group():
                 self.method = gr.Dropdown([("automatic", ""), *((n, n) for n in fitting(None))], value="",
                                           label="Method", elem_id="pellucid-method")  # fmt: skip
                 self.prior = gr.Dropdown(list(self._priors), value=self._priors[0], label="Prior")
-                self.strength = gr.Textbox("", label="Strength", info="1 to 1000, or empty: each picture's own")
-                self.steps = gr.Number(None, label="Steps", info="empty: the method's own", precision=0, minimum=1)
+                self.strength = gr.Textbox("", label="Strength", placeholder="each picture's own", info="1 to 1000")
+                self.steps = gr.Textbox("", label="Steps", placeholder="the method's own")
                 self.settings = gr.Textbox("", label="Further settings", lines=2, info="KEY=VALUE, one a line")
-                self.tile = gr.Number(None, label="Tile", info="side in pixels; empty: 512", precision=0, minimum=1)
-                self.seed = gr.Number(0, label="Seed", info="the same seed gives the same bytes", precision=0)
+                self.tile = gr.Textbox("", label="Tile", placeholder="512", info="side in pixels, for large pictures")
+                self.seed = gr.Textbox("", label="Seed", placeholder="0", info="the same seed gives the same bytes")
             with gr.Group():
                 self.samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label="Samples",
                                          info="several show what was invented")  # fmt: skip
@@ -76,20 +80,19 @@ class Controls:
             UsageError: they exclude each other.
         """
         task, method, prior, fidelity, strength, steps, settings, noise, exact, seed, tile, samples, compare = values
+        texts = {"noise": noise, "steps": steps, "tile": tile, "seed": seed}
+        numbers = settings_of(_NUMBERS, "the page", {key: text for key, text in texts.items() if text.strip()})
         return Choices(
             task=task or None,
             method=method or None,
             prior=prior,
             fidelity=fidelity,
-            strength=str(strength).strip() or None,
-            steps=steps or None,
+            strength=strength.strip() or None,
             settings=tuple(line for line in settings.splitlines() if line.strip()),
-            noise=noise,
             exact=exact,
-            seed=seed or 0,
-            tile=tile or None,
             samples=samples,
             compare=tuple(compare or ()),
             mask=session.mask,
             kernel=session.kernel,
+            **numbers,
         )

@@ -67,6 +67,7 @@ class Desk:
         pictures = list(session.pictures) if whole else [session.pictures[session.current]]
         into = Round(made, part=box is not None)
         session.rounds.append(into)
+        session.following = True
         session.job = self.queue.add(Job(Work(pictures, together, into, folder, self.restorers, box)))
 
     def stop(self, session: Session) -> None:

@@ -55,15 +55,15 @@ class Page:
                         js_on_load=_read("viewer.js"),
                         elem_id="pellucid-viewer",
                     )
-                    self._status = gr.HTML(elem_id="pellucid-status")
-                with gr.Column(scale=1, min_width=320):
-                    self._upload = gr.File(label="Photographs", file_count="multiple", elem_id="pellucid-upload",
-                                        elem_classes="pellucid-file", height=130)  # fmt: skip
+                with gr.Column(scale=1, min_width=320, elem_id="pellucid-side"):
+                    with gr.Row(elem_id="pellucid-upload"):
+                        self._upload = gr.UploadButton("Add photographs", file_count="multiple")
                     self._controls = Controls(desk.priors)
                     with gr.Row():
                         self._run = gr.Button("Restore", variant="primary", interactive=False, elem_id="pellucid-run")
                         self._stop = gr.Button("Stop", variant="stop", visible=False, elem_id="pellucid-stop")
                         self._undo = gr.Button("Undo", interactive=False, elem_id="pellucid-undo", min_width=80)
+                    self._status = gr.HTML(elem_id="pellucid-status")
                     self._download = gr.HTML(elem_id="pellucid-download")
                     self._controls.advanced()
                     with gr.Accordion("The same as a command, or in Python", open=False):
@@ -84,7 +84,7 @@ class Page:
         self.blocks.load(self._load, token, [token, *shown], js=_TOKEN, **quiet)
         self.blocks.unload(self._unload)
         self._timer.tick(self._look, token, shown, **quiet)
-        taken = self._upload.upload(self._take, [token, self._upload], [self._upload, *shown], **raw)
+        taken = self._upload.upload(self._take, [token, self._upload], shown, **raw)
         self._run.click(self._start, [token, *chosen], shown, **quiet)
         self._stop.click(self._end, token, shown, **quiet)
         self._undo.click(self._back, token, shown, **quiet)
@@ -93,8 +93,8 @@ class Page:
         removed = self._viewer.removed(self._remove, token, shown, **quiet)
         painted = self._viewer.painted(self._paint, token, shown, **quiet)
         controls = self._controls
-        masked = controls.mask.change(self._mask, [token, controls.mask], shown, **raw)
-        kernel = controls.kernel.change(self._kernel, [token, controls.kernel], shown, **raw)
+        masked = controls.mask.upload(self._mask, [token, controls.mask], [controls.mask, *shown], **raw)
+        kernel = controls.kernel.upload(self._kernel, [token, controls.kernel], [controls.kernel, *shown], **raw)
         for event in (taken, removed, painted, masked, kernel):
             event.then(self._calls, [token, *chosen], said, **quiet)
         gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
@@ -122,7 +122,7 @@ class Page:
             view.downloads(session),
             gr.Button(interactive=bool(session.pictures) and not busy, visible=not busy),
             gr.Button(visible=busy),
-            gr.Button(interactive=session.can_undo),
+            gr.Button(interactive=session.newest is not None and not busy),
             gr.Timer(active=busy),
         ]
 
@@ -133,12 +133,14 @@ class Page:
         self._desk.sessions.left(str(request.session_hash))
 
     def _look(self, token: str, request: gr.Request) -> list[Any]:
-        return self._shown(self._session(token, request))
+        session = self._session(token, request)
+        session.follow()
+        return self._shown(session)
 
     def _take(self, token: str, files: Any, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
         self._desk.take(session, files)
-        return [None, *self._shown(session)]
+        return self._shown(session)
 
     def _start(self, token: str, request: gr.Request, *values: Any) -> list[Any]:
         session = self._session(token, request)
@@ -166,7 +168,7 @@ class Page:
 
     def _choose(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
         session = self._session(token, request)
-        session.current = max(min(int(event.index), len(session.pictures) - 1), 0)
+        session.look_at(int(event.index))
         return self._shown(session)
 
     def _remove(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
@@ -182,12 +184,12 @@ class Page:
     def _mask(self, token: str, files: Any, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
         session.mask, session.masked = self._desk.keep(session, files), ""
-        return self._shown(session)
+        return [_kept("Mask", session.mask), *self._shown(session)]
 
     def _kernel(self, token: str, files: Any, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
         session.kernel = self._desk.keep(session, files)
-        return self._shown(session)
+        return [_kept("Kernel", session.kernel), *self._shown(session)]
 
     def _fit(self, token: str, task: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
@@ -196,9 +198,9 @@ class Page:
         names = fitting(task or None)
         return [
             gr.Dropdown(choices=[("automatic", ""), *((name, name) for name in names)], value=""),
-            gr.Dropdown(choices=list(names), value=[], max_choices=MOST_COMPARED),
-            gr.File(visible=needs == "mask"),
-            gr.File(visible=needs == "kernel"),
+            gr.Dropdown(choices=list(names), value=[], multiselect=True, max_choices=MOST_COMPARED),
+            gr.UploadButton(visible=needs == "mask"),
+            gr.UploadButton(visible=needs == "kernel"),
             *self._shown(session),
         ]
 
@@ -223,22 +225,38 @@ class Page:
             return None
 
 
+def _kept(what: str, path: Path | None) -> Any:
+    return gr.UploadButton(label=f"{what} from a file" if path is None else f"{what}: {path.name}")
+
+
 def _read(name: str) -> str:
     return (_STATIC / name).read_text(encoding="utf-8")
 
 
 def theme() -> gr.themes.Base:
     """Fonts of the machine alone, and colours whose contrast is enough to read."""
+    plain = {"block_title_background_fill": "none", "block_label_background_fill": "none"}
+    text = dict.fromkeys(("block_title_text_color", "block_label_text_color"), "*neutral_800")
     return gr.themes.Soft(
         primary_hue="teal",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
     ).set(
+        **plain,
+        **text,
+        **{f"{name}_dark": value for name, value in plain.items()},
+        **{f"{name}_dark": "*neutral_100" for name in text},
+        block_title_padding="0",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover_dark="*primary_600",
         button_primary_text_color="white",
+        color_accent="*primary_700",
+        slider_color="*primary_700",
+        slider_color_dark="*primary_500",
+        input_border_width="1px",
+        input_border_color="*neutral_400",
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
         block_info_text_color="*neutral_600",

@@ -69,6 +69,11 @@ class Outcome:
     spread: Version | None = None
     errors: list[str] = field(default_factory=list)
 
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self.versions or self.errors)
+
 
 @dataclass
 class Round:
@@ -86,6 +91,11 @@ class Round:
     part: bool = False
     seconds: float | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether anything came of it."""
+        return any(outcome.any for outcome in self.outcomes.values())
+
 
 class Session:
     """What one page has on this machine; a reload of the page finds it again.
@@ -101,6 +111,7 @@ class Session:
         masked: the name of the picture that it was painted on.
         painting: whether the damage is known by a mask.
         kernel: of the blur, handed over; None if there is none.
+        following: whether the page shows the picture in work.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -114,6 +125,7 @@ class Session:
         self.masked = ""
         self.painting = False
         self.kernel: Path | None = None
+        self.following = True
         self._number = 0
 
     @property
@@ -157,6 +169,23 @@ class Session:
         shutil.copyfile(path, own)
         return Upload(name, own, size, show(picture, folder / "shown"), thumb(picture))
 
+    def look_at(self, index: int) -> None:
+        """Shows a picture, whichever is in work."""
+        self.current = max(min(index, len(self.pictures) - 1), 0)
+        self.following = False
+
+    @property
+    def in_work(self) -> str | None:
+        """The name of the picture that the job is at, or was at last."""
+        names = list(self.rounds[-1].outcomes) if self.rounds else []
+        return names[-1] if names else None
+
+    def follow(self) -> None:
+        """Shows the picture in work, unless another one was chosen since the job began."""
+        names = [picture.name for picture in self.pictures]
+        if self.following and self.in_work in names:
+            self.current = names.index(self.in_work)
+
     def remove(self, index: int) -> None:
         """Takes a picture, and what came of it, off the page."""
         if not self.busy and 0 <= index < len(self.pictures):
@@ -171,21 +200,21 @@ class Session:
         """What came of a picture at the last press of the button that anything came of."""
         for done in reversed(self.rounds):
             outcome = done.outcomes.get(name)
-            if outcome is not None and (outcome.versions or outcome.errors):
+            if outcome is not None and outcome.any:
                 return done, outcome
         return None
 
     @property
-    def can_undo(self) -> bool:
-        """Whether there is anything to take back."""
-        return not self.busy and any(done.outcomes for done in self.rounds)
+    def newest(self) -> Round | None:
+        """The last press of the button that anything came of."""
+        return next((done for done in reversed(self.rounds) if done.any), None)
 
     def undo(self) -> None:
         """Takes back what came of the last press of the button."""
-        while self.can_undo:
-            self.messages = []
-            if self.rounds.pop().outcomes:
-                break
+        newest = self.newest
+        if not self.busy and newest is not None:
+            del self.rounds[self.rounds.index(newest) :]
+            self.messages, self.job = [], None
 
 
 class Sessions:

@@ -32,7 +32,7 @@ def picture_view(session: Session) -> dict[str, Any]:
         if part:
             note = f"A part of the picture, to try it out. {note}"
     job, preview = session.job, None
-    if job is not None and not job.over and job.x0 is not None and _in_work(session) == upload.name:
+    if job is not None and not job.over and job.x0 is not None and session.in_work == upload.name:
         preview = live(job.x0)
     height, width = upload.size
     painted = session.mask if session.masked == upload.name else None
@@ -72,9 +72,9 @@ def status(session: Session, queue: Queue) -> str:
 
 def downloads(session: Session) -> str:
     """The link to what was restored last, as HTML: the one file, or a zip of all; nothing while there is nothing."""
-    if session.busy or not session.rounds or session.rounds[-1].part:
+    done = session.newest
+    if session.busy or done is None or done.part:
         return ""
-    done = session.rounds[-1]
     files = [version.path for outcome in done.outcomes.values() for version in outcome.versions]
     files += [outcome.spread.path for outcome in done.outcomes.values() if outcome.spread is not None]
     if not files:
@@ -105,11 +105,6 @@ def _url(path: Path) -> str:
     return f"gradio_api/file={quote(path.as_posix())}"
 
 
-def _in_work(session: Session) -> str | None:
-    names = list(session.rounds[-1].outcomes) if session.rounds else []
-    return names[-1] if names else None
-
-
 def _progress(job: Job, position: int) -> str:
     if job.state == "waiting":
         others = "1 job comes" if position == 1 else f"{position} jobs come"
@@ -135,14 +130,14 @@ def duration(seconds: float) -> str:
 def _done(session: Session, job: Job | None) -> str:
     if not session.pictures:
         return ""
-    if job is None or not session.rounds:
+    if job is not None and job.state == "stopped":
+        return "Stopped. What was finished is kept."
+    if job is not None and job.state == "failed":
+        return ""
+    done = session.newest
+    if done is None:
         number = len(session.pictures)
         return f"{'1 picture' if number == 1 else f'{number} pictures'} ready."
-    if job.state == "stopped":
-        return "Stopped. What was finished is kept."
-    if job.state == "failed":
-        return ""
-    done = session.rounds[-1]
     finished = sum(bool(outcome.versions) for outcome in done.outcomes.values())
     if done.part:
         return "This is what would come of this part. Press Restore for the whole picture."
@@ -151,6 +146,6 @@ def _done(session: Session, job: Job | None) -> str:
 
 def _errors(session: Session) -> list[str]:
     failed = session.job.error if session.job is not None else None
-    done = session.rounds[-1] if session.rounds else None
+    done = session.newest
     lines = [] if done is None else [line for outcome in done.outcomes.values() for line in outcome.errors]
     return [*lines, *([failed] if failed else [])]

@@ -19,7 +19,6 @@
   }, true);
   document.addEventListener("dragover", (event) => event.preventDefault(), true);
   document.addEventListener("drop", (event) => {
-    if (event.target.closest && event.target.closest(".pellucid-file")) return;
     event.preventDefault();
     event.stopPropagation();
     hand(event.dataTransfer.files);

@@ -204,6 +204,7 @@ stage.addEventListener("pointerdown", (event) => {
   let last = [event.clientX, event.clientY], spot = at(cell, event);
   if (painting) paint(spot, spot);
   stage.onpointermove = (moved) => {
+    if (!cell.isConnected) return;
     const frame = cell.getBoundingClientRect(), scale = scaleIn(cell);
     if (handle) split.value = (100 * (moved.clientX - frame.left)) / frame.width;
     else if (painting) paint(spot, (spot = at(cell, moved)));
@@ -244,6 +245,7 @@ stage.addEventListener("keydown", (event) => {
 });
 split.addEventListener("input", place);
 find("size").addEventListener("input", place);
+find("empty").onclick = () => document.querySelector("#pellucid-upload input[type=file]").click();
 find("in").onclick = () => zoomBy(1.5);
 find("out").onclick = () => zoomBy(1 / 1.5);
 find("fit").onclick = () => zoomBy(0);
