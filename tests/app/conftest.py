@@ -104,3 +104,10 @@ def serving(folder: Path, *arguments: object) -> Iterator[Served]:
             process.wait(60)
     # Nothing of the pictures stays behind.
     assert [path.name for path in temporary.iterdir() if path.name.startswith("pellucid-")] == []
+
+
+@pytest.fixture(scope="session")
+def local(tiny_prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A page for this machine alone."""
+    with serving(tmp_path_factory.mktemp("local"), "--prior", tiny_prior) as served:
+        yield served

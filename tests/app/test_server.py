@@ -63,13 +63,6 @@ def served(tiny_prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield served
 
 
-@pytest.fixture(scope="module")
-def local(tiny_prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A page for this machine alone."""
-    with serving(tmp_path_factory.mktemp("local"), "--prior", tiny_prior) as served:
-        yield served
-
-
 def ask(address: str, path: str, data: dict[str, str] | None = None, **headers: str) -> tuple[int, str, Message]:
     """What is answered: status, text and headers."""
     body = None if data is None else urlencode(data).encode()
