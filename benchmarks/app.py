@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--browser", default="/usr/bin/chromium")
     arguments = parser.parse_args()
-    served = [PELLUCID, "app", "--port", "0", "--no-open"]
+    served: list[str | Path] = [PELLUCID, "app", "--port", "0", "--no-open"]
     with (
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(served, stderr=subprocess.PIPE, text=True) as server,

@@ -109,5 +109,6 @@ def serving(folder: Path, *arguments: object) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def local(tiny_prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A page for this machine alone."""
-    with serving(tmp_path_factory.mktemp("local"), "--prior", tiny_prior) as served:
+    prior = "natural" if os.environ.get("PELLUCID_SCREENSHOTS") else tiny_prior
+    with serving(tmp_path_factory.mktemp("local"), "--prior", prior) as served:
         yield served

@@ -1,4 +1,7 @@
-"""The page in a browser, as people use it. PELLUCID_SCREENSHOTS=1 writes docs/app.png anew."""
+"""The page in a browser, as people use it.
+
+With PELLUCID_SCREENSHOTS=1 the embedded prior restores, and docs/app.png is written anew.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from pellucid import images
+from pellucid.degradations import gaussian_noise
+from pellucid.problem import to_unit
 
-from .conftest import Served, until
+from .conftest import Served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -218,6 +224,7 @@ def test_a_mask_is_painted_and_what_is_known_stays(page: Page) -> None:
     page.get_by_role("option", name=re.compile("^inpaint")).click()
     page.get_by_role("button", name="Paint", exact=True).wait_for()
     page.get_by_label("Steps").fill("20")
+    page.evaluate("scrollTo(0, 0)")
     image = page.locator(".pv-before img").bounding_box()
     assert image is not None
     page.mouse.move(image["x"] + 0.3 * image["width"], image["y"] + 0.5 * image["height"])
@@ -229,10 +236,11 @@ def test_a_mask_is_painted_and_what_is_known_stays(page: Page) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press(" ")
     page.get_by_label("Known pixels stay as they are, to the bit").check()
-    page.get_by_role("button", name="The same as a command, or in Python").click()
+    page.get_by_role("button", name="As a command or in Python").click()
     page.get_by_role("link", name="Download the mask").wait_for()
-    command = page.get_by_label("Command")
-    until(lambda: "--task inpaint --mask mask.png" in command.input_value() and "--exact" in command.input_value())
+    page.get_by_label("Command").get_by_text(re.compile("--task inpaint --mask mask.png .*--exact")).wait_for()
+    page.get_by_role("button", name="Copy Command").click()
+    page.get_by_role("button", name="Copied Command").wait_for()
     mask = images.read(_png(download(page, "Download the mask"))).colour[..., 0]
     assert (mask[128, 90], mask[10, 10]) == (255, 0)
     restore(page)
@@ -291,13 +299,18 @@ def test_labels_and_contrast(page: Page) -> None:
     restore(page)
     page.get_by_text("1 of 1 restored").wait_for()
     advanced(page)
+    page.get_by_role("button", name="As a command or in Python").click()
+    page.get_by_label("Command").get_by_text("pellucid restore cat.png").wait_for()
     found = Axe().run(page).response["violations"]
     told = [(one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]]) for one in found]
     assert told == [], json.dumps(told, indent=1)
 
 
-def test_a_picture_of_the_page_for_its_docs(page: Page, tmp_path: Path) -> None:
-    hand_over(page, "coffee.png", "cat.png")
+def test_a_picture_of_the_page_for_its_docs(page: Page, bundled: dict[str, Tensor], tmp_path: Path) -> None:
+    noisy = gaussian_noise(to_unit(bundled["coffee"]), 25 / 255, 0).clamp(0, 1)
+    images.write(images.from_tensor(noisy), tmp_path / "coffee.png")
+    page.set_input_files("#pellucid-upload input[type=file]", [ASSETS / "cat.png", tmp_path / "coffee.png"])
+    page.get_by_role("button", name="Show coffee.png").wait_for()
     restore(page)
     page.get_by_text("2 of 2 restored").wait_for()
     wanted = os.environ.get("PELLUCID_SCREENSHOTS")

@@ -66,15 +66,13 @@ class Page:
                     self._status = gr.HTML(elem_id="pellucid-status")
                     self._download = gr.HTML(elem_id="pellucid-download")
                     self._controls.advanced()
-                    with gr.Accordion("The same as a command, or in Python", open=False):
-                        self._command = gr.Textbox(label="Command", buttons=["copy"], interactive=False, lines=2)
-                        self._python = gr.Textbox(label="Python", buttons=["copy"], interactive=False, lines=6)
-                        self._files = gr.HTML()
+                    with gr.Accordion("As a command or in Python", open=False):
+                        self._said = gr.HTML(elem_id="pellucid-calls")
             self._wire()
 
     def _wire(self) -> None:
         shown = [self._viewer, self._status, self._download, self._run, self._stop, self._undo, self._timer]
-        said = [self._command, self._python, self._files]
+        said = self._said
         chosen = self._controls.inputs
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         # Of an upload the owner's name for it is wanted, too, and nothing that a browser says is to be fetched.
@@ -208,13 +206,15 @@ class Page:
         has = Choices(task=task or None, method=method or None).has_fidelity
         return gr.Slider(interactive=has)
 
-    def _calls(self, token: str, request: gr.Request, *values: Any) -> list[Any]:
+    def _calls(self, token: str, request: gr.Request, *values: Any) -> str:
         session = self._session(token, request)
         choices = self._choices(session, values)
         if choices is None:
-            return ["", "", ""]
+            return ""
+        command, python = self._desk.calls(session, choices)
         mask = session.mask if session.painting and session.masked else None
-        return [*self._desk.calls(session, choices), "" if mask is None else view.link(mask, "Download the mask")]
+        told = view.call("Command", command) + view.call("Python", python)
+        return told + ("" if mask is None else view.link(mask, "Download the mask"))
 
     def _choices(self, session: Session, values: tuple[Any, ...]) -> Choices | None:
         """What is chosen; None, and a message, if it is nonsense."""

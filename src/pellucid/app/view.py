@@ -96,6 +96,15 @@ def link(path: Path, words: str) -> str:
     return f'<a class="pellucid-download" href="{_url(path)}" download="{name}">{words}</a>'
 
 
+def call(title: str, text: str) -> str:
+    """A text to be copied, as HTML."""
+    return (
+        f'<section class="pellucid-call" aria-label="{title}"><h2>{title}</h2>'
+        f'<button type="button" data-copy>Copy<span class="sr-only"> {title}</span></button>'
+        f'<pre tabindex="0">{html.escape(text)}</pre></section>'
+    )
+
+
 def _cell(version: Version) -> dict[str, str]:
     return {"label": version.label, "url": _url(version.shown), "file": _url(version.path), "note": version.note,
             "name": version.path.name}  # fmt: skip

@@ -17,6 +17,17 @@
       hand(files);
     }
   }, true);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("[data-copy]");
+    if (!button) return;
+    const text = button.parentElement.querySelector("pre");
+    // The clipboard's own interface is there on secure pages alone; a selection can be copied everywhere.
+    getSelection().selectAllChildren(text);
+    if (navigator.clipboard) navigator.clipboard.writeText(text.textContent);
+    else document.execCommand("copy");
+    button.firstChild.textContent = "Copied";
+    setTimeout(() => (button.firstChild.textContent = "Copy"), 1500);
+  });
   document.addEventListener("dragover", (event) => event.preventDefault(), true);
   document.addEventListener("drop", (event) => {
     event.preventDefault();
