@@ -42,7 +42,7 @@ class Page:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        with gr.Blocks(title="pellucid", analytics_enabled=False, delete_cache=(600, 1800)) as self.blocks:
+        with gr.Blocks(title="pellucid", analytics_enabled=False, delete_cache=(60, 900)) as self.blocks:
             self._token = gr.Textbox(visible=False)
             self._timer = gr.Timer(_EVERY, active=False)
             gr.HTML("<h1>pellucid</h1><p>Damaged photographs in, clean ones out. They stay on this machine.</p>",
@@ -125,7 +125,10 @@ class Page:
         ]
 
     def _load(self, token: str, request: gr.Request) -> list[Any]:
-        return [token, *self._shown(self._session(token, request))]
+        session = self._session(token, request)
+        # The controls of a page that is loaded stand as at first.
+        session.painting, session.mask, session.kernel = False, None, None
+        return [token, *self._shown(session)]
 
     def _unload(self, request: gr.Request) -> None:
         self._desk.sessions.left(str(request.session_hash))
@@ -250,7 +253,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_800",
         button_primary_text_color="white",
         color_accent="*primary_700",
         slider_color="*primary_700",

@@ -94,7 +94,8 @@ class Round:
     @property
     def any(self) -> bool:
         """Whether anything came of it."""
-        return any(outcome.any for outcome in self.outcomes.values())
+        # A copy: the job that fills it in runs beside whoever asks.
+        return any(outcome.any for outcome in list(self.outcomes.values()))
 
 
 class Session:

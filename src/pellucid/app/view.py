@@ -66,7 +66,7 @@ def status(session: Session, queue: Queue) -> str:
     errors = [*session.messages, *_errors(session)]
     if errors:
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in errors)
-        parts.append(f'<ul class="pellucid-errors" role="alert">{lines}</ul>')
+        parts.append(f'<div class="pellucid-errors" role="alert"><ul>{lines}</ul></div>')
     return "".join(parts)
 
 
@@ -75,8 +75,8 @@ def downloads(session: Session) -> str:
     done = session.newest
     if session.busy or done is None or done.part:
         return ""
-    files = [version.path for outcome in done.outcomes.values() for version in outcome.versions]
-    files += [outcome.spread.path for outcome in done.outcomes.values() if outcome.spread is not None]
+    files = [version.path for outcome in list(done.outcomes.values()) for version in outcome.versions]
+    files += [outcome.spread.path for outcome in list(done.outcomes.values()) if outcome.spread is not None]
     if not files:
         return ""
     if len(files) == 1:
@@ -147,7 +147,7 @@ def _done(session: Session, job: Job | None) -> str:
     if done is None:
         number = len(session.pictures)
         return f"{'1 picture' if number == 1 else f'{number} pictures'} ready."
-    finished = sum(bool(outcome.versions) for outcome in done.outcomes.values())
+    finished = sum(bool(outcome.versions) for outcome in list(done.outcomes.values()))
     if done.part:
         return "This is what would come of this part. Press Restore for the whole picture."
     return f"{finished} of {len(done.outcomes)} restored in {duration(done.seconds or 0)}."
@@ -156,5 +156,5 @@ def _done(session: Session, job: Job | None) -> str:
 def _errors(session: Session) -> list[str]:
     failed = session.job.error if session.job is not None else None
     done = session.newest
-    lines = [] if done is None else [line for outcome in done.outcomes.values() for line in outcome.errors]
+    lines = [] if done is None else [line for outcome in list(done.outcomes.values()) for line in outcome.errors]
     return [*lines, *([failed] if failed else [])]
