@@ -126,11 +126,9 @@ class Restorer:
         for name, given in (("label", label), ("prompt", prompt)):
             if given is not None and not method.needs_prior:
                 raise UsageError(f"{type(method).__name__} needs no prior, which a {name} is for: leave it out")
-        self._name = Path(prior).name if isinstance(prior, str | Path) else type(prior).__name__
-        if label is not None:
-            self._name += f" (label {label})"
-        if prompt is not None:
-            self._name += f" ({prompt!r})"
+        self._prior_told = [
+            f"{name} {given!r}" for name, given in (("label", label), ("prompt", prompt)) if given is not None
+        ]
         if isinstance(prior, str | Path) and not method.needs_prior:
             self.prior = Unused(find_device(device))
             self._device = self.prior.device
@@ -279,33 +277,39 @@ class Restorer:
     ) -> tuple[images.Picture, Restored]:
         """Restores one picture, page by page; its transparency and metadata stay.
 
+        What is written of it says how it was made: see `provenance`.
+
         Returns:
             The picture, and what else is known of the restoration of its first page, but for the evaluations, which are
             those of all pages. Further pages have seeds of their own, which follow from `seed`.
         """
-        operator = None if self._maker is None else self._maker(picture)
-        result = self.run(picture.tensor(), seed, progress, operator, watch)
-        first = replace(picture, more=()).with_tensor(result.colours)
-        further = [
-            self.picture(page, derive_seed(seed, f"page {number}"), progress, watch)
-            for number, page in enumerate(picture.more, 2)
-        ]
-        nfe = result.nfe + sum(other.nfe for _, other in further)
-        return images.bound([first, *(page for page, _ in further)]), replace(result, nfe=nfe)
+        restored, result = self._pages(picture, seed, progress, watch)
+        return restored.marked(self._mark(picture, result, seed)), result
 
-    def mark(self, result: Restored, seed: int, notes: Sequence[str] = ()) -> str:
-        """What a restored file says of how it was made; see `provenance.line`.
+    def _pages(
+        self,
+        picture: images.Picture,
+        seed: int,
+        progress: Callable[[int], object] | None = None,
+        watch: Callable[[State], object] | None = None,
+    ) -> tuple[images.Picture, Restored]:
+        """What `picture` does, but for what a file of it says."""
+        seeds = [seed, *(derive_seed(seed, f"page {number}") for number in range(2, len(picture.more) + 2))]
+        restored: list[images.Picture] = []
+        results: list[Restored] = []
+        for page, own in zip(picture.pages, seeds, strict=True):
+            operator = None if self._maker is None else self._maker(page)
+            results.append(self.run(page.tensor(), own, progress, operator, watch))
+            restored.append(page.with_tensor(results[-1].colours))
+        return images.bound(restored), replace(results[0], nfe=sum(result.nfe for result in results))
 
-        Args:
-            result: of the restoration.
-            seed: the image's.
-            notes: what else is to be said.
-        """
+    def _mark(self, picture: images.Picture, result: Restored, seed: int) -> str:
         maker = self._operator or self._maker
         told = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
         told += [f"noise {level:.4g}" for level in result.noise[:1]]
-        prior = f"{self._name} {self._fingerprint[:16]}" if self.method.needs_prior else ""
-        return provenance.line(self.method, told, prior, seed, [*notes, *result.notes[:1]])
+        prior = self._fingerprint[:16] if self.method.needs_prior else ""
+        notes = [*([picture.note] if picture.note else []), *result.notes[:1]]
+        return provenance.line(self.method, [*told, *self._prior_told], prior, seed, notes)
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -333,7 +337,8 @@ class Restorer:
             sizes = ", ".join(f"{tensor.shape[3]}x{tensor.shape[2]}" for tensor in tensors)
             raise UsageError(f"exposures of one image have the same size, not {sizes}")
         result = self.run(torch.cat(tensors, 1), seed, progress, watch=watch)
-        return pictures[0].with_tensor(result.colours), result
+        restored = pictures[0].with_tensor(result.colours)
+        return restored.marked(self._mark(pictures[0], result, seed)), result
 
 
 @overload
@@ -426,7 +431,7 @@ def restore(
     if isinstance(image, Tensor):
         return _told(restorer.run(image, seed), noise).colours.to(image)
     assert picture is not None
-    restored, result = restorer.picture(picture, seed)
+    restored, result = restorer._pages(picture, seed)
     _told(result, noise)
     if not isinstance(image, np.ndarray):
         return images.to_pil(restored)

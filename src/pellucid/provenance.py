@@ -20,7 +20,7 @@ def line(method: object, told: Sequence[str], prior: str, seed: int, notes: Sequ
     Args:
         method: its hyper-parameters are named where they differ from the defaults of this version.
         told: what the method was told of the degradation.
-        prior: name and hash; "" for none.
+        prior: the beginning of its hash; "" for none.
         seed: the image's.
         notes: what was chosen or converted on the way.
     """

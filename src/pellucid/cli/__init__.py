@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import PellucidError, UsageError
+from . import app as web
 from . import bench, degrade, demo, listing, restore, train
 from .output import FAILED, INTERRUPTED, USAGE, complain
 
@@ -27,6 +28,7 @@ app.command("methods")(listing.methods)
 app.command("tasks")(listing.tasks)
 app.command("degradations")(listing.degradations)
 app.add_typer(listing.priors_app, name="priors")
+app.command("app")(web.app)
 app.command("doctor")(listing.doctor)
 
 # typer raises its own copy of click's errors, or click's, depending on its release.

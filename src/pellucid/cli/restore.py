@@ -6,12 +6,12 @@ import math
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import UsageError
-from ..settings import assignments, parse
+from ..settings import assignments
 from .job import Job, do, dry_run
 from .output import tell
 
@@ -124,24 +124,11 @@ def restore(
             raise UsageError("--fidelity and --set fidelity=... say the same thing: leave one out")
         values["fidelity"] = str(fidelity)
 
-    from .. import jobs, methods, tasks
+    from .. import jobs
+    from ..choice import choose
 
-    operator = None
-    preset: dict[str, Any] = {}
-    if task is not None:
-        usual = tasks.find(task)
-        operator = tasks.operator(task, mask, kernel)
-        if method in (None, usual.method):
-            method, preset = usual.method, dict(usual.settings)
-        noise = usual.noise if noise is None else noise
-    elif mask is not None or kernel is not None:
-        raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
-    if method is None:
-        method, preset = methods.usual(values)
-    elif method == "dreamclean":
-        preset = {"strength": "auto"}
-    hyper_parameters = preset | parse(methods.find(method), method, values)
-    methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
+    chosen = choose(method, task, values, noise=noise, mask=mask, kernel=kernel)
+    method, noise = chosen.method, chosen.noise
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit, batch)
     place = None
@@ -150,7 +137,7 @@ def restore(
     folder = None if output is None else jobs.output_folder(inputs, output)
     manifest = jobs.Manifest(folder, share) if folder is not None and resume else None
     owned = None if manifest is None else manifest.owns
-    if task is not None and usual.several:
+    if chosen.several:
         if in_place or share is not None:
             raise UsageError("several exposures become one image: say -o FILE, not --in-place or --shard")
         items = jobs.plan_exposures(inputs, output, overwrite=overwrite, owned=owned)
@@ -168,8 +155,8 @@ def restore(
     from ..api import Restorer
 
     restorer = Restorer(
-        method, prior, operator=operator, noise=noise, tile=tile, device=device, exact=exact, label=label,
-        prompt=prompt, offline=offline, **hyper_parameters,
+        method, prior, operator=chosen.operator, noise=noise, tile=tile, device=device, exact=exact, label=label,
+        prompt=prompt, offline=offline, **chosen.hyper_parameters,
     )  # fmt: skip
     about = {
         "method": method,

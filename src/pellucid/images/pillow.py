@@ -62,8 +62,8 @@ def opened(path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
     with Image.open(path, formats=[kind for kind in kinds if kind in Image.OPEN]) as image:
         check_size((image.height, image.width))
         # MPO is what phones write: a JPEG whose further images are previews or depth.
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-            raise PellucidError(f"holds {image.n_frames} images: split it into single ones first")
+        if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
+            raise PellucidError(f"holds {frames} images: split it into single ones first")
         yield image
 
 

@@ -1,0 +1,172 @@
+"""What a person chose on the page, and the restorations that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from .. import methods, tasks
+from ..choice import Choice, choose
+from ..errors import UsageError
+from ..noise import derive_seed
+from ..settings import assignments
+
+MOST_COMPARED = 4
+"""Methods side by side."""
+
+MOST_SAMPLES = 16
+"""Restorations of one picture whose differences show what was invented."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person chose, in the words of the command line; None leaves it open.
+
+    Attributes:
+        task: the damage, where it is known.
+        method: how it is undone.
+        prior: one of those that the page offers.
+        fidelity: how near to the picture to stay, [0, 1]; left out where the method has no such choice.
+        strength: of DreamClean, a number or "auto".
+        steps: of the method.
+        settings: further hyper-parameters, KEY=VALUE.
+        noise: its level in [0, 1] units.
+        exact: whether known pixels come back to the bit.
+        seed: of the noise.
+        tile: side of the tiles of large pictures, in pixels.
+        samples: restorations of each picture.
+        compare: methods to show side by side, instead of one.
+        mask: file, white where the picture is missing.
+        kernel: file of the blur's kernel.
+    """
+
+    task: str | None = None
+    method: str | None = None
+    prior: str = "natural"
+    fidelity: float = 0.5
+    strength: str | None = None
+    steps: int | None = None
+    settings: tuple[str, ...] = ()
+    noise: float | None = None
+    exact: bool = False
+    seed: int = 0
+    tile: int | None = None
+    samples: int = 1
+    compare: tuple[str, ...] = ()
+    mask: Path | None = None
+    kernel: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise UsageError(f"the samples are from 1 to {MOST_SAMPLES}, not {self.samples}")
+        if len(self.compare) > MOST_COMPARED:
+            raise UsageError(f"up to {MOST_COMPARED} methods are compared, not {len(self.compare)}")
+        if self.compare and self.samples > 1:
+            raise UsageError("compare methods, or samples of one method: not both at once")
+        unknown = {self.method, *self.compare} - {None, *offered()}
+        if unknown:
+            raise UsageError(f"the page has no method {min(map(str, unknown))!r}")
+
+    @property
+    def has_fidelity(self) -> bool:
+        """Whether the method has that choice."""
+        method = self.method or (tasks.find(self.task).method if self.task else None)
+        return method is None or "fidelity" in _fields(method)
+
+    def values(self) -> Mapping[str, str]:
+        """Hyper-parameters as --set takes them, those that are not left open."""
+        own: dict[str, str] = {}
+        if self.fidelity != 0.5 and self.has_fidelity:
+            own["fidelity"] = str(self.fidelity)
+        if self.strength is not None:
+            own["strength"] = self.strength
+        if self.steps is not None:
+            own["steps"] = str(self.steps)
+        more = assignments(self.settings)
+        twice = own.keys() & more.keys()
+        if twice:
+            raise UsageError(f"{min(twice)} is said twice: leave it out of the further settings")
+        return own | more
+
+    def choice(self) -> Choice:
+        """The same with nothing left open.
+
+        Raises:
+            UsageError: a name or value is wrong, or a file is named that only the command line may name.
+            PellucidError: the mask or the kernel cannot be read.
+        """
+        values = self.values()
+        found = choose(
+            self.method,
+            self.task,
+            values,
+            noise=self.noise,
+            mask=self.mask if self._needs("mask") else None,
+            kernel=self.kernel if self._needs("kernel") else None,
+        )
+        kinds = get_type_hints(methods.find(found.method))
+        for key in values:
+            # Whoever uses the page must not make its machine read any file that it names.
+            if Path in get_args(kinds[key]):
+                raise UsageError(f"{key} names a file: that is for the command line, not for the page")
+        return found
+
+    def _needs(self, file: str) -> bool:
+        return self.task is not None and tasks.find(self.task).needs == file
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the restorations that a press of the button makes of each picture.
+
+    Attributes:
+        slug: what goes into the file's name.
+        label: what the page calls it.
+        choices: what makes it; no comparison and no samples are left in it.
+    """
+
+    slug: str
+    label: str
+    choices: Choices
+
+
+def variants(choices: Choices) -> tuple[Variant, ...]:
+    """All restorations of one picture, in the order of the page: the methods compared, the samples, or the one."""
+    alone = replace(choices, samples=1, compare=())
+    if choices.compare:
+        return tuple(Variant(name, name, _with(alone, name)) for name in choices.compare)
+    if choices.samples > 1:
+        return tuple(
+            Variant(f"sample-{i + 1}", f"Sample {i + 1}", replace(alone, seed=derive_seed(choices.seed, sample=i)))
+            for i in range(choices.samples)
+        )
+    return (Variant("restored", "Restored", alone),)
+
+
+def offered(blind: bool | None = None) -> tuple[str, ...]:
+    """The methods that the page has: all but those whose network is a file or a function to be named."""
+    return tuple(name for name in methods.names(blind) if name != "external")
+
+
+def fitting(task: str | None) -> tuple[str, ...]:
+    """Those of them that can undo a task's damage; without one, those that need not know it."""
+    if task is None or tasks.find(task).method in offered(blind=True):
+        return offered(blind=True)
+    return tuple(name for name in offered() if not methods.find(name).blind or methods.find(name).takes_operator)
+
+
+def _with(choices: Choices, method: str) -> Choices:
+    """With another method, and of what was chosen what it has."""
+    known = _fields(method)
+    return replace(
+        choices,
+        method=method,
+        strength=choices.strength if "strength" in known else None,
+        steps=choices.steps if "steps" in known else None,
+    )
+
+
+def _fields(method: str) -> set[str]:
+    return {field.name for field in fields(methods.find(method))}  # type: ignore[arg-type]  # methods are dataclasses

@@ -1,0 +1,98 @@
+"""What a person can choose: one slider for everybody, the rest in a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from .. import tasks
+from ..settings import read as settings_of
+from .choices import MOST_COMPARED, MOST_SAMPLES, Choices, fitting
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+_NUMBERS = {"noise": float, "steps": int, "tile": int, "seed": int}
+
+
+class Controls:
+    """The choices' parts of the page, in the order of `inputs`.
+
+    Args:
+        priors: those that the page offers.
+    """
+
+    def __init__(self, priors: Sequence[str]) -> None:
+        self._priors = priors
+        self.fidelity = gr.Slider(
+            0, 1, 0.5, step=0.05, label="Fidelity",
+            info="Left repairs more and invents more; right stays nearer to the picture.",
+        )  # fmt: skip
+
+    def advanced(self) -> None:
+        """Draws the fold."""
+        with gr.Accordion("Advanced", open=False, elem_id="pellucid-advanced"):
+            with gr.Group():
+                self.task = gr.Dropdown(
+                    [("nobody knows: find out", ""), *((f"{n}: {tasks.find(n).summary}", n) for n in tasks.names())],
+                    value="", label="The damage", elem_id="pellucid-task",
+                )  # fmt: skip
+                self.mask = gr.UploadButton("Mask from a file", visible=False)
+                self.kernel = gr.UploadButton("Kernel from a file", visible=False)
+                self.noise = gr.Textbox("", label="Noise", placeholder="estimated",
+                                        info="from 0 to 1, where the damage is known")  # fmt: skip
+                self.exact = gr.Checkbox(False, label="Known pixels stay as they are, to the bit")
+            with gr.Group():
+                self.method = gr.Dropdown([("automatic", ""), *((n, n) for n in fitting(None))], value="",
+                                          label="Method", elem_id="pellucid-method")  # fmt: skip
+                self.prior = gr.Dropdown(list(self._priors), value=self._priors[0], label="Prior")
+                self.strength = gr.Textbox("", label="Strength", placeholder="each picture's own", info="1 to 1000")
+                self.steps = gr.Textbox("", label="Steps", placeholder="the method's own")
+                self.settings = gr.Textbox("", label="Further settings", lines=2, info="KEY=VALUE, one a line")
+                self.tile = gr.Textbox("", label="Tile", placeholder="512", info="side in pixels, for large pictures")
+                self.seed = gr.Textbox("", label="Seed", placeholder="0", info="the same seed gives the same bytes")
+            with gr.Group():
+                self.samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label="Samples",
+                                         info="several show what was invented")  # fmt: skip
+                self.compare = gr.Dropdown(list(fitting(None)), value=[], multiselect=True, max_choices=MOST_COMPARED,
+                                           label="Compare", info=f"up to {MOST_COMPARED} methods side by side",
+                                           elem_id="pellucid-compare")  # fmt: skip
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What `read` gets the values of."""
+        return [
+            self.task, self.method, self.prior, self.fidelity, self.strength, self.steps, self.settings, self.noise,
+            self.exact, self.seed, self.tile, self.samples, self.compare,
+        ]  # fmt: skip
+
+    def needs(self, task: str) -> str | None:
+        """The file that a task needs."""
+        return tasks.find(task).needs if task else None
+
+    def read(self, session: Session, values: Sequence[Any]) -> Choices:
+        """The choices of the parts' values, and the session's files.
+
+        Raises:
+            UsageError: they exclude each other.
+        """
+        task, method, prior, fidelity, strength, steps, settings, noise, exact, seed, tile, samples, compare = values
+        texts = {"noise": noise, "steps": steps, "tile": tile, "seed": seed}
+        numbers = settings_of(_NUMBERS, "the page", {key: text for key, text in texts.items() if text.strip()})
+        return Choices(
+            task=task or None,
+            method=method or None,
+            prior=prior,
+            fidelity=fidelity,
+            strength=strength.strip() or None,
+            settings=tuple(line for line in settings.splitlines() if line.strip()),
+            exact=exact,
+            samples=samples,
+            compare=tuple(compare or ()),
+            mask=session.mask,
+            kernel=session.kernel,
+            **numbers,
+        )

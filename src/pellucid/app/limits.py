@@ -1,0 +1,107 @@
+"""What may be uploaded: checked on the file's size and header, before anything is decoded."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import images
+from ..errors import PellucidError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of the machine one person may take.
+
+    Attributes:
+        bytes: of one file.
+        pixels: of one picture.
+        pictures: at a time.
+
+    Raises:
+        PellucidError: one of them is less than 1.
+    """
+
+    bytes: int = 200_000_000
+    pixels: int = 50_000_000
+    pictures: int = 200
+
+    def __post_init__(self) -> None:
+        if min(self.bytes, self.pixels, self.pictures) < 1:
+            raise PellucidError("the limits of what may be uploaded are numbers above 0")
+
+    def check(self, path: Path, name: str) -> tuple[int, int]:
+        """Refuses a file that is too large or no picture.
+
+        Args:
+            path: where it lies.
+            name: what its owner calls it.
+
+        Returns:
+            Height and width.
+
+        Raises:
+            PellucidError: it is.
+        """
+        size = path.stat().st_size
+        if size > self.bytes:
+            raise PellucidError(f"{name}: has {size / 1e6:.0f} MB, more than the {self.bytes / 1e6:g} allowed here")
+        try:
+            height, width = images.size_of(path)
+        except PellucidError as error:
+            raise PellucidError(named(error, path, name)) from None
+        if height * width > self.pixels:
+            raise PellucidError(
+                f"{name}: has {height * width / 1e6:.1f} megapixels, more than the {self.pixels / 1e6:g} allowed here"
+            )
+        return height, width
+
+
+def named(error: object, path: Path, name: str) -> str:
+    """An error's line with the owner's name of a file instead of where it lies on this machine."""
+    text = str(error).replace(str(path), name)
+    return text if name in text else f"{name}: {text}"
+
+
+def uploaded(payload: object, folder: Path) -> dict[Path, str]:
+    """The files of an upload, and their owner's names for them.
+
+    Args:
+        payload: what the browser says: a record with `path` and `orig_name`, several, or None.
+        folder: that uploads go to. Whatever lies elsewhere was not uploaded, and is left out.
+    """
+    files = {}
+    for record in payload if isinstance(payload, list) else [payload]:
+        if not isinstance(record, dict) or not isinstance(record.get("path"), str):
+            continue
+        path = Path(record["path"]).resolve()
+        if path.is_relative_to(folder.resolve()) and path.is_file():
+            files[path] = str(record.get("orig_name") or path.name)
+    return files
+
+
+def clean_name(name: str, taken: Collection[str] = ()) -> str:
+    """A file's name as its owner has it, without folders and control characters.
+
+    Args:
+        name: as it came.
+        taken: of other files; restored, too, none has the name of another, where upper and lower case are one.
+    """
+    written = {_written(other) for other in taken}
+    last = re.split(r"[/\\]", name)[-1]
+    printable = "".join(c for c in unicodedata.normalize("NFC", last) if unicodedata.category(c)[0] != "C")
+    path = Path(printable.strip(". ") or "picture")
+    # Names are 255 bytes long at most, and the restored one is longer.
+    stem = path.stem.encode()[:150].decode(errors="ignore")
+    name, number = stem + path.suffix[:20], 1
+    while _written(name) in written:
+        number += 1
+        name = f"{stem}-{number}{path.suffix[:20]}"
+    return name
+
+
+def _written(name: str) -> str:
+    return images.target_of(Path(name)).name.casefold()

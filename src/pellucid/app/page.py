@@ -1,0 +1,277 @@
+"""The page: what lies where, and which press calls what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ..errors import PellucidError, UsageError
+from . import view
+from .choices import MOST_COMPARED, Choices, fitting
+from .controls import Controls
+from .desk import Desk
+from .session import Session
+
+_STATIC = Path(__file__).parent / "static"
+
+_TOKEN = """() => {
+  // As long as the tab is open: another tab is another person.
+  let token = sessionStorage.getItem("pellucid");
+  if (!token) {
+    token = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    sessionStorage.setItem("pellucid", token);
+  }
+  return token;
+}"""
+
+_EVERY = 0.4
+"""Seconds between two looks at a job that runs."""
+
+
+class Page:
+    """The page's parts, and what their events do.
+
+    Args:
+        desk: what is behind it.
+
+    Attributes:
+        blocks: the page.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        with gr.Blocks(title="pellucid", analytics_enabled=False, delete_cache=(60, 900)) as self.blocks:
+            self._token = gr.Textbox(visible=False)
+            self._timer = gr.Timer(_EVERY, active=False)
+            gr.HTML("<h1>pellucid</h1><p>Damaged photographs in, clean ones out. They stay on this machine.</p>",
+                    elem_id="pellucid-head")  # fmt: skip
+            with gr.Row():
+                with gr.Column(scale=3, min_width=420):
+                    self._viewer = gr.HTML(
+                        value={},
+                        html_template=_read("viewer.html"),
+                        js_on_load=_read("viewer.js"),
+                        elem_id="pellucid-viewer",
+                    )
+                with gr.Column(scale=1, min_width=320, elem_id="pellucid-side"):
+                    with gr.Row(elem_id="pellucid-upload"):
+                        self._upload = gr.UploadButton("Add photographs", file_count="multiple")
+                    self._controls = Controls(desk.priors)
+                    with gr.Row():
+                        self._run = gr.Button("Restore", variant="primary", interactive=False, elem_id="pellucid-run")
+                        self._stop = gr.Button("Stop", variant="stop", visible=False, elem_id="pellucid-stop")
+                        self._undo = gr.Button("Undo", interactive=False, elem_id="pellucid-undo", min_width=80)
+                    self._status = gr.HTML(elem_id="pellucid-status")
+                    self._download = gr.HTML(elem_id="pellucid-download")
+                    self._controls.advanced()
+                    with gr.Accordion("As a command or in Python", open=False):
+                        self._said = gr.HTML(elem_id="pellucid-calls")
+            self._wire()
+
+    def _wire(self) -> None:
+        shown = [self._viewer, self._status, self._download, self._run, self._stop, self._undo, self._timer]
+        said = self._said
+        chosen = self._controls.inputs
+        quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+        # Of an upload the owner's name for it is wanted, too, and nothing that a browser says is to be fetched.
+        raw = {**quiet, "preprocess": False}
+        token = self._token
+
+        self.blocks.load(self._load, token, [token, *shown], js=_TOKEN, **quiet)
+        self.blocks.unload(self._unload)
+        self._timer.tick(self._look, token, shown, **quiet)
+        taken = self._upload.upload(self._take, [token, self._upload], shown, **raw)
+        self._run.click(self._start, [token, *chosen], shown, **quiet)
+        self._stop.click(self._end, token, shown, **quiet)
+        self._undo.click(self._back, token, shown, **quiet)
+        self._viewer.part(self._part, [token, *chosen], shown, **quiet)
+        self._viewer.chosen(self._choose, token, shown, **quiet)
+        removed = self._viewer.removed(self._remove, token, shown, **quiet)
+        painted = self._viewer.painted(self._paint, token, shown, **quiet)
+        controls = self._controls
+        masked = controls.mask.upload(self._mask, [token, controls.mask], [controls.mask, *shown], **raw)
+        kernel = controls.kernel.upload(self._kernel, [token, controls.kernel], [controls.kernel, *shown], **raw)
+        for event in (taken, removed, painted, masked, kernel):
+            event.then(self._calls, [token, *chosen], said, **quiet)
+        gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
+        controls.task.change(
+            self._fit, [token, controls.task],
+            [controls.method, controls.compare, controls.mask, controls.kernel, *shown], **quiet,
+        )  # fmt: skip
+        gr.on([controls.task.change, controls.method.change], self._fidelity, [controls.task, controls.method],
+              controls.fidelity, **quiet)  # fmt: skip
+
+    # --- events ---
+
+    def _session(self, token: str, request: gr.Request) -> Session:
+        try:
+            return self._desk.sessions.of(token or "", str(request.session_hash))
+        except PellucidError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    def _shown(self, session: Session) -> list[Any]:
+        """Everything that depends on the session, in the order of the outputs."""
+        busy = session.busy
+        return [
+            view.picture_view(session),
+            view.status(session, self._desk.queue),
+            view.downloads(session),
+            gr.Button(interactive=bool(session.pictures) and not busy, visible=not busy),
+            gr.Button(visible=busy),
+            gr.Button(interactive=session.newest is not None and not busy),
+            gr.Timer(active=busy),
+        ]
+
+    def _load(self, token: str, request: gr.Request) -> list[Any]:
+        session = self._session(token, request)
+        # The controls of a page that is loaded stand as at first.
+        session.painting, session.mask, session.kernel = False, None, None
+        return [token, *self._shown(session)]
+
+    def _unload(self, request: gr.Request) -> None:
+        self._desk.sessions.left(str(request.session_hash))
+
+    def _look(self, token: str, request: gr.Request) -> list[Any]:
+        session = self._session(token, request)
+        session.follow()
+        return self._shown(session)
+
+    def _take(self, token: str, files: Any, request: gr.Request) -> list[Any]:
+        session = self._session(token, request)
+        self._desk.take(session, files)
+        return self._shown(session)
+
+    def _start(self, token: str, request: gr.Request, *values: Any) -> list[Any]:
+        session = self._session(token, request)
+        choices = self._choices(session, values)
+        if choices is not None:
+            self._desk.run(session, choices)
+        return self._shown(session)
+
+    def _part(self, token: str, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
+        session = self._session(token, request)
+        choices = self._choices(session, values)
+        if choices is not None:
+            self._desk.try_part(session, choices, (float(event.across), float(event.down)))
+        return self._shown(session)
+
+    def _end(self, token: str, request: gr.Request) -> list[Any]:
+        session = self._session(token, request)
+        self._desk.stop(session)
+        return self._shown(session)
+
+    def _back(self, token: str, request: gr.Request) -> list[Any]:
+        session = self._session(token, request)
+        session.undo()
+        return self._shown(session)
+
+    def _choose(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
+        session = self._session(token, request)
+        session.look_at(int(event.index))
+        return self._shown(session)
+
+    def _remove(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
+        session = self._session(token, request)
+        session.remove(int(event.index))
+        return self._shown(session)
+
+    def _paint(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
+        session = self._session(token, request)
+        self._desk.paint(session, str(event.mask))
+        return self._shown(session)
+
+    def _mask(self, token: str, files: Any, request: gr.Request) -> list[Any]:
+        session = self._session(token, request)
+        session.mask, session.masked = self._desk.keep(session, files), ""
+        return [_kept("Mask", session.mask), *self._shown(session)]
+
+    def _kernel(self, token: str, files: Any, request: gr.Request) -> list[Any]:
+        session = self._session(token, request)
+        session.kernel = self._desk.keep(session, files)
+        return [_kept("Kernel", session.kernel), *self._shown(session)]
+
+    def _fit(self, token: str, task: str, request: gr.Request) -> list[Any]:
+        session = self._session(token, request)
+        needs = self._controls.needs(task)
+        session.painting = needs == "mask"
+        names = fitting(task or None)
+        return [
+            gr.Dropdown(choices=[("automatic", ""), *((name, name) for name in names)], value=""),
+            gr.Dropdown(choices=list(names), value=[], multiselect=True, max_choices=MOST_COMPARED),
+            gr.UploadButton(visible=needs == "mask"),
+            gr.UploadButton(visible=needs == "kernel"),
+            *self._shown(session),
+        ]
+
+    def _fidelity(self, task: str, method: str) -> Any:
+        has = Choices(task=task or None, method=method or None).has_fidelity
+        return gr.Slider(interactive=has)
+
+    def _calls(self, token: str, request: gr.Request, *values: Any) -> str:
+        session = self._session(token, request)
+        choices = self._choices(session, values)
+        if choices is None:
+            return ""
+        command, python = self._desk.calls(session, choices)
+        mask = session.mask if session.painting and session.masked else None
+        told = view.call("Command", command) + view.call("Python", python)
+        return told + ("" if mask is None else view.link(mask, "Download the mask"))
+
+    def _choices(self, session: Session, values: tuple[Any, ...]) -> Choices | None:
+        """What is chosen; None, and a message, if it is nonsense."""
+        try:
+            return self._controls.read(session, values)
+        except UsageError as error:
+            session.messages = [str(error)]
+            return None
+
+
+def _kept(what: str, path: Path | None) -> Any:
+    return gr.UploadButton(label=f"{what} from a file" if path is None else f"{what}: {path.name}")
+
+
+def _read(name: str) -> str:
+    return (_STATIC / name).read_text(encoding="utf-8")
+
+
+def theme() -> gr.themes.Base:
+    """Fonts of the machine alone, and colours whose contrast is enough to read."""
+    plain = {"block_title_background_fill": "none", "block_label_background_fill": "none"}
+    text = dict.fromkeys(("block_title_text_color", "block_label_text_color"), "*neutral_800")
+    return gr.themes.Soft(
+        primary_hue="teal",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ).set(
+        **plain,
+        **text,
+        **{f"{name}_dark": value for name, value in plain.items()},
+        **{f"{name}_dark": "*neutral_100" for name in text},
+        block_title_padding="0",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
+        button_primary_text_color="white",
+        color_accent="*primary_700",
+        slider_color="*primary_700",
+        slider_color_dark="*primary_500",
+        input_border_width="1px",
+        input_border_color="*neutral_400",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+    )
+
+
+def style() -> str:
+    """The page's own CSS."""
+    return _read("page.css") + _read("viewer.css")
+
+
+def script() -> str:
+    """What goes into the page's head."""
+    return f"<script>{_read('page.js')}</script>"

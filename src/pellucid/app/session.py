@@ -1,0 +1,284 @@
+"""What one open page has: its pictures, its results, its job; and when all of that ends."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import images
+from ..errors import PellucidError
+from .choices import Variant
+from .limits import Limits, clean_name, named
+from .preview import show, thumb
+from .queue import Job, Queue
+
+STOP_AFTER = 10.0
+"""Seconds without an open page after which its job is stopped: a reload takes less."""
+
+FORGET_AFTER = 900.0
+"""Seconds without an open page after which its files are removed: a machine may sleep meanwhile."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture that somebody handed over.
+
+    Attributes:
+        name: the owner's, without folders.
+        path: where its bytes lie, as they came.
+        size: height and width in pixels.
+        shown: the copy for the browser.
+        thumb: a small one, as a data URL.
+    """
+
+    name: str
+    path: Path
+    size: tuple[int, int]
+    shown: Path
+    thumb: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A restored picture: the file to download, the copy that is shown, and what is to be said of it."""
+
+    label: str
+    path: Path
+    shown: Path
+    note: str
+
+
+@dataclass
+class Outcome:
+    """What became of one picture.
+
+    Attributes:
+        versions: one for each variant that did not fail.
+        before: what it is compared to, where that is only a part of the picture.
+        spread: where the samples differ; see `preview.spread`.
+        errors: a line for each that failed.
+    """
+
+    versions: list[Version] = field(default_factory=list)
+    before: Path | None = None
+    spread: Version | None = None
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self.versions or self.errors)
+
+
+@dataclass
+class Round:
+    """What came of one press of the button, which is what Undo takes back.
+
+    Attributes:
+        variants: what was asked for.
+        outcomes: by the picture's name.
+        part: whether only a part of a picture was tried.
+        seconds: that it took; None while it runs.
+    """
+
+    variants: tuple[Variant, ...]
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    part: bool = False
+    seconds: float | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether anything came of it."""
+        # A copy: the job that fills it in runs beside whoever asks.
+        return any(outcome.any for outcome in list(self.outcomes.values()))
+
+
+class Session:
+    """What one page has on this machine; a reload of the page finds it again.
+
+    Attributes:
+        folder: where all its files lie.
+        pictures: in the order of the page.
+        current: which of them is looked at.
+        rounds: results, the newest last.
+        job: the newest; None before the first.
+        messages: what went wrong at the last thing that was done.
+        mask: painted or handed over; None if there is none.
+        masked: the name of the picture that it was painted on.
+        painting: whether the damage is known by a mask.
+        kernel: of the blur, handed over; None if there is none.
+        following: whether the page shows the picture in work.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pictures: list[Upload] = []
+        self.current = 0
+        self.rounds: list[Round] = []
+        self.job: Job | None = None
+        self.messages: list[str] = []
+        self.mask: Path | None = None
+        self.masked = ""
+        self.painting = False
+        self.kernel: Path | None = None
+        self.following = True
+        self._number = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether its job is not over."""
+        return self.job is not None and not self.job.over
+
+    def new_folder(self) -> Path:
+        """An empty folder of its own."""
+        self._number += 1
+        folder = self.folder / str(self._number)
+        folder.mkdir()
+        return folder
+
+    def add(self, files: Mapping[Path, str], limits: Limits) -> None:
+        """Takes pictures in; those that cannot be are named in `messages`.
+
+        Args:
+            files: where each was uploaded to, and its owner's name for it.
+            limits: what may be.
+        """
+        self.messages = []
+        before = len(self.pictures)
+        for path, name in files.items():
+            name = clean_name(name, {picture.name for picture in self.pictures})
+            if len(self.pictures) >= limits.pictures:
+                self.messages.append(f"{name}: no more than {limits.pictures} pictures at a time")
+                continue
+            try:
+                self.pictures.append(self._taken(path, name, limits))
+            except PellucidError as error:
+                self.messages.append(named(error, path, name))
+        if len(self.pictures) > before:
+            self.current = before
+
+    def _taken(self, path: Path, name: str, limits: Limits) -> Upload:
+        size = limits.check(path, name)
+        picture = images.read(path)
+        folder = self.new_folder()
+        own = folder / name
+        shutil.copyfile(path, own)
+        return Upload(name, own, size, show(picture, folder / "shown"), thumb(picture))
+
+    def look_at(self, index: int) -> None:
+        """Shows a picture, whichever is in work."""
+        self.current = max(min(index, len(self.pictures) - 1), 0)
+        self.following = False
+
+    @property
+    def in_work(self) -> str | None:
+        """The name of the picture that the job is at, or was at last."""
+        names = list(self.rounds[-1].outcomes) if self.rounds else []
+        return names[-1] if names else None
+
+    def follow(self) -> None:
+        """Shows the picture in work, unless another one was chosen since the job began."""
+        names = [picture.name for picture in self.pictures]
+        if self.following and self.in_work in names:
+            self.current = names.index(self.in_work)
+
+    def remove(self, index: int) -> None:
+        """Takes a picture, and what came of it, off the page."""
+        if not self.busy and 0 <= index < len(self.pictures):
+            picture = self.pictures.pop(index)
+            shutil.rmtree(picture.path.parent, ignore_errors=True)
+            for done in self.rounds:
+                done.outcomes.pop(picture.name, None)
+            self.rounds = [done for done in self.rounds if done.outcomes]
+            self.current = max(min(self.current, len(self.pictures) - 1), 0)
+
+    def result(self, name: str) -> tuple[Round, Outcome] | None:
+        """What came of a picture at the last press of the button that anything came of."""
+        for done in reversed(self.rounds):
+            outcome = done.outcomes.get(name)
+            if outcome is not None and outcome.any:
+                return done, outcome
+        return None
+
+    @property
+    def newest(self) -> Round | None:
+        """The last press of the button that anything came of."""
+        return next((done for done in reversed(self.rounds) if done.any), None)
+
+    def undo(self) -> None:
+        """Takes back what came of the last press of the button."""
+        newest = self.newest
+        if not self.busy and newest is not None:
+            del self.rounds[self.rounds.index(newest) :]
+            self.messages, self.job = [], None
+
+
+class Sessions:
+    """Everybody's sessions, by the token that a page keeps as long as its tab is open.
+
+    Args:
+        queue: whose jobs are stopped when their page is closed.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self._root = tempfile.TemporaryDirectory(prefix="pellucid-", ignore_cleanup_errors=True)
+        self.folder = Path(self._root.name)
+        self._queue = queue
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        # Pages by their gradio session: a reloaded page is a new one, and one that is gone never comes back.
+        self._pages: dict[str, str] = {}
+        self._gone: set[str] = set()
+        self._left: dict[str, float] = {}
+
+    def of(self, token: str, page: str) -> Session:
+        """The session of a page, made when it is first seen.
+
+        Args:
+            token: the tab's.
+            page: this loading of it.
+
+        Raises:
+            PellucidError: the token is none that a page makes.
+        """
+        if not (len(token) == 32 and token.isalnum()):
+            raise PellucidError("this page has lost its session: reload it")
+        with self._lock:
+            if page not in self._gone:
+                self._pages[page] = token
+                self._left.pop(token, None)
+            if token not in self._sessions:
+                self._sessions[token] = Session(Path(tempfile.mkdtemp(dir=self.folder)))
+            return self._sessions[token]
+
+    def left(self, page: str, now: float | None = None) -> None:
+        """Notes that a page was closed or reloaded."""
+        with self._lock:
+            token = self._pages.pop(page, None)
+            self._gone.add(page)
+            if token is not None and token not in self._pages.values():
+                self._left[token] = time.monotonic() if now is None else now
+
+    def sweep(self, now: float | None = None) -> None:
+        """Stops the jobs, and later removes the files, of those whose page is gone for long enough."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            late = [self._sessions[token] for token, since in self._left.items() if now - since >= STOP_AFTER]
+            forgotten = [token for token, since in self._left.items() if now - since >= FORGET_AFTER]
+            ended = [self._sessions.pop(token) for token in forgotten]
+            for token in forgotten:
+                del self._left[token]
+        for session in late:
+            if session.job is not None and session.busy:
+                self._queue.stop(session.job)
+        for session in ended:
+            shutil.rmtree(session.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Removes all files."""
+        self._root.cleanup()

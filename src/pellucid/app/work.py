@@ -1,0 +1,201 @@
+"""One job of the page: every picture in every variant, and what the page shows of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from .. import images, jobs, methods
+from ..api import Restored, Restorer
+from ..devices import find_device
+from ..jobs.memory import with_less
+from ..priors import Prior, load_prior
+from .calls import target_name
+from .choices import Variant
+from .limits import named
+from .preview import show, spread
+from .queue import Job
+from .session import Outcome, Round, Upload, Version
+
+Box = tuple[int, int, int, int]
+"""Top, left, height and width of a part, in pixels."""
+
+PART = 256
+"""Side of the part that is tried, in pixels."""
+
+# JPEG's blocks, with colours reduced, are as long: a part cut along them was compressed as the whole was.
+_GRID = 16
+
+
+class Restorers:
+    """Makes restorers, and loads each prior once.
+
+    Args:
+        device: where to compute; None for a GPU where there is one.
+    """
+
+    def __init__(self, device: str | None = None) -> None:
+        self.device = device
+        self._priors: dict[str, Prior] = {}
+
+    def load(self, name: str) -> Prior:
+        """A prior, loaded when it is first asked for."""
+        if name not in self._priors:
+            self._priors[name] = load_prior(name, find_device(self.device))
+        return self._priors[name]
+
+    def of(self, variant: Variant) -> Restorer:
+        """What restores as a variant says.
+
+        Raises:
+            UsageError: its choices exclude each other.
+            PellucidError: the prior cannot be loaded.
+        """
+        choices, choice = variant.choices, variant.choices.choice()
+        needs_prior = methods.find(choice.method).needs_prior
+        return Restorer(
+            choice.method,
+            self.load(choices.prior) if needs_prior else choices.prior,
+            operator=choice.operator,
+            noise=choice.noise,
+            tile=choices.tile,
+            device=self.device,
+            exact=choices.exact,
+            **choice.hyper_parameters,
+        )
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job does.
+
+    Attributes:
+        pictures: to restore.
+        together: whether they are exposures of one picture.
+        into: where what comes of it goes, while it comes.
+        folder: for its files.
+        restorers: see `Restorers`.
+        box: the part of each picture that is restored; None for the whole.
+    """
+
+    pictures: Sequence[Upload]
+    together: bool
+    into: Round
+    folder: Path
+    restorers: Restorers
+    box: Box | None = None
+
+    def __call__(self, job: Job) -> None:
+        """Restores all; a picture that fails is named in its outcome, and the others are done."""
+        start = time.monotonic()
+        job.doing = "getting ready"
+        ready = [(variant, self.restorers.of(variant)) for variant in self.into.variants]
+        groups = [list(self.pictures)] if self.together else [[picture] for picture in self.pictures]
+        works = [[restorer.work(*self._size(group[0])) or 1 for _, restorer in ready] for group in groups]
+        job.total = sum(map(sum, works))
+        over = 0
+        for number, (group, shares) in enumerate(zip(groups, works, strict=True)):
+            outcome = self.into.outcomes.setdefault(group[0].name, Outcome())
+            if self.box is not None:
+                outcome.before = show(self._read(group[0]), self.folder / "before")
+            samples: list[Tensor] = []
+            for (variant, restorer), share in zip(ready, shares, strict=True):
+                job.check()
+                job.doing = _doing(number, len(groups), group[0].name, variant if len(ready) > 1 else None)
+                self._one(job, group, variant, restorer, outcome, samples)
+                job.x0 = None
+                over += share
+                job.done = over
+            if len(samples) > 1 and len({sample.shape for sample in samples}) == 1 and self._sampled:
+                outcome.spread = self._spread(samples, group[0].name)
+        self.into.seconds = time.monotonic() - start
+
+    def _size(self, upload: Upload) -> tuple[int, int]:
+        return upload.size if self.box is None else self.box[2:]
+
+    def _read(self, upload: Upload) -> images.Picture:
+        picture = images.read(upload.path)
+        return picture if self.box is None else crop(picture, self.box)
+
+    @property
+    def _sampled(self) -> bool:
+        return self.into.variants[0].slug.startswith("sample")
+
+    def _one(
+        self, job: Job, group: Sequence[Upload], variant: Variant, restorer: Restorer, outcome: Outcome,
+        samples: list[Tensor],
+    ) -> None:  # fmt: skip
+        first = group[0]
+        target = self.folder / target_name(first.name, variant.slug)
+        start = time.monotonic()
+        with jobs.caught(jobs.Item(first.path, target)) as errors:
+            pictures = [self._read(upload) for upload in group]
+            images.check_holds(pictures[0], target)
+            seed = variant.choices.seed
+            (restored, result), less = with_less(
+                restorer,
+                self._size(first),
+                lambda smaller: (
+                    smaller.exposures(pictures, seed, job.advance, job.see)
+                    if self.together
+                    else smaller.picture(pictures[0], seed, job.advance, job.see)
+                ),
+            )
+            images.write(restored, target)
+            shown = show(restored, self.folder / f"{target.name}-shown")
+            note = _note(result, less, time.monotonic() - start)
+            outcome.versions.append(Version(variant.label, target, shown, note))
+            samples.append(result.colours)
+        prefix = f"{variant.label}: " if len(self.into.variants) > 1 else ""
+        outcome.errors += [prefix + named(error, first.path, first.name) for error in errors]
+
+    def _spread(self, samples: Sequence[Tensor], name: str) -> Version:
+        picture, most = spread(samples)
+        path = self.folder / f"{name}-invented.png"
+        images.write(picture, path)
+        note = f"bright where the samples differ, by up to {255 * most:.0f} of 255: there the picture says nothing"
+        return Version("What was invented", path, path, note)
+
+
+def part(size: tuple[int, int], centre: tuple[float, float]) -> Box:
+    """Which part of a picture to try things out on.
+
+    Args:
+        size: its height and width.
+        centre: of the part, across and down, as shares of width and height.
+    """
+    top, left = (_begin(share, side) for share, side in zip(centre[::-1], size, strict=True))
+    return top, left, min(PART, size[0]), min(PART, size[1])
+
+
+def crop(picture: images.Picture, box: Box) -> images.Picture:
+    """A part of a picture; how its file was compressed stays known."""
+    top, left, height, width = box
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    alpha = None if picture.alpha is None else picture.alpha[rows, columns]
+    return replace(picture, colour=picture.colour[rows, columns], alpha=alpha)
+
+
+def _begin(share: float, side: int) -> int:
+    """Where a part begins whose centre is there: on the grid, and so that it lies within the picture if it can."""
+    wished = round((share * side - PART / 2) / _GRID) * _GRID
+    return max(min(wished, (side - PART) // _GRID * _GRID), 0)
+
+
+def _doing(number: int, groups: int, name: str, variant: Variant | None) -> str:
+    words = [f"{number + 1} of {groups}"] if groups > 1 else []
+    words.append(name)
+    if variant is not None:
+        words.append(variant.label)
+    return " · ".join(words)
+
+
+def _note(result: Restored, less: str | None, seconds: float) -> str:
+    told = [*result.notes[:1], *([less] if less else [])]
+    if result.noise:
+        told.append(f"noise {result.noise[0]:.4f}")
+    return "; ".join([*told, f"{result.nfe} evaluations, {seconds:.1f} s"])

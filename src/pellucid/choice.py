@@ -1,0 +1,75 @@
+"""From what a person says to a method, its hyper-parameters and the degradation: one answer at every door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import methods, tasks
+from .errors import UsageError
+from .operators import Operator
+from .settings import parse
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is going to be done, nothing left open.
+
+    Attributes:
+        method: its name.
+        hyper_parameters: those that differ from the method's own defaults, or were given.
+        operator: the degradation, or what makes it of each picture; None is blind.
+        noise: its noise level in [0, 1] units; None to estimate it.
+        several: whether all inputs are exposures of one image.
+    """
+
+    method: str
+    hyper_parameters: Mapping[str, Any]
+    operator: Operator | tasks.Maker | None = None
+    noise: float | None = None
+    several: bool = False
+
+
+def choose(
+    method: str | None = None,
+    task: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    *,
+    noise: float | None = None,
+    mask: Path | None = None,
+    kernel: Path | None = None,
+) -> Choice:
+    """Fills in what a person leaves open: a task's method and its settings, or the usual ones.
+
+    Args:
+        method: a name from `methods.names()`; None for the task's, or the usual one.
+        task: a name from `tasks.names()`; None for methods that find out by themselves.
+        settings: hyper-parameters as they are typed.
+        noise: the noise level in [0, 1] units; None to estimate it, unless the task says.
+        mask: image file for the task that needs one.
+        kernel: likewise.
+
+    Raises:
+        UsageError: an unknown name, a value out of its range, or a file that is missing or not wanted.
+        PellucidError: a file cannot be read.
+    """
+    values = settings or {}
+    operator, several = None, False
+    preset: Mapping[str, Any] = {}
+    if task is not None:
+        usual = tasks.find(task)
+        operator, several = tasks.operator(task, mask, kernel), usual.several
+        if method in (None, usual.method):
+            method, preset = usual.method, usual.settings
+        noise = usual.noise if noise is None else noise
+    elif mask is not None or kernel is not None:
+        raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
+    if method is None:
+        method, preset = methods.usual(values)
+    elif method == "dreamclean":
+        preset = {"strength": "auto"}
+    hyper_parameters = {**preset, **parse(methods.find(method), method, values)}
+    methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
+    return Choice(method, hyper_parameters, operator, noise, several)

@@ -1,0 +1,45 @@
+"""`pellucid app`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .output import tell
+from .restore import Device
+
+
+def app(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; another needs a password.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 for a free one.")] = 7860,
+    password: Annotated[
+        str | None,
+        typer.Option("--password", envvar="PELLUCID_APP_PASSWORD", help="What people must type to see the page."),
+    ] = None,
+    priors: Annotated[
+        list[str] | None, typer.Option("--prior", "-p", help="A prior that the page offers (default: natural).")
+    ] = None,
+    device: Device = None,
+    max_megabytes: Annotated[float, typer.Option("--max-megabytes", help="Of a file that is uploaded.")] = 200,
+    max_megapixels: Annotated[float, typer.Option("--max-megapixels", help="Of a picture that is uploaded.")] = 50,
+    show: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open it in the browser (default: from a terminal).")
+    ] = None,
+) -> None:
+    """Opens a page for restoring pictures in the browser, on this machine alone."""
+    from ..app.limits import Limits
+    from ..app.server import Serving, serve
+
+    limits = Limits(bytes=int(max_megabytes * 1e6), pixels=int(max_megapixels * 1e6))
+    serving = Serving(host, port, password, device, tuple(priors or ("natural",)), limits)
+
+    def ready(address: str) -> None:
+        tell(f"the page is at {address} (Ctrl-C ends it)")
+        if sys.stderr.isatty() if show is None else show:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    serve(serving, ready)

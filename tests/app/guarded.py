@@ -1,0 +1,35 @@
+"""Runs `pellucid` and notes in a file every address beyond this machine that it tries to reach.
+
+python tests/app/guarded.py NOTES app --port 0
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+_HERE = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::", "", None)
+
+
+def _guard(notes: Path) -> None:
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+            return
+        address = arguments[0] if event == "socket.getaddrinfo" else arguments[1]
+        host = address[0] if isinstance(address, tuple) else address
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in _HERE and not (isinstance(name, str) and name.startswith(("/", "\0"))):
+            with notes.open("a") as file:
+                file.write(f"{event} {address}\n")
+            raise OSError(f"nothing beyond this machine is to be reached: {address}")
+
+    sys.addaudithook(note)
+
+
+if __name__ == "__main__":
+    _guard(Path(sys.argv[1]))
+    sys.argv = ["pellucid", *sys.argv[2:]]
+    from pellucid.cli import main
+
+    main()

@@ -1,0 +1,92 @@
+"""The command and the program that the page shows write the bytes that the page gives for download."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from pellucid import images
+from pellucid.app.calls import command, python, target_name
+from pellucid.app.choices import Choices, variants
+from pellucid.app.desk import Desk
+from pellucid.app.session import Session
+from pellucid.problem import to_unit
+
+FAST = Choices(strength="20", settings=("steps=100",))
+
+
+def test_the_simplest_command_says_no_more_than_it_must() -> None:
+    assert command(["a.jpg"], variants(Choices())) == "pellucid restore a.jpg -o a-restored.jpg"
+    assert command(["a.jpg", "b.png"], variants(Choices())) == "pellucid restore a.jpg b.png -o restored"
+
+
+def test_names_are_quoted_and_never_options() -> None:
+    said = shlex.split(command(["-o my photo's.jpg"], variants(Choices(seed=3)), "cpu"))
+    assert said[2] == "./-o my photo's.jpg"
+    assert said[-4:] == ["--seed", "3", "--device", "cpu"]
+
+
+def test_a_format_that_cannot_be_written_becomes_png() -> None:
+    assert target_name("scan.gif", "restored") == "scan.gif-restored.png"
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        FAST,
+        replace(FAST, seed=7, samples=2),
+        Choices(fidelity=0.2),
+        Choices(task="sr2", settings=("steps=20",), noise=0.02, tile=64),
+        Choices(task="inpaint", exact=True, settings=("steps=20",)),
+        Choices(compare=("denoise", "dreamclean"), strength="20"),
+        Choices(task="hdr", settings=("steps=4", "scale=100")),
+    ],
+    ids=["strength", "samples", "fidelity", "task", "mask", "compare", "exposures"],
+)
+def test_both_give_the_bytes_of_the_download(
+    choices: Choices, desk: Desk, session: Session, finish: Callable[[Session], None], photo: Path, tiny_prior: Path,
+    tmp_path: Path, pellucid_command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, bundled: dict[str, Tensor],
+) -> None:  # fmt: skip
+    choices = replace(choices, prior=str(tiny_prior))
+    names = ["photo.jpg"]
+    session.add({photo: "photo.jpg"}, desk.limits)
+    if choices.task == "hdr":
+        images.write(images.from_tensor(to_unit(bundled["coffee"])[..., :40, :56] * 0.4), tmp_path / "dark.png")
+        session.add({tmp_path / "dark.png": "dark.png"}, desk.limits)
+        names.append("dark.png")
+    if choices.task == "inpaint":
+        mask = tmp_path / "mask.png"
+        pixels = to_unit(bundled["coffee"])[:, :1, :40, :56] * 0
+        pixels[..., 10:20, 10:20] = 1
+        images.write(images.from_tensor(pixels), mask)
+        choices = replace(choices, mask=mask)
+    desk.run(session, choices)
+    finish(session)
+    assert session.newest is not None
+    downloads = {version.path.name: version.path.read_bytes()
+                 for outcome in session.newest.outcomes.values() for version in outcome.versions}  # fmt: skip
+    assert len(downloads) == len(variants(choices))
+
+    commands, program = desk.calls(session, choices)
+    monkeypatch.chdir(tmp_path)
+    for line in commands.splitlines():
+        said = pellucid_command(*shlex.split(line)[1:])
+        assert said.code == 0, said.err
+    for name, data in downloads.items():
+        assert (tmp_path / name).read_bytes() == data
+        (tmp_path / name).unlink()
+    exec(compile(program, "program.py", "exec"), {})
+    for name, data in downloads.items():
+        assert (tmp_path / name).read_bytes() == data
+
+
+def test_python_imports_what_it_uses() -> None:
+    plain, tasked = python(["a.png"], variants(Choices())), python(["a.png"], variants(Choices(task="sr2")))
+    assert "tasks" not in plain
+    assert "operator=tasks.operator('sr2')" in tasked

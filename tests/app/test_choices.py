@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pellucid import methods
+from pellucid.app.choices import Choices, fitting, offered, variants
+from pellucid.errors import UsageError
+from pellucid.noise import derive_seed
+
+
+def test_nothing_chosen_is_the_usual_method() -> None:
+    (variant,) = variants(Choices())
+    assert (variant.slug, variant.choices.choice().method) == ("restored", "auto")
+    assert variant.choices.values() == {}
+
+
+def test_values_are_those_that_are_not_left_open() -> None:
+    choices = Choices(method="dreamclean", fidelity=0.25, strength="auto", steps=20, settings=("corrections=2",))
+    assert choices.values() == {"fidelity": "0.25", "strength": "auto", "steps": "20", "corrections": "2"}
+    assert choices.choice().hyper_parameters["corrections"] == 2
+
+
+def test_fidelity_is_left_out_where_there_is_none() -> None:
+    assert not Choices(method="diip").has_fidelity
+    assert not Choices(task="sr2").has_fidelity
+    assert Choices(method="diip", fidelity=0.1).values() == {}
+    assert Choices().has_fidelity
+
+
+def test_samples_have_seeds_of_their_own_and_the_first_is_the_one() -> None:
+    made = variants(Choices(samples=3, seed=5))
+    assert [variant.choices.seed for variant in made] == [5, derive_seed(5, sample=1), derive_seed(5, sample=2)]
+    assert all(variant.choices.samples == 1 for variant in made)
+
+
+def test_methods_compared_get_what_they_have_of_the_choices() -> None:
+    made = variants(Choices(compare=("denoise", "dreamclean"), strength="30", fidelity=0.3))
+    assert [variant.slug for variant in made] == ["denoise", "dreamclean"]
+    assert made[0].choices.values() == {}
+    assert made[1].choices.values() == {"fidelity": "0.3", "strength": "30"}
+
+
+@pytest.mark.parametrize(
+    ("choices", "says"),
+    [
+        ({"samples": 0}, "samples are from 1"),
+        ({"compare": ("auto", "denoise", "dip", "diip", "gdp")}, "up to 4"),
+        ({"compare": ("auto",), "samples": 2}, "not both"),
+        ({"method": "external"}, "no method 'external'"),
+        ({"method": "net.onnx"}, "no method 'net.onnx'"),
+        ({"compare": ("os:system",)}, "no method 'os:system'"),
+    ],
+)
+def test_nonsense_is_refused(choices: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Choices(**choices)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("choices", "says"),
+    [
+        (Choices(method="dgp", settings=("generator=/etc/passwd",)), "generator names a file"),
+        (Choices(method="zero-dce", settings=("model=/etc/passwd",)), "model names a file"),
+        (Choices(settings=("fidelity=2",)), "fidelity must be"),
+        (Choices(fidelity=0.2, settings=("fidelity=0.3",)), "said twice"),
+        (Choices(task="inpaint"), "needs a mask"),
+        (Choices(steps=3, method="denoise"), "no 'steps'"),
+    ],
+)
+def test_what_cannot_be_done_is_said(choices: Choices, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        choices.choice()
+
+
+def test_a_file_that_the_task_does_not_take_does_not_matter() -> None:
+    assert Choices(task="sr2", mask=Path("mask.png"), kernel=Path("k.png")).choice().method == "dreamclean-known"
+
+
+def test_methods_that_are_offered() -> None:
+    assert set(methods.names()) - set(offered()) == {"external"}
+    assert "auto" in fitting(None)
+    assert "ddrm" not in fitting(None)
+    assert "ddrm" in fitting("inpaint")
+    assert "gibbsddrm" in fitting("unblur")
