@@ -9,18 +9,16 @@ The text encoders are models of the transformers library. They are read once, us
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..errors import PellucidError
-
-_TOKENS = 77
-"""Length of the texts that CLIP reads."""
+from . import texts
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def zeros(config: Mapping[str, Any], note: str = "") -> Conditioning:
         note: see `Conditioning`.
     """
     # Attention to equal values gives those values, however many there are; CLIP's length is what networks expect.
-    text = torch.zeros(1, _TOKENS, int(config["cross_attention_dim"]))
+    text = torch.zeros(1, texts.TOKENS, int(config["cross_attention_dim"]))
     if config.get("addition_embed_type") != "text_time":
         return Conditioning(text, None, note)
     numbers = 6 * int(config["addition_time_embed_dim"])
@@ -57,7 +55,7 @@ def of_folder(folder: Path, config: Mapping[str, Any], prompt: str | None, force
     """What a folder's text encoders make of a text.
 
     Args:
-        folder: holds text_encoder/ and tokenizer/, for SDXL text_encoder_2/ and tokenizer_2/, too.
+        folder: holds text_encoder/ and, for a prompt, tokenizer/; for SDXL text_encoder_2/ and tokenizer_2/, too.
         config: of the network.
         prompt: what the picture shows; None or "" for no text.
         force_zeros: whether the network was trained with zeros for no text.
@@ -72,67 +70,55 @@ def of_folder(folder: Path, config: Mapping[str, Any], prompt: str | None, force
     if config.get("addition_embed_type") != "text_time":
         parts = parts[:1]
     places = [(folder / encoder, folder / tokenizer) for encoder, tokenizer in parts]
-    missing = [place for pair in places for place in pair if not place.is_dir()]
+    missing = [place for pair in places for place in (pair if prompt else pair[:1]) if not place.is_dir()]
     if missing:
         return _without(config, prompt, f"{folder}: has no {missing[0].name}/")
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        needs = f'{folder}: its text encoder needs transformers: pip install "pellucid[latent]"'
-        return _without(config, prompt, needs)
-    try:
-        with torch.no_grad():
-            read = [_read(*pair, prompt or "") for pair in places]
-    # Whatever breaks a reader of other people's files, it is the files that are at fault.
-    except Exception as error:
-        raise PellucidError(f"{folder}: its text encoder cannot be read ({str(error).splitlines()[0][:120]})") from None
-    return _fitting(read, config, folder)
+
+    def read() -> list[_Text]:
+        return [_text(texts.in_folder(encoder), tokenizer, prompt or "") for encoder, tokenizer in places]
+
+    return _heard(read, config, prompt, f"{folder}: ")
 
 
 def of_file(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> Conditioning:
-    """What the text encoder among a single file's tensors makes of no text; that of Stable Diffusion 1 alone is known.
+    """What the text encoder among a single file's tensors makes of no text.
 
     Args:
         weights: of the file, by name.
-        config: of the network.
+        config: of the network, of Stable Diffusion.
 
     Raises:
         PellucidError: the encoder is damaged, or not this network's.
     """
-    prefix = "cond_stage_model.transformer."
-    names = [name for name in weights if name.startswith(prefix) and not name.endswith("position_ids")]
-    if not names:
+    encoders = texts.in_file(weights)
+    if not encoders:
         return zeros(config, "no text encoder that is known; zeros stand for the empty text: prefer the model's folder")
-    try:
-        from transformers import CLIPTextConfig, CLIPTextModel
-    except ImportError:
-        return _without(config, None, 'its text encoder needs transformers: pip install "pellucid[latent]"')
-    # Releases of transformers differ in whether "text_model." is part of the names.
-    own = {name[len(prefix) :].removeprefix("text_model."): weights[name].float() for name in names}
-    vocabulary, width = own["embeddings.token_embedding.weight"].shape
-    kind: Any = CLIPTextModel
-    with torch.device("meta"):
-        model = kind(
-            CLIPTextConfig(
-                vocab_size=vocabulary,
-                hidden_size=width,
-                intermediate_size=len(own["encoder.layers.0.mlp.fc1.weight"]),
-                num_hidden_layers=len([name for name in own if name.endswith("mlp.fc1.bias")]),
-                num_attention_heads=max(1, width // 64),
-                bos_token_id=vocabulary - 2,
-                eos_token_id=vocabulary - 1,
-            )
-        )
-    inner = getattr(model, "text_model", model)
-    try:
-        inner.load_state_dict(own, strict=False, assign=True)
-        # CLIP's last two tokens are the beginning and the end, with which it also fills a text up.
-        inner.embeddings.position_ids = torch.arange(_TOKENS)[None]
-        with torch.no_grad():
-            said = model.eval()(torch.tensor([[vocabulary - 2] + [vocabulary - 1] * (_TOKENS - 1)]))
-    except (RuntimeError, NotImplementedError) as error:
-        raise PellucidError(f"its text encoder cannot be read ({str(error).splitlines()[0][:120]})") from None
-    return _fitting([(said, False)], config, Path("its file"))
+    return _heard(lambda: [_Text(one, one.no_text(), False) for one in encoders], config, None, "")
+
+
+class _Text(NamedTuple):
+    """A text for an encoder.
+
+    Attributes:
+        encoder: what reads it.
+        tokens: of the text, (1, 77).
+        cut: whether it was too long.
+    """
+
+    encoder: texts.Encoder
+    tokens: Tensor
+    cut: bool
+
+
+def _text(encoder: texts.Encoder, tokenizer: Path, text: str) -> _Text:
+    if not tokenizer.is_dir():
+        return _Text(encoder, encoder.no_text(), False)
+    from transformers import CLIPTokenizer
+
+    tokens = CLIPTokenizer.from_pretrained(tokenizer, local_files_only=True)
+    arguments: dict[str, Any] = {"padding": "max_length", "max_length": texts.TOKENS, "return_tensors": "pt"}
+    ids = tokens(text, truncation=True, **arguments).input_ids
+    return _Text(encoder, ids, len(tokens(text).input_ids) > texts.TOKENS)
 
 
 def _without(config: Mapping[str, Any], prompt: str | None, why: str) -> Conditioning:
@@ -141,36 +127,38 @@ def _without(config: Mapping[str, Any], prompt: str | None, why: str) -> Conditi
     return zeros(config, f"{why}; zeros stand for the empty text, which is not what it was trained with")
 
 
-def _read(encoder: Path, tokenizer: Path, text: str) -> tuple[Any, bool]:
-    """What an encoder says of a text, and whether the text was too long for it."""
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+def _heard(read: Callable[[], list[_Text]], config: Mapping[str, Any], prompt: str | None, place: str) -> Conditioning:
+    """The conditioning that encoders make of texts, if it has the shapes that the network needs.
 
-    tokens = CLIPTokenizer.from_pretrained(tokenizer, local_files_only=True)
-    arguments: dict[str, Any] = {"padding": "max_length", "max_length": _TOKENS, "return_tensors": "pt"}
-    ids = tokens(text, truncation=True, **arguments).input_ids
-    kind: Any = CLIPTextModelWithProjection if encoder.name == "text_encoder_2" else CLIPTextModel
-    model, loading = kind.from_pretrained(
-        encoder, local_files_only=True, use_safetensors=True, output_loading_info=True, torch_dtype=torch.float32
-    )
-    if loading["missing_keys"]:
-        raise PellucidError(f"it lacks {min(loading['missing_keys'])}")
-    return model.eval()(ids, output_hidden_states=True), len(tokens(text).input_ids) > _TOKENS
-
-
-def _fitting(read: list[tuple[Any, bool]], config: Mapping[str, Any], folder: Path) -> Conditioning:
-    """The conditioning, if it has the shapes that the network needs."""
+    Args:
+        read: reads the encoders and the texts.
+        config: of the network.
+        prompt: as people gave it.
+        place: where the encoders come from, before messages.
+    """
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        return _without(config, prompt, f'{place}its text encoder needs transformers: pip install "pellucid[latent]"')
+    try:
+        with torch.no_grad():
+            given = read()
+            said = [one.encoder.model()(one.tokens, output_hidden_states=True) for one in given]
+    # Whatever breaks a reader of other people's files, it is the files that are at fault.
+    except Exception as error:
+        raise PellucidError(f"{place}its text encoder cannot be read ({str(error).splitlines()[0][:120]})") from None
     expected = zeros(config)
     if expected.pooled is None:
-        text, pooled = read[0][0].last_hidden_state, None
+        text, pooled = said[0].last_hidden_state, None
     else:
         # SDXL reads the layer before the last of both encoders (Podell et al. 2023, section 2.1).
-        text, pooled = torch.cat([said.hidden_states[-2] for said, _ in read], -1), read[1][0].text_embeds
+        text, pooled = torch.cat([one.hidden_states[-2] for one in said], -1), said[1].text_embeds
     if text.shape != expected.text.shape or (
         pooled is not None and expected.pooled is not None and pooled.shape != expected.pooled.shape
     ):
         raise PellucidError(
-            f"{folder}: its text encoders make {text.shape[-1]} numbers of a token, its network takes "
+            f"{place}its text encoders make {text.shape[-1]} numbers of a token, its network takes "
             f"{expected.text.shape[-1]}: they do not belong together"
         )
-    note = f"the prompt is longer than the {_TOKENS} tokens that are read: its end is left out"
-    return Conditioning(text.clone(), None if pooled is None else pooled.clone(), note if read[0][1] else "")
+    note = f"the prompt is longer than the {texts.TOKENS} tokens that are read: its end is left out"
+    return Conditioning(text.clone(), None if pooled is None else pooled.clone(), note if given[0].cut else "")
