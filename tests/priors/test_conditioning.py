@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +13,6 @@ from pellucid.errors import PellucidError
 from pellucid.priors import Latent, conditioning, load_prior
 
 
-def write_text(folder: Path, xl: bool, width: int = 16) -> None:
-    """Random CLIP text encoders, as a published folder has them, and a tokenizer of six letters."""
-    transformers = pytest.importorskip("transformers")
-    torch.manual_seed(0)
-    letters = ["<|startoftext|>", "<|endoftext|>", "a</w>", "b</w>", "a", "b"]
-    for i in range(1 + xl):
-        after = "_2" if i else ""
-        config = transformers.CLIPTextConfig(
-            vocab_size=6,
-            hidden_size=width // (1 + xl),
-            intermediate_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            projection_dim=16,
-            bos_token_id=0,
-            eos_token_id=1,
-        )
-        kind = transformers.CLIPTextModelWithProjection if i else transformers.CLIPTextModel
-        kind(config).save_pretrained(folder / f"text_encoder{after}")
-        tokenizer = folder / f"tokenizer{after}"
-        tokenizer.mkdir()
-        (tokenizer / "vocab.json").write_text(json.dumps({letter: n for n, letter in enumerate(letters)}))
-        (tokenizer / "merges.txt").write_text("#version: 0.2\n")
-        (tokenizer / "tokenizer_config.json").write_text(
-            json.dumps({"tokenizer_class": "CLIPTokenizer", "unk_token": "<|endoftext|>"})
-        )
-
-
 def network(folder: Path, **options: Any) -> Any:
     prior = load_prior(folder, **options)
     assert isinstance(prior, Latent)
@@ -48,7 +20,13 @@ def network(folder: Path, **options: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_texts_are_read(tiny_sd: Path, tiny_sdxl: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_texts_are_read(
+    tiny_sd: Path,
+    tiny_sdxl: Path,
+    tmp_path: Path,
+    write_text: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     sd, xl = (Path(shutil.copytree(folder, tmp_path / folder.name)) for folder in (tiny_sd, tiny_sdxl))
     write_text(sd, False)
     write_text(xl, True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load, save
 
 from pellucid.errors import PellucidError, UsageError
 from pellucid.priors import hub, load_prior
@@ -132,8 +134,6 @@ def test_a_model_is_fetched_once_and_then_in_the_cache(
 
 
 def test_old_weights_are_taken_where_there_are_no_others(there: Hub, tiny_prior: Path, tmp_path: Path) -> None:
-    from safetensors.torch import load
-
     weights = load(there.files.pop("diffusion_pytorch_model.safetensors"))
     torch.save(weights, tmp_path / "weights.bin")
     there.files["diffusion_pytorch_model.bin"] = (tmp_path / "weights.bin").read_bytes()
@@ -143,9 +143,9 @@ def test_old_weights_are_taken_where_there_are_no_others(there: Hub, tiny_prior:
     assert there.fetched() == {"config.json", "diffusion_pytorch_model.bin"}
 
 
-def refused(source: str, says: str, kind: type[PellucidError] = PellucidError, offline: bool = False) -> None:
+def refused(source: str, says: str, kind: type[PellucidError] = PellucidError, **options: Any) -> None:
     with pytest.raises(PellucidError, match=says) as caught:
-        load_prior(source, offline=offline)
+        load_prior(source, **options)
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(source)
@@ -211,3 +211,122 @@ def test_nothing_else_opens_a_connection(tiny_prior: Path, tmp_path: Path, monke
     for name in ("nothing", "here/nothing.pt"):
         with pytest.raises(UsageError, match="unknown prior"):
             load_prior(name)
+
+
+# --- latent diffusion ---
+
+Z = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+UNET, VAE = "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"
+DESCRIPTIONS = {
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "scheduler/scheduler_config.json",
+}
+
+
+def holds(there: Hub, folder: Path) -> None:
+    """Gives the hub a folder's files, and what else published models have."""
+    there.files = {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+    there.files["whole_model.safetensors"] = b"x" * 9000
+    there.files["unet/diffusion_pytorch_model.non_ema.safetensors"] = b"x" * 9000
+    there.files["safety_checker/model.safetensors"] = b"x" * 9000
+
+
+def halved(there: Hub, name: str) -> None:
+    """Leaves a file's weights in half precision alone."""
+    weights = {key: value.half() for key, value in load(there.files.pop(name)).items()}
+    there.files[name.replace(".safetensors", ".fp16.safetensors")] = save(weights)
+
+
+def test_latent_diffusion_is_fetched_without_what_reads_texts_where_nothing_is_read(
+    there: Hub, tiny_sdxl: Path
+) -> None:
+    holds(there, tiny_sdxl)
+    there.files |= {"text_encoder/config.json": b"{}", "text_encoder/model.safetensors": b"x" * 9000}
+    there.files["tokenizer/vocab.json"] = b"{}"
+    expected = load_prior(tiny_sdxl)(Z, 1.0)
+    assert torch.equal(load_prior("someone/model")(Z, 1.0), expected)
+    assert there.fetched() == DESCRIPTIONS | {UNET, VAE, "text_encoder/config.json"}
+    there.asked.clear()
+    assert torch.equal(load_prior("someone/model", offline=True)(Z, 1.0), expected)
+    assert not there.asked
+    refused("someone/model", r"not wholly, in the cache", offline=True, prompt="a cat")
+
+
+def test_what_reads_texts_is_fetched_where_even_no_text_is_read(
+    there: Hub, tiny_sd: Path, tmp_path: Path, write_text: Callable[..., None]
+) -> None:
+    pytest.importorskip("transformers")
+    folder = Path(shutil.copytree(tiny_sd, tmp_path / "model"))
+    write_text(folder, False)
+    holds(there, folder)
+    there.files["tokenizer/notes.md"] = b"x"
+    fetched = load_prior("someone/model")
+    read = {"text_encoder/config.json", "text_encoder/model.safetensors"}
+    read |= {f"tokenizer/{path.name}" for path in (folder / "tokenizer").iterdir()}
+    assert there.fetched() == DESCRIPTIONS | {UNET, VAE} | read
+    assert torch.equal(fetched.network.text, load_prior(folder).network.text)  # type: ignore[attr-defined]
+    assert fetched.network.text.any()  # type: ignore[attr-defined]
+
+
+def test_half_precision_is_fetched_where_there_is_nothing_else(there: Hub, tiny_sd: Path) -> None:
+    holds(there, tiny_sd)
+    halved(there, UNET)
+    expected = load_prior(tiny_sd)(Z, 1.0)
+    for offline in (False, True):
+        prior = load_prior("someone/model", offline=offline)
+        torch.testing.assert_close(prior(Z, 1.0), expected, atol=1e-2, rtol=1e-2)
+        assert not torch.equal(prior(Z, 1.0), expected)
+    assert there.fetched() == DESCRIPTIONS | {UNET.replace(".safe", ".fp16.safe"), VAE}
+
+
+def test_a_network_of_latents_without_its_autoencoder_costs_no_download(there: Hub, tiny_sd: Path) -> None:
+    holds(there, tiny_sd)
+    del there.files["vae/config.json"], there.files[VAE]
+    with pytest.raises(PellucidError, match="name the folder that also holds its vae/"):
+        load_prior("someone/model")
+    assert there.fetched() == DESCRIPTIONS - {"vae/config.json"}
+
+
+def test_a_model_without_the_weights_of_its_autoencoder_is_one_line(there: Hub, tiny_sd: Path) -> None:
+    holds(there, tiny_sd)
+    del there.files[VAE]
+    refused("someone/model", r"is not whole \(vae: no weights;")
+
+
+def test_a_model_that_lacks_a_part_of_its_weights_is_one_line(there: Hub, tiny_sd: Path) -> None:
+    holds(there, tiny_sd)
+    there.files["unet/diffusion_pytorch_model-00002-of-00002.safetensors"] = there.files.pop(UNET)
+    refused("someone/model", r"is not whole \(unet: 1 weight files; .* or all parts of one")
+
+
+def test_weights_in_parts_are_fetched(there: Hub, tiny_sd: Path) -> None:
+    holds(there, tiny_sd)
+    weights = load(there.files.pop(UNET))
+    for part in (0, 1):
+        some = {name: weight for i, (name, weight) in enumerate(sorted(weights.items())) if i % 2 == part}
+        there.files[f"unet/diffusion_pytorch_model-0000{part + 1}-of-00002.safetensors"] = save(some)
+    assert torch.equal(load_prior("someone/model")(Z, 1.0), load_prior(tiny_sd)(Z, 1.0))
+
+
+def test_the_autoencoder_missing_from_the_cache_is_told_offline(
+    there: Hub, tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants as constants
+
+    holds(there, tiny_sd)
+    load_prior("someone/model")
+    for path in (tmp_path / "cache").rglob("vae/*.safetensors"):
+        path.unlink()
+    refused("someone/model", "not wholly, in the cache", offline=True)
+    # A cache of older releases of the hub's library holds no list of what a model has.
+    older = (tmp_path / "cache").rename(tmp_path / "older")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(older))
+    for listing in older.rglob("trees/*.json"):
+        listing.unlink()
+    refused("someone/model", r"not wholly, in the cache, .* \(vae: no weights", offline=True)
+    load_prior("someone/model")
+    load_prior("someone/model", offline=True)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,10 @@ from pellucid.priors import Latent, VPNetwork, load_prior
 from pellucid.priors.describe import describe
 from pellucid.priors.stable_file import unet_config, vae_config_of
 
-_HERE = Path(__file__).parent
-
-
-def _original() -> Any:
-    spec = importlib.util.spec_from_file_location("original_layout", _HERE / "original_layout.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-original = _original()
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
-def tensors_of(folder: Path, xl: bool) -> dict[str, Tensor]:
+def tensors_of(original: Any, folder: Path, xl: bool) -> dict[str, Tensor]:
     """A folder's tensors by the names of a single file."""
     attends = [not xl, xl]
     unet = original.unet(load_file(folder / "unet" / WEIGHTS), 1, attends)
@@ -40,13 +26,16 @@ def tensors_of(folder: Path, xl: bool) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["sd", "sdxl"])
 def pair(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, write_latent: Callable[..., Path]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    write_latent: Callable[..., Path],
+    original: Any,
 ) -> tuple[Path, Path]:
     """A model as a folder, and as a file; as wide as the 32 groups of normalisation need, which no tensor tells."""
     place = tmp_path_factory.mktemp("single")
     folder = write_latent(place / "model", xl=request.param, width=64 if request.param else 32, numbers=256)
     save_file(
-        {name: tensor.contiguous() for name, tensor in tensors_of(folder, request.param).items()},
+        {name: tensor.contiguous() for name, tensor in tensors_of(original, folder, request.param).items()},
         place / "model.safetensors",
     )
     return folder, place / "model.safetensors"
@@ -105,7 +94,7 @@ def test_what_a_file_predicts(pair: tuple[Path, Path], tmp_path: Path) -> None:
         assert prior.prior.prediction == expected
 
 
-def test_published_shapes_have_the_published_configurations() -> None:
+def test_published_shapes_have_the_published_configurations(original: Any) -> None:
     """Of the networks at full size, from shapes alone."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
 

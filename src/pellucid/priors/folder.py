@@ -65,7 +65,7 @@ def weight_files(folder: Path) -> list[Path]:
     for suffix in (".safetensors", ".bin"):
         found = sorted(folder.glob(f"*{suffix}"))
         plain = [path for path in found if path.name.count(".") == 1 and "non_ema" not in path.name]
-        chosen = found if len(found) == 1 else plain
+        chosen = found if len(found) == 1 else plain or found
         parts = [match for path in chosen if (match := re.search(r"-(\d{5})-of-(\d{5})$", path.stem))]
         if chosen and len(parts) == len(chosen) and {part[2] for part in parts} == {f"{len(parts):05}"}:
             return chosen

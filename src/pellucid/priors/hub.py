@@ -7,6 +7,7 @@ descriptions and weights alone, never code.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,23 @@ from ..errors import PellucidError, UsageError
 from . import folder, stable, tensors
 
 _ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
-# The names under which the hub's libraries keep weights; what else is there is a variant, or of another program.
 _TEXTS = ("*config.json", "model_index.json")
-_SAFE = (
-    "diffusion_pytorch_model.safetensors",
-    "diffusion_pytorch_model-*-of-*.safetensors",
-    "model.safetensors",
+_TOKENIZERS = ("tokenizer*/*.json", "tokenizer*/*.txt")
+# The names under which the hub's libraries keep weights, by preference; what else is there is of another program.
+_WEIGHTS = (
+    (
+        "diffusion_pytorch_model.safetensors",
+        "diffusion_pytorch_model-*-of-*.safetensors",
+        "model.safetensors",
+        "model-*-of-*.safetensors",
+    ),
+    ("diffusion_pytorch_model.bin", "pytorch_model.bin"),
+    (
+        "diffusion_pytorch_model.fp16.safetensors",
+        "diffusion_pytorch_model.fp16-*-of-*.safetensors",
+        "model.fp16.safetensors",
+    ),
 )
-_OLD = ("diffusion_pytorch_model.bin",)
-# What Stable Diffusion reads texts with.
-_READERS = ("text_encoder*/model.safetensors", "tokenizer*/*.json", "tokenizer*/*.txt")
 _FILES = (*tensors.SUFFIXES, *tensors.PICKLES, ".onnx")
 
 
@@ -55,21 +63,45 @@ def fetch(source: str, *, texts: bool = False, offline: bool = False) -> Path:
     """
     found = _ID.fullmatch(source)
     assert found is not None
-    name, revision = found["name"], found["revision"]
-    place = _snapshot(source, name, revision, offline, _in_parts(_SAFE))
-    if not any(path.suffix == ".safetensors" for path in folder.root_of(place).iterdir()):
-        place = _snapshot(source, name, revision, offline, _in_parts(_OLD))
-    if stable.matches(place) and (texts or not stable.forces_zeros(place)):
-        place = _snapshot(source, name, revision, offline, _READERS)
+    name = found["name"]
+    place = _snapshot(source, name, found["revision"], offline, _TEXTS)
+    # Of the commit that was found, even where a branch moves on meanwhile.
+    commit, parts = place.name, _parts(place, texts)
+    if any(part.startswith("text_encoder") for part in parts):
+        _snapshot(source, name, commit, offline, _TOKENIZERS)
+    for names in _WEIGHTS:
+        lacking = [part for part in parts if _problem(place / part)]
+        if lacking:
+            wanted = [f"{part}/{own}".removeprefix("./") for part in lacking for own in names]
+            _snapshot(source, name, commit, offline, (*_TEXTS, *wanted))
+    for part in parts:
+        problem = _problem(place / part)
+        if problem:
+            raise PellucidError(f"{source}: {_NOT_CACHED if _offline(offline) else 'is not whole'} ({part}: {problem})")
     return place
 
 
-def _in_parts(weights: tuple[str, ...]) -> tuple[str, ...]:
-    """Weights of a network that lies by itself, or beside an autoencoder."""
-    return tuple(f"{part}{own}" for own in weights for part in ("", "unet/", "vae/"))
+def _parts(place: Path, texts: bool) -> list[str]:
+    """The folders in a model's that hold weights, "." for itself, by its descriptions alone."""
+    if not stable.matches(place):
+        root = folder.root_of(place)
+        # A network of latents alone is refused by its description: nothing of its gigabytes is fetched.
+        alone = root != place and folder.read_json(root / "config.json").get("_class_name") == "UNet2DConditionModel"
+        return [] if alone else ["unet" if root != place else "."]
+    readers = sorted(path.name for path in place.glob("text_encoder*") if path.is_dir())
+    return ["unet", "vae", *(readers if texts or not stable.forces_zeros(place) else [])]
 
 
-def _snapshot(source: str, name: str, revision: str | None, offline: bool, weights: tuple[str, ...]) -> Path:
+def _problem(place: Path) -> str:
+    """What is wrong with the weights in a folder; "" if they are whole."""
+    try:
+        folder.weight_files(place)
+    except PellucidError as error:
+        return str(error).removeprefix(f"{place}: ")
+    return ""
+
+
+def _snapshot(source: str, name: str, revision: str | None, offline: bool, wanted: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -86,10 +118,11 @@ def _snapshot(source: str, name: str, revision: str | None, offline: bool, weigh
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **({"disable": None} | options))  # type: ignore[no-untyped-call]
 
-    wanted = [*_TEXTS, *weights]
     try:
         return Path(
-            snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=offline, tqdm_class=Bar)
+            snapshot_download(
+                name, revision=revision, allow_patterns=list(wanted), local_files_only=offline, tqdm_class=Bar
+            )
         )
     except GatedRepoError:
         raise PellucidError(
@@ -107,9 +140,16 @@ def _snapshot(source: str, name: str, revision: str | None, offline: bool, weigh
         raise PellucidError(f"{source}: could not be fetched ({first})") from None
 
 
-def _missing(offline: bool, error: Exception) -> str:
+_NOT_CACHED = "is not, or not wholly, in the cache, and nothing is fetched offline"
+
+
+def _offline(asked: bool) -> bool:
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
-    if offline or HF_HUB_OFFLINE:
-        return "is not, or not wholly, in the cache, and nothing is fetched offline"
+    return asked or HF_HUB_OFFLINE
+
+
+def _missing(offline: bool, error: Exception) -> str:
+    if _offline(offline):
+        return _NOT_CACHED
     return f"the hub cannot be reached, and not all of it is in the cache ({type(error.__cause__ or error).__name__})"
