@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import torch
 from torch import Tensor
 
 _RESNET = {
@@ -76,4 +77,39 @@ def vae(weights: dict[str, Tensor], levels: int) -> dict[str, Tensor]:
         name = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{levels - 1 - int(m[1])}.upsample", name)
         # Its attention was made of convolutions.
         named[f"first_stage_model.{name}"] = weight[..., None, None] if attention and weight.ndim == 2 else weight
+    return named
+
+
+_OPENCLIP = {
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "self_attn.out_proj": "attn.out_proj",
+    "embeddings.token_embedding": "token_embedding",
+    "final_layer_norm": "ln_final",
+}
+
+
+def openclip(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A CLIP text model's tensors by OpenCLIP's names, in which queries, keys and values are one matrix."""
+    named = {}
+    for name, weight in weights.items():
+        name = name.removeprefix("text_model.")
+        if name == "embeddings.position_embedding.weight":
+            named["positional_embedding"] = weight
+        elif name == "text_projection.weight":
+            named["text_projection"] = weight.T.contiguous()
+        elif ".q_proj." in name:
+            rows = [
+                next(w for key, w in weights.items() if key.endswith(name.replace("q_proj", part)))
+                for part in ("q_proj", "k_proj", "v_proj")
+            ]
+            stem, kind = name.split(".self_attn.q_proj.")
+            named[f"{stem.replace('encoder.layers', 'transformer.resblocks')}.attn.in_proj_{kind}"] = torch.cat(rows)
+        elif "k_proj" not in name and "v_proj" not in name:
+            name = name.replace("encoder.layers", "transformer.resblocks")
+            for old, new in _OPENCLIP.items():
+                name = name.replace(old, new)
+            named[name] = weight
     return named

@@ -15,9 +15,10 @@ from torch import Tensor
 from pellucid.errors import PellucidError, UsageError
 from pellucid.priors import VPNetwork, load_prior
 from pellucid.priors import convert as module
-from pellucid.priors.convert import WEIGHTS, convert
+from pellucid.priors.convert import convert
 from pellucid.priors.ddpm import DDPMConfig, DDPMUNet
 from pellucid.priors.describe import describe
+from pellucid.priors.folder import WEIGHTS
 from pellucid.priors.guided import GuidedConfig, GuidedUNet
 
 X = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -97,11 +96,12 @@ def load(
 
 def _latent(content: Any, path: Path, device: str | torch.device, prompt: str | None) -> Latent | None:
     """The model of latent diffusion that a file holds, if it does."""
-    for place, state in _states(content):
-        if stable_file.matches(list(state)):
-            _LOG.info("%s: a model of latent diffusion%s", path, f" (its part {place})" if place else "")
-            return stable_file.load(state, path, device, prompt, folder.read_metadata(path))
-    return None
+    found = stable_file.state_of(content)
+    if found is None:
+        return None
+    place, state = found
+    _LOG.info("%s: a model of latent diffusion%s", path, f" (its part {place})" if place else "")
+    return stable_file.load(state, path, device, prompt, folder.read_metadata(path))
 
 
 def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tensor, str, str]:
@@ -145,7 +145,7 @@ def _other(names: list[str]) -> str:
 
 def _network(content: Any) -> tuple[dict[str, Tensor], str]:
     """The tensors of the one network to use among what a file holds, and where in it they were."""
-    states = [(place, _plain(state)) for place, state in _states(content)]
+    states = [(place, _plain(state)) for place, state in tensors.states(content)]
     if not states:
         raise PellucidError("holds no named tensors, so no network")
     fitting = [s for s in states if guided.matches(list(s[1])) or ddpm.matches(list(s[1]))]
@@ -157,21 +157,6 @@ def _network(content: Any) -> tuple[dict[str, Tensor], str]:
     # DDPM's loss may leave a variance beside the network.
     weights.pop("logvar", None)
     return weights, f" (its part {place})" if place else ""
-
-
-def _states(content: Any, place: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Each dictionary of tensors by name in nested containers, with its place."""
-    if isinstance(content, dict):
-        named = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
-        if named:
-            yield place, named
-        parts = content.items()
-    elif isinstance(content, list | tuple):
-        parts = dict(enumerate(content)).items()
-    else:
-        return
-    for key, part in parts:
-        yield from _states(part, f"{place}.{key}".lstrip("."))
 
 
 def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:

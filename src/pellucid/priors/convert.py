@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,18 +16,23 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError, UsageError
-from . import native
+from . import folder, native, stable_folder
 from .adapters import VPNetwork
 from .ddpm import DDPMUNet
 from .describe import Description, describe, schedule_of
 from .diffusers import UNet
 from .guided import GuidedUNet
+from .latent import Latent
 from .load import is_object, load_prior, locate
 from .network import DenoisingUNet
+from .prior import Prior
+from .stable_folder import INDEX, MARK
 from .tensors import write_safetensors
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-_WRITTEN = {"config.json", "README.md", WEIGHTS, "scheduler"}
+_WRITTEN = re.compile(
+    r"README\.md|model_index\.json|scheduler(/scheduler_config\.json)?|tokenizer(_2)?(/[\w.-]+\.(json|txt))?"
+    r"|((unet|vae|text_encoder|text_encoder_2)(/|$))?(config\.json|(diffusion_pytorch_)?model\.safetensors)?"
+)
 
 
 def convert(
@@ -38,8 +46,9 @@ def convert(
 ) -> Description:
     """Writes a prior as a folder that `load_prior` takes, in float32 with the same results bit for bit.
 
-    A `UNet2DModel` becomes what the diffusers library reads; networks of guided-diffusion, of DDPM and of this package
-    keep the names of their weights, and `config.json` says what they are. The folder appears whole or not at all.
+    A `UNet2DModel`, Stable Diffusion and SDXL become what the diffusers library reads, with what reads texts where the
+    source has it; networks of guided-diffusion, of DDPM and of this package keep the names of their weights, and
+    `config.json` says what they are. The folder appears whole or not at all.
 
     Args:
         source: what `load_prior` takes, but for Python objects.
@@ -64,14 +73,26 @@ def convert(
     _check(output, place, overwrite)
     about, _ = describe(place)
     prior = load_prior(place)
+    if isinstance(prior, Latent):
+        # On "meta" not all of it was known.
+        about = replace(about, predicts=getattr(prior.prior, "prediction", about.predicts))
+        texts, weights, told = stable_folder.content(prior, place)
+    else:
+        texts, weights, told = _content(prior)
+    texts["README.md"] = _card(about, str(source), half, licence, told)
+    _write(output, texts, {path: _halved(own) if half else own for path, own in weights.items()})
+    return about
+
+
+def _content(prior: Prior) -> stable_folder.Content:
+    """What a folder of a prior of pixels is to hold."""
     network = getattr(prior, "network", None)
     assert isinstance(network, nn.Module)
-    texts = {"config.json": _config(network), "README.md": _card(about, str(source), half, licence)}
+    texts = {"config.json": _config(network)}
     if isinstance(prior, VPNetwork):
         texts["scheduler/scheduler_config.json"] = _json(_scheduler(prior))
     weights = network.unet.state_dict() if isinstance(network, UNet) else network.state_dict()
-    _write(output, texts, _halved(weights) if half else weights)
-    return about
+    return stable_folder.Content(texts, {folder.WEIGHTS: weights}, "")
 
 
 def _check(output: Path, place: Path, overwrite: bool) -> None:
@@ -82,7 +103,11 @@ def _check(output: Path, place: Path, overwrite: bool) -> None:
         raise UsageError(f"{output}: exists; name another folder, or say --overwrite")
     if place.resolve().is_relative_to(output.resolve()):
         raise UsageError(f"{output}: is what is converted; name another folder")
-    foreign = sorted({path.name for path in output.iterdir()} - _WRITTEN) if output.is_dir() else [output.name]
+    inside = [path.relative_to(output).as_posix() for path in output.rglob("*")]
+    foreign = sorted(name for name in inside if not _WRITTEN.fullmatch(name)) if output.is_dir() else [output.name]
+    index = output / INDEX
+    if not foreign and index.is_file() and MARK not in folder.read_json(index):
+        foreign = [INDEX]
     if foreign:
         raise UsageError(f"{output}: has {foreign[0]}, which no conversion wrote; name another folder")
 
@@ -115,7 +140,7 @@ def _scheduler(prior: VPNetwork) -> dict[str, Any]:
     }
 
 
-def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
     for name, value in halves.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
@@ -123,17 +148,19 @@ def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return halves
 
 
-def _write(output: Path, texts: dict[str, str], weights: dict[str, Tensor]) -> None:
+def _write(output: Path, texts: dict[str, str], weights: dict[str, Mapping[str, Tensor]]) -> None:
     """Writes the folder beside its place, and gives it its name when it is complete."""
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", suffix=".part", dir=output.parent))
     made, old = beside / "new", beside / "old"
     try:
         made.mkdir()
-        for name, text in texts.items():
+        for name in (*texts, *weights):
             (made / name).parent.mkdir(exist_ok=True)
+        for name, text in texts.items():
             (made / name).write_text(text, encoding="utf-8")
-        write_safetensors(made / WEIGHTS, weights)
+        for name, own in weights.items():
+            write_safetensors(made / name, own)
         if output.exists():
             output.rename(old)
         made.rename(output)
@@ -150,7 +177,7 @@ def _json(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def _card(about: Description, source: str, half: bool, licence: str | None) -> str:
+def _card(about: Description, source: str, half: bool, licence: str | None, told: str) -> str:
     least, most = about.sigma_range
     rows = [
         ("converted from", f"`{Path(source).name if Path(source).exists() else source}`"),
@@ -161,6 +188,7 @@ def _card(about: Description, source: str, half: bool, licence: str | None) -> s
         ("schedule", f"{about.schedule}, {about.steps} steps, sigma {least:.3g} to {most:.4g}"),
         ("predicts", about.predicts + (" and a variance" if about.learned_sigma else "")),
         ("classes", f"{about.classes}" if about.classes else "none"),
+        *([("told where there is no prompt", told)] if told else []),
         ("licence", licence or "not known: ask whoever published the source"),
         ("software", f"pellucid {version('pellucid')}"),
     ]

@@ -38,7 +38,7 @@ class Description:
         schedule: kind of its training ladder.
         steps: levels of it.
         sigma_range: the least and the most noisy of them.
-        predicts: x0, epsilon or v.
+        predicts: x0, epsilon or v; "epsilon or v" where only the network's answers would tell.
         learned_sigma: whether it also predicts a variance.
         classes: how many classes it was trained with; 0 for an unconditional network.
         heads: of its attention, as in "4" or "of 64 channels", and the order of its rows; "" where it is no question.
@@ -96,11 +96,15 @@ def describe(source: str | Path, *, offline: bool = False) -> tuple[Description,
         schedule=schedule_of(prior.sigmas),
         steps=len(prior.sigmas),
         sigma_range=(prior.sigmas[0].item(), prior.sigmas[-1].item()),
-        predicts=inner.prediction if isinstance(inner, VPNetwork) else "x0",
+        predicts=_predicts(inner) if latent is None or latent.certain else "epsilon or v",
         bytes=sum(path.stat().st_size for path in weights),
         sha256=_sha256(weights),
         **facts,
     ), prior
+
+
+def _predicts(prior: Prior) -> str:
+    return prior.prediction if isinstance(prior, VPNetwork) else "x0"
 
 
 def schedule_of(sigmas: Tensor) -> str:

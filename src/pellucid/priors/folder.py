@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from ..errors import PellucidError
 from . import tensors
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+"""What the diffusers library calls a network's weights."""
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object.

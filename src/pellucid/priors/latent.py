@@ -23,11 +23,15 @@ class Latent(Wrapper):
         prior: of the latents.
         vae: makes latents of images, and images of latents.
         size: side in pixels of the images that it was trained on.
+
+    Attributes:
+        certain: whether what its network predicts is known; False of a model of shapes that would have to be asked.
     """
 
     def __init__(self, prior: Prior, vae: Autoencoder, size: int = 512) -> None:
         super().__init__(prior)
         self.vae, self.size = vae, size
+        self.certain = True
 
     @property
     def network(self) -> Any:

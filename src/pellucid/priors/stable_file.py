@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import PellucidError
 from ..noise import scaled_linear_ladder
-from . import conditioning, stable
+from . import conditioning, stable, tensors
 from .adapters import Prediction
 from .latent import Latent
 
@@ -28,9 +28,17 @@ _UNET, _VAE = "model.diffusion_model.", "first_stage_model."
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def matches(names: list[str]) -> bool:
-    """Whether tensors of these names are a whole model of latent diffusion in this layout."""
-    return {f"{_UNET}input_blocks.0.0.weight", f"{_VAE}decoder.conv_in.weight"} <= set(names)
+def state_of(content: Any) -> tuple[str, dict[str, Tensor]] | None:
+    """A whole model of latent diffusion in this layout among what a file holds.
+
+    Args:
+        content: see `tensors.read`.
+
+    Returns:
+        Where in it, and the tensors by name; None if there is none.
+    """
+    wanted = {f"{_UNET}input_blocks.0.0.weight", f"{_VAE}decoder.conv_in.weight"}
+    return next(((place, state) for place, state in tensors.states(content) if wanted <= state.keys()), None)
 
 
 def load(
@@ -74,8 +82,11 @@ def load(
         source, config, vae_config, told, scaled_linear_ladder(), prediction or "epsilon", parts, device
     )
     # Stable Diffusion 2 was published with both, and nothing but what it says tells which.
-    if prediction is None and config["cross_attention_dim"] == _SD2_TEXT and not meta:
-        prior.prior.prediction = _seen(prior)  # type: ignore[attr-defined]
+    if prediction is None and config["cross_attention_dim"] == _SD2_TEXT:
+        if meta:
+            prior.certain = False
+        else:
+            prior.prior.prediction = _seen(prior)  # type: ignore[attr-defined]
     return prior
 
 

@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,27 @@ def _is_program(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
+def states(content: Any, place: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Each dictionary of tensors by name in nested containers, with its place."""
+    if isinstance(content, dict):
+        named = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
+        if named:
+            yield place, named
+        parts = content.items()
+    elif isinstance(content, list | tuple):
+        parts = dict(enumerate(content)).items()
+    else:
+        return
+    for key, part in parts:
+        yield from states(part, f"{place}.{key}".lstrip("."))
+
+
 _NAMES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
 LINE = 64
 """Bytes of a processor's cache line. What begins on one is multiplied in the same order wherever it lies."""
 
 
-def write_safetensors(path: Path, weights: dict[str, Tensor]) -> None:
+def write_safetensors(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Writes a safetensors file whose tensors begin on cache lines, as far as their sizes allow.
 
     The format's own library packs tensors in the order of their names. Mapped into memory, those behind one of odd size

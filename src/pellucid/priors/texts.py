@@ -102,7 +102,7 @@ def in_file(weights: Mapping[str, Tensor]) -> list[Encoder]:
             try:
                 found.append(read(own))
             except (KeyError, ValueError) as error:
-                raise PellucidError(f"its text encoder cannot be read (it lacks {error.args[0]})") from None
+                raise PellucidError(f"its text encoder cannot be read ({error!r})") from None
     return found
 
 
