@@ -1,7 +1,7 @@
-"""Checks the estimate of memory in latents: `python -m benchmarks.latent_memory [--size 512] [--width 64]`.
+"""Checks the estimate of memory in latents: `python -m benchmarks.latent_memory [--size 512] [--width 64] [--diip]`.
 
 A random model in the shape of SDXL, `width` instead of 320, with the published autoencoder's layers, half as wide.
-Printed are what is estimated without its weights, and by how much the process's memory peaks above what it was before.
+With `--diip` it is restored by two iterations of DIIP, whose gradient goes through the network. Printed are what is estimated without its weights, and by how much the process's memory peaks above what it was before.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from pellucid.api import Restorer
 from pellucid.noise import scaled_linear_ladder
 from pellucid.priors import Latent, conditioning, stable
 from pellucid.priors.memory import estimate
@@ -57,17 +58,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--diip", action="store_true")
     arguments = parser.parse_args()
     latent, size = model(arguments.width), arguments.size
-    expected = estimate(latent, size, size, size)
+    restorer = Restorer("diip", latent, tile=size, steps=2, iterations=2)
+    expected = restorer.memory(size, size) if arguments.diip else estimate(latent, size, size, size)
+    assert expected is not None
     image = torch.zeros(1, 3, size, size)
     # What libraries load at their first use is not the image's.
     with torch.no_grad():
         latent.decode(latent(latent.encode(image[..., :64, :64]), 1.0), 64, 64)
     before = peak()
-    with torch.no_grad():
-        z = latent.encode(image)
-        latent.decode(latent(z, 1.0), size, size)
+    if arguments.diip:
+        restorer.run(image + 0.5)
+    else:
+        with torch.no_grad():
+            latent.decode(latent(latent.encode(image), 1.0), size, size)
     measured, told = peak() - before, expected.total - expected.weights
     print(f"{size}x{size}: {told / 1e6:.0f} MB estimated, {measured / 1e6:.0f} measured, {measured / told:.2f} of it")
 

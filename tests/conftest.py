@@ -74,7 +74,9 @@ def tiny_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_latent(folder: Path, *, xl: bool, prediction: str = "epsilon", width: int = 8, numbers: int = 8) -> Path:
+def write_latent(
+    folder: Path, *, xl: bool, prediction: str = "epsilon", width: int = 8, numbers: int = 8, text: int = 16
+) -> Path:
     """A random model of latent diffusion, without text encoders, as diffusers writes it; pixels are 8 to a latent.
 
     Args:
@@ -83,6 +85,7 @@ def write_latent(folder: Path, *, xl: bool, prediction: str = "epsilon", width: 
         prediction: what its scheduler says that it predicts.
         width: of its narrowest layers.
         numbers: that SDXL has for each of the sizes it is told.
+        text: width of the text's embedding.
     """
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
@@ -106,7 +109,7 @@ def write_latent(folder: Path, *, xl: bool, prediction: str = "epsilon", width: 
         block_out_channels=(width, 2 * width),
         layers_per_block=1,
         norm_num_groups=groups,
-        cross_attention_dim=16,
+        cross_attention_dim=text,
         **kinds,
     )
     vae = AutoencoderKL(

@@ -124,6 +124,23 @@ def test_a_converted_network_takes_a_label(tmp_path: Path) -> None:
         load_prior(tmp_path / "out", label=4)
 
 
+@pytest.mark.parametrize(("kind", "takes"), [("learned_range", True), ("learned", False)])
+def test_a_variance_learnt_by_itself_is_left_unused(kind: str, takes: bool, tmp_path: Path) -> None:
+    source = unet_folder(tmp_path / "source")
+    (source / "scheduler_config.json").write_text(json.dumps(SCHEDULER | {"variance_type": kind}))
+    convert(source, tmp_path / "out")
+    for place in (source, tmp_path / "out"):
+        prior = load_prior(place)
+        assert isinstance(prior, VPNetwork)
+        assert describe(place)[0].learned_sigma is takes
+        assert prior(X, 0.5).shape == X.shape
+        if takes:
+            assert torch.equal(prior.learned(X, 0.5)[:, :3], prior(X, 0.5))
+        else:
+            with pytest.raises(UsageError, match="learnt a variance by itself"):
+                prior.learned(X, 0.5)
+
+
 def test_a_cosine_schedule_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pellucid.priors import guided
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pellucid.errors import PellucidError
 from pellucid.priors import Latent, VPNetwork, load_prior
+from pellucid.priors.convert import convert
 from pellucid.priors.describe import describe
 from pellucid.priors.stable_file import unet_config, vae_config_of
 
@@ -92,6 +93,56 @@ def test_what_a_file_predicts(pair: tuple[Path, Path], tmp_path: Path) -> None:
         assert isinstance(prior, Latent)
         assert isinstance(prior.prior, VPNetwork)
         assert prior.prior.prediction == expected
+
+
+def recognises_noise(tensors: dict[str, Tensor], says: bool) -> dict[str, Tensor]:
+    """A network of which only the shortcut past all levels is left: it says the noise that it is shown, or nothing.
+
+    The normalisation before its last layer, of one channel each, keeps noise of variance 1 as it is.
+    """
+    unet, made = "model.diffusion_model.", dict(tensors)
+    for name, weight in tensors.items():
+        if name.startswith(unet):
+            # Normalisations stay as they are; all else is 0.
+            made[name] = weight if weight.ndim == 1 and name.endswith("weight") else torch.zeros_like(weight)
+    entry = made[f"{unet}input_blocks.0.0.weight"]
+    last = made[f"{unet}output_blocks.3.0.skip_connection.weight"]
+    exit_ = made[f"{unet}out.2.weight"]
+    width = len(entry)
+    for i in range(4):
+        # silu(a) - silu(-a) = a
+        entry[i, i, 1, 1], entry[i + 4, i, 1, 1] = 1, -1
+        exit_[i, i, 1, 1], exit_[i, i + 4, 1, 1] = (1, -1) if says else (0, 0)
+    for i in range(8):
+        last[i, last.shape[1] - width + i] = 1
+    return made
+
+
+@pytest.mark.parametrize(("says", "expected"), [(True, "epsilon"), (False, "v")])
+def test_what_stable_diffusion_2_predicts_is_seen_from_its_answer_to_noise(
+    says: bool,
+    expected: str,
+    tmp_path: Path,
+    write_latent: Callable[..., Path],
+    original: Any,
+    pellucid_command: Callable[..., Any],
+) -> None:
+    folder = write_latent(tmp_path / "model", xl=False, width=32, text=1024)
+    tensors = {name: tensor.contiguous() for name, tensor in tensors_of(original, folder, False).items()}
+    path = tmp_path / "model.safetensors"
+    save_file(recognises_noise(tensors, says), path)
+    prior = load_prior(path)
+    assert isinstance(prior, Latent)
+    assert isinstance(prior.prior, VPNetwork)
+    assert prior.prior.prediction == expected
+    # Shapes give no answer.
+    assert describe(path)[0].predicts == "epsilon or v"
+    inspected = dict(line.split("  ", 1) for line in pellucid_command("priors", "inspect", path).out.splitlines())
+    assert inspected["predicts"].strip() == "epsilon or v"
+    # Converted, it says so itself.
+    convert(path, tmp_path / "out")
+    assert describe(tmp_path / "out")[0].predicts == expected
+    assert f"| predicts | {expected} |" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_published_shapes_have_the_published_configurations(original: Any) -> None:

@@ -63,6 +63,8 @@ class VPNetwork:
         timesteps: how a noise level becomes a step: "continuous" interpolates t in log sigma, for levels between
             those of training; "nearest" takes the nearest training step, as implementations that walk only training
             steps do. Levels outside the ladder get its first or last step.
+        ranged: whether a learned variance is where it lies in its range; see `learned`. One learnt by itself is left
+            unused.
 
     Raises:
         UsageError: an unknown prediction or timesteps, or a ladder that does not ascend.
@@ -77,6 +79,7 @@ class VPNetwork:
         channels: int = 3,
         multiple: int = 1,
         timesteps: Literal["continuous", "nearest"] = "continuous",
+        ranged: bool = True,
     ) -> None:
         if prediction not in ("epsilon", "v", "x0"):
             raise UsageError(f"a network predicts epsilon, v or x0, not {prediction!r}")
@@ -89,6 +92,7 @@ class VPNetwork:
         self.channels = channels
         self.multiple = multiple
         self.timesteps = timesteps
+        self.ranged = ranged
         self._log_sigmas: list[float] = self.sigmas.log().tolist()
 
     def time_of(self, sigma: float) -> float:
@@ -121,8 +125,13 @@ class VPNetwork:
             x0 and behind it w, 0 for the posterior's variance and 1 for beta, not clamped, (B, 2 C, H, W).
 
         Raises:
-            UsageError: the network has learnt none.
+            UsageError: the network has learnt none, or not as a share of its range.
         """
+        if not self.ranged:
+            raise UsageError(
+                "this prior's network has learnt a variance by itself (variance_type learned), not where it lies in "
+                "its range (learned_range): take the posterior's, or beta"
+            )
         x0, v = self._predict(x, sigma)
         if v.shape != x0.shape:
             raise UsageError("this prior's network has learnt no variance: take the posterior's, or beta")

@@ -39,7 +39,7 @@ class Description:
         steps: levels of it.
         sigma_range: the least and the most noisy of them.
         predicts: x0, epsilon or v; "epsilon or v" where only the network's answers would tell.
-        learned_sigma: whether it also predicts a variance.
+        learned_sigma: whether it also predicts a variance, as a share of its range; see `VPNetwork.learned`.
         classes: how many classes it was trained with; 0 for an unconditional network.
         heads: of its attention, as in "4" or "of 64 channels", and the order of its rows; "" where it is no question.
         bytes: size of its weights' file, or files.
@@ -140,7 +140,8 @@ def _facts(network: nn.Module) -> dict[str, Any]:
     return plain | {
         "family": "diffusers UNet2DModel",
         "size": size * network.patch if isinstance(size, int) else None,
-        "learned_sigma": unet.config["out_channels"] == 2 * unet.config["in_channels"],
+        "learned_sigma": unet.config["out_channels"] == 2 * unet.config["in_channels"]
+        and network.scheduler.get("variance_type") != "learned",
         "classes": network.classes,
         "heads": (f"of {head} channels" if head else "1") if attends else "",
     }

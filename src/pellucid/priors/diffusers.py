@@ -98,6 +98,8 @@ def load(folder: Path, device: str | torch.device = "cpu", label: int | None = N
         prediction_of(scheduler, folder),
         channels=int(config["in_channels"]) // patch**2,
         multiple=patch * 2 ** (levels - 1),
+        # Where nothing is said, a network of twice the channels is taken for one of the published kind.
+        ranged=scheduler.get("variance_type") != "learned",
     )
 
 
