@@ -1,7 +1,8 @@
 """Checks the estimate of memory in latents: `python -m benchmarks.latent_memory [--size 512] [--width 64] [--diip]`.
 
 A random model in the shape of SDXL, `width` instead of 320, with the published autoencoder's layers, half as wide.
-With `--diip` it is restored by two iterations of DIIP, whose gradient goes through the network. Printed are what is estimated without its weights, and by how much the process's memory peaks above what it was before.
+With `--diip` it is restored by two iterations of DIIP, whose gradient goes through the network.
+Printed are what is estimated without its weights, and by how much the process's memory peaks above what it was before.
 """
 
 from __future__ import annotations

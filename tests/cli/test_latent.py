@@ -95,3 +95,16 @@ def test_another_prompt_or_autoencoder_is_another_job(tiny_sdxl: Path) -> None:
     second.vae.scaling = 0.13025
     second.network.text += 1
     assert of_configuration(first, {}) != of_configuration(second, {})
+
+
+@pytest.mark.parametrize("command", ["prior", "known", "blind", "table"])
+def test_measurements_are_of_priors_of_pixels(
+    pellucid_command: Callable[..., Any], tiny_sdxl: Path, tmp_path: Path, command: str
+) -> None:
+    arguments: tuple[object, ...] = (tiny_sdxl,) if command == "prior" else ("--prior", tiny_sdxl)
+    if command == "table":
+        arguments = ("dreamclean-1", "--quick", "-o", tmp_path / "runs", *arguments)
+    said = pellucid_command("bench", command, *arguments, "--offline")
+    assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1)
+    assert "is a prior of latents; what is measured here is one of pixels" in said.err
+    assert not (tmp_path / "runs").exists()

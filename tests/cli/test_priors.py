@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from pellucid import images
+from pellucid.priors import load_prior
+from pellucid.priors.fingerprint import fingerprint
 from pellucid.priors.guided import GuidedConfig, GuidedUNet
 
 
@@ -60,3 +62,22 @@ def test_offline_the_cache_alone_is_looked_into(
         assert said.err.splitlines() == [
             "pellucid: someone/model: is not, or not wholly, in the cache, and nothing is fetched offline"
         ]
+
+
+@pytest.mark.parametrize(
+    "command", [("prior",), ("known", "--prior"), ("blind", "--prior"), ("table", "gdp-1", "--quick", "--prior")]
+)
+def test_measurements_take_a_label(
+    command: tuple[str, ...], tiny_prior: Path, pellucid_command: Callable[..., Any]
+) -> None:
+    said = pellucid_command("bench", *command, tiny_prior, "--label", 3)
+    assert (said.code, said.out) == (1, "")
+    assert "has no class 3: there are none" in said.err
+
+
+def test_another_label_is_another_prior(tmp_path: Path) -> None:
+    network = GuidedUNet(GuidedConfig(32, (32,), 1, (), classes=3, head_channels=32))
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    prints = [fingerprint(load_prior(tmp_path / "model.pt", label=label)) for label in (None, 0, 2, 2)]
+    assert len(set(prints)) == 3
+    assert prints[2] == prints[3]

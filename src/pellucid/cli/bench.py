@@ -11,7 +11,8 @@ import typer
 from ..errors import UsageError
 from . import tables
 from .output import as_json, table
-from .restore import Device, Json, Prior, Seed
+from .prior import load_pixels
+from .restore import Device, Json, Label, Offline, Prior, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ..bench.table import Row
     from ..methods import Method
     from ..metrics import Lpips
-    from ..priors import Prior as PriorModel
 
 app = typer.Typer(
     help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.Tables
@@ -64,13 +64,15 @@ def prior(
         Path | None, typer.Option("--samples", help="Write a sheet of 16 images sampled from nothing but noise.")
     ] = None,
     seed: Seed = 0,
+    label: Label = None,
+    offline: Offline = False,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Measures what a prior knows: the noise it removes, in dB, and what a call costs."""
     from ..bench.prior import averages, cost, denoising, dream, read_images, sheet
 
-    folder, what = _folder(data), _load(named, device)
+    folder, what = _folder(data), load_pixels(named, device, label, offline)
     levels = denoising(what, read_images(folder, what.channels), seed=seed)
     price = cost(what)
     if samples is not None:
@@ -103,6 +105,8 @@ def known(
     quick: Quick = False,
     lpips: LpipsFile = None,
     seed: Seed = 0,
+    label: Label = None,
+    offline: Offline = False,
     device: Device = None,
     json: Json = False,
 ) -> None:
@@ -110,7 +114,7 @@ def known(
     from .. import methods as registry
     from ..bench import known as measurement
 
-    what = _load(prior, device)
+    what = load_pixels(prior, device, label, offline)
     chosen = _photographs(data, images, what.channels)
     defaults = {name: registry.get(name) for name in method or measurement.quick("")}
 
@@ -133,6 +137,8 @@ def blind(
     quick: Quick = False,
     lpips: LpipsFile = None,
     seed: Seed = 0,
+    label: Label = None,
+    offline: Offline = False,
     device: Device = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
     json: Json = False,
@@ -146,7 +152,7 @@ def blind(
     def contestants(damage: str) -> dict[str, Method]:
         return measurement.contestants(damage, method or (), quick)
 
-    what = _load(prior, device)
+    what = load_pixels(prior, device, label, offline)
     chosen = _photographs(data, images, what.channels)
     rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
     _print(rows, f"{len(chosen)} images, {prior}", json, markdown)
@@ -199,14 +205,3 @@ def _print(rows: Iterator[Row], about: str, json: bool, markdown: bool = False) 
 
 def _folder(data: Path | None) -> Path:
     return Path(str(files("pellucid") / "assets")) if data is None else data
-
-
-def _load(named: str, device: str | None) -> PriorModel:
-    from ..devices import find_device
-    from ..priors import load_prior
-    from ..priors.latent import latent_of
-
-    prior = load_prior(named, find_device(device))
-    if latent_of(prior) is not None:
-        raise UsageError(f"{named}: is a prior of latents; what is measured here is one of pixels")
-    return prior

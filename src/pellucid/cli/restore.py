@@ -25,6 +25,7 @@ Prior = Annotated[
         "--prior", "-p", help="An embedded prior's name, a prior's folder or file, owner/name, or MODULE:OBJECT."
     ),
 ]
+Label = Annotated[int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Take models of the hub (owner/name) from the cache alone.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
@@ -44,9 +45,7 @@ def restore(
         str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: auto, or the task's).")
     ] = None,
     prior: Prior = "natural",
-    label: Annotated[
-        int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")
-    ] = None,
+    label: Label = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="What the picture shows, for Stable Diffusion and SDXL.")
     ] = None,

@@ -10,7 +10,8 @@ from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
 from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
-from .restore import Device, Json, Prior, Seed
+from .prior import load_pixels
+from .restore import Device, Json, Label, Offline, Prior, Seed
 
 if TYPE_CHECKING:
     from ..bench.report import Result
@@ -58,6 +59,8 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="The package's photographs, small, and few evaluations.")
     ] = False,
+    label: Label = None,
+    offline: Offline = False,
     device: Device = None,
     json: Json = False,
 ) -> int:
@@ -79,12 +82,10 @@ def run(
         raise UsageError("all tables have no data set in common: run them one by one, or all with --quick")
 
     from ..bench import report
-    from ..devices import find_device
-    from ..priors import load_prior
     from ..settings import assignments
 
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
-    loaded = load_prior(prior, find_device(device))
+    loaded = load_pixels(prior, device, label, offline)
     choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "chosen": method or (), "weights": files}
     jobs = [
         _job(one, loaded, output, data, source, listed, images, quick, **choices)

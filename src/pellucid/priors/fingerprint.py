@@ -12,12 +12,15 @@ from .prior import Prior, Wrapper
 
 
 def fingerprint(prior: Prior) -> str:
-    """SHA-256 of a prior's weights and levels, and of its autoencoder's; that of a wrapper is the wrapped prior's."""
+    """SHA-256 of a prior's weights, levels and label, and of its autoencoder's; a wrapper's is the wrapped prior's."""
     latent = latent_of(prior)
     while isinstance(prior, Wrapper):
         prior = prior.prior
     digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
     networks = [getattr(prior, "network", None)]
+    for one in (prior, *networks):
+        if getattr(one, "label", None) is not None:
+            digest.update(f"label {one.label}".encode())  # type: ignore[union-attr]
     if latent is not None:
         networks.append(latent.vae.network)
         digest.update(repr((latent.vae.scaling, latent.vae.shift)).encode())
