@@ -65,16 +65,19 @@ def main() -> None:
     restorer = Restorer("diip", latent, tile=size, steps=2, iterations=2)
     expected = restorer.memory(size, size) if arguments.diip else estimate(latent, size, size, size)
     assert expected is not None
-    image = torch.zeros(1, 3, size, size)
-    # What libraries load at their first use is not the image's.
-    with torch.no_grad():
-        latent.decode(latent(latent.encode(image[..., :64, :64]), 1.0), 64, 64)
-    before = peak()
-    if arguments.diip:
-        restorer.run(image + 0.5)
-    else:
+    image = torch.full((1, 3, size, size), 0.5)
+
+    def once(shown: torch.Tensor) -> None:
+        if arguments.diip:
+            restorer.run(shown)
+            return
         with torch.no_grad():
-            latent.decode(latent(latent.encode(image), 1.0), size, size)
+            latent.decode(latent(latent.encode(shown), 1.0), *shown.shape[2:])
+
+    # What libraries load at their first use is not the image's.
+    once(image[..., :64, :64])
+    before = peak()
+    once(image)
     measured, told = peak() - before, expected.total - expected.weights
     print(f"{size}x{size}: {told / 1e6:.0f} MB estimated, {measured / 1e6:.0f} measured, {measured / told:.2f} of it")
 

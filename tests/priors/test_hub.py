@@ -272,6 +272,20 @@ def test_what_reads_texts_is_fetched_where_even_no_text_is_read(
     assert fetched.network.text.any()  # type: ignore[attr-defined]
 
 
+def test_what_reads_texts_is_fetched_for_a_conversion(
+    there: Hub, tiny_sdxl: Path, tmp_path: Path, write_text: Callable[..., None]
+) -> None:
+    pytest.importorskip("transformers")
+    folder = Path(shutil.copytree(tiny_sdxl, tmp_path / "model"))
+    write_text(folder, True)
+    holds(there, folder)
+    load_prior("someone/model")
+    convert("someone/model", tmp_path / "out")
+    for path in [*folder.glob("text_encoder*/model.safetensors"), *folder.glob("tokenizer*/vocab.json")]:
+        assert (tmp_path / "out" / path.relative_to(folder)).is_file()
+    assert torch.equal(load_prior(tmp_path / "out")(Z, 1.0), load_prior(tiny_sdxl)(Z, 1.0))
+
+
 def test_half_precision_is_fetched_where_there_is_nothing_else(there: Hub, tiny_sd: Path) -> None:
     holds(there, tiny_sd)
     halved(there, UNET)

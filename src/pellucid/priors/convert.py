@@ -69,7 +69,7 @@ def convert(
     if is_object(source):
         raise UsageError(f"{source}: is code, of which there is no file to convert")
     output = Path(output)
-    place = locate(source, offline=offline)
+    place = locate(source, texts=True, offline=offline)
     _check(output, place, overwrite)
     about, _ = describe(place)
     prior = load_prior(place)
