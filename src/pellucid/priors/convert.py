@@ -80,7 +80,7 @@ def convert(
     else:
         texts, weights, told = _content(prior)
     texts["README.md"] = _card(about, str(source), half, licence, told)
-    _write(output, texts, {path: _halved(own) if half else own for path, own in weights.items()})
+    _write(output, texts, weights, half)
     return about
 
 
@@ -148,7 +148,7 @@ def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return halves
 
 
-def _write(output: Path, texts: dict[str, str], weights: dict[str, Mapping[str, Tensor]]) -> None:
+def _write(output: Path, texts: dict[str, str], weights: dict[str, Mapping[str, Tensor]], half: bool) -> None:
     """Writes the folder beside its place, and gives it its name when it is complete."""
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", suffix=".part", dir=output.parent))
@@ -160,7 +160,8 @@ def _write(output: Path, texts: dict[str, str], weights: dict[str, Mapping[str, 
         for name, text in texts.items():
             (made / name).write_text(text, encoding="utf-8")
         for name, own in weights.items():
-            write_safetensors(made / name, own)
+            # One after the other: halves are copies.
+            write_safetensors(made / name, _halved(own) if half else own)
         if output.exists():
             output.rename(old)
         made.rename(output)
