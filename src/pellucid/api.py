@@ -72,6 +72,7 @@ class Restorer:
             its weights are.
         exact: whether at the end the result is moved to the nearest image that agrees with the measurement, noise and
             all: known pixels come back to the bit. Needs a linear operator.
+        preset: one of the method's `presets`, as "fast", where it is given by name.
         label: see `load_prior`.
         prompt: what the picture shows; see `load_prior`.
         offline: see `load_prior`.
@@ -96,16 +97,19 @@ class Restorer:
         tile: int | None = None,
         device: str | None = None,
         exact: bool = False,
+        preset: str | None = None,
         label: int | None = None,
         prompt: str | None = None,
         offline: bool = False,
         **hyper_parameters: Any,
     ) -> None:
         if method is None:
-            method, preset = methods.usual(hyper_parameters)
-            hyper_parameters = preset | hyper_parameters
+            method, ours = methods.usual(hyper_parameters)
+            hyper_parameters = ours | hyper_parameters
         if isinstance(method, str):
-            method = methods.get(method, **hyper_parameters)
+            method = methods.get(method, preset=preset, **hyper_parameters)
+        elif preset is not None:
+            raise UsageError(f"preset={preset!r}: a method given as an object has its hyper-parameters already")
         elif hyper_parameters:
             raise UsageError(f"{min(hyper_parameters)!r}: a method given as an object has its hyper-parameters already")
         if not method.blind and operator is None:
@@ -363,6 +367,7 @@ def restore(
     device: str | None = None,
     tile: int | None = None,
     exact: bool = False,
+    preset: str | None = None,
     label: int | None = None,
     prompt: str | None = None,
     offline: bool = False,
@@ -390,6 +395,7 @@ def restore(
         device: "cpu", "cuda" ...; None for a GPU where there is one.
         tile: side in pixels of the tiles of large images; smaller takes less memory. None for 512.
         exact: whether the result is moved, at the end, to the nearest image that agrees with the measurement.
+        preset: one of the method's `presets`: "fast" of DreamClean and DIIP makes fewer evaluations.
         label: the class of what it shows, for a class-conditional prior; see `load_prior`.
         prompt: what it shows, for a prior that was trained with texts; see `load_prior`.
         offline: see `load_prior`.
@@ -423,6 +429,7 @@ def restore(
         tile=tile,
         device=device,
         exact=exact,
+        preset=preset,
         label=label,
         prompt=prompt,
         offline=offline,

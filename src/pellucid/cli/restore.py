@@ -51,6 +51,9 @@ def restore(
         str | None, typer.Option("--prompt", help="What the picture shows, for Stable Diffusion and SDXL.")
     ] = None,
     offline: Offline = False,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="One of the method's, as fast: see pellucid methods NAME.")
+    ] = None,
     strength: Annotated[
         str | None,
         typer.Option("--strength", "-s", help="How strong DreamClean is, 1 to 1000 (default: auto, for each image)."),
@@ -127,7 +130,7 @@ def restore(
     from .. import jobs
     from ..choice import choose
 
-    chosen = choose(method, task, values, noise=noise, mask=mask, kernel=kernel)
+    chosen = choose(method, task, values, noise=noise, mask=mask, kernel=kernel, preset=preset)
     method, noise = chosen.method, chosen.noise
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit, batch)
