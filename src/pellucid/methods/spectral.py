@@ -52,6 +52,11 @@ class Measured:
             inverted = torch.where(inverted <= faintest / sigma_y, inverted, 0)
         self.y = inverted * svd.Ut(problem.y)
         self.level = torch.where(inverted > 0, sigma_y * inverted, math.inf)
+        self._unseen = inverted <= 0
+        seen = self.level[~self._unseen]
+        self._any_unseen = bool(self._unseen.any())
+        # Of what is seen, the least noisy and the noisiest: beyond these a step has one case less.
+        self._clearest, self._faintest = (seen.min().item(), seen.max().item()) if len(seen) else (math.inf, 0.0)
 
     def start(self, sigma: float, n: Tensor) -> Tensor:
         """The spectral coordinates of a latent of level sigma: around y where y is less noisy, else around 0."""
@@ -87,12 +92,18 @@ class Measured:
             eta_b: share of y where it says more than the latent.
             eta_y: eta of the second line, where y says something, but less than the latent; None for the same.
         """
-        kept = math.sqrt(1 - eta * eta) * sigma_next
-        unseen = x0 + kept * (x - x0) / sigma + eta * sigma_next * n
-        # Where the level is infinite the drift is 0, and where it is 0 the third case holds.
-        eta_y = eta if eta_y is None else eta_y
-        drift = math.sqrt(1 - eta_y * eta_y) * (self.y - x0) / self.level.clamp_min(torch.finfo(x.dtype).tiny)
-        faint = x0 + sigma_next * drift + eta_y * sigma_next * n
-        fresh = (sigma_next**2 - eta_b**2 * self.level**2).clamp_min(0).sqrt()
-        clear = torch.lerp(x0, self.y, eta_b) + fresh * n
-        return torch.where(self.level.isinf(), unseen, torch.where(self.level > sigma_next, faint, clear))
+        moved = None
+        if sigma_next >= self._clearest:
+            fresh = (sigma_next**2 - eta_b**2 * self.level**2).clamp_min_(0).sqrt_()
+            moved = torch.lerp(x0, self.y, eta_b) + fresh * n
+        if sigma_next < self._faintest:
+            eta_y = eta if eta_y is None else eta_y
+            # Where the level is 0 the first case holds.
+            share = math.sqrt(1 - eta_y * eta_y) * sigma_next / self.level.clamp_min(torch.finfo(x.dtype).tiny)
+            faint = share * (self.y - x0) + x0 + eta_y * sigma_next * n
+            moved = faint if moved is None else torch.where(self.level > sigma_next, faint, moved)
+        if self._any_unseen:
+            unseen = x0 + math.sqrt(1 - eta * eta) * sigma_next / sigma * (x - x0) + eta * sigma_next * n
+            moved = unseen if moved is None else torch.where(self._unseen, unseen, moved)
+        assert moved is not None  # a component is seen or unseen
+        return moved

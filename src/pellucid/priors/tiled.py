@@ -54,9 +54,9 @@ class Tiled(Wrapper):
 
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Wrapper`."""
-        rows, columns = (self._spans(n) for n in x.shape[-2:])
-        if len(rows) == len(columns) == 1:
+        if max(x.shape[-2:]) <= self.tile:
             return inner(x, sigma)
+        rows, columns = (self._spans(n) for n in x.shape[-2:])
         places = [(image, row, column) for image in range(len(x)) for row in rows for column in columns]
         blended: Tensor | None = None
         for first in range(0, len(places), self.batch):
