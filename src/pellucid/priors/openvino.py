@@ -74,9 +74,8 @@ def _graph(network: DenoisingUNet) -> Any:
     def block(layer: Any, h: Any) -> Any:
         film = ops.add(ops.matmul(embedding, constant(layer.film.weight), False, True), constant(layer.film.bias))
         gain, shift = ops.split(ops.reshape(film, [1, -1, 1, 1], False), 1, 2).outputs()
-        inside = ops.add(
-            ops.multiply(convolved(layer.first, h), ops.add(gain, ops.constant(1.0, openvino.Type.f32))), shift
-        )
+        scale = ops.add(gain, ops.constant(1.0, openvino.Type.f32))
+        inside = ops.add(ops.multiply(convolved(layer.first, h), scale), shift)
         return ops.add(h, convolved(layer.second, ops.relu(inside)))
 
     def level(layer: Any, h: Any) -> Any:
