@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import resource
 import subprocess
 import sys
 import time
@@ -21,12 +20,14 @@ from pellucid.noise import linear_ladder
 from pellucid.priors import Prior, VENetwork
 from pellucid.priors.network import DenoisingUNet, UNetConfig
 
+from .measuring import rise
+
 
 def narrow() -> Prior:
     """A network that takes little time."""
     torch.manual_seed(0)
     network = DenoisingUNet(UNetConfig(widths=(8, 16), blocks=(1, 1), embedding=8)).requires_grad_(False)
-    return VENetwork(network.to(memory_format=torch.channels_last), linear_ladder(), multiple=4)  # type: ignore[call-overload]
+    return VENetwork(network, linear_ladder(), multiple=4)
 
 
 def restore(megapixels: float, prior: Prior, tile: int | None) -> None:
@@ -35,15 +36,12 @@ def restore(megapixels: float, prior: Prior, tile: int | None) -> None:
     image = torch.rand(1, 3, round(1e6 * megapixels / width), width)
     restorer = Restorer("denoise", prior, calls=1, tile=tile)
     restorer.run(image[..., :64, :64])
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    restorer.run(image)
-    seconds = time.process_time() - start
-    rise = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    start = time.process_time()
+    memory = rise(lambda: restorer.run(image))
+    each = (time.process_time() - start) / megapixels
     height, width = image.shape[2:]
     shown = restorer.tiles(height, width).pixels / image[0, 0].numel()
-    print(
-        f"| {megapixels:g} | {seconds / megapixels:.3f} | {seconds / megapixels / shown:.3f} | {rise / megapixels:.0f} |"
-    )
+    print(f"| {megapixels:g} | {each:.3f} | {shown:.2f} | {each / shown:.3f} | {memory / megapixels:.0f} |")
 
 
 def main() -> None:
@@ -56,9 +54,7 @@ def main() -> None:
     if given.one:
         restore(given.one, load_prior(given.prior) if given.prior else narrow(), given.tile)
         return
-    print(
-        "| megapixels | s / megapixel | s / megapixel that the network is shown | MiB / megapixel |\n|---|---|---|---|"
-    )
+    print("| megapixels | s / megapixel | shown | s / megapixel shown | MiB / megapixel |\n|---|---|---|---|---|")
     for size in given.sizes:
         command = [sys.executable, "-m", "benchmarks.megapixels", *sys.argv[1:], "--one", str(size)]
         subprocess.run(command, check=True)

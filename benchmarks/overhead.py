@@ -8,7 +8,6 @@ them; and by how much it raises the peak of memory.
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,8 +17,8 @@ import torch
 
 from pellucid import load_prior
 
-from .contenders import Calls, Contender, Network, contenders, image
-from .timing import CLOCKS, in_turn
+from .contenders import Calls, Network, contenders, image
+from .measuring import CLOCKS, in_turn, rise
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -33,10 +32,12 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     network: Network = load_prior("natural").network  # type: ignore[attr-defined]
     if given.peak:
-        print(rise(contenders(network, given.size, given.steps)[given.peak]))
+        with torch.no_grad():
+            network(image(64), torch.ones(1))
+        print(rise(contenders(network, given.size, given.steps)[given.peak].run))
         return
     clock = CLOCKS[given.clock]
-    idle = bookkeeping(20 * given.rounds, clock)
+    idle = bookkeeping(5 * given.rounds, clock)
     names = given.only or list(idle)
     print(f"{given.size}x{given.size}, {torch.get_num_threads()} threads, {given.clock}, {given.rounds} rounds")
     print(f"| method | null network, us | time / (NFE x call), {given.size}x{given.size} | NFE | peak memory, MiB |")
@@ -89,13 +90,6 @@ def peak_of(name: str, size: int, steps: int) -> float:
     """`rise` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.overhead", "--peak", name, "--size", str(size), "--steps", str(steps)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-
-
-def rise(method: Contender) -> float:
-    """By how much a run raises the peak of this process's memory, in MiB."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    method.run()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
 if __name__ == "__main__":
