@@ -31,14 +31,14 @@ Way = Callable[[Tensor], Tensor]
 
 def inference(prior: Prior) -> Way:
     """Without what `no_grad` keeps of tensors' histories."""
-    return torch.inference_mode()(lambda x: prior(x, 0.5))  # type: ignore[no-any-return]
+    return torch.inference_mode()(lambda x: prior(x, 0.5))
 
 
 def scattered(prior: Any) -> Way:
     """In torch's usual memory layout."""
     other = copy.deepcopy(prior)
     other.network = other.network.to(memory_format=torch.contiguous_format)
-    return lambda x: other(x, 0.5)  # type: ignore[no-any-return]
+    return lambda x: other(x, 0.5)
 
 
 def onnx(prior: Any) -> Way:

@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=10, help="of each method on the network")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu where the machine is busy")
+    parser.add_argument("--idle", action="store_true", help="with the network that does nothing alone")
     parser.add_argument("--only", nargs="+", metavar="NAME")
     parser.add_argument("--peak", metavar="NAME", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
@@ -39,6 +40,11 @@ def main(arguments: list[str] | None = None) -> None:
     clock = CLOCKS[given.clock]
     idle = bookkeeping(5 * given.rounds, clock)
     names = given.only or list(idle)
+    if given.idle:
+        print(
+            "| method | null network, us |\n|---|---|\n" + "\n".join(f"| {name} | {idle[name]:.0f} |" for name in names)
+        )
+        return
     print(f"{given.size}x{given.size}, {torch.get_num_threads()} threads, {given.clock}, {given.rounds} rounds")
     print(f"| method | null network, us | time / (NFE x call), {given.size}x{given.size} | NFE | peak memory, MiB |")
     print("|---|---|---|---|---|")
