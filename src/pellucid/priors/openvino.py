@@ -1,4 +1,4 @@
-"""The package's network in OpenVINO: the same weights, on a CPU, in three quarters of the time.
+"""The package's network in OpenVINO: the same weights, on a CPU, in less time; docs/speed.md has how much.
 
 The graph is written out here and not traced: that takes milliseconds, and no part of torch that is on its way out.
 
