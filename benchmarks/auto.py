@@ -1,7 +1,7 @@
 """Strengths chosen without the answer against those chosen with it: `python -m benchmarks.auto FOLDER [--images N]`.
 
 Five kinds of damage at two severities each, and none. Prints the mean PSNR of the damaged photographs, of one denoising
-call, of DreamClean (three shared corrections that add no noise) at fixed strengths and at `strength="auto"`, and of
+call, of DreamClean (three corrections that add no noise) at fixed strengths and at `strength="auto"`, and of
 `method="auto"`; then how far auto is from the best fixed strength, chosen for each damage with the answer known.
 """
 
@@ -62,7 +62,7 @@ def main() -> None:
     every = read_images(arguments.photographs)
     names = list(every)[:: max(1, len(every) // arguments.images)][: arguments.images]
     photographs = [to_unit(middle(every[name], arguments.crop)) for name in names]
-    own = {"corrections": 3, "schedule": "none", "shared": True}
+    own = {"corrections": 3, "schedule": "none"}
     methods: dict[str, Method | None] = {"0": None, "denoise": Denoise()}
     methods |= {str(tau): DreamClean(tau, **own) for tau in arguments.strengths}  # type: ignore[arg-type]
     methods |= {"strength auto": DreamClean("auto", **own), "method auto": Auto()}  # type: ignore[arg-type]

@@ -115,7 +115,7 @@ def test_tiles_change_little_and_the_work_is_counted_right(tiny_prior: Path) -> 
     assert (whole.tiles(100, 70).number, tiled.tiles(100, 70).number) == (1, 4)
     seen: list[int] = []
     result = tiled.run(image, progress=seen.append)
-    assert sum(seen) == tiled.work(100, 70) == tiled.nfe() * 4 * 64 * 64
+    assert sum(seen) == tiled.work(100, 70) == tiled.nfe() * 4 * 60 * 44
     assert result.nfe == tiled.nfe() == 9
     assert (result.colours - whole.run(image).colours).abs().max() < 0.005
 

@@ -26,6 +26,7 @@ from .methods.method import State, last
 from .noise import Streams, derive_seed
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
+from .priors.backends import accelerated
 from .priors.fingerprint import fingerprint
 from .priors.latent import latent_of
 from .priors.load import Source
@@ -76,6 +77,8 @@ class Restorer:
         label: see `load_prior`.
         prompt: what the picture shows; see `load_prior`.
         offline: see `load_prior`.
+        backend: what computes the prior's network, "torch", "compile" or "openvino"; see `accelerated`.
+        precision: what it computes in, "float32", "bfloat16" or "float16"; likewise.
         hyper_parameters: fields of the method, where it is given by name.
 
     Attributes:
@@ -101,6 +104,8 @@ class Restorer:
         label: int | None = None,
         prompt: str | None = None,
         offline: bool = False,
+        backend: str = "torch",
+        precision: str = "float32",
         **hyper_parameters: Any,
     ) -> None:
         if method is None:
@@ -137,7 +142,8 @@ class Restorer:
             self.prior = Unused(find_device(device))
             self._device = self.prior.device
         else:
-            self.prior = load_prior(prior, find_device(device), label=label, prompt=prompt, offline=offline)
+            loaded = load_prior(prior, find_device(device), label=label, prompt=prompt, offline=offline)
+            self.prior = accelerated(loaded, backend, precision)
             self._device = device_of(self.prior)
         if device is not None and find_device(device).type != self._device.type:
             raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
@@ -371,6 +377,8 @@ def restore(
     label: int | None = None,
     prompt: str | None = None,
     offline: bool = False,
+    backend: str = "torch",
+    precision: str = "float32",
     **hyper_parameters: Any,
 ) -> Any:
     """Restores a damaged image; what goes in comes out, in kind, size and type.
@@ -399,6 +407,8 @@ def restore(
         label: the class of what it shows, for a class-conditional prior; see `load_prior`.
         prompt: what it shows, for a prior that was trained with texts; see `load_prior`.
         offline: see `load_prior`.
+        backend: what computes the prior's network, "torch", "compile" or "openvino"; docs/speed.md has what they gain.
+        precision: what it computes in, "float32", "bfloat16" or "float16".
         hyper_parameters: fields of the method: `strength=200`.
 
     Returns:
@@ -433,6 +443,8 @@ def restore(
         label=label,
         prompt=prompt,
         offline=offline,
+        backend=backend,
+        precision=precision,
         **hyper_parameters,
     )
     if isinstance(image, Tensor):

@@ -179,8 +179,9 @@ class Streams:
     def like(self, x: Tensor) -> Tensor:
         """Fresh n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
         self._check(x)
-        draws = [torch.randn(x.shape[1:], generator=g, dtype=x.dtype) for g in self._generators]
-        noise = draws[0].unsqueeze(0) if len(draws) == 1 else torch.stack(draws)
+        shape = (1, *x.shape[1:])
+        draws = [torch.randn(shape, generator=g, dtype=x.dtype) for g in self._generators]
+        noise = draws[0] if len(draws) == 1 else torch.cat(draws)
         return noise.to(x.device)
 
     def poisson(self, mean: Tensor) -> Tensor:
@@ -254,7 +255,7 @@ def renoise(
     if eta > 0 and _above_zero(sigma_next):
         if rng is None:
             raise UsageError("renoise with eta > 0 needs the images' random streams")
-        moved += each(sigma_next * eta, x) * rng.like(x)
+        moved += rng.like(x).mul_(each(sigma_next * eta, x))
     return moved
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -74,6 +74,12 @@ def restore(
         int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
     ] = None,
     device: Device = None,
+    backend: Annotated[
+        str, typer.Option("--backend", help="What computes the network: torch, compile or openvino (faster on a CPU).")
+    ] = "torch",
+    precision: Annotated[
+        str, typer.Option("--precision", help="Of the network: float32, bfloat16 or float16 (faster on a GPU).")
+    ] = "float32",
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     resume: Annotated[
@@ -159,7 +165,7 @@ def restore(
 
     restorer = Restorer(
         method, prior, operator=chosen.operator, noise=noise, tile=tile, device=device, exact=exact, label=label,
-        prompt=prompt, offline=offline, **chosen.hyper_parameters,
+        prompt=prompt, offline=offline, backend=backend, precision=precision, **chosen.hyper_parameters,
     )  # fmt: skip
     about = {
         "method": method,
@@ -175,8 +181,8 @@ def restore(
     job = Job(items, work, about, json, time_limit, manifest, executor=place)
     if manifest is not None:
         files = {"mask": mask, "kernel": kernel}
-        choices = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
-        choices["strip"] = strip_metadata
+        choices: dict[str, Any] = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
+        choices |= {"strip": strip_metadata, "backend": backend, "precision": precision}
         job.configuration = jobs.of_configuration(restorer.prior, {**about, **files, **choices})
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)

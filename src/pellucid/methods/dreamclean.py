@@ -129,7 +129,7 @@ class DreamClean(Method):
         """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
         x = renoise(x, x0, sigma, (1 - self.gamma) * sigma)
         fresh = _FRESH[self.schedule](self.gamma)
-        return x.add_(each(fresh * sigma, x) * rng.like(x)) if fresh else x
+        return x.add_(rng.like(x).mul_(each(fresh * sigma, x))) if fresh else x
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
