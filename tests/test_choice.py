@@ -45,7 +45,7 @@ def test_wrong_calls(call: dict[str, object], says: str) -> None:
 
 
 def test_a_preset_is_of_the_method_that_is_chosen_and_gives_way_to_settings() -> None:
-    assert choose(preset="fast").method == "auto"
+    assert choose(preset="fast").hyper_parameters == {"shared": True}
     fast = choose("dreamclean", settings={"gamma": "0.2"}, preset="fast").hyper_parameters
     assert fast == {**DreamClean.presets["fast"], "strength": "auto", "gamma": 0.2}
     with pytest.raises(UsageError, match="denoise has no preset 'slow'"):

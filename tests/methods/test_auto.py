@@ -21,7 +21,7 @@ from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
 from pellucid.problem import Problem, to_model, to_unit
 
 FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
-CALM = DreamClean("auto", corrections=3, schedule="none", shared=True)
+CALM = DreamClean("auto", corrections=3, schedule="none")
 MILD, RESTLESS = Evidence(0, 0.3, 1, 1.5), Evidence(0, 0.9, 0, 1.5)
 NOISY, GRAINY, DULL = Evidence(0.2, 1, 1, 1.5), Evidence(0.05, 0.5, 1, 1.5), Evidence(0, 0.3, 1, 0.5)
 
