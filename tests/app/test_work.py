@@ -141,6 +141,26 @@ def test_a_crop_keeps_what_the_file_says(photo: Path) -> None:
     assert (cut.metadata, cut.jpeg) == (whole.metadata, whole.jpeg)
 
 
+def test_a_part_is_of_the_first_page_alone(photo: Path) -> None:
+    first = images.read(photo)
+    assert crop(images.bound([first, first]), (8, 16, 20, 30)).more == ()
+
+
+def test_all_pages_are_restored_and_count_as_work(
+    desk: Desk, session: Session, tmp_path: Path, choices: Choices, finish: Finish
+) -> None:
+    pages = [images.from_array(np.full((size, 20, 3), 90, np.uint8)) for size in (10, 30)]
+    images.write(images.bound(pages), tmp_path / "pages.tif")
+    session.add({tmp_path / "pages.tif": "pages.tif"}, desk.limits)
+    desk.run(session, choices)
+    finish(session)
+    assert session.newest is not None
+    assert session.job is not None
+    (version,) = session.newest.outcomes["pages.tif"].versions
+    assert [page.colour.shape[0] for page in images.read(version.path).pages] == [10, 30]
+    assert session.job.done == session.job.total
+
+
 def test_trying_a_part_leaves_the_whole_to_be_done(
     desk: Desk, session: Session, photo: Path, choices: Choices, finish: Finish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
