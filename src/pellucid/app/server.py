@@ -107,7 +107,7 @@ def desk_of(serving: Serving) -> Iterator[Desk]:
     """Everything behind the page, with the usual prior loaded; at the end nothing of it is left on the disk."""
     from .desk import Desk
     from .queue import Queue
-    from .session import Sessions
+    from .sessions import Sessions
     from .work import Restorers
 
     restorers = Restorers(serving.device, serving.offline)
