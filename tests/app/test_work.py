@@ -13,6 +13,7 @@ from pellucid.app.desk import Desk
 from pellucid.app.queue import Job
 from pellucid.app.session import Round, Session
 from pellucid.app.work import Work, crop, part
+from pellucid.methods.method import State
 
 Finish = Callable[[Session], None]
 
@@ -159,6 +160,23 @@ def test_all_pages_are_restored_and_count_as_work(
     (version,) = session.newest.outcomes["pages.tif"].versions
     assert [page.colour.shape[0] for page in images.read(version.path).pages] == [10, 30]
     assert session.job.done == session.job.total
+
+
+def test_latents_on_their_way_are_not_shown(
+    desk: Desk, session: Session, photo: Path, choices: Choices, tiny_sd: Path, tiny_prior: Path
+) -> None:
+    session.add({photo: "a.jpg"}, desk.limits)
+    seen = []
+
+    class Watched(Job):
+        def see(self, state: State) -> None:
+            seen.append(state.x0.shape[1])
+
+    for prior in (tiny_sd, tiny_prior):
+        into = Round(variants(replace(choices, prior=str(prior), strength="10")))
+        Watched(Work(session.pictures, False, into, session.new_folder(), desk.restorers)).run()
+        assert into.outcomes["a.jpg"].errors == []
+    assert set(seen) == {3}
 
 
 def test_trying_a_part_leaves_the_whole_to_be_done(

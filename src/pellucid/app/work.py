@@ -14,6 +14,7 @@ from ..api import Restored, Restorer
 from ..devices import find_device
 from ..jobs.memory import with_less
 from ..priors import Prior, load_prior
+from ..priors.latent import latent_of
 from .calls import target_name
 from .choices import Variant
 from .limits import named
@@ -140,13 +141,15 @@ class Work:
             pictures = [self._read(upload) for upload in group]
             images.check_holds(pictures[0], target)
             seed = variant.choices.seed
+            # What a method has of latents on its way is no picture to look at.
+            see = job.see if latent_of(restorer.prior) is None else None
             (restored, result), less = with_less(
                 restorer,
                 self._size(first),
                 lambda smaller: (
-                    smaller.exposures(pictures, seed, job.advance, job.see)
+                    smaller.exposures(pictures, seed, job.advance, see)
                     if self.together
-                    else smaller.picture(pictures[0], seed, job.advance, job.see)
+                    else smaller.picture(pictures[0], seed, job.advance, see)
                 ),
             )
             images.write(restored, target)
