@@ -95,3 +95,14 @@ def test_another_prompt_or_autoencoder_is_another_job(tiny_sdxl: Path) -> None:
     second.vae.scaling = 0.13025
     second.network.text += 1
     assert of_configuration(first, {}) != of_configuration(second, {})
+
+
+@pytest.mark.parametrize("arguments", [("gdp-1", "--quick"), ("known",), ("blind",)])
+def test_measurements_are_of_priors_of_pixels(
+    pellucid_command: Callable[..., Any], tmp_path: Path, tiny_sdxl: Path, arguments: tuple[str, ...]
+) -> None:
+    output = ("-o", tmp_path / "run") if "--quick" in arguments else ()
+    said = pellucid_command("bench", *arguments, "--prior", tiny_sdxl, *output)
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert "is a prior of latents" in said.err
+    assert not (tmp_path / "run").exists()

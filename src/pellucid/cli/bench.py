@@ -10,8 +10,8 @@ import typer
 
 from ..errors import UsageError
 from . import tables
+from .options import Device, Json, Methods, Offline, Prior, Seed
 from .output import as_json, table
-from .restore import Device, Json, Prior, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..bench.table import Row
     from ..methods import Method
     from ..metrics import Lpips
-    from ..priors import Prior as PriorModel
 
 app = typer.Typer(
     help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.Tables
@@ -33,7 +32,6 @@ Data = Annotated[
     Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
 ]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many of them, evenly spread.")]
-Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
 LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
 
@@ -63,14 +61,15 @@ def prior(
     samples: Annotated[
         Path | None, typer.Option("--samples", help="Write a sheet of 16 images sampled from nothing but noise.")
     ] = None,
+    offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Measures what a prior knows: the noise it removes, in dB, and what a call costs."""
-    from ..bench.prior import averages, cost, denoising, dream, read_images, sheet
+    from ..bench.prior import averages, cost, denoising, dream, load, read_images, sheet
 
-    folder, what = _folder(data), _load(named, device)
+    folder, what = _folder(data), load(named, device, offline)
     levels = denoising(what, read_images(folder, what.channels), seed=seed)
     price = cost(what)
     if samples is not None:
@@ -102,6 +101,7 @@ def known(
     method: Methods = None,
     quick: Quick = False,
     lpips: LpipsFile = None,
+    offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
     json: Json = False,
@@ -109,8 +109,9 @@ def known(
     """Compares the methods that are told the degradation, on damage made here."""
     from .. import methods as registry
     from ..bench import known as measurement
+    from ..bench.prior import load
 
-    what = _load(prior, device)
+    what = load(prior, device, offline)
     chosen = _photographs(data, images, what.channels)
     defaults = {name: registry.get(name) for name in method or measurement.quick("")}
 
@@ -132,6 +133,7 @@ def blind(
     method: Methods = None,
     quick: Quick = False,
     lpips: LpipsFile = None,
+    offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
@@ -142,11 +144,12 @@ def blind(
         raise UsageError("--markdown and --json exclude each other")
 
     from ..bench import blind as measurement
+    from ..bench.prior import load
 
     def contestants(damage: str) -> dict[str, Method]:
         return measurement.contestants(damage, method or (), quick)
 
-    what = _load(prior, device)
+    what = load(prior, device, offline)
     chosen = _photographs(data, images, what.channels)
     rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
     _print(rows, f"{len(chosen)} images, {prior}", json, markdown)
@@ -199,14 +202,3 @@ def _print(rows: Iterator[Row], about: str, json: bool, markdown: bool = False) 
 
 def _folder(data: Path | None) -> Path:
     return Path(str(files("pellucid") / "assets")) if data is None else data
-
-
-def _load(named: str, device: str | None) -> PriorModel:
-    from ..devices import find_device
-    from ..priors import load_prior
-    from ..priors.latent import latent_of
-
-    prior = load_prior(named, find_device(device))
-    if latent_of(prior) is not None:
-        raise UsageError(f"{named}: is a prior of latents; what is measured here is one of pixels")
-    return prior

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import Device, Json, Offline
 from .output import FAILED, as_json, table, tell
-from .restore import Device, Json, Offline
 
 
 def methods(json: Json = False) -> None:

@@ -13,23 +13,11 @@ import typer
 from ..errors import UsageError
 from ..settings import assignments
 from .job import Job, do, dry_run
+from .options import Device, Json, Offline, Prior, Seed, Settings
 from .output import tell
 
 if TYPE_CHECKING:
     from ..jobs import Item
-
-# Options that several commands share.
-Prior = Annotated[
-    str,
-    typer.Option(
-        "--prior", "-p", help="An embedded prior's name, a prior's folder or file, owner/name, or MODULE:OBJECT."
-    ),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Take models of the hub (owner/name) from the cache alone.")]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]
 
 
 def restore(
@@ -183,7 +171,7 @@ def restore(
         files = {"mask": mask, "kernel": kernel}
         choices: dict[str, Any] = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
         choices |= {"strip": strip_metadata, "backend": backend, "precision": precision}
-        job.configuration = jobs.of_configuration(restorer.prior, {**about, **files, **choices})
+        job.configuration = jobs.of_configuration(restorer.fingerprint, {**about, **files, **choices})
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)
         job.skipped = len(items) - len(job.items)

@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
+from .options import Device, Json, Methods, Offline, Prior, Seed
 from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
-from .restore import Device, Json, Prior, Seed
 
 if TYPE_CHECKING:
     from ..bench.report import Result
@@ -48,9 +48,7 @@ def run(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds a method has, from --seed on.")] = 1,
     seed: Seed = 0,
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One of the tasks; may be said again.")] = None,
-    method: Annotated[
-        list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")
-    ] = None,
+    method: Methods = None,
     weights: Annotated[
         list[str] | None,
         typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric or of a compared method."),
@@ -58,6 +56,7 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="The package's photographs, small, and few evaluations.")
     ] = False,
+    offline: Offline = False,
     device: Device = None,
     json: Json = False,
 ) -> int:
@@ -79,12 +78,11 @@ def run(
         raise UsageError("all tables have no data set in common: run them one by one, or all with --quick")
 
     from ..bench import report
-    from ..devices import find_device
-    from ..priors import load_prior
+    from ..bench.prior import load
     from ..settings import assignments
 
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
-    loaded = load_prior(prior, find_device(device))
+    loaded = load(prior, device, offline)
     choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "chosen": method or (), "weights": files}
     jobs = [
         _job(one, loaded, output, data, source, listed, images, quick, **choices)
