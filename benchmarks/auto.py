@@ -61,7 +61,7 @@ def main() -> None:
     prior = load_prior(arguments.prior)
     every = read_images(arguments.photographs)
     names = list(every)[:: max(1, len(every) // arguments.images)][: arguments.images]
-    photographs = [to_unit(_middle(every[name], arguments.crop)) for name in names]
+    photographs = [to_unit(middle(every[name], arguments.crop)) for name in names]
     own = {"corrections": 3, "schedule": "none"}
     methods: dict[str, Method | None] = {"0": None, "denoise": Denoise()}
     methods |= {str(tau): DreamClean(tau, **own) for tau in arguments.strengths}  # type: ignore[arg-type]
@@ -92,7 +92,8 @@ def main() -> None:
     print(f"undamaged photographs come back at {min(clean):.1f} dB or better, {sum(clean) / len(clean):.1f} on average")
 
 
-def _middle(image: Tensor, size: int | None) -> Tensor:
+def middle(image: Tensor, size: int | None) -> Tensor:
+    """The middle of an image, so many pixels wide and high; all of it for None."""
     if size is None:
         return image
     top, left = ((side - size) // 2 for side in image.shape[2:])

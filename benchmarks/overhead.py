@@ -1,82 +1,101 @@
-"""What a method costs beside its network: `python -m benchmarks.overhead [--prior P] [--size N] [--rounds R]`.
+"""What methods cost beside their network: `python -m benchmarks.overhead [--size N] [--steps N] [--clock wall|cpu]`.
 
-Prints wall time / (NFE x time of one bare network call), both timed in turn in the same process, and the time of one
-evaluation's bookkeeping with a network that does nothing.
+For each method, of this library and of others, on one network and in turn: microseconds an evaluation with a network
+that does nothing, at 3x8x8; its time over that of as many bare calls of the network, with gradients where it takes
+them; and by how much it raises the peak of memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
+import subprocess
+import sys
 from collections.abc import Callable
 from statistics import median
 
 import torch
-from torch import Tensor
 
-from pellucid import methods
-from pellucid.methods import Method
-from pellucid.noise import Streams, linear_ladder
-from pellucid.priors import Prior, VENetwork, fit, load_prior
-from pellucid.problem import Problem
+from pellucid import load_prior
+
+from .contenders import Calls, Network, contenders, image
+from .measuring import CLOCKS, in_turn, rise
 
 
-def seconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=10, help="of each method on the network")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu where the machine is busy")
+    parser.add_argument("--idle", action="store_true", help="with the network that does nothing alone")
+    parser.add_argument("--only", nargs="+", metavar="NAME")
+    parser.add_argument("--peak", metavar="NAME", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    network: Network = load_prior("natural").network  # type: ignore[attr-defined]
+    if given.peak:
+        with torch.no_grad():
+            network(image(64), torch.ones(1))
+        print(rise(contenders(network, given.size, given.steps)[given.peak].run))
+        return
+    clock = CLOCKS[given.clock]
+    idle = bookkeeping(5 * given.rounds, clock)
+    names = given.only or list(idle)
+    if given.idle:
+        print(
+            "| method | null network, us |\n|---|---|\n" + "\n".join(f"| {name} | {idle[name]:.0f} |" for name in names)
+        )
+        return
+    print(f"{given.size}x{given.size}, {torch.get_num_threads()} threads, {given.clock}, {given.rounds} rounds")
+    print(f"| method | null network, us | time / (NFE x call), {given.size}x{given.size} | NFE | peak memory, MiB |")
+    print("|---|---|---|---|---|")
+    for name in names:
+        ratio, nfe = share(name, network, given.size, given.steps, given.rounds, clock)
+        peak = peak_of(name, given.size, given.steps)
+        print(f"| {name} | {idle[name]:.0f} | {ratio} | {nfe} | {peak:.0f} |", flush=True)
+
+
+def bookkeeping(rounds: int, clock: Callable[[], float]) -> dict[str, float]:
+    """Microseconds an evaluation of each, with a network that halves its input."""
+    calls = Calls(lambda x, sigma: x * 0.5)
+    actions = {name: one.run for name, one in contenders(calls, 8, 100).items()}
+    nfe = {name: count(calls, action) for name, action in actions.items()}
+    return {name: 1e6 * median(took) / nfe[name] for name, took in in_turn(actions, rounds, clock).items()}
+
+
+def count(calls: Calls, action: Callable[[], object]) -> int:
+    """How often an action calls the network."""
+    before = calls.made
     action()
-    return time.perf_counter() - start
+    return calls.made - before
 
 
-def image(size: int) -> Tensor:
-    return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-
-
-def overhead(method: Method, prior: Prior, size: int, rounds: int) -> str:
-    """Wall time of a method over that of its bare network calls, timed in turn."""
-    y, ready = image(size), fit(prior)
-    problem, nfe = Problem(y), method.nfe(prior)
-    levels = [state.sigma for state in method.iterate(problem, ready, Streams.of(0, 1)) if state.sigma > 0]
+def share(
+    name: str, network: Network, size: int, steps: int, rounds: int, clock: Callable[[], float]
+) -> tuple[str, int]:
+    """Time over that of as many bare calls, the median with the least and the most, and the calls."""
+    calls = Calls(network)
+    method = contenders(calls, size, steps)[name]
+    nfe, x, sigma = count(calls, method.run), image(size), torch.ones(1)
 
     def bare() -> None:
-        for i in range(nfe):
-            prior(y, levels[i % len(levels)])
+        for _ in range(nfe):
+            if method.backward:
+                with torch.enable_grad():
+                    told = x.clone().requires_grad_()
+                    torch.autograd.grad(network(told, sigma).sum(), told)
+            else:
+                with torch.no_grad():
+                    network(x, sigma)
 
-    ratios, calls = [], []
-    for round_ in range(rounds):
-        # In turn and in alternating order, so that a busy machine hits both alike.
-        if round_ % 2:
-            method_took, bare_took = seconds(lambda: method(problem, ready)), seconds(bare)
-        else:
-            bare_took, method_took = seconds(bare), seconds(lambda: method(problem, ready))
-        ratios.append(method_took / bare_took)
-        calls.append(bare_took / nfe)
-    spread = f"{min(ratios):.3f} ... {max(ratios):.3f}"
-    return f"wall / (NFE x bare call) = {median(ratios):.3f} ({spread}), NFE {nfe}, call {median(calls):.3f} s"
+    took = in_turn({"method": method.run, "bare": bare}, rounds, clock)
+    ratios = [own / alone for own, alone in zip(took["method"], took["bare"], strict=True)]
+    return f"{median(ratios):.3f} ({min(ratios):.3f} ... {max(ratios):.3f})", nfe
 
 
-def bookkeeping(method: Method, rounds: int) -> str:
-    """Time of one evaluation when the network does nothing."""
-    idle, problem = VENetwork(lambda x, sigma: x, linear_ladder()), Problem(image(8))
-    took = [seconds(lambda: method(problem, idle)) / method.nfe(idle) for _ in range(rounds)]
-    return f"{median(took) * 1e6:.0f} microseconds an evaluation with a null network at 3x8x8"
-
-
-def main() -> None:
-    """Parses and prints."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--prior", default="natural")
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=20, help="DDIM steps of the whole ladder; the paper's are 100")
-    arguments = parser.parse_args()
-    torch.set_grad_enabled(False)
-
-    prior = load_prior(arguments.prior)
-    print(f"{arguments.size}x{arguments.size}, {torch.get_num_threads()} threads, median of {arguments.rounds} rounds")
-    for name in ("dreamclean", "gdp"):
-        measured = methods.get(name, steps=arguments.steps)
-        print(f"{name}: {overhead(measured, prior, arguments.size, arguments.rounds)}")
-        print(f"{name}: {bookkeeping(methods.get(name), arguments.rounds)}")
+def peak_of(name: str, size: int, steps: int) -> float:
+    """`rise` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.overhead", "--peak", name, "--size", str(size), "--steps", str(steps)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -109,17 +109,6 @@ def test_grey_goes_through_a_colour_prior_as_grey() -> None:
     torch.testing.assert_close(pellucid.restore(image, method, PRIOR), expected[:, :1])
 
 
-def test_tiles_change_little_and_the_work_is_counted_right(tiny_prior: Path) -> None:
-    image = torch.rand(1, 3, 100, 70, generator=torch.Generator().manual_seed(0))
-    whole, tiled = (Restorer(SHORT, tiny_prior, tile=tile) for tile in (None, 64))
-    assert (whole.tiles(100, 70).number, tiled.tiles(100, 70).number) == (1, 4)
-    seen: list[int] = []
-    result = tiled.run(image, progress=seen.append)
-    assert sum(seen) == tiled.work(100, 70) == tiled.nfe() * 4 * 64 * 64
-    assert result.nfe == tiled.nfe() == 9
-    assert (result.colours - whole.run(image).colours).abs().max() < 0.005
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

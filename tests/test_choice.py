@@ -7,6 +7,7 @@ import pytest
 from pellucid import tasks
 from pellucid.choice import choose
 from pellucid.errors import UsageError
+from pellucid.methods import DreamClean
 from pellucid.operators import AveragePool
 
 
@@ -41,3 +42,11 @@ def test_what_is_said_wins_over_the_task() -> None:
 def test_wrong_calls(call: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         choose(**call)  # type: ignore[arg-type]
+
+
+def test_a_preset_is_of_the_method_that_is_chosen_and_gives_way_to_settings() -> None:
+    assert choose(preset="fast").hyper_parameters == {"shared": True}
+    fast = choose("dreamclean", settings={"gamma": "0.2"}, preset="fast").hyper_parameters
+    assert fast == {**DreamClean.presets["fast"], "strength": "auto", "gamma": 0.2}
+    with pytest.raises(UsageError, match="denoise has no preset 'slow'"):
+        choose("denoise", preset="slow")

@@ -40,6 +40,7 @@ def choose(
     noise: float | None = None,
     mask: Path | None = None,
     kernel: Path | None = None,
+    preset: str | None = None,
 ) -> Choice:
     """Fills in what a person leaves open: a task's method and its settings, or the usual ones.
 
@@ -50,6 +51,7 @@ def choose(
         noise: the noise level in [0, 1] units; None to estimate it, unless the task says.
         mask: image file for the task that needs one.
         kernel: likewise.
+        preset: one of the method's, for what is not in `settings`.
 
     Raises:
         UsageError: an unknown name, a value out of its range, or a file that is missing or not wanted.
@@ -57,19 +59,20 @@ def choose(
     """
     values = settings or {}
     operator, several = None, False
-    preset: Mapping[str, Any] = {}
+    ours: Mapping[str, Any] = {}
     if task is not None:
         usual = tasks.find(task)
         operator, several = tasks.operator(task, mask, kernel), usual.several
         if method in (None, usual.method):
-            method, preset = usual.method, usual.settings
+            method, ours = usual.method, usual.settings
         noise = usual.noise if noise is None else noise
     elif mask is not None or kernel is not None:
         raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
     if method is None:
-        method, preset = methods.usual(values)
+        method, ours = methods.usual(values)
     elif method == "dreamclean":
-        preset = {"strength": "auto"}
-    hyper_parameters = {**preset, **parse(methods.find(method), method, values)}
+        ours = {"strength": "auto"}
+    kind = methods.find(method)
+    hyper_parameters = {**ours, **methods.of_preset(kind, method, preset), **parse(kind, method, values)}
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
     return Choice(method, hyper_parameters, operator, noise, several)

@@ -16,6 +16,8 @@ References:
         https://arxiv.org/abs/2112.10752
     [EDM] Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", 2022.
         https://arxiv.org/abs/2206.00364
+    [DPM++] Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models", 2022.
+        https://arxiv.org/abs/2211.01095
     [DreamClean] Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
 """
 
@@ -25,6 +27,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -176,8 +179,9 @@ class Streams:
     def like(self, x: Tensor) -> Tensor:
         """Fresh n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
         self._check(x)
-        draws = [torch.randn(x.shape[1:], generator=g, dtype=x.dtype) for g in self._generators]
-        noise = draws[0].unsqueeze(0) if len(draws) == 1 else torch.stack(draws)
+        shape = (1, *x.shape[1:])
+        draws = [torch.randn(shape, generator=g, dtype=x.dtype) for g in self._generators]
+        noise = draws[0] if len(draws) == 1 else torch.cat(draws)
         return noise.to(x.device)
 
     def poisson(self, mean: Tensor) -> Tensor:
@@ -251,7 +255,7 @@ def renoise(
     if eta > 0 and _above_zero(sigma_next):
         if rng is None:
             raise UsageError("renoise with eta > 0 needs the images' random streams")
-        moved += each(sigma_next * eta, x) * rng.like(x)
+        moved += rng.like(x).mul_(each(sigma_next * eta, x))
     return moved
 
 
@@ -265,7 +269,7 @@ def each(value: float | Tensor, x: Tensor) -> float | Tensor:
 
 
 def invert(
-    prior: Callable[[Tensor, float], Tensor], x: Tensor, ladder: Tensor
+    prior: Callable[[Tensor, float], Tensor], x: Tensor, ladder: Tensor, order: Literal[1, 2] = 1
 ) -> Iterator[tuple[float, Tensor, Tensor]]:
     """DDIM inversion: walks `ladder` upwards from its last level, deterministically ([DDIM], section 4.3).
 
@@ -276,12 +280,34 @@ def invert(
         prior: `prior(x, sigma) -> x0`, called once a move.
         x: images at the ladder's last level, (B, C, H, W); an image as it is counts as being at a level close to 0.
         ladder: descending sigmas, all above 0, (n + 1,).
+        order: 2 makes each move with `extrapolated` estimates, which allows of larger ones.
 
     Yields:
-        After each of the n moves: the level reached, x there, and the x0 it was made with.
+        After each of the n moves: the level reached, x there, and the x0 of its evaluation.
     """
     levels = ladder.flip(0).tolist()
+    before: tuple[float, Tensor] | None = None
     for sigma, sigma_next in pairwise(levels):
         x0 = prior(x, sigma)
-        x = renoise(x, x0, sigma, sigma_next)
+        used = x0 if before is None or order == 1 else extrapolated(x0, sigma, sigma_next, *before)
+        x, before = renoise(x, used, sigma, sigma_next), (sigma, x0)
         yield sigma_next, x, x0
+
+
+def extrapolated(
+    x0: Tensor, sigma: float | Tensor, sigma_next: float | Tensor, sigma_before: float | Tensor, before: Tensor
+) -> Tensor:
+    """The estimate half-way through a move, in log sigma, by its change since the last evaluation ([DPM++], eq. 17).
+
+    A `renoise` with it is DPM-Solver++(2M)'s step.
+
+    Args:
+        x0: the estimate at sigma, (B, ...).
+        sigma: the level that the move leaves; one for all, or one for each image, (B,).
+        sigma_next: the level that it goes to, above 0, likewise.
+        sigma_before: that of the evaluation before, likewise; where it is sigma itself, x0 stays as it is.
+        before: the estimate then.
+    """
+    ahead, behind = (torch.as_tensor(ratio).double().log() for ratio in (sigma_next / sigma, sigma / sigma_before))
+    weight = torch.where(behind == 0, 0, ahead / (2 * behind))
+    return x0 + each(weight.expand(len(x0)), x0) * (x0 - before)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pellucid import images
 from pellucid.app.limits import Limits, clean_name, named, uploaded
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, UsageError
 
 
 @pytest.fixture
@@ -43,8 +44,17 @@ def test_a_hostile_file_is_one_line_with_its_owners_name(tmp_path: Path) -> None
 
 
 def test_limits_are_above_zero() -> None:
-    with pytest.raises(PellucidError, match="above 0"):
+    with pytest.raises(UsageError, match="above 0"):
         Limits(pixels=0)
+
+
+def test_all_pages_count(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tif"
+    page = images.from_pil(Image.new("RGB", (30, 20)))
+    images.write(images.bound([page, page]), path)
+    assert Limits(pixels=1200).check(path, "pages.tif") == (20, 30)
+    with pytest.raises(PellucidError, match="megapixels"):
+        Limits(pixels=1199).check(path, "pages.tif")
 
 
 def test_only_what_was_uploaded_is_taken(tmp_path: Path, picture: Path) -> None:

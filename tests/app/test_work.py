@@ -13,6 +13,7 @@ from pellucid.app.desk import Desk
 from pellucid.app.queue import Job
 from pellucid.app.session import Round, Session
 from pellucid.app.work import Work, crop, part
+from pellucid.methods.method import State
 
 Finish = Callable[[Session], None]
 
@@ -139,6 +140,43 @@ def test_a_crop_keeps_what_the_file_says(photo: Path) -> None:
     cut = crop(whole, (8, 16, 20, 30))
     assert np.array_equal(cut.colour, whole.colour[8:28, 16:46])
     assert (cut.metadata, cut.jpeg) == (whole.metadata, whole.jpeg)
+
+
+def test_a_part_is_of_the_first_page_alone(photo: Path) -> None:
+    first = images.read(photo)
+    assert crop(images.bound([first, first]), (8, 16, 20, 30)).more == ()
+
+
+def test_all_pages_are_restored_and_count_as_work(
+    desk: Desk, session: Session, tmp_path: Path, choices: Choices, finish: Finish
+) -> None:
+    pages = [images.from_array(np.full((size, 20, 3), 90, np.uint8)) for size in (10, 30)]
+    images.write(images.bound(pages), tmp_path / "pages.tif")
+    session.add({tmp_path / "pages.tif": "pages.tif"}, desk.limits)
+    desk.run(session, choices)
+    finish(session)
+    assert session.newest is not None
+    assert session.job is not None
+    (version,) = session.newest.outcomes["pages.tif"].versions
+    assert [page.colour.shape[0] for page in images.read(version.path).pages] == [10, 30]
+    assert session.job.done == session.job.total
+
+
+def test_latents_on_their_way_are_not_shown(
+    desk: Desk, session: Session, photo: Path, choices: Choices, tiny_sd: Path, tiny_prior: Path
+) -> None:
+    session.add({photo: "a.jpg"}, desk.limits)
+    seen = []
+
+    class Watched(Job):
+        def see(self, state: State) -> None:
+            seen.append(state.x0.shape[1])
+
+    for prior in (tiny_sd, tiny_prior):
+        into = Round(variants(replace(choices, prior=str(prior), strength="10")))
+        Watched(Work(session.pictures, False, into, session.new_folder(), desk.restorers)).run()
+        assert into.outcomes["a.jpg"].errors == []
+    assert set(seen) == {3}
 
 
 def test_trying_a_part_leaves_the_whole_to_be_done(

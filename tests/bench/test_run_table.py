@@ -140,6 +140,13 @@ def test_tasks_and_methods_are_chosen_by_name(tiny_job: Job, tmp_path: Path) -> 
             run(tiny_job(tmp_path, **wrong))
 
 
+def test_a_prior_of_grey_images_is_refused_before_anything_is_written(tiny_job: Job, tmp_path: Path) -> None:
+    grey = GaussianPrior(torch.zeros(1, 1, 1), torch.tensor(0.3))
+    with pytest.raises(UsageError, match="in colour; this prior's have 1 channel"):
+        run(replace(tiny_job(tmp_path / "run"), prior=grey))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_data_sets_own_damage_is_used_where_there_is_no_other(tiny_job: Job, tmp_path: Path) -> None:
     table = tiny_job(tmp_path).table
     own = replace(table.tasks[0], damage={}, stand_in={"name": "noise"})

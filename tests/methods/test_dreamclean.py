@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from pellucid import methods
 from pellucid.errors import UsageError
 from pellucid.estimate import noise_seen
 from pellucid.methods import DreamClean
-from pellucid.noise import Streams, linear_ladder, renoise
+from pellucid.noise import Streams, extrapolated, linear_ladder, renoise
 from pellucid.priors import Counted, EmpiricalPrior, GaussianPrior
 from pellucid.problem import Problem
 
@@ -34,13 +35,28 @@ def recursion(method: DreamClean) -> tuple[float, float]:
         kept = VARIANCE / (VARIANCE + sigma**2)
         return kept + (1 - kept) * sigma_next / sigma
 
-    if method.start == "invert":
+    if method.start == "invert" and method.climb == 1:
         for sigma, sigma_next in pairwise(levels):
             gain *= scale(sigma, sigma_next)
+    elif method.start == "invert":
+        before, was = 0.0, 0.0
+        for sigma, sigma_next in pairwise([levels[0], *levels[:0:-1][:: method.climb][::-1]]):
+            estimate = used = gain * VARIANCE / (VARIANCE + sigma**2)
+            if was:
+                used += (estimate - before) * math.log(sigma_next / sigma) / math.log(sigma / was) / 2
+            gain = used + (gain - used) * sigma_next / sigma
+            before, was = estimate, sigma
     else:
         variance = levels[-1] ** 2
     fresh = {"preserving": method.gamma * (2 - method.gamma), "langevin": 2 * method.gamma, "none": 0.0}
     for sigma, sigma_next in zip(levels[:0:-1], [*levels[-2:0:-1], 0.0], strict=True):
+        if method.shared:
+            left = (1 - method.gamma) ** method.corrections * sigma_next
+            gain *= scale(sigma, left)
+            variance *= scale(sigma, left) ** 2
+            added = sum((1 - method.gamma) ** (2 * i) for i in range(method.corrections))
+            variance += fresh[method.schedule] * added * sigma_next**2
+            continue
         for _ in range(method.corrections):
             gain *= scale(sigma, (1 - method.gamma) * sigma)
             variance *= scale(sigma, (1 - method.gamma) * sigma) ** 2
@@ -60,10 +76,13 @@ def count(method: DreamClean) -> int:
 @pytest.mark.parametrize("corrections", [0, 1, 3])
 @pytest.mark.parametrize("strength", [100, 300, 900])
 @pytest.mark.parametrize("gamma", [0.0, 0.05, 0.4])
+@pytest.mark.parametrize(("shared", "climb"), [(False, 1), (True, 1), (False, 2), (True, 3)])
 def test_without_fresh_noise_it_is_the_affine_map_of_the_recursion(
-    corrections: int, strength: int, gamma: float
+    corrections: int, strength: int, gamma: float, shared: bool, climb: int
 ) -> None:
-    method = DreamClean(strength=strength, gamma=gamma, corrections=corrections, schedule="none")
+    method = DreamClean(
+        strength=strength, gamma=gamma, corrections=corrections, schedule="none", shared=shared, climb=climb
+    )
     y = draw(0, 1, 1, 8, 8)
     gain, _ = recursion(method)
     torch.testing.assert_close(method(Problem(y), GAUSSIAN), MEAN + gain * (y - MEAN), atol=1e-5, rtol=1e-5)
@@ -75,6 +94,8 @@ def test_without_fresh_noise_it_is_the_affine_map_of_the_recursion(
         DreamClean(),
         DreamClean(strength=600, steps=50, gamma=0.2, corrections=2),
         DreamClean(schedule="langevin"),
+        DreamClean(**DreamClean.presets["fast"]),
+        DreamClean(shared=True, corrections=3, gamma=0.2, strength=600),
         DreamClean(start="forward"),
         DreamClean(start="forward", strength=700, steps=20, gamma=0.3, schedule="langevin"),
     ],
@@ -173,8 +194,11 @@ METHODS = [
     DreamClean(strength=5, steps=1),
     DreamClean(strength=1000, steps=7),
     DreamClean(strength=255, corrections=0),
+    DreamClean(steps=20, corrections=2, shared=True),
+    DreamClean(steps=20, climb=4),
 ]
 FROM_NOISE = DreamClean(steps=20, start="noise")
+QUICKLY = DreamClean(steps=20, start="noise", shared=True, climb=3)
 
 
 @pytest.mark.parametrize(("noise", "rises"), [(0.3, True), (1.6, False)])
@@ -207,7 +231,8 @@ def test_nfe_is_what_the_formula_says(method: DreamClean) -> None:
     *_, last = method.iterate(Problem(draw(0, 2, 1, 3, 3)), counted, Streams.of(0, 2))
     n = math.ceil(float(method.strength) / 1000 * method.steps)
     assert counted.nfe == last.nfe == method.nfe(GAUSSIAN)
-    assert counted.nfe == n * (1 + method.corrections + (method.start == "invert"))
+    down = n * (1 if method.shared else 1 + method.corrections)
+    assert counted.nfe == down + (math.ceil(n / method.climb) if method.start == "invert" else 0)
     assert last.step == last.total
 
 
@@ -215,9 +240,10 @@ def test_ninety_evaluations_by_default() -> None:
     assert DreamClean().nfe(GAUSSIAN) == 90
     assert DreamClean(corrections=3).nfe(GAUSSIAN) == 150
     assert DreamClean(start="forward").nfe(GAUSSIAN) == 60
+    assert methods.get("dreamclean", preset="fast").nfe(GAUSSIAN) == 24
 
 
-@pytest.mark.parametrize("method", [*METHODS, FROM_NOISE])
+@pytest.mark.parametrize("method", [*METHODS, FROM_NOISE, QUICKLY])
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 7), (2, 1, 8, 3)])
 def test_a_batch_is_its_images_bit_for_bit(method: DreamClean, shape: tuple[int, ...]) -> None:
     y = draw(0, *shape).float()
@@ -229,7 +255,7 @@ def test_a_batch_is_its_images_bit_for_bit(method: DreamClean, shape: tuple[int,
         assert torch.equal(both[i : i + 1], method(Problem(y[i : i + 1]), prior, seed=[11 + i]))
 
 
-@pytest.mark.parametrize("method", [*METHODS, FROM_NOISE])
+@pytest.mark.parametrize("method", [*METHODS, FROM_NOISE, QUICKLY])
 def test_inputs_and_yielded_states_stay_as_they_are(method: DreamClean) -> None:
     y = draw(0, 2, 1, 4, 4)
     before = y.clone()
@@ -273,3 +299,18 @@ def test_a_blind_method_refuses_to_ignore_knowledge() -> None:
 def test_hyper_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=rf"DreamClean: {next(iter(wrong))} must be"):
         DreamClean(**wrong)
+
+
+def test_an_estimate_that_is_linear_in_log_sigma_is_extrapolated_to_the_middle_of_the_move() -> None:
+    a, b, x = 0.3, 0.2, torch.tensor([[[[0.7]]]]).double()
+    was, sigma, after = 0.1, 0.2, 0.6
+
+    def estimate(level: float) -> Tensor:
+        return torch.full_like(x, a + b * math.log(level))
+
+    used = extrapolated(estimate(sigma), sigma, after, was, estimate(was))
+    torch.testing.assert_close(used, estimate(math.sqrt(sigma * after)))
+    each = extrapolated(
+        estimate(sigma), torch.tensor([sigma]), torch.tensor([after]), torch.tensor([sigma]), estimate(was)
+    )
+    assert torch.equal(each, estimate(sigma))  # nothing was evaluated before

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from pellucid import methods
 from pellucid.errors import UsageError
-from pellucid.methods import DreamClean
+from pellucid.methods import DIIP, DreamClean
 from pellucid.priors import GaussianPrior
 from pellucid.problem import Problem
 
@@ -40,3 +42,13 @@ def test_a_prior_that_breaks_is_an_error_for_every_method(name: str) -> None:
 
     with pytest.raises(PellucidError, match="not finite"):
         methods.get(name)(Problem(torch.zeros(1, 3, 4, 4)), BROKEN)
+
+
+def test_a_preset_gives_way_to_what_is_said() -> None:
+    assert methods.get("diip", preset="fast", rate=0.02) == replace(DIIP(**DIIP.presets["fast"]), rate=0.02)
+    for name in methods.names():
+        for preset, values in methods.find(name).presets.items():
+            assert methods.describe(name)["presets"][preset] == values
+            methods.get(name, preset=preset)
+    with pytest.raises(UsageError, match="ddrm has no preset 'fast'; it has none"):
+        methods.get("ddrm", preset="fast")

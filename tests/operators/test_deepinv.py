@@ -104,5 +104,5 @@ def test_what_is_missing_is_named() -> None:
 
 def test_without_deepinv_its_reconstructor_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "deepinv.models", None)
-    with pytest.raises(PellucidError, match="pip install deepinv"):
+    with pytest.raises(PellucidError, match=r'pip install "pellucid\[deepinv\]"'):
         reconstructor(DDRM(), PRIOR)

@@ -12,6 +12,7 @@ from pellucid.errors import PellucidError, UsageError
 from pellucid.noise import linear_ladder
 from pellucid.priors import Checkpointed, Counted, GaussianPrior, Padded, Prior, Tiled, VENetwork, VPNetwork, fit
 from pellucid.priors.network import DenoisingUNet, UNetConfig
+from pellucid.priors.tiled import spans
 
 ROUGH = GaussianPrior(torch.full((3, 1, 1), 0.1), variance=torch.full((3, 1, 1), 0.3))
 sizes = st.integers(1, 40)
@@ -210,3 +211,15 @@ def test_a_learned_variance_goes_through_every_wrapper() -> None:
     torch.testing.assert_close(both[:, :3], counted(x, levels))
     with pytest.raises(UsageError, match="has learnt no variance"):
         Counted(GaussianPrior(torch.zeros(3, 1, 1), variance=torch.ones(3, 1, 1))).learned(x, levels)
+
+
+@given(height=st.integers(1, 60), width=st.integers(1, 60), tile=st.integers(9, 40))
+def test_tiles_are_as_small_as_their_number_allows(height: int, width: int, tile: int) -> None:
+    tiled = Tiled(ROUGH, tile, 8)
+    number, *sides = tiled.tiles(height, width)
+    counts = []
+    for size, side in zip((height, width), sides, strict=True):
+        count = len(spans(size, tile, 8))
+        counts.append(count)
+        assert side == (size if size <= tile else -(-(size + 8 * (count - 1)) // count))
+    assert number == counts[0] * counts[1]

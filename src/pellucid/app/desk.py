@@ -14,7 +14,8 @@ from .calls import MASK, command, python
 from .choices import Choices, Variant, variants
 from .limits import Limits, clean_name, uploaded
 from .queue import Job, Queue
-from .session import Round, Session, Sessions
+from .session import Round, Session
+from .sessions import Sessions
 from .work import Box, Restorers, Work, crop, part
 
 _PNG = "data:image/png;base64,"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import images
-from ..errors import PellucidError
+from ..errors import PellucidError, UsageError
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Limits:
 
     Attributes:
         bytes: of one file.
-        pixels: of one picture.
+        pixels: of one picture, all its pages together.
         pictures: at a time.
 
     Raises:
-        PellucidError: one of them is less than 1.
+        UsageError: one of them is less than 1.
     """
 
     bytes: int = 200_000_000
@@ -31,7 +31,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         if min(self.bytes, self.pixels, self.pictures) < 1:
-            raise PellucidError("the limits of what may be uploaded are numbers above 0")
+            raise UsageError("the limits of what may be uploaded are numbers above 0")
 
     def check(self, path: Path, name: str) -> tuple[int, int]:
         """Refuses a file that is too large or no picture.
@@ -41,7 +41,7 @@ class Limits:
             name: what its owner calls it.
 
         Returns:
-            Height and width.
+            Height and width of its first page.
 
         Raises:
             PellucidError: it is.
@@ -50,14 +50,15 @@ class Limits:
         if size > self.bytes:
             raise PellucidError(f"{name}: has {size / 1e6:.0f} MB, more than the {self.bytes / 1e6:g} allowed here")
         try:
-            height, width = images.size_of(path)
+            sizes = images.sizes_of(path)
         except PellucidError as error:
             raise PellucidError(named(error, path, name)) from None
-        if height * width > self.pixels:
+        pixels = sum(height * width for height, width in sizes)
+        if pixels > self.pixels:
             raise PellucidError(
-                f"{name}: has {height * width / 1e6:.1f} megapixels, more than the {self.pixels / 1e6:g} allowed here"
+                f"{name}: has {pixels / 1e6:.1f} megapixels, more than the {self.pixels / 1e6:g} allowed here"
             )
-        return height, width
+        return sizes[0]
 
 
 def named(error: object, path: Path, name: str) -> str:

@@ -42,6 +42,7 @@ class Serving:
         device: where to compute; None for a GPU where there is one.
         priors: those that the page offers, the usual one first.
         limits: what may be uploaded.
+        offline: whether models of the hub are taken from the cache alone.
 
     Raises:
         UsageError: other machines can reach the host, and there is no password.
@@ -53,6 +54,7 @@ class Serving:
     device: str | None = None
     priors: Sequence[str] = ("natural",)
     limits: Limits = field(default_factory=Limits)
+    offline: bool = False
 
     def __post_init__(self) -> None:
         if not self.local and not self.password:
@@ -105,10 +107,10 @@ def desk_of(serving: Serving) -> Iterator[Desk]:
     """Everything behind the page, with the usual prior loaded; at the end nothing of it is left on the disk."""
     from .desk import Desk
     from .queue import Queue
-    from .session import Sessions
+    from .sessions import Sessions
     from .work import Restorers
 
-    restorers = Restorers(serving.device)
+    restorers = Restorers(serving.device, serving.offline)
     for prior in serving.priors:
         restorers.load(prior)
     with tempfile.TemporaryDirectory(prefix="pellucid-uploads-", ignore_cleanup_errors=True) as uploads:

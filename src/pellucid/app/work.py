@@ -14,6 +14,7 @@ from ..api import Restored, Restorer
 from ..devices import find_device
 from ..jobs.memory import with_less
 from ..priors import Prior, load_prior
+from ..priors.latent import latent_of
 from .calls import target_name
 from .choices import Variant
 from .limits import named
@@ -36,16 +37,17 @@ class Restorers:
 
     Args:
         device: where to compute; None for a GPU where there is one.
+        offline: see `load_prior`.
     """
 
-    def __init__(self, device: str | None = None) -> None:
-        self.device = device
+    def __init__(self, device: str | None = None, offline: bool = False) -> None:
+        self.device, self._offline = device, offline
         self._priors: dict[str, Prior] = {}
 
     def load(self, name: str) -> Prior:
         """A prior, loaded when it is first asked for."""
         if name not in self._priors:
-            self._priors[name] = load_prior(name, find_device(self.device))
+            self._priors[name] = load_prior(name, find_device(self.device), offline=self._offline)
         return self._priors[name]
 
     def of(self, variant: Variant) -> Restorer:
@@ -95,7 +97,7 @@ class Work:
         job.doing = "getting ready"
         ready = [(variant, self.restorers.of(variant)) for variant in self.into.variants]
         groups = [list(self.pictures)] if self.together else [[picture] for picture in self.pictures]
-        works = [[restorer.work(*self._size(group[0])) or 1 for _, restorer in ready] for group in groups]
+        works = [[self._work(group[0], restorer) for _, restorer in ready] for group in groups]
         job.total = sum(map(sum, works))
         over = 0
         for number, (group, shares) in enumerate(zip(groups, works, strict=True)):
@@ -117,6 +119,9 @@ class Work:
     def _size(self, upload: Upload) -> tuple[int, int]:
         return upload.size if self.box is None else self.box[2:]
 
+    def _work(self, upload: Upload, restorer: Restorer) -> int:
+        return jobs.pixels(upload.path, restorer) if self.box is None else restorer.work(*self.box[2:]) or 1
+
     def _read(self, upload: Upload) -> images.Picture:
         picture = images.read(upload.path)
         return picture if self.box is None else crop(picture, self.box)
@@ -136,13 +141,15 @@ class Work:
             pictures = [self._read(upload) for upload in group]
             images.check_holds(pictures[0], target)
             seed = variant.choices.seed
+            # What a method has of latents on its way is no picture to look at.
+            see = job.see if latent_of(restorer.prior) is None else None
             (restored, result), less = with_less(
                 restorer,
                 self._size(first),
                 lambda smaller: (
-                    smaller.exposures(pictures, seed, job.advance, job.see)
+                    smaller.exposures(pictures, seed, job.advance, see)
                     if self.together
-                    else smaller.picture(pictures[0], seed, job.advance, job.see)
+                    else smaller.picture(pictures[0], seed, job.advance, see)
                 ),
             )
             images.write(restored, target)
@@ -173,11 +180,11 @@ def part(size: tuple[int, int], centre: tuple[float, float]) -> Box:
 
 
 def crop(picture: images.Picture, box: Box) -> images.Picture:
-    """A part of a picture; how its file was compressed stays known."""
+    """A part of a picture's first page; how its file was compressed stays known."""
     top, left, height, width = box
     rows, columns = slice(top, top + height), slice(left, left + width)
     alpha = None if picture.alpha is None else picture.alpha[rows, columns]
-    return replace(picture, colour=picture.colour[rows, columns], alpha=alpha)
+    return replace(picture, colour=picture.colour[rows, columns], alpha=alpha, more=())
 
 
 def _begin(share: float, side: int) -> int:
@@ -195,7 +202,7 @@ def _doing(number: int, groups: int, name: str, variant: Variant | None) -> str:
 
 
 def _note(result: Restored, less: str | None, seconds: float) -> str:
-    told = [*result.notes[:1], *([less] if less else [])]
+    told = [*result.notes, *([less] if less else [])]
     if result.noise:
         told.append(f"noise {result.noise[0]:.4f}")
     return "; ".join([*told, f"{result.nfe} evaluations, {seconds:.1f} s"])

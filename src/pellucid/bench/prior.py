@@ -14,15 +14,36 @@ from PIL import Image
 from torch import Tensor
 
 from .. import images
-from ..errors import PellucidError
+from ..devices import find_device
+from ..errors import PellucidError, UsageError
 from ..metrics import psnr
 from ..noise import Streams, derive_seed, karras_ladder, renoise
+from ..priors import load_prior
 from ..priors.latent import latent_of
 from ..priors.prior import Padded, Prior, device_of
 from ..problem import to_model, to_unit
 
 LEVELS = (15, 25, 50, 100)
 """The noise levels of denoising papers, standard deviations in steps of 8 bits."""
+
+
+def load(named: str, device: str | None = None, label: int | None = None, offline: bool = False) -> Prior:
+    """Loads what is measured: a prior of pixels.
+
+    Args:
+        named: what `load_prior` takes.
+        device: where it goes; None for a GPU where there is one.
+        label: see `load_prior`.
+        offline: see `load_prior`.
+
+    Raises:
+        UsageError: there is no such prior, or it is one of latents, which the damaged images here are not made for.
+        PellucidError: it cannot be loaded.
+    """
+    prior = load_prior(named, find_device(device), label=label, offline=offline)
+    if latent_of(prior) is not None:
+        raise UsageError(f"{named}: is a prior of latents; what is measured here is one of pixels")
+    return prior
 
 
 def read_images(folder: Path, channels: int = 3) -> dict[str, Tensor]:

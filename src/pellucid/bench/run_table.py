@@ -120,10 +120,12 @@ def run(job: Run) -> Iterator[Row | Missing]:
     """Does what is left to do, and gives every row, old and new, of each task the damaged images first.
 
     Raises:
-        UsageError: see `Run.work`.
+        UsageError: see `Run.work`; or the prior is not one of colours, which all tables' images have.
         PellucidError: the folder cannot be written to.
     """
     tasks = job.work()
+    if job.prior.channels != 3:
+        raise UsageError(f"the tables are of images in colour; this prior's have {job.prior.channels} channel(s)")
     job.folder.mkdir(parents=True, exist_ok=True)
     weights = fingerprint(job.prior)
     return (row for task in tasks for row in _Task(job, task, weights).rows())

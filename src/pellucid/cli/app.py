@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
+from .options import Device, Offline
 from .output import tell
-from .restore import Device
 
 
 def app(
@@ -21,6 +23,7 @@ def app(
     priors: Annotated[
         list[str] | None, typer.Option("--prior", "-p", help="A prior that the page offers (default: natural).")
     ] = None,
+    offline: Offline = False,
     device: Device = None,
     max_megabytes: Annotated[float, typer.Option("--max-megabytes", help="Of a file that is uploaded.")] = 200,
     max_megapixels: Annotated[float, typer.Option("--max-megapixels", help="Of a picture that is uploaded.")] = 50,
@@ -32,8 +35,10 @@ def app(
     from ..app.limits import Limits
     from ..app.server import Serving, serve
 
-    limits = Limits(bytes=int(max_megabytes * 1e6), pixels=int(max_megapixels * 1e6))
-    serving = Serving(host, port, password, device, tuple(priors or ("natural",)), limits)
+    limits = Limits(
+        bytes=_millions("--max-megabytes", max_megabytes), pixels=_millions("--max-megapixels", max_megapixels)
+    )
+    serving = Serving(host, port, password, device, tuple(priors or ("natural",)), limits, offline)
 
     def ready(address: str) -> None:
         tell(f"the page is at {address} (Ctrl-C ends it)")
@@ -43,3 +48,9 @@ def app(
             webbrowser.open(address)
 
     serve(serving, ready)
+
+
+def _millions(option: str, number: float) -> int:
+    if not 0 < number < math.inf:
+        raise UsageError(f"{option} is a number above 0, not {number:g}")
+    return int(number * 1e6)

@@ -10,9 +10,8 @@ import typer
 
 from ..errors import UsageError
 from . import tables
+from .options import Device, Json, Label, Methods, Offline, Prior, Seed
 from .output import as_json, table
-from .prior import load_pixels
-from .restore import Device, Json, Label, Offline, Prior, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +32,6 @@ Data = Annotated[
     Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
 ]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many of them, evenly spread.")]
-Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
 LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
 
@@ -63,16 +61,16 @@ def prior(
     samples: Annotated[
         Path | None, typer.Option("--samples", help="Write a sheet of 16 images sampled from nothing but noise.")
     ] = None,
-    seed: Seed = 0,
     label: Label = None,
     offline: Offline = False,
+    seed: Seed = 0,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Measures what a prior knows: the noise it removes, in dB, and what a call costs."""
-    from ..bench.prior import averages, cost, denoising, dream, read_images, sheet
+    from ..bench.prior import averages, cost, denoising, dream, load, read_images, sheet
 
-    folder, what = _folder(data), load_pixels(named, device, label, offline)
+    folder, what = _folder(data), load(named, device, label, offline)
     levels = denoising(what, read_images(folder, what.channels), seed=seed)
     price = cost(what)
     if samples is not None:
@@ -104,17 +102,18 @@ def known(
     method: Methods = None,
     quick: Quick = False,
     lpips: LpipsFile = None,
-    seed: Seed = 0,
     label: Label = None,
     offline: Offline = False,
+    seed: Seed = 0,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Compares the methods that are told the degradation, on damage made here."""
     from .. import methods as registry
     from ..bench import known as measurement
+    from ..bench.prior import load
 
-    what = load_pixels(prior, device, label, offline)
+    what = load(prior, device, label, offline)
     chosen = _photographs(data, images, what.channels)
     defaults = {name: registry.get(name) for name in method or measurement.quick("")}
 
@@ -136,9 +135,9 @@ def blind(
     method: Methods = None,
     quick: Quick = False,
     lpips: LpipsFile = None,
-    seed: Seed = 0,
     label: Label = None,
     offline: Offline = False,
+    seed: Seed = 0,
     device: Device = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
     json: Json = False,
@@ -148,11 +147,12 @@ def blind(
         raise UsageError("--markdown and --json exclude each other")
 
     from ..bench import blind as measurement
+    from ..bench.prior import load
 
     def contestants(damage: str) -> dict[str, Method]:
         return measurement.contestants(damage, method or (), quick)
 
-    what = load_pixels(prior, device, label, offline)
+    what = load(prior, device, label, offline)
     chosen = _photographs(data, images, what.channels)
     rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
     _print(rows, f"{len(chosen)} images, {prior}", json, markdown)

@@ -9,8 +9,8 @@ import typer
 
 from ..errors import PellucidError
 from ..settings import assignments, read
+from .options import Json, Seed
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
-from .restore import Json, Seed
 
 if TYPE_CHECKING:
     from ..degradations import Damage

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
+from .options import Device, Json, Offline, Prior, Seed
 from .output import as_json, bar
-from .restore import Device, Json, Prior, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ _SCALE, _GAP, _LINE = 2, 16, 36
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write.")] = Path("pellucid-demo.png"),
     prior: Prior = "natural",
+    offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture if it exists.")] = False,
@@ -54,7 +55,7 @@ def demo(
     rows, records = [], []
     with bar() as progress:
         for damage, clean, damaged, settings in cases:
-            restorer = Restorer("dreamclean", prior, device=device, **settings)
+            restorer = Restorer("dreamclean", prior, device=device, offline=offline, **settings)
             task = progress.add_task(damage, total=restorer.work(*clean.shape[-2:]))
             restored = restorer.run(damaged, seed, partial(progress.advance, task)).colours
             before, after = psnr(damaged, clean).item(), psnr(restored, clean).item()

@@ -15,7 +15,6 @@ from ..errors import PellucidError
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
 
 if TYPE_CHECKING:
-    from ..api import Restorer
     from ..jobs import Item, Manifest, Outcome, Work
     from ..jobs.executors import Executor
     from ..jobs.run import Outcomes, Progress
@@ -76,7 +75,7 @@ def dry_run(job: Job) -> int:
 
     for item in job.items:
         try:
-            sizes = images.sizes_of(item.source)
+            sizes, *_ = [images.sizes_of(source) for source in item.sources]
         except PellucidError as error:
             failed += 1
             complain(str(error))
@@ -95,12 +94,12 @@ def dry_run(job: Job) -> int:
 
 def do(job: Job) -> int:
     """Does the job and says what becomes of each image; returns the exit code."""
-    from ..jobs import Feed
+    from ..jobs import Feed, pixels
 
     restorer = job.work.restorer
     done = failed = over = 0
     start = time.monotonic()
-    work = {item.target: _work(item, restorer) for item in job.items}
+    work = {item.target: pixels(item.source, restorer) for item in job.items}
     feed = Feed(job.items, job.time_limit)
     stopped = ""
     with bar() as progress:
@@ -140,16 +139,6 @@ def do(job: Job) -> int:
     if stopped and not feed.full:
         return INTERRUPTED
     return FAILED if failed else 0
-
-
-def _work(item: Item, restorer: Restorer) -> int:
-    from .. import images
-
-    try:
-        # A method that evaluates nothing is one step for each image.
-        return sum(restorer.work(*size) for size in images.sizes_of(item.source)) or 1
-    except PellucidError:
-        return 0  # it is going to fail, and to say so, when its turn comes
 
 
 def _line(outcome: Outcome, estimated: bool) -> str:

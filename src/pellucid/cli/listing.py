@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import Device, Json, Offline
 from .output import FAILED, as_json, table, tell
-from .restore import Device, Json, Offline
 
 
 def methods(json: Json = False) -> None:
@@ -25,6 +25,9 @@ def methods(json: Json = False) -> None:
     for record in records:
         fields = ", ".join(f"{key}={value}" for key, value in record["hyper_parameters"].items())
         typer.echo(f"\n{record['name']} --set: {fields}")
+        for preset, values in record["presets"].items():
+            chosen = ", ".join(f"{key}={value}" for key, value in values.items())
+            typer.echo(f"{record['name']} --preset {preset}: {chosen}")
     return None
 
 

@@ -6,31 +6,18 @@ import math
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import UsageError
 from ..settings import assignments
 from .job import Job, do, dry_run
+from .options import Device, Json, Label, Offline, Prior, Seed, Settings
 from .output import tell
 
 if TYPE_CHECKING:
     from ..jobs import Item
-
-# Options that several commands share.
-Prior = Annotated[
-    str,
-    typer.Option(
-        "--prior", "-p", help="An embedded prior's name, a prior's folder or file, owner/name, or MODULE:OBJECT."
-    ),
-]
-Label = Annotated[int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Take models of the hub (owner/name) from the cache alone.")]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]
 
 
 def restore(
@@ -50,6 +37,9 @@ def restore(
         str | None, typer.Option("--prompt", help="What the picture shows, for Stable Diffusion and SDXL.")
     ] = None,
     offline: Offline = False,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="One of the method's, as fast: see pellucid methods NAME.")
+    ] = None,
     strength: Annotated[
         str | None,
         typer.Option("--strength", "-s", help="How strong DreamClean is, 1 to 1000 (default: auto, for each image)."),
@@ -70,6 +60,12 @@ def restore(
         int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
     ] = None,
     device: Device = None,
+    backend: Annotated[
+        str, typer.Option("--backend", help="What computes the network: torch, compile or openvino (faster on a CPU).")
+    ] = "torch",
+    precision: Annotated[
+        str, typer.Option("--precision", help="Of the network: float32, bfloat16 or float16 (faster on a GPU).")
+    ] = "float32",
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     resume: Annotated[
@@ -126,7 +122,7 @@ def restore(
     from .. import jobs
     from ..choice import choose
 
-    chosen = choose(method, task, values, noise=noise, mask=mask, kernel=kernel)
+    chosen = choose(method, task, values, noise=noise, mask=mask, kernel=kernel, preset=preset)
     method, noise = chosen.method, chosen.noise
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit, batch)
@@ -155,7 +151,7 @@ def restore(
 
     restorer = Restorer(
         method, prior, operator=chosen.operator, noise=noise, tile=tile, device=device, exact=exact, label=label,
-        prompt=prompt, offline=offline, **chosen.hyper_parameters,
+        prompt=prompt, offline=offline, backend=backend, precision=precision, **chosen.hyper_parameters,
     )  # fmt: skip
     about = {
         "method": method,
@@ -171,9 +167,9 @@ def restore(
     job = Job(items, work, about, json, time_limit, manifest, executor=place)
     if manifest is not None:
         files = {"mask": mask, "kernel": kernel}
-        choices = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
-        choices["strip"] = strip_metadata
-        job.configuration = jobs.of_configuration(restorer.prior, {**about, **files, **choices})
+        choices: dict[str, Any] = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
+        choices |= {"strip": strip_metadata, "backend": backend, "precision": precision}
+        job.configuration = jobs.of_configuration(restorer.fingerprint, {**about, **files, **choices})
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)
         job.skipped = len(items) - len(job.items)

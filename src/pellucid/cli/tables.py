@@ -9,9 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
+from .options import Device, Json, Label, Methods, Offline, Prior, Seed
 from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
-from .prior import load_pixels
-from .restore import Device, Json, Label, Offline, Prior, Seed
 
 if TYPE_CHECKING:
     from ..bench.report import Result
@@ -49,9 +48,7 @@ def run(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds a method has, from --seed on.")] = 1,
     seed: Seed = 0,
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One of the tasks; may be said again.")] = None,
-    method: Annotated[
-        list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")
-    ] = None,
+    method: Methods = None,
     weights: Annotated[
         list[str] | None,
         typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric or of a compared method."),
@@ -82,10 +79,11 @@ def run(
         raise UsageError("all tables have no data set in common: run them one by one, or all with --quick")
 
     from ..bench import report
+    from ..bench.prior import load
     from ..settings import assignments
 
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
-    loaded = load_pixels(prior, device, label, offline)
+    loaded = load(prior, device, label, offline)
     choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "chosen": method or (), "weights": files}
     jobs = [
         _job(one, loaded, output, data, source, listed, images, quick, **choices)

@@ -10,8 +10,8 @@ import typer
 
 from ..errors import UsageError
 from ..settings import assignments, parse
+from .options import Device, Json, Settings
 from .output import as_json, tell
-from .restore import Device, Json, Settings
 
 
 def train(

@@ -7,7 +7,7 @@ from .manifest import Entry, Manifest
 from .plan import Item, make_folders, output_folder, plan, plan_exposures
 from .run import Outcome, caught, run
 from .shard import Shard
-from .work import Work
+from .work import Work, pixels
 
 __all__ = [
     "Entry",
@@ -22,6 +22,7 @@ __all__ = [
     "make_folders",
     "of_configuration",
     "output_folder",
+    "pixels",
     "plan",
     "plan_exposures",
     "run",

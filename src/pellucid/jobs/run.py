@@ -123,11 +123,10 @@ def _outcome(
                 _write_kernel(result, kernels(item))
             if traces is not None:
                 trace.write(traces / (item.name or item.source.name))
-            said = [pictures[0].note] if pictures[0].note else []
             # Last: an image that failed at anything has no output.
             images.write(restored.stripped() if strip else restored, item.target)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
-            note = "; ".join([*said, *result.notes[:1], *([less] if less else [])]) or None
+            note = "; ".join([*result.notes, *([less] if less else [])]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise

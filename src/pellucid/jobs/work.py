@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import images
 from ..api import Restorer
+from ..errors import PellucidError
 from .plan import Item
 from .run import Outcomes, Progress, run
 
@@ -34,3 +36,12 @@ class Work:
     def outcomes(self, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
         """Does it to some images, in this process; see `run`."""
         return run(items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch, self.strip)
+
+
+def pixels(source: Path, restorer: Restorer) -> int:
+    """What progress sums up to for a file, all its pages; 0 if it cannot be read, which its turn will say."""
+    try:
+        # A method that evaluates nothing is one step for each image.
+        return sum(restorer.work(*size) for size in images.sizes_of(source)) or 1
+    except PellucidError:
+        return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from importlib.metadata import entry_points
 from typing import Any
@@ -62,6 +62,7 @@ __all__ = [
     "find",
     "get",
     "names",
+    "of_preset",
     "usual",
 ]
 
@@ -93,19 +94,36 @@ def find(name: str) -> type[Method]:
     return method
 
 
-def get(name: str, **hyper_parameters: Any) -> Method:
+def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Method:
     """Makes a method by name, paper defaults where nothing is said; `net.onnx` is `External(model="net.onnx")`.
 
+    Args:
+        name: one of `names()`.
+        preset: one of the method's `presets`, for hyper-parameters that are not given.
+        hyper_parameters: fields of the method.
+
     Raises:
-        UsageError: there is no such method or hyper-parameter, or a value is out of its range.
+        UsageError: there is no such method, preset or hyper-parameter, or a value is out of its range.
     """
     method = find(name)
     settings.check(method, name, hyper_parameters)
+    hyper_parameters = {**of_preset(method, name, preset), **hyper_parameters}
     if method is External and names_restorer(name):
         if "model" in hyper_parameters:
             raise UsageError(f"{name}: names the restorer already; leave model out")
         return External(model=name, **hyper_parameters)
     return method(**hyper_parameters)
+
+
+def of_preset(method: type[Method], name: str, preset: str | None) -> Mapping[str, Any]:
+    """The hyper-parameters of one of a method's presets; none for None.
+
+    Raises:
+        UsageError: it has no such preset.
+    """
+    if preset is not None and preset not in method.presets:
+        raise UsageError(f"{name} has no preset {preset!r}; it has {', '.join(sorted(method.presets)) or 'none'}")
+    return {} if preset is None else method.presets[preset]
 
 
 def usual(hyper_parameters: Iterable[str]) -> tuple[str, dict[str, Any]]:
@@ -118,11 +136,12 @@ def usual(hyper_parameters: Iterable[str]) -> tuple[str, dict[str, Any]]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What there is to say about a method: `name`, `blind`, `summary`, `hyper_parameters` with their defaults."""
+    """What there is to say: `name`, `blind`, `summary`, `hyper_parameters` with their defaults, `presets`."""
     method = find(name)
     return {
         "name": name,
         "blind": method.blind,
         "summary": (method.__doc__ or "").partition("\n")[0],
         "hyper_parameters": {field.name: field.default for field in fields(method)},  # type: ignore[arg-type]
+        "presets": {preset: dict(values) for preset, values in method.presets.items()},
     }

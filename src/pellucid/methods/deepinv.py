@@ -32,7 +32,7 @@ def reconstructor(method: Method, prior: Prior, noise: float | None = None, seed
     try:
         from deepinv.models import Reconstructor
     except ImportError:
-        raise PellucidError("this needs deepinv: pip install deepinv") from None
+        raise PellucidError('this needs deepinv: pip install "pellucid[deepinv]"') from None
 
     class PellucidReconstructor(Reconstructor):  # type: ignore[misc]  # untyped
         """A pellucid method."""

@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import PellucidError, UsageError
@@ -38,8 +37,8 @@ from ..noise import Streams
 from ..operators import Denoise, Operator
 from ..priors.generator import load_gan
 from ..priors.prior import Prior
-from ..priors.tiled import spans
 from ..problem import Problem
+from .canvas import Canvas, coloured
 from .method import Method, State
 
 # The last of the discriminator's layers, by which the paper's code chooses a latent.
@@ -124,7 +123,7 @@ class DGP(Method):
         shape = tuple(y.shape) if operator is None else operator.image_shape(tuple(y.shape))
         model = self._model(y)
         latents = self.spread * rng.like(y.new_empty(len(y), self.candidates, *model.latent))
-        canvas = _Canvas(shape, model.size, None if self.fit == "resize" else self.overlap)
+        canvas = Canvas(shape, model.size, None if self.fit == "resize" else self.overlap)
         measure = _Measure(canvas, model, y, operator)
         chosen = choose(model, canvas, measure, latents, shape[1])
         tunings = [_Tuning(model.generator, z) for z in chosen]
@@ -190,81 +189,6 @@ class _Model(NamedTuple):
         return _finite(self.generator(z))
 
 
-class _Canvas:
-    """Where the images of a generator lie in the whole one; `overlap` None for a single one, resized."""
-
-    def __init__(self, shape: tuple[int, ...], size: tuple[int, int], overlap: int | None) -> None:
-        self._height, self._width = shape[-2:]
-        self._size = size
-        self._resized = overlap is None
-        # An image smaller than the generator's is a corner of it.
-        rows, columns = (
-            spans(max(side, own), own, min(overlap or 0, own // 2)) for side, own in zip(shape[-2:], size, strict=True)
-        )
-        self._places = [(row, column) for row in rows for column in columns]
-        self._whole = (max(self._height, size[0]), max(self._width, size[1]))
-
-    def __len__(self) -> int:
-        """How many images of the generator make up the whole."""
-        return 1 if self._resized else len(self._places)
-
-    def blend(self, patches: Tensor, channels: int) -> Tensor:
-        """The whole image, (1, channels, H, W), of the generator's, (len(self), C, h, w)."""
-        if self._resized:
-            return _coloured(_resize(patches, (self._height, self._width)), channels)
-        whole = patches.new_zeros(1, patches.shape[1], *self._whole)
-        for patch, (row, column) in zip(patches, self._places, strict=True):
-            weight = row.weight.to(patch)[:, None] * column.weight.to(patch)
-            whole[0, :, row.pixels, column.pixels] += patch * weight
-        return _coloured(whole[..., : self._height, : self._width], channels)
-
-    def paste(self, patch: Tensor, place: int, channels: int) -> Tensor:
-        """The whole image with one of the generator's, (1, C, h, w), in its place and grey around it."""
-        if self._resized:
-            return self.blend(patch, channels)
-        row, column = self._places[place]
-        whole = patch.new_zeros(1, patch.shape[1], *self._whole)
-        whole[..., row.pixels, column.pixels] = patch
-        return _coloured(whole[..., : self._height, : self._width], channels)
-
-    def cut(self, whole: Tensor, place: int | None = None) -> Tensor:
-        """What of an image, (1, C, H, W), lies where the generator's do, (len(self), C, h, w), or where one does."""
-        if self._resized:
-            return _resize(whole, self._size)
-        height, width = self._height - 1, self._width - 1
-        # Beyond the border of a small image its last pixels are repeated.
-        return torch.cat(
-            [
-                whole[..., _indices(row.pixels, height), :][..., _indices(column.pixels, width)]
-                for row, column in (self._places if place is None else self._places[place : place + 1])
-            ]
-        )
-
-    def fitted(self, measured: Tensor) -> Tensor:
-        """A measurement, (1, C, H', W'), at the whole image's size."""
-        size = (self._height, self._width)
-        return measured if tuple(measured.shape[-2:]) == size else F.interpolate(measured, size, mode="bilinear")
-
-
-def _indices(pixels: slice, last: int) -> Tensor:
-    return torch.arange(pixels.start, pixels.stop).clamp(max=last)
-
-
-def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(x, size, mode="bilinear", antialias=True)
-
-
-def _coloured(x: Tensor, channels: int) -> Tensor:
-    """Images with as many channels as the problem's: grey ones are the mean of colours, or all colours alike."""
-    if x.shape[1] == channels:
-        return x
-    if channels == 1:
-        return x.mean(1, keepdim=True)
-    if x.shape[1] == 1:
-        return x.expand(-1, channels, -1, -1)
-    raise UsageError(f"DGP: the generator makes images of {x.shape[1]} channels, the problem's have {channels}")
-
-
 class _Measure:
     """Measurements of images, and how they are compared with the given ones.
 
@@ -273,7 +197,7 @@ class _Measure:
         wanted: the features of each; None where there are none, or none can be had of such measurements.
     """
 
-    def __init__(self, canvas: _Canvas, model: _Model, y: Tensor, operator: Operator | None) -> None:
+    def __init__(self, canvas: Canvas, model: _Model, y: Tensor, operator: Operator | None) -> None:
         self._canvas, self._model, self.y = canvas, model, y
         self.blind = operator is None
         self._operator = operator or Denoise()
@@ -294,7 +218,7 @@ class _Measure:
             place: the only one that is asked for; None for all.
         """
         assert self._model.features is not None
-        whole = self._canvas.fitted(_coloured(measured, self._model.channels))
+        whole = self._canvas.fitted(coloured(measured, self._model.channels))
         return list(self._model.features(self._canvas.cut(whole, place)))
 
     def distance(self, patch: Tensor, index: int) -> Tensor:
@@ -303,7 +227,7 @@ class _Measure:
             assert self._model.features is not None
             return _distance(self._model.features(patch), self.wanted[index], _CHOOSING)
         y = self.y[index][None]
-        return (_coloured(patch, y.shape[1]) - self._canvas.cut(y)).square().flatten(1).mean(1)
+        return (coloured(patch, y.shape[1]) - self._canvas.cut(y)).square().flatten(1).mean(1)
 
     def distance_at(self, made: Tensor, place: int, index: int) -> Tensor:
         """How far a measurement is from the given one, on the features of one place where there are features."""
@@ -314,7 +238,7 @@ class _Measure:
 
 
 @torch.no_grad()
-def choose(model: _Model, canvas: _Canvas, measure: _Measure, latents: Tensor, channels: int) -> list[Tensor]:
+def choose(model: _Model, canvas: Canvas, measure: _Measure, latents: Tensor, channels: int) -> list[Tensor]:
     """The latent of each place whose image is most like the measurement, by the features where there are any.
 
     Where the operator is known, each is tried in its place with grey around it: what the operator mixes in from

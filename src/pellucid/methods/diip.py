@@ -25,9 +25,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -69,6 +69,11 @@ class DIIP(Generator):
     window: int = 10
     gradient: Literal["exact", "straight-through"] = "exact"
     sphere: bool = False
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # The slope is in proportion to the rate.
+        "fast": {"steps": 5, "rate": 0.01, "slope": 0.0025, "iterations": 300, "gradient": "straight-through"}
+    }
 
     def __post_init__(self) -> None:
         self._require(self.steps >= 1, "steps", "at least 1")

@@ -19,23 +19,28 @@ The paper's inversion begins at s_0, as if the image were clean, and keeps what 
 With `start="noise"` it begins at the level of noise that the prior finds in the image (`estimate.noise_seen`): then
 that noise is the latent's own, and goes with it on the way down.
 
+Fewer evaluations: with `shared` a level's corrections and its step use the estimate that the level was reached with, so
+that the way down is a DDIM step with fresh noise, one evaluation a level; with `climb` inversion takes several levels
+at once, of second order. `FAST` has both, and fewer, larger corrections.
+
 References:
     Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
+    Lu et al., "DPM-Solver++", 2022, algorithm 2, for the second order. https://arxiv.org/abs/2211.01095
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from ..estimate import EVIDENCE, Evidence, evidence, noise_seen
-from ..noise import Streams, each, invert, renoise, respace
+from ..noise import Streams, each, extrapolated, invert, renoise, respace
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .method import Method, State
@@ -46,8 +51,9 @@ from .onebyone import Run, left_alone, one_by_one
 class DreamClean(Method):
     """Blind restoration by DDIM inversion and Variance Preservation Sampling (Xiao et al., ICLR 2024).
 
-    Costs n (2 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 90 at the defaults;
-    n (1 + M) with `start="forward"`; with `start="noise"` 8 more to find the noise, less one for each level below it.
+    Costs n (2 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 90 at the defaults; M
+    counts 0 if they are `shared`, and of the 2 the one that is for inversion 1 / `climb`. With `start="forward"` there
+    is no inversion; with `start="noise"` there are 8 more to find the noise, less one for each level below it.
 
     Attributes:
         strength: tau, how far up the noise ladder to go, in thousandths of it, (0, 1000]. Higher repairs more damage
@@ -61,6 +67,8 @@ class DreamClean(Method):
             in the image; "forward" adds noise of level tau to it (eq. 2).
         fidelity: how near to the image to stay where the strength is "auto", [0, 1]: tau is 2 (1 - fidelity) times what
             was found best on average; 1 changes nothing.
+        shared: whether the corrections of a level and its step use one evaluation, and not 1 + M.
+        climb: levels that inversion takes at once; more than one with moves of second order.
     """
 
     strength: float | Literal["auto"] = 300
@@ -70,6 +78,12 @@ class DreamClean(Method):
     schedule: Literal["preserving", "langevin", "none"] = "preserving"
     start: Literal["invert", "noise", "forward"] = "invert"
     fidelity: float = 0.5
+    shared: bool = False
+    climb: int = 1
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "fast": {"steps": 53, "gamma": 0.092, "shared": True, "climb": 2}
+    }
 
     def __post_init__(self) -> None:
         auto = self.strength == "auto"
@@ -80,6 +94,7 @@ class DreamClean(Method):
         self._require(self.corrections >= 0, "corrections", "0 or more")
         self._require(self.schedule in _FRESH, "schedule", f"one of {', '.join(_FRESH)}")
         self._require(self.start in ("invert", "noise", "forward"), "start", "invert, noise or forward")
+        self._require(self.climb >= 1, "climb", "at least 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts)."""
@@ -92,11 +107,13 @@ class DreamClean(Method):
         return _MOST if self.strength == "auto" else self.strength
 
     def nfe(self, prior: Prior) -> int:
-        """Makes n (2 + M) from inversion, n (1 + M) from forward noising; at most n (2 + M) + 8 from the noise.
+        """Makes n (1 + M) on the way down, n if they are shared, and as many for inversion as it makes moves.
 
-        At most 10 + n (2 + M), with n of 140, the highest strength there is, where it is "auto".
+        At most 8 more from the noise; at most 10 more where the strength is "auto", with n for the highest there is.
         """
-        moves = (len(self.ladder(prior.sigmas)) - 1) * (1 + self.corrections + (self.start != "forward"))
+        levels = len(self.ladder(prior.sigmas)) - 1
+        moves = levels * (1 if self.shared else 1 + self.corrections)
+        moves += 0 if self.start == "forward" else math.ceil(levels / self.climb)
         if self.strength == "auto":
             return moves + EVIDENCE
         return moves + _CALLS * (self.start == "noise")
@@ -112,7 +129,7 @@ class DreamClean(Method):
         """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
         x = renoise(x, x0, sigma, (1 - self.gamma) * sigma)
         fresh = _FRESH[self.schedule](self.gamma)
-        return x.add_(each(fresh * sigma, x) * rng.like(x)) if fresh else x
+        return x.add_(rng.like(x).mul_(each(fresh * sigma, x))) if fresh else x
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
@@ -151,15 +168,17 @@ class DreamClean(Method):
         ladder = self.ladder(prior.sigmas)
         top: float | Tensor
         top, *below = ladder.tolist()[:-1]
-        total = (1 + len(below)) * (1 if self.start == "forward" else 2)
+        # From the top, so that inversion ends there.
+        climb = torch.cat([ladder[:-1][:: self.climb], ladder[-1:]])
+        total = 1 + len(below) + (0 if self.start == "forward" else len(climb) - 1)
         step, x = 0, y
 
         if self.start == "invert":
-            for level, x, x0 in invert(prior, y, ladder):
+            for level, x, x0 in invert(prior, y, climb, self._order):
                 yield State(step := step + 1, total, level, x, x0, prior.nfe)
         elif self.start == "noise":
             found = noise_seen(prior, y, _CALLS) if noise is None else torch.full((len(y),), noise).to(y)
-            for level, x, x0 in self.rise(prior, y, found, ladder.flip(0).tolist()):
+            for level, x, x0 in self.rise(prior, y, found, climb.flip(0).tolist()):
                 yield State(step := step + 1, total, level, x, x0, prior.nfe, {"noise": tuple(found.tolist())})
             # Noise above tau is where the way down begins.
             top = found.clamp_min(top)
@@ -167,9 +186,12 @@ class DreamClean(Method):
             x = x + top * rng.like(x)
 
         for sigma, sigma_next in zip([top, *below], [*below, 0.0], strict=True):
+            if self.shared:
+                x0 = prior(x, sigma)
             for _ in range(self.corrections):
-                x = self.correct(x, prior(x, sigma), sigma, rng)
-            x0 = prior(x, sigma)
+                x = self.correct(x, x0 if self.shared else prior(x, sigma), sigma, rng)
+            if not self.shared:
+                x0 = prior(x, sigma)
             x = renoise(x, x0, sigma, sigma_next)
             yield State(step := step + 1, total, sigma_next, x, x0, prior.nfe)
 
@@ -177,14 +199,22 @@ class DreamClean(Method):
         self, prior: Prior, y: Tensor, found: Tensor, levels: list[float]
     ) -> Iterator[tuple[float, Tensor, Tensor]]:
         """DDIM inversion of each image from its own level, (B,): it waits until the ladder has come up to it."""
-        x = x0 = y
+        x = x0 = before = y
+        sigma_before = found.clamp_min(levels[0])
         for low, high in pairwise(levels):
             sigma, sigma_next = found.clamp_min(low), found.clamp_min(high)
             rises = (sigma_next > sigma).view(-1, 1, 1, 1)
             if rises.any():
                 x0 = prior(x, sigma)
-                x = torch.where(rises, renoise(x, x0, sigma, sigma_next), x)
+                used = x0 if self._order == 1 else extrapolated(x0, sigma, sigma_next, sigma_before, before)
+                x = torch.where(rises, renoise(x, used, sigma, sigma_next), x)
+                before, sigma_before = x0, sigma
             yield high, x, x0
+
+    @property
+    def _order(self) -> Literal[1, 2]:
+        """Of inversion."""
+        return 1 if self.climb == 1 else 2
 
 
 @dataclass(frozen=True)

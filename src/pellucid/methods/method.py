@@ -65,6 +65,9 @@ class Method:
     by_gradient: ClassVar[bool] = False
     """Whether of the degradation it needs the gradient alone, which every differentiable map has."""
 
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Hyper-parameters that go together, by name."""
+
     needs_prior: ClassVar[bool] = True
     """Whether it evaluates the prior; one that does not gets images of any number of channels."""
 

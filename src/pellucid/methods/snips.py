@@ -87,20 +87,21 @@ class SNIPS(Method):
         z = ladder[0] * rng.like(measured.y)
         variance = ladder[0] ** 2
         for step, sigma in enumerate(ladder, 1):
+            towards_y, towards_x0, spread = self.coefficients(measured.level, sigma)
             for _ in range(self.repeats):
                 x0 = prior(measured.V(z), math.sqrt(variance) if self.calibrate else sigma)
-                z = self.move(measured, z, measured.Vt(x0), sigma, rng.like(z))
+                moved = z + towards_y * (measured.y - z)
+                z = moved.add_((measured.Vt(x0) - z).mul_(towards_x0)).add_(rng.like(z).mul_(spread))
                 variance = (1 - self.rate) ** 2 * variance + 2 * self.rate * sigma**2
             last = step == len(ladder)
             yield State(step, len(ladder), 0.0 if last else sigma, x0 if last else measured.V(z), x0, prior.nfe)
 
-    def move(self, measured: Measured, z: Tensor, x0: Tensor, sigma: float, n: Tensor) -> Tensor:
-        """One Langevin step at level sigma, in spectral coordinates."""
-        level = measured.level
+    def coefficients(self, level: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+        """What a Langevin step at level sigma takes of y - z, of x0 - z and of fresh noise, given y's levels."""
+        beyond = level > sigma
         # alpha over sigma^2: c where nothing is measured, less the nearer the two levels are.
-        share = torch.where(level > sigma, 1 - (sigma / level).square(), 1 - (level / sigma).square())
-        alpha = self.rate * sigma**2 * share
+        share = torch.where(beyond, 1 - (sigma / level).square(), 1 - (level / sigma).square())
         # alpha g, written so that neither infinite nor equal levels divide by zero.
-        towards_y = torch.where(level > sigma, (sigma / level).square(), 1) * (measured.y - z)
-        towards_x0 = torch.where(level > sigma, share, 0) * (x0 - z)
-        return z + self.rate * (towards_y + towards_x0) + (2 * alpha).sqrt() * n
+        towards_y = self.rate * torch.where(beyond, (sigma / level).square(), 1)
+        towards_x0 = self.rate * torch.where(beyond, share, 0)
+        return towards_y, towards_x0, (2 * self.rate * sigma**2 * share).sqrt()

@@ -52,6 +52,13 @@ class Measured:
             inverted = torch.where(inverted <= faintest / sigma_y, inverted, 0)
         self.y = inverted * svd.Ut(problem.y)
         self.level = torch.where(inverted > 0, sigma_y * inverted, math.inf)
+        self._unseen = inverted <= 0
+        seen = self.level[~self._unseen]
+        self._any_unseen = bool(self._unseen.any())
+        # Of what is seen, the least noisy and the noisiest: beyond these a step has one case less.
+        self._clearest, self._faintest = (seen.min().item(), seen.max().item()) if len(seen) else (math.inf, 0.0)
+        # Mostly all that is seen is equally noisy, and numbers will do.
+        self._seen_level = self._clearest if self._clearest == self._faintest else self.level
 
     def start(self, sigma: float, n: Tensor) -> Tensor:
         """The spectral coordinates of a latent of level sigma: around y where y is less noisy, else around 0."""
@@ -87,12 +94,31 @@ class Measured:
             eta_b: share of y where it says more than the latent.
             eta_y: eta of the second line, where y says something, but less than the latent; None for the same.
         """
-        kept = math.sqrt(1 - eta * eta) * sigma_next
-        unseen = x0 + kept * (x - x0) / sigma + eta * sigma_next * n
-        # Where the level is infinite the drift is 0, and where it is 0 the third case holds.
-        eta_y = eta if eta_y is None else eta_y
-        drift = math.sqrt(1 - eta_y * eta_y) * (self.y - x0) / self.level.clamp_min(torch.finfo(x.dtype).tiny)
-        faint = x0 + sigma_next * drift + eta_y * sigma_next * n
-        fresh = (sigma_next**2 - eta_b**2 * self.level**2).clamp_min(0).sqrt()
-        clear = torch.lerp(x0, self.y, eta_b) + fresh * n
-        return torch.where(self.level.isinf(), unseen, torch.where(self.level > sigma_next, faint, clear))
+        moved = None
+        level = self._seen_level
+        if sigma_next >= self._clearest:
+            fresh = _root(sigma_next**2 - eta_b**2 * level**2)
+            moved = n * fresh
+            moved += self.y if eta_b == 1 else torch.lerp(x0, self.y, eta_b)
+        if sigma_next < self._faintest:
+            eta_y = eta if eta_y is None else eta_y
+            # Where the level is 0 the first case holds.
+            level = level.clamp_min(torch.finfo(x.dtype).tiny) if isinstance(level, Tensor) else level
+            faint = _moved(self.y, x0, math.sqrt(1 - eta_y * eta_y) * sigma_next / level, eta_y * sigma_next, n)
+            moved = faint if moved is None else torch.where(self.level > sigma_next, faint, moved)
+        if self._any_unseen:
+            unseen = _moved(x, x0, math.sqrt(1 - eta * eta) * sigma_next / sigma, eta * sigma_next, n)
+            moved = unseen if moved is None else torch.where(self._unseen, unseen, moved)
+        assert moved is not None  # a component is seen or unseen
+        return moved
+
+
+def _root(square: float | Tensor) -> float | Tensor:
+    """The square root, 0 of what is negative."""
+    return square.clamp_min(0).sqrt() if isinstance(square, Tensor) else math.sqrt(max(square, 0.0))
+
+
+def _moved(x: Tensor, x0: Tensor, kept: float | Tensor, fresh: float, n: Tensor) -> Tensor:
+    """`x0 + kept (x - x0) + fresh n`, with as few temporaries as can be."""
+    moved = (x - x0).mul_(kept).add_(x0)
+    return moved.add_(n * fresh) if fresh else moved

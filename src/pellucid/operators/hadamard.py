@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from .operator import Operator, Shape, Svd
+from .operator import Operator, Shape, Svd, by_image
 
 
 class Hadamard(Operator):
@@ -78,10 +78,8 @@ class Hadamard(Operator):
 def walsh_hadamard(x: Tensor) -> Tensor:
     """The orthonormal Walsh-Hadamard transform over the last two axes taken as one; its own inverse and transpose."""
     pixels = x.shape[-2] * x.shape[-1]
-    # The matrix of 2^n pixels is a Kronecker product of small ones, applied one after the other; image by image, as a
-    # product's rounding may depend on how many there are.
-    transformed: Tensor = torch.stack([_product(image, pixels) for image in x])
-    return transformed.view_as(x)
+    # The matrix of 2^n pixels is a Kronecker product of small ones, applied one after the other.
+    return by_image(lambda image: _product(image, pixels), x).view_as(x)
 
 
 def _product(image: Tensor, pixels: int) -> Tensor:

@@ -115,6 +115,13 @@ def same(x: Tensor) -> Tensor:
     return x
 
 
+def by_image(transform: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Transforms (B, ...) image by image, where rounding would depend on their number."""
+    if len(x) == 1:
+        return transform(x[0])[None]
+    return torch.stack([transform(image) for image in x])
+
+
 def least_squares(operator: Operator, y: Tensor, iterations: int = 200, tolerance: float = 1e-6) -> Tensor:
     """The pseudo-inverse by conjugate gradients on the normal equations, started from 0 (CGLS), each image by itself.
 

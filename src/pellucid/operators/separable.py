@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .operator import Operator, Shape, Svd
+from .operator import Operator, Shape, Svd, by_image
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -116,11 +116,11 @@ class Separable(Operator):
 
 
 def _both(rows: Transform, columns: Transform, x: Tensor) -> Tensor:
-    """One transform for columns of pixels and one for rows, image by image, as rounding depends on their number."""
-    return torch.stack([rows(columns(image).mT.contiguous()).mT for image in x])
+    """One transform for columns of pixels and one for rows."""
+    return by_image(lambda image: rows(columns(image).mT.contiguous()).mT, x)
 
 
 def sandwich(left: Tensor, x: Tensor, right: Tensor) -> Tensor:
-    """`left @ x @ right`, image by image: the rounding of a product depends on how many rows it has."""
+    """`left @ x @ right`."""
     left, right = left.to(x), right.to(x)
-    return torch.stack([left @ image @ right for image in x])
+    return by_image(lambda image: left @ image @ right, x)

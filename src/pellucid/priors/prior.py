@@ -158,7 +158,7 @@ class Counted(Wrapper):
         """
         x0 = inner(x, sigma)
         # One reduction, not one test a pixel: a sum is finite only if all its terms are.
-        if not math.isfinite(x0.detach().sum(dtype=torch.float32).item()):
+        if not math.isfinite(x0.detach().sum(dtype=torch.float32)):
             raise PellucidError(f"the prior's estimate at noise level {_show(sigma)} is not finite (NaN or infinity)")
         self.nfe += 1
         if self._on_call is not None:

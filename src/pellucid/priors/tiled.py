@@ -28,7 +28,8 @@ class Tiled(Wrapper):
 
     Args:
         prior: what sees the tiles.
-        tile: side of a tile in pixels, rounded up to the prior's multiple. An image that is not larger is not cut.
+        tile: the longest side of a tile in pixels, rounded up to the prior's multiple. An image that is not larger is
+            not cut; of one that is, tiles of pixels are as small as their number allows.
         overlap: pixels that neighbours share at least, rounded up to the prior's multiple, below `tile`.
         batch: how many tiles go through the prior at once; it changes speed and memory, not the result.
 
@@ -43,20 +44,22 @@ class Tiled(Wrapper):
         self.tile = round_up(tile, prior.multiple)
         self.overlap = round_up(overlap, prior.multiple)
         self.batch = batch
+        # Networks of latents know only tiles as large as the images that they were trained on.
+        self._whole = latent_of(prior) is not None
         if self.overlap >= self.tile:
             raise UsageError(f"tiles of {self.tile} pixels cannot overlap by {self.overlap}: take a larger tile")
 
     def tiles(self, height: int, width: int) -> Tiles:
         """What the innermost network is shown, in one evaluation, of one image of this size."""
         cut = len(self._spans(height)) * len(self._spans(width))
-        number, *size = super().tiles(min(height, self.tile), min(width, self.tile))
+        number, *size = super().tiles(min(height, self._side(height)), min(width, self._side(width)))
         return Tiles(cut * number, *size)
 
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Wrapper`."""
-        rows, columns = (self._spans(n) for n in x.shape[-2:])
-        if len(rows) == len(columns) == 1:
+        if max(x.shape[-2:]) <= self.tile:
             return inner(x, sigma)
+        rows, columns = (self._spans(n) for n in x.shape[-2:])
         places = [(image, row, column) for image in range(len(x)) for row in rows for column in columns]
         blended: Tensor | None = None
         for first in range(0, len(places), self.batch):
@@ -76,7 +79,14 @@ class Tiled(Wrapper):
 
     def _spans(self, size: int) -> list[Span]:
         # Tiles start at multiples of the network's own grid.
-        return spans(size, self.tile, self.overlap, self.prior.multiple)
+        return spans(size, self._side(size), self.overlap, self.prior.multiple)
+
+    def _side(self, size: int) -> int:
+        """Of the tiles along an axis: no pixel more than it takes is shown twice, so that time grows with the image."""
+        if size <= self.tile or self._whole:
+            return self.tile
+        moves = -(-(size - self.tile) // (self.tile - self.overlap))
+        return round_up(-(-(size + moves * self.overlap) // (moves + 1)), self.prior.multiple)
 
 
 def spans(size: int, tile: int, overlap: int, unit: int = 1) -> list[Span]:

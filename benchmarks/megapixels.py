@@ -1,0 +1,64 @@
+"""Large images: time and memory for each megapixel: `python -m benchmarks.megapixels [--sizes 1 6 24] [--prior P]`.
+
+Each size is denoised in tiles, in a process of its own, by two evaluations of a narrow random network, so that what
+surrounds the network shows; or of a prior that is named. Time is processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import subprocess
+import sys
+import time
+
+import torch
+
+from pellucid import load_prior
+from pellucid.api import Restorer
+from pellucid.noise import linear_ladder
+from pellucid.priors import Prior, VENetwork
+from pellucid.priors.network import DenoisingUNet, UNetConfig
+
+from .measuring import rise
+
+
+def narrow() -> Prior:
+    """A network that takes little time."""
+    torch.manual_seed(0)
+    network = DenoisingUNet(UNetConfig(widths=(8, 16), blocks=(1, 1), embedding=8)).requires_grad_(False)
+    return VENetwork(network, linear_ladder(), multiple=4)
+
+
+def restore(megapixels: float, prior: Prior, tile: int | None) -> None:
+    """Prints seconds and MiB for each megapixel, image and all."""
+    width = round(math.sqrt(1.5e6 * megapixels))
+    image = torch.rand(1, 3, round(1e6 * megapixels / width), width)
+    restorer = Restorer("denoise", prior, calls=1, tile=tile)
+    restorer.run(image[..., :64, :64])
+    start = time.process_time()
+    memory = rise(lambda: restorer.run(image))
+    each = (time.process_time() - start) / megapixels
+    height, width = image.shape[2:]
+    shown = restorer.tiles(height, width).pixels / image[0, 0].numel()
+    print(f"| {megapixels:g} | {each:.3f} | {shown:.2f} | {each / shown:.3f} | {memory / megapixels:.0f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sizes", type=float, nargs="+", default=[1, 2, 6, 12, 24])
+    parser.add_argument("--prior", help="instead of the random network")
+    parser.add_argument("--tile", type=int)
+    parser.add_argument("--one", type=float, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        restore(given.one, load_prior(given.prior) if given.prior else narrow(), given.tile)
+        return
+    print("| megapixels | s / megapixel | shown | s / megapixel shown | MiB / megapixel |\n|---|---|---|---|---|")
+    for size in given.sizes:
+        command = [sys.executable, "-m", "benchmarks.megapixels", *sys.argv[1:], "--one", str(size)]
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()

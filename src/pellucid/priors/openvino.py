@@ -1,0 +1,95 @@
+"""The package's network in OpenVINO: the same weights, on a CPU, in less time; docs/speed.md has how much.
+
+The graph is written out here and not traced: that takes milliseconds, and no part of torch that is on its way out.
+
+References:
+    OpenVINO's operations, opset 13. https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PellucidError
+from .network import DenoisingUNet
+
+
+class Trunk:
+    """Stands for `DenoisingUNet.trunk` where no gradient is asked for; the graph is made at the first call.
+
+    Args:
+        network: on the CPU, in float32.
+
+    Raises:
+        PellucidError: OpenVINO is not installed.
+    """
+
+    def __init__(self, network: DenoisingUNet) -> None:
+        _library()
+        self._network = network
+        self._model: Any = None
+
+    def __call__(self, h: Tensor, embedding: Tensor) -> Tensor:
+        """See `DenoisingUNet.trunk`; of one image, (1, ...)."""
+        if torch.is_grad_enabled() and (h.requires_grad or embedding.requires_grad or self._trains()):
+            return DenoisingUNet.trunk(self._network, h, embedding)
+        if self._model is None:
+            settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+            self._model = _library().Core().compile_model(_graph(self._network), "CPU", settings)
+        made = self._model([h.detach().contiguous().numpy(), embedding.detach().numpy()])
+        return torch.from_numpy(made[0])
+
+    def _trains(self) -> bool:
+        return any(weight.requires_grad for weight in self._network.parameters())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A graph stays in its process; another one makes its own.
+        return {**vars(self), "_model": None}
+
+
+def _library() -> Any:
+    try:
+        import openvino
+    except ImportError:
+        raise PellucidError('the backend openvino needs OpenVINO: pip install "pellucid[openvino]"') from None
+    return openvino
+
+
+def _graph(network: DenoisingUNet) -> Any:
+    """`DenoisingUNet.trunk` of one image of any size."""
+    openvino = _library()
+    from openvino import opset13 as ops
+
+    def constant(weight: Tensor) -> Any:
+        return ops.constant(weight.detach().contiguous().numpy())
+
+    def convolved(layer: Any, h: Any) -> Any:
+        kind = ops.convolution_backprop_data if isinstance(layer, nn.ConvTranspose2d) else ops.convolution
+        weight, edge = constant(layer.weight), list(layer.padding)
+        return kind(h, weight, strides=list(layer.stride), pads_begin=edge, pads_end=edge, dilations=[1, 1])
+
+    def block(layer: Any, h: Any) -> Any:
+        film = ops.add(ops.matmul(embedding, constant(layer.film.weight), False, True), constant(layer.film.bias))
+        gain, shift = ops.split(ops.reshape(film, [1, -1, 1, 1], False), 1, 2).outputs()
+        scale = ops.add(gain, ops.constant(1.0, openvino.Type.f32))
+        inside = ops.add(ops.multiply(convolved(layer.first, h), scale), shift)
+        return ops.add(h, convolved(layer.second, ops.relu(inside)))
+
+    def level(layer: Any, h: Any) -> Any:
+        for each in layer.blocks:
+            h = block(each, h)
+        return h
+
+    image = ops.parameter(openvino.PartialShape([1, network.head.in_channels, -1, -1]), openvino.Type.f32)
+    embedding = ops.parameter(openvino.PartialShape([1, network.config.embedding]), openvino.Type.f32)
+    h, kept = convolved(network.head, image), []
+    for down, shrink in zip(network.down, network.shrink, strict=False):
+        kept.append(level(down, h))
+        h = convolved(shrink, kept[-1])
+    h = level(network.down[-1], h)
+    for up, grow in zip(reversed(network.up), reversed(network.grow), strict=True):
+        h = level(up, ops.add(convolved(grow, h), kept.pop()))
+    return openvino.Model([convolved(network.tail, h)], [image, embedding])

@@ -1,0 +1,88 @@
+"""A method on a prior, for pictures with all that their files hold: pages, exposures, transparency, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from . import images, provenance
+from .errors import UsageError
+from .images import Picture
+from .methods.method import State
+from .noise import derive_seed
+from .runner import Restored, Runner
+
+
+class Restorer(Runner):
+    """What restores tensors, see `Runner`, restores pictures, too."""
+
+    def picture(
+        self,
+        picture: Picture,
+        seed: int = 0,
+        progress: Callable[[int], object] | None = None,
+        watch: Callable[[State], object] | None = None,
+        *,
+        marked: bool = True,
+    ) -> tuple[Picture, Restored]:
+        """Restores one picture, page by page; its transparency and metadata stay.
+
+        Args:
+            picture: one page or several. Further pages have seeds of their own, which follow from `seed`.
+            seed: of the first page.
+            progress: see `run`.
+            watch: see `run`.
+            marked: whether each page is going to say in a file how it was restored; see `provenance`.
+
+        Returns:
+            The picture, and what else is known of the restoration of its first page, but for the evaluations, which are
+            those of all pages.
+        """
+        seeds = [seed, *(derive_seed(seed, f"page {number}") for number in range(2, len(picture.more) + 2))]
+        restored: list[Picture] = []
+        results: list[Restored] = []
+        for page, own in zip(picture.pages, seeds, strict=True):
+            operator = None if self._maker is None else self._maker(page)
+            done, result = self._finished(page, self.run(page.tensor(), own, progress, operator, watch))
+            results.append(result)
+            restored.append(self._marked(done, result, own) if marked else done)
+        return images.bound(restored), replace(results[0], nfe=sum(result.nfe for result in results))
+
+    def exposures(
+        self,
+        pictures: Sequence[Picture],
+        seed: int = 0,
+        progress: Callable[[int], object] | None = None,
+        watch: Callable[[State], object] | None = None,
+    ) -> tuple[Picture, Restored]:
+        """Makes one picture of several exposures of it; see `picture`. Transparency and metadata are the first's.
+
+        Raises:
+            UsageError: the method takes one image, or the pictures have different sizes.
+        """
+        if not self.method.takes_exposures:
+            raise UsageError(f"{type(self.method).__name__} takes one image, not {len(pictures)} exposures of one")
+        if any(picture.more for picture in pictures):
+            raise UsageError("exposures of one image are files of one page each")
+        # Grey ones become colours, so that the prior's channels tell where one ends.
+        tensors = [picture.tensor().expand(-1, self.channels, -1, -1) for picture in pictures]
+        if len({tensor.shape for tensor in tensors}) > 1:
+            sizes = ", ".join(f"{tensor.shape[3]}x{tensor.shape[2]}" for tensor in tensors)
+            raise UsageError(f"exposures of one image have the same size, not {sizes}")
+        result = self.run(torch.cat(tensors, 1), seed, progress, watch=watch)
+        restored, result = self._finished(pictures[0], result)
+        return self._marked(restored, result, seed), result
+
+    def _finished(self, page: Picture, result: Restored) -> tuple[Picture, Restored]:
+        """The page with what came of it, which is said together with what happened when it was read."""
+        said = "; ".join(filter(None, (page.note, *result.notes)))
+        return page.with_tensor(result.colours), replace(result, notes=(said,) if said else ())
+
+    def _marked(self, page: Picture, result: Restored, seed: int) -> Picture:
+        maker = self._operator or self._maker
+        told = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
+        told += [f"noise {level:.4g}" for level in result.noise]
+        prior = self.fingerprint[:16] if self.method.needs_prior else ""
+        return page.marked(provenance.line(self.method, [*told, *self._prior_told], prior, seed, result.notes))

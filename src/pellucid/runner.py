@@ -1,0 +1,290 @@
+"""A method on a prior, for batches of tensors of any size: the one piece behind every way to restore."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from . import methods
+from .devices import find_device
+from .errors import UsageError
+from .estimate import noise_level
+from .images import Picture
+from .methods import Method
+from .methods.latent import InLatents, within
+from .methods.method import State, last
+from .noise import Streams
+from .operators import Mask, Operator
+from .priors import Counted, Prior, fit, load_prior
+from .priors.backends import accelerated
+from .priors.fingerprint import fingerprint
+from .priors.latent import latent_of
+from .priors.load import Source
+from .priors.memory import Memory
+from .priors.prior import Tiles, Unused, device_of
+from .priors.tiled import usual_tile
+from .problem import Problem, to_unit
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came of one batch.
+
+    Attributes:
+        colours: (B, C, H, W) in [0, 1], on the CPU.
+        nfe: evaluations of the prior that the method asked for; each may have been made of many tiles.
+        noise: the noise level that the method was told of each image, given or estimated, in [0, 1] units; empty if it
+            is blind.
+        notes: what the method says of each image; empty if nothing.
+        found: what it learnt about the degradation, by name, (B, ...) on the CPU; see `State`.
+    """
+
+    colours: Tensor
+    nfe: int
+    noise: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+    found: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Runner:
+    """A method on a prior, ready for images of any size; made once, used for many.
+
+    Args:
+        method: a name from `methods.names()`, or a method; None for `methods.usual`.
+        prior: what `load_prior` takes.
+        operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
+        noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image.
+        tile: side in pixels of the tiles that larger images are cut into; None for 512, or the size of image that a
+            latent diffusion model is made for.
+        device: where to compute; None for a GPU where there is one. A prior that is given as an object computes where
+            its weights are.
+        exact: whether at the end the result is moved to the nearest image that agrees with the measurement, noise and
+            all: known pixels come back to the bit. Needs a linear operator.
+        preset: one of the method's `presets`, as "fast", where it is given by name.
+        label: see `load_prior`.
+        prompt: what the picture shows; see `load_prior`.
+        offline: see `load_prior`.
+        backend: what computes the prior's network, "torch", "compile" or "openvino"; see `accelerated`.
+        precision: what it computes in, "float32", "bfloat16" or "float16"; likewise.
+        hyper_parameters: fields of the method, where it is given by name.
+
+    Attributes:
+        method: the method.
+        prior: the prior, as loaded; `Unused` in its place, if it was named to a method that needs none.
+
+    Raises:
+        UsageError: an unknown name, a value out of range, or knowledge that a blind method cannot use.
+        PellucidError: the prior cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        method: str | Method | None = None,
+        prior: Source = "natural",
+        *,
+        operator: Operator | Callable[[Picture], Operator] | None = None,
+        noise: float | None = None,
+        tile: int | None = None,
+        device: str | None = None,
+        exact: bool = False,
+        preset: str | None = None,
+        label: int | None = None,
+        prompt: str | None = None,
+        offline: bool = False,
+        backend: str = "torch",
+        precision: str = "float32",
+        **hyper_parameters: Any,
+    ) -> None:
+        if method is None:
+            method, ours = methods.usual(hyper_parameters)
+            hyper_parameters = ours | hyper_parameters
+        if isinstance(method, str):
+            method = methods.get(method, preset=preset, **hyper_parameters)
+        elif preset is not None:
+            raise UsageError(f"preset={preset!r}: a method given as an object has its hyper-parameters already")
+        elif hyper_parameters:
+            raise UsageError(f"{min(hyper_parameters)!r}: a method given as an object has its hyper-parameters already")
+        _check_told(method, operator, noise, exact)
+        self.method = method
+        self.prior: Prior
+        for name, given in (("label", label), ("prompt", prompt)):
+            if given is not None and not method.needs_prior:
+                raise UsageError(f"{type(method).__name__} needs no prior, which a {name} is for: leave it out")
+        self._prior_told = [
+            f"{name} {given!r}" for name, given in (("label", label), ("prompt", prompt)) if given is not None
+        ]
+        if isinstance(prior, str | Path) and not method.needs_prior:
+            self.prior = Unused(find_device(device))
+            self._device = self.prior.device
+        else:
+            loaded = load_prior(prior, find_device(device), label=label, prompt=prompt, offline=offline)
+            self.prior = accelerated(loaded, backend, precision)
+            self._device = device_of(self.prior)
+        if device is not None and find_device(device).type != self._device.type:
+            raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
+        # One of the two: the degradation of all, or what makes it of each picture.
+        self._operator = operator if isinstance(operator, Operator) else None
+        self._maker = None if isinstance(operator, Operator) else operator
+        self._noise, self._tile, self._exact = noise, tile, exact
+        method.prepare(self._device)
+        # Refuses a tile that is out of range now, before the first image.
+        self._fitted = fit(self.prior, tile)
+        self._latent = latent_of(self.prior) if method.needs_prior else None
+        self._runs = self._adapted()
+
+    def _adapted(self) -> Method:
+        """What is run: the method, or the method around which images become latents."""
+        if self._latent is None:
+            return self.method
+        return within(self.method, self._latent, told=self._is_told, tile=self.tile)
+
+    @property
+    def tile(self) -> int:
+        """Side of the tiles in pixels."""
+        return usual_tile(self.prior) if self._tile is None else self._tile
+
+    def with_tile(self, tile: int) -> Self:
+        """The same with tiles of another size, in pixels; nothing is loaded again."""
+        return self._with(self.prior, tile)
+
+    def with_prior(self, prior: Prior) -> Self:
+        """The same on its prior in a wrapper."""
+        return self._with(prior, self._tile)
+
+    def _with(self, prior: Prior, tile: int | None) -> Self:
+        _ = self.fingerprint  # before there are copies, each of which would find it out anew
+        other = copy(self)
+        other.prior, other._tile, other._fitted = prior, tile, fit(prior, tile)
+        other._runs = other._adapted()
+        return other
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Which prior it is; see `priors.fingerprint`."""
+        return fingerprint(self.prior)
+
+    @property
+    def estimates_noise(self) -> bool:
+        """Whether the noise level is to be found from each image."""
+        return self._noise is None and self.method.needs_noise and self._is_told
+
+    @property
+    def _is_told(self) -> bool:
+        return self._operator is not None or self._maker is not None
+
+    def nfe(self) -> int:
+        """Evaluations of the prior for one image."""
+        return self._runs.nfe(self.prior)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images that the prior is for."""
+        return self.prior.channels if self._latent is None else self._latent.vae.channels
+
+    def tiles(self, height: int, width: int) -> Tiles:
+        """What the network is shown of an image whose measurement has this size."""
+        size = self._image_size(height, width)
+        return self._fitted.tiles(*(size if self._latent is None else self._latent.latent_size(*size)))
+
+    def memory(self, height: int, width: int) -> Memory | None:
+        """What a measurement of this size takes of memory; None where only a prior of latents would tell."""
+        return self._runs.memory(*self._image_size(height, width)) if isinstance(self._runs, InLatents) else None
+
+    def _image_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the image of a measurement of this size."""
+        if self._operator is None:
+            return height, width
+        shape = self._operator.image_shape((1, self.channels, height, width))
+        return shape[-2], shape[-1]
+
+    def work(self, height: int, width: int) -> int:
+        """What `progress` sums up to for a measurement of this size: pixels through the network."""
+        return self.nfe() * self.tiles(height, width).pixels
+
+    def run(
+        self,
+        colours: Tensor,
+        seed: int | Sequence[int] = 0,
+        progress: Callable[[int], object] | None = None,
+        operator: Operator | None = None,
+        watch: Callable[[State], object] | None = None,
+    ) -> Restored:
+        """Restores a batch.
+
+        Args:
+            colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images go through a colour
+                prior as three equal channels, and the mean of the three comes back. With an operator, measurements.
+                Methods that need no prior get them as they are; those that take several exposures of one image get
+                them one after the other along C.
+            seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
+            progress: called with the pixels of each evaluation; see `work`.
+            operator: the degradation, where it was not given for all.
+            watch: called with each of the method's states; their images are latents where the prior's are.
+
+        Raises:
+            UsageError: the channels do not fit, or the degradation is made of pictures and there is none.
+            PellucidError: the images hold NaN, or the prior's estimate does.
+        """
+        operator = operator or self._operator
+        if operator is None and self._maker is not None:
+            raise UsageError("this degradation is made of a picture: give a file, or the operator itself")
+        noise = self._noise
+        if self.estimates_noise:
+            if len(colours) > 1:
+                # Each image has its own noise level, as it would by itself.
+                seeds = [seed + i for i in range(len(colours))] if isinstance(seed, int) else seed
+                each = [self.run(colours[i : i + 1], own, progress, operator, watch) for i, own in enumerate(seeds)]
+                levels = tuple(level for one in each for level in one.noise)
+                return Restored(torch.cat([one.colours for one in each]), each[0].nfe, levels)
+            noise = noise_level(colours, operator.known if isinstance(operator, Mask) else None)
+        image, grey = self._channels(colours.to(self._device, torch.float32), operator)
+        prior = fit(Counted(self.prior, progress), self._tile)
+        problem = Problem.of(image, operator, noise)
+        state = last(self._runs.iterate(problem, prior, Streams.of(seed, len(image))), watch)
+        x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
+        restored = to_unit(x)
+        if grey:
+            restored = restored.mean(1, keepdim=True)
+        found = {name: value.cpu() for name, value in state.found.items()}
+        levels = () if noise is None else (noise,) * len(image)
+        return Restored(restored.cpu(), state.nfe, levels, state.notes, found)
+
+    def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
+        """The measurement with as many channels as the prior's images need, and whether they were made of one."""
+        shape = tuple(image.shape) if operator is None else operator.image_shape(tuple(image.shape))
+        wanted = self.channels
+        if shape[1] == wanted or not self.method.needs_prior:
+            return image, False
+        if self.method.takes_exposures and shape[1] > wanted and shape[1] % wanted == 0:
+            return image, False
+        if shape[1] != 1:
+            raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
+        return image.expand(-1, wanted, -1, -1), True
+
+
+def _check_told(
+    method: Method, operator: Operator | Callable[[Picture], Operator] | None, noise: float | None, exact: bool
+) -> None:
+    """Refuses what the method cannot be told, and that it is told too little."""
+    if not method.blind and operator is None:
+        raise UsageError(f"{type(method).__name__} must be told the degradation: give an operator")
+    if operator is None and noise is not None and method.takes_operator:
+        raise UsageError(f"{type(method).__name__} uses the noise level only with an operator: give both")
+    if method.blind and not method.takes_operator and (operator is not None or noise is not None):
+        known = "the operator" if operator is not None else "the noise level"
+        raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
+    if noise is not None and not 0 <= noise < math.inf:
+        raise UsageError(f"the noise level must be a number from 0 up, not {noise}")
+    if exact and not (isinstance(operator, Operator) and operator.linear):
+        raise UsageError("a result agrees exactly with measurements of a linear operator: give one, or leave exact out")

@@ -1,0 +1,58 @@
+"""That what is timed side by side does the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from benchmarks import reference
+from benchmarks.contenders import Calls, contenders, image
+from benchmarks.measuring import in_turn
+from torch import Tensor
+
+from pellucid.methods import DDNM, DDRM
+from pellucid.noise import linear_ladder
+from pellucid.operators import Mask
+from pellucid.priors import VENetwork
+from pellucid.problem import Problem
+
+
+def rough(x: Tensor, sigma: Tensor) -> Tensor:
+    return x / (1 + sigma.view(-1, 1, 1, 1) ** 2)
+
+
+@pytest.mark.parametrize("sigma_y", [0.0, 0.1])
+def test_plain_loops_are_the_methods(sigma_y: float) -> None:
+    mask = Mask.random(8, 8)
+    y, kept = mask.A(image(8)), mask.A(torch.ones(1, 3, 8, 8))
+    prior, ladder = VENetwork(rough, linear_ladder()), linear_ladder()[::100].flip(0).tolist()
+    if sigma_y:
+        own, plain = DDRM(steps=10), reference.ddrm(rough, y, kept, sigma_y, ladder)
+        torch.testing.assert_close(own(Problem(y, mask, sigma_y), prior), plain, atol=1e-5, rtol=0)
+    else:
+        torch.testing.assert_close(
+            DDNM(steps=10)(Problem(y, mask, 0.0), prior), reference.ddnm(rough, y, kept, ladder), atol=1e-5, rtol=0
+        )
+
+
+def test_the_noise_of_bird_stays_on_the_sphere_and_fits() -> None:
+    mask = Mask.random(8, 8)
+    y, kept = mask.A(image(8)), mask.A(torch.ones(1, 3, 8, 8))
+    ladder = linear_ladder()[::200].flip(0).tolist()
+    first, later = (reference.bird(rough, y, kept, ladder, n) for n in (1, 200))
+    assert (kept * later - y).square().mean() < (kept * first - y).square().mean()
+
+
+def test_about_as_many_calls_as_steps() -> None:
+    calls = Calls(rough)
+    for name, one in contenders(calls, 8, 20).items():
+        before = calls.made
+        one.run()
+        assert 15 <= calls.made - before <= 25, name
+
+
+def test_taken_in_turn() -> None:
+    order: list[str] = []
+    ticks = iter(range(100))
+    took = in_turn({n: (lambda n=n: order.append(n)) for n in "ab"}, 2, lambda: float(next(ticks)))  # type: ignore[misc]
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert took == {"a": [1.0, 1.0], "b": [1.0, 1.0]}

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pellucid import images
+from pellucid.errors import UsageError
+from pellucid.images import Picture
+from pellucid.methods import GDP, DreamClean
+from pellucid.noise import derive_seed
+from pellucid.priors import GaussianPrior
+from pellucid.restorer import Restorer
+
+PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
+RESTORER = Restorer(DreamClean(strength=30, steps=100), PRIOR)
+
+
+def _picture(height: int, note: str | None = None) -> Picture:
+    pixels = np.random.default_rng(height).integers(0, 255, (height, 5, 3), np.uint8)
+    return replace(images.from_array(pixels), note=note)
+
+
+def test_a_page_is_what_it_is_by_itself_its_mark_too() -> None:
+    pages = [_picture(4), _picture(7), _picture(2)]
+    restored, result = RESTORER.picture(images.bound(pages), 3)
+    assert result.nfe == 3 * RESTORER.nfe()
+    seeds = (3, derive_seed(3, "page 2"), derive_seed(3, "page 3"))
+    for page, done, seed in zip(pages, restored.pages, seeds, strict=True):
+        alone, _ = RESTORER.picture(page, seed)
+        assert np.array_equal(done.pixels, alone.pixels)
+        assert images.marks(done.metadata) == images.marks(alone.metadata)
+
+
+def test_no_mark_where_none_is_wanted() -> None:
+    marked, _ = RESTORER.picture(_picture(4))
+    bare, _ = RESTORER.picture(_picture(4), marked=False)
+    assert np.array_equal(marked.pixels, bare.pixels)
+    assert (len(images.marks(marked.metadata)), bare.metadata) == (1, {})
+
+
+def test_what_was_converted_is_said_with_what_the_method_says() -> None:
+    restorer = Restorer("auto", PRIOR)
+    _, plain = restorer.picture(_picture(9))
+    restored, result = restorer.picture(_picture(9, "it was CMYK"))
+    assert result.notes == ("; ".join(("it was CMYK", *plain.notes)),)
+    (mark,) = images.marks(restored.metadata)
+    assert mark.endswith(f"; {result.notes[0]}")
+    assert RESTORER.picture(_picture(4))[1].notes == ()
+
+
+def test_exposures_are_marked_as_the_first() -> None:
+    restorer = Restorer(GDP(steps=2, map_rate=0.0), PRIOR)
+    restored, result = restorer.exposures([_picture(4, "it was CMYK"), _picture(4)], 5)
+    (mark,) = images.marks(restored.metadata)
+    assert ", seed 5; it was CMYK" in mark
+    assert result.nfe == restorer.nfe()
+    with pytest.raises(UsageError, match="one page each"):
+        restorer.exposures([images.bound([_picture(4), _picture(4)]), _picture(4)])
