@@ -39,7 +39,7 @@ def test_restore_writes_an_image_of_the_same_size(
 def test_json_says_what_was_done(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path) -> None:
     said = pellucid_command("restore", photo, "-o", tmp_path / "o.png", "-p", tiny_prior, "--seed", 7, "--json")
     record = json.loads(said.out)
-    assert record["hyper_parameters"] == {"fidelity": 0.5}
+    assert record["hyper_parameters"] == {"fidelity": 0.5, "shared": False}
     expected = {"method": "auto", "prior": str(tiny_prior), "seed": 7, "width": 30, "error": None}
     assert record.items() >= expected.items()
     assert record["seconds"] > 0

@@ -337,7 +337,7 @@ def test_restore_gives_back_what_came_in_or_larger() -> None:
 
 
 def test_no_prior_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pellucid.api.load_prior", lambda *_: pytest.fail("loads a prior"))
+    monkeypatch.setattr("pellucid.runner.load_prior", lambda *_: pytest.fail("loads a prior"))
     pellucid.restore(torch.zeros(1, 1, 2, 2), External(halved))
 
 

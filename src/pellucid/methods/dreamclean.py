@@ -21,7 +21,7 @@ that noise is the latent's own, and goes with it on the way down.
 
 Fewer evaluations: with `shared` a level's corrections and its step use the estimate that the level was reached with, so
 that the way down is a DDIM step with fresh noise, one evaluation a level; with `climb` inversion takes several levels
-at once, of second order. `FAST` has both, and fewer, larger corrections.
+at once, of second order. The preset "fast" has both, on fewer levels.
 
 References:
     Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
@@ -82,7 +82,7 @@ class DreamClean(Method):
     climb: int = 1
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "fast": {"steps": 53, "gamma": 0.092, "shared": True, "climb": 2}
+        "fast": {"steps": 60, "gamma": 0.07, "shared": True, "climb": 3}
     }
 
     def __post_init__(self) -> None:
