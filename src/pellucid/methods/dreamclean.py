@@ -186,12 +186,11 @@ class DreamClean(Method):
             x = x + top * rng.like(x)
 
         for sigma, sigma_next in zip([top, *below], [*below, 0.0], strict=True):
-            if self.shared:
-                x0 = prior(x, sigma)
+            x0 = prior(x, sigma)
             for _ in range(self.corrections):
-                x = self.correct(x, x0 if self.shared else prior(x, sigma), sigma, rng)
-            if not self.shared:
-                x0 = prior(x, sigma)
+                x = self.correct(x, x0, sigma, rng)
+                if not self.shared:
+                    x0 = prior(x, sigma)
             x = renoise(x, x0, sigma, sigma_next)
             yield State(step := step + 1, total, sigma_next, x, x0, prior.nfe)
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
+from .blocks import Grow
 
 _GROUPS = 32
 
@@ -129,7 +130,7 @@ class DDPMUNet(nn.Module):
             level = _Level(joined, width, embedding, index in config.attention)
             wide = width
             if index:
-                level.upsample = _Grow(wide)
+                level.upsample = Grow(wide)
             up.insert(0, level)
         self.up = nn.ModuleList(up)
         self.norm_out = _norm(wide)
@@ -181,7 +182,7 @@ class _Level(nn.Module):
         self.block = nn.ModuleList(_ResBlock(wide, width, embedding) for wide in entering)
         self.attn = nn.ModuleList(_Attention(width) for _ in entering if attention)
         self.downsample: _Shrink | None = None
-        self.upsample: _Grow | None = None
+        self.upsample: Grow | None = None
 
     def forward(self, h: Tensor, embedding: Tensor, index: int) -> Tensor:
         h = self.block[index](h, embedding)
@@ -249,18 +250,6 @@ class _Shrink(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         shrunk: Tensor = self.conv(F.pad(h, (0, 1, 0, 1)))
         return shrunk
-
-
-class _Grow(nn.Module):
-    """Twice the resolution by repetition, then a convolution."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, h: Tensor) -> Tensor:
-        grown: Tensor = self.conv(F.interpolate(h, scale_factor=2.0))
-        return grown
 
 
 def _norm(width: int) -> nn.GroupNorm:

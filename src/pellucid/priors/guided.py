@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
+from .blocks import Grow
 
 _GROUPS = 32
 
@@ -224,7 +225,7 @@ class GuidedUNet(nn.Module):
             if level:
                 last = self.output_blocks[-1]
                 assert isinstance(last, _Stage)
-                last.append(_Grow(wide) if config.conv_resample else self._block(wide, wide, "grow"))
+                last.append(Grow(wide) if config.conv_resample else self._block(wide, wide, "grow"))
         out = config.channels * (2 if config.learned_sigma else 1)
         self.out = nn.Sequential(_norm(wide), nn.SiLU(), nn.Conv2d(wide, out, 3, padding=1))
 
@@ -329,18 +330,6 @@ class _Shrink(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         shrunk: Tensor = self.op(h)
         return shrunk
-
-
-class _Grow(nn.Module):
-    """Twice the resolution by repetition, then a convolution."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, h: Tensor) -> Tensor:
-        grown: Tensor = self.conv(F.interpolate(h, scale_factor=2.0))
-        return grown
 
 
 class _Attention(nn.Module):
