@@ -59,16 +59,16 @@ def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
     Returns:
         Levels in [-1, 1] units, from 0.01 (no noise, or so little) to 2, (B,).
     """
-    low = torch.full((len(y),), math.log(_LOWEST), dtype=y.dtype, device=y.device)
-    high = torch.full_like(low, math.log(_HIGHEST))
+    low, high = [math.log(_LOWEST)] * len(y), [math.log(_HIGHEST)] * len(y)
     for _ in range(calls):
-        middle = (low + high) / 2
-        sigma = middle.exp()
-        taken = (y - prior(y, sigma)).square().flatten(1).mean(1).sqrt()
-        noisy = taken >= _WHOLE * sigma
-        low, high = torch.where(noisy, middle, low), torch.where(noisy, high, middle)
+        middle = [(least + most) / 2 for least, most in zip(low, high, strict=True)]
+        sigma = y.new_tensor([math.exp(level) for level in middle])
+        taken = (y - prior(y, sigma)).square().flatten(1).mean(1)
+        for i, noisy in enumerate((taken >= (_WHOLE * sigma).square()).tolist()):
+            (low if noisy else high)[i] = middle[i]
     # What was never seen to be noisy is not: the middle of the last range would say that it is, a little.
-    return torch.where(low > math.log(_LOWEST), (low + high) / 2, low).exp()
+    found = [(least + most) / 2 if least > math.log(_LOWEST) else least for least, most in zip(low, high, strict=True)]
+    return y.new_tensor([math.exp(level) for level in found])
 
 
 @dataclass(frozen=True)

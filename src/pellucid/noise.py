@@ -191,7 +191,8 @@ class Streams:
         return torch.stack(counts).to(mean.device)
 
     def _check(self, x: Tensor) -> None:
-        if len(x) != len(self._generators):
+        # Not len, which a tensor takes three times as long for.
+        if x.shape[0] != len(self._generators):
             raise UsageError(f"{len(self._generators)} random streams for a batch of {len(x)}")
 
 
@@ -250,17 +251,21 @@ def renoise(
     if not _above_zero(sigma):
         raise UsageError("renoise starts from a noise level above 0")
     kept = math.sqrt(1 - eta * eta) * sigma_next / sigma
-    # Not lerp, which rounds numbers at the end of a tensor differently, so that a batch would change its images.
-    moved = (x - x0).mul_(each(kept, x)).add_(x0)
+    moved = axpy(each(kept, x), x - x0, x0)
     if eta > 0 and _above_zero(sigma_next):
         if rng is None:
             raise UsageError("renoise with eta > 0 needs the images' random streams")
-        moved += rng.like(x).mul_(each(sigma_next * eta, x))
+        moved = axpy(each(sigma_next * eta, x), rng.like(x), moved)
     return moved
 
 
 def _above_zero(sigma: float | Tensor) -> bool:
     return bool((sigma > 0).all()) if isinstance(sigma, Tensor) else sigma > 0
+
+
+def axpy(a: float | Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`a x + y` for a number or for numbers that multiply x; in one pass over the images where it is one number."""
+    return y + a * x if isinstance(a, Tensor) else torch.add(y, x, alpha=a)
 
 
 def each(value: float | Tensor, x: Tensor) -> float | Tensor:

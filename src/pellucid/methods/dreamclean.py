@@ -40,7 +40,7 @@ import torch
 from torch import Tensor
 
 from ..estimate import EVIDENCE, Evidence, evidence, noise_seen
-from ..noise import Streams, each, extrapolated, invert, renoise, respace
+from ..noise import Streams, axpy, each, extrapolated, invert, renoise, respace
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .method import Method, State
@@ -129,7 +129,7 @@ class DreamClean(Method):
         """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
         x = renoise(x, x0, sigma, (1 - self.gamma) * sigma)
         fresh = _FRESH[self.schedule](self.gamma)
-        return x.add_(rng.like(x).mul_(each(fresh * sigma, x))) if fresh else x
+        return axpy(each(fresh * sigma, x), rng.like(x), x) if fresh else x
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

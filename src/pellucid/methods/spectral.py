@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
+from ..noise import axpy
 from ..operators import Operator
 from ..problem import Problem
 
@@ -98,8 +99,7 @@ class Measured:
         level = self._seen_level
         if sigma_next >= self._clearest:
             fresh = _root(sigma_next**2 - eta_b**2 * level**2)
-            moved = n * fresh
-            moved += self.y if eta_b == 1 else torch.lerp(x0, self.y, eta_b)
+            moved = axpy(fresh, n, self.y if eta_b == 1 else torch.lerp(x0, self.y, eta_b))
         if sigma_next < self._faintest:
             eta_y = eta if eta_y is None else eta_y
             # Where the level is 0 the first case holds.
@@ -119,6 +119,6 @@ def _root(square: float | Tensor) -> float | Tensor:
 
 
 def _moved(x: Tensor, x0: Tensor, kept: float | Tensor, fresh: float, n: Tensor) -> Tensor:
-    """`x0 + kept (x - x0) + fresh n`, with as few temporaries as can be."""
-    moved = (x - x0).mul_(kept).add_(x0)
-    return moved.add_(n * fresh) if fresh else moved
+    """`x0 + kept (x - x0) + fresh n`."""
+    moved = axpy(kept, x - x0, x0)
+    return axpy(fresh, n, moved) if fresh else moved

@@ -44,7 +44,7 @@ class VENetwork:
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Prior`."""
         # Of a number, at a quarter of the cost of `as_tensor`, which small images would feel.
-        level = sigma.to(x).expand(len(x)) if isinstance(sigma, Tensor) else x.new_full((len(x),), sigma)
+        level = sigma.to(x).expand(len(x)) if isinstance(sigma, Tensor) else x.new_full(x.shape[:1], sigma)
         return _evaluate(self.estimate, x, level)
 
     def estimate(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -174,6 +174,6 @@ def _evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Ten
     On a CPU, convolutions and matrix products add up in an order that depends on the batch's size, and the last bits
     of the result with them; image by image they do not, at next to no cost, for one image keeps all cores busy.
     """
-    if x.device.type != "cpu" or len(x) == 1:
+    if x.shape[0] == 1 or x.device.type != "cpu":
         return network(x, level)
     return torch.cat([network(x[i : i + 1], level[i : i + 1]) for i in range(len(x))])
