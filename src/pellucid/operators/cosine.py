@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .operator import by_image
+
 
 def dct(x: Tensor) -> Tensor:
     """Along the last axis; the inverse and transpose of `idct`."""
@@ -31,6 +33,32 @@ def idct(z: Tensor) -> Tensor:
     there = torch.empty_like(x)
     there[..., ::2], there[..., 1::2] = x[..., : (n + 1) // 2], x[..., (n + 1) // 2 :].flip(-1)
     return there
+
+
+def dct2(x: Tensor) -> Tensor:
+    """Along the last two axes, of images (B, C, H, W)."""
+    if max(x.shape[-2:]) > _SMALL:
+        return dct(dct(x).mT).mT
+    down, across = (_matrix(n).to(x) for n in x.shape[-2:])
+    return by_image(lambda image: down @ image @ across.T, x)
+
+
+def idct2(z: Tensor) -> Tensor:
+    """Along the last two axes, of images (B, C, H, W); the inverse and transpose of `dct2`."""
+    if max(z.shape[-2:]) > _SMALL:
+        return idct(idct(z).mT).mT
+    down, across = (_matrix(n).to(z) for n in z.shape[-2:])
+    return by_image(lambda image: down.T @ image @ across, z)
+
+
+_SMALL = 128
+"""Up to here a product with a matrix is faster."""
+
+
+@lru_cache(maxsize=16)
+def _matrix(n: int) -> Tensor:
+    """The transform of n numbers, (n, n)."""
+    return dct(torch.eye(n, dtype=torch.float64)).T
 
 
 @lru_cache(maxsize=16)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UsageError
-from .cosine import dct, idct
+from .cosine import dct, dct2, idct2
 from .operator import Operator, Shape, Svd
 from .separable import Axis, Separable
 
@@ -50,7 +50,8 @@ class AveragePool(_Reduction):
 
     def pinv(self, y: Tensor) -> Tensor:
         """See `Operator`."""
-        return y.repeat_interleave(self.k, -2).repeat_interleave(self.k, -1)
+        height, width = y.shape[-2] * self.k, y.shape[-1] * self.k
+        return y[..., None, :, None].expand(*y.shape[:-1], self.k, -1, self.k).reshape(*y.shape[:-2], height, width)
 
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`: each block's mean, times k, in the place of its first pixel, and a rotation of the rest."""
@@ -92,6 +93,72 @@ class Bicubic(_Reduction, Separable):
             raise UsageError(f"Bicubic({self.k}) takes sizes that {self.k} divides, not {size}")
         return _cubic(size, self.k)
 
+    def pinv(self, y: Tensor) -> Tensor:
+        """See `Operator`."""
+        s, _ = self._spectra(self.image_shape(tuple(y.shape)))
+        return self.At(idct2(dct2(y) / s.to(y).square()))
+
+    def svd(self, shape: Shape) -> Svd:
+        r"""See `Operator`; in closed form.
+
+        The cosine transform D of the small image makes :math:`A A^T` diagonal, for the filter is symmetric and so are
+        the edges: :math:`D A A^T D^T = s^2`, and :math:`Q = A^T D^T / s` is an orthonormal basis of what is measured.
+        So is E, the cosines of the blocks' means, of what `AveragePool` measures, and :math:`E^T Q` is diagonal, too.
+        Then :math:`I - W g W^T` with W = Q + E and :math:`g = 1 / (1 + E^T Q)` is a reflection that carries -E to Q: it
+        makes of `AveragePool`'s coordinates, their first in each block turned by D, those of this operator.
+        """
+        s, overlap = self._spectra(shape)
+        g, means = 1 / (1 + overlap), AveragePool(self.k)
+        blocks, first = means.svd(shape), (..., slice(None, None, self.k), slice(None, None, self.k))
+
+        def measured(x: Tensor) -> Tensor:
+            return dct2(self.A(x)) / s.to(x)
+
+        def spread(w: Tensor) -> Tensor:
+            return self.At(idct2(w / s.to(w)))
+
+        def to_image(z: Tensor) -> Tensor:
+            a, turned = z[first].contiguous(), z.clone()
+            turned[first] = -idct2(a)
+            x = blocks.V(turned)
+            w = g.to(z) * (measured(x) - a)
+            return x.sub_(spread(w)).sub_(means.pinv(idct2(w / self.k)))
+
+        def to_spectrum(x: Tensor) -> Tensor:
+            a = measured(x)
+            w = g.to(x) * (a + dct2(means.A(x) * self.k))
+            z = blocks.Vt(x - spread(w))
+            z[first] = a
+            return z
+
+        return Svd(
+            blocks.Ut(s).float(),
+            to_image,
+            to_spectrum,
+            lambda z: idct2(z[first]),
+            lambda y: blocks.Ut(dct2(y)),
+        )
+
+    def _spectra(self, shape: Shape) -> tuple[Tensor, Tensor]:
+        """The singular values s and the diagonal of E^T Q, each (1, 1, H / k, W / k), in float64."""
+        self._check(shape)
+        (rows, rows_overlap), (columns, columns_overlap) = (_spectrum(size, self.k) for size in shape[-2:])
+        return torch.outer(rows, columns)[None, None], torch.outer(rows_overlap, columns_overlap)[None, None]
+
+
+@lru_cache(maxsize=16)
+def _spectrum(size: int, k: int) -> tuple[Tensor, Tensor]:
+    """Of one axis: singular values, and their vectors' inner products with blocks' means' cosines, both (size / k,)."""
+    matrix = _cubic(size, k).matrix
+    s = _diagonal(matrix @ matrix.T).sqrt()
+    means = matrix.unflatten(1, (-1, k)).sum(2) / math.sqrt(k)
+    return s, _diagonal(means) / s
+
+
+def _diagonal(matrix: Tensor) -> Tensor:
+    """Of a matrix that the cosine transform makes diagonal."""
+    return dct(dct(matrix).T).diag()
+
 
 @lru_cache(maxsize=16)
 def _cubic(size: int, k: int) -> Axis:
@@ -106,70 +173,4 @@ def _cubic(size: int, k: int) -> Axis:
     # Mirrored with the edge repeated: -1 is 0, -2 is 1; taps beyond a whole period come round again.
     period = tap.long() % (2 * size)
     index = torch.minimum(period, 2 * size - 1 - period)
-    return _Folding(torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight))
-
-
-class _Folding(Axis):
-    """A symmetric filter with mirrored edges, followed by keeping one pixel of k, decomposed in closed form.
-
-    The cosine transform diagonalises the filter. Keeping m of n = k m pixels folds the frequencies: f, 2m - f, 2m + f,
-    4m - f ... are all measured as f, each with its weight; odd multiples of m are not measured. So a reflection within
-    each group that carries its weights' direction to its lowest frequency is all that is left to do.
-    """
-
-    @property
-    def s(self) -> Tensor:
-        """See `Axis`."""
-        return self._group[1]
-
-    def V(self, z: Tensor) -> Tensor:  # noqa: N802
-        """See `Axis`."""
-        return idct(self._reflected(z))
-
-    def Vt(self, x: Tensor) -> Tensor:  # noqa: N802
-        """See `Axis`."""
-        return self._reflected(dct(x))
-
-    def U(self, z: Tensor) -> Tensor:  # noqa: N802
-        """See `Axis`."""
-        return idct(z[..., : len(self.matrix)])
-
-    def Ut(self, y: Tensor) -> Tensor:  # noqa: N802
-        """See `Axis`."""
-        m, n = self.matrix.shape
-        return F.pad(dct(y), (0, n - m))
-
-    def _reflected(self, z: Tensor) -> Tensor:
-        """Householder's reflection of each group; its own inverse."""
-        normal = self._group[0].to(z)
-        return z - normal * self._spread(self._gathered(normal * z))
-
-    @cached_property
-    def _group(self) -> tuple[Tensor, Tensor]:
-        """The reflections' normals, of length sqrt(2) or 0 in each group, and the singular values, both (n,)."""
-        m, n = self.matrix.shape
-        folded = torch.arange(n) % (2 * m)
-        folded = torch.minimum(folded, 2 * m - folded)
-        known = folded < m
-        spectrum = dct(dct(self.matrix).T).T
-        weight = torch.where(known, spectrum[folded.clamp_max(m - 1), torch.arange(n)], 0)
-        length = self._gathered(weight.square()).sqrt()
-        normal = weight / self._spread(length).clamp_min(1e-300)
-        normal[:m] -= 1
-        size = self._spread(self._gathered(normal.square())).sqrt()
-        # A group that points to its lowest frequency already stays as it is.
-        normal = torch.where(size > 1e-7, normal * math.sqrt(2) / size.clamp_min(1e-300), 0)
-        return normal, F.pad(length, (0, n - m))
-
-    def _gathered(self, z: Tensor) -> Tensor:
-        """Sums over the groups, (..., n) to (..., m)."""
-        parts = z.unflatten(-1, (-1, len(self.matrix)))
-        up, down = parts[..., ::2, :].sum(-2), parts[..., 1::2, 1:].sum(-2)
-        gathered: Tensor = up + F.pad(down.flip(-1), (1, 0))
-        return gathered
-
-    def _spread(self, group: Tensor) -> Tensor:
-        """Each group's number in its frequencies' places, (..., m) to (..., n); 0 for those not measured."""
-        m, n = self.matrix.shape
-        down = F.pad(group[..., 1:].flip(-1), (1, 0))
-        return torch.cat([down if part % 2 else group for part in range(n // m)], -1)
+    return Axis(torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight))

@@ -20,9 +20,6 @@ Transform = Callable[[Tensor], Tensor]
 class Axis:
     """What an operator does along one side of an image, and its decomposition, made when first asked for.
 
-    The transforms work along the last axis. This class has them as matrices of any operator; a subclass may know faster
-    ones.
-
     Attributes:
         matrix: (m, n) in float64, from n pixels to m.
     """
@@ -30,11 +27,21 @@ class Axis:
     matrix: Tensor
 
     @cached_property
-    def inverse(self) -> Tensor:
-        """The pseudo-inverse, (n, m)."""
-        s = torch.where(self.s > _ZERO * self.s.max(), 1 / self.s.clamp_min(1e-300), 0)
-        # Row i holds what becomes of the i-th pixel of a measurement.
-        return self.V(s * self.Ut(torch.eye(len(self.matrix), dtype=torch.float64))).T
+    def forward(self) -> Banded:
+        """The matrix."""
+        return Banded.of(self.matrix)
+
+    @cached_property
+    def adjoint(self) -> Banded:
+        """The matrix transposed."""
+        return Banded.of(self.matrix.T)
+
+    @cached_property
+    def inverse(self) -> Banded:
+        """The pseudo-inverse."""
+        u, s, v = self._parts
+        kept = s[: len(u)] > _ZERO * s.max()
+        return Banded.of((v[:, : len(u)][:, kept] / s[: len(u)][kept]) @ u[:, kept].T)
 
     @property
     def s(self) -> Tensor:
@@ -65,8 +72,46 @@ class Axis:
         return u, torch.cat([s, s.new_zeros(len(vt) - len(s))]), vt.T
 
 
+@dataclass(frozen=True, eq=False)
+class Banded:
+    """A matrix as blocks of its rows without the columns that are zero in all of them: filters have few others.
+
+    Attributes:
+        blocks: from the first row to the last, the columns and what is in them.
+    """
+
+    blocks: tuple[tuple[slice, Tensor], ...]
+
+    @classmethod
+    def of(cls, matrix: Tensor) -> Banded:
+        """The blocks of a matrix, or one block where that would save little."""
+        blocks = []
+        for rows in matrix.split(_ROWS):
+            columns = rows.any(0).nonzero()
+            first, last = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, 1)
+            blocks.append((slice(first, last), rows[:, first:last].contiguous()))
+        if sum(block.numel() for _, block in blocks) > 0.7 * matrix.numel():
+            return cls(((slice(0, matrix.shape[1]), matrix),))
+        return cls(tuple(blocks))
+
+    def down(self, x: Tensor) -> Tensor:
+        """Multiplies columns of pixels, (..., n, w) to (..., m, w)."""
+        return _joined([block.to(x) @ x[..., part, :] for part, block in self.blocks], -2)
+
+    def across(self, x: Tensor) -> Tensor:
+        """Multiplies rows of pixels, (..., h, n) to (..., h, m)."""
+        return _joined([x[..., part] @ block.T.to(x) for part, block in self.blocks], -1)
+
+
+def _joined(parts: list[Tensor], axis: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
+
+
 # Singular values below this share of the largest are rounding errors of zero.
 _ZERO = 1e-10
+
+# Of a block. Fewer would save columns, and lose time.
+_ROWS = 32
 
 
 class Separable(Operator):
@@ -90,17 +135,17 @@ class Separable(Operator):
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         rows, columns = self._axes(tuple(x.shape))
-        return sandwich(rows.matrix, x, columns.matrix.T)
+        return _filtered(rows.forward, columns.forward, x)
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         rows, columns = self._axes(self.image_shape(tuple(y.shape)))
-        return sandwich(rows.matrix.T, y, columns.matrix)
+        return _filtered(rows.adjoint, columns.adjoint, y)
 
     def pinv(self, y: Tensor) -> Tensor:
         """See `Operator`."""
         rows, columns = self._axes(self.image_shape(tuple(y.shape)))
-        return sandwich(rows.inverse, y, columns.inverse.T)
+        return _filtered(rows.inverse, columns.inverse, y)
 
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`."""
@@ -120,7 +165,6 @@ def _both(rows: Transform, columns: Transform, x: Tensor) -> Tensor:
     return by_image(lambda image: rows(columns(image).mT.contiguous()).mT, x)
 
 
-def sandwich(left: Tensor, x: Tensor, right: Tensor) -> Tensor:
-    """`left @ x @ right`."""
-    left, right = left.to(x), right.to(x)
-    return by_image(lambda image: left @ image @ right, x)
+def _filtered(rows: Banded, columns: Banded, x: Tensor) -> Tensor:
+    """One matrix for columns of pixels and one for rows."""
+    return by_image(lambda image: columns.across(rows.down(image)), x)
