@@ -28,7 +28,7 @@ from ..operators.unknown import Kernel, Known, Light, Unknown, told
 from ..priors.prior import Prior
 from ..problem import Problem
 from .generator import Generator, to_sphere
-from .method import State
+from .method import State, with_gradients
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class BIRD(Generator):
             return told(problem.operator, Kernel(self.kernel, self.kernel_rate))
         return told(problem.operator, Light() if self.degradation == "light" else Known(Denoise()))
 
+    @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state an iteration, with the "loss", in [-1, 1] units. `found` has the "kernel"."""
         family, y = self.family(problem), problem.y

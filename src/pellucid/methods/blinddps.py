@@ -32,7 +32,7 @@ from ..priors import fit, load_prior
 from ..priors.kernels import kernel_prior, to_kernel
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper
+from .method import State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class BlindDPS(Stepper):
         for name in ("scale", "kernel_scale", "sparsity"):
             self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
 
+    @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level, with the "distance". `found` has the "kernel"."""
         self._require_blind(problem)

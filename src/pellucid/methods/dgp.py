@@ -39,7 +39,7 @@ from ..priors.generator import load_gan
 from ..priors.prior import Prior
 from ..problem import Problem
 from .canvas import Canvas, coloured
-from .method import Method, State
+from .method import Method, State, with_gradients
 
 # The last of the discriminator's layers, by which the paper's code chooses a latent.
 _CHOOSING = 3
@@ -110,6 +110,7 @@ class DGP(Method):
         """None: it has no use for a diffusion prior."""
         return 0
 
+    @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state an iteration, whose `curves` has each image's "loss".
 

@@ -37,7 +37,7 @@ from ..noise import Streams
 from ..priors.prior import Prior
 from ..problem import Problem
 from .generator import Generator, to_sphere
-from .method import State
+from .method import State, with_gradients
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class DIIP(Generator):
         """The most evaluations that it makes, should it not stop before."""
         return super().nfe(prior) * self.iterations
 
+    @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state an iteration. An image that has stopped keeps still while others of its batch go on.
 

@@ -37,7 +37,7 @@ from ..noise import Streams
 from ..operators import Denoise
 from ..priors.prior import Prior, round_up
 from ..problem import Problem, to_model, to_zero_one
-from .method import Method, State
+from .method import Method, State, with_gradients
 from .skip_network import SkipNetwork, fresh
 
 
@@ -92,6 +92,7 @@ class DIP(Method):
         """None: it has no use for a prior."""
         return 0
 
+    @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state an iteration. An image that has stopped keeps still while others of its batch go on.
 

@@ -28,7 +28,7 @@ from ..noise import Streams, renoise
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper
+from .method import State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class DPS(Stepper):
         self._require(self.steps >= 1, "steps", "at least 1")
         self._require(0 <= self.scale < math.inf, "scale", "0 or more")
 
+    @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
         operator, y = self._operator(problem), problem.y

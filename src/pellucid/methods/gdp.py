@@ -38,7 +38,7 @@ from ..noise import Streams, renoise
 from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
 from ..priors.prior import Counted, Prior, learned
 from ..problem import Problem, to_zero_one
-from .method import State, Stepper
+from .method import State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,7 @@ class GDP(Stepper):
             return told(problem.operator, Kernel(self.kernel, self.rate))
         return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel))
 
+    @with_gradients
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level, of the small image first. `found` has "gain" and "map", or the "kernel"."""

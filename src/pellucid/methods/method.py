@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, ClassVar
 
 import torch
@@ -123,6 +124,26 @@ class Method:
         if problem.operator is not None or problem.sigma_y is not None:
             known = "the operator" if problem.operator is not None else "the noise level"
             raise UsageError(f"{type(self).__name__} is blind: it cannot use {known}; leave it out")
+
+
+Iterate = Callable[[Any, Problem, Prior, Streams], Iterator[State]]
+
+
+def with_gradients(iterate: Iterate) -> Iterate:
+    """Marks the `iterate` of a method that takes gradients: it does so under `torch.no_grad`, too.
+
+    Raises:
+        UsageError: on the call, under `torch.inference_mode`, whose tensors no gradient can go through.
+    """
+    enabled = torch.enable_grad()(iterate)
+
+    @wraps(iterate)
+    def checked(self: Any, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        if torch.is_inference_mode_enabled():
+            raise UsageError(f"{type(self).__name__} takes gradients: call it outside torch.inference_mode")
+        return enabled(self, problem, prior, rng)
+
+    return checked
 
 
 class Stepper(Method):

@@ -33,7 +33,7 @@ from ..operators import Operator
 from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper
+from .method import State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class MMPS(Stepper):
         """
         return karras_ladder(self.steps, sigmas[0].item(), sigmas[-1].item())
 
+    @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
         operator, sigma_y = self._known(problem)
