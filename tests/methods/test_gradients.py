@@ -40,5 +40,5 @@ def test_no_grad_changes_nothing(method: Method) -> None:
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
 def test_inference_mode_is_refused(method: Method) -> None:
-    with torch.inference_mode(), pytest.raises(UsageError, match="outside torch.inference_mode"):
+    with torch.inference_mode(), pytest.raises(UsageError, match=r"outside torch\.inference_mode"):
         method(problem(method), PRIOR)
