@@ -83,3 +83,14 @@ def test_the_truth_agrees_with_what_was_measured() -> None:
         assert found["consistency"] < 1e-6
         assert found["psnr"] == float("inf")
         assert measures(TRUTH.flip(-1), given)["consistency"] > 1
+
+
+def test_a_method_that_needs_noise_is_told_the_least_there_is() -> None:
+    quiet, loud = (made(operator={"name": "grey"}, noise=noise) for noise in (0.0, 0.1))
+    assert quiet.told is not None
+    assert quiet.noisy(0.0) is quiet
+    assert loud.noisy(0.01) is loud
+    told = quiet.noisy(0.01).told
+    assert told is not None
+    assert told.noise == 0.01
+    assert told.y is quiet.told.y

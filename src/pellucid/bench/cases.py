@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -47,6 +48,12 @@ class Given(NamedTuple):
     damaged: Tensor
     blind: Problem
     told: Problem | None
+
+    def noisy(self, least: float) -> Given:
+        """The same with at least so much noise said to be on the measurement, in [0, 1] units."""
+        if self.told is None or self.told.sigma_y is None or self.told.sigma_y >= 2 * least:
+            return self
+        return self._replace(told=replace(self.told, sigma_y=2 * least))
 
     def problem(self, method: Method) -> Problem:
         """What a method is given: the degradation, if it is known and the method takes it.

@@ -159,7 +159,7 @@ class _Task:
             self._truth(photograph, case)
             for entrant, method in entered:
                 for seed in self._job.seeds if method is not None else (0,):
-                    yield self._row(entrant.label, method, photograph.name, case, seed)
+                    yield self._row(entrant.label, method, photograph.name, case.noisy(entrant.noise), seed)
 
     def _row(self, label: str, method: Method | None, image: str, case: Given, seed: int) -> Row:
         settings: dict[str, Any] = {}
@@ -251,7 +251,7 @@ def _write(colours: Tensor, path: Path) -> None:
 
 
 def _digest(case: Given) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{case.told and case.told.noise}".encode())
     for tensor in (case.truth, case.blind.y):
         if tensor is not None:
             digest.update(f"{tuple(tensor.shape)}".encode() + tensor.cpu().contiguous().numpy().tobytes())

@@ -96,6 +96,7 @@ class Entrant:
         quick_per_task: others of these, by task.
         tasks: that it takes part in; empty for all.
         model: name by which the user says where its network's file is; empty if it needs none.
+        noise: what it is told where a measurement has less, in [0, 1] units: for methods that cannot do without any.
     """
 
     __pydantic_config__ = _STRICT
@@ -108,6 +109,7 @@ class Entrant:
     quick_per_task: dict[str, dict[str, Any]] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
     model: str = ""
+    noise: float = 0.0
 
     def takes_part(self, task: str) -> bool:
         """Whether it is asked to do a task."""
