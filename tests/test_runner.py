@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 
 from pellucid import runner
+from pellucid.errors import UsageError
 from pellucid.methods import DreamClean
+from pellucid.methods.method import Method, State
+from pellucid.noise import Streams
+from pellucid.operators import Denoise, Mask
 from pellucid.priors import GaussianPrior, Prior
 from pellucid.priors.prior import Padded
+from pellucid.problem import Problem
 from pellucid.runner import Runner
 
 SHORT = DreamClean(strength=30, steps=100)
@@ -38,3 +46,39 @@ def test_which_prior_it_is_is_found_out_once_for_all_copies(monkeypatch: pytest.
     copies = (whole.with_tile(64), whole.with_prior(Padded(PRIOR)), whole.with_tile(64).with_prior(Padded(PRIOR)))
     assert {copy.fingerprint for copy in (whole, *copies)} == {"a hash"}
     assert asked == [PRIOR]
+
+
+def test_images_whose_noise_is_found_one_by_one_keep_their_own_masks_and_seeds() -> None:
+    rng = torch.Generator().manual_seed(0)
+    known = (torch.rand(2, 1, 12, 12, generator=rng) > 0.3).float()
+    images = torch.rand(2, 3, 12, 12, generator=rng)
+    both = Runner("ddrm", PRIOR, operator=Mask(known), steps=3).run(images, [5, 9])
+    assert len(set(both.noise)) == 2
+    for i, seed in enumerate((5, 9)):
+        one = Runner("ddrm", PRIOR, operator=Mask(known[i]), steps=3).run(images[i : i + 1], seed)
+        assert torch.equal(both.colours[i], one.colours[0])
+        assert both.noise[i] == one.noise[0]
+    with pytest.raises(UsageError, match="1 seeds for a batch of 2"):
+        Runner("ddrm", PRIOR, operator=Mask(known), steps=3).run(images, [5])
+
+
+@dataclass(frozen=True)
+class Talker(Method):
+    """Says something of images that are bright, and learns each one's mean."""
+
+    blind: ClassVar[bool] = False
+
+    def nfe(self, prior: Prior) -> int:
+        return 0
+
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        mean = problem.y.mean((1, 2, 3))
+        yield State(1, 1, 0.0, problem.y, problem.y, 0, {}, ("bright",) if mean > 0 else (), {"mean": mean})
+
+
+def test_what_is_said_and_learnt_of_each_is_kept() -> None:
+    images = torch.stack([torch.full((3, 4, 4), 0.2), torch.full((3, 4, 4), 0.8)])
+    result = Runner(Talker(), PRIOR, operator=Denoise()).run(images)
+    assert result.notes == ("", "bright")
+    assert torch.allclose(result.found["mean"], torch.tensor([-0.6, 0.6]))
+    assert Runner(Talker(), PRIOR, operator=Denoise()).run(images[:1].repeat(2, 1, 1, 1)).notes == ()

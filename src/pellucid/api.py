@@ -136,7 +136,7 @@ def restore(
 
 def _told(result: Restored, noise: float | None) -> Restored:
     """Says which noise level was estimated, if one was, and what the method has to say."""
-    for note in result.notes:
+    for note in filter(None, result.notes):
         _LOG.info("%s", note)
     if noise is None and result.noise:
         levels = ", ".join(f"{level:.4f}" for level in result.noise)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -243,10 +243,10 @@ class Runner:
         if self.estimates_noise:
             if len(colours) > 1:
                 # Each image has its own noise level, as it would by itself.
-                seeds = [seed + i for i in range(len(colours))] if isinstance(seed, int) else seed
-                each = [self.run(colours[i : i + 1], own, progress, operator, watch) for i, own in enumerate(seeds)]
-                levels = tuple(level for one in each for level in one.noise)
-                return Restored(torch.cat([one.colours for one in each]), each[0].nfe, levels)
+                return _joined(
+                    self.run(image[None], own, progress, operator and operator.alone(i), watch)
+                    for i, (image, own) in enumerate(zip(colours, Streams.seeds(seed, len(colours)), strict=True))
+                )
             noise = noise_level(colours, operator.known if isinstance(operator, Mask) else None)
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
@@ -271,6 +271,18 @@ class Runner:
         if shape[1] != 1:
             raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
         return image.expand(-1, wanted, -1, -1), True
+
+
+def _joined(alone: Iterable[Restored]) -> Restored:
+    """Images that were restored one by one as one batch."""
+    each = list(alone)
+    return Restored(
+        torch.cat([one.colours for one in each]),
+        each[0].nfe,
+        tuple(level for one in each for level in one.noise),
+        tuple(note for one in each for note in one.notes or ("",)) if any(one.notes for one in each) else (),
+        {name: torch.cat([one.found[name] for one in each]) for name in each[0].found},
+    )
 
 
 def _check_told(

@@ -42,6 +42,10 @@ class Compose(Operator):
         """See `Operator`."""
         return self.inner.image_shape(self.outer.image_shape(measured))
 
+    def alone(self, index: int) -> Operator:
+        """See `Operator`."""
+        return Compose(self.outer.alone(index), self.inner.alone(index))
+
 
 class Stack(Operator):
     """Several measurements of the same images side by side, (B, C, H, W) -> (B, m), each flattened.

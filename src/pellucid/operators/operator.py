@@ -97,6 +97,10 @@ class Operator:
         """The shape of the images whose measurements have the shape `measured`."""
         return measured
 
+    def alone(self, index: int) -> Operator:
+        """What degrades one image of a batch: the same, where all share it."""
+        return self
+
     def _svd_of(self, y: Tensor) -> Svd:
         svd = self.svd(self.image_shape(tuple(y.shape)))
         if svd is None:

@@ -98,6 +98,10 @@ class Mask(Operator):
         self._check(shape)
         return Svd(self.known, same, same, self.A, self.A)
 
+    def alone(self, index: int) -> Mask:
+        """See `Operator`."""
+        return self if len(self.known) == 1 else Mask(self.known[index])
+
     def _check(self, shape: Shape) -> None:
         if any(own not in (1, size) for own, size in zip(self.known.shape, shape, strict=True)):
             raise UsageError(f"a mask of {tuple(self.known.shape[-2:])} does not fit images of {shape[-2:]}")
