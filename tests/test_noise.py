@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -115,6 +117,13 @@ def test_streams_belong_to_images_not_to_the_batch() -> None:
         assert torch.equal(drawn[:1], first.like(x[:1]))
         assert torch.equal(drawn[1:], second.like(x[1:]))
     assert not torch.equal(drawn[0], drawn[1])
+
+
+@pytest.mark.parametrize("wrong", ["a", 0.5, 2**64, [-(2**63) - 1]])
+def test_a_seed_is_a_whole_number_that_torch_takes(wrong: Any) -> None:
+    assert Streams.seeds([3, np.uint8(4)], 2) == Streams.seeds(np.arange(3, 5), 2) == [3, 4]  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a seed is"):
+        Streams.seeds(wrong, 1)
 
 
 def test_streams_refuse_another_batch_size() -> None:

@@ -25,8 +25,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import index as whole_number
 from typing import Literal
 
 import torch
@@ -162,9 +163,15 @@ class Streams:
     @staticmethod
     def seeds(seed: int | Sequence[int], batch: int) -> list[int]:
         """The seed of each image of a batch; see `of`."""
-        seeds = [seed + i for i in range(batch)] if isinstance(seed, int) else list(seed)
+        try:
+            given = seed if isinstance(seed, Iterable) else range(whole_number(seed), whole_number(seed) + batch)
+            seeds = [whole_number(one) for one in given]
+        except TypeError:
+            raise UsageError(f"a seed is a whole number, not {seed!r}") from None
         if len(seeds) != batch:
             raise UsageError(f"{len(seeds)} seeds for a batch of {batch}: give one number, or one for each image")
+        if not all(-(2**63) <= one < 2**64 for one in seeds):
+            raise UsageError(f"a seed is from -2^63 to 2^64 - 1, not {seed}")
         return seeds
 
     def split(self) -> list[Streams]:
