@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,10 @@ def test_which_prior_it_is_is_found_out_once_for_all_copies(monkeypatch: pytest.
     copies = (whole.with_tile(64), whole.with_prior(Padded(PRIOR)), whole.with_tile(64).with_prior(Padded(PRIOR)))
     assert {copy.fingerprint for copy in (whole, *copies)} == {"a hash"}
     assert asked == [PRIOR]
+
+
+def test_whether_anything_is_random_is_known() -> None:
+    image = torch.rand(2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    for method, random in ((SHORT, True), (replace(SHORT, schedule="none"), False)):
+        once, other = (Runner(method, PRIOR).run(image, seed) for seed in (0, 7))
+        assert (once.random, torch.equal(once.colours, other.colours)) == (random, not random)

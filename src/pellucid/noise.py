@@ -190,6 +190,14 @@ class Streams:
         counts = [torch.poisson(one.cpu(), g) for one, g in zip(mean, self._generators, strict=True)]
         return torch.stack(counts).to(mean.device)
 
+    @property
+    def drawn(self) -> bool:
+        """Whether numbers were drawn from any of them."""
+        fresh = [torch.Generator().manual_seed(generator.initial_seed()) for generator in self._generators]
+        return any(
+            not torch.equal(one.get_state(), new.get_state()) for one, new in zip(self._generators, fresh, strict=True)
+        )
+
     def _check(self, x: Tensor) -> None:
         if len(x) != len(self._generators):
             raise UsageError(f"{len(self._generators)} random streams for a batch of {len(x)}")

@@ -48,6 +48,7 @@ class Restored:
             is blind.
         notes: what the method says of each image; empty if nothing.
         found: what it learnt about the degradation, by name, (B, ...) on the CPU; see `State`.
+        random: whether random numbers went into any of it; if not, every seed gives the same.
     """
 
     colours: Tensor
@@ -55,6 +56,7 @@ class Restored:
     noise: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     found: Mapping[str, Tensor] = field(default_factory=dict)
+    random: bool = True
 
 
 class Runner:
@@ -246,19 +248,21 @@ class Runner:
                 seeds = [seed + i for i in range(len(colours))] if isinstance(seed, int) else seed
                 each = [self.run(colours[i : i + 1], own, progress, operator, watch) for i, own in enumerate(seeds)]
                 levels = tuple(level for one in each for level in one.noise)
-                return Restored(torch.cat([one.colours for one in each]), each[0].nfe, levels)
+                drawn = any(one.random for one in each)
+                return Restored(torch.cat([one.colours for one in each]), each[0].nfe, levels, random=drawn)
             noise = noise_level(colours, operator.known if isinstance(operator, Mask) else None)
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = Problem.of(image, operator, noise)
-        state = last(self._runs.iterate(problem, prior, Streams.of(seed, len(image))), watch)
+        rng = Streams.of(seed, len(image))
+        state = last(self._runs.iterate(problem, prior, rng), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
         if grey:
             restored = restored.mean(1, keepdim=True)
         found = {name: value.cpu() for name, value in state.found.items()}
         levels = () if noise is None else (noise,) * len(image)
-        return Restored(restored.cpu(), state.nfe, levels, state.notes, found)
+        return Restored(restored.cpu(), state.nfe, levels, state.notes, found, rng.drawn)
 
     def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
         """The measurement with as many channels as the prior's images need, and whether they were made of one."""

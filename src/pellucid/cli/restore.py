@@ -56,6 +56,9 @@ def restore(
         bool, typer.Option("--exact", help="Make the result agree with the input: known pixels to the bit.")
     ] = False,
     seed: Seed = 0,
+    samples: Annotated[
+        int, typer.Option("--samples", help="Restorations of each image, NAME-1, NAME-2 ..., with noise of their own.")
+    ] = 1,
     tile: Annotated[
         int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
     ] = None,
@@ -135,9 +138,11 @@ def restore(
     if chosen.several:
         if in_place or share is not None:
             raise UsageError("several exposures become one image: say -o FILE, not --in-place or --shard")
-        items = jobs.plan_exposures(inputs, output, overwrite=overwrite, owned=owned)
+        items = jobs.plan_exposures(inputs, output, overwrite=overwrite, samples=samples, owned=owned)
     else:
-        items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite, shard=share, owned=owned)
+        items = jobs.plan(
+            inputs, output, in_place=in_place, overwrite=overwrite, shard=share, samples=samples, owned=owned
+        )
     if save_kernel is not None:
         several = len(items) > 1 or share is not None
         _check_kernel(save_kernel, several, overwrite or resume)
@@ -192,7 +197,7 @@ def _check_job(in_place: bool, resume: bool, time_limit: float | None, batch: in
 
 
 def _kernel_of(path: Path, several: bool, item: Item) -> Path:
-    return path / f"{item.name or item.source.name}.png" if several else path
+    return path / f"{item.label}.png" if several else path
 
 
 def _check_kernel(path: Path, several: bool, overwrite: bool) -> None:
