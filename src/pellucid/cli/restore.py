@@ -12,6 +12,7 @@ import typer
 
 from ..errors import UsageError
 from ..settings import assignments
+from .config import SHORT, write
 from .job import Job, do, dry_run
 from .options import Device, Json, Label, Offline, Prior, Seed, Settings
 from .output import tell
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def restore(
+    context: typer.Context,
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, or folders of images.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
     task: Annotated[
@@ -105,6 +107,13 @@ def restore(
     strip_metadata: Annotated[
         bool, typer.Option("--strip-metadata", help="Leave out what the inputs say of camera, place and people.")
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE.toml", help="Options by their names here; those said here win."),
+    ] = None,
+    write_config: Annotated[
+        Path | None, typer.Option("--write-config", metavar="FILE.toml", help="Write all of this call, for --config.")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Restores damaged images.
@@ -113,14 +122,13 @@ def restore(
     are done. A job that was stopped goes on with --resume.
     """
     values = assignments(settings or [])
-    if strength is not None:
-        if "strength" in values:
-            raise UsageError("--strength and --set strength=... say the same thing: leave one out")
-        values["strength"] = strength
-    if fidelity is not None:
-        if "fidelity" in values:
-            raise UsageError("--fidelity and --set fidelity=... say the same thing: leave one out")
-        values["fidelity"] = str(fidelity)
+    for key, said in zip(SHORT, (strength, fidelity), strict=True):
+        if said is not None:
+            if key in values:
+                raise UsageError(f"--{key} and --set {key}=... say the same thing: leave one out")
+            values[key] = str(said)
+    if write_config is not None and write_config.exists() and not (overwrite or resume):
+        raise UsageError(f"--write-config {write_config}: exists; name another, or say --overwrite")
 
     from .. import jobs
     from ..choice import choose
@@ -180,6 +188,8 @@ def restore(
         job.skipped = len(items) - len(job.items)
         if job.skipped:
             tell(f"{job.skipped} of {len(items)} images skipped: done already")
+    if write_config is not None:
+        write(write_config, context)
     if dry:
         return dry_run(job)
     jobs.make_folders(job.items)
