@@ -61,10 +61,10 @@ class Configured(TyperCommand):
             elif kind is bool:
                 options += _switch(path, key, value)
             elif parameter.nargs != -1:
-                options.append(f"--{key}={_value(path, key, value, kind)}")
-            elif not said.get(parameter.name or key):
+                options.append(f"--{key}={_placed(path.parent, key, _text(path, key, value), kind)}")
+            elif not _given(said.get(parameter.name or key)):
                 each = value if isinstance(value, list) else [value]
-                arguments += [_value(path, key, one, *get_args(kind)) for one in each]
+                arguments += [_placed(path.parent, key, _text(path, key, one), *get_args(kind)) for one in each]
         self._check(path, options)
         return [*options, *args, *(["--", *arguments] if arguments else [])]
 
@@ -109,20 +109,18 @@ def write(path: Path, context: typer.Context) -> None:
     from ..settings import assignments
 
     lines, table = [f"# pellucid {version('pellucid')}"], []
+    kinds = get_type_hints(context.command.callback)
     for parameter in context.command.params:
-        value = context.params[parameter.name or ""]
+        value, kind = context.params[parameter.name or ""], kinds[parameter.name or ""]
         if parameter.name in _OWN or value is None or value is False or value in ([], ()):
             continue
         (key, *_) = _names(parameter.opts)
         if key == _SET:
             pairs = assignments(value).items()
             table = ["", f"[{key}]", *(f"{name} = {_toml(_found(Path.cwd(), text))}" for name, text in pairs)]
-        elif isinstance(value, list):
-            lines.append(f"{key} = {_toml([str(one.absolute()) for one in value])}")
-        elif key == "prior":
-            lines.append(f"{key} = {_toml(_found(Path.cwd(), value))}")
         else:
-            lines.append(f"{key} = {_toml(str(value.absolute()) if isinstance(value, Path) else value)}")
+            each = [_placed(Path.cwd(), key, one, *get_args(kind)) for one in value] if _given(value) else None
+            lines.append(f"{key} = {_toml(each or _placed(Path.cwd(), key, value, kind))}")
     try:
         content = "\n".join([*lines, *table, ""]).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,6 +135,11 @@ def write(path: Path, context: typer.Context) -> None:
 def _names(opts: list[str]) -> list[str]:
     """What a file calls a parameter: an option's long names without their dashes, an argument's own."""
     return [name.removeprefix("--") for name in opts if name.startswith("--") or not name.startswith("-")]
+
+
+def _given(arguments: object) -> bool:
+    """Whether the command line has arguments; a release of click marks those that are missing with an object."""
+    return isinstance(arguments, tuple | list) and len(arguments) > 0
 
 
 def _less(values: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,12 +168,11 @@ def _switch(path: Path, key: str, value: object) -> list[str]:
     return [f"--{key}"] if value else []
 
 
-def _value(path: Path, key: str, value: object, kind: Any) -> str:
-    """What an option of a type gets, its path beginning at the file's folder."""
-    text = _text(path, key, value)
+def _placed(folder: Path, key: str, value: Any, kind: Any) -> Any:
+    """What an option of a type gets: a path begins at a folder, all else is as it is."""
     if Path in (kind, *get_args(kind)):
-        return str(path.parent / text)
-    return _found(path.parent, text) if key == "prior" else text
+        return str(folder / value)
+    return _found(folder, value) if key == "prior" else value
 
 
 def _text(path: Path, key: str, value: object) -> str:
