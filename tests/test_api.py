@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pellucid import images
 from pellucid.api import Restorer
 from pellucid.errors import PellucidError, UsageError
 from pellucid.methods import DreamClean
-from pellucid.noise import linear_ladder
+from pellucid.noise import derive_seed, linear_ladder
 from pellucid.operators import AveragePool, Denoise, Grayscale, Mask
 from pellucid.priors import GaussianPrior, VENetwork, load_prior
 
@@ -91,6 +92,42 @@ def test_the_seed_decides(tiny_prior: Path) -> None:
     once, again, other = (pellucid.restore(image, SHORT, tiny_prior, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(once, again)
     assert (once != other).any()
+
+
+@pytest.mark.parametrize("kind", ["path", "pillow", "numpy", "torch"])
+def test_samples_are_restorations_with_noise_of_their_own(tmp_path: Path, kind: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 5, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    kinds = {"path": tmp_path / "in.png", "pillow": Image.fromarray(pixels), "numpy": pixels}
+    image: Any = kinds.get(kind, torch.rand(2, 3, 6, 5, generator=torch.Generator().manual_seed(0)))
+    samples = pellucid.restore(image, SHORT, PRIOR, seed=4, samples=3)
+    assert isinstance(samples, list)
+    first, *others = (np.asarray(sample) for sample in samples)
+    np.testing.assert_array_equal(first, np.asarray(pellucid.restore(image, SHORT, PRIOR, seed=4)))
+    assert all((first != other).any() for other in others)
+    assert (others[0] != others[1]).any()
+    # Fewer are the first of more.
+    np.testing.assert_array_equal(others[0], np.asarray(pellucid.restore(image, SHORT, PRIOR, seed=4, samples=2)[1]))
+
+
+def test_samples_have_the_seeds_of_the_command_line() -> None:
+    image = torch.rand(2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    second = pellucid.restore(image, SHORT, PRIOR, seed=4, samples=2)[1]
+    for i in range(2):
+        alone = pellucid.restore(image[i : i + 1], SHORT, PRIOR, seed=derive_seed(4 + i, sample=1))
+        assert torch.equal(second[i : i + 1], alone)
+
+
+def test_equal_samples_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    calm = replace(SHORT, schedule="none")
+    pellucid.restore(image, calm, PRIOR, samples=1)
+    pellucid.restore(image, SHORT, PRIOR, samples=2)
+    assert not caplog.messages
+    pellucid.restore(image, calm, PRIOR, samples=3)
+    assert caplog.messages == ["nothing in it is random: all samples are equal"]
+    with pytest.raises(UsageError, match="samples are 1 or more"):
+        pellucid.restore(image, calm, PRIOR, samples=0)
 
 
 def test_by_name_and_as_objects_is_the_same(tiny_prior: Path) -> None:

@@ -144,6 +144,14 @@ def test_counts_belong_to_their_image_and_have_their_mean() -> None:
         Streams.of(0, 2).poisson(torch.zeros(3, 1))
 
 
+def test_streams_know_whether_they_were_drawn_from() -> None:
+    streams = Streams.of([3, 4], 2)
+    assert not streams.drawn
+    parts = streams.split()
+    parts[1].like(torch.zeros(1, 2))
+    assert [one.drawn for one in (streams, *parts)] == [True, False, True]
+
+
 def test_streams_leave_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     Streams.of(0, 1).like(torch.zeros(1, 3))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -82,3 +82,10 @@ def test_what_is_said_and_learnt_of_each_is_kept() -> None:
     assert result.notes == ("", "bright")
     assert torch.allclose(result.found["mean"], torch.tensor([-0.6, 0.6]))
     assert Runner(Talker(), PRIOR, operator=Denoise()).run(images[:1].repeat(2, 1, 1, 1)).notes == ()
+
+
+def test_whether_anything_is_random_is_known() -> None:
+    image = torch.rand(2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    for method, random in ((SHORT, True), (replace(SHORT, schedule="none"), False)):
+        once, other = (Runner(method, PRIOR).run(image, seed) for seed in (0, 7))
+        assert (once.random, torch.equal(once.colours, other.colours)) == (random, not random)

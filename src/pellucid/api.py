@@ -14,6 +14,7 @@ from torch import Tensor
 from . import images
 from .errors import UsageError
 from .methods import Method
+from .noise import Streams, derive_seed
 from .operators import Operator
 from .priors.load import Source
 from .restorer import Restorer
@@ -26,18 +27,30 @@ _LOG = logging.getLogger("pellucid")
 
 
 @overload
-def restore(image: str | Path | Image.Image, *arguments: Any, **options: Any) -> Image.Image: ...
+def restore(image: str | Path | Image.Image, *arguments: Any, samples: None = None, **options: Any) -> Image.Image: ...
 
 
 @overload
-def restore(image: Array, *arguments: Any, **options: Any) -> Array: ...
+def restore(image: Array, *arguments: Any, samples: None = None, **options: Any) -> Array: ...
 
 
 @overload
-def restore(image: Tensor, *arguments: Any, **options: Any) -> Tensor: ...
+def restore(image: Tensor, *arguments: Any, samples: None = None, **options: Any) -> Tensor: ...
 
 
-def restore(
+@overload
+def restore(image: str | Path | Image.Image, *arguments: Any, samples: int, **options: Any) -> list[Image.Image]: ...
+
+
+@overload
+def restore(image: Array, *arguments: Any, samples: int, **options: Any) -> list[Array]: ...
+
+
+@overload
+def restore(image: Tensor, *arguments: Any, samples: int, **options: Any) -> list[Tensor]: ...
+
+
+def restore(  # type: ignore[misc]  # the overloads pass on whatever they are given
     image: str | Path | Image.Image | Array | Tensor,
     method: str | Method | None = None,
     prior: Source = "natural",
@@ -53,6 +66,7 @@ def restore(
     offline: bool = False,
     backend: str = "torch",
     precision: str = "float32",
+    samples: int | None = None,
     **hyper_parameters: Any,
 ) -> Any:
     """Restores a damaged image; what goes in comes out, in kind, size and type.
@@ -83,15 +97,19 @@ def restore(
         offline: see `load_prior`.
         backend: what computes the prior's network, "torch", "compile" or "openvino"; docs/speed.md has what they gain.
         precision: what it computes in, "float32", "bfloat16" or "float16".
+        samples: how many restorations to make, each with noise of its own; the first is what None gives. A method that
+            draws no noise makes equal ones, which is said as a warning of the logger "pellucid".
         hyper_parameters: fields of the method: `strength=200`.
 
     Returns:
-        The restored image.
+        The restored image; with `samples` a list of that many.
 
     Raises:
         UsageError: an unknown name, a value out of range, an image of the wrong kind.
         PellucidError: a file that cannot be read, a prior that cannot be loaded.
     """
+    if samples is not None and samples < 1:
+        raise UsageError(f"samples are 1 or more of each image, not {samples}")
     # A bad file is found before the time is spent on a prior.
     picture = None
     if isinstance(image, str | Path):
@@ -121,27 +139,40 @@ def restore(
         precision=precision,
         **hyper_parameters,
     )
-    if isinstance(image, Tensor):
-        return _told(restorer.run(image, seed), noise).colours.to(image)
-    assert picture is not None
-    restored, result = restorer.picture(picture, seed, marked=False)
-    _told(result, noise)
+
+    def sample(number: int) -> Any:
+        if isinstance(image, Tensor):
+            seeds = [derive_seed(own, sample=number) for own in Streams.seeds(seed, len(image))]
+            result = restorer.run(image, seeds)
+            restored: Any = result.colours.to(image)
+        else:
+            assert picture is not None
+            whole, result = restorer.picture(picture, derive_seed(seed, sample=number), marked=False)
+            restored = _like(image, whole, measured=operator is not None)
+        if number == 0:
+            _tell(result, noise, several=samples is not None and samples > 1)
+        return restored
+
+    return sample(0) if samples is None else [sample(number) for number in range(samples)]
+
+
+def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, measured: bool) -> Image.Image | Array:
+    """What was restored, as what came in."""
     if not isinstance(image, np.ndarray):
         return images.to_pil(restored)
     # A single channel's own axis comes back, but for an operator that may have measured fewer channels than there are.
-    return (
-        restored.pixels.reshape(*restored.colour.shape[:2], *image.shape[2:]) if operator is None else restored.pixels
-    )
+    return restored.pixels if measured else restored.pixels.reshape(*restored.colour.shape[:2], *image.shape[2:])
 
 
-def _told(result: Restored, noise: float | None) -> Restored:
-    """Says which noise level was estimated, if one was, and what the method has to say."""
+def _tell(result: Restored, noise: float | None, *, several: bool) -> None:
+    """Says which noise level was estimated, if one was, what the method has to say, and that samples are equal."""
     for note in filter(None, result.notes):
         _LOG.info("%s", note)
     if noise is None and result.noise:
         levels = ", ".join(f"{level:.4f}" for level in result.noise)
         _LOG.warning("the noise level was estimated as %s of the range: give noise= to choose it", levels)
-    return result
+    if several and not result.random:
+        _LOG.warning("nothing in it is random: all samples are equal")
 
 
 def _check_tensor(image: Tensor) -> None:

@@ -197,6 +197,14 @@ class Streams:
         counts = [torch.poisson(one.cpu(), g) for one, g in zip(mean, self._generators, strict=True)]
         return torch.stack(counts).to(mean.device)
 
+    @property
+    def drawn(self) -> bool:
+        """Whether numbers were drawn from any of them."""
+        fresh = [torch.Generator().manual_seed(generator.initial_seed()) for generator in self._generators]
+        return any(
+            not torch.equal(one.get_state(), new.get_state()) for one, new in zip(self._generators, fresh, strict=True)
+        )
+
     def _check(self, x: Tensor) -> None:
         # Not len, which a tensor takes three times as long for.
         if x.shape[0] != len(self._generators):

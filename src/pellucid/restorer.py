@@ -37,8 +37,8 @@ class Restorer(Runner):
             marked: whether each page is going to say in a file how it was restored; see `provenance`.
 
         Returns:
-            The picture, and what else is known of the restoration of its first page, but for the evaluations, which are
-            those of all pages.
+            The picture, and what else is known of the restoration of its first page, but for the evaluations and for
+            whether it is random, which are of all pages.
         """
         seeds = [seed, *(derive_seed(seed, f"page {number}") for number in range(2, len(picture.more) + 2))]
         restored: list[Picture] = []
@@ -48,7 +48,8 @@ class Restorer(Runner):
             done, result = self._finished(page, self.run(page.tensor(), own, progress, operator, watch))
             results.append(result)
             restored.append(self._marked(done, result, own) if marked else done)
-        return images.bound(restored), replace(results[0], nfe=sum(result.nfe for result in results))
+        nfe, drawn = sum(result.nfe for result in results), any(result.random for result in results)
+        return images.bound(restored), replace(results[0], nfe=nfe, random=drawn)
 
     def exposures(
         self,

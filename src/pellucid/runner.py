@@ -48,6 +48,7 @@ class Restored:
             is blind.
         notes: what the method says of each image; empty if nothing.
         found: what it learnt about the degradation, by name, (B, ...) on the CPU; see `State`.
+        random: whether random numbers went into any of it; if not, every seed gives the same.
     """
 
     colours: Tensor
@@ -55,6 +56,7 @@ class Restored:
     noise: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     found: Mapping[str, Tensor] = field(default_factory=dict)
+    random: bool = True
 
 
 class Runner:
@@ -251,14 +253,15 @@ class Runner:
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = Problem.of(image, operator, noise)
-        state = last(self._runs.iterate(problem, prior, Streams.of(seed, len(image))), watch)
+        rng = Streams.of(seed, len(image))
+        state = last(self._runs.iterate(problem, prior, rng), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
         if grey:
             restored = restored.mean(1, keepdim=True)
         found = {name: value.cpu() for name, value in state.found.items()}
         levels = () if noise is None else (noise,) * len(image)
-        return Restored(restored.cpu(), state.nfe, levels, state.notes, found)
+        return Restored(restored.cpu(), state.nfe, levels, state.notes, found, rng.drawn)
 
     def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
         """The measurement with as many channels as the prior's images need, and whether they were made of one."""
@@ -282,6 +285,7 @@ def _joined(alone: Iterable[Restored]) -> Restored:
         tuple(level for one in each for level in one.noise),
         tuple(note for one in each for note in one.notes or ("",)) if any(one.notes for one in each) else (),
         {name: torch.cat([one.found[name] for one in each]) for name in each[0].found},
+        any(one.random for one in each),
     )
 
 

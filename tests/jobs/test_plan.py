@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.jobs import Item, Shard, make_folders, output_folder, plan
+from pellucid.jobs import Item, Shard, make_folders, output_folder, plan, plan_exposures
+from pellucid.noise import derive_seed
 
 
 @pytest.fixture
@@ -175,3 +176,47 @@ def test_what_killed_runs_left_is_removed_where_a_job_writes(scans: Path, tmp_pa
     make_folders(items)
     (kept,) = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert hashlib.sha256(b"another.png").hexdigest()[:16] in kept.name
+
+
+def test_samples_are_outputs_of_their_own(scans: Path, tmp_path: Path) -> None:
+    items = plan([scans], tmp_path / "out", samples=2)
+    names = ["1912/a-1.png", "1912/a-2.png", "a-1.png", "a-2.png", "b-1.JPG", "b-2.JPG"]
+    assert [item.target.relative_to(tmp_path / "out").as_posix() for item in items] == names
+    assert [item.label for item in items[2:4]] == ["a.png-1", "a.png-2"]
+    assert [item.seed(3) for item in items[2:4]] == [derive_seed(3, "a.png"), derive_seed(3, "a.png", 1)]
+    (alone,) = plan([scans / "a.png"], tmp_path / "out")
+    assert (alone.label, alone.seed(3)) == ("a.png", 3)
+    # More samples add to fewer.
+    assert [item for item in plan([scans], tmp_path / "out", samples=3) if item.sample != 3] == items
+    first, second = (plan([scans], tmp_path / "out", shard=Shard(i, 2), samples=2) for i in (1, 2))
+    assert sorted(first + second, key=lambda item: item.target) == sorted(items, key=lambda item: item.target)
+
+
+def test_samples_of_files_and_exposures(scans: Path, tmp_path: Path) -> None:
+    targets = [tmp_path / "out-1.tif", tmp_path / "out-2.tif"]
+    assert [item.target for item in plan([scans / "a.png"], tmp_path / "out.tif", samples=2)] == targets
+    both = plan_exposures([scans / "a.png", scans / "b.JPG"], tmp_path / "out.tif", samples=2)
+    assert [(item.target, item.others) for item in both] == [(target, (scans / "b.JPG",)) for target in targets]
+    Image.new("L", (4, 4)).save(tmp_path / "scan.pgm")
+    (item, _) = plan([tmp_path / "scan.pgm"], tmp_path / "out", samples=2)
+    assert item.target.name == "scan.pgm-1.png"
+
+
+def test_samples_that_would_meet_a_file_or_an_input_are_refused(scans: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="samples are 1 or more"):
+        plan([scans], tmp_path / "out", samples=0)
+    with pytest.raises(UsageError, match="cannot take its place"):
+        plan([scans], None, in_place=True, samples=2)
+    # By the next run they would be taken for inputs.
+    with pytest.raises(UsageError, match="folder of inputs"):
+        plan([scans], scans, samples=2)
+    Image.new("RGB", (4, 4)).save(scans / "a-1.png")
+    with pytest.raises(UsageError, match=r"a-1\.png: is an input"):
+        plan([scans / "a.png", scans / "a-1.png"], scans, samples=2)
+    # Names that look like samples' are kept apart.
+    targets = [item.target.name for item in plan([scans / "a.png", scans / "a-1.png"], tmp_path / "out", samples=2)]
+    assert targets == ["a-1.png", "a-2.png", "a-1-1.png", "a-1-2.png"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a-2.png").write_bytes(b"precious")
+    with pytest.raises(UsageError, match=r"a-2\.png: exists"):
+        plan([scans / "a.png"], tmp_path / "out", samples=2)

@@ -71,3 +71,21 @@ def test_sets_and_images_are_told_apart() -> None:
 def test_what_does_not_fit_is_said(name: str, options: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         metrics.get(name, **options)
+
+
+def test_options_are_read_as_they_are_typed() -> None:
+    read = metrics.options("ssim", {"window": "uniform", "crop": "4", "signed": "true"})
+    assert metrics.get("ssim", **read) == metrics.get("ssim", window="uniform", crop=4, signed=True)
+    assert metrics.options("fid", {}) == {}
+    # What it needs is given in another way.
+    for name, key in (("lpips", "weights"), ("consistency", "damage"), ("psnr", "windows")):
+        with pytest.raises(UsageError, match=f"{name} has no '{key}'"):
+            metrics.options(name, {key: "x"})
+    with pytest.raises(UsageError, match="net must be 'alex' or 'vgg', not 'vgg19'"):
+        metrics.options("lpips", {"net": "vgg19"})
+
+
+def test_metrics_of_sets_are_no_metrics_of_images() -> None:
+    for name in metrics.sets():
+        with pytest.raises(UsageError, match="use get_set"):
+            metrics.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,8 @@ from .cases import Given
 from .rows import Row
 from .spec import Table
 
-_SETS = ("fid",)
 _AGAIN = "consistency"
-"""Metrics of sets of images; the one that damages the result again, as the task says."""
+"""The metric that damages the result again, as the task says."""
 
 
 class Measures:
@@ -52,7 +51,7 @@ class Measures:
             why = metrics.missing(name, **options)
             if why is not None:
                 self.missing[name] = why.replace("give weights", f"say --weights {name}=FILE")
-            elif name in _SETS:
+            elif name in metrics.sets():
                 self._sets[name] = metrics.get_set(name, **options)
             else:
                 self._single[name] = metrics.get(name, **options)
@@ -89,12 +88,17 @@ class Measures:
             pairs = [(folder / row.picture, (folder / row.picture).with_name("truth.png")) for row in rows]
             sides = zip(*((one, truth) for one, truth in pairs if one.is_file() and truth.is_file()), strict=True)
             try:
-                own, truth = (torch.cat(list(_features(metric, side))) for side in sides)
+                own, truth = (torch.cat(list(features(metric, side))) for side in sides)
                 found[name] = metric.distance(own, truth)
             except (PellucidError, ValueError):
                 continue  # too few images
         return found
 
 
-def _features(metric: SetMetric, paths: Sequence[Path]) -> Iterator[Tensor]:
+def features(metric: SetMetric, paths: Iterable[Path]) -> Iterator[Tensor]:
+    """What a metric of sets has of images, each read when its turn comes.
+
+    Raises:
+        PellucidError: a file cannot be read.
+    """
     return (metric.features(images.read(path).tensor(3)) for path in paths)

@@ -85,7 +85,7 @@ def _line(
     if not done:
         return Line(*key, {}, why=why, published=published)
     names = {name: None for row in done for name in row.figures}
-    cells = {name: _cell(_by_image(done, name), published.get(name)) for name in names}
+    cells = {name: cell(_by_image(done, name), published.get(name)) for name in names}
     cells |= {name: Cell(value, math.nan, published.get(name)) for name, value in of_sets(done).items()}
     if why:
         why = f"{len(rows) - len(done)} failed: {why}"
@@ -103,7 +103,8 @@ def _by_image(rows: Sequence[Row], metric: str) -> list[float]:
     return [fmean(values) for values in each.values()]
 
 
-def _cell(values: Sequence[float], published: float | None) -> Cell:
+def cell(values: Sequence[float], published: float | None = None) -> Cell:
+    """The mean of images' figures, with its standard error."""
     error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
     return Cell(fmean(values), error, published)
 

@@ -10,7 +10,8 @@ import typer
 
 from ..errors import PellucidError, UsageError
 from . import app as web
-from . import bench, degrade, demo, listing, restore, train
+from . import bench, compare, degrade, demo, listing, restore, train
+from .config import Configured
 from .output import FAILED, INTERRUPTED, USAGE, complain
 
 app = typer.Typer(
@@ -19,9 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("restore")(restore.restore)
+app.command("restore", cls=Configured)(restore.restore)
 app.command("demo")(demo.demo)
 app.command("degrade")(degrade.degrade)
+app.command("compare")(compare.compare)
 app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
 app.command("methods")(listing.methods)

@@ -85,7 +85,8 @@ def dry_run(job: Job) -> int:
         needs = max((memory(*size) for size in sizes), key=lambda bytes: bytes or 0)
         if job.json:
             plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles, "memory": needs}
-            as_json({"input": str(item.source), "output": str(item.target), **job.about, **plan})
+            files = {"input": str(item.source), "sample": item.sample or 1, "output": str(item.target)}
+            as_json({**files, **job.about, **plan})
         else:
             room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
             typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s){room}")
@@ -152,6 +153,7 @@ def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
     height, width = outcome.size or (None, None)
     return {
         "input": str(outcome.item.source),
+        "sample": outcome.item.sample or 1,
         "output": str(outcome.item.target) if outcome.error is None else None,
         **about,
         "seed": outcome.seed,

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import UsageError
 from ..settings import assignments
+from .config import SHORT, write
 from .job import Job, do, dry_run
 from .options import Device, Json, Label, Offline, Prior, Seed, Settings
 from .output import tell
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def restore(
+    context: typer.Context,
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, or folders of images.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
     task: Annotated[
@@ -56,6 +58,9 @@ def restore(
         bool, typer.Option("--exact", help="Make the result agree with the input: known pixels to the bit.")
     ] = False,
     seed: Seed = 0,
+    samples: Annotated[
+        int, typer.Option("--samples", help="Restorations of each image, NAME-1, NAME-2 ..., with noise of their own.")
+    ] = 1,
     tile: Annotated[
         int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
     ] = None,
@@ -102,6 +107,13 @@ def restore(
     strip_metadata: Annotated[
         bool, typer.Option("--strip-metadata", help="Leave out what the inputs say of camera, place and people.")
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE.toml", help="Options by their names here; those said here win."),
+    ] = None,
+    write_config: Annotated[
+        Path | None, typer.Option("--write-config", metavar="FILE.toml", help="Write all of this call, for --config.")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Restores damaged images.
@@ -110,14 +122,13 @@ def restore(
     are done. A job that was stopped goes on with --resume.
     """
     values = assignments(settings or [])
-    if strength is not None:
-        if "strength" in values:
-            raise UsageError("--strength and --set strength=... say the same thing: leave one out")
-        values["strength"] = strength
-    if fidelity is not None:
-        if "fidelity" in values:
-            raise UsageError("--fidelity and --set fidelity=... say the same thing: leave one out")
-        values["fidelity"] = str(fidelity)
+    for key, said in zip(SHORT, (strength, fidelity), strict=True):
+        if said is not None:
+            if key in values:
+                raise UsageError(f"--{key} and --set {key}=... say the same thing: leave one out")
+            values[key] = str(said)
+    if write_config is not None and write_config.exists() and not (overwrite or resume):
+        raise UsageError(f"--write-config {write_config}: exists; name another, or say --overwrite")
 
     from .. import jobs
     from ..choice import choose
@@ -135,9 +146,11 @@ def restore(
     if chosen.several:
         if in_place or share is not None:
             raise UsageError("several exposures become one image: say -o FILE, not --in-place or --shard")
-        items = jobs.plan_exposures(inputs, output, overwrite=overwrite, owned=owned)
+        items = jobs.plan_exposures(inputs, output, overwrite=overwrite, samples=samples, owned=owned)
     else:
-        items = jobs.plan(inputs, output, in_place=in_place, overwrite=overwrite, shard=share, owned=owned)
+        items = jobs.plan(
+            inputs, output, in_place=in_place, overwrite=overwrite, shard=share, samples=samples, owned=owned
+        )
     if save_kernel is not None:
         several = len(items) > 1 or share is not None
         _check_kernel(save_kernel, several, overwrite or resume)
@@ -175,6 +188,8 @@ def restore(
         job.skipped = len(items) - len(job.items)
         if job.skipped:
             tell(f"{job.skipped} of {len(items)} images skipped: done already")
+    if write_config is not None:
+        write(write_config, context)
     if dry:
         return dry_run(job)
     jobs.make_folders(job.items)
@@ -192,7 +207,7 @@ def _check_job(in_place: bool, resume: bool, time_limit: float | None, batch: in
 
 
 def _kernel_of(path: Path, several: bool, item: Item) -> Path:
-    return path / f"{item.name or item.source.name}.png" if several else path
+    return path / f"{item.label}.png" if several else path
 
 
 def _check_kernel(path: Path, several: bool, overwrite: bool) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import PellucidError
-from ..noise import derive_seed
 from . import lines
 from .fingerprint import of_files
 from .plan import Item
@@ -95,7 +94,7 @@ class Manifest:
 
     def left(self, items: Sequence[Item], seed: int, configuration: str) -> list[Item]:
         """The images that need work, of a run with this seed; see `is_done`. Reads all files that may be done."""
-        return [item for item in items if not self.is_done(item, derive_seed(seed, item.name), configuration)]
+        return [item for item in items if not self.is_done(item, item.seed(seed), configuration)]
 
     def record(
         self, items: Iterable[Item], work: Callable[[Iterator[Item]], Outcomes], seed: int, configuration: str
@@ -115,7 +114,7 @@ class Manifest:
 
         def beginning() -> Iterator[Item]:
             for item in items:
-                entry = self._entry(item, derive_seed(seed, item.name), configuration)
+                entry = self._entry(item, item.seed(seed), configuration)
                 self.append(entry)
                 begun[item.target] = entry
                 yield item

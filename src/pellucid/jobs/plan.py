@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import images
 from ..errors import PellucidError, UsageError
+from ..noise import derive_seed
 from .search import expand, find, real
 from .shard import Shard
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a job.
+    """One image of a job, or one of several samples of it.
 
     Attributes:
         source: the damaged file.
@@ -23,17 +24,29 @@ class Item:
         name: the source's path relative to the input folder it was found in; "" for a file named by itself. It goes
             into the image's seed, so that a folder gives the same bytes wherever it lies.
         others: further exposures of the same image.
+        sample: which of several restorations of the image it is, from 1 up; None where there is but one.
     """
 
     source: Path
     target: Path
     name: str = ""
     others: tuple[Path, ...] = ()
+    sample: int | None = None
 
     @property
     def sources(self) -> tuple[Path, ...]:
         """All files that are read."""
         return (self.source, *self.others)
+
+    @property
+    def label(self) -> str:
+        """What is written beside the output is called so, with a suffix more: no other item of a job has this name."""
+        name = self.name or self.source.name
+        return name if self.sample is None else f"{name}-{self.sample}"
+
+    def seed(self, run: int) -> int:
+        """The seed of its noise in a run with this seed; the first sample's is that of an image without samples."""
+        return derive_seed(run, self.name, (self.sample or 1) - 1)
 
 
 def plan(
@@ -43,41 +56,46 @@ def plan(
     in_place: bool = False,
     overwrite: bool = False,
     shard: Shard | None = None,
+    samples: int = 1,
     owned: Callable[[Path], bool] | None = None,
 ) -> list[Item]:
     """Pairs each input image with its output file.
 
     A folder stands for all images below it, and its structure is kept. The output is a file for a single input file
     if it ends like one, else a folder; outputs keep the input's name, with `.png` or `.tif` behind it where its
-    format cannot be written.
+    format cannot be written. Of several samples the first is NAME-1, whatever their number is.
 
     Args:
         inputs: files, folders and patterns. A file that does not exist is kept: it fails when its turn comes.
         output: file or folder, or None with `in_place`.
         in_place: write over the inputs.
         overwrite: write over other files that exist.
-        shard: which of the images are this process's; None for all.
+        shard: which of the outputs are this process's; None for all.
+        samples: how many restorations of each image are made.
         owned: whether an output that exists may be replaced all the same, as an earlier run's own.
 
     Raises:
         UsageError: neither or both of output and in_place; an output that is an input, or outside the output folder;
-            two images for one output, also where they differ in upper and lower case alone; an output that exists.
+            two images for one output, also where they differ in upper and lower case alone; an output that exists;
+            several samples in place, or in a folder of inputs.
         PellucidError: a folder without images, a pattern without files, or an output file of a kind that cannot be
             written.
     """
     if in_place == (output is not None):
         raise UsageError("say where to write: -o FILE, -o FOLDER, or --in-place to replace the inputs")
     inputs = expand(inputs)
+    _check_samples(inputs, output, samples)
     found = [pair for source in inputs for pair in find(source, output)]
     if output is None:
         items = [Item(source, source, name) for source, name in found]
     elif output_folder(inputs, output) != output:
         images.check_suffix(output)
-        items = [Item(source, output, name) for source, name in found]
+        items = _sampled([Item(source, output, name) for source, name in found], samples)
     else:
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output}: is a file; several images need a folder")
         items = [Item(source, images.target_of(output / (name or source.name)), name) for source, name in found]
+        items = _sampled(items, samples)
         _check_inside(items, output)
     _check_apart(items, in_place=in_place)
     items = items if shard is None else shard.of(sorted(items, key=lambda item: item.target.as_posix()))
@@ -98,14 +116,16 @@ def plan_exposures(
     output: Path | None,
     *,
     overwrite: bool = False,
+    samples: int = 1,
     owned: Callable[[Path], bool] | None = None,
 ) -> list[Item]:
-    """The one item of several exposures of one image.
+    """The one item of several exposures of one image, or one for each sample.
 
     Args:
         inputs: files and patterns.
         output: file.
         overwrite: write over it, if it exists.
+        samples: see `plan`.
         owned: see `plan`.
 
     Raises:
@@ -121,7 +141,8 @@ def plan_exposures(
     if output is None or not output.suffix or output.is_dir():
         raise UsageError("several exposures become one image: say -o FILE")
     images.check_suffix(output)
-    items = [Item(inputs[0], output, others=tuple(inputs[1:]))]
+    _check_samples(inputs, output, samples)
+    items = _sampled([Item(inputs[0], output, others=tuple(inputs[1:]))], samples)
     _check_apart(items, in_place=False)
     if not overwrite:
         _check_new(items, owned)
@@ -144,6 +165,27 @@ def make_folders(items: Sequence[Item]) -> None:
             images.clear(folder, names[folder])
         except OSError as error:
             raise PellucidError(f"{folder}: cannot be written to ({error.strerror or error})") from None
+
+
+def _sampled(items: Sequence[Item], samples: int) -> list[Item]:
+    """The items of several samples of each of these."""
+    if samples == 1:
+        return list(items)
+    return [
+        replace(item, target=item.target.with_stem(f"{item.target.stem}-{number}"), sample=number)
+        for item in items
+        for number in range(1, samples + 1)
+    ]
+
+
+def _check_samples(inputs: Sequence[Path], output: Path | None, samples: int) -> None:
+    """Refuses numbers that are none, and places where samples would be taken for inputs by the next run."""
+    if samples < 1:
+        raise UsageError(f"samples are 1 or more of each image, not {samples}")
+    if samples > 1 and output is None:
+        raise UsageError("several samples of an image cannot take its place: say -o FOLDER")
+    if samples > 1 and output is not None and real(output) in {real(source) for source in inputs if source.is_dir()}:
+        raise UsageError(f"{output}: is a folder of inputs; several samples need another")
 
 
 def _check_inside(items: Sequence[Item], output: Path) -> None:

@@ -14,7 +14,6 @@ from .. import images
 from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..images import Picture
-from ..noise import derive_seed
 from ..priors import Prior
 from .memory import with_less
 from .plan import Item
@@ -25,6 +24,8 @@ Progress = Callable[[Item, int], object]
 
 # What no other image of the job could be written after, either.
 _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+_EQUAL = "nothing in it is random: all samples are equal"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Outcome:
         size: height and width; None if the file could not be read.
         error: None, or in one line why it failed. Then nothing was written.
         noise: the noise level that the method was told, in [0, 1] units; None if it is blind or failed.
-        note: what the method says of it, and that its tiles had to be smaller; None if nothing.
+        note: what the method says of it, that its tiles had to be smaller, and that a sample is like all others; None
+            if nothing.
         stops: whether all others would fail, too: the disk is full, or cannot be written to any more.
     """
 
@@ -87,7 +89,7 @@ def run(
 
     def outcome(item: Item, prior: Prior) -> Outcome:
         own = restorer if prior is restorer.prior else restorer.with_prior(prior)
-        return _outcome(item, own, derive_seed(seed, item.name), progress, traces, kernels, strip)
+        return _outcome(item, own, item.seed(seed), progress, traces, kernels, strip)
 
     if batch > 1 and restorer.method.needs_prior:
         yield from together(outcome, items, restorer.prior, batch)
@@ -122,11 +124,12 @@ def _outcome(
             if kernels is not None:
                 _write_kernel(result, kernels(item))
             if traces is not None:
-                trace.write(traces / (item.name or item.source.name))
+                trace.write(traces / item.label)
             # Last: an image that failed at anything has no output.
             images.write(restored.stripped() if strip else restored, item.target)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
-            note = "; ".join([*result.notes, *([less] if less else [])]) or None
+            equal = [_EQUAL] if item.sample is not None and not result.random else []
+            note = "; ".join([*result.notes, *([less] if less else []), *equal]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise

@@ -7,7 +7,7 @@ from .lpips import Lpips
 from .metric import Metric, SetMetric
 from .niqe import Niqe, Pristine
 from .psnr import Psnr, psnr
-from .registry import get, get_set, missing, names
+from .registry import get, get_set, missing, names, options, sets
 from .ssim import Ssim, ssim
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "get_set",
     "missing",
     "names",
+    "options",
     "psnr",
+    "sets",
     "ssim",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from .. import settings
 from ..errors import UsageError, unknown_name
@@ -28,6 +28,22 @@ _NOWHERE = {
 def names() -> tuple[str, ...]:
     """Names of all metrics: of images, of sets of images, and those that are known and cannot be measured."""
     return (*_METRICS, *_SETS, *_NOWHERE)
+
+
+def sets() -> tuple[str, ...]:
+    """Names of the metrics of sets of images."""
+    return tuple(_SETS)
+
+
+def options(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Reads the options of a metric's protocol as they are typed; what it needs beside is none of them.
+
+    Raises:
+        UsageError: there is no such option, or a text cannot be read as its value.
+    """
+    kind = _kinds()[name]
+    types = {key: one for key, one in get_type_hints(kind.__init__).items() if key not in ("return", *kind.needs)}
+    return settings.read(types, name, texts)
 
 
 def get(name: str, **options: Any) -> Metric:
@@ -64,7 +80,7 @@ def missing(name: str, **options: Any) -> str | None:
     """
     if name in _NOWHERE:
         return _NOWHERE[name]
-    kinds: dict[str, type[Any]] = {**_METRICS, **_SETS}
+    kinds = _kinds()
     if name not in kinds:
         raise unknown_name("metric", name, names())
     for option, what in kinds[name].needs.items():
@@ -74,6 +90,10 @@ def missing(name: str, **options: Any) -> str | None:
         if isinstance(given, str | Path) and not Path(given).is_file():
             return f"{name} needs {what}: there is no file {given}"
     return None
+
+
+def _kinds() -> dict[str, type[Any]]:
+    return {**_METRICS, **_SETS}
 
 
 def _checked(name: str, kinds: Mapping[str, type[Any]], options: dict[str, Any]) -> type[Any]:

@@ -140,13 +140,13 @@ class Dataset:
             chosen = self._of_list(folder, chosen, listed(Path(self.files)))
         if self.layout.holds != "pairs":
             return [(name, None) for name in chosen]
-        stems = {_stem(name): path for name, path in found.items()}
+        stems = {stem(name): path for name, path in found.items()}
         return [(name, self._partner(folder, name, stems)) for name in chosen]
 
     def _of_list(self, folder: Path, chosen: list[str], named: tuple[str, ...]) -> list[str]:
         # Lists have paths from somewhere above or below the folder, with other suffixes or none: the name tells.
-        known = {Path(_stem(name)).name: name for name in chosen} | {_stem(name): name for name in chosen}
-        wanted = {name: known.get(_stem(name), known.get(Path(_stem(name)).name)) for name in named}
+        known = {Path(stem(name)).name: name for name in chosen} | {stem(name): name for name in chosen}
+        wanted = {name: known.get(stem(name), known.get(Path(stem(name)).name)) for name in named}
         lost = [name for name, found in wanted.items() if found is None]
         if lost:
             few = f"{len(lost)} of {len(wanted)} images of {self.files}"
@@ -154,16 +154,16 @@ class Dataset:
         return [found for found in wanted.values() if found is not None]
 
     def _partner(self, folder: Path, name: str, stems: dict[str, Path]) -> Path:
-        partner = _stem(name)
+        partner = stem(name)
         for pattern, replacement in self.layout.clean:
             partner = re.sub(pattern, replacement, partner)
-        if partner not in stems or partner == _stem(name):
+        if partner not in stems or partner == stem(name):
             what = f"{self.name} is {self.layout.told}"
             raise PellucidError(f"{folder / name}: there is no clean image {partner} for it; {what}")
         return stems[partner]
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
     """A path without the suffix of an image; other dots stay."""
     path = Path(name)
     known = path.suffix.lower() in SUFFIXES

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Protocol
 
 from ... import images
-from ...noise import derive_seed
 from ..plan import Item
 from ..run import Outcome, Outcomes, Progress
 from ..work import Work
@@ -64,7 +63,7 @@ class Groups:
             self._again.extend(items)
             return []
         (item,) = items
-        return [Outcome(item, derive_seed(seed, item.name), 0, 0.0, None, f"{item.source}: {why}")]
+        return [Outcome(item, item.seed(seed), 0, 0.0, None, f"{item.source}: {why}")]
 
 
 def clear(items: Iterable[Item]) -> None:

@@ -1,0 +1,170 @@
+"""Figures of restored images beside the clean ones, whatever restored them: what `pellucid compare` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from .. import images, metrics
+from ..errors import PellucidError, UsageError
+from ..images import Picture
+from ..jobs import Item, caught
+from ..metrics import Metric, SetMetric
+from .measure import features
+from .pairs import Pair
+from .summary import Cell, cell
+
+USUAL = ("psnr", "ssim")
+"""What is measured where nobody says what."""
+
+_NO_DAMAGE = "pellucid bench knows it, compare does not"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of an image, a page of its file.
+
+    Attributes:
+        pair: its files.
+        page: which of their pages, from 1 up; None where they have one.
+        size: height and width; None if it could not be read.
+        figures: by metric.
+        before: those of the damaged image, of metrics that it has them for.
+        errors: why figures are lacking, in a line each.
+    """
+
+    pair: Pair
+    page: int | None
+    size: tuple[int, int] | None
+    figures: Mapping[str, float]
+    before: Mapping[str, float]
+    errors: tuple[str, ...] = ()
+
+    @property
+    def gain(self) -> dict[str, float]:
+        """By how much figures have changed, of metrics that have both."""
+        return {name: self.figures[name] - before for name, before in self.before.items()}
+
+
+def chosen(
+    names: Sequence[str], weights: Mapping[str, Path], protocol: Mapping[str, str], given: Sequence[str]
+) -> dict[str, Metric | SetMetric]:
+    """The metrics that are asked for, by name.
+
+    Args:
+        names: of metrics; none for the usual ones and those that weights are given for.
+        weights: files of networks, by metric.
+        protocol: options as they are typed, by METRIC.OPTION.
+        given: what there is beside the restored images: "truth", "input".
+
+    Raises:
+        UsageError: an unknown name or option, or a metric that lacks what it needs.
+        PellucidError: a file of weights cannot be read.
+    """
+    names = names or list(dict.fromkeys([*USUAL, *weights]))
+    texts: dict[str, dict[str, str]] = {}
+    for key, text in protocol.items():
+        name, _, option = key.partition(".")
+        texts.setdefault(name, {})[option] = text
+    for name in (*weights, *texts):
+        if name not in names:
+            raise UsageError(f"{name} is not among the metrics that are measured: say --metric {name}, too")
+    return {name: _metric(name, weights.get(name), texts.get(name, {}), given) for name in dict.fromkeys(names)}
+
+
+def _metric(name: str, weights: Path | None, texts: Mapping[str, str], given: Sequence[str]) -> Metric | SetMetric:
+    needed: dict[str, Any] = {} if weights is None else {"weights": weights}
+    why = metrics.missing(name, **needed)
+    if why is not None:
+        raise UsageError(why.replace("give weights", f"say --weights {name}=FILE").replace("give damage", _NO_DAMAGE))
+    options = metrics.options(name, texts) | needed
+    if name in metrics.sets():
+        return metrics.get_set(name, **options)
+    metric = metrics.get(name, **options)
+    if metric.against == "truth" and "truth" not in given:
+        raise UsageError(f"{name} compares with the clean images: name them, too")
+    if metric.against == "input" and "input" not in given:
+        raise UsageError(f"{name} compares with the damaged images: say --damaged")
+    return metric
+
+
+def measured(pair: Pair, chosen: Mapping[str, Metric]) -> Iterator[Measured]:
+    """Measures the images of a pair, page by page.
+
+    Colours are compared, transparency is not. Grey beside colour counts as three equal channels.
+
+    Args:
+        pair: of files.
+        chosen: the metrics, by name.
+
+    Yields:
+        One for each page; one without figures if a file cannot be read or the numbers of pages differ.
+    """
+    with caught(Item(pair.restored, pair.restored)) as errors:
+        restored, *others = (
+            None if path is None else images.read(path).pages for path in (pair.restored, pair.truth, pair.damaged)
+        )
+        assert restored is not None
+        for path, pages in zip((pair.truth, pair.damaged), others, strict=True):
+            if pages is not None and len(pages) != len(restored):
+                raise PellucidError(f"{pair.restored}: has {len(restored)} page(s), {path} has {len(pages)}")
+        truths, inputs = (pages or [None] * len(restored) for pages in others)
+        for number, page in enumerate(zip(restored, truths, inputs, strict=True), 1):
+            yield _page(pair, number if len(restored) > 1 else None, page, chosen)
+    if errors:
+        yield Measured(pair, None, None, {}, {}, tuple(errors))
+
+
+def _page(
+    pair: Pair, number: int | None, page: tuple[Picture, Picture | None, Picture | None], chosen: Mapping[str, Metric]
+) -> Measured:
+    channels = max(one.colour.shape[2] for one in page if one is not None)
+    image, truth, damaged = (None if one is None else one.tensor(channels) for one in page)
+    assert image is not None
+    name = f"{pair.restored}" if number is None else f"{pair.restored}, page {number}"
+    height, width = size = (image.shape[-2], image.shape[-1])
+    if truth is not None and truth.shape != image.shape:
+        error = f"{name}: has {width}x{height} pixels, {pair.truth} has {truth.shape[-1]}x{truth.shape[-2]}"
+        return Measured(pair, number, size, {}, {}, (error,))
+    figures, before, errors = {}, {}, []
+    for metric in chosen.values():
+        other = {"truth": truth, "input": damaged, "nothing": image}[metric.against]
+        if other is None:
+            continue  # what it was made of is lacking, which was said
+        try:
+            figures[metric.name] = metric(image, other).item()
+            if metric.against != "input" and damaged is not None and damaged.shape == image.shape:
+                before[metric.name] = metric(damaged, other if metric.against == "truth" else damaged).item()
+        except PellucidError as error:
+            errors.append(f"{name}: {error}")
+    return Measured(pair, number, size, figures, before, tuple(errors))
+
+
+def means(rows: Sequence[Measured], of: Callable[[Measured], Mapping[str, float]]) -> dict[str, Cell]:
+    """The mean of each metric over the images, of each the mean of its samples.
+
+    Args:
+        rows: of all images.
+        of: which figures of a row.
+    """
+    found: dict[str, dict[object, list[float]]] = {}
+    for row in rows:
+        image = (row.pair.truth or row.pair.damaged or row.pair.restored, row.page)
+        for name, value in of(row).items():
+            found.setdefault(name, {}).setdefault(image, []).append(value)
+    return {name: cell([fmean(values) for values in each.values()]) for name, each in found.items()}
+
+
+def of_sets(metric: SetMetric, restored: Sequence[Path], truth: Sequence[Path]) -> float:
+    """How far two sets of images are apart, whichever of one is of which of the other.
+
+    Raises:
+        PellucidError: a file cannot be read, or there are too few.
+    """
+    own, other = (torch.cat(list(features(metric, side))) for side in (restored, truth))
+    return metric.distance(own, other)

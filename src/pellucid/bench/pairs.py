@@ -1,0 +1,113 @@
+"""Which restored image is of which true one, and which damaged one it was made of: by their paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import PellucidError, UsageError
+from ..jobs.search import find
+from .data.dataset import stem
+
+_SAMPLE = re.compile(r"-\d+$")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Files that are of one image.
+
+    Attributes:
+        name: the restored one's path in its folder; of a file by itself its name.
+        restored: the file.
+        truth: the clean one; None where there is none to compare with.
+        damaged: the one that was restored; likewise.
+    """
+
+    name: str
+    restored: Path
+    truth: Path | None = None
+    damaged: Path | None = None
+
+
+def pairs(
+    restored: Path, truth: Path | None, damaged: Path | None = None, *, samples: bool = False
+) -> tuple[list[Pair], list[str]]:
+    """Pairs two or three files, or the images of two or three folders by their paths in them.
+
+    Suffixes may differ where names do not tell otherwise: `a.jpg` goes with `a.png` unless that has an `a.png` of its
+    own, and `a.pgm.png`, as an output is called whose input's format is not written, with `a.pgm`.
+
+    Args:
+        restored: file or folder.
+        truth: of the same kind; None if all that is measured does without.
+        damaged: likewise.
+        samples: whether restored files are samples, `a-1`, `a-2` and so on, which all go with `a`.
+
+    Returns:
+        The pairs, in the order of their names, and in a line each what has no partner and is not among them.
+
+    Raises:
+        UsageError: files are named beside folders.
+        PellucidError: a place is not there, a folder holds no images, or no image has a partner.
+    """
+    places = [place for place in (restored, truth, damaged) if place is not None]
+    for place in places:
+        if not place.exists():
+            raise PellucidError(f"{place}: there is no such file or folder")
+    if len({place.is_dir() for place in places}) > 1:
+        raise UsageError("files are compared with files and folders with folders, not one with the other")
+    if not restored.is_dir():
+        return [Pair(restored.name, restored, truth, damaged)], []
+    ours = images_of(restored)
+    truths, lines = _matched(ours, restored, truth, samples)
+    inputs, more = _matched(ours, restored, damaged, samples)
+    paired = [
+        Pair(name, path, truths.get(name), inputs.get(name))
+        for name, path in ours.items()
+        if truth is None or name in truths
+    ]
+    if not paired:
+        raise PellucidError(f"{restored}: no image in it has a partner in {truth}")
+    return paired, lines + more
+
+
+def images_of(folder: Path) -> dict[str, Path]:
+    """The images below a folder, by their paths in it.
+
+    Raises:
+        PellucidError: there are none.
+    """
+    return {name: path for path, name in find(folder, None)}
+
+
+def _matched(
+    ours: Mapping[str, Path], folder: Path, other: Path | None, samples: bool
+) -> tuple[dict[str, Path], list[str]]:
+    """The file in another folder that goes with each of these, and in a line each what has none."""
+    if other is None:
+        return {}, []
+    theirs = images_of(other)
+    partners = _partners(ours, theirs, samples)
+    used = set(partners.values())
+    lines = [f"{path}: has no partner in {other}" for name, path in ours.items() if name not in partners]
+    lines += [f"{path}: has no partner in {folder}" for name, path in theirs.items() if name not in used]
+    return {name: theirs[partner] for name, partner in partners.items()}, lines
+
+
+def _partners(ours: Iterable[str], theirs: Iterable[str], samples: bool) -> dict[str, str]:
+    """The name of the partner that each has, if it has just one; only samples share theirs."""
+    ours, theirs = list(ours), set(theirs)
+    partners = {name: name for name in ours if name in theirs}
+    free: dict[str, set[str]] = {}
+    for name in theirs if samples else theirs - partners.keys():
+        free.setdefault(stem(name), set()).add(name)
+        free.setdefault(name, set()).add(name)
+    wanted: dict[str, list[str]] = {}
+    for name in ours:
+        key = _SAMPLE.sub("", stem(name)) if samples else stem(name)
+        if name not in partners and len(found := free.get(key, set())) == 1:
+            wanted.setdefault(min(found), []).append(name)
+    shared = {name: partner for partner, names in wanted.items() for name in names if samples or len(names) == 1}
+    return partners | shared

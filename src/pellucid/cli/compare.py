@@ -1,0 +1,186 @@
+"""`pellucid compare`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import PellucidError, UsageError
+from .options import Json
+from .output import FAILED, INTERRUPTED, as_json, bar, complain, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..bench.compare import Measured
+    from ..bench.pairs import Pair
+    from ..bench.summary import Cell
+    from ..metrics import Metric, SetMetric
+
+
+def compare(
+    restored: Annotated[Path, typer.Argument(help="Image, or folder of images.")],
+    truth: Annotated[
+        Path | None,
+        typer.Argument(help="The clean image, or folder of images of the same names; metrics may need none."),
+    ] = None,
+    damaged: Annotated[
+        Path | None, typer.Option("--damaged", help="What was restored, likewise: says by how much it is better now.")
+    ] = None,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="The restored are samples: NAME-1, NAME-2 ... go with NAME.")
+    ] = False,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe or fid; may be said again."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option("--weights", metavar="METRIC=FILE", help="The network of a metric.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="METRIC.KEY=VALUE", help="Of a metric's protocol.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Measures how good restored images are, beside the clean ones.
+
+    Images of two folders go together by their paths in them; suffixes may differ. What has no partner or another size
+    is named, and the others are measured.
+    """
+    from ..bench import compare as measuring
+    from ..bench.pairs import pairs
+    from ..metrics import Metric
+    from ..settings import assignments
+
+    files = {name: Path(file) for name, file in assignments(weights or [], "--weights").items()}
+    given = [name for name, place in (("truth", truth), ("input", damaged)) if place is not None]
+    chosen = measuring.chosen(metric or [], files, assignments(settings or []), given)
+    single = {name: one for name, one in chosen.items() if isinstance(one, Metric)}
+    sets = {name: one for name, one in chosen.items() if not isinstance(one, Metric)}
+    paired, problems = pairs(restored, truth, damaged, samples=samples) if single else ([], [])
+    for line in problems:
+        complain(line)
+    try:
+        rows = _rows(paired, single, json)
+        whole = {one.name: _of_sets(one, restored, truth) for one in sets.values()}
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if json:
+        as_json(_summary(rows, whole))
+    else:
+        _print(rows, whole, list(chosen.values()))
+    return FAILED if problems or None in whole.values() or any(row.errors for row in rows) else 0
+
+
+def _rows(paired: Sequence[Pair], chosen: Mapping[str, Metric], json: bool) -> list[Measured]:
+    from ..bench.compare import measured
+
+    rows: list[Measured] = []
+    with bar() as progress:
+        task = progress.add_task("", total=len(paired))
+        for number, pair in enumerate(paired, 1):
+            progress.update(task, description=f"{number}/{len(paired)} {pair.name}")
+            for row in measured(pair, chosen):
+                rows.append(row)
+                for error in row.errors:
+                    complain(error)
+                if json:
+                    as_json(_record(row))
+            progress.advance(task)
+    return rows
+
+
+def _of_sets(metric: SetMetric, restored: Path, truth: Path | None) -> float | None:
+    """A figure of two folders; None, after a line that says why, if there is none."""
+    from ..bench.compare import of_sets
+    from ..bench.pairs import images_of
+
+    if truth is None or not (restored.is_dir() and truth.is_dir()):
+        raise UsageError(f"{metric.name} compares two folders of images")
+    try:
+        return of_sets(metric, list(images_of(restored).values()), list(images_of(truth).values()))
+    except PellucidError as error:
+        complain(f"{metric.name}: {error}")
+        return None
+
+
+def _record(row: Measured) -> dict[str, Any]:
+    height, width = row.size or (None, None)
+    return {
+        "restored": row.pair.restored,
+        "truth": row.pair.truth,
+        "damaged": row.pair.damaged,
+        "page": row.page,
+        "width": width,
+        "height": height,
+        "figures": _numbers(row.figures),
+        "before": _numbers(row.before),
+        "error": "; ".join(row.errors) or None,
+    }
+
+
+def _summary(rows: Sequence[Measured], whole: Mapping[str, float | None]) -> dict[str, Any]:
+    from ..bench.compare import means
+
+    cells, gains = means(rows, lambda row: row.figures), means(rows, lambda row: row.gain)
+    return {
+        "images": len(rows),
+        "mean": _numbers({name: cell.mean for name, cell in cells.items()}),
+        "standard_error": _numbers({name: cell.error for name, cell in cells.items()}),
+        "gain": _numbers({name: cell.mean for name, cell in gains.items()}),
+        "sets": whole,
+    }
+
+
+def _numbers(figures: Mapping[str, float]) -> dict[str, float | None]:
+    # JSON has no infinity, which is the PSNR of equal images.
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def _print(rows: Sequence[Measured], whole: Mapping[str, float | None], chosen: Sequence[Metric | SetMetric]) -> None:
+    from ..bench.compare import means
+
+    names = [metric.name for metric in chosen if metric.name not in whole]
+    if rows and names:
+        lines = [["IMAGE", *(name.upper() for name in names)]]
+        for row in rows:
+            label = row.pair.name if row.page is None else f"{row.pair.name}, page {row.page}"
+            lines.append([label, *(_shown(name, row.figures.get(name), row.gain.get(name)) for name in names)])
+        if len(rows) > 1:
+            cells, gains = means(rows, lambda row: row.figures), means(rows, lambda row: row.gain)
+            lines.append([f"mean of {len(rows)}", *(_mean(name, cells.get(name), gains.get(name)) for name in names)])
+        table(lines)
+    for name, value in whole.items():
+        typer.echo(f"{name.upper()} of the two folders: {_shown(name, value)}")
+    typer.echo("")
+    for metric in chosen:
+        typer.echo(_legend(metric))
+
+
+def _shown(name: str, value: float | None, gain: float | None = None, error: float = math.nan) -> str:
+    """A figure, with its standard error if it has one, and by how much it has changed."""
+    from ..bench.summary import digits_of
+
+    if value is None:
+        return "-"
+    digits = digits_of(name)
+    text = f"{value:.{digits}f}" + (f" ±{error:.{digits}f}" if math.isfinite(error) else "")
+    return text if gain is None else f"{text} ({gain:+.{digits}f})"
+
+
+def _mean(name: str, cell: Cell | None, gain: Cell | None) -> str:
+    return "-" if cell is None else _shown(name, cell.mean, None if gain is None else gain.mean, cell.error)
+
+
+def _legend(metric: Metric | SetMetric) -> str:
+    sides = {
+        "truth": "beside the clean images",
+        "input": "beside the damaged images",
+        "nothing": "of the restored images alone: the clean ones are not looked at",
+        "set": "of all images of both folders, whichever belong together",
+    }
+    unit = f" ({metric.unit})" if metric.unit else ""
+    return f"{metric.name.upper()}{unit}: {metric.better} is better; {sides[getattr(metric, 'against', 'set')]}"

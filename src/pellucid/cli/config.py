@@ -1,0 +1,195 @@
+"""`--config FILE.toml`: options in a file, as if they stood before those of the command line; and the way back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from ..errors import PellucidError, UsageError, unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SHORT = ("strength", "fidelity")
+"""Hyper-parameters that have an option of their own beside --set."""
+
+_OPTION, _SET = "config", "set"
+# What a call says of itself, and not of what is made or where.
+_OWN = (_OPTION, "write_config", "dry", "resume", "overwrite", "json")
+
+
+class Configured(TyperCommand):
+    """A command that takes options from the TOML file of its option `--config`, too.
+
+    Keys are the long names of options, without dashes before them, and those of arguments; `[set]` is a table of
+    hyper-parameters. What the command line says wins. Relative paths begin at the file's folder.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts what the file says before what the command line does, since of two equal options the last counts.
+
+        Raises:
+            UsageError: the file has a key or a value that is none of this command's.
+            PellucidError: the file cannot be read, or is no TOML.
+        """
+        said, *_ = self.make_parser(ctx).parse_args(list(args))
+        if said.get(_OPTION) and not ctx.resilient_parsing:
+            args = self._expanded(Path(said[_OPTION]), said, args)
+        return super().parse_args(ctx, args)
+
+    def _expanded(self, path: Path, said: Mapping[str, Any], args: list[str]) -> list[str]:
+        known = {name: one for one in self.params for name in _names(one.opts) if one.name not in _OWN[:2]}
+        kinds = get_type_hints(self.callback)
+        options: list[str] = []
+        arguments: list[str] = []
+        for key, value in _less(read(path), said).items():
+            if key not in known:
+                raise UsageError(f"{path}: {unknown_name('option', key, known)}")
+            parameter = known[key]
+            kind = kinds[parameter.name or key]
+            if key == _SET:
+                options += [f"--{_SET}={name}={text}" for name, text in _hyper_parameters(path, value)]
+            elif kind is bool:
+                options += _switch(path, key, value)
+            elif parameter.nargs != -1:
+                options.append(f"--{key}={_placed(path.parent, key, _text(path, key, value), kind)}")
+            elif not _given(said.get(parameter.name or key)):
+                each = value if isinstance(value, list) else [value]
+                arguments += [_placed(path.parent, key, _text(path, key, one), *get_args(kind)) for one in each]
+        self._check(path, options)
+        return [*options, *args, *(["--", *arguments] if arguments else [])]
+
+    def _check(self, path: Path, options: list[str]) -> None:
+        """Refuses a value of the file by itself, so that the message can name the file."""
+        try:
+            self.make_context(self.name, [*options, "--", "input"])
+        except Exception as error:
+            if isinstance(error, PellucidError) or not hasattr(error, "format_message"):
+                raise
+            raise UsageError(f"{path}: {error.format_message()}") from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        PellucidError: it cannot be read, or is no TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            values: dict[str, Any] = tomllib.load(file)
+            return values
+    except FileNotFoundError:
+        raise PellucidError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PellucidError(f"{path}: is no TOML ({error})") from None
+
+
+def write(path: Path, context: typer.Context) -> None:
+    """Writes what a call says, and what it leaves open and has a value all the same, as a file that `--config` takes.
+
+    Paths are written whole, so that the file can go elsewhere on the same machine. What says whether the call begins,
+    goes on, prints or writes over something is left out.
+
+    Raises:
+        PellucidError: it cannot be written.
+    """
+    from ..images.atomic import replacing
+    from ..settings import assignments
+
+    lines, table = [f"# pellucid {version('pellucid')}"], []
+    kinds = get_type_hints(context.command.callback)
+    for parameter in context.command.params:
+        value, kind = context.params[parameter.name or ""], kinds[parameter.name or ""]
+        if parameter.name in _OWN or value is None or value is False or value in ([], ()):
+            continue
+        (key, *_) = _names(parameter.opts)
+        if key == _SET:
+            pairs = assignments(value).items()
+            table = ["", f"[{key}]", *(f"{name} = {_toml(_found(Path.cwd(), text))}" for name, text in pairs)]
+        else:
+            each = [_placed(Path.cwd(), key, one, *get_args(kind)) for one in value] if _given(value) else None
+            lines.append(f"{key} = {_toml(each or _placed(Path.cwd(), key, value, kind))}")
+    try:
+        content = "\n".join([*lines, *table, ""]).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise PellucidError(f"{path}: cannot be written ({error.strerror or error})") from None
+    except UnicodeEncodeError:
+        raise PellucidError(f"{path}: cannot be written, since the name of a file is no text") from None
+
+
+def _names(opts: list[str]) -> list[str]:
+    """What a file calls a parameter: an option's long names without their dashes, an argument's own."""
+    return [name.removeprefix("--") for name in opts if name.startswith("--") or not name.startswith("-")]
+
+
+def _given(arguments: object) -> bool:
+    """Whether the command line has arguments; a release of click marks those that are missing with an object."""
+    return isinstance(arguments, tuple | list) and len(arguments) > 0
+
+
+def _less(values: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's values without those that the command line says in another way: by --set, and not by the option."""
+    keys = {text.partition("=")[0].strip() for text in said.get("settings") or ()}
+    over = {key for key in SHORT if said.get(key) is not None or key in keys}
+    less = {key: value for key, value in values.items() if key not in over}
+    if isinstance(less.get(_SET), dict):
+        less[_SET] = {key: value for key, value in less[_SET].items() if key not in over}
+    return less
+
+
+def _hyper_parameters(path: Path, table: object) -> list[tuple[str, str]]:
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {_SET} is a table, [{_SET}], not {table!r}")
+    found = []
+    for key, value in table.items():
+        texts = [_text(path, f"{_SET}.{key}", one) for one in (value if isinstance(value, list) else [value])]
+        found.append((key, _found(path.parent, texts[0]) if len(texts) == 1 else ",".join(texts)))
+    return found
+
+
+def _switch(path: Path, key: str, value: object) -> list[str]:
+    if not isinstance(value, bool):
+        raise UsageError(f"{path}: {key} is true or false, not {value!r}")
+    return [f"--{key}"] if value else []
+
+
+def _placed(folder: Path, key: str, value: Any, kind: Any) -> Any:
+    """What an option of a type gets: a path begins at a folder, all else is as it is."""
+    if Path in (kind, *get_args(kind)):
+        return str(folder / value)
+    return _found(folder, value) if key == "prior" else value
+
+
+def _text(path: Path, key: str, value: object) -> str:
+    """A value as it is typed."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        raise UsageError(f"{path}: {key} is a text or a number, not {value!r}")
+    return str(value)
+
+
+def _found(folder: Path, text: str) -> str:
+    """What may be a path or something else: a path, if it looks like one and is there."""
+    looks = Path(text).name != text or Path(text).suffix
+    return str((folder / text).absolute()) if looks and (folder / text).exists() else text
+
+
+def _toml(value: str | float | list[str]) -> str:
+    # JSON's texts, numbers and lists are TOML's, but for one character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
