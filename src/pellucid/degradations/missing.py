@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams
+from .chance import streams
 from .sharpness import alone
 
 
@@ -30,7 +30,7 @@ def random_mask(image: Tensor, share: float = 0.5, fill: float = 0.0, seed: int 
         UsageError: a parameter is out of range.
     """
     _check("a random mask", share, fill)
-    chance = torch.special.ndtr(Streams.of(seed, len(image)).like(image[:, :1]))
+    chance = torch.special.ndtr(streams(image, seed).like(image[:, :1]))
     return torch.where(chance < share, fill, image)
 
 

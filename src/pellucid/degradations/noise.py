@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams
+from .chance import streams
 
 
 def gaussian_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] = 0) -> Tensor:
@@ -34,7 +34,7 @@ def gaussian_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] 
     """
     if not 0 <= sigma < math.inf:
         raise UsageError(f"the noise level must be 0 or more, not {sigma}")
-    return image + sigma * Streams.of(seed, len(image)).like(image)
+    return image + sigma * streams(image, seed).like(image)
 
 
 def poisson(image: Tensor, peak: float = 255.0, seed: int | Sequence[int] = 0) -> Tensor:
@@ -56,7 +56,7 @@ def poisson(image: Tensor, peak: float = 255.0, seed: int | Sequence[int] = 0) -
     # Beyond 2^24 a float32 no longer tells one count from the next.
     if not 0 < peak <= 2**24:
         raise UsageError(f"the peak of Poisson noise must be above 0, at most {2**24}, not {peak}")
-    counts = Streams.of(seed, len(image)).poisson(peak * image.clamp(0, 1))
+    counts = streams(image, seed).poisson(peak * image.clamp(0, 1))
     return (counts / peak).clamp(0, 1)
 
 
@@ -86,6 +86,6 @@ def mixed_noise(
         raise UsageError(
             f"mixed noise takes levels of 0 or more and a share from 0 to 1, not {speckle}, {sigma}, {share}"
         )
-    rng = Streams.of(seed, len(image))
+    rng = streams(image, seed)
     speckled = image + speckle * rng.like(image) * image
     return (share * speckled + (1 - share) * (image + sigma * rng.like(image))).clamp(0, 1)

@@ -18,6 +18,7 @@ from ..errors import UsageError
 from ..noise import Streams
 from ..operators import Blur
 from ..operators.blur import gaussian
+from .chance import streams
 from .sharpness import alone, gaussian_blur
 
 
@@ -50,7 +51,7 @@ def deform(
             f"deformation takes a strength of 0 or more and a smoothness above 0, at most 100 pixels, "
             f"not {strength} and {smoothness}"
         )
-    rng = Streams.of(seed, len(image))
+    rng = streams(image, seed)
     field = smooth_noise(image.new_empty(len(image), 3, *image.shape[-2:]), smoothness, rng)
     rows, columns = (torch.arange(extent).to(image) for extent in image.shape[-2:])
 
@@ -106,7 +107,7 @@ def water_drops(
         seen = sample(gaussian_blur(one, blur), rows[:, None] - bent * down, columns - bent * right)
         return one.lerp(seen * (1 + light * (0.5 + down)), covered).clamp(0, 1)
 
-    return alone(wet, image, Streams.of(seed, len(image)).like(image.new_empty(len(image), number, 9)))
+    return alone(wet, image, streams(image, seed).like(image.new_empty(len(image), number, 9)))
 
 
 def _drops(drawn: Tensor, height: int, width: int, size: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import UsageError
 from ..noise import Streams
 from ..operators.blur import gaussian, motion
+from .chance import streams
 from .sharpness import alone, blur
 
 
@@ -47,7 +48,7 @@ def rain(
     _check("rain", amount, light)
     if not 0 < length <= 500 or not math.isfinite(degrees):
         raise UsageError(f"rain takes a length above 0, at most 500 pixels, and an angle, not {length} and {degrees}")
-    return _over(image, motion(length, degrees), amount, light, Streams.of(seed, len(image)))
+    return _over(image, motion(length, degrees), amount, light, streams(image, seed))
 
 
 def snow(
@@ -75,7 +76,7 @@ def snow(
     _check("snow", amount, light)
     if not 0 < size <= 50:
         raise UsageError(f"snow takes a size above 0, at most 50 pixels, not {size}")
-    rng = Streams.of(seed, len(image))
+    rng = streams(image, seed)
     for larger in (0.5, 1.0, 2.0):
         # A flake four times as large in area is a quarter as frequent.
         image = _over(image, gaussian(larger * size), amount / larger**2, light, rng)
