@@ -234,3 +234,40 @@ def test_grey_and_small_measurements() -> None:
         pellucid.restore(np.zeros((4, 4, 4), np.uint8), "ddrm", PRIOR, AveragePool(2), 0.1)
     with pytest.raises(UsageError, match="give an operator"):
         pellucid.restore(grey, "ddrm", PRIOR, noise=0.1)
+
+
+def test_a_task_brings_operator_method_and_what_is_best_for_it() -> None:
+    small = torch.rand(1, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    expected = pellucid.restore(
+        small, "dreamclean-known", PRIOR, operator=AveragePool(2), noise=0.1, gamma=0.5, steps=10, strength=50
+    )
+    assert expected.shape == (1, 3, 12, 10)
+    assert torch.equal(pellucid.restore(small, None, PRIOR, task="sr2", noise=0.1, steps=10, strength=50), expected)
+    told = pellucid.restore(small, "ddrm", PRIOR, operator=AveragePool(2), noise=0.1, steps=3)
+    assert torch.equal(pellucid.restore(small, "ddrm", PRIOR, task="sr2", noise=0.1, steps=3), told)
+
+
+def test_inpainting_keeps_what_the_mask_leaves(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8)
+    missing = np.zeros((8, 9), np.uint8)
+    missing[2:5, 3:6] = 255
+    Image.fromarray(missing).save(tmp_path / "mask.png")
+    restored = pellucid.restore(pixels, prior=PRIOR, task="inpaint", mask=tmp_path / "mask.png", steps=20, exact=True)
+    assert np.array_equal(restored[missing == 0], pixels[missing == 0])
+    assert not np.array_equal(restored[missing > 0], pixels[missing > 0])
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"task": "sr3"}, "unknown task 'sr3'"),
+        ({"task": "sr2", "operator": AveragePool(2)}, "leave the operator out"),
+        ({"task": "sr2", "method": SHORT}, "name the method"),
+        ({"task": "inpaint"}, "inpaint needs a mask"),
+        ({"kernel": "k.png"}, "a kernel with the task deblur"),
+        ({"task": "hdr"}, "one after the other along C"),
+    ],
+)
+def test_a_task_that_does_not_fit_is_refused(call: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        pellucid.restore(np.zeros((4, 4, 3), np.uint8), prior=PRIOR, **call)

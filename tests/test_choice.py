@@ -33,7 +33,7 @@ def test_what_is_said_wins_over_the_task() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        ({"mask": Path("m.png")}, "--mask goes with"),
+        ({"mask": Path("m.png")}, "a mask goes with"),
         ({"task": "deblur"}, "needs a kernel"),
         ({"method": "nothing"}, "unknown method"),
         ({"settings": {"fidelity": "2"}}, "fidelity must be"),

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import images
+from .choice import choose
 from .errors import UsageError
 from .methods import Method
 from .noise import Streams, derive_seed
@@ -67,6 +68,9 @@ def restore(  # type: ignore[misc]  # the overloads pass on whatever they are gi
     backend: str = "torch",
     precision: str = "float32",
     samples: int | None = None,
+    task: str | None = None,
+    mask: str | Path | None = None,
+    kernel: str | Path | None = None,
     **hyper_parameters: Any,
 ) -> Any:
     """Restores a damaged image; what goes in comes out, in kind, size and type.
@@ -99,6 +103,10 @@ def restore(  # type: ignore[misc]  # the overloads pass on whatever they are gi
         precision: what it computes in, "float32", "bfloat16" or "float16".
         samples: how many restorations to make, each with noise of its own; the first is what None gives. A method that
             draws no noise makes equal ones, which is said as a warning of the logger "pellucid".
+        task: a degradation by the name that `pellucid tasks` has for undoing it, "sr4" or "colorize"; it brings the
+            operator and, unless one is named, the method with what is best for it.
+        mask: image file, white where pixels are missing, for the task "inpaint".
+        kernel: image file of how a point is blurred, for the task "deblur".
         hyper_parameters: fields of the method: `strength=200`.
 
     Returns:
@@ -110,19 +118,16 @@ def restore(  # type: ignore[misc]  # the overloads pass on whatever they are gi
     """
     if samples is not None and samples < 1:
         raise UsageError(f"samples are 1 or more of each image, not {samples}")
-    # A bad file is found before the time is spent on a prior.
-    picture = None
-    if isinstance(image, str | Path):
-        picture = images.read(Path(image))
-        images.to_pil(picture)  # refuses, before any work, what Pillow could not return
-    elif isinstance(image, Image.Image):
-        picture = images.from_pil(image)
-    elif isinstance(image, np.ndarray):
-        picture = images.from_array(image)
-    elif isinstance(image, Tensor):
-        _check_tensor(image)
-    else:
-        raise UsageError(f"restore takes a path, a Pillow image, a numpy array or a torch tensor, not {type(image)}")
+    picture = _picture(image)
+    if task is not None or mask is not None or kernel is not None:
+        if operator is not None or isinstance(method, Method):
+            raise UsageError("a task brings operator and method: leave the operator out, and name the method")
+        paint, point = (None if file is None else Path(file) for file in (mask, kernel))
+        chosen = choose(method, task, given=hyper_parameters, noise=noise, mask=paint, kernel=point, preset=preset)
+        if chosen.several and not isinstance(image, Tensor):
+            raise UsageError(f"the task {task} makes one image of several: give them one after the other along C")
+        method, preset, operator, noise = chosen.method, None, chosen.operator, chosen.noise
+        hyper_parameters = dict(chosen.hyper_parameters)
     restorer = Restorer(
         method,
         prior,
@@ -154,6 +159,22 @@ def restore(  # type: ignore[misc]  # the overloads pass on whatever they are gi
         return restored
 
     return sample(0) if samples is None else [sample(number) for number in range(samples)]
+
+
+def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture | None:
+    """What comes in, read and found good before time is spent on a prior; None for tensors."""
+    if isinstance(image, str | Path):
+        picture = images.read(Path(image))
+        images.to_pil(picture)  # refuses what Pillow could not return
+        return picture
+    if isinstance(image, Image.Image):
+        return images.from_pil(image)
+    if isinstance(image, np.ndarray):
+        return images.from_array(image)
+    if not isinstance(image, Tensor):
+        raise UsageError(f"restore takes a path, a Pillow image, a numpy array or a torch tensor, not {type(image)}")
+    _check_tensor(image)
+    return None
 
 
 def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, measured: bool) -> Image.Image | Array:

@@ -37,6 +37,7 @@ def choose(
     task: str | None = None,
     settings: Mapping[str, str] | None = None,
     *,
+    given: Mapping[str, Any] | None = None,
     noise: float | None = None,
     mask: Path | None = None,
     kernel: Path | None = None,
@@ -48,16 +49,17 @@ def choose(
         method: a name from `methods.names()`; None for the task's, or the usual one.
         task: a name from `tasks.names()`; None for methods that find out by themselves.
         settings: hyper-parameters as they are typed.
+        given: others, as values.
         noise: the noise level in [0, 1] units; None to estimate it, unless the task says.
         mask: image file for the task that needs one.
         kernel: likewise.
-        preset: one of the method's, for what is not in `settings`.
+        preset: one of the method's, for what is neither in `settings` nor given.
 
     Raises:
         UsageError: an unknown name, a value out of its range, or a file that is missing or not wanted.
         PellucidError: a file cannot be read.
     """
-    values = settings or {}
+    typed, given = settings or {}, given or {}
     operator, several = None, False
     ours: Mapping[str, Any] = {}
     if task is not None:
@@ -67,12 +69,12 @@ def choose(
             method, ours = usual.method, usual.settings
         noise = usual.noise if noise is None else noise
     elif mask is not None or kernel is not None:
-        raise UsageError("--mask goes with --task inpaint, --kernel with --task deblur")
+        raise UsageError("a mask goes with the task inpaint, a kernel with the task deblur")
     if method is None:
-        method, ours = methods.usual(values)
+        method, ours = methods.usual({**typed, **given})
     elif method == "dreamclean":
         ours = {"strength": "auto"}
     kind = methods.find(method)
-    hyper_parameters = {**ours, **methods.of_preset(kind, method, preset), **parse(kind, method, values)}
+    hyper_parameters = {**ours, **methods.of_preset(kind, method, preset), **parse(kind, method, typed), **given}
     methods.get(method, **hyper_parameters)  # wrong values are found before files and priors are read
     return Choice(method, hyper_parameters, operator, noise, several)

@@ -103,7 +103,7 @@ def test_the_bad_are_named_and_the_good_are_done(
         (["--task", "inpaint"], "needs a mask"),
         (["--task", "denoise", "-m", "dreamclean"], "blind"),
         (["-m", "ddrm"], "must be told the degradation"),
-        (["--mask", "mask.png"], "--mask goes with"),
+        (["--mask", "mask.png"], "a mask goes with"),
     ],
 )
 def test_wrong_calls_are_one_line_and_leave_no_trace(
@@ -228,7 +228,7 @@ def test_deblur(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_pa
     said = pellucid_command(*arguments, "--task", "deblur", "--kernel", tmp_path / "kernel.png")
     assert (said.code, said.err) == (0, "")
     assert json.loads(said.out)["method"] == "red"
-    assert "--kernel with" in pellucid_command(*arguments, "--kernel", tmp_path / "kernel.png").err
+    assert "a kernel with" in pellucid_command(*arguments, "--kernel", tmp_path / "kernel.png").err
 
 
 def test_an_exact_result_agrees_with_the_input(
