@@ -20,8 +20,8 @@ from pellucid.priors.generator import GANConfig, load_gan
 from pellucid.train import checkpoint
 from pellucid.train.export import Origin
 from pellucid.train.gan import GANRecipe, GANTrainer, export, train
+from pellucid.train.loop import CHECKPOINT, Options
 from pellucid.train.recipe import preset
-from pellucid.train.run import CHECKPOINT, Options
 from pellucid.train.run import train as train_prior
 
 TINY = GANRecipe(
@@ -48,10 +48,10 @@ def test_a_run_ends_in_a_folder_that_dgp_takes(data: Path, tmp_path: Path) -> No
     lines: list[str] = []
     outcome = train(data, tmp_path, TINY, QUICK, Origin("blobs", "random blobs", "public domain"), lines.append)
     assert outcome.finished
-    assert outcome.gan == tmp_path / "gan"
-    gan = load_gan(outcome.gan)
+    assert outcome.result == tmp_path / "gan"
+    gan = load_gan(outcome.result)
     assert gan.generator(torch.zeros(2, 4)).shape == (2, 3, 16, 16)
-    card = (outcome.gan / "README.md").read_text()
+    card = (outcome.result / "README.md").read_text()
     assert all(text in card for text in ("# blobs", "random blobs", "public domain", "6 of 4 crops", "16x16"))
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))

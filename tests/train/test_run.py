@@ -21,8 +21,9 @@ from pellucid.priors import load_prior
 from pellucid.priors.network import UNetConfig
 from pellucid.train import checkpoint
 from pellucid.train.export import Origin
+from pellucid.train.loop import CHECKPOINT, Options
 from pellucid.train.recipe import Recipe, preset
-from pellucid.train.run import CHECKPOINT, Options, Trainer, export, train
+from pellucid.train.run import Trainer, export, train
 
 QUICK = Options(device="cpu", samples=1, sample_size=16)
 
@@ -51,12 +52,12 @@ def test_a_run_ends_in_a_prior_with_a_card_a_log_and_pictures(data: Path, tmp_pa
     origin = Origin("blobs", "random blobs", "public domain")
     outcome = train(data, tmp_path / "run", preset("tiny"), QUICK, origin, lines.append)
     assert outcome.finished
-    assert outcome.prior is not None
-    prior = load_prior(outcome.prior)
+    assert outcome.result is not None
+    prior = load_prior(outcome.result)
     assert prior(torch.zeros(1, 3, 16, 16), 0.3).isfinite().all()
-    card = (outcome.prior / "README.md").read_text()
+    card = (outcome.result / "README.md").read_text()
     assert all(text in card for text in ("# blobs", "random blobs", "public domain", "20 of 4 crops", "| PSNR |"))
-    assert json.loads((outcome.prior / "prior.json").read_text())["data"]["images"] == 11
+    assert json.loads((outcome.result / "prior.json").read_text())["data"]["images"] == 11
     with (tmp_path / "run" / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[-1]["step"] == "20"
@@ -107,7 +108,7 @@ def test_stopped_and_gone_on_with_is_the_same_as_in_one_go(data: Path, tmp_path:
 def test_killed_and_started_again_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
     recipe, once, killed = preset("tiny", steps=300), tmp_path / "once", tmp_path / "killed"
     program = (
-        "from pathlib import Path; from pellucid.train.run import train, Options;"
+        "from pathlib import Path; from pellucid.train.run import train; from pellucid.train.loop import Options;"
         "from pellucid.train.recipe import preset;"
         f"train(Path({str(data)!r}), Path({str(killed)!r}), preset('tiny', steps=300),"
         " Options(device='cpu', samples=0, save_minutes=0.001))"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from pellucid.errors import PellucidError, UsageError
 from pellucid.methods.zero_dce import load
 from pellucid.train import checkpoint
 from pellucid.train.export import Origin
-from pellucid.train.zero_dce import CHECKPOINT, Recipe, Trainer, darken, train
+from pellucid.train.loop import CHECKPOINT, Options
+from pellucid.train.zero_dce import Recipe, Trainer, darken, train
 
 QUICK = Recipe(steps=3, batch=2, size=16, lr=1e-3)
 CPU = torch.device("cpu")
+CPU_ONLY = Options(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +38,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_ends_in_weights_a_card_and_a_log(data: Path, tmp_path: Path) -> None:
-    outcome = train(data, tmp_path, QUICK, device="cpu", origin=Origin("dusk", "blobs", "public domain"))
+    outcome = train(data, tmp_path, QUICK, CPU_ONLY, Origin("dusk", "blobs", "public domain"))
     assert (outcome.step, outcome.finished) == (3, True)
-    assert outcome.model == tmp_path / "zero-dce.safetensors"
-    load(outcome.model)
-    assert {value.dtype for value in load_file(outcome.model).values()} == {torch.float16}
+    assert outcome.result == tmp_path / "zero-dce.safetensors"
+    load(outcome.result)
+    assert {value.dtype for value in load_file(outcome.result).values()} == {torch.float16}
     card = (tmp_path / "README.md").read_text()
     assert all(text in card for text in ("# dusk", "blobs", "public domain", "79,416", "3 updates of 2 crops"))
     with (tmp_path / "log.csv").open() as file:
@@ -49,11 +52,11 @@ def test_a_run_ends_in_weights_a_card_and_a_log(data: Path, tmp_path: Path) -> N
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(data: Path, tmp_path: Path) -> None:
-    train(data, tmp_path / "whole", QUICK, device="cpu")
+    train(data, tmp_path / "whole", QUICK, CPU_ONLY)
     lines: list[str] = []
-    stopped = train(data, tmp_path / "parts", QUICK, device="cpu", minutes=0)
-    assert (stopped.step, stopped.finished, stopped.model) == (1, False, None)
-    train(data, tmp_path / "parts", QUICK, device="cpu", tell=lines.append)
+    stopped = train(data, tmp_path / "parts", QUICK, replace(CPU_ONLY, minutes=0))
+    assert (stopped.step, stopped.finished, stopped.result) == (1, False, None)
+    train(data, tmp_path / "parts", QUICK, CPU_ONLY, tell=lines.append)
     assert "going on from update 1" in lines
     a, b = (load_file(tmp_path / name / CHECKPOINT) for name in ("whole", "parts"))
     assert all(torch.equal(a[name], b[name]) for name in a | b)
@@ -107,14 +110,17 @@ def test_what_is_wrong_is_said(data: Path, tmp_path: Path) -> None:
             Recipe(**arguments)
     checkpoint.save(tmp_path / CHECKPOINT, {"network.a": torch.zeros(1)}, {"step": 3})
     with pytest.raises(PellucidError, match="another network"):
-        train(data, tmp_path, QUICK, device="cpu")
+        train(data, tmp_path, QUICK, CPU_ONLY)
 
 
 def test_the_command(pellucid_command: Callable[..., Any], data: Path, tmp_path: Path) -> None:
     few = ("--set", "steps=2", "--set", "batch=1", "--set", "size=16", "--device", "cpu")
     said = pellucid_command("train", data, "-o", tmp_path / "run", "--zero-dce", *few)
     assert said.code == 0
-    assert said.out == f"2 updates done; the weights are in {tmp_path / 'run' / 'zero-dce.safetensors'}\n"
+    assert (
+        said.out
+        == f"2 updates done; restore with --method zero-dce --set model={tmp_path / 'run' / 'zero-dce.safetensors'}\n"
+    )
     photo = tmp_path / "dark.png"
     Image.fromarray(np.full((9, 7, 3), 20, np.uint8)).save(photo)
     model = f"model={tmp_path / 'run' / 'zero-dce.safetensors'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -41,67 +41,37 @@ def train(
 
     It can be stopped at any time; the same command goes on. RUN/prior is what `pellucid restore --prior` takes.
     """
-    values = assignments(settings or [])
-    if zero_dce or gan:
+    if zero_dce and gan:
+        raise UsageError("--zero-dce and --gan are two trainings: choose one")
+    if (zero_dce or gan) and (preset != "cpu" or validation is not None or initial is not None):
         what = "--zero-dce" if zero_dce else "--gan"
-        if zero_dce and gan:
-            raise UsageError("--zero-dce and --gan are two trainings: choose one")
-        if preset != "cpu" or validation is not None or initial is not None:
-            raise UsageError(f"{what} takes no --preset, --validation or --initial: leave them out")
-        other = _train_zero_dce if zero_dce else _train_gan
-        return other(data, run, values, device, minutes, (name, about, licence), json)
-
+        raise UsageError(f"{what} takes no --preset, --validation or --initial: leave them out")
+    from ..train import gan as gans
+    from ..train import run as priors
+    from ..train import zero_dce as curves
     from ..train.export import Origin
+    from ..train.loop import Options
     from ..train.recipe import Recipe
     from ..train.recipe import preset as preset_of
-    from ..train.run import Options
-    from ..train.run import train as run_training
 
-    recipe = preset_of(preset, **parse(Recipe, "a recipe", values))
-    options = Options(device=device, minutes=minutes, validation=validation, initial=initial)
-    outcome = run_training(data, run, recipe, options, Origin(name, about, licence), tell)
-    if json:
-        prior = None if outcome.prior is None else str(outcome.prior)
-        as_json({**asdict(outcome), "prior": prior, "run": str(run)})
-    elif outcome.finished:
-        typer.echo(f"{outcome.step} updates done; the prior is in {outcome.prior}")
+    values, origin = assignments(settings or []), Origin(name, about, licence)
+    options = Options(device=device, minutes=minutes)
+    if zero_dce:
+        curve = curves.Recipe(**parse(curves.Recipe, "a recipe of Zero-DCE", values))
+        steps, use = curve.steps, "--method zero-dce --set model="
+        outcome = curves.train(data, run, curve, options, origin, tell)
+    elif gan:
+        recipe = gans.GANRecipe(**parse(gans.GANRecipe, "a GAN recipe", values))
+        steps, use = recipe.steps, "--method dgp --set generator="
+        outcome = gans.train(data, run, recipe, options, origin, tell)
     else:
-        typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")
-    return None
-
-
-def _train_zero_dce(
-    data: Path, run: Path, values: dict[str, str], device: str | None, minutes: float | None,
-    origin: tuple[str, str, str], json: bool,
-) -> None:  # fmt: skip
-    from ..train.export import Origin
-    from ..train.zero_dce import Recipe
-    from ..train.zero_dce import train as run_training
-
-    recipe = Recipe(**parse(Recipe, "a recipe of Zero-DCE", values))
-    outcome = run_training(data, run, recipe, device=device, minutes=minutes, origin=Origin(*origin), tell=tell)
+        own = preset_of(preset, **parse(Recipe, "a recipe", values))
+        options = replace(options, validation=validation, initial=initial)
+        steps, use = own.steps, "--prior "
+        outcome = priors.train(data, run, own, options, origin, tell)
     if json:
-        as_json({**asdict(outcome), "run": str(run)})
+        as_json({**asdict(outcome), "result": outcome.result and str(outcome.result), "run": str(run)})
     elif outcome.finished:
-        typer.echo(f"{outcome.step} updates done; the weights are in {outcome.model}")
+        typer.echo(f"{outcome.step} updates done; restore with {use}{outcome.result}")
     else:
-        typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")
-
-
-def _train_gan(
-    data: Path, run: Path, values: dict[str, str], device: str | None, minutes: float | None,
-    origin: tuple[str, str, str], json: bool,
-) -> None:  # fmt: skip
-    from ..train.export import Origin
-    from ..train.gan import GANRecipe
-    from ..train.gan import train as train_gan
-    from ..train.run import Options
-
-    recipe = GANRecipe(**parse(GANRecipe, "a GAN recipe", values))
-    outcome = train_gan(data, run, recipe, Options(device=device, minutes=minutes), Origin(*origin), tell)
-    if json:
-        as_json({**asdict(outcome), "gan": None if outcome.gan is None else str(outcome.gan), "run": str(run)})
-    elif outcome.finished:
-        typer.echo(f"{outcome.step} updates done; restore with --method dgp --set generator={outcome.gan}")
-    else:
-        typer.echo(f"stopped after {outcome.step} of {recipe.steps} updates; the same command goes on")
+        typer.echo(f"stopped after {outcome.step} of {steps} updates; the same command goes on")

@@ -80,3 +80,8 @@ def unpack(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], numbers
             value = torch.empty_like(parameters[index]).copy_(value)
         state.setdefault(index, {})[entry] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -18,10 +18,8 @@ References:
 from __future__ import annotations
 
 import copy
-import csv
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +38,7 @@ from ..priors.generator import GAN, GANConfig
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, write_folder
-from .run import CHECKPOINT, Options, part
+from .loop import CHECKPOINT, NamedJournal, Options, Outcome, loop, resume
 
 _SAMPLES = 64
 
@@ -94,21 +92,6 @@ class GANRecipe:
         return cls(network=GANConfig.from_json(values.pop("network")), **values)
 
 
-@dataclass(frozen=True)
-class GANOutcome:
-    """How a run, or a part of it, ended.
-
-    Attributes:
-        step: updates made.
-        finished: whether that was all of them; then `gan` is there.
-        gan: the folder that `load_gan` takes.
-    """
-
-    step: int
-    finished: bool
-    gan: Path | None
-
-
 def train(
     data: Path,
     run: Path,
@@ -116,7 +99,7 @@ def train(
     options: Options | None = None,
     origin: Origin | None = None,
     tell: Callable[[str], None] = lambda line: None,
-) -> GANOutcome:
+) -> Outcome:
     """Trains a GAN on crops of images, or goes on with the training that `run` holds.
 
     Args:
@@ -135,44 +118,16 @@ def train(
         KeyboardInterrupt: passed on, after a checkpoint.
     """
     options, origin = options or Options(), origin or Origin("gan")
-    run.mkdir(parents=True, exist_ok=True)
     trainer = GANTrainer(recipe, find_device(options.device))
-    if (run / CHECKPOINT).is_file():
-        trainer.restore(run / CHECKPOINT)
-        tell(f"going on from update {trainer.step}")
+    resume(trainer, run, tell)
     size = recipe.network.size
     photographs = Photographs(find(data), recipe.network.channels, size, options.memory, options.workers)
     photographs.report(tell)
-    log = _Log(run / "log.csv", trainer.step)
-    stop = None if options.minutes is None else time.monotonic() + 60 * options.minutes
-
-    def save() -> None:
-        trainer.save(run / CHECKPOINT)
-        sheet(trainer.samples(_SAMPLES), columns=8, gap=2).save(run / "samples.png")
-
-    saved = time.monotonic()
-    try:
-        pixels = batches(Crops(photographs, size, recipe.seed), trainer.seen, recipe.batch, workers=options.workers)
-        while trainer.step < recipe.steps:
-            losses = trainer.update(next(pixels))
-            now = time.monotonic()
-            log.see(losses)
-            if trainer.step % options.log_every == 0 or trainer.step == recipe.steps:
-                tell(log.write(trainer))
-            if now - saved >= 60 * options.save_minutes:
-                save()
-                saved = time.monotonic()
-            if stop is not None and now >= stop:
-                break
-    except KeyboardInterrupt:
-        trainer.save(run / CHECKPOINT)
-        tell(f"interrupted; saved at update {trainer.step}")
-        raise
-    save()
-    if trainer.step < recipe.steps:
-        return GANOutcome(trainer.step, False, None)
+    pixels = batches(Crops(photographs, size, recipe.seed), trainer.seen, recipe.batch, workers=options.workers)
+    if not loop(trainer, _Journal(trainer, run, tell), pixels, recipe.steps, run, options, tell):
+        return Outcome(trainer.step, False, None)
     write_gan(run / "gan", trainer, origin, len(photographs))
-    return GANOutcome(trainer.step, True, run / "gan")
+    return Outcome(trainer.step, True, run / "gan")
 
 
 class GANTrainer:
@@ -291,10 +246,10 @@ class GANTrainer:
         tensors, about = checkpoint.load(path)
         if "gan" not in about or GANRecipe.from_json(about["gan"]).network != self.recipe.network:
             raise PellucidError(f"{path}: is of another network; choose another folder for this run")
-        self.network.load_state_dict(part(tensors, "network."))
-        self.average.load_state_dict(part(tensors, "average."))
+        self.network.load_state_dict(checkpoint.part(tensors, "network."))
+        self.average.load_state_dict(checkpoint.part(tensors, "average."))
         for name, optimiser in self._optimisers.items():
-            checkpoint.unpack(optimiser, part(tensors, f"{name}."), about["optimisers"][name])
+            checkpoint.unpack(optimiser, checkpoint.part(tensors, f"{name}."), about["optimisers"][name])
         self.step, self.seen = about["step"], about["seen"]
 
 
@@ -367,42 +322,14 @@ def _card(trainer: GANTrainer, origin: Origin, images: int | None) -> str:
     return "\n".join(lines)
 
 
-_NAMES = ("discriminator", "generator", "penalty")
-_HEADER = ("step", "seen", "images_per_second", *_NAMES)
+class _Journal(NamedJournal):
+    """`log.csv`, and `samples.png` of the averaged generator with each checkpoint."""
 
+    def __init__(self, trainer: GANTrainer, run: Path, tell: Callable[[str], None]) -> None:
+        super().__init__(trainer, run, ("discriminator", "generator", "penalty"), tell)
+        self._gan, self._sheet = trainer, run / "samples.png"
 
-class _Log:
-    """The file `log.csv`: mean losses since the line before; lines after `step` are removed, to be written again."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self._path = path
-        self._seen: dict[str, list[float]] = {name: [] for name in _NAMES}
-        self._started = time.monotonic()
-        rows = []
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                # A machine that stopped may have left half a line.
-                rows = [row for row in list(csv.reader(file))[1:] if len(row) == len(_HEADER) and int(row[0]) <= step]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([_HEADER, *rows])
-
-    def see(self, losses: dict[str, float]) -> None:
-        """Takes in one update."""
-        for name, value in losses.items():
-            self._seen[name].append(value)
-
-    def write(self, trainer: GANTrainer) -> str:
-        """Appends a line; returns it for people to read."""
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        speed = len(self._seen["generator"]) * trainer.recipe.batch / seconds
-        means = {name: _mean(values) for name, values in self._seen.items()}
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            numbers = [f"{value:.6g}" for value in (speed, *means.values())]
-            csv.writer(file).writerow([trainer.step, trainer.seen, *numbers])
-        self._seen, self._started = {name: [] for name in _NAMES}, time.monotonic()
-        losses = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-        return f"update {trainer.step}  {speed:.1f} images/s  {losses}"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
+    def save(self) -> None:
+        """See above."""
+        super().save()
+        sheet(self._gan.samples(_SAMPLES), columns=8, gap=2).save(self._sheet)

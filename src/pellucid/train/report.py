@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,12 +60,10 @@ class Log:
     Args:
         path: the file; lines after `step` are removed, since a run that goes on from there writes them again.
         step: the update the run goes on from.
-        batch: crops an update, for the line that is shown.
     """
 
-    def __init__(self, path: Path, step: int, batch: int) -> None:
+    def __init__(self, path: Path, step: int) -> None:
         self._path = path
-        self._batch = batch
         self._rows = [row for row in _read(path) if row.step <= step] if path.is_file() else []
         self._started = time.monotonic()
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -91,6 +89,51 @@ class Log:
         if row.psnr:
             line += "  PSNR " + " ".join(f"{level}: {value:.2f}" for level, value in row.psnr.items())
         return line
+
+
+class LossLog:
+    """The file `log.csv` of a run whose losses have names: their means since the line before.
+
+    Args:
+        path: the file; lines after `step` are removed, since a run that goes on from there writes them again.
+        names: of the losses; not every update has all.
+        step: the update the run goes on from.
+        seen: crops used until then.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str], step: int, seen: int) -> None:
+        self._path, self._names = path, names
+        self._header = ("step", "seen", "images_per_second", *names)
+        self._start(seen)
+        rows = []
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                # A machine that stopped may have left half a line.
+                whole = [row for row in list(csv.reader(file))[1:] if len(row) == len(self._header)]
+                rows = [row for row in whole if int(row[0]) <= step]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([self._header, *rows])
+
+    def _start(self, seen: int) -> None:
+        self._losses: dict[str, list[float]] = {name: [] for name in self._names}
+        self._seen, self._started = seen, time.monotonic()
+
+    def see(self, losses: Mapping[str, float]) -> None:
+        """Takes in one update."""
+        for name, value in losses.items():
+            self._losses[name].append(value)
+
+    def write(self, step: int, seen: int) -> str:
+        """Appends a line; returns it for people to read, "" if nothing has happened since the last."""
+        if seen == self._seen:
+            return ""
+        speed = (seen - self._seen) / max(time.monotonic() - self._started, 1e-9)
+        means = {name: sum(values) / len(values) if values else math.nan for name, values in self._losses.items()}
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([step, seen, *(f"{value:.6g}" for value in (speed, *means.values()))])
+        self._start(seen)
+        losses = "  ".join(f"{name} {value:.3g}" for name, value in means.items())
+        return f"update {step}  {speed:.1f} images/s  {losses}"
 
 
 def _cells(row: Row) -> list[str]:

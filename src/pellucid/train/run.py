@@ -24,58 +24,9 @@ from .data import Crops, Photographs, Pixels, batches, find, split
 from .devices import Devices
 from .export import Origin, write_prior
 from .grow import grow
+from .loop import CHECKPOINT, Options, Outcome, loop, resume
 from .recipe import Recipe, band_of, bands, learning_rate, loss_weight, noise_levels
 from .report import Log, Row, plot
-
-CHECKPOINT = "checkpoint.safetensors"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What changes how a run is made, not what it makes.
-
-    Attributes:
-        device: "cpu", "cuda", "cuda:1" ...; None for a GPU where there is one.
-        workers: threads that prepare crops.
-        memory: bytes of decoded images to keep in memory.
-        held_out: images kept from training to validate on, a tenth at most, where no folder of them is given.
-        validation: folder of images to validate on.
-        save_minutes: between two checkpoints, each of which also validates.
-        log_every: updates between two lines of the log.
-        minutes: stop, with a checkpoint, after this long; None to go on to the end.
-        samples: how many images the sample sheet shows; 0 for none.
-        sample_size: their side in pixels.
-        initial: folder of a prior, of this network or of a smaller one, to start from instead of fresh weights.
-    """
-
-    device: str | None = None
-    workers: int = 2
-    memory: float = 8e9
-    held_out: int = 12
-    validation: Path | None = None
-    save_minutes: float = 10.0
-    log_every: int = 100
-    minutes: float | None = None
-    samples: int = 16
-    sample_size: int = 128
-    initial: Path | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run, or a part of it, ended.
-
-    Attributes:
-        step: updates made.
-        finished: whether that was all of them; then `prior` is there.
-        prior: the prior's folder.
-        psnr: mean validation PSNR in dB by noise level over 255, of the averaged weights.
-    """
-
-    step: int
-    finished: bool
-    prior: Path | None
-    psnr: dict[int, float]
 
 
 def train(
@@ -106,59 +57,20 @@ def train(
     """
     options, origin = options or Options(), origin or Origin()
     devices = Devices(options.device)
-    run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, devices)
-    if (run / CHECKPOINT).is_file():
-        trainer.restore(run / CHECKPOINT)
-        tell(f"going on from update {trainer.step}")
-    elif options.initial is not None:
+    if not resume(trainer, run, tell) and options.initial is not None:
         trainer.start_from(options.initial)
     photographs, validation = _open(data, recipe, options, devices, tell)
     crops = Crops(photographs, recipe.size, recipe.seed)
-    log = Log(run / "log.csv", trainer.step, recipe.batch) if devices.first else None
-    stop = None if options.minutes is None else time.monotonic() + 60 * options.minutes
-    meter = _Meter()
-    scores: dict[int, float] = {}
-
-    def save() -> None:
-        nonlocal scores
-        if log is None:
-            return
-        trainer.save(run / CHECKPOINT)
-        scores = trainer.validate(validation)
-        log.add(meter.row(trainer, scores))
-        plot(log.rows(), run / "curve.png")
-        tell(log.line())
-
-    saved = time.monotonic()
-    try:
-        pixels = batches(crops, trainer.seen, recipe.batch, devices.rank, devices.world, options.workers)
-        while trainer.step < recipe.steps:
-            meter.add(*trainer.update(next(pixels)))
-            now = time.monotonic()
-            # Every process counts the same updates; only the first looks at the clock, for its own files.
-            if trainer.step < recipe.steps and now - saved >= 60 * options.save_minutes:
-                save()
-                meter, saved = _Meter(), time.monotonic()
-            elif log is not None and trainer.step % options.log_every == 0:
-                log.add(meter.row(trainer, {}))
-                meter = _Meter()
-                tell(log.line())
-            if devices.agree(stop is not None and now >= stop):
-                break
-    except KeyboardInterrupt:
-        if devices.first:
-            trainer.save(run / CHECKPOINT)
-            tell(f"interrupted; saved at update {trainer.step}")
-        raise
-    save()
-    finished = trainer.step >= recipe.steps
-    if not finished or log is None:
-        return Outcome(trainer.step, finished, None, scores)
+    journal = _Journal(trainer, run, validation, tell) if devices.first else _Silent()
+    pixels = batches(crops, trainer.seen, recipe.batch, devices.rank, devices.world, options.workers)
+    finished = loop(trainer, journal, pixels, recipe.steps, run, options, tell, devices)
+    if not finished or not isinstance(journal, _Journal):
+        return Outcome(trainer.step, finished, None, journal.scores)
     tell("writing the prior")
-    prior = trainer.prior()
     if options.samples:
-        sheet(dream(prior, options.samples, options.sample_size, seed=recipe.seed)).save(run / "samples.png")
+        sheet(dream(trainer.prior(), options.samples, options.sample_size, seed=recipe.seed)).save(run / "samples.png")
+    scores = journal.scores
     write_prior(run / "prior", trainer.average, recipe, trainer.step, trainer.seen, scores, origin, len(photographs))
     return Outcome(trainer.step, True, run / "prior", scores)
 
@@ -289,9 +201,9 @@ class Trainer:
         then = Recipe.from_json(about["recipe"])
         if then.network != self.recipe.network or then.optimiser != self.recipe.optimiser:
             raise PellucidError(f"{path}: is of another network or optimiser; choose another folder for this run")
-        self.network.load_state_dict(part(tensors, "network."))
-        self.average.load_state_dict(part(tensors, "average."))
-        checkpoint.unpack(self._optimiser, part(tensors, "optimiser."), about["optimiser"])
+        self.network.load_state_dict(checkpoint.part(tensors, "network."))
+        self.average.load_state_dict(checkpoint.part(tensors, "average."))
+        checkpoint.unpack(self._optimiser, checkpoint.part(tensors, "optimiser."), about["optimiser"])
         self.step, self.seen = about["step"], about["seen"]
 
     def start_from(self, folder: Path) -> None:
@@ -342,9 +254,49 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(network.parameters(), recipe.lr, betas=(0.9, 0.99), weight_decay=0.0)
 
 
-def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, without it."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+class _Silent:
+    """The journal of a process that is not the first."""
+
+    def __init__(self) -> None:
+        self.scores: dict[int, float] = {}
+
+    def see(self, result: tuple[Tensor, Tensor, float]) -> None:
+        """Takes in one update."""
+
+    def note(self) -> None:
+        """Writes nothing."""
+
+    def save(self) -> None:
+        """Writes nothing."""
+
+
+class _Journal(_Silent):
+    """`log.csv` and `curve.png`; `scores` are those of the last validation."""
+
+    def __init__(self, trainer: Trainer, run: Path, validation: dict[str, Tensor], tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._trainer, self._run, self._validation, self._tell = trainer, run, validation, tell
+        self._log = Log(run / "log.csv", trainer.step)
+        self._meter = _Meter()
+
+    def see(self, result: tuple[Tensor, Tensor, float]) -> None:
+        """Takes in one update."""
+        self._meter.add(*result)
+
+    def note(self) -> None:
+        """Writes a line."""
+        self._write({})
+
+    def save(self) -> None:
+        """Validates, writes a line and draws all of them."""
+        self.scores = self._trainer.validate(self._validation)
+        self._write(self.scores)
+        plot(self._log.rows(), self._run / "curve.png")
+
+    def _write(self, scores: dict[int, float]) -> None:
+        self._log.add(self._meter.row(self._trainer, scores))
+        self._meter = _Meter()
+        self._tell(self._log.line())
 
 
 @dataclass

@@ -10,16 +10,13 @@ References:
 
 from __future__ import annotations
 
-import csv
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -28,10 +25,10 @@ from ..errors import PellucidError, UsageError
 from ..losses import colour_constancy, exposure, illumination_smoothness, spatial_consistency
 from ..methods.zero_dce import CurveNet, enhance
 from . import checkpoint
-from .data import Crops, Photographs, batches, find
+from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, half, write_whole
+from .loop import NamedJournal, Options, Outcome, loop, resume
 
-CHECKPOINT = "checkpoint.safetensors"
 LOSSES = ("spatial", "exposure", "colour", "smoothness")
 
 
@@ -97,28 +94,11 @@ class Recipe:
                 raise UsageError(f"a recipe's {name} must be {demand}, not {getattr(self, name)}")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a run, or a part of it, ended.
-
-    Attributes:
-        step: updates made.
-        finished: whether that was all of them; then `model` is there.
-        model: the file of the weights.
-    """
-
-    step: int
-    finished: bool
-    model: Path | None
-
-
 def train(
     data: Path,
     run: Path,
-    recipe: Recipe | None = None,
-    *,
-    device: str | None = None,
-    minutes: float | None = None,
+    recipe: Recipe,
+    options: Options | None = None,
     origin: Origin | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
@@ -129,8 +109,7 @@ def train(
         run: folder of the run, made if it is not there: checkpoint, `log.csv`, and in the end `zero-dce.safetensors`
             (half precision) and `README.md`.
         recipe: hyper-parameters. A run may be continued with others.
-        device: "cpu", "cuda" ...; None for a GPU where there is one.
-        minutes: stop, with a checkpoint, after this long; None to go on to the end.
+        options: device, when to save and to stop; there is no validation, and one device computes.
         origin: what the model card says about the data.
         tell: is given one line about each event.
 
@@ -141,33 +120,15 @@ def train(
         PellucidError: images or checkpoint cannot be used.
         KeyboardInterrupt: passed on, after a checkpoint.
     """
-    recipe = recipe or Recipe()
-    trainer = Trainer(recipe, find_device(device))
-    run.mkdir(parents=True, exist_ok=True)
-    if (run / CHECKPOINT).is_file():
-        trainer.restore(run / CHECKPOINT)
-        tell(f"going on from update {trainer.step}")
-    photographs = Photographs(find(data), 3, recipe.size)
+    options, origin = options or Options(), origin or Origin("Zero-DCE")
+    trainer = Trainer(recipe, find_device(options.device))
+    resume(trainer, run, tell)
+    photographs = Photographs(find(data), 3, recipe.size, options.memory, options.workers)
     photographs.report(tell)
-    log = _Log(run / "log.csv", trainer.step)
-    crops = batches(Crops(photographs, recipe.size, recipe.seed), trainer.step * recipe.batch, recipe.batch)
-    stop = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    try:
-        while trainer.step < recipe.steps:
-            log.see(trainer.update(next(crops)))
-            over = time.monotonic() >= stop or trainer.step == recipe.steps
-            if over or trainer.step % 100 == 0:
-                trainer.save(run / CHECKPOINT)
-                tell(log.write(trainer.step))
-            if over:
-                break
-    except KeyboardInterrupt:
-        trainer.save(run / CHECKPOINT)
-        tell(f"interrupted; saved at update {trainer.step}")
-        raise
-    if trainer.step < recipe.steps:
+    pixels = batches(Crops(photographs, recipe.size, recipe.seed), trainer.seen, recipe.batch, workers=options.workers)
+    if not loop(trainer, NamedJournal(trainer, run, LOSSES, tell), pixels, recipe.steps, run, options, tell):
         return Outcome(trainer.step, False, None)
-    return Outcome(trainer.step, True, _export(run, trainer, origin or Origin("Zero-DCE"), len(photographs)))
+    return Outcome(trainer.step, True, _export(run, trainer, origin, len(photographs)))
 
 
 def darken(light: Tensor, recipe: Recipe, numbers: range) -> Tensor:
@@ -219,7 +180,12 @@ class Trainer:
         self._device = device
         self._adam = torch.optim.Adam(self.network.parameters(), recipe.lr, weight_decay=recipe.decay)
 
-    def update(self, pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
+    @property
+    def seen(self) -> int:
+        """Crops used; the position in the data."""
+        return self.step * self.recipe.batch
+
+    def update(self, pixels: Pixels) -> dict[str, float]:
         """Makes one update of the weights.
 
         Args:
@@ -233,8 +199,7 @@ class Trainer:
         """
         recipe = self.recipe
         light = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
-        start = self.step * recipe.batch
-        dark = darken(light, recipe, range(start, start + len(light))).to(self._device)
+        dark = darken(light, recipe, range(self.seen, self.seen + len(light))).to(self._device)
         maps = self.network(dark)
         bright = enhance(dark, maps)
         losses = {
@@ -271,38 +236,9 @@ class Trainer:
         tensors, about = checkpoint.load(path)
         if about.get("network") != "zero-dce":
             raise PellucidError(f"{path}: is of another network; choose another folder for this run")
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = value
-        self.network.load_state_dict(parts["network"])
-        checkpoint.unpack(self._adam, parts["optimiser"], about["optimiser"])
+        self.network.load_state_dict(checkpoint.part(tensors, "network."))
+        checkpoint.unpack(self._adam, checkpoint.part(tensors, "optimiser."), about["optimiser"])
         self.step = about["step"]
-
-
-class _Log:
-    """`log.csv`: the mean of each loss since the line before; lines after `step` are removed."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self._path = path
-        self._since: list[Sequence[float]] = []
-        rows = []
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in list(csv.reader(file))[1:] if len(row) == 5 and int(row[0]) <= step]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("step", *LOSSES), *rows])
-
-    def see(self, losses: dict[str, float]) -> None:
-        self._since.append([losses[name] for name in LOSSES])
-
-    def write(self, step: int) -> str:
-        """Appends a line; returns it for people to read."""
-        means = [f"{value:.5g}" for value in np.mean(self._since, axis=0)]
-        self._since = []
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([step, *means])
-        return f"update {step}  " + "  ".join(f"{name} {mean}" for name, mean in zip(LOSSES, means, strict=True))
 
 
 def _export(run: Path, trainer: Trainer, origin: Origin, images: int) -> Path:

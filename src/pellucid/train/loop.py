@@ -1,0 +1,209 @@
+"""The loop that all trainings share: updates, a line now and then, checkpoints, an end or a stop at any time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from .data import Pixels
+from .devices import Devices
+from .report import LossLog
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What changes how a run is made, not what it makes.
+
+    Attributes:
+        device: "cpu", "cuda", "cuda:1" ...; None for a GPU where there is one.
+        workers: threads that prepare crops.
+        memory: bytes of decoded images to keep in memory.
+        held_out: images kept from training to validate on, a tenth at most, where no folder of them is given.
+        validation: folder of images to validate on.
+        save_minutes: between two checkpoints, each of which also validates.
+        log_every: updates between two lines of the log.
+        minutes: stop, with a checkpoint, after this long; None to go on to the end.
+        samples: how many images the sample sheet shows; 0 for none.
+        sample_size: their side in pixels.
+        initial: folder of a prior, of this network or of a smaller one, to start from instead of fresh weights.
+    """
+
+    device: str | None = None
+    workers: int = 2
+    memory: float = 8e9
+    held_out: int = 12
+    validation: Path | None = None
+    save_minutes: float = 10.0
+    log_every: int = 100
+    minutes: float | None = None
+    samples: int = 16
+    sample_size: int = 128
+    initial: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run, or a part of it, ended.
+
+    Attributes:
+        step: updates made.
+        finished: whether that was all of them; then the result is there.
+        result: what the run made: a prior's folder, a GAN's, or a file of weights.
+        psnr: of a prior, mean validation PSNR in dB by noise level over 255, of the averaged weights.
+    """
+
+    step: int
+    finished: bool
+    result: Path | None
+    psnr: dict[int, float] = field(default_factory=dict)
+
+
+class Trains(Protocol):
+    """The state of a run and its one move.
+
+    Attributes:
+        step: updates made.
+    """
+
+    step: int
+
+    def update(self, pixels: Pixels) -> Any:
+        """Makes one update of the weights on a batch of crops, (B, H, W, C), 8 bits."""
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint."""
+
+    def restore(self, path: Path) -> None:
+        """Goes back to a checkpoint."""
+
+
+class Journal(Protocol):
+    """What is written down of a run beside its checkpoints."""
+
+    def see(self, result: Any) -> None:
+        """Takes in what an update returned."""
+
+    def note(self) -> None:
+        """Writes a line about the updates since the last."""
+
+    def save(self) -> None:
+        """Writes a line, and what comes with each checkpoint."""
+
+
+class Counts(Trains, Protocol):
+    """One that knows how many crops it has used.
+
+    Attributes:
+        seen: so many; the position in the data.
+    """
+
+    @property
+    def seen(self) -> int: ...  # noqa: D102 - described above
+
+
+class NamedJournal:
+    """`log.csv` of a run whose updates return losses by name.
+
+    Args:
+        trainer: of the run.
+        run: its folder.
+        names: of the losses.
+        tell: is given each line.
+    """
+
+    def __init__(self, trainer: Counts, run: Path, names: Sequence[str], tell: Callable[[str], None]) -> None:
+        self._trainer, self._tell = trainer, tell
+        self._log = LossLog(run / "log.csv", names, trainer.step, trainer.seen)
+
+    def see(self, result: Mapping[str, float]) -> None:
+        """See `Journal`."""
+        self._log.see(result)
+
+    def note(self) -> None:
+        """See `Journal`."""
+        if line := self._log.write(self._trainer.step, self._trainer.seen):
+            self._tell(line)
+
+    def save(self) -> None:
+        """See `Journal`."""
+        self.note()
+
+
+def resume(trainer: Trains, run: Path, tell: Callable[[str], None]) -> bool:
+    """Goes back to the checkpoint in a run's folder, which is made if it is not there.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        PellucidError: it cannot be used.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    if not (run / CHECKPOINT).is_file():
+        return False
+    trainer.restore(run / CHECKPOINT)
+    tell(f"going on from update {trainer.step}")
+    return True
+
+
+def loop(
+    trainer: Trains,
+    journal: Journal,
+    pixels: Iterator[Pixels],
+    steps: int,
+    run: Path,
+    options: Options,
+    tell: Callable[[str], None],
+    devices: Devices | None = None,
+) -> bool:
+    """Makes updates until there are `steps`, or the time is over; leaves a checkpoint.
+
+    Args:
+        trainer: at the update to go on from.
+        journal: of the run.
+        pixels: batches from there on.
+        steps: updates in all.
+        run: folder of the run.
+        options: when to save, to write a line, and to stop.
+        tell: is given one line about each event.
+        devices: where several processes make the same updates, of which the first saves.
+
+    Returns:
+        Whether all updates are made.
+
+    Raises:
+        KeyboardInterrupt: passed on, after a checkpoint.
+    """
+    first = devices is None or devices.first
+
+    def save() -> None:
+        if first:
+            trainer.save(run / CHECKPOINT)
+            journal.save()
+
+    started = saved = time.monotonic()
+    try:
+        while trainer.step < steps:
+            journal.see(trainer.update(next(pixels)))
+            now = time.monotonic()
+            # Every process counts the same updates; only the first looks at the clock, for its own files.
+            if trainer.step < steps and now - saved >= 60 * options.save_minutes:
+                save()
+                saved = time.monotonic()
+            elif first and trainer.step % options.log_every == 0:
+                journal.note()
+            over = options.minutes is not None and now - started >= 60 * options.minutes
+            if over if devices is None else devices.agree(over):
+                break
+    except KeyboardInterrupt:
+        if first:
+            trainer.save(run / CHECKPOINT)
+            tell(f"interrupted; saved at update {trainer.step}")
+        raise
+    save()
+    return trainer.step >= steps
