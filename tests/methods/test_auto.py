@@ -71,7 +71,9 @@ def test_noise_is_left_to_the_denoiser_or_begun_from(natural: Prior, bundled: di
     assert state.nfe == EVIDENCE + 1
     *_, state = Auto().iterate(Problem(noisy), natural, Streams([0]))
     assert torch.equal(state.x, replace(CALM, strength=30, start="noise")(Problem(noisy), natural))
-    assert "from the noise of 0.10" in state.notes[0]
+    level = noise_seen(natural, noisy)
+    assert level.item() / 2 == pytest.approx(0.1, rel=0.05)
+    assert f"from the noise of {level.item() / 2:.3f}" in state.notes[0]
 
 
 def test_fidelity_one_changes_nothing(natural: Prior, bundled: dict[str, Tensor]) -> None:
