@@ -86,7 +86,7 @@ class Banded:
     def of(cls, matrix: Tensor) -> Banded:
         """The blocks of a matrix, or one block where that would save little."""
         blocks = []
-        for rows in matrix.split(_ROWS):
+        for rows in matrix.split(_ROWS * max(1, round(matrix.shape[0] / matrix.shape[1]))):
             columns = rows.any(0).nonzero()
             first, last = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, 1)
             blocks.append((slice(first, last), rows[:, first:last].contiguous()))
@@ -110,7 +110,7 @@ def _joined(parts: list[Tensor], axis: int) -> Tensor:
 # Singular values below this share of the largest are rounding errors of zero.
 _ZERO = 1e-10
 
-# Of a block. Fewer would save columns, and lose time.
+# Of a block, whose columns are as many times more as the matrix has. Fewer would save columns, and lose time.
 _ROWS = 32
 
 
