@@ -39,7 +39,7 @@ def dps(prior: Prior, size: int) -> None:
 
 def diip(prior: Prior, size: int, steps: int) -> None:
     """Two iterations of this many DDIM steps."""
-    method = DIIP(steps=steps, iterations=2, stop="never")
+    method = DIIP(steps=steps, iterations=2, stop="never", gradient="exact")
     method(Problem(torch.zeros(1, 3, size, size)), prior)
 
 

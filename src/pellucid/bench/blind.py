@@ -33,7 +33,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     "denoise": {},
     "dreamclean": {"strength": 50, "corrections": 3, "schedule": "none"},
     "auto": {},
-    "diip": {"steps": 2, "rate": 0.02, "slope": 0.004, "iterations": 100, "gradient": "straight-through"},
+    "diip": {"steps": 2, "rate": 0.02, "slope": 0.004, "iterations": 100},
     "gdp": {"steps": 60, "scale": 100_000, "degradation": "kernel", "rate": 0.05, "kernel": 9},
     "bird": {"steps": 2, "rate": 0.02, "iterations": 60, "kernel": 9},
     "blinddps": {"steps": 50, "scale": 20.0, "kernel_scale": 1.0, "kernel": 9},
