@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.api import Restorer
+from pellucid.methods import DIIP
 from pellucid.priors import Latent, load_prior
 from pellucid.priors.memory import _peak, estimate
 
@@ -60,7 +61,7 @@ def test_an_estimate(tiny_sdxl: Path) -> None:
 
 def test_gradients_need_more(tiny_sd: Path) -> None:
     prior = load_prior(tiny_sd)
-    plain, blind, told = (Restorer(name, prior) for name in ("denoise", "diip", "gdp"))
+    plain, blind, told = (Restorer(method, prior) for method in ("denoise", DIIP(gradient="exact"), "gdp"))
     needs = [restorer.memory(128, 128) for restorer in (plain, blind, told)]
     assert needs[0] is not None
     assert needs[1] is not None
