@@ -82,7 +82,9 @@ class Page:
         self.blocks.load(self._load, token, [token, *shown], js=_TOKEN, **quiet)
         self.blocks.unload(self._unload)
         self._timer.tick(self._look, token, shown, **quiet)
-        taken = self._upload.upload(self._take, [token, self._upload], shown, **raw)
+        # Whoever is fast hands pictures over before the page has been given its token.
+        js = f"(token, files) => [({_TOKEN})(), files]"
+        taken = self._upload.upload(self._take, [token, self._upload], shown, js=js, **raw)
         self._run.click(self._start, [token, *chosen], shown, **quiet)
         self._stop.click(self._end, token, shown, **quiet)
         self._undo.click(self._back, token, shown, **quiet)
