@@ -26,7 +26,7 @@ from pellucid.problem import to_unit
 from .conftest import Served
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 CHROMIUM = shutil.which("chromium")
 MISSING = [name for name in ("gradio", "playwright", "axe_playwright_python") if find_spec(name) is None]
@@ -338,3 +338,17 @@ def test_a_picture_of_the_page_for_its_docs(page: Page, bundled: dict[str, Tenso
     path = Path(__file__).parents[2] / "docs" / "app.png" if wanted else tmp_path / "app.png"
     page.screenshot(path=path)
     assert images.size_of(path) == (860, 1280)
+
+
+def test_whoever_is_faster_than_the_server_is_served(browser: Browser, local: Served) -> None:
+    held: list[Route] = []
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        # The first call is the page's own, which brings it its token.
+        page.route("**/run/**", lambda route: route.continue_() if held else held.append(route))
+        page.goto(local.address)
+        page.get_by_role("button", name=re.compile("Drop photographs here")).wait_for()
+        hand_over(page, "cat.png")
+        assert held
+        held[0].continue_()
