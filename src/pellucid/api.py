@@ -19,7 +19,7 @@ from .noise import Streams, derive_seed
 from .operators import Operator
 from .priors.load import Source
 from .restorer import Restorer
-from .runner import Restored
+from .runner import EQUAL, Restored
 
 __all__ = ["Restored", "Restorer", "restore"]
 
@@ -193,7 +193,7 @@ def _tell(result: Restored, noise: float | None, *, several: bool) -> None:
         levels = ", ".join(f"{level:.4f}" for level in result.noise)
         _LOG.warning("the noise level was estimated as %s of the range: give noise= to choose it", levels)
     if several and not result.random:
-        _LOG.warning("nothing in it is random: all samples are equal")
+        _LOG.warning(EQUAL)
 
 
 def _check_tensor(image: Tensor) -> None:

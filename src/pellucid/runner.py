@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+EQUAL = "nothing in it is random: all samples are equal"
+"""What is said of samples that are not `Restored.random`."""
+
+
 @dataclass(frozen=True)
 class Restored:
     """What came of one batch.

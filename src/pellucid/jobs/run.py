@@ -15,6 +15,7 @@ from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..images import Picture
 from ..priors import Prior
+from ..runner import EQUAL
 from .memory import with_less
 from .plan import Item
 from .together import together
@@ -24,8 +25,6 @@ Progress = Callable[[Item, int], object]
 
 # What no other image of the job could be written after, either.
 _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-_EQUAL = "nothing in it is random: all samples are equal"
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def _outcome(
             # Last: an image that failed at anything has no output.
             images.write(restored.stripped() if strip else restored, item.target)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
-            equal = [_EQUAL] if item.sample is not None and not result.random else []
+            equal = [EQUAL] if item.sample is not None and not result.random else []
             note = "; ".join([*result.notes, *([less] if less else []), *equal]) or None
         except Exception as error:
             stops = _is_nowhere(error)

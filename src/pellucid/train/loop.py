@@ -68,9 +68,13 @@ class Trains(Protocol):
 
     Attributes:
         step: updates made.
+        seen: crops used; the position in the data.
     """
 
     step: int
+
+    @property
+    def seen(self) -> int: ...  # noqa: D102 - described above
 
     def update(self, pixels: Pixels) -> Any:
         """Makes one update of the weights on a batch of crops, (B, H, W, C), 8 bits."""
@@ -95,17 +99,6 @@ class Journal(Protocol):
         """Writes a line, and what comes with each checkpoint."""
 
 
-class Counts(Trains, Protocol):
-    """One that knows how many crops it has used.
-
-    Attributes:
-        seen: so many; the position in the data.
-    """
-
-    @property
-    def seen(self) -> int: ...  # noqa: D102 - described above
-
-
 class NamedJournal:
     """`log.csv` of a run whose updates return losses by name.
 
@@ -116,7 +109,7 @@ class NamedJournal:
         tell: is given each line.
     """
 
-    def __init__(self, trainer: Counts, run: Path, names: Sequence[str], tell: Callable[[str], None]) -> None:
+    def __init__(self, trainer: Trains, run: Path, names: Sequence[str], tell: Callable[[str], None]) -> None:
         self._trainer, self._tell = trainer, tell
         self._log = LossLog(run / "log.csv", names, trainer.step, trainer.seen)
 
@@ -153,7 +146,7 @@ def resume(trainer: Trains, run: Path, tell: Callable[[str], None]) -> bool:
 
 def loop(
     trainer: Trains,
-    journal: Journal,
+    journal: Journal | None,
     pixels: Iterator[Pixels],
     steps: int,
     run: Path,
@@ -165,13 +158,13 @@ def loop(
 
     Args:
         trainer: at the update to go on from.
-        journal: of the run.
+        journal: of the run; None in a process that is not the first of several, which writes and saves nothing.
         pixels: batches from there on.
         steps: updates in all.
         run: folder of the run.
         options: when to save, to write a line, and to stop.
         tell: is given one line about each event.
-        devices: where several processes make the same updates, of which the first saves.
+        devices: where several processes make the same updates; they stop together.
 
     Returns:
         Whether all updates are made.
@@ -179,29 +172,30 @@ def loop(
     Raises:
         KeyboardInterrupt: passed on, after a checkpoint.
     """
-    first = devices is None or devices.first
 
     def save() -> None:
-        if first:
+        if journal is not None:
             trainer.save(run / CHECKPOINT)
             journal.save()
 
     started = saved = time.monotonic()
     try:
         while trainer.step < steps:
-            journal.see(trainer.update(next(pixels)))
+            result = trainer.update(next(pixels))
+            if journal is not None:
+                journal.see(result)
             now = time.monotonic()
             # Every process counts the same updates; only the first looks at the clock, for its own files.
             if trainer.step < steps and now - saved >= 60 * options.save_minutes:
                 save()
                 saved = time.monotonic()
-            elif first and trainer.step % options.log_every == 0:
+            elif journal is not None and trainer.step % options.log_every == 0:
                 journal.note()
             over = options.minutes is not None and now - started >= 60 * options.minutes
             if over if devices is None else devices.agree(over):
                 break
     except KeyboardInterrupt:
-        if first:
+        if journal is not None:
             trainer.save(run / CHECKPOINT)
             tell(f"interrupted; saved at update {trainer.step}")
         raise

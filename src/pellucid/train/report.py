@@ -65,7 +65,6 @@ class Log:
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
         self._rows = [row for row in _read(path) if row.step <= step] if path.is_file() else []
-        self._started = time.monotonic()
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(_HEADER)

@@ -62,15 +62,15 @@ def train(
         trainer.start_from(options.initial)
     photographs, validation = _open(data, recipe, options, devices, tell)
     crops = Crops(photographs, recipe.size, recipe.seed)
-    journal = _Journal(trainer, run, validation, tell) if devices.first else _Silent()
+    journal = _Journal(trainer, run, validation, tell) if devices.first else None
     pixels = batches(crops, trainer.seen, recipe.batch, devices.rank, devices.world, options.workers)
     finished = loop(trainer, journal, pixels, recipe.steps, run, options, tell, devices)
-    if not finished or not isinstance(journal, _Journal):
-        return Outcome(trainer.step, finished, None, journal.scores)
+    scores = {} if journal is None else journal.scores
+    if not finished or journal is None:
+        return Outcome(trainer.step, finished, None, scores)
     tell("writing the prior")
     if options.samples:
         sheet(dream(trainer.prior(), options.samples, options.sample_size, seed=recipe.seed)).save(run / "samples.png")
-    scores = journal.scores
     write_prior(run / "prior", trainer.average, recipe, trainer.step, trainer.seen, scores, origin, len(photographs))
     return Outcome(trainer.step, True, run / "prior", scores)
 
@@ -254,27 +254,11 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(network.parameters(), recipe.lr, betas=(0.9, 0.99), weight_decay=0.0)
 
 
-class _Silent:
-    """The journal of a process that is not the first."""
-
-    def __init__(self) -> None:
-        self.scores: dict[int, float] = {}
-
-    def see(self, result: tuple[Tensor, Tensor, float]) -> None:
-        """Takes in one update."""
-
-    def note(self) -> None:
-        """Writes nothing."""
-
-    def save(self) -> None:
-        """Writes nothing."""
-
-
-class _Journal(_Silent):
+class _Journal:
     """`log.csv` and `curve.png`; `scores` are those of the last validation."""
 
     def __init__(self, trainer: Trainer, run: Path, validation: dict[str, Tensor], tell: Callable[[str], None]) -> None:
-        super().__init__()
+        self.scores: dict[int, float] = {}
         self._trainer, self._run, self._validation, self._tell = trainer, run, validation, tell
         self._log = Log(run / "log.csv", trainer.step)
         self._meter = _Meter()
