@@ -44,6 +44,14 @@ class Hadamard(Operator):
         self._check(tuple(x.shape))
         return self._transform(x).flatten(2)[..., self._rows]
 
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`; the pseudo-inverse, too, since all singular values are 1 or 0."""
+        return self._back(self._place(y))
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """See `Operator`."""
+        return self.At(y)
+
     def image_shape(self, measured: Shape) -> Shape:
         """See `Operator`."""
         return (*measured[:2], *self._size)
@@ -54,21 +62,25 @@ class Hadamard(Operator):
         s = torch.zeros(self._size).flatten()
         s[self._rows] = 1
 
-        def place(y: Tensor) -> Tensor:
-            z: Tensor = y.new_zeros(*y.shape[:2], self._size[0] * self._size[1])
-            z[..., self._rows] = y
-            return z.view(*y.shape[:2], *self._size)
-
         return Svd(
             s.view(1, 1, *self._size),
-            lambda z: walsh_hadamard(z) * self._signs.to(z),
+            self._back,
             self._transform,
             lambda z: z.flatten(2)[..., self._rows],
-            place,
+            self._place,
         )
 
     def _transform(self, x: Tensor) -> Tensor:
         return walsh_hadamard(x * self._signs.to(x))
+
+    def _back(self, z: Tensor) -> Tensor:
+        return walsh_hadamard(z).mul_(self._signs.to(z))
+
+    def _place(self, y: Tensor) -> Tensor:
+        """Measurements as spectral coordinates, 0 where nothing was measured."""
+        z: Tensor = y.new_zeros(*y.shape[:2], self._size[0] * self._size[1])
+        z.index_copy_(-1, self._rows.to(y.device), y)
+        return z.view(*y.shape[:2], *self._size)
 
     def _check(self, shape: Shape) -> None:
         if tuple(shape[-2:]) != self._size:
@@ -96,8 +108,8 @@ def _product(image: Tensor, pixels: int) -> Tensor:
     return h.reshape(len(image), pixels)
 
 
-_BITS = 6
-"""The largest factor is a matrix of 2^6 rows."""
+_BITS = 5
+"""The largest factor is a matrix of 2^5 rows."""
 
 
 @lru_cache(maxsize=8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -56,28 +57,40 @@ class AveragePool(_Reduction):
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`: each block's mean, times k, in the place of its first pixel, and a rotation of the rest."""
         self._check(shape)
-        k, (height, width) = self.k, shape[-2:]
+        first, (height, width) = _first(self.k), shape[-2:]
         s = torch.zeros(1, 1, height, width)
-        s[..., ::k, ::k] = 1 / k
+        s[first] = 1 / self.k
 
         def place(y: Tensor) -> Tensor:
             z = y.new_zeros(*y.shape[:2], height, width)
-            z[..., ::k, ::k] = y
+            z[first] = y
             return z
 
-        return Svd(s, self._reflect, self._reflect, lambda z: z[..., ::k, ::k], place)
+        return Svd(s, self._reflect, self._reflect, lambda z: z[first], place)
 
     def _reflect(self, x: Tensor) -> Tensor:
         """Householder's reflection that swaps a block's first pixel for its mean times k; its own inverse."""
-        k = self.k
+        k, first = self.k, _first(self.k)
         if k == 1:
             return x
         # With u = (1, ..., 1) / k and w = u - e_1: x - 2 w (w . x) / (w . w), where w . w = 2 - 2 / k.
-        along = (self.A(x) * k - x[..., ::k, ::k]) / (1 - 1 / k)
-        blocks = x.unflatten(-1, (-1, k)).unflatten(-3, (-1, k))
-        reflected: Tensor = (blocks - (along / k)[..., :, None, :, None]).view(x.shape)
-        reflected[..., ::k, ::k] += along
+        along = (self.A(x) * k - x[first]) / (1 - 1 / k)
+        reflected = _add(x.clone(), -along / k)
+        reflected[first] += along
         return reflected
+
+
+def _first(k: int) -> tuple[Any, ...]:
+    """Where each block's first pixel is."""
+    return (..., slice(None, None, k), slice(None, None, k))
+
+
+def _add(x: Tensor, each: Tensor) -> Tensor:
+    """Adds a number to all pixels of each block, in place."""
+    k = x.shape[-1] // each.shape[-1]
+    # Along whole rows, in half the time of additions along a block's.
+    x.unflatten(-2, (-1, k)).add_(each.repeat_interleave(k, -1)[..., None, :])
+    return x
 
 
 class Bicubic(_Reduction, Separable):
@@ -106,29 +119,29 @@ class Bicubic(_Reduction, Separable):
         So is E, the cosines of the blocks' means, of what `AveragePool` measures, and :math:`E^T Q` is diagonal, too.
         Then :math:`I - W g W^T` with W = Q + E and :math:`g = 1 / (1 + E^T Q)` is a reflection that carries -E to Q: it
         makes of `AveragePool`'s coordinates, their first in each block turned by D, those of this operator.
+
+        Both are written out here, so that the shifts of whole blocks, `AveragePool`'s reflection and E's part of this
+        one, are a single pass over the image: A and its transpose are most of the rest.
         """
         s, overlap = self._spectra(shape)
-        g, means = 1 / (1 + overlap), AveragePool(self.k)
-        blocks, first = means.svd(shape), (..., slice(None, None, self.k), slice(None, None, self.k))
-
-        def measured(x: Tensor) -> Tensor:
-            return dct2(self.A(x)) / s.to(x)
-
-        def spread(w: Tensor) -> Tensor:
-            return self.At(idct2(w / s.to(w)))
+        g, k, means = 1 / (1 + overlap), self.k, AveragePool(self.k)
+        blocks, first = means.svd(shape), _first(k)
+        # A block of one pixel has no others, and whatever is divided by their number is 0.
+        others = max(k - 1, 1)
 
         def to_image(z: Tensor) -> Tensor:
-            a, turned = z[first].contiguous(), z.clone()
-            turned[first] = -idct2(a)
-            x = blocks.V(turned)
-            w = g.to(z) * (measured(x) - a)
-            return x.sub_(spread(w)).sub_(means.pinv(idct2(w / self.k)))
+            a, t = z[first], z.clone()
+            t[first] = 0
+            lack = means.A(t) * (k / others)
+            t[first] = k * lack
+            w = g.to(z) * (dct2(self.A(t)) / s.to(z) - overlap.to(z) * (k * dct2(lack) + a) - a)
+            return _add(self.less(t, idct2(w / s.to(z))), -lack - idct2(a + w) / k)
 
         def to_spectrum(x: Tensor) -> Tensor:
-            a = measured(x)
-            w = g.to(x) * (a + dct2(means.A(x) * self.k))
-            z = blocks.Vt(x - spread(w))
-            z[first] = a
+            q = dct2(self.A(x)) / s.to(x)
+            w = g.to(x) * (q + k * dct2(means.A(x)))
+            z = self.less(x, idct2(w / s.to(x)))
+            _add(z, (z[first] + idct2(q - w)) / others)[first] = q
             return z
 
         return Svd(

@@ -102,6 +102,15 @@ class Banded:
         """Multiplies rows of pixels, (..., h, n) to (..., h, m)."""
         return _joined([x[..., part] @ block.T.to(x) for part, block in self.blocks], -1)
 
+    def less(self, pixels: Tensor, x: Tensor) -> Tensor:
+        """`pixels - across(x)` in one pass over the pixels, (..., h, m)."""
+        left, first = pixels.clone(memory_format=torch.contiguous_format), 0
+        for part, block in self.blocks:
+            columns = left.view(-1, left.shape[-1])[:, first : first + len(block)]
+            columns.addmm_(x.flatten(0, -2)[:, part], block.T.to(x), alpha=-1)
+            first += len(block)
+        return left
+
 
 def _joined(parts: list[Tensor], axis: int) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
@@ -146,6 +155,12 @@ class Separable(Operator):
         """See `Operator`."""
         rows, columns = self._axes(self.image_shape(tuple(y.shape)))
         return _filtered(rows.inverse, columns.inverse, y)
+
+    def less(self, x: Tensor, y: Tensor) -> Tensor:
+        """`x - At(y)`, faster."""
+        rows, columns = (axis.adjoint for axis in self._axes(tuple(x.shape)))
+        left = [columns.less(image, rows.down(measured)) for image, measured in zip(x, y, strict=True)]
+        return left[0][None] if len(left) == 1 else torch.stack(left)
 
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`."""
