@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pellucid.api import Restorer
 from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import Entry, Item, Manifest, Outcome, Shard, plan, run
 from pellucid.jobs.fingerprint import of_files
+from pellucid.jobs.run import Outcomes
 from pellucid.methods import DreamClean
 from pellucid.noise import derive_seed
 from pellucid.priors import GaussianPrior
@@ -99,6 +101,21 @@ def test_an_output_whose_line_was_lost_is_the_jobs_own(scans: Path, out: Path) -
     path.write_bytes(b"".join(lines[:4]))
     with pytest.raises(UsageError, match=r"c\.png: exists"):
         left(scans, out)
+
+
+def test_an_output_is_the_jobs_own_though_its_process_died_before_it_could_say_so(scans: Path, out: Path) -> None:
+    def dying(begun: Iterator[Item]) -> Outcomes:
+        for outcome in run(begun, RESTORER):
+            yield replace(outcome, error="its process was ended")
+
+    items = plan([scans / "a.png"], out)
+    list(Manifest(out).record(items, dying, 0, "x"))
+    manifest = Manifest(out)
+    again = plan([scans / "a.png"], out, owned=manifest.owns)
+    assert manifest.left(again, 0, "x") == again
+    (out / "a.png").write_bytes(b"a person's")
+    with pytest.raises(UsageError, match="exist"):
+        plan([scans / "a.png"], out, owned=Manifest(out).owns)
 
 
 def test_every_torn_end_is_readable_and_can_be_written_after(scans: Path, out: Path) -> None:

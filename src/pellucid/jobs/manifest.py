@@ -34,7 +34,8 @@ class Entry:
         input_sha256: of its bytes; None if it could not be read.
         configuration: hash of all that decides what is written; see `fingerprint`.
         seed: of the image's noise.
-        output_sha256: of the file's bytes; None if it failed.
+        output_sha256: of the file's bytes; None where there is none. One that failed may have left it all the same, if
+            its process died between the writing and the saying so, or stood there before.
         seconds: that it took.
         nfe: evaluations of the prior.
         note: what the outcome says of it.
@@ -68,7 +69,7 @@ class Manifest:
     def __init__(self, folder: Path, shard: Shard | None = None) -> None:
         part = "" if shard is None or shard.number == 1 else f"-{shard.index}-of-{shard.number}"
         self._folder, self._path = folder, folder / f"{NAME}{part}.jsonl"
-        self._done: dict[str, list[Entry]] = {}
+        self._ended: dict[str, list[Entry]] = {}
         self._begun: set[str] = set()
         self._hashes: dict[Path, str] = {}
         for path in sorted(folder.glob(f"{NAME}*.jsonl")):
@@ -77,12 +78,12 @@ class Manifest:
 
     def owns(self, target: Path) -> bool:
         """Whether an output that exists is the job's own, as the job left it."""
-        entries = self._done.get(self._name(target), [])
+        entries = self._ended.get(self._name(target), [])
         return self._name(target) in self._begun or any(e.output_sha256 == self._hash(target) for e in entries)
 
     def is_done(self, item: Item, seed: int, configuration: str) -> bool:
         """Whether an image needs no work: the same input was restored in the same way, and its output is there."""
-        entries = self._done.get(self._name(item.target), [])
+        entries = [entry for entry in self._ended.get(self._name(item.target), []) if entry.state == "done"]
         entries = [entry for entry in entries if (entry.configuration, entry.seed) == (configuration, seed)]
         if not entries or not item.target.is_file():
             return False
@@ -121,12 +122,12 @@ class Manifest:
 
         with closing(work(beginning())) as outcomes:
             for outcome in outcomes:
-                done = outcome.error is None
+                target = outcome.item.target
                 self.append(
                     replace(
-                        begun.pop(outcome.item.target),
-                        state="done" if done else "failed",
-                        output_sha256=of_files([outcome.item.target]) if done else None,
+                        begun.pop(target),
+                        state="done" if outcome.error is None else "failed",
+                        output_sha256=of_files([target]) if target.is_file() else None,
                         seconds=round(outcome.seconds, 3),
                         nfe=outcome.nfe,
                         note=outcome.note,
@@ -156,8 +157,8 @@ class Manifest:
             entry = _parsed(line)
             if entry is None:
                 continue
-            if entry.state == "done":
-                self._done.setdefault(entry.output, []).append(entry)
+            if entry.output_sha256 is not None:
+                self._ended.setdefault(entry.output, []).append(entry)
             yield entry
 
     def _name(self, target: Path) -> str:
