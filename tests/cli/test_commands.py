@@ -167,6 +167,18 @@ def test_dry_run_checks_and_writes_nothing(
     assert list(tmp_path.iterdir()) == [photo]
 
 
+def test_a_dry_run_names_what_could_not_be_done(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    Image.new("RGBA", (9, 9), (1, 2, 3, 4)).save(tmp_path / "clear.png")
+    (tmp_path / "half.png").write_bytes(photo.read_bytes()[:-60])
+    for name, told in (("clear.png", "JPEG has no transparency"), ("half.png", "half.png: ")):
+        call = ("restore", tmp_path / name, "-o", tmp_path / "out.jpg", "-p", tiny_prior)
+        dry, wet = pellucid_command(*call, "--dry-run"), pellucid_command(*call, *FAST)
+        assert (dry.code, dry.out, dry.err) == (1, "", wet.err)
+        assert told in dry.err
+
+
 def test_a_trace_tells_every_step(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path) -> None:
     diip = ("-m", "diip", "--set", "steps=2", "--set", "iterations=5", "--set", "window=1", "--set", "stop=never")
     arguments = ("restore", photo, "-p", tiny_prior, "--trace", tmp_path / "trace")

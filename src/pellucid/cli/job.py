@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..errors import PellucidError
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ class Job:
 def dry_run(job: Job) -> int:
     """Says what would be done; returns the exit code."""
     from .. import images
+    from ..jobs.run import caught
 
     restorer, failed = job.work.restorer, 0
 
@@ -74,12 +74,15 @@ def dry_run(job: Job) -> int:
         return None if needed is None else needed.total
 
     for item in job.items:
-        try:
-            sizes, *_ = [images.sizes_of(source) for source in item.sources]
-        except PellucidError as error:
+        with caught(item) as errors:
+            # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
+            picture, *_ = [images.read(source) for source in item.sources]
+            images.check_holds(picture, item.target)
+        if errors:
             failed += 1
-            complain(str(error))
+            complain(errors[0])
             continue
+        sizes = [page.colour.shape[:2] for page in picture.pages]
         height, width = sizes[0]
         tiles, nfe = sum(restorer.tiles(*size).number for size in sizes), restorer.nfe()
         needs = max((memory(*size) for size in sizes), key=lambda bytes: bytes or 0)
