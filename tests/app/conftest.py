@@ -84,7 +84,7 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(folder: Path, *arguments: object) -> Iterator[Served]:
+def serving(folder: Path, *arguments: object, end: signal.Signals = signal.SIGINT) -> Iterator[Served]:
     """Runs `pellucid app` on a free port for as long as the block lasts."""
     pytest.importorskip("gradio", reason='needs gradio: pip install "pellucid[app]"')
     notes, temporary, said = folder / "reached.txt", folder / "tmp", folder / "said.txt"
@@ -100,7 +100,7 @@ def serving(folder: Path, *arguments: object) -> Iterator[Served]:
             assert found, said.read_text()
             yield Served(found[0], notes, temporary)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             process.wait(60)
     # Nothing of the pictures stays behind.
     assert [path.name for path in temporary.iterdir() if path.name.startswith("pellucid-")] == []
@@ -110,5 +110,5 @@ def serving(folder: Path, *arguments: object) -> Iterator[Served]:
 def local(tiny_prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A page for this machine alone."""
     prior = "natural" if os.environ.get("PELLUCID_SCREENSHOTS") else tiny_prior
-    with serving(tmp_path_factory.mktemp("local"), "--prior", prior) as served:
+    with serving(tmp_path_factory.mktemp("local"), "--prior", prior, end=signal.SIGTERM) as served:
         yield served

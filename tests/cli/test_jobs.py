@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,23 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(
     said = job("--resume", "--json")
     assert (said.code, said.out) == (0, "")
     assert "0 of 4 images done, 4 skipped" in said.err
+
+
+def test_a_queues_limit_stops_a_job_as_an_interrupt_does(
+    job: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = images.write
+
+    def write_at_the_limit(picture: images.Picture, path: Path) -> None:
+        write(picture, path)
+        signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "write", write_at_the_limit)
+        said = job()
+    assert said.code == 130
+    assert "the same command with --resume goes on" in said.err
+    assert "4 of 4 images done" in job("--resume").err
 
 
 def test_a_process_that_ends_without_a_word_goes_on_likewise(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from typing import Annotated
 
@@ -55,6 +56,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name need not be text, or not of the terminal's: a line about it must not end a night's work.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # How a queue's limit or a service's end is said: it is to leave everything in order, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except UsageError as error:

@@ -23,8 +23,9 @@ def main(pipe: Connection, work: Work, threads: int) -> None:
         work: what to do with them.
         threads: that it may compute with.
     """
-    # Ctrl-C reaches all processes of a terminal; what it means is for the first of them to say.
+    # Ctrl-C reaches all processes of a terminal, a queue's limit all of a job; the first of them says what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     pipe.send(None)
