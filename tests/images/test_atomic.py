@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,19 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
         file.write(b"new")
     assert (tmp_path / "elsewhere").read_bytes() == b"precious"
     assert not (tmp_path / "a.png").is_symlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_who_may_read_a_file_stays_as_it_was(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    path.chmod(mode)
+    with replacing(path) as file:
+        (partly,) = set(tmp_path.iterdir()) - {path}
+        assert stat.S_IMODE(partly.stat().st_mode) == mode
+        file.write(b"after")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"after", mode)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,7 +23,8 @@ _TEMPORARY = re.compile(r"\.pellucid-([0-9a-f]{16})-[0-9a-f]{8}\.part")
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name only when it is complete and on the disk.
 
-    Until then it lies beside it under a name of its own, of fixed length: a long name stays possible.
+    Until then it lies beside it under a name of its own, of fixed length: a long name stays possible. Whoever may read
+    and write the file that it replaces may read and write this one, and nobody else.
 
     Args:
         path: the name to take; a file of this name is replaced, a link is replaced and not followed.
@@ -34,6 +36,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
         with temporary.open("xb+") as file:
             _lock(file)
+            _open_to_the_same(file, path)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -73,6 +76,13 @@ def clear(folder: Path, names: Iterable[str]) -> list[Path]:
 
 def _key(name: str) -> str:
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+
+
+def _open_to_the_same(file: IO[bytes], path: Path) -> None:
+    """Gives a file the permissions of another, if that is there and there is such a thing as permissions here."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
 
 
 def _lock(file: IO[bytes], must: bool = False) -> None:
