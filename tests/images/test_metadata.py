@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import struct
+import zlib
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, IptcImagePlugin
 
 from pellucid import images
 from pellucid.images import metadata
@@ -82,3 +86,56 @@ def test_nonsense_for_a_resolution_is_left_out(dpi: Any) -> None:
     image = Image.new("RGB", (2, 2))
     image.info["dpi"] = dpi
     assert metadata.of_pil(image) == ({}, None)
+
+
+CAPTION = b"\x1c\x02\x78\x00\x06a lake\x1c\x02\x19\x00\x05water\x1c\x02\x19\x00\x05dusk."
+"""IPTC's records of a caption and two keywords; an odd number of bytes."""
+
+
+def of_iptc(path: Path) -> dict[tuple[int, int], Any] | None:
+    with Image.open(path) as image:
+        return IptcImagePlugin.getiptcinfo(image)
+
+
+def test_iptc_and_comments_go_from_file_to_file(tmp_path: Path) -> None:
+    Image.new("RGB", (5, 4)).save(tmp_path / "a.jpg", comment=b"by J\xf6rg", extra=metadata.segment(CAPTION))
+    said = {(2, 120): b"a lake", (2, 25): [b"water", b"dusk."]}
+    assert of_iptc(tmp_path / "a.jpg") == said
+    for one, other in pairwise(("a.jpg", "b.jpg", "c.tif", "d.tif", "e.jpg")):
+        images.write(images.read(tmp_path / one), tmp_path / other)
+        assert of_iptc(tmp_path / other) == said
+    assert images.read(tmp_path / "b.jpg").metadata["comment"] == b"by J\xf6rg"
+    bare = images.read(tmp_path / "b.jpg").stripped()
+    assert not bare.metadata.keys() & {"iptc", "comment"}
+    images.write(bare, tmp_path / "bare.jpg")
+    assert of_iptc(tmp_path / "bare.jpg") is None
+    assert b"J\xf6rg" not in (tmp_path / "bare.jpg").read_bytes()
+
+
+def test_iptc_that_a_jpeg_cannot_hold_is_left_out() -> None:
+    assert metadata.segment(bytes(65500))
+    assert metadata.segment(bytes(65600)) == b""
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_texts_of_a_png_stay_wherever_they_stand(tmp_path: Path, deep: bool) -> None:
+    if deep:
+        pytest.importorskip("imagecodecs", reason='needs imagecodecs: pip install "pellucid[deep]"')
+    pixels = np.zeros((4, 5, 3), np.uint16 if deep else np.uint8)
+    images.write(images.from_array(pixels, {"texts": {"Title": "Zürichsee", "Author": "Jörg 湖"}}), tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    after = b"tEXtCopyright\0nobody"
+    chunk = struct.pack(">I", len(after) - 4) + after + struct.pack(">I", zlib.crc32(after))
+    (tmp_path / "a.png").write_bytes(whole[:-12] + chunk + whole[-12:])
+    images.write(images.read(tmp_path / "a.png"), tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        assert image.text == {"Title": "Zürichsee", "Author": "Jörg 湖", "Copyright": "nobody"}  # type: ignore[attr-defined]
+        restored = images.to_pil(images.from_pil(image))
+    images.write(images.from_pil(restored), tmp_path / "c.png")
+    assert images.read(tmp_path / "c.png").metadata["texts"]["Title"] == "Zürichsee"
+    assert "texts" not in images.read(tmp_path / "b.png").stripped().metadata
+
+
+def test_a_comment_is_a_text_of_a_png(tmp_path: Path) -> None:
+    images.write(images.from_array(np.zeros((4, 5, 3), np.uint8), {"comment": b"a lake"}), tmp_path / "a.png")
+    assert images.read(tmp_path / "a.png").metadata["texts"] == {"Comment": "a lake"}

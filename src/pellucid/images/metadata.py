@@ -1,13 +1,14 @@
-"""What a file says beside its pixels: EXIF, XMP, colour profile, resolution, and by whom it was restored."""
+"""What a file says beside its pixels: EXIF, XMP, IPTC, comments, profile, resolution, and by whom it was restored."""
 
 from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 MARK = "Restored by pellucid "
 """What a line of the description begins with that says how an image was restored."""
@@ -16,6 +17,11 @@ _DESCRIPTION, _SOFTWARE, _ORIENTATION = 0x010E, 0x0131, 0x0112
 PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 """The directories of EXIF that a directory points to: of the exposure and of the place."""
 
+IPTC = 33723
+"""The tag of a TIFF that holds IPTC's captions, names and keywords."""
+_RESOURCE = 0x0404
+"""What they are among Photoshop's resources, in a JPEG."""
+
 _LAYOUT = {
     *(*range(254, 269), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 348), 433, 434, 435),
     *(*range(512, 522), *range(529, 533), 559, 700, 32781, *range(32995, 33000), 33421, 33422, 34377, 34675, 37724),
@@ -23,26 +29,37 @@ _LAYOUT = {
 }
 """Tags of a TIFF that say how its pixels are stored, or hold what is kept apart."""
 
+_APART = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1", "Raw profile type xmp")
+"""Texts of a PNG that hold what is kept in another way."""
+
 _TURNED = re.compile(rb"""\s*tiff:Orientation=(["'])\d\1|<tiff:Orientation>\d</tiff:Orientation>""")
 
 
 def of_pil(image: Image.Image) -> tuple[dict[str, Any], str | None]:
     """The metadata of a Pillow image that is upright, and a note if not all of it could be read."""
-    return _whole({key: image.info.get(key) for key in ("icc_profile", "xmp")}, image.info.get("dpi"), image.getexif)
+    info = image.info
+    resources = info.get("photoshop")
+    said = {key: info.get(key) for key in ("icc_profile", "xmp", "comment")}
+    said["iptc"] = resources.get(_RESOURCE) if isinstance(resources, dict) else None
+    kept, note = _whole(said, info.get("dpi"), image.getexif)
+    found = image.text if isinstance(image, PngImagePlugin.PngImageFile) else info.get("texts")
+    found = found if isinstance(found, dict) else {}
+    texts = {key: text for key, text in found.items() if not key.startswith(_APART)}
+    return (kept | {"texts": texts} if texts else kept), note
 
 
 def of_tiff(
-    file: IO[bytes], offset: int | None, profile: bytes | None, xmp: bytes | None, dpi: object
+    file: IO[bytes], offset: int | None, dpi: object, **said: bytes | None
 ) -> tuple[dict[str, Any], str | None]:
     """The metadata of a TIFF's page.
 
     Args:
         file: the TIFF, at its beginning.
         offset: of the page's directory; None for the first.
-        profile: its colour profile.
-        xmp: as it is stored.
         dpi: (columns, rows) per inch.
+        said: what is kept apart from its tags, as it is stored: `icc_profile`, `xmp`, `iptc`.
     """
+    apart = _LAYOUT | ({IPTC} if said.get("iptc") else set())
 
     def tags() -> Image.Exif:
         exif = Image.Exif()
@@ -51,11 +68,18 @@ def of_tiff(
         if offset is not None:
             exif.endian, exif.bigtiff = ("<" if head[:2] == b"II" else ">"), b"+" in head
         exif.load_from_fp(file, offset)
-        for tag in _LAYOUT & set(exif):
+        for tag in apart & set(exif):
             del exif[tag]
         return exif
 
-    return _whole({"icc_profile": profile, "xmp": xmp}, dpi, tags)
+    return _whole(said, dpi, tags)
+
+
+def segment(iptc: bytes) -> bytes:
+    """IPTC's records as a JPEG holds them: among Photoshop's resources; nothing if they are too long for it."""
+    resource = b"8BIM" + struct.pack(">HHI", _RESOURCE, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
+    content = b"Photoshop 3.0\0" + resource
+    return b"" if len(content) > 65533 else b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
 
 
 def marked(metadata: Mapping[str, Any], line: str) -> dict[str, Any]:
@@ -94,7 +118,9 @@ def load(metadata: Mapping[str, Any]) -> Image.Exif:
     return exif
 
 
-def _whole(texts: dict[str, object], dpi: object, tags: Callable[[], Image.Exif]) -> tuple[dict[str, Any], str | None]:
+def _whole(
+    texts: Mapping[str, object], dpi: object, tags: Callable[[], Image.Exif]
+) -> tuple[dict[str, Any], str | None]:
     kept: dict[str, Any] = {key: text for key, text in texts.items() if isinstance(text, bytes) and text}
     if "xmp" in kept:
         kept["xmp"] = _TURNED.sub(b"", kept["xmp"])

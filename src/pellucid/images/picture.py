@@ -59,7 +59,8 @@ class Picture:
     Attributes:
         colour: (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or a float type in [0, 1].
         alpha: (H, W) of the same type, or None.
-        metadata: what Pillow's `save` takes to keep it: `icc_profile`, `exif`, `xmp`, `dpi`.
+        metadata: `icc_profile`, `exif`, `xmp`, `dpi` and `comment` as Pillow's `save` takes them; `iptc`, its records;
+            `texts`, what a PNG says by key.
         jpeg: how the file was compressed, if it was a JPEG.
         note: what could not be kept as it was, in one line; None if nothing.
         more: the further pages of a file that has several.

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, PngImagePlugin, features
 from ..errors import PellucidError
 from . import png
 from .formats import check_size, kind_of
+from .metadata import segment
 from .picture import JpegCoding, Picture
 from .pil import from_pil, to_pil
 
@@ -45,14 +46,29 @@ def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
 
 
 def save(image: Image.Image, metadata: Mapping[str, Any], file: IO[bytes], saving: Mapping[str, Any]) -> None:
-    """Writes a Pillow image with metadata in one of Pillow's formats."""
-    if saving["format"] == "PNG" and "xmp" in metadata:
-        text = PngImagePlugin.PngInfo()
-        text.add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))
-        saving = {**saving, "pnginfo": text}
+    """Writes a Pillow image with as much of the metadata as one of Pillow's formats holds."""
+    kept = {key: metadata[key] for key in ("icc_profile", "exif", "xmp", "dpi") if key in metadata}
+    if saving["format"] == "PNG":
+        kept["pnginfo"] = _texts(metadata)
+    elif saving["format"] == "JPEG":
+        kept["comment"] = metadata.get("comment", b"")
+        kept["extra"] = segment(metadata["iptc"]) if "iptc" in metadata else b""
     if saving["format"] == "AVIF" and not features.check("avif"):
         raise PellucidError("this Pillow has no AVIF: pip install -U 'pillow>=11.3'")
-    image.save(file, **saving, **metadata)
+    image.save(file, **saving, **kept)
+
+
+def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
+    """What a PNG says in texts."""
+    texts = PngImagePlugin.PngInfo()
+    if "xmp" in metadata:
+        texts.add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))
+    said = metadata.get("texts", {})
+    if "comment" in metadata and "Comment" not in said:
+        texts.add_text("Comment", metadata["comment"].decode("utf-8", "replace"))
+    for key, text in said.items():
+        texts.add_text(key, text)
+    return texts
 
 
 @contextlib.contextmanager
@@ -78,8 +94,15 @@ def size_of(image: Image.Image) -> tuple[int, int]:
 
 def decoded(image: Image.Image) -> Picture:
     """The picture of an opened image, upright."""
-    image.load()
+    load(image)
     return replace(from_pil(upright(image)), jpeg=_jpeg_coding(image))
+
+
+def load(image: Image.Image) -> None:
+    """Decodes an opened image, and puts a PNG's texts, some of which come behind the pixels, where copies have them."""
+    image.load()
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        image.info["texts"] = dict(image.text)
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -30,7 +30,7 @@ def read(path: Path) -> Picture:
         raise PellucidError("is damaged, it holds another size than its header says")
     with path.open("rb") as file:
         # Raw files are TIFF, most of them; of the others the pixels alone are kept.
-        kept, _ = metadata.of_tiff(file, None, srgb(), None, None)
+        kept, _ = metadata.of_tiff(file, None, None, icc_profile=srgb())
     return replace(from_array(pixels, kept), note="developed from camera raw by its own white balance")
 
 

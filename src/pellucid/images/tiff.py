@@ -44,7 +44,8 @@ def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
     with tifffile.TiffWriter(file, byteorder="<") as writer:
         for page, exif in zip(picture.pages, tags, strict=True):
             dpi = page.metadata.get("dpi")
-            extra = [(700, 1, len(page.metadata["xmp"]), page.metadata["xmp"], True)] if "xmp" in page.metadata else []
+            apart = {700: page.metadata.get("xmp"), metadata.IPTC: page.metadata.get("iptc")}
+            extra = [(tag, 1, len(said), said, True) for tag, said in apart.items() if said and tag not in exif]
             writer.write(
                 page.pixels,
                 photometric="rgb" if page.colour.shape[2] == 3 else "minisblack",
@@ -92,7 +93,8 @@ def _read(path: Path, page: Any) -> Picture:
         picture = from_array(upright(_deep(page), _orientation(page)))
     profile, dpi = page.iccprofile, page.get_resolution("INCH") if 282 in page.tags else None
     with path.open("rb") as file:
-        kept, note = metadata.of_tiff(file, page.offset, profile, page.tags.valueof(700), dpi)
+        said = {"icc_profile": profile, "xmp": page.tags.valueof(700), "iptc": page.tags.valueof(metadata.IPTC)}
+        kept, note = metadata.of_tiff(file, page.offset, dpi, **said)
     if "icc_profile" in picture.metadata:
         kept["icc_profile"] = picture.metadata["icc_profile"]  # a conversion may have changed it
     notes = [said for said in (picture.note, note) if said]
