@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pellucid import degradations
-from pellucid.bench.prior import read_images
+from pellucid.bench.prior import middle, read_images
 from pellucid.methods import Auto, Denoise, DreamClean, Method
 from pellucid.metrics import psnr
 from pellucid.priors import load_prior
@@ -90,14 +90,6 @@ def main() -> None:
         print(f"auto over {name}: {sum(values) / len(values):+.2f} dB on average, at worst {min(values):+.2f} dB")
     clean = [score(image, image, Auto()) for image in photographs]
     print(f"undamaged photographs come back at {min(clean):.1f} dB or better, {sum(clean) / len(clean):.1f} on average")
-
-
-def middle(image: Tensor, size: int | None) -> Tensor:
-    """The middle of an image, so many pixels wide and high; all of it for None."""
-    if size is None:
-        return image
-    top, left = ((side - size) // 2 for side in image.shape[2:])
-    return image[..., top : top + size, left : left + size]
 
 
 if __name__ == "__main__":

@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 
 from pellucid import degradations
-from pellucid.bench.prior import read_images
+from pellucid.bench.prior import middle, read_images
 from pellucid.methods import DIIP
 from pellucid.methods.diip import Watch
 from pellucid.metrics import psnr
 from pellucid.noise import Streams
 from pellucid.priors import Prior, load_prior
 from pellucid.problem import Problem, to_model, to_unit
-
-from .auto import middle
 
 DAMAGES = {
     "noise": degradations.get("noise", sigma=0.1),

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pellucid import degradations, methods
@@ -108,6 +110,18 @@ def test_rows_are_printed() -> None:
     assert line(row) == f"{'noise':16}{'diip':18}  25.13  0.813      -   750     12.3"
     assert len(HEADING) == len(line(row))
     assert list(markdown([row]))[2:] == ["| noise | diip | 25.13 | 0.813 | - | 750 | 12.3 |"]
+
+
+def test_the_middle_of_the_images(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
+    clean = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    for name, pixels in (("whole", clean), ("part", clean[12:28, 22:38])):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "a.png")
+    arguments = ("bench", "blind", "-p", tiny_prior, "--damage", "noise", "-m", "denoise", "--json")
+    wholly = pellucid_command(*arguments, "--data", tmp_path / "part").out.splitlines()
+    for name, side in (("whole", 16), ("part", 100)):
+        said = pellucid_command(*arguments, "--data", tmp_path / name, "--crop", side).out.splitlines()
+        assert [json.loads(line)["psnr"] for line in said] == [json.loads(line)["psnr"] for line in wholly]
 
 
 def test_the_command(pellucid_command: Command, tiny_prior: Path) -> None:

@@ -65,6 +65,14 @@ def read_images(folder: Path, channels: int = 3) -> dict[str, Tensor]:
     return {path.name: to_model(images.read(path).tensor(channels)) for path in paths}
 
 
+def middle(image: Tensor, side: int | None) -> Tensor:
+    """The middle of an image (..., H, W), so many pixels wide and high where it has as many; all of it for None."""
+    if side is None:
+        return image
+    top, left = (max(0, size - side) // 2 for size in image.shape[-2:])
+    return image[..., top : top + side, left : left + side]
+
+
 def denoising(
     prior: Prior, photographs: Mapping[str, Tensor], levels: Sequence[int] = LEVELS, seed: int = 0
 ) -> dict[int, dict[str, float]]:

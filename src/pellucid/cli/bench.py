@@ -32,6 +32,9 @@ Data = Annotated[
     Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
 ]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="How many of them, evenly spread.")]
+Crop = Annotated[
+    int | None, typer.Option("--crop", min=1, help="Take the middle of each, so many pixels wide and high.")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
 LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
 
@@ -96,6 +99,7 @@ def known(
     prior: Prior = "natural",
     data: Data = None,
     images: Images = None,
+    crop: Crop = None,
     task: Annotated[
         list[str] | None, typer.Option("--task", "-t", help="One of the degradations; may be said again.")
     ] = None,
@@ -114,7 +118,7 @@ def known(
     from ..bench.prior import load
 
     what = load(prior, device, label, offline)
-    chosen = _photographs(data, images, what.channels)
+    chosen = _photographs(data, images, what.channels, crop)
     defaults = {name: registry.get(name) for name in method or measurement.quick("")}
 
     def contestants(task: str) -> dict[str, Method]:
@@ -131,6 +135,7 @@ def blind(
     prior: Prior = "natural",
     data: Data = None,
     images: Images = None,
+    crop: Crop = None,
     damage: Annotated[list[str] | None, typer.Option("--damage", help="One of the damages; may be said again.")] = None,
     method: Methods = None,
     quick: Quick = False,
@@ -153,7 +158,7 @@ def blind(
         return measurement.contestants(damage, method or (), quick)
 
     what = load(prior, device, label, offline)
-    chosen = _photographs(data, images, what.channels)
+    chosen = _photographs(data, images, what.channels, crop)
     rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
     _print(rows, f"{len(chosen)} images, {prior}", json, markdown)
 
@@ -171,13 +176,13 @@ def conformance(seed: Seed = 0, json: Json = False) -> None:
         typer.echo(markdown(rows))
 
 
-def _photographs(data: Path | None, number: int | None, channels: int) -> dict[str, Tensor]:
+def _photographs(data: Path | None, number: int | None, channels: int, crop: int | None) -> dict[str, Tensor]:
     """Some of a folder's images, evenly spread; all if no number is given."""
-    from ..bench.prior import read_images
+    from ..bench.prior import middle, read_images
 
     every = read_images(_folder(data), channels)
     names = list(every)[:: max(1, len(every) // (number or len(every)))][:number]
-    return {name: every[name] for name in names}
+    return {name: middle(every[name], crop) for name in names}
 
 
 def _measure(weights: Path | None) -> Lpips | None:
