@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -310,8 +311,10 @@ def test_methods_and_priors_are_listed(pellucid_command: Command) -> None:
     assert record["hyper_parameters"]["strength"] == 300
     assert "inpaint" in pellucid_command("tasks").out
     assert json.loads(pellucid_command("tasks", "--json").out)[0]["method"] == "ddrm"
-    assert "natural" in pellucid_command("priors").out
-    assert json.loads(pellucid_command("priors", "--json").out)[0]["name"] == "natural"
+    assert re.search(r"^natural +10 MB +\d\d\.\d\d dB ", pellucid_command("priors").out, re.MULTILINE)
+    records = json.loads(pellucid_command("priors", "--json").out)
+    assert [record["name"] for record in records] == ["natural", "natural-large"]
+    assert records[0]["psnr"]["25"] < records[1]["psnr"]["25"]
 
 
 def test_doctor(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,15 +187,18 @@ def test_a_prior_is_returned_as_it_is() -> None:
     assert load_prior(prior) is prior
 
 
-def test_the_embedded_prior_is_named_and_there() -> None:
-    assert names() == ("natural",)
-    place = embedded.folder_of("natural")
-    assert (place / "config.json").is_file()
-    assert [path.suffix for path in place.iterdir() if path.stat().st_size > 1e6] == [".safetensors"]
+def test_the_embedded_priors_are_named_and_there() -> None:
+    assert names() == ("natural", "natural-large")
+    for name in names():
+        place = embedded.folder_of(name)
+        assert (place / "config.json").is_file()
+        assert (place / "README.md").read_text().startswith(f"# {name}\n")
+        assert [path.suffix for path in place.iterdir() if path.stat().st_size > 1e6] == [".safetensors"]
 
 
-def test_the_embedded_prior_is_loaded_from_the_package_and_denoises() -> None:
-    prior = load_prior("natural")
+@pytest.mark.parametrize("name", names())
+def test_an_embedded_prior_is_loaded_from_the_package_and_denoises(name: str) -> None:
+    prior = load_prior(name)
     x = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
     noisy = x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     assert (prior(noisy, 0.2) - x).square().mean() < 0.2 * (noisy - x).square().mean()

@@ -84,9 +84,10 @@ def test_wrong_configs_are_refused(change: dict[str, Any], says: str) -> None:
         build_network(UNetConfig().to_json() | change)
 
 
-def test_the_embedded_network_earns_its_cost() -> None:
+@pytest.mark.parametrize("name", embedded.names())
+def test_the_embedded_networks_earn_their_cost(name: str) -> None:
     """At most 50 GFLOP a call at 256x256, at most 32 MB on the disk."""
-    folder = embedded.folder_of("natural")
+    folder = embedded.folder_of(name)
     network = build_network(read_json(folder / "config.json"))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 256, 256), torch.ones(1))

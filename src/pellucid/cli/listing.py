@@ -79,8 +79,9 @@ def priors(context: typer.Context, json: Json = False) -> None:
     records = [embedded.describe(name) for name in embedded.names()]
     if json:
         return as_json(records)
-    rows = [("PRIOR", "SIZE", "WHAT IT IS")]
-    table(rows + [(r["name"], f"{r['bytes'] / 1e6:.0f} MB", r["about"]) for r in records])
+    rows = [("PRIOR", "SIZE", "25/255", "WHAT IT LEARNT FROM")]
+    table(rows + [(r["name"], f"{r['bytes'] / 1e6:.0f} MB", f"{r['psnr']['25']:.2f} dB", r["about"]) for r in records])
+    typer.echo("\n25/255: the PSNR to which one call brings images with noise of that level, on its validation images.")
     typer.echo(
         "\nAny folder that `pellucid train` wrote, or of a diffusers UNet2DModel, any checkpoint of guided-diffusion "
         "or DDPM, any folder or file of Stable Diffusion or SDXL, any such model of the hub (owner/name) and any "

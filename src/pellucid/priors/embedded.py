@@ -8,7 +8,7 @@ from typing import Any
 
 from .folder import read_json
 
-_NAMES = ("natural",)
+_NAMES = ("natural", "natural-large")
 
 
 def names() -> tuple[str, ...]:
@@ -30,5 +30,6 @@ def describe(name: str) -> dict[str, Any]:
         "about": about["data"]["about"],
         "licence": about["data"]["licence"],
         "sigma_range": about["sigma_range"],
+        "psnr": about["validation_psnr"],
         "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
     }
