@@ -45,7 +45,8 @@ def test_it_is_blind_and_minds_its_ranges() -> None:
 @pytest.mark.slow
 def test_it_removes_noise_and_leaves_what_is_clean(photographs: dict[str, Tensor]) -> None:
     prior = load_prior("natural")
-    for name, image in list(photographs.items())[:4]:
+    for name, whole in list(photographs.items())[:4]:
+        image = whole[..., 64:192, 64:192]
         noisy = image + 0.2 * Streams([7]).like(image)
         gained = psnr(to_unit(Denoise()(Problem(noisy), prior)), to_unit(image)).item()
         assert gained > psnr(to_unit(noisy), to_unit(image)).item() + 6, name
