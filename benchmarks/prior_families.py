@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pellucid.bench.prior import LEVELS, averages, denoising
+from pellucid.bench.prior import LEVELS, averages, denoising, middle
 from pellucid.images import from_array
 from pellucid.noise import linear_ladder
 from pellucid.priors import VENetwork, VPNetwork
@@ -136,11 +136,7 @@ def train(network: nn.Module, optimiser: torch.optim.Optimizer, lr: float, photo
 
 def middles(photographs: Photographs) -> dict[str, Tensor]:
     """The middle 256x256 of each image."""
-    out = {}
-    for index, pixels in enumerate(photographs):
-        top, left = ((side - 256) // 2 for side in pixels.shape[:2])
-        out[str(index)] = to_model(from_array(pixels[top : top + 256, left : left + 256]).tensor())
-    return out
+    return {str(i): to_model(middle(from_array(pixels).tensor(), 256)) for i, pixels in enumerate(photographs)}
 
 
 def main() -> None:

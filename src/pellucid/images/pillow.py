@@ -94,15 +94,11 @@ def size_of(image: Image.Image) -> tuple[int, int]:
 
 def decoded(image: Image.Image) -> Picture:
     """The picture of an opened image, upright."""
-    load(image)
-    return replace(from_pil(upright(image)), jpeg=_jpeg_coding(image))
-
-
-def load(image: Image.Image) -> None:
-    """Decodes an opened image, and puts a PNG's texts, some of which come behind the pixels, where copies have them."""
     image.load()
     if isinstance(image, PngImagePlugin.PngImageFile):
+        # Where copies have them; some come behind the pixels.
         image.info["texts"] = dict(image.text)
+    return replace(from_pil(upright(image)), jpeg=_jpeg_coding(image))
 
 
 def upright(image: Image.Image) -> Image.Image:

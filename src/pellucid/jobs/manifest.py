@@ -83,8 +83,9 @@ class Manifest:
 
     def is_done(self, item: Item, seed: int, configuration: str) -> bool:
         """Whether an image needs no work: the same input was restored in the same way, and its output is there."""
-        entries = [entry for entry in self._ended.get(self._name(item.target), []) if entry.state == "done"]
-        entries = [entry for entry in entries if (entry.configuration, entry.seed) == (configuration, seed)]
+        alike = ("done", configuration, seed)
+        entries = self._ended.get(self._name(item.target), [])
+        entries = [entry for entry in entries if (entry.state, entry.configuration, entry.seed) == alike]
         if not entries or not item.target.is_file():
             return False
         try:

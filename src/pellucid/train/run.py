@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..bench.prior import LEVELS, averages, denoising, dream, sheet
+from ..bench.prior import LEVELS, averages, denoising, dream, middle, sheet
 from ..errors import PellucidError
 from ..images import from_array
 from ..noise import linear_ladder
@@ -237,13 +237,8 @@ def _open(
     held = held if options.validation is None else find(options.validation)
     images = Photographs(held, channels, smallest=1, workers=options.workers) if held else []
     # The middle of each: the same cost for all, whatever their size.
-    middles = [_middle(pixels, 256) for pixels in images]
-    return photographs, {f"{i:04d}": to_model(from_array(pixels).tensor()) for i, pixels in enumerate(middles)}
-
-
-def _middle(pixels: Pixels, size: int) -> Pixels:
-    top, left = (max(0, (side - size) // 2) for side in pixels.shape[:2])
-    return pixels[top : top + size, left : left + size]
+    middles = (to_model(middle(from_array(pixels).tensor(), 256)) for pixels in images)
+    return photographs, {f"{i:04d}": image for i, image in enumerate(middles)}
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
