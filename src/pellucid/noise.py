@@ -189,7 +189,7 @@ class Streams:
         shape = (1, *x.shape[1:])
         draws = [torch.randn(shape, generator=g, dtype=x.dtype) for g in self._generators]
         noise = draws[0] if len(draws) == 1 else torch.cat(draws)
-        return noise.to(x.device)
+        return noise if x.is_cpu else noise.to(x.device)
 
     def poisson(self, mean: Tensor) -> Tensor:
         """Counts of things that happen by chance, `mean` times on average; its shape (B, ...), type and device."""

@@ -158,7 +158,7 @@ class Counted(Wrapper):
         """
         x0 = inner(x, sigma)
         # One reduction, not one test a pixel: a sum is finite only if all its terms are.
-        if not math.isfinite(x0.detach().sum(dtype=torch.float32)):
+        if not math.isfinite(x0.sum(dtype=torch.float32).item()):
             raise PellucidError(f"the prior's estimate at noise level {_show(sigma)} is not finite (NaN or infinity)")
         self.nfe += 1
         if self._on_call is not None:
@@ -219,10 +219,10 @@ class Padded(Wrapper):
 
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Wrapper`; pads at the right and the bottom."""
-        height, width = x.shape[-2:]
         padded = reflected(x, self.prior.multiple)
         if padded is x:
             return inner(x, sigma)
+        height, width = x.shape[-2:]
         return inner(padded, sigma)[..., :height, :width]
 
 
@@ -242,10 +242,9 @@ def round_up(size: int, multiple: int) -> int:
 
 def reflected(x: Tensor, multiple: int) -> Tensor:
     """Images, (..., H, W), reflected at the right and the bottom up to a multiple; themselves where none is missing."""
-    for axis in (-2, -1):
-        size = x.shape[axis]
-        target = round_up(size, multiple)
-        if target != size:
+    for axis, size in zip((-2, -1), x.shape[-2:], strict=True):
+        if size % multiple:
+            target = round_up(size, multiple)
             x = x.index_select(axis, reflection(size, target).to(x.device))
     return x
 
