@@ -100,6 +100,7 @@ def test_the_bad_are_named_and_the_good_are_done(
         (["--tile", "0"], "tile"),
         (["--tile", "x"], "--tile"),
         (["--frobnicate"], "--frobnicate"),
+        (["--seed", "-1"], "--seed is a whole number from 0 to 2^63 - 1, not -1"),
         (["--task", "denoize"], "did you mean 'denoise'"),
         (["--task", "inpaint"], "needs a mask"),
         (["--task", "denoise", "-m", "dreamclean"], "blind"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import math
 import subprocess
@@ -95,6 +96,21 @@ def test_json_has_a_line_for_each_and_one_for_all(pellucid_command: Command, fol
     assert (second["figures"], second["before"]) == ({"psnr": None}, {"psnr": pytest.approx(decibels(1), abs=1e-3)})
     assert whole == {"images": 3, "mean": {"psnr": None}, "standard_error": {"psnr": None}, "gain": {"psnr": None},
                      "sets": {}}  # fmt: skip
+
+
+def test_csv_is_the_table_alone_with_every_digit(pellucid_command: Command, folders: tuple[Path, ...]) -> None:
+    restored, clean, damaged = folders
+    said = pellucid_command("compare", restored, clean, "--damaged", damaged, "-m", "psnr", "--csv")
+    assert (said.code, said.err) == (0, "")
+    heading, first, second = csv.reader(said.out.splitlines())
+    assert heading == ["image", "page", "width", "height", "psnr", "psnr_before"]
+    assert first[:4] == ["a.png", "", "16", "14"]
+    assert [float(cell) for cell in first[4:]] == pytest.approx([decibels(10), decibels(40)], abs=1e-4)
+    assert second[0] == "sub/b.png"
+    (restored / "a.png").write_bytes(b"none")
+    said = pellucid_command("compare", restored, clean, "-m", "psnr", "--csv")
+    assert said.code == 1
+    assert said.out.splitlines()[:2] == ["image,page,width,height,psnr", "a.png,,,,"]
 
 
 def test_gains_over_the_damaged(pellucid_command: Command, folders: tuple[Path, ...]) -> None:
@@ -194,6 +210,7 @@ def test_sets_are_the_folders_whole(
         (("restored", "clean", "--weights", "lpips"), 2, "--weights takes KEY=VALUE"),
         (("restored", "clean", "--set", "psnr.space=x"), 2, "space must be 'rgb', 'y' or 'grey'"),
         (("restored", "clean/a.png"), 2, "folders with folders"),
+        (("restored", "clean", "--csv", "--json"), 2, "exclude each other"),
         (("restored",), 2, "psnr compares with the clean images"),
         (("restored", "nowhere"), 1, "nowhere: there is no such file or folder"),
         ((), 2, "Missing argument"),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 Command = Callable[..., Any]
 
@@ -94,6 +95,18 @@ def test_switches_and_names_as_they_are_typed(pellucid_command: Command, photo: 
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(f"{photo} -> {photo.parent / 'out' / 'photo.png'}  9x8")
     assert not (photo.parent / "out").exists()
+
+
+def test_what_the_file_turns_on_can_be_turned_off(restored: Command, photo: Path, tmp_path: Path) -> None:
+    author = PngInfo()
+    author.add_text("Author", "somebody")
+    Image.new("RGB", (9, 8)).save(photo, pnginfo=author)
+    text = "strip-metadata = true\n" + SETTINGS
+    restored(text, photo, "-o", tmp_path / "stripped.png")
+    restored(text, photo, "-o", tmp_path / "kept.png", "--keep-metadata")
+    with Image.open(tmp_path / "stripped.png") as stripped, Image.open(tmp_path / "kept.png") as kept:
+        assert "Author" not in stripped.info
+        assert kept.info["Author"] == "somebody"
 
 
 def test_a_list_is_numbers_with_commas_between_them(pellucid_command: Command, config: Callable[..., Path]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +45,7 @@ def compare(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="METRIC.KEY=VALUE", help="Of a metric's protocol.")
     ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line an image, to stdout.")] = False,
     json: Json = False,
 ) -> int:
     """Measures how good restored images are, beside the clean ones.
@@ -50,6 +53,9 @@ def compare(
     Images of two folders go together by their paths in them; suffixes may differ. What has no partner or another size
     is named, and the others are measured.
     """
+    if as_csv and json:
+        raise UsageError("--csv and --json exclude each other")
+
     from ..bench import compare as measuring
     from ..bench.pairs import pairs
     from ..metrics import Metric
@@ -70,6 +76,8 @@ def compare(
         return INTERRUPTED
     if json:
         as_json(_summary(rows, whole))
+    elif as_csv:
+        _print_csv(rows, list(single.values()), damaged is not None)
     else:
         _print(rows, whole, list(chosen.values()))
     return FAILED if problems or None in whole.values() or any(row.errors for row in rows) else 0
@@ -138,6 +146,19 @@ def _summary(rows: Sequence[Measured], whole: Mapping[str, float | None]) -> dic
 def _numbers(figures: Mapping[str, float]) -> dict[str, float | None]:
     # JSON has no infinity, which is the PSNR of equal images.
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def _print_csv(rows: Sequence[Measured], chosen: Sequence[Metric], compared: bool) -> None:
+    """Every figure in full; means and the figures of whole folders are for those who read."""
+    names = [metric.name for metric in chosen]
+    lines = csv.writer(sys.stdout, lineterminator="\n")
+    before = [f"{name}_before" for name in names] if compared else []
+    lines.writerow(["image", "page", "width", "height", *names, *before])
+    for row in rows:
+        height, width = row.size or ("", "")
+        figures = [row.figures.get(name, "") for name in names]
+        earlier = [row.before.get(name, "") for name in names] if compared else []
+        lines.writerow([row.pair.name, row.page or "", width, height, *figures, *earlier])
 
 
 def _print(rows: Sequence[Measured], whole: Mapping[str, float | None], chosen: Sequence[Metric | SetMetric]) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,6 +14,8 @@ import typer
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..jobs import Item, Manifest, Outcome, Work
     from ..jobs.executors import Executor
     from ..jobs.run import Outcomes, Progress
@@ -73,10 +75,15 @@ def dry_run(job: Job) -> int:
         needed = restorer.memory(height, width)
         return None if needed is None else needed.total
 
+    @lru_cache(1)  # the samples of an image follow each other
+    def read(sources: tuple[Path, ...]) -> images.Picture:
+        # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
+        picture, *_ = [images.read(source) for source in sources]
+        return picture
+
     for item in job.items:
         with caught(item) as errors:
-            # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
-            picture, *_ = [images.read(source) for source in item.sources]
+            picture = read(item.sources)
             images.check_holds(picture, item.target)
         if errors:
             failed += 1

@@ -6,6 +6,16 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
+
+
+def _seed(value: int) -> int:
+    """Refuses at once what every image would be refused for."""
+    if not 0 <= value < 2**63:
+        raise UsageError(f"--seed is a whole number from 0 to 2^63 - 1, not {value}")
+    return value
+
+
 Prior = Annotated[
     str,
     typer.Option(
@@ -14,7 +24,7 @@ Prior = Annotated[
 ]
 Label = Annotated[int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Take models of the hub (owner/name) from the cache alone.")]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
+Seed = Annotated[int, typer.Option("--seed", callback=_seed, help="The same seed gives the same bytes.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]

@@ -55,7 +55,12 @@ def restore(
         float | None, typer.Option("--noise", help="The noise in [0, 1] units, for tasks (default: estimated).")
     ] = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Make the result agree with the input: known pixels to the bit.")
+        bool,
+        typer.Option(
+            "--exact/--no-exact",
+            show_default=False,
+            help="Make the result agree with the input: known pixels to the bit.",
+        ),
     ] = False,
     seed: Seed = 0,
     samples: Annotated[
@@ -105,7 +110,12 @@ def restore(
     ] = 1,
     dry: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
     strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Leave out what the inputs say of camera, place and people.")
+        bool,
+        typer.Option(
+            "--strip-metadata/--keep-metadata",
+            show_default=False,
+            help="Leave out what the inputs say of camera, place and people.",
+        ),
     ] = False,
     config: Annotated[
         Path | None,
