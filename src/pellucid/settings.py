@@ -1,11 +1,14 @@
-"""What a person types, into values: KEY=VALUE by the types that a dataclass declares, and MODULE:OBJECT."""
+"""What a person types, into values: KEY=VALUE by the types that a dataclass declares, and objects by their places."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import reduce
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any, get_origin, get_type_hints
 
 from .errors import UsageError
@@ -94,14 +97,40 @@ def check_known(known: Collection[str], name: str, keys: Iterable[str]) -> None:
         raise UsageError(f"{name} has no {unknown[0]!r}; it has {', '.join(known) or 'none'}")
 
 
+def names_object(text: str) -> bool:
+    """Whether a text has the form MODULE:OBJECT or FILE.py:OBJECT."""
+    place, _, attribute = text.rpartition(":")
+    names = [] if place.endswith(_PYTHON) else place.split(".")
+    return place != _PYTHON and all(name.isidentifier() for name in (*names, *attribute.split(".")))
+
+
 def imported(named: str) -> Any:
-    """The object of an installed module that MODULE:OBJECT names; OBJECT may have dots.
+    """The object that MODULE:OBJECT or FILE.py:OBJECT names; OBJECT may have dots. What the module says is run.
 
     Raises:
-        UsageError: there is no such module or object.
+        UsageError: there is no such module, file or object, or the module does not run.
     """
-    module, _, attribute = named.partition(":")
+    place, _, attribute = named.rpartition(":")
     try:
-        return reduce(getattr, attribute.split("."), import_module(module))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"{named}: cannot be imported ({error})") from None
+        module = _of_file(Path(place)) if place.endswith(_PYTHON) else import_module(place)
+        return reduce(getattr, attribute.split("."), module)
+    # Whatever somebody's module does.
+    except Exception as error:
+        raise UsageError(f"{named}: cannot be imported ({type(error).__name__}: {error})") from error
+
+
+_PYTHON = ".py"
+
+
+def _of_file(path: Path) -> ModuleType:
+    """The module of a file, which processes that are started from here find by its name, too."""
+    path = path.resolve()
+    if not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    if str(path.parent) not in sys.path:
+        # Last, so that what lies beside it stands in nobody's way.
+        sys.path.append(str(path.parent))
+    module = import_module(path.stem)
+    if Path(module.__file__ or "").resolve() != path:
+        raise ImportError(f"another module is called {path.stem}: give the file another name")
+    return module

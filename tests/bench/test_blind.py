@@ -52,6 +52,18 @@ def test_each_damage_has_its_input_and_its_methods() -> None:
     assert noise.ssim == pytest.approx(sum(ssim(*pair).item() for pair in pairs) / 2, abs=1e-5)
 
 
+def test_any_damage_can_take_part() -> None:
+    damages = ["sr4+noise:0.05", "rain"]
+    rows = list(blind.compare(PRIOR, {"a": photograph(0)}, damages, denoise))
+    assert [row.task for row in rows[::2]] == damages
+    damaged = degradations.get("rain")((photograph(0) + 1) / 2, derive_seed(0, "a", 1)).clamp(0, 1)
+    assert rows[2].psnr == pytest.approx(psnr(damaged, (photograph(0) + 1) / 2).item(), abs=1e-5)
+    # Who is made for something else is not among those that suit it.
+    assert "zero-dce" not in blind.contestants("rain")
+    with pytest.raises(UsageError, match="several images of one"):
+        blind.compare(PRIOR, {}, ["exposures"])
+
+
 def test_a_method_sees_the_damaged_image_alone() -> None:
     seen = []
 

@@ -10,7 +10,7 @@ import torch
 
 from pellucid import images
 from pellucid.bench.rows import Missing, Row, stored
-from pellucid.bench.run_table import Run, run
+from pellucid.bench.run_table import Run, joined, run
 from pellucid.errors import UsageError
 from pellucid.metrics import psnr
 from pellucid.priors import Counted, GaussianPrior
@@ -138,6 +138,19 @@ def test_tasks_and_methods_are_chosen_by_name(tiny_job: Job, tmp_path: Path) -> 
     for wrong in ({"tasks": ("third",)}, {"chosen": ("DDNM",)}):
         with pytest.raises(UsageError, match="unknown"):
             run(tiny_job(tmp_path, **wrong))
+
+
+def test_other_methods_join_a_table_in_the_tasks_that_they_can_do(tiny_job: Job, tmp_path: Path) -> None:
+    table = joined(tiny_job(tmp_path).table, ["denoise", "ddnm"])
+    rows = done(tiny_job(tmp_path, table=table, chosen=("DDRM", "denoise", "ddnm")))
+    assert not any(row.error for row in rows)
+    assert {(row.task, row.method) for row in rows if row.method != "damaged"} == {
+        ("half", "DDRM"), ("half", "denoise"), ("half", "ddnm"), ("noise", "denoise"),
+    }  # fmt: skip
+    blind = replace(table, tasks=table.tasks[:1])
+    for wrong, says in ((["snips"], "no task of tiny says"), (["DDRM"], "already"), (["dreamclaen"], "unknown")):
+        with pytest.raises(UsageError, match=says):
+            joined(blind, wrong)
 
 
 def test_a_prior_of_grey_images_is_refused_before_anything_is_written(tiny_job: Job, tmp_path: Path) -> None:

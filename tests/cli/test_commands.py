@@ -310,6 +310,11 @@ def test_methods_and_priors_are_listed(pellucid_command: Command) -> None:
     (record,) = (r for r in json.loads(pellucid_command("methods", "--json").out) if r["name"] == "dreamclean")
     assert record["blind"] is True
     assert record["hyper_parameters"]["strength"] == 300
+    one = pellucid_command("methods", "dreamclean").out
+    assert "gamma: size of a correction" in one
+    assert "dreamclean --preset fast: steps=60" in one
+    assert json.loads(pellucid_command("methods", "dreamclean", "--json").out) == record
+    assert "did you mean 'dreamclean'" in pellucid_command("methods", "dreamclaen").err
     assert "inpaint" in pellucid_command("tasks").out
     assert json.loads(pellucid_command("tasks", "--json").out)[0]["method"] == "ddrm"
     assert re.search(r"^natural +10 MB +\d\d\.\d\d dB ", pellucid_command("priors").out, re.MULTILINE)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .. import degradations, methods
 from ..degradations import Damage
+from ..degradations.compose import is_composed
 from ..errors import UsageError, unknown_name
 from ..methods import Method
 from ..metrics import Lpips
@@ -70,7 +72,7 @@ def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> 
     for name in named:
         if not methods.find(name).blind:
             raise UsageError(f"{name} must be told the degradation: compare it with pellucid bench known")
-    suitable = [name for name in _QUICK if damage in _ONLY_FOR.get(name, DAMAGES)]
+    suitable = [name for name in _QUICK if name not in _ONLY_FOR or damage in _ONLY_FOR[name]]
     tuned = _QUICK | _QUICK_FOR.get(damage, {}) if quick else {}
     return {name: methods.get(name, **tuned.get(name, {})) for name in named or suitable}
 
@@ -88,7 +90,7 @@ def compare(
     Args:
         prior: what they all use.
         photographs: clean images by name, (1, C, H, W) in [-1, 1].
-        damages: names from `DAMAGES`; empty for all.
+        damages: names from `DAMAGES`, or what `degradations.get` takes; empty for all of the former.
         chosen: what gives the methods for a damage, by name.
         lpips: to measure that, too.
         seed: of the damage and of the methods, with the image's name.
@@ -99,22 +101,31 @@ def compare(
     Raises:
         UsageError: there is no such damage, or what `chosen` raises; before any work.
     """
-    for damage in damages:
-        if damage not in DAMAGES:
-            raise unknown_name("damage", damage, DAMAGES)
-    entered = {damage: chosen(damage) for damage in damages or DAMAGES}
+    entered = {damage: (_find(damage), chosen(damage)) for damage in damages or DAMAGES}
     padded = Padded(prior)
     return chain.from_iterable(
-        rows(damage, _cases(damage, photographs, seed), entrants, padded, lpips, seed)
-        for damage, entrants in entered.items()
+        rows(name, _cases(damage, photographs, seed), entrants, padded, lpips, seed)
+        for name, (damage, entrants) in entered.items()
     )
 
 
-def _cases(damage: str, photographs: Mapping[str, Tensor], seed: int) -> list[Case]:
+def _find(name: str) -> Damage:
+    """A damage that leaves an image an image of its size."""
+    if name in DAMAGES:
+        return DAMAGES[name]
+    if not is_composed(name) and name not in degradations.names():
+        raise unknown_name("damage", name, dict.fromkeys((*DAMAGES, *degradations.names())))
+    damage, image = degradations.get(name), torch.zeros(1, 3, 1, 1)
+    if damage(image, 0).shape != image.shape:
+        raise UsageError(f"{name} makes several images of one: there is nothing to compare them with")
+    return damage
+
+
+def _cases(damage: Damage, photographs: Mapping[str, Tensor], seed: int) -> list[Case]:
     cases = []
     for name, clean in photographs.items():
         # Clamped, as a file would be.
-        damaged = DAMAGES[damage](to_unit(clean), derive_seed(seed, name, 1)).clamp(0, 1)
+        damaged = damage(to_unit(clean), derive_seed(seed, name, 1)).clamp(0, 1)
         problem = Problem.of(damaged)
         cases.append(Case(name, clean, problem, problem.y))
     return cases

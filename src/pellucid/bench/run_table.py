@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -110,10 +110,33 @@ def entrant_method(entrant: Entrant, task: str, quick: bool, weights: Mapping[st
         if entrant.model not in weights:
             raise PellucidError(f"needs its network: say --weights {entrant.model}=FILE")
         settings = settings | {"model": str(weights[entrant.model])}
-    kind, _, name = entrant.method.rpartition(":")
-    made = methods.get(name, **settings) if not kind else getattr(official, name)(**settings)
+    variant = entrant.method.removeprefix("official:")
+    if variant == entrant.method:
+        return methods.get(variant, **settings)
+    made = getattr(official, variant)(**settings)
     assert isinstance(made, Method)
     return made
+
+
+def joined(table: Table, names: Sequence[str]) -> Table:
+    """A table in which other methods take part, too, with their defaults, in all tasks that they can do.
+
+    Args:
+        table: which.
+        names: what `methods.find` takes.
+
+    Raises:
+        UsageError: there is no such method, it takes part already, or it must be told what none of the tasks says.
+    """
+    entrants = list(table.methods)
+    for name in names:
+        if name in {entrant.label for entrant in entrants}:
+            raise UsageError(f"{name} takes part in {table.name} already")
+        tasks = tuple(task.name for task in table.tasks if methods.find(name).blind or task.operator)
+        if not tasks:
+            raise UsageError(f"{name} must be told the degradation, which no task of {table.name} says")
+        entrants.append(Entrant(name, name, tasks=tasks))
+    return replace(table, methods=tuple(entrants))
 
 
 def run(job: Run) -> Iterator[Row | Missing]:

@@ -136,7 +136,10 @@ def blind(
     data: Data = None,
     images: Images = None,
     crop: Crop = None,
-    damage: Annotated[list[str] | None, typer.Option("--damage", help="One of the damages; may be said again.")] = None,
+    damage: Annotated[
+        list[str] | None,
+        typer.Option("--damage", help="One of the table's, or as for pellucid degrade; may be said again."),
+    ] = None,
     method: Methods = None,
     quick: Quick = False,
     lpips: LpipsFile = None,

@@ -13,22 +13,35 @@ from .options import Device, Json, Offline
 from .output import FAILED, as_json, table, tell
 
 
-def methods(json: Json = False) -> None:
-    """Lists the restoration methods with their hyper-parameters."""
+def methods(
+    named: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, or FILE.py:CLASS.")] = None,
+    json: Json = False,
+) -> None:
+    """Lists the restoration methods with their hyper-parameters, or says what there is to say of one."""
     from .. import methods as registry
 
+    if named is not None:
+        record = registry.describe(named)
+        if json:
+            return as_json(record)
+        typer.echo(f"{named}: {'blind' if record['blind'] else 'must be told the degradation'}\n\n{record['about']}\n")
+        return _print_settings(record)
     records = [registry.describe(name) for name in registry.names()]
     if json:
         return as_json(records)
     rows = [("METHOD", "BLIND", "WHAT IT IS")]
     table(rows + [(r["name"], "yes" if r["blind"] else "no", r["summary"]) for r in records])
     for record in records:
-        fields = ", ".join(f"{key}={value}" for key, value in record["hyper_parameters"].items())
-        typer.echo(f"\n{record['name']} --set: {fields}")
-        for preset, values in record["presets"].items():
-            chosen = ", ".join(f"{key}={value}" for key, value in values.items())
-            typer.echo(f"{record['name']} --preset {preset}: {chosen}")
+        typer.echo("")
+        _print_settings(record)
     return None
+
+
+def _print_settings(method: Mapping[str, Any]) -> None:
+    """A method's hyper-parameters and presets as options take them."""
+    typer.echo(f"{method['name']} --set: {_assigned(method['hyper_parameters'])}")
+    for preset, values in method["presets"].items():
+        typer.echo(f"{method['name']} --preset {preset}: {_assigned(values)}")
 
 
 def tasks(json: Json = False) -> None:

@@ -19,13 +19,16 @@ def _seed(value: int) -> int:
 Prior = Annotated[
     str,
     typer.Option(
-        "--prior", "-p", help="An embedded prior's name, a prior's folder or file, owner/name, or MODULE:OBJECT."
+        "--prior", "-p", help="An embedded prior's name, its folder or file, owner/name, MODULE:OBJECT, FILE.py:OBJECT."
     ),
 ]
 Label = Annotated[int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Take models of the hub (owner/name) from the cache alone.")]
 Seed = Annotated[int, typer.Option("--seed", callback=_seed, help="The same seed gives the same bytes.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
-Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="One of the methods; may be said again.")]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--method", "-m", help="One of the methods, or FILE.py:CLASS; may be said again."),
+]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]

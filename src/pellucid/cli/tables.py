@@ -49,6 +49,10 @@ def run(
     seed: Seed = 0,
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One of the tasks; may be said again.")] = None,
     method: Methods = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="METHOD", help="Another method, or FILE.py:CLASS, beside the table's own."),
+    ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric or of a compared method."),
@@ -84,9 +88,11 @@ def run(
 
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
     loaded = load(prior, device, label, offline)
-    choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "chosen": method or (), "weights": files}
+    others = also or []
+    chosen = [*method, *others] if method else ()
+    choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "chosen": chosen, "weights": files}
     jobs = [
-        _job(one, loaded, output, data, source, listed, images, quick, **choices)
+        _job(one, others, loaded, output, data, source, listed, images, quick, **choices)
         for one in (spec.names() if name == ALL else (name,))
     ]
     results: list[Result] = []
@@ -133,6 +139,7 @@ def listing(seconds: float | None) -> None:
 
 def _job(
     name: str,
+    also: list[str],
     prior: PriorModel,
     folder: Path,
     data: Path | None,
@@ -144,9 +151,9 @@ def _job(
 ) -> Run:
     """One table on the package's photographs or on a data set."""
     from ..bench import photographs, spec
-    from ..bench.run_table import Run
+    from ..bench.run_table import Run, joined
 
-    table = spec.load(name)
+    table = joined(spec.load(name), also)
     if data is None:
         if listed is not None or source is not None:
             raise UsageError("--files and --on are for a data set: give --data, too")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from importlib.metadata import entry_points
@@ -9,6 +10,7 @@ from typing import Any
 
 from .. import settings
 from ..errors import UsageError, unknown_name
+from ..settings import imported, names_object
 from .auto import Auto
 from .bird import BIRD
 from .blinddps import BlindDPS
@@ -80,12 +82,22 @@ def names(blind: bool | None = None) -> tuple[str, ...]:
 
 
 def find(name: str) -> type[Method]:
-    """The class of a method; `External` where the name is itself that of a restorer, a file or MODULE:OBJECT.
+    """The class of a method.
+
+    Args:
+        name: one of `names()`; or MODULE:OBJECT or FILE.py:OBJECT, a class that inherits from `Method`; or a restorer
+            as `External` takes it, which is what it is then.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none of that name, or what is named is no method.
     """
     points = {point.name: point for point in entry_points(group=_GROUP)}
+    if name not in points and names_object(name):
+        own = imported(name)
+        if isinstance(own, type):
+            if issubclass(own, Method) and hasattr(own, "__dataclass_fields__"):
+                return own
+            raise UsageError(f"{name}: is no method: a dataclass that inherits from pellucid.methods.Method")
     if name not in points and names_restorer(name):
         return External
     if name not in points:
@@ -98,7 +110,7 @@ def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Met
     """Makes a method by name, paper defaults where nothing is said; `net.onnx` is `External(model="net.onnx")`.
 
     Args:
-        name: one of `names()`.
+        name: what `find` takes.
         preset: one of the method's `presets`, for hyper-parameters that are not given.
         hyper_parameters: fields of the method.
 
@@ -136,12 +148,14 @@ def usual(hyper_parameters: Iterable[str]) -> tuple[str, dict[str, Any]]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What there is to say: `name`, `blind`, `summary`, `hyper_parameters` with their defaults, `presets`."""
+    """What there is to say: `name`, `blind`, `summary`, `about`, `hyper_parameters` with their defaults, `presets`."""
     method = find(name)
+    about = inspect.getdoc(method) or ""
     return {
         "name": name,
         "blind": method.blind,
-        "summary": (method.__doc__ or "").partition("\n")[0],
+        "summary": about.partition("\n")[0],
+        "about": about,
         "hyper_parameters": {field.name: field.default for field in fields(method)},  # type: ignore[arg-type]
         "presets": {preset: dict(values) for preset, values in method.presets.items()},
     }

@@ -30,7 +30,7 @@ from ..errors import PellucidError, UsageError
 from ..noise import Streams
 from ..priors.prior import Prior, reflection, round_up
 from ..problem import Problem, to_model, to_unit, to_zero_one
-from ..settings import imported
+from ..settings import imported, names_object
 from .method import Method, State
 
 Function = Callable[[Tensor], Tensor]
@@ -59,7 +59,7 @@ class Loaded(NamedTuple):
 
 @dataclass(frozen=True)
 class External(Method):
-    """Another restorer: a function, an ONNX file, a checkpoint that spandrel knows, or MODULE:OBJECT.
+    """Another restorer: a function, an ONNX file, a checkpoint that spandrel knows, MODULE:OBJECT or FILE.py:OBJECT.
 
     Costs no evaluation of the prior. An image whose channels the restorer does not take is shown to it channel by
     channel (restorers of one channel), or as three equal ones whose mean comes back (grey images). The result may be
@@ -68,8 +68,8 @@ class External(Method):
     Attributes:
         model: the restorer. A function gets float tensors (1, C, H, W) on the device of the image, and returns such,
             without gradients. A file ends in .onnx (needs the extra `onnx`), or in .pth, .pt, .ckpt or .safetensors
-            (needs the extra `spandrel`). MODULE:OBJECT names a function of an installed module. Files are read when the
-            first image comes.
+            (needs the extra `spandrel`). MODULE:OBJECT names a function of an installed module, FILE.py:OBJECT one of
+            a file. Files are read when the first image comes.
         multiple: what the sides must divide by; what the file itself says of that holds, too.
         range: of the images that it takes and gives: "unit" is [0, 1], "symmetric" [-1, 1].
         channels: that it takes, 1 or 3; None for what its file says, else for any.
@@ -87,7 +87,8 @@ class External(Method):
         self._require(
             known or callable(self.model),
             "model",
-            f"a function, MODULE:OBJECT, or a file that ends in {', '.join(ONNX_SUFFIXES + SPANDREL_SUFFIXES)}",
+            "a function, MODULE:OBJECT, FILE.py:OBJECT, or a file that ends in "
+            + ", ".join(ONNX_SUFFIXES + SPANDREL_SUFFIXES),
         )
         self._require(self.multiple >= 1, "multiple", "at least 1")
         self._require(self.range in ("unit", "symmetric"), "range", "unit or symmetric")
@@ -162,11 +163,8 @@ class External(Method):
 
 
 def names_restorer(name: str) -> bool:
-    """Whether a text can name a restorer: a file of a known kind, or MODULE:OBJECT."""
-    module, _, attribute = name.partition(":")
-    if Path(name).suffix.lower() in ONNX_SUFFIXES + SPANDREL_SUFFIXES:
-        return True
-    return all(part.isidentifier() for text in (module, attribute) for part in text.split("."))
+    """Whether a text can name a restorer: a file of a known kind, MODULE:OBJECT or FILE.py:OBJECT."""
+    return Path(name).suffix.lower() in ONNX_SUFFIXES + SPANDREL_SUFFIXES or names_object(name)
 
 
 def _padded(image: Tensor, restorer: Loaded, multiple: int) -> Tensor:

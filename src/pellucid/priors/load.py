@@ -45,8 +45,8 @@ def load_prior(
             library with a `UNet2DModel`; a checkpoint is a file of guided-diffusion or DDPM: see `checkpoint.load`.
             Folders and files of Stable Diffusion and SDXL become a `Latent`. A model of the hub is `owner/name` or
             `owner/name@revision` where there is no such path; nothing else opens a connection. MODULE:OBJECT names an
-            object of an installed module, whose code runs. An object is a prior, which is returned as it is, or a
-            denoiser, `D(x, sigma)` or `f(x)`: see `EDM` and `Blind`.
+            object of an installed module, FILE.py:OBJECT one of a file; its code runs. An object is a prior, which is
+            returned as it is, or a denoiser, `D(x, sigma)` or `f(x)`: see `EDM` and `Blind`.
         device: where its network goes, as in "cpu", "cuda" or "cuda:1"; an object stays where it is.
         label: the class of the images, from 0, for a class-conditional network. Without one, networks of
             guided-diffusion and diffusers get the mean of their classes' embeddings, those of EDM none.
