@@ -14,10 +14,12 @@ import torch
 from PIL import Image
 
 import pellucid
-from pellucid import Problem, methods
+from pellucid import Problem, methods, tasks
 from pellucid.errors import UsageError
+from pellucid.jobs.fingerprint import of_configuration
 from pellucid.operators import AveragePool, Operator
 from pellucid.priors import load_prior
+from pellucid.priors.fingerprint import fingerprint
 
 Command = Callable[..., Any]
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
@@ -83,20 +85,46 @@ def test_the_command_line_takes_it(
     assert [(row["method"], row["nfe"]) for row in rows] == [("damaged", 0), ("mine.py:Projected", 20)]
 
 
+def test_what_a_file_says_decides_what_is_done_already(written: Path) -> None:
+    place = f"{written / 'mine.py'}:Projected"
+    before = of_configuration("prior", {"method": place})
+    assert before != of_configuration("prior", {"method": f"{written / 'mine.py'}:Other"})
+    with (written / "mine.py").open("a") as file:
+        file.write("# changed\n")
+    assert before != of_configuration("prior", {"method": place})
+    (written / "functions.py").write_text("def a(x):\n    return x\n\n\ndef b(x):\n    return x / 2\n")
+    a, b = (load_prior(f"{written / 'functions.py'}:{name}") for name in "ab")
+    assert fingerprint(a) == fingerprint(a) != fingerprint(b)
+
+
 def test_a_prior_in_a_file(written: Path) -> None:
     prior = load_prior(f"{written / 'nets.py'}:wiener")
     x = torch.ones(1, 3, 2, 2)
     torch.testing.assert_close(prior(x, 0.5), x / 2)
 
 
-def test_a_degradation(written: Path, tiny_prior: Path) -> None:
-    made: dict[str, Any] = {}
-    exec((written / "columns.py").read_text(), made)
-    operator: Operator = made["EverySecond"]()
+def test_a_degradation(
+    written: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(written)
+    operator = tasks.operator("columns.py:EverySecond")
+    assert isinstance(operator, Operator)
     x, y = torch.rand(1, 3, 4, 6), torch.rand(1, 3, 4, 3)
     assert (operator.A(x) * y).sum() == pytest.approx((x * operator.At(y)).sum().item(), abs=1e-5)
     for name in ("ddnm", "dps"):
         assert pellucid.restore(y, name, tiny_prior, operator=operator, noise=0.0, steps=5).shape == x.shape
+    Image.new("RGB", (5, 4), (90, 120, 30)).save("narrow.png")
+    task = ("--task", "columns.py:EverySecond", "-p", tiny_prior)
+    said = pellucid_command("restore", "narrow.png", "-o", "wide.png", *task, "-m", "ddnm", "--set", "steps=5")
+    assert (said.code, said.err) == (0, "")
+    with Image.open("wide.png") as wide:
+        assert wide.size == (10, 4)
+    Path("photographs").mkdir()
+    Image.new("RGB", (32, 32), (90, 120, 30)).save("photographs/a.png")
+    said = pellucid_command("bench", "known", "--data", "photographs", *task, "-m", "mmps", "--json")
+    assert [json.loads(line)["method"] for line in said.out.splitlines()] == ["damaged", "mmps"]
+    said = pellucid_command("restore", "narrow.png", "-o", "w.png", "--task", "columns.py:torch")
+    assert "is no degradation" in said.err
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 from .errors import UsageError, unknown_name
 from .images import Picture
 from .operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, blur
+from .settings import imported, names_object
 
 Maker = Callable[[Picture], Operator]
 """What makes an operator of each damaged picture."""
@@ -84,14 +85,21 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Task:
-    """A task by name.
+    """A task by name; or one's own, MODULE:OBJECT or FILE.py:OBJECT, an operator or a class of such that takes nothing.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none of that name, or what is named is no operator.
     """
-    if name not in _TASKS:
+    if name in _TASKS:
+        return _TASKS[name]
+    if not names_object(name):
         raise unknown_name("task", name, _TASKS)
-    return _TASKS[name]
+    found = imported(name)
+    own = found() if isinstance(found, type) and issubclass(found, Operator) else found
+    if not isinstance(own, Operator):
+        raise UsageError(f"{name}: is no degradation: something that inherits from pellucid.operators.Operator")
+    # The method that asks least of an operator.
+    return Task((own.__doc__ or "").partition("\n")[0], "dps", lambda _: own)
 
 
 def operator(name: str, mask: Path | None = None, kernel: Path | None = None) -> Operator | Maker | None:

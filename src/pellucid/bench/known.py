@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from torch import Tensor
 
 from .. import methods
-from ..errors import unknown_name
+from .. import tasks as registry
+from ..errors import UsageError, unknown_name
 from ..methods import Method
 from ..metrics import Lpips
 from ..noise import Streams, derive_seed
 from ..operators import AveragePool, Blur, Grayscale, Mask, Operator, blur
 from ..priors.prior import Prior
 from ..problem import Problem
+from ..settings import names_object
 from .table import Case, Row, rows
 
 NOISE = 0.05
@@ -73,7 +75,7 @@ def compare(
     Args:
         prior: what they all use.
         photographs: clean images by name, (1, C, H, W) in [-1, 1]; H and W divide by 4.
-        tasks: names from `TASKS`; empty for all.
+        tasks: names from `TASKS`, or one's own as for `tasks.find`; empty for all of the former.
         contestants: what gives the methods for a task, by name.
         lpips: to measure that, too.
         seed: of the measurements' noise and of the methods', with the image's name.
@@ -85,16 +87,25 @@ def compare(
         UsageError: there is no such task.
     """
     for task in tasks or TASKS:
-        if task not in TASKS:
-            raise unknown_name("task", task, TASKS)
+        made = _find(task)
         cases = []
         for name, clean in photographs.items():
-            operator = TASKS[task](*clean.shape[-2:])
+            operator = made(*clean.shape[-2:])
             y = operator.A(clean)
             y = y + 2 * NOISE * Streams.of(derive_seed(seed, name, 1), 1).like(y)
             problem = Problem(y, operator, 2 * NOISE)
             cases.append(Case(name, clean, problem, simple(problem)))
         yield from rows(task, cases, contestants(task), prior, lpips, seed)
+
+
+def _find(task: str) -> Callable[[int, int], Operator]:
+    """What makes the operator of a task."""
+    if task in TASKS:
+        return TASKS[task]
+    own = registry.operator(task) if names_object(task) else None
+    if not isinstance(own, Operator):
+        raise unknown_name("task", task, TASKS)
+    return lambda height, width: own
 
 
 def simple(problem: Problem) -> Tensor:
@@ -106,4 +117,12 @@ def simple(problem: Problem) -> Tensor:
         return y + (1 - known) * mean
     if isinstance(operator, Grayscale):
         return y.expand(-1, len(operator.weights), -1, -1)
-    return y if isinstance(operator, Blur) or operator is None else operator.pinv(y)
+    if isinstance(operator, Blur) or operator is None:
+        return y
+    try:
+        return operator.pinv(y)
+    except UsageError:
+        # It has none; where a measurement has an image's size it can be looked at as it is.
+        if operator.image_shape(tuple(y.shape)) == tuple(y.shape):
+            return y
+        raise

@@ -192,6 +192,7 @@ class _Task:
         metrics = self._job.table.metrics
         about = {
             "task": asdict(self._task),
+            "method": label,  # one's own counts with its file
             "settings": settings,
             "metrics": {name: (self._job.table.options.get(name), self._job.weights.get(name)) for name in metrics},
             "image": _digest(case),

@@ -101,7 +101,8 @@ def known(
     images: Images = None,
     crop: Crop = None,
     task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="One of the degradations; may be said again.")
+        list[str] | None,
+        typer.Option("--task", "-t", help="One of the degradations, or FILE.py:CLASS; may be said again."),
     ] = None,
     method: Methods = None,
     quick: Quick = False,

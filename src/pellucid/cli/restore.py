@@ -26,7 +26,8 @@ def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, or folders of images.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
     task: Annotated[
-        str | None, typer.Option("--task", "-t", help="What to undo, if you know it; see `pellucid tasks`.")
+        str | None,
+        typer.Option("--task", "-t", help="What to undo, if you know it: see `pellucid tasks`; or FILE.py:CLASS."),
     ] = None,
     mask: Annotated[Path | None, typer.Option("--mask", help="Image, white where pixels are missing.")] = None,
     kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of how a point is blurred.")] = None,

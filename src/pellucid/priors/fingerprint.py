@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 
 import torch
 from torch import nn
@@ -12,7 +13,10 @@ from .prior import Prior, Wrapper
 
 
 def fingerprint(prior: Prior) -> str:
-    """SHA-256 of a prior's weights, levels and label, and of its autoencoder's; a wrapper's is the wrapped prior's."""
+    """SHA-256 of a prior's weights, levels and label, and of its autoencoder's; a wrapper's is the wrapped prior's.
+
+    A function counts with its name and, where it can be had, its source.
+    """
     latent = latent_of(prior)
     while isinstance(prior, Wrapper):
         prior = prior.prior
@@ -26,8 +30,18 @@ def fingerprint(prior: Prior) -> str:
         digest.update(repr((latent.vae.scaling, latent.vae.shift)).encode())
     for network in networks:
         if not isinstance(network, nn.Module):
+            digest.update(_source(network))
             continue
         for name, weight in network.state_dict().items():
             digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
             digest.update(weight.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _source(function: object) -> bytes:
+    """A function's name and source; nothing for what is none."""
+    name = getattr(function, "__qualname__", "")
+    try:
+        return f"{name} {inspect.getsource(function)}".encode()  # type: ignore[arg-type]  # of others it raises
+    except (OSError, TypeError):
+        return name.encode()
