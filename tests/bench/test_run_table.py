@@ -12,6 +12,7 @@ from pellucid import images
 from pellucid.bench.rows import Missing, Row, stored
 from pellucid.bench.run_table import Run, joined, run
 from pellucid.errors import UsageError
+from pellucid.jobs import Shard
 from pellucid.metrics import psnr
 from pellucid.priors import Counted, GaussianPrior
 from pellucid.priors.fingerprint import fingerprint
@@ -138,6 +139,17 @@ def test_tasks_and_methods_are_chosen_by_name(tiny_job: Job, tmp_path: Path) -> 
     for wrong in ({"tasks": ("third",)}, {"chosen": ("DDNM",)}):
         with pytest.raises(UsageError, match="unknown"):
             run(tiny_job(tmp_path, **wrong))
+
+
+def test_shards_do_each_image_once_and_make_one_table(tiny_job: Job, tmp_path: Path) -> None:
+    whole = table_of(done(tiny_job(tmp_path / "whole")))
+    shares = [done(tiny_job(tmp_path / "shared", prior=Busy(), shard=Shard(index, 2))) for index in (1, 2)]
+    images = [{row.image for row in share} for share in shares]
+    assert all(images)
+    assert not images[0] & images[1]
+    busy = Busy()
+    assert table_of(done(tiny_job(tmp_path / "shared", prior=busy))) == whole
+    assert busy.calls == 0
 
 
 def test_other_methods_join_a_table_in_the_tasks_that_they_can_do(tiny_job: Job, tmp_path: Path) -> None:

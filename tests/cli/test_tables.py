@@ -48,6 +48,11 @@ def test_a_tables_name_is_a_command(pellucid_command: Command, tiny_prior: Path,
     again = pellucid_command(*arguments)
     assert again.out == said.out
     assert (tmp_path / "dreamclean-3.jsonl").read_text() == rows
+    (tmp_path / "report.html").unlink()
+    said = pellucid_command(*arguments, "--shard", "2/2")
+    assert (said.code, said.out) == (0, "")
+    assert "rows of share 2/2; the same command without --shard makes the table" in said.err
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_data_set_stands_beside_the_papers_figures(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from .. import images, methods
 from ..errors import PellucidError, UsageError, unknown_name
-from ..jobs import lines
+from ..jobs import Shard, lines
 from ..jobs.fingerprint import of_configuration
 from ..methods import Method
 from ..methods.method import last
@@ -58,6 +59,7 @@ class Run:
         tasks: names of those to do; empty for all.
         chosen: labels or names of the methods that take part; empty for all.
         weights: files of networks by name: of metrics and of methods of other people.
+        shard: which of the photographs are done here; the rows of all shards are taken from the folder.
     """
 
     table: Table
@@ -70,6 +72,7 @@ class Run:
     tasks: Sequence[str] = ()
     chosen: Sequence[str] = ()
     weights: Mapping[str, Path] = field(default_factory=dict)
+    shard: Shard | None = None
 
     @property
     def data(self) -> str:
@@ -159,10 +162,13 @@ class _Task:
 
     def __init__(self, job: Run, task: Task, weights: str) -> None:
         self._job, self._task, self._weights = job, task, weights
-        self._path = job.folder / f"{job.table.name}.jsonl"
+        name, shard = job.table.name, job.shard
+        share = "" if shard is None else f".{shard.index}-of-{shard.number}"
+        self._path = job.folder / f"{name}{share}.jsonl"
         self._measures = Measures(job.table, job.weights)
         self._device = device_of(job.prior)
-        self._done = {row.key: row for row in stored(self._path)}
+        files = [job.folder / f"{name}.jsonl", *sorted(job.folder.glob(f"{name}.*-of-*.jsonl"))]
+        self._done = {row.key: row for path in files for row in stored(path)}
 
     def rows(self) -> Iterator[Row | Missing]:
         entered: list[tuple[Entrant, Method | None]] = [(DAMAGED, None)]
@@ -175,7 +181,8 @@ class _Task:
                 raise
             except PellucidError as error:
                 yield Missing(self._task.name, entrant.label, str(error))
-        for photograph in self._job.photographs():
+        own = self._job.shard or Shard()
+        for photograph in islice(self._job.photographs(), own.index - 1, None, own.number):
             case = given(
                 self._task, photograph.name, photograph.clean, photograph.damaged, 0, stand_in=self._job.source is None
             )

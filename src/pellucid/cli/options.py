@@ -25,6 +25,10 @@ Prior = Annotated[
 Label = Annotated[int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Take models of the hub (owner/name) from the cache alone.")]
 Seed = Annotated[int, typer.Option("--seed", callback=_seed, help="The same seed gives the same bytes.")]
+Shard = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="Do share I of N, such as 1/8; others do theirs elsewhere."),
+]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Methods = Annotated[
     list[str] | None,

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..settings import assignments
 from .config import SHORT, write
 from .job import Job, do, dry_run
-from .options import Device, Json, Label, Offline, Prior, Seed, Settings
+from .options import Device, Json, Label, Offline, Prior, Seed, Settings, Shard
 from .output import tell
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ def restore(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a job: skip what an earlier run did to the same files alike.")
     ] = False,
-    shard: Annotated[
-        str | None,
-        typer.Option("--shard", metavar="I/N", help="Do share I of N, such as 1/8; others do theirs elsewhere."),
-    ] = None,
+    shard: Shard = None,
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", help="Minutes after which no further image is begun.")
     ] = None,

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
-from .options import Device, Json, Label, Methods, Offline, Prior, Seed
+from .options import Device, Json, Label, Methods, Offline, Prior, Seed, Shard
 from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="The package's photographs, small, and few evaluations.")
     ] = False,
+    shard: Shard = None,
     label: Label = None,
     offline: Offline = False,
     device: Device = None,
@@ -84,13 +85,15 @@ def run(
 
     from ..bench import report
     from ..bench.prior import load
+    from ..jobs import Shard as Share
     from ..settings import assignments
 
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
     loaded = load(prior, device, label, offline)
     others = also or []
-    chosen = [*method, *others] if method else ()
-    choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "chosen": chosen, "weights": files}
+    share = None if shard is None else Share.parse(shard)
+    choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "weights": files, "shard": share}
+    choices["chosen"] = [*method, *others] if method else ()
     jobs = [
         _job(one, others, loaded, output, data, source, listed, images, quick, **choices)
         for one in (spec.names() if name == ALL else (name,))
@@ -100,12 +103,17 @@ def run(
     for job in jobs:
         rows, stopped = _rows(job)
         results.append(report.Result(job, prior, rows))
-        _print(results[-1], json)
+        if share is None or json:
+            _print(results[-1], json)
+        else:
+            tell(
+                f"{job.table.name}: {len(rows)} rows of share {shard}; the same command without --shard makes the table"
+            )
         if stopped:
             break
-    path = output / "report.html"
-    report.write(results, path)
-    tell(f"{path}")
+    if share is None:
+        report.write(results, output / "report.html")
+        tell(str(output / "report.html"))
     if stopped:
         tell("stopped: the same command goes on")
         return INTERRUPTED
