@@ -1,6 +1,6 @@
 """Large images: time and memory for each megapixel: `python -m benchmarks.megapixels [--sizes 1 6 24] [--prior P]`.
 
-Each size is denoised in tiles, in a process of its own, by two evaluations of a narrow random network, so that what
+Each size goes in tiles, in a process of its own, through two evaluations of a narrow random network, so that what
 surrounds the network shows; or of a prior that is named. Time is processor time. Rounds go through all sizes, every
 other one backwards; of the times, the median with the least and the most.
 """
@@ -36,7 +36,7 @@ def restore(megapixels: float, prior: Prior, tile: int | None) -> None:
     """Prints seconds, the share of pixels shown, and MiB, for each megapixel, image and all."""
     width = round(math.sqrt(1.5e6 * megapixels))
     image = torch.rand(1, 3, round(1e6 * megapixels / width), width)
-    restorer = Restorer("denoise", prior, calls=1, tile=tile)
+    restorer = Restorer("dreamclean", prior, strength=10, corrections=0, tile=tile)  # up and down one level
     restorer.run(image[..., :64, :64])
     start = time.process_time()
     memory = rise(lambda: restorer.run(image))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pellucid.degradations import gaussian_blur, gaussian_noise
-from pellucid.estimate import EVIDENCE, Evidence, evidence, noise_level, noise_seen
+from pellucid.estimate import EVIDENCE, Evidence, evidence, excerpt, noise_level, noise_seen
 from pellucid.operators import Mask
 from pellucid.priors import Counted, GaussianPrior, load_prior
 from pellucid.problem import to_model, to_unit
@@ -53,6 +53,25 @@ def test_a_prior_finds_the_noise_in_what_it_knows(sigma: float) -> None:
     found = noise_seen(prior, y, calls=16)
     assert found.tolist() == pytest.approx([sigma / 0.95, sigma / 2 / 0.95], rel=0.02)
     torch.testing.assert_close(noise_seen(prior, y[1:]), noise_seen(prior, y)[1:], rtol=0, atol=0)
+
+
+def test_of_large_images_a_prior_is_shown_a_part() -> None:
+    small = torch.zeros(1, 3, 1500, 1500)
+    assert excerpt(small) is small
+    rows = torch.arange(1700).view(1, 1, -1, 1).expand(1, 1, -1, 1501)
+    seen = excerpt(rows)
+    assert seen.shape == (1, 1, 1024, 1024)
+    starts = seen[0, 0, ::256, 0]
+    assert (starts % 16 == 0).all()
+    # About the middles of the quarters.
+    assert ((starts + 128) / 1700).tolist() == pytest.approx([1 / 8, 3 / 8, 5 / 8, 7 / 8], abs=0.01)
+    assert torch.equal(seen[0, 0, 256:512, 7], starts[1] + torch.arange(256))
+
+    noisy = 0.1 + 0.2 * torch.randn(1, 3, 1800, 20, generator=torch.Generator().manual_seed(0)).double()
+    pixels: list[int] = []
+    found = evidence(Counted(exact(1e-6), pixels.append), noisy)[0]
+    assert pixels == [1024 * 20] * EVIDENCE
+    assert found.noise == pytest.approx(0.2 / 0.95, rel=0.03)
 
 
 def test_what_looks_like_an_image_is_no_noise() -> None:

@@ -37,6 +37,28 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
     return diagonal.abs().median().item() / _MEDIAN if diagonal.numel() else 0.0
 
 
+_LARGE, _STRETCH, _STRETCHES = 1500, 256, 4
+
+
+def excerpt(y: Tensor) -> Tensor:
+    """What a prior is shown to learn how damaged an image is: all of it, but of large ones a part.
+
+    Of a side of more than 1,500 pixels there are four stretches of 256, from the middles of its quarters, put side by
+    side: a square megapixel stands for an image of any size, at that cost.
+
+    Args:
+        y: images, (B, C, H, W).
+    """
+    for axis in (-2, -1):
+        size = y.shape[axis]
+        if size > _LARGE:
+            # On a grid of 16, so that the blocks of a JPEG file and the network's own stay where they are.
+            starts = [((2 * i + 1) * size // (2 * _STRETCHES) - _STRETCH // 2) // 16 * 16 for i in range(_STRETCHES)]
+            index = torch.cat([torch.arange(start, start + _STRETCH) for start in starts])
+            y = y.index_select(axis, index.to(y.device))
+    return y
+
+
 _LOWEST, _HIGHEST = 0.01, 2.0
 _WHOLE = 0.95
 """What a prior takes away, over what it was told is there, at the level where all of that is noise."""
@@ -49,7 +71,8 @@ def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
     Told a level sigma that an image does not have, a denoiser takes less than sigma from it (from clean photographs
     at most 0.4 sigma with the embedded prior, whatever sigma); told less than it has, more. Halving the range, on a
     logarithmic scale, finds where |y - prior(y, sigma)| is 0.95 sigma, a little under 1 because some noise looks like
-    texture. Unlike `noise_level` it is not deceived by texture, which the prior knows.
+    texture. Unlike `noise_level` it is not deceived by texture, which the prior knows. Of large images the prior sees
+    an `excerpt`.
 
     Args:
         prior: the prior.
@@ -59,6 +82,7 @@ def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
     Returns:
         Levels in [-1, 1] units, from 0.01 (no noise, or so little) to 2, (B,).
     """
+    y = excerpt(y)
     low, high = [math.log(_LOWEST)] * len(y), [math.log(_HIGHEST)] * len(y)
     for _ in range(calls):
         middle = [(least + most) / 2 for least, most in zip(low, high, strict=True)]
@@ -121,16 +145,16 @@ EVIDENCE = 10
 
 @torch.no_grad()
 def evidence(prior: Prior, y: Tensor) -> list[Evidence]:
-    """What there is to be known of each image's damage; costs `EVIDENCE` evaluations.
+    """What there is to be known of each image's damage; costs `EVIDENCE` evaluations, of large images of an `excerpt`.
 
     Args:
         prior: the prior.
         y: images, (B, C, H, W) in [-1, 1].
     """
     noise = noise_seen(prior, y).tolist()
-    taken = []
+    taken, seen = [], excerpt(y)
     for level in _LEVELS:
-        difference = y - prior(y, level)
+        difference = seen - prior(seen, level)
         taken.append([one.square().mean().sqrt().item() / level for one in difference])
     unrest = [min(pair) for pair in zip(*taken, strict=True)]
     found = []

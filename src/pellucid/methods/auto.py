@@ -27,7 +27,8 @@ from .onebyone import Run, one_by_one
 class Auto(Method):
     """Restores whatever it is: chooses a method and its strength for each image, and says which.
 
-    Costs 10 evaluations to choose and at most 70 more, 10 to 30 for most images; 28 and 4 to 12 if they are shared.
+    Costs 10 evaluations to choose, of large images of a megapixel of theirs, and at most 70 more, 10 to 30 for most
+    images; 28 and 4 to 12 if they are shared.
 
     Attributes:
         fidelity: how near to the image to stay, [0, 1]; 0.5 is nearest to the truth on average, 1 changes nothing.

@@ -23,8 +23,8 @@ from .method import Method, State
 class Denoise(Method):
     """Removes white noise of an unknown level by one evaluation of the prior, after it has found the level.
 
-    Costs `calls` evaluations to find the level and one to remove the noise, 9 at the defaults; deterministic. Damage
-    other than noise stays.
+    Costs `calls` evaluations to find the level, of large images of a megapixel of theirs, and one to remove the noise,
+    9 at the defaults; deterministic. Damage other than noise stays.
 
     Attributes:
         calls: evaluations to find the noise level with; 8 find it to 2 %.
