@@ -51,6 +51,8 @@ def test_methods_compared_get_what_they_have_of_the_choices() -> None:
         ({"method": "external"}, "no method 'external'"),
         ({"method": "net.onnx"}, "no method 'net.onnx'"),
         ({"compare": ("os:system",)}, "no method 'os:system'"),
+        ({"method": "/tmp/own.py:Own"}, "no method '/tmp/own.py:Own'"),
+        ({"task": "/tmp/own.py:Own"}, "no task '/tmp/own.py:Own'"),
     ],
 )
 def test_nonsense_is_refused(choices: dict[str, object], says: str) -> None:

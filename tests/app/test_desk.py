@@ -79,6 +79,8 @@ def test_wrong_choices_are_a_message_and_no_job(desk: Desk, one: Session) -> Non
     assert one.messages == ["--set takes KEY=VALUE, not 'nonsense'"]
     assert 'role="alert"' in view.status(one, desk.queue)
     assert desk.calls(one, Choices(settings=("nonsense",)))[0] == one.messages[0]
+    desk.run(one, Choices(prior="own.py:own"))
+    assert one.messages == ["the page has no prior 'own.py:own'"]
 
 
 def test_without_pictures_nothing_is_done(desk: Desk, session: Session) -> None:

@@ -68,6 +68,9 @@ class Choices:
         unknown = {self.method, *self.compare} - {None, *offered()}
         if unknown:
             raise UsageError(f"the page has no method {min(map(str, unknown))!r}")
+        # Nor one of somebody's own, which would be code that is run.
+        if self.task not in (None, *tasks.names()):
+            raise UsageError(f"the page has no task {self.task!r}")
 
     @property
     def has_fidelity(self) -> bool:

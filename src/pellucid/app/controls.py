@@ -71,7 +71,7 @@ class Controls:
 
     def needs(self, task: str) -> str | None:
         """The file that a task needs."""
-        return tasks.find(task).needs if task else None
+        return tasks.find(task).needs if task in tasks.names() else None
 
     def read(self, session: Session, values: Sequence[Any]) -> Choices:
         """The choices of the parts' values, and the session's files.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import images
-from ..errors import PellucidError
+from ..errors import PellucidError, UsageError
 from .calls import MASK, command, python
 from .choices import Choices, Variant, variants
 from .limits import Limits, clean_name, uploaded
@@ -57,6 +57,8 @@ class Desk:
         try:
             made = variants(choices)
             chosen = [variant.choices.choice() for variant in made]
+            if choices.prior not in self.priors:
+                raise UsageError(f"the page has no prior {choices.prior!r}")
             together = any(choice.several for choice in chosen)
             folder = session.new_folder()
             if box is not None and choices.mask is not None:

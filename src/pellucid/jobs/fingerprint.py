@@ -55,10 +55,11 @@ def of_configuration(prior: Prior | str, about: Mapping[str, Any]) -> str:
 def _content(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _content(part) for name, part in value.items()}
-    place, _, attribute = str(value).rpartition(":")
-    if isinstance(value, str) and place.endswith(".py") and os.path.isfile(place):  # noqa: PTH113 - as below
-        return f"{attribute} {of_files([Path(place)])}"
     if isinstance(value, str | Path):
-        # Unlike Path.is_file, this takes texts that no file could be called.
-        return of_files([Path(value)]) if os.path.isfile(value) else str(value)  # noqa: PTH113
+        # FILE.py:OBJECT names a file, too. Unlike Path.is_file, isfile takes texts that no file could be called.
+        place, _, attribute = str(value).rpartition(":")
+        for path, own in ((value, ""), (place, attribute)):
+            if os.path.isfile(path):  # noqa: PTH113
+                return f"{own}{of_files([Path(path)])}"
+        return str(value)
     return value
