@@ -123,6 +123,10 @@ def test_what_lies_beside_the_file_is_found(
     path.write_text("output = 'out.png'\nprior = 'priors/mine'\nstrength = 20\n")
     said = pellucid_command("restore", photo, "--config", path, "--json")
     assert json.loads(said.out)["prior"] == str(photo.parent / "priors" / "mine")
+    (photo.parent / "own_restorer.py").write_text("def same(image):\n    return image\n")
+    path.write_text("output = 'same.png'\nmethod = 'own_restorer.py:same'\n")
+    said = pellucid_command("restore", photo, "--config", path, "--json")
+    assert json.loads(said.out)["method"] == f"{photo.parent / 'own_restorer.py'}:same"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ SHORT = ("strength", "fidelity")
 """Hyper-parameters that have an option of their own beside --set."""
 
 _OPTION, _SET = "config", "set"
+# What may be a file or a name.
+_PLACES = ("prior", "method", "task")
 # What a call says of itself, and not of what is made or where.
 _OWN = (_OPTION, "write_config", "dry", "resume", "overwrite", "json")
 
@@ -172,7 +174,7 @@ def _placed(folder: Path, key: str, value: Any, kind: Any) -> Any:
     """What an option of a type gets: a path begins at a folder, all else is as it is."""
     if Path in (kind, *get_args(kind)):
         return str(folder / value)
-    return _found(folder, value) if key == "prior" else value
+    return _found(folder, value) if key in _PLACES else value
 
 
 def _text(path: Path, key: str, value: object) -> str:
@@ -185,7 +187,10 @@ def _text(path: Path, key: str, value: object) -> str:
 
 
 def _found(folder: Path, text: str) -> str:
-    """What may be a path or something else: a path, if it looks like one and is there."""
+    """What may be a path or something else: a path, if it looks like one and is there; of FILE.py:OBJECT the file."""
+    place, _, attribute = text.rpartition(":")
+    if place.endswith(".py"):
+        return f"{_found(folder, place)}:{attribute}"
     looks = Path(text).name != text or Path(text).suffix
     return str((folder / text).absolute()) if looks and (folder / text).exists() else text
 
