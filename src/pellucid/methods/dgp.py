@@ -27,12 +27,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import PellucidError, UsageError
+from ..errors import UsageError
 from ..noise import Streams
 from ..operators import Denoise, Operator
 from ..priors.generator import load_gan
@@ -40,6 +40,7 @@ from ..priors.prior import Prior
 from ..problem import Problem
 from .canvas import Canvas, coloured
 from .method import Method, State, with_gradients
+from .tuning import Tuning, finite
 
 # The last of the discriminator's layers, by which the paper's code chooses a latent.
 _CHOOSING = 3
@@ -127,7 +128,7 @@ class DGP(Method):
         canvas = Canvas(shape, model.size, None if self.fit == "resize" else self.overlap)
         measure = _Measure(canvas, model, y, operator)
         chosen = choose(model, canvas, measure, latents, shape[1])
-        tunings = [_Tuning(model.generator, z) for z in chosen]
+        tunings = [Tuning(model.generator, z) for z in chosen]
         total, step = self.iterations * len(self.rates), 0
         for stage, (rate, latent_rate) in enumerate(zip(self.rates, self.latent_rates, strict=True), 1):
             for tuning in tunings:
@@ -187,7 +188,7 @@ class _Model(NamedTuple):
 
     def make(self, z: Tensor) -> Tensor:
         """Images of latents."""
-        return _finite(self.generator(z))
+        return finite(self.generator(z))
 
 
 class _Measure:
@@ -269,62 +270,6 @@ def choose(model: _Model, canvas: Canvas, measure: _Measure, latents: Tensor, ch
         distances.append(torch.stack(columns, 1))
     best = torch.stack(distances).argmin(0)
     return [own[index] for own, index in zip(latents, best, strict=True)]
-
-
-class _Tuning:
-    """The generator and the latents of one image.
-
-    Attributes:
-        z: the latents, (places, ...).
-        weights: what changes at this stage, the latents among them.
-    """
-
-    def __init__(self, generator: Callable[[Tensor], Tensor], z: Tensor) -> None:
-        self.z = z.clone().requires_grad_()
-        self._generator = copy.deepcopy(generator) if isinstance(generator, nn.Module) else generator
-        self._blocks = _blocks(self._generator)
-        everything = [weight for block in self._blocks for weight in block]
-        # Momentum of BigGAN's training, which the authors keep.
-        self._adams = [torch.optim.Adam([own], betas=(0.0, 0.999)) for own in (self.z, *everything)]
-        self.weights: list[Tensor] = []
-
-    def begin(self, stage: int, stages: int, rate: float, latent_rate: float) -> None:
-        """Begins stage `stage` of `stages`, counted from 1."""
-        tuned = self._blocks[: -(-len(self._blocks) * stage // stages)] if rate else []
-        self.weights = [self.z, *(weight.requires_grad_() for block in tuned for weight in block)]
-        for index, adam in enumerate(self._adams):
-            for group in adam.param_groups:
-                group["lr"] = rate if index else latent_rate
-
-    def make(self) -> Tensor:
-        """The images of the latents."""
-        return _finite(self._generator(self.z))
-
-    def step(self, slopes: Iterator[Tensor | None]) -> None:
-        """Makes one step of Adam with the next of the gradients, one for each of `weights`."""
-        for weight, adam in zip(self.weights, self._adams, strict=False):
-            weight.grad = next(slopes)
-            adam.step()
-
-
-def _blocks(generator: Any) -> list[list[Tensor]]:
-    """A module's weights, from the first block to the last; what is in no block comes with the last."""
-    if not isinstance(generator, nn.Module):
-        return []
-    modules = list(getattr(generator, "blocks", None) or generator.children())
-    blocks: list[list[Tensor]] = [own for module in modules if (own := list(module.parameters()))]
-    known = {id(weight) for block in blocks for weight in block}
-    left: list[Tensor] = [weight for weight in generator.parameters() if id(weight) not in known]
-    if not blocks:
-        return [left] if left else []
-    return [*blocks[:-1], blocks[-1] + left]
-
-
-def _finite(images: Tensor) -> Tensor:
-    """The images, if they are numbers."""
-    if not math.isfinite(images.detach().sum().item()):
-        raise PellucidError("the generator's image is not finite (NaN or infinity): choose another, or smaller rates")
-    return images
 
 
 def _distance(a: Sequence[Tensor], b: Sequence[Tensor], layers: int) -> Tensor:

@@ -38,7 +38,8 @@ from ..priors.generator import GAN, GANConfig
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, write_folder
-from .loop import CHECKPOINT, NamedJournal, Options, Outcome, loop, resume
+from .journal import NamedJournal
+from .loop import CHECKPOINT, Options, Outcome, loop, resume
 
 _SAMPLES = 64
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from .data import Pixels
 from .devices import Devices
-from .report import LossLog
+from .journal import Journal
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -84,47 +84,6 @@ class Trains(Protocol):
 
     def restore(self, path: Path) -> None:
         """Goes back to a checkpoint."""
-
-
-class Journal(Protocol):
-    """What is written down of a run beside its checkpoints."""
-
-    def see(self, result: Any) -> None:
-        """Takes in what an update returned."""
-
-    def note(self) -> None:
-        """Writes a line about the updates since the last."""
-
-    def save(self) -> None:
-        """Writes a line, and what comes with each checkpoint."""
-
-
-class NamedJournal:
-    """`log.csv` of a run whose updates return losses by name.
-
-    Args:
-        trainer: of the run.
-        run: its folder.
-        names: of the losses.
-        tell: is given each line.
-    """
-
-    def __init__(self, trainer: Trains, run: Path, names: Sequence[str], tell: Callable[[str], None]) -> None:
-        self._trainer, self._tell = trainer, tell
-        self._log = LossLog(run / "log.csv", names, trainer.step, trainer.seen)
-
-    def see(self, result: Mapping[str, float]) -> None:
-        """See `Journal`."""
-        self._log.see(result)
-
-    def note(self) -> None:
-        """See `Journal`."""
-        if line := self._log.write(self._trainer.step, self._trainer.seen):
-            self._tell(line)
-
-    def save(self) -> None:
-        """See `Journal`."""
-        self.note()
 
 
 def resume(trainer: Trains, run: Path, tell: Callable[[str], None]) -> bool:

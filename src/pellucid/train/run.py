@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +22,9 @@ from .data import Crops, Photographs, Pixels, batches, find, split
 from .devices import Devices
 from .export import Origin, write_prior
 from .grow import grow
+from .journal import PriorJournal
 from .loop import CHECKPOINT, Options, Outcome, loop, resume
-from .recipe import Recipe, band_of, bands, learning_rate, loss_weight, noise_levels
-from .report import Log, Row, plot
+from .recipe import Recipe, learning_rate, loss_weight, noise_levels
 
 
 def train(
@@ -62,7 +60,7 @@ def train(
         trainer.start_from(options.initial)
     photographs, validation = _open(data, recipe, options, devices, tell)
     crops = Crops(photographs, recipe.size, recipe.seed)
-    journal = _Journal(trainer, run, validation, tell) if devices.first else None
+    journal = PriorJournal(trainer, run, validation, tell) if devices.first else None
     pixels = batches(crops, trainer.seen, recipe.batch, devices.rank, devices.world, options.workers)
     finished = loop(trainer, journal, pixels, recipe.steps, run, options, tell, devices)
     scores = {} if journal is None else journal.scores
@@ -247,64 +245,3 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimiser == "muon":
         return Muon(network, recipe.lr)
     return torch.optim.AdamW(network.parameters(), recipe.lr, betas=(0.9, 0.99), weight_decay=0.0)
-
-
-class _Journal:
-    """`log.csv` and `curve.png`; `scores` are those of the last validation."""
-
-    def __init__(self, trainer: Trainer, run: Path, validation: dict[str, Tensor], tell: Callable[[str], None]) -> None:
-        self.scores: dict[int, float] = {}
-        self._trainer, self._run, self._validation, self._tell = trainer, run, validation, tell
-        self._log = Log(run / "log.csv", trainer.step)
-        self._meter = _Meter()
-
-    def see(self, result: tuple[Tensor, Tensor, float]) -> None:
-        """Takes in one update."""
-        self._meter.add(*result)
-
-    def note(self) -> None:
-        """Writes a line."""
-        self._write({})
-
-    def save(self) -> None:
-        """Validates, writes a line and draws all of them."""
-        self.scores = self._trainer.validate(self._validation)
-        self._write(self.scores)
-        plot(self._log.rows(), self._run / "curve.png")
-
-    def _write(self, scores: dict[int, float]) -> None:
-        self._log.add(self._meter.row(self._trainer, scores))
-        self._meter = _Meter()
-        self._tell(self._log.line())
-
-
-@dataclass
-class _Meter:
-    """Averages what happened since the last line of the log."""
-
-    started: float = field(default_factory=time.monotonic)
-    updates: int = 0
-    norms: float = 0.0
-    totals: Tensor = field(default_factory=lambda: torch.zeros(len(bands())))
-    counts: Tensor = field(default_factory=lambda: torch.zeros(len(bands())))
-
-    def add(self, sigma: Tensor, losses: Tensor, norm: float) -> None:
-        """Takes in one update."""
-        index = band_of(sigma)
-        self.totals.index_add_(0, index, losses)
-        self.counts.index_add_(0, index, torch.ones_like(losses))
-        self.updates += 1
-        self.norms += norm
-
-    def row(self, trainer: Trainer, scores: dict[int, float]) -> Row:
-        """A line of the log; `scores` is empty where nothing was validated."""
-        seconds = max(time.monotonic() - self.started, 1e-9)
-        return Row(
-            step=trainer.step,
-            seen=trainer.seen,
-            lr=learning_rate(trainer.recipe, max(trainer.step - 1, 0)),
-            images_per_second=self.updates * trainer.recipe.batch / seconds,
-            gradient=self.norms / max(self.updates, 1),
-            losses=tuple((self.totals / self.counts).tolist()),
-            psnr=scores,
-        )

@@ -27,7 +27,8 @@ from ..methods.zero_dce import CurveNet, enhance
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, half, write_whole
-from .loop import NamedJournal, Options, Outcome, loop, resume
+from .journal import NamedJournal
+from .loop import Options, Outcome, loop, resume
 
 LOSSES = ("spatial", "exposure", "colour", "smoothness")
 

@@ -1,0 +1,131 @@
+"""What is written down of a run beside its checkpoints, line by line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .recipe import band_of, bands, learning_rate
+from .report import Log, LossLog, Row, plot
+
+if TYPE_CHECKING:
+    from .loop import Trains
+    from .run import Trainer
+
+
+class Journal(Protocol):
+    """What is written down of a run beside its checkpoints."""
+
+    def see(self, result: Any) -> None:
+        """Takes in what an update returned."""
+
+    def note(self) -> None:
+        """Writes a line about the updates since the last."""
+
+    def save(self) -> None:
+        """Writes a line, and what comes with each checkpoint."""
+
+
+class NamedJournal:
+    """`log.csv` of a run whose updates return losses by name.
+
+    Args:
+        trainer: of the run.
+        run: its folder.
+        names: of the losses.
+        tell: is given each line.
+    """
+
+    def __init__(self, trainer: Trains, run: Path, names: Sequence[str], tell: Callable[[str], None]) -> None:
+        self._trainer, self._tell = trainer, tell
+        self._log = LossLog(run / "log.csv", names, trainer.step, trainer.seen)
+
+    def see(self, result: Mapping[str, float]) -> None:
+        """See `Journal`."""
+        self._log.see(result)
+
+    def note(self) -> None:
+        """See `Journal`."""
+        if line := self._log.write(self._trainer.step, self._trainer.seen):
+            self._tell(line)
+
+    def save(self) -> None:
+        """See `Journal`."""
+        self.note()
+
+
+class PriorJournal:
+    """`log.csv` and `curve.png` of a prior's run.
+
+    Args:
+        trainer: of the run.
+        run: its folder.
+        validation: images to validate on at each checkpoint, by name.
+        tell: is given each line.
+
+    Attributes:
+        scores: PSNR in dB of the last validation, by level over 255.
+    """
+
+    def __init__(self, trainer: Trainer, run: Path, validation: dict[str, Tensor], tell: Callable[[str], None]) -> None:
+        self.scores: dict[int, float] = {}
+        self._trainer, self._run, self._validation, self._tell = trainer, run, validation, tell
+        self._log = Log(run / "log.csv", trainer.step)
+        self._meter = _Meter()
+
+    def see(self, result: tuple[Tensor, Tensor, float]) -> None:
+        """Takes in one update."""
+        self._meter.add(*result)
+
+    def note(self) -> None:
+        """Writes a line."""
+        self._write({})
+
+    def save(self) -> None:
+        """Validates, writes a line and draws all of them."""
+        self.scores = self._trainer.validate(self._validation)
+        self._write(self.scores)
+        plot(self._log.rows(), self._run / "curve.png")
+
+    def _write(self, scores: dict[int, float]) -> None:
+        self._log.add(self._meter.row(self._trainer, scores))
+        self._meter = _Meter()
+        self._tell(self._log.line())
+
+
+@dataclass
+class _Meter:
+    """Averages what happened since the last line of the log."""
+
+    started: float = field(default_factory=time.monotonic)
+    updates: int = 0
+    norms: float = 0.0
+    totals: Tensor = field(default_factory=lambda: torch.zeros(len(bands())))
+    counts: Tensor = field(default_factory=lambda: torch.zeros(len(bands())))
+
+    def add(self, sigma: Tensor, losses: Tensor, norm: float) -> None:
+        """Takes in one update."""
+        index = band_of(sigma)
+        self.totals.index_add_(0, index, losses)
+        self.counts.index_add_(0, index, torch.ones_like(losses))
+        self.updates += 1
+        self.norms += norm
+
+    def row(self, trainer: Trainer, scores: dict[int, float]) -> Row:
+        """A line of the log; `scores` is empty where nothing was validated."""
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        return Row(
+            step=trainer.step,
+            seen=trainer.seen,
+            lr=learning_rate(trainer.recipe, max(trainer.step - 1, 0)),
+            images_per_second=self.updates * trainer.recipe.batch / seconds,
+            gradient=self.norms / max(self.updates, 1),
+            losses=tuple((self.totals / self.counts).tolist()),
+            psnr=scores,
+        )
