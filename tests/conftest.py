@@ -20,6 +20,13 @@ from pellucid.problem import to_model
 from pellucid.train.export import Origin, write_prior
 from pellucid.train.recipe import preset
 
+# Side by side (pytest -n 2) each process has its share of the cores, and so have those that it starts: threads of
+# several that are more than cores wait for each other.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+
 # A busy machine is no failure; in CI the same examples each time.
 settings.register_profile("pellucid", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("pellucid")
