@@ -308,3 +308,10 @@ def test_snips_needs_noise_and_a_decomposition() -> None:
         with pytest.raises(UsageError, match=says):
             SNIPS()(Problem(y, operator, sigma_y), PRIOR)
     assert SNIPS().nfe(PRIOR) == 1000
+
+
+def test_without_any_share_of_the_measurement_the_null_space_stays_finite() -> None:
+    """Singular values of many sizes, some of them 0, where a level of y is infinite and its share 0."""
+    y = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5
+    prior = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 0.3))
+    assert DDRM(steps=20, eta_b=0.0)(Problem(y, Blur(kernels.uniform(4)), 0.1), prior).isfinite().all()

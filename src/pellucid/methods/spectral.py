@@ -60,8 +60,9 @@ class Measured:
         self._unseen, self._seen = unseen.to(problem.y), (~unseen).to(problem.y)
         # Of what is seen, the least noisy and the noisiest: beyond these a step has one case less.
         self._clearest, self._faintest = (seen.min().item(), seen.max().item()) if len(seen) else (math.inf, 0.0)
-        # Mostly all that is seen is equally noisy, and numbers will do.
-        self._seen_level = self._clearest if self._clearest == self._faintest else self.level
+        # Mostly all that is seen is equally noisy, and numbers will do; where nothing is seen any finite one.
+        level = torch.where(unseen, 1.0, self.level)
+        self._seen_level = self._clearest if self._clearest == self._faintest else level
 
     def start(self, sigma: float, n: Tensor) -> Tensor:
         """The spectral coordinates of a latent of level sigma: around y where y is less noisy, else around 0."""
