@@ -125,6 +125,11 @@ def test_a_degradation(
     assert [json.loads(line)["method"] for line in said.out.splitlines()] == ["damaged", "mmps"]
     said = pellucid_command("restore", "narrow.png", "-o", "w.png", "--task", "columns.py:torch")
     assert "is no degradation" in said.err
+    (written / "needs.py").write_text(
+        "from pellucid.operators import Operator\nclass Needs(Operator):\n    def __init__(self, n): pass\n"
+    )
+    with pytest.raises(UsageError, match="cannot be made without arguments"):
+        tasks.find("needs.py:Needs")
 
 
 @pytest.mark.parametrize(

@@ -151,8 +151,8 @@ def evidence(prior: Prior, y: Tensor) -> list[Evidence]:
         prior: the prior.
         y: images, (B, C, H, W) in [-1, 1].
     """
-    noise = noise_seen(prior, y).tolist()
-    taken, seen = [], excerpt(y)
+    seen = excerpt(y)
+    noise, taken = noise_seen(prior, seen).tolist(), []
     for level in _LEVELS:
         difference = seen - prior(seen, level)
         taken.append([one.square().mean().sqrt().item() / level for one in difference])

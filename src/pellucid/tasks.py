@@ -95,7 +95,10 @@ def find(name: str) -> Task:
     if not names_object(name):
         raise unknown_name("task", name, _TASKS)
     found = imported(name)
-    own = found() if isinstance(found, type) and issubclass(found, Operator) else found
+    try:
+        own = found() if isinstance(found, type) and issubclass(found, Operator) else found
+    except TypeError as error:
+        raise UsageError(f"{name}: cannot be made without arguments ({error}): name one that is made") from error
     if not isinstance(own, Operator):
         raise UsageError(f"{name}: is no degradation: something that inherits from pellucid.operators.Operator")
     # The method that asks least of an operator.

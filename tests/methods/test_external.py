@@ -132,7 +132,7 @@ def test_it_minds_its_ranges() -> None:
             External(halved, **arguments)
     for model in (None, "network.tflite", 3):
         wrong: Any = model
-        with pytest.raises(UsageError, match="model must be a function, MODULE:OBJECT"):
+        with pytest.raises(UsageError, match=r"model must be a function, MODULE:OBJECT, FILE\.py:OBJECT, or a file"):
             External(wrong)
 
 
