@@ -24,7 +24,6 @@ from .methods.method import State, last
 from .noise import Streams
 from .operators import Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
-from .priors.backends import accelerated
 from .priors.fingerprint import fingerprint
 from .priors.latent import latent_of
 from .priors.load import Source
@@ -81,8 +80,8 @@ class Runner:
         label: see `load_prior`.
         prompt: what the picture shows; see `load_prior`.
         offline: see `load_prior`.
-        backend: what computes the prior's network, "torch", "compile" or "openvino"; see `accelerated`.
-        precision: what it computes in, "float32", "bfloat16" or "float16"; likewise.
+        backend: what computes the prior's network; see `load_prior`.
+        precision: what it computes in; see `load_prior`.
         hyper_parameters: fields of the method, where it is given by name.
 
     Attributes:
@@ -134,8 +133,10 @@ class Runner:
             self.prior = Unused(find_device(device))
             self._device = self.prior.device
         else:
-            loaded = load_prior(prior, find_device(device), label=label, prompt=prompt, offline=offline)
-            self.prior = accelerated(loaded, backend, precision)
+            self.prior = load_prior(
+                prior, find_device(device), label=label, prompt=prompt, offline=offline, backend=backend,
+                precision=precision,
+            )  # fmt: skip
             self._device = device_of(self.prior)
         if device is not None and find_device(device).type != self._device.type:
             raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")

@@ -27,7 +27,7 @@ def test_the_simplest_command_says_no_more_than_it_must() -> None:
 
 
 def test_names_are_quoted_and_never_options() -> None:
-    said = shlex.split(command(["-o my photo's.jpg"], variants(Choices(seed=3)), "cpu"))
+    said = shlex.split(command(["-o my photo's.jpg"], variants(Choices(seed=3)), {"device": "cpu"}))
     assert said[2] == "./-o my photo's.jpg"
     assert said[-4:] == ["--seed", "3", "--device", "cpu"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import images, tasks
@@ -12,6 +12,8 @@ from .choices import Choices, Variant
 MASK = "mask.png"
 """What the painted mask is called where it is downloaded."""
 
+_USUAL: Mapping[str, str] = {}
+
 
 def target_name(name: str, slug: str) -> str:
     """What a restored file is called: photo-restored.jpg, in PNG where the picture's format cannot be written."""
@@ -19,18 +21,18 @@ def target_name(name: str, slug: str) -> str:
     return f"{path.stem}-{slug}{path.suffix}"
 
 
-def command(names: Sequence[str], variants: Sequence[Variant], device: str | None = None) -> str:
+def command(names: Sequence[str], variants: Sequence[Variant], computing: Mapping[str, str] = _USUAL) -> str:
     """The command lines that write the same files, one for each variant.
 
     Args:
         names: of the pictures, as they lie in the folder where the command is run; mask and kernel lie there, too.
         variants: what is made of each.
-        device: where the page computes; None for its own choice.
+        computing: where and how the page computes; see `Restorers.said`.
     """
-    return "\n".join(_command(names, variant, device) for variant in variants)
+    return "\n".join(_command(names, variant, computing) for variant in variants)
 
 
-def _command(names: Sequence[str], variant: Variant, device: str | None) -> str:
+def _command(names: Sequence[str], variant: Variant, computing: Mapping[str, str]) -> str:
     choices = variant.choices
     single = len(names) == 1 or _several(choices)
     words = ["pellucid", "restore", *map(_safe, names), "-o"]
@@ -50,29 +52,29 @@ def _command(names: Sequence[str], variant: Variant, device: str | None) -> str:
             words += [f"--{option}", str(number)]
     if choices.exact:
         words.append("--exact")
-    if device is not None:
-        words += ["--device", device]
+    for option, said in computing.items():
+        words += [f"--{option}", said]
     return shlex.join(words)
 
 
-def python(names: Sequence[str], variants: Sequence[Variant], device: str | None = None) -> str:
+def python(names: Sequence[str], variants: Sequence[Variant], computing: Mapping[str, str] = _USUAL) -> str:
     """The program that writes the same files; see `command`."""
     lines = ["from pathlib import Path", "", "from pellucid import images, tasks", "from pellucid.api import Restorer"]
     if not any(variant.choices.task for variant in variants):
         lines[2] = "from pellucid import images"
     for variant in variants:
-        lines += ["", *_python(names, variant, device)]
+        lines += ["", *_python(names, variant, computing)]
     return "\n".join(lines) + "\n"
 
 
-def _python(names: Sequence[str], variant: Variant, device: str | None) -> list[str]:
+def _python(names: Sequence[str], variant: Variant, computing: Mapping[str, str]) -> list[str]:
     choices = variant.choices
     choice = choices.choice()
     arguments = [repr(choice.method), repr(choices.prior)]
     if choice.operator is not None:
         files = "".join(f", {kind}=Path({name!r})" for kind, name in _files(choices).items())
         arguments.append(f"operator=tasks.operator({choices.task!r}{files})")
-    said = {"noise": choice.noise, "tile": choices.tile, "device": device, "exact": choices.exact or None}
+    said = {"noise": choice.noise, "tile": choices.tile, "exact": choices.exact or None, **computing}
     arguments += [f"{key}={value!r}" for key, value in (*said.items(), *choice.hyper_parameters.items())
                   if value is not None]  # fmt: skip
     lines = [f"restorer = Restorer({', '.join(arguments)})"]

@@ -127,8 +127,8 @@ class Desk:
         names = [picture.name for picture in session.pictures] or ["photo.jpg"]
         try:
             made = variants(choices)
-            device = self.restorers.device
-            return command(names, made, device), python(names, made, device)
+            said = self.restorers.said
+            return command(names, made, said), python(names, made, said)
         except PellucidError as error:
             return str(error), str(error)
 

@@ -43,6 +43,8 @@ class Serving:
         priors: those that the page offers, the usual one first.
         limits: what may be uploaded.
         offline: whether models of the hub are taken from the cache alone.
+        backend: what computes the priors' networks; see `load_prior`.
+        precision: what they compute in; see `load_prior`.
 
     Raises:
         UsageError: other machines can reach the host, and there is no password.
@@ -55,6 +57,8 @@ class Serving:
     priors: Sequence[str] = ("natural",)
     limits: Limits = field(default_factory=Limits)
     offline: bool = False
+    backend: str = "torch"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if not self.local and not self.password:
@@ -110,7 +114,7 @@ def desk_of(serving: Serving) -> Iterator[Desk]:
     from .sessions import Sessions
     from .work import Restorers
 
-    restorers = Restorers(serving.device, serving.offline)
+    restorers = Restorers(serving.device, serving.offline, serving.backend, serving.precision)
     for prior in serving.priors:
         restorers.load(prior)
     with tempfile.TemporaryDirectory(prefix="pellucid-uploads-", ignore_cleanup_errors=True) as uploads:

@@ -38,16 +38,34 @@ class Restorers:
     Args:
         device: where to compute; None for a GPU where there is one.
         offline: see `load_prior`.
+        backend: see `load_prior`.
+        precision: see `load_prior`.
+
+    Attributes:
+        said: where and how is computed, by the names of the command line's options; what is usual is left out.
     """
 
-    def __init__(self, device: str | None = None, offline: bool = False) -> None:
-        self.device, self._offline = device, offline
+    def __init__(
+        self,
+        device: str | None = None,
+        offline: bool = False,
+        backend: str = "torch",
+        precision: str = "float32",
+    ) -> None:
+        self._device, self._offline, self._backend, self._precision = device, offline, backend, precision
+        self.said = {"device": device} if device is not None else {}
+        if backend != "torch":
+            self.said["backend"] = backend
+        if precision != "float32":
+            self.said["precision"] = precision
         self._priors: dict[str, Prior] = {}
 
     def load(self, name: str) -> Prior:
         """A prior, loaded when it is first asked for."""
         if name not in self._priors:
-            self._priors[name] = load_prior(name, find_device(self.device), offline=self._offline)
+            self._priors[name] = load_prior(
+                name, find_device(self._device), offline=self._offline, backend=self._backend, precision=self._precision
+            )
         return self._priors[name]
 
     def of(self, variant: Variant) -> Restorer:
@@ -65,7 +83,7 @@ class Restorers:
             operator=choice.operator,
             noise=choice.noise,
             tile=choices.tile,
-            device=self.device,
+            device=self._device,
             exact=choices.exact,
             **choice.hyper_parameters,
         )

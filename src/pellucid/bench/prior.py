@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
+from typing import Any
 
 import torch
 from PIL import Image
@@ -27,20 +28,20 @@ LEVELS = (15, 25, 50, 100)
 """The noise levels of denoising papers, standard deviations in steps of 8 bits."""
 
 
-def load(named: str, device: str | None = None, label: int | None = None, offline: bool = False) -> Prior:
+def load(named: str, device: str | None = None, **options: Any) -> Prior:
     """Loads what is measured: a prior of pixels.
 
     Args:
         named: what `load_prior` takes.
         device: where it goes; None for a GPU where there is one.
-        label: see `load_prior`.
-        offline: see `load_prior`.
+        options: of `load_prior`: label, offline, backend, precision.
 
     Raises:
-        UsageError: there is no such prior, or it is one of latents, which the damaged images here are not made for.
+        UsageError: there is no such prior, it cannot be computed so, or it is one of latents, which the damaged images
+            here are not made for.
         PellucidError: it cannot be loaded.
     """
-    prior = load_prior(named, find_device(device), label=label, offline=offline)
+    prior = load_prior(named, find_device(device), **options)
     if latent_of(prior) is not None:
         raise UsageError(f"{named}: is a prior of latents; what is measured here is one of pixels")
     return prior

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from .options import Device, Offline
+from .options import Backend, Device, Offline, Precision
 from .output import tell
 
 
@@ -25,6 +25,8 @@ def app(
     ] = None,
     offline: Offline = False,
     device: Device = None,
+    backend: Backend = "torch",
+    precision: Precision = "float32",
     max_megabytes: Annotated[float, typer.Option("--max-megabytes", help="Of a file that is uploaded.")] = 200,
     max_megapixels: Annotated[float, typer.Option("--max-megapixels", help="Of a picture that is uploaded.")] = 50,
     show: Annotated[
@@ -38,7 +40,7 @@ def app(
     limits = Limits(
         bytes=_millions("--max-megabytes", max_megabytes), pixels=_millions("--max-megapixels", max_megapixels)
     )
-    serving = Serving(host, port, password, device, tuple(priors or ("natural",)), limits, offline)
+    serving = Serving(host, port, password, device, tuple(priors or ("natural",)), limits, offline, backend, precision)
 
     def ready(address: str) -> None:
         tell(f"the page is at {address} (Ctrl-C ends it)")

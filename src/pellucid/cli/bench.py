@@ -10,7 +10,7 @@ import typer
 
 from ..errors import UsageError
 from . import tables
-from .options import Device, Json, Label, Methods, Offline, Prior, Seed
+from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed
 from .output import as_json, table
 
 if TYPE_CHECKING:
@@ -68,12 +68,15 @@ def prior(
     offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
+    backend: Backend = "torch",
+    precision: Precision = "float32",
     json: Json = False,
 ) -> None:
     """Measures what a prior knows: the noise it removes, in dB, and what a call costs."""
     from ..bench.prior import averages, cost, denoising, dream, load, read_images, sheet
 
-    folder, what = _folder(data), load(named, device, label, offline)
+    folder = _folder(data)
+    what = load(named, device, label=label, offline=offline, backend=backend, precision=precision)
     levels = denoising(what, read_images(folder, what.channels), seed=seed)
     price = cost(what)
     if samples is not None:
@@ -111,6 +114,8 @@ def known(
     offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
+    backend: Backend = "torch",
+    precision: Precision = "float32",
     json: Json = False,
 ) -> None:
     """Compares the methods that are told the degradation, on damage made here."""
@@ -118,7 +123,7 @@ def known(
     from ..bench import known as measurement
     from ..bench.prior import load
 
-    what = load(prior, device, label, offline)
+    what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     chosen = _photographs(data, images, what.channels, crop)
     defaults = {name: registry.get(name) for name in method or measurement.quick("")}
 
@@ -148,6 +153,8 @@ def blind(
     offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
+    backend: Backend = "torch",
+    precision: Precision = "float32",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
     json: Json = False,
 ) -> None:
@@ -161,7 +168,7 @@ def blind(
     def contestants(damage: str) -> dict[str, Method]:
         return measurement.contestants(damage, method or (), quick)
 
-    what = load(prior, device, label, offline)
+    what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     chosen = _photographs(data, images, what.channels, crop)
     rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
     _print(rows, f"{len(chosen)} images, {prior}", json, markdown)

@@ -30,6 +30,15 @@ Shard = Annotated[
     typer.Option("--shard", metavar="I/N", help="Do share I of N, such as 1/8; others do theirs elsewhere."),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
+Backend = Annotated[
+    str, typer.Option("--backend", help="What computes the network: torch, compile or openvino (faster on a CPU).")
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision", help="Of the network: float32, bfloat16 or float16; pellucid doctor says what is faster here."
+    ),
+]
 Methods = Annotated[
     list[str] | None,
     typer.Option("--method", "-m", help="One of the methods, or FILE.py:CLASS; may be said again."),

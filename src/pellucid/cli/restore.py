@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..settings import assignments
 from .config import SHORT, write
 from .job import Job, do, dry_run
-from .options import Device, Json, Label, Offline, Prior, Seed, Settings, Shard
+from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard
 from .output import tell
 
 if TYPE_CHECKING:
@@ -71,12 +71,8 @@ def restore(
         int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
     ] = None,
     device: Device = None,
-    backend: Annotated[
-        str, typer.Option("--backend", help="What computes the network: torch, compile or openvino (faster on a CPU).")
-    ] = "torch",
-    precision: Annotated[
-        str, typer.Option("--precision", help="Of the network: float32, bfloat16 or float16 (faster on a GPU).")
-    ] = "float32",
+    backend: Backend = "torch",
+    precision: Precision = "float32",
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     resume: Annotated[
@@ -189,7 +185,7 @@ def restore(
     if manifest is not None:
         files = {"mask": mask, "kernel": kernel}
         choices: dict[str, Any] = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
-        choices |= {"strip": strip_metadata, "backend": backend, "precision": precision}
+        choices |= {"strip": strip_metadata, "backend": backend}
         job.configuration = jobs.of_configuration(restorer.fingerprint, {**about, **files, **choices})
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)

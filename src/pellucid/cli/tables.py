@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
-from .options import Device, Json, Label, Methods, Offline, Prior, Seed, Shard
+from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed, Shard
 from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def run(
     label: Label = None,
     offline: Offline = False,
     device: Device = None,
+    backend: Backend = "torch",
+    precision: Precision = "float32",
     json: Json = False,
 ) -> int:
     """Regenerates a paper's table, and makes report.html of it.
@@ -89,7 +91,7 @@ def run(
     from ..settings import assignments
 
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
-    loaded = load(prior, device, label, offline)
+    loaded = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     others = also or []
     share = None if shard is None else Share.parse(shard)
     choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "weights": files, "shard": share}

@@ -1,4 +1,4 @@
-"""Other ways to compute the same network: OpenVINO on a CPU, compiled code, half precision on a GPU.
+"""Other ways to compute the same network: OpenVINO on a CPU, compiled code, half precision.
 
 Which of them is worth it, and by how much, is in docs/speed.md. What has a gradient is always computed by torch.
 """
@@ -31,7 +31,8 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
         backend: "torch" as written; "compile" by `torch.compile`, whose first call of each size takes long; "openvino"
             on a CPU, for the package's own networks, with results within 1e-5 of torch's: needs the extra `openvino`.
         precision: "float32", or "bfloat16" or "float16" for convolutions and matrix products; images stay float32.
-            Faster on GPUs; slower on nearly all CPUs.
+            Faster on GPUs; on CPUs bfloat16 is faster where there are instructions for it (AMX, AVX512-BF16), and much
+            slower where there are none. `pellucid doctor` measures it.
 
     Raises:
         UsageError: an unknown name, or a prior that it does not work for.
@@ -41,8 +42,8 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
         raise UsageError(f"a backend is one of {', '.join(BACKENDS)}, not {backend!r}")
     if precision not in PRECISIONS:
         raise UsageError(f"a precision is one of {', '.join(PRECISIONS)}, not {precision!r}")
-    if backend == "openvino" and precision != "float32":
-        raise UsageError(f"openvino computes in float32: leave {precision} out")
+    if backend == "openvino" and precision == "float16":
+        raise UsageError("openvino computes in float32 or bfloat16, not in float16")
     if backend != "torch":
         prior = _with_network(prior, _compiled if backend == "compile" else _in_openvino)
     return prior if precision == "float32" else Autocast(prior, precision)

@@ -8,19 +8,22 @@ import inspect
 import torch
 from torch import nn
 
+from .backends import Autocast
 from .latent import latent_of
 from .prior import Prior, Wrapper
 
 
 def fingerprint(prior: Prior) -> str:
-    """SHA-256 of a prior's weights, levels and label, and of its autoencoder's; a wrapper's is the wrapped prior's.
+    """SHA-256 of a prior's weights, levels, label and precision, and of its autoencoder's, whatever wraps it.
 
     A function counts with its name and, where it can be had, its source.
     """
-    latent = latent_of(prior)
+    latent, precision = latent_of(prior), b""
     while isinstance(prior, Wrapper):
+        if isinstance(prior, Autocast):
+            precision = str(prior.dtype).encode()
         prior = prior.prior
-    digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
+    digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes() + precision)
     networks = [getattr(prior, "network", None)]
     for one in (prior, *networks):
         if getattr(one, "label", None) is not None:

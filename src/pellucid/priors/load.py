@@ -14,6 +14,7 @@ from ..noise import linear_ladder
 from ..settings import imported
 from . import denoisers, embedded, folder
 from .adapters import VENetwork
+from .backends import accelerated
 from .latent import latent_of
 from .prior import Prior
 
@@ -36,6 +37,8 @@ def load_prior(
     label: int | None = None,
     prompt: str | None = None,
     offline: bool = False,
+    backend: str = "torch",
+    precision: str = "float32",
 ) -> Prior:
     """Loads a prior; its network's weights are frozen.
 
@@ -52,10 +55,12 @@ def load_prior(
             guided-diffusion and diffusers get the mean of their classes' embeddings, those of EDM none.
         prompt: what the picture shows, for Stable Diffusion and SDXL, which were trained with texts; None for none.
         offline: whether a model of the hub is taken from the cache alone, as if HF_HUB_OFFLINE were set.
+        backend: what computes its network, "torch", "compile" or "openvino"; see `accelerated`.
+        precision: what it computes in, "float32", "bfloat16" or "float16"; likewise.
 
     Raises:
         UsageError: there is no prior, folder, file, model or object of that name; an object is no denoiser; there is a
-            prompt for a prior that reads none.
+            prompt for a prior that reads none; or it cannot be computed so.
         PellucidError: the folder or file holds no whole prior, or one without such a class; the hub cannot be reached.
     """
     if not isinstance(source, str | Path):
@@ -67,7 +72,7 @@ def load_prior(
         prior = _load(place, torch.device(device), label, prompt)
     if prompt is not None and (not isinstance(source, str | Path) or latent_of(prior) is None):
         raise UsageError("a prompt goes with the folder or file of a model that reads texts: leave it out")
-    return prior
+    return accelerated(prior, backend, precision)
 
 
 def _load(place: Path, device: torch.device, label: int | None, prompt: str | None) -> Prior:

@@ -16,9 +16,13 @@ from torch import Tensor, nn
 from ..errors import PellucidError
 from .network import DenoisingUNet
 
+_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
 
 class Trunk:
     """Stands for `DenoisingUNet.trunk` where no gradient is asked for; the graph is made at the first call.
+
+    It computes in float32, or in bfloat16 inside `torch.autocast`.
 
     Args:
         network: on the CPU, in float32.
@@ -30,16 +34,17 @@ class Trunk:
     def __init__(self, network: DenoisingUNet) -> None:
         _library()
         self._network = network
-        self._model: Any = None
+        self._models: dict[torch.dtype, Any] = {}
 
     def __call__(self, h: Tensor, embedding: Tensor) -> Tensor:
         """See `DenoisingUNet.trunk`; of one image, (1, ...)."""
         if torch.is_grad_enabled() and (h.requires_grad or embedding.requires_grad or self._trains()):
             return DenoisingUNet.trunk(self._network, h, embedding)
-        if self._model is None:
-            settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-            self._model = _library().Core().compile_model(_graph(self._network), "CPU", settings)
-        made = self._model([h.detach().contiguous().numpy(), embedding.detach().numpy()])
+        precision = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+        if precision not in self._models:
+            settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+            self._models[precision] = _library().Core().compile_model(_graph(self._network), "CPU", settings)
+        made = self._models[precision]([h.detach().float().contiguous().numpy(), embedding.detach().float().numpy()])
         return torch.from_numpy(made[0])
 
     def _trains(self) -> bool:
@@ -47,7 +52,7 @@ class Trunk:
 
     def __getstate__(self) -> dict[str, Any]:
         # A graph stays in its process; another one makes its own.
-        return {**vars(self), "_model": None}
+        return {**vars(self), "_models": {}}
 
 
 def _library() -> Any:
