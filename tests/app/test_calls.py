@@ -16,6 +16,8 @@ from pellucid.app.calls import command, python, target_name
 from pellucid.app.choices import Choices, variants
 from pellucid.app.desk import Desk
 from pellucid.app.session import Session
+from pellucid.app.work import Restorers
+from pellucid.priors.backends import Autocast
 from pellucid.problem import to_unit
 
 FAST = Choices(strength="20", settings=("steps=100",))
@@ -30,6 +32,15 @@ def test_names_are_quoted_and_never_options() -> None:
     said = shlex.split(command(["-o my photo's.jpg"], variants(Choices(seed=3)), {"device": "cpu"}))
     assert said[2] == "./-o my photo's.jpg"
     assert said[-4:] == ["--seed", "3", "--device", "cpu"]
+
+
+def test_how_the_page_computes_is_said(desk: Desk, session: Session) -> None:
+    how = Restorers("cpu", precision="bfloat16")
+    assert isinstance(how.load("natural"), Autocast)
+    commands, program = replace(desk, restorers=how).calls(session, Choices())
+    assert commands.endswith("--device cpu --precision bfloat16")
+    assert "device='cpu', precision='bfloat16'" in program
+    assert Restorers().said == {}
 
 
 def test_a_format_that_cannot_be_written_becomes_png() -> None:

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pellucid.bench.prior import Cost
+from pellucid.priors.backends import Autocast
+
 Command = Callable[..., Any]
 FAST = ("--strength", "20")
 
@@ -328,6 +331,16 @@ def test_doctor(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> N
     assert said.code == 0
     assert json.loads(said.out)["problems"] == []
     assert "all is well" in pellucid_command("doctor", "--device", "cpu").out
+    # Other ways to compute are named with their times, those that this machine is slow at are not.
+    for slow in (False, True):
+        seconds = {Autocast: 9.0 if slow else 2.0}
+        monkeypatch.setattr(
+            "pellucid.bench.prior.cost",
+            lambda prior, size=256, seconds=seconds: Cost(size, 1.0, seconds.get(type(prior), 2.0), 1),
+        )
+        facts = json.loads(pellucid_command("doctor", "--json", "--device", "cpu").out)
+        assert facts["one evaluation at 256x256"] == "2.000 s"
+        assert facts.get("with --precision bfloat16") == (None if slow else "2.000 s")
     said = pellucid_command("doctor", "--device", "abacus")
     assert said.code == 1
     assert "problem: cannot compute on 'abacus'" in said.err
@@ -377,6 +390,14 @@ def test_bench_known(pellucid_command: Command, tiny_prior: Path) -> None:
     assert all(0 <= row["ssim"] <= 1 and 5 < row["psnr"] < 40 and row["lpips"] is None for row in rows)
     assert "damaged" in pellucid_command(*arguments, "-m", "ddrm").out
     assert pellucid_command("bench", "known", "-p", tiny_prior, "-t", "sr5").code == 2
+
+
+def test_bench_in_half_precision(pellucid_command: Command, tiny_prior: Path) -> None:
+    arguments = ("bench", "known", "-p", tiny_prior, "--images", 1, "--crop", 16, "-t", "sr4", "-m", "ddnm", "--quick")
+    exact, rough = (pellucid_command(*arguments, *more).out for more in ((), ("--precision", "bfloat16")))
+    assert f"{tiny_prior} in bfloat16" in rough
+    assert "bfloat16" not in exact
+    assert pellucid_command(*arguments, "--precision", "int4").code == 2
 
 
 def test_bench_conformance(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,8 @@ def test_a_process_that_ends_without_a_word_goes_on_likewise(
     assert "skipped" not in job("--resume", "--seed", 1).err
     Image.new("RGB", (12, 10)).save(scans / "b.png")
     assert "1 of 4 images done, 3 skipped" in job("--resume", "--seed", 1).err
+    # Nor are other numbers of the network.
+    assert "skipped" not in job("--resume", "--precision", "bfloat16").err
 
 
 def test_what_failed_is_tried_again(job: Command, scans: Path) -> None:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pellucid import load_prior
+from pellucid.bench.prior import gflop
 from pellucid.errors import PellucidError, UsageError
 from pellucid.noise import linear_ladder
-from pellucid.priors import VENetwork
+from pellucid.priors import Counted, VENetwork
 from pellucid.priors.backends import accelerated
 from pellucid.priors.fingerprint import fingerprint
 from pellucid.priors.network import DenoisingUNet
@@ -58,7 +59,7 @@ def test_a_wrapper_keeps_its_prior(prior: VENetwork) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "precision", "said"),
-    [("tpu", "float32", "backend"), ("torch", "int8", "precision"), ("openvino", "bfloat16", "float32")],
+    [("tpu", "float32", "backend"), ("torch", "int8", "precision"), ("openvino", "float16", "not in float16")],
 )
 def test_unknown(prior: VENetwork, backend: str, precision: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
@@ -94,6 +95,26 @@ def test_openvino_agrees(tiny_network: Callable[..., DenoisingUNet], channels: i
         found = other(x, sigma)
         assert (found - prior(x, sigma)).abs().max() < 1e-4
         assert torch.equal(found[1:], other(x[1:], sigma[1:]))
+
+
+def test_openvino_in_half_precision(prior: VENetwork) -> None:
+    pytest.importorskip("openvino")
+    x = draw(2, 3, 16, 16)
+    exact, rough = prior(x, 0.5), accelerated(prior, "openvino", "bfloat16")(x, 0.5)
+    assert rough.dtype == torch.float32
+    # On a processor without the instructions OpenVINO computes in float32.
+    assert (rough - exact).abs().max() < 0.05
+
+
+def test_precision_makes_another_prior_of_it(prior: VENetwork) -> None:
+    rough = accelerated(prior, precision="bfloat16")
+    assert fingerprint(rough) != fingerprint(prior)
+    assert fingerprint(Counted(rough)) == fingerprint(rough)
+
+
+def test_operations_are_counted_whoever_computes(prior: VENetwork) -> None:
+    pytest.importorskip("openvino")
+    assert gflop(accelerated(prior, "openvino", "bfloat16"), 16) == gflop(prior, 16) > 0
 
 
 def test_openvino_leaves_gradients_to_torch(prior: VENetwork) -> None:

@@ -20,6 +20,7 @@ from ..errors import PellucidError, UsageError
 from ..metrics import psnr
 from ..noise import Streams, derive_seed, karras_ladder, renoise
 from ..priors import load_prior
+from ..priors.backends import computed_elsewhere
 from ..priors.latent import latent_of
 from ..priors.prior import Padded, Prior, device_of
 from ..problem import to_model, to_unit
@@ -183,6 +184,8 @@ def gflop(prior: Prior, size: int = 256) -> float:
     latent = latent_of(prior)
     sides = (size, size) if latent is None else latent.latent_size(size, size)
     x = torch.zeros(1, prior.channels, *sides, device=device_of(prior))
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        Padded(prior)(x, 0.5)
+    # What torch does not compute is not seen; where there is a gradient, it computes the same network.
+    gradient = computed_elsewhere(prior)
+    with torch.set_grad_enabled(gradient), FlopCounterMode(display=False) as counter:
+        Padded(prior)(x.requires_grad_(gradient), 0.5)
     return float(counter.get_total_flops() / 1e9)

@@ -11,7 +11,7 @@ import typer
 from ..errors import UsageError
 from . import tables
 from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed
-from .output import as_json, table
+from .output import as_json, computed, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,7 @@ def known(
         return {name: tuned.get(name, own) for name, own in defaults.items() if not quick or method or name in tuned}
 
     rows = measurement.compare(what, chosen, task or (), contestants, _measure(lpips), seed)
-    _print(rows, f"{len(chosen)} images, noise 0.05, {prior}", json)
+    _print(rows, f"{len(chosen)} images, noise 0.05, {computed(prior, precision)}", json)
 
 
 @app.command("blind")
@@ -171,7 +171,7 @@ def blind(
     what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     chosen = _photographs(data, images, what.channels, crop)
     rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
-    _print(rows, f"{len(chosen)} images, {prior}", json, markdown)
+    _print(rows, f"{len(chosen)} images, {computed(prior, precision)}", json, markdown)
 
 
 @app.command("conformance")

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
 from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed, Shard
-from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
+from .output import FAILED, INTERRUPTED, as_json, bar, computed, table, tell
 
 if TYPE_CHECKING:
     from ..bench.report import Result
@@ -104,7 +104,7 @@ def run(
     stopped = False
     for job in jobs:
         rows, stopped = _rows(job)
-        results.append(report.Result(job, prior, rows))
+        results.append(report.Result(job, computed(prior, precision), rows))
         if share is None or json:
             _print(results[-1], json)
         else:

@@ -151,20 +151,19 @@ class GibbsDDRM(Stepper):
         for i, level in enumerate(levels):
             k = before = kernel[i].flatten().double()
             image, measured = x0[i].double(), y[i].double()
-            root, held = torch.eye(len(k)).to(k), 0.0
+            # P = (L L^T)^-1; noise of covariance P is L^-T n.
+            factor, held = torch.eye(len(k)).to(k), 0.0
             if self.preconditioned:
                 curvature = normal_matrix(image, self.kernel) / level**2
                 held = self.ridge * curvature.diagonal().mean().item()
-                root = torch.linalg.inv(torch.linalg.cholesky(curvature + held * root)).T
+                factor = torch.linalg.cholesky(curvature.add_(factor, alpha=held))
             for n in noise:
                 slope = (
                     data_slope(k, image, measured, inside) / level**2 + self.sparsity * k.sign() + held * (k - before)
                 )
-                k = (
-                    k
-                    - self.size / 2 * (root @ (root.T @ slope))
-                    + math.sqrt(self.size) * (root @ n[i].flatten().double())
-                )
+                half = torch.linalg.solve_triangular(factor, slope[:, None], upper=False)[:, 0]
+                move = math.sqrt(self.size) * n[i].flatten().double() - self.size / 2 * half
+                k = k + torch.linalg.solve_triangular(factor.mT, move[:, None], upper=True)[:, 0]
             k = k.clamp_min(0)
             # Where nothing positive is left, or an estimate was no number, nothing was learnt.
             k = k / k.sum() if 0 < k.sum() < math.inf else before
@@ -190,9 +189,10 @@ def data_slope(kernel: Tensor, x: Tensor, y: Tensor, inside: Inside) -> Tensor:
 
 def normal_matrix(x: Tensor, size: int) -> Tensor:
     """H of `|k * x|^2 = k^T H k` for circular convolution with kernels (size, size), (size^2, size^2)."""
-    rows, columns = _places(x, size)
-    apart = (rows[:, None] - rows) % x.shape[-2], (columns[:, None] - columns) % x.shape[-1]
-    return _correlation(x, x)[apart]
+    apart = torch.arange(1 - size, size)
+    found = _correlation(x, x)[(apart % x.shape[-2])[:, None], apart % x.shape[-1]]
+    # From pixel j to pixel i of a kernel is i - j: a window of all differences for each i, read from its end.
+    return found.unfold(0, size, 1).unfold(1, size, 1).flip(2, 3).reshape(size**2, size**2)
 
 
 def _correlation(x: Tensor, y: Tensor) -> Tensor:

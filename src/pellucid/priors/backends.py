@@ -49,6 +49,14 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
     return prior if precision == "float32" else Autocast(prior, precision)
 
 
+def computed_elsewhere(prior: Prior) -> bool:
+    """Whether something else than torch computes a prior's network where there is no gradient."""
+    while isinstance(prior, Wrapper):
+        prior = prior.prior
+    network = getattr(prior, "network", None)
+    return isinstance(network, DenoisingUNet) and "trunk" in vars(network)
+
+
 class Autocast(Wrapper):
     """Computes convolutions and matrix products at lower precision; what goes in and comes out stays float32.
 
