@@ -6,30 +6,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from .loop import Trains
 from .recipe import band_of, bands, learning_rate
 from .report import Log, LossLog, Row, plot
 
 if TYPE_CHECKING:
-    from .loop import Trains
     from .run import Trainer
-
-
-class Journal(Protocol):
-    """What is written down of a run beside its checkpoints."""
-
-    def see(self, result: Any) -> None:
-        """Takes in what an update returned."""
-
-    def note(self) -> None:
-        """Writes a line about the updates since the last."""
-
-    def save(self) -> None:
-        """Writes a line, and what comes with each checkpoint."""
 
 
 class NamedJournal:
@@ -47,16 +34,16 @@ class NamedJournal:
         self._log = LossLog(run / "log.csv", names, trainer.step, trainer.seen)
 
     def see(self, result: Mapping[str, float]) -> None:
-        """See `Journal`."""
+        """See `loop.Journal`."""
         self._log.see(result)
 
     def note(self) -> None:
-        """See `Journal`."""
+        """See `loop.Journal`."""
         if line := self._log.write(self._trainer.step, self._trainer.seen):
             self._tell(line)
 
     def save(self) -> None:
-        """See `Journal`."""
+        """See `loop.Journal`."""
         self.note()
 
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from .data import Pixels
 from .devices import Devices
-from .journal import Journal
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -84,6 +83,19 @@ class Trains(Protocol):
 
     def restore(self, path: Path) -> None:
         """Goes back to a checkpoint."""
+
+
+class Journal(Protocol):
+    """What is written down of a run beside its checkpoints."""
+
+    def see(self, result: Any) -> None:
+        """Takes in what an update returned."""
+
+    def note(self) -> None:
+        """Writes a line about the updates since the last."""
+
+    def save(self) -> None:
+        """Writes a line, and what comes with each checkpoint."""
 
 
 def resume(trainer: Trains, run: Path, tell: Callable[[str], None]) -> bool:
