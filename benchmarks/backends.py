@@ -69,6 +69,7 @@ WAYS: dict[str, Callable[[Prior], Way]] = {
     "compile": partial(by, backend="compile"),
     "onnxruntime": onnx,
     "openvino": partial(by, backend="openvino"),
+    "openvino in bfloat16": partial(by, backend="openvino", precision="bfloat16"),
 }
 
 

@@ -340,7 +340,10 @@ def test_doctor(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> N
         )
         facts = json.loads(pellucid_command("doctor", "--json", "--device", "cpu").out)
         assert facts["one evaluation at 256x256"] == "2.000 s"
-        assert facts.get("with --precision bfloat16") == (None if slow else "2.000 s")
+        assert facts["with --precision bfloat16"] == ("slower" if slow else "2.000 s")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    facts = json.loads(pellucid_command("doctor", "--json", "--device", "cpu").out)
+    assert facts["with --backend openvino"] == 'not installed: pip install "pellucid[openvino]"'
     said = pellucid_command("doctor", "--device", "abacus")
     assert said.code == 1
     assert "problem: cannot compute on 'abacus'" in said.err

@@ -217,14 +217,14 @@ def _compute(device: str | None) -> dict[str, Any]:
     seconds, small, evaluations = cost(prior).seconds, cost(prior, 64).seconds, 90
     ways = {}
     for options in _CPU_WAYS if found.type == "cpu" else _GPU_WAYS:
+        said = "with " + " ".join(f"--{name} {own}" for name, own in options.items())
         try:
             way = accelerated(prior, **options)
-        except PellucidError:  # an extra that is not installed
+        except PellucidError:
+            ways[said] = 'not installed: pip install "pellucid[openvino]"'
             continue
         # Where there are no instructions for it, half precision takes eight times as long: nobody has to wait for that.
-        if cost(way, 64).seconds < 3 * small:
-            said = " ".join(f"--{name} {own}" for name, own in options.items())
-            ways[f"with {said}"] = f"{cost(way).seconds:.3f} s"
+        ways[said] = f"{cost(way).seconds:.3f} s" if cost(way, 64).seconds < 3 * small else "slower"
     return {
         "device": str(found),
         "gpus": ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())) or "none",
