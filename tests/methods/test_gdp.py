@@ -16,7 +16,7 @@ from pellucid.methods import GDP
 from pellucid.noise import Streams, linear_ladder, strided
 from pellucid.operators import AveragePool, Grayscale
 from pellucid.operators.unknown import Light
-from pellucid.priors import Counted, GaussianPrior, VPNetwork
+from pellucid.priors import Counted, GaussianPrior, VENetwork, VPNetwork
 from pellucid.problem import Problem, to_model, to_zero_one
 
 FEW = GDP(steps=10, scale=500 * 32**2, cell=4)  # 500 in images of 8 x 8
@@ -188,6 +188,12 @@ def test_a_small_image_first_hands_on_what_it_learnt() -> None:
     assert abs(states[9].found["gain"].item()) > 0.05
     assert states[9].found["map"].shape == (1, 1, 12, 10)
     assert states[-1].found["map"].shape == (1, 1, 24, 20)
+
+
+def test_a_small_image_need_not_be_of_a_size_that_the_prior_takes() -> None:
+    prior = VENetwork(lambda x, sigma: 0.5 * x, linear_ladder(), multiple=4)
+    states = list(replace(FEW, first=10).iterate(Problem(0.5 * draw(1, 3, 24, 20)), prior, Streams([0])))
+    assert [state.x.shape[2:] for state in states[9:11]] == [(10, 8), (24, 20)]
 
 
 @pytest.mark.parametrize("degradation", ["light", "kernel"])

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pellucid.errors import UsageError
 from pellucid.noise import linear_ladder
-from pellucid.priors import GaussianPrior, VENetwork, VPNetwork
+from pellucid.priors import GaussianPrior, Padded, VENetwork, VPNetwork
 from pellucid.priors.adapters import Prediction
 
 LADDER = linear_ladder()
@@ -105,3 +105,14 @@ def test_a_wrong_description_is_refused() -> None:
         VPNetwork(lambda x, t: x, LADDER, timesteps="rounded")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="ascending"):
         VPNetwork(lambda x, t: x, LADDER.flip(0))
+
+
+@pytest.mark.parametrize(
+    "prior", [VENetwork(lambda x, _: x, LADDER, multiple=4), VPNetwork(lambda x, _: x, LADDER, multiple=4)]
+)
+def test_images_that_a_network_does_not_take_are_refused(prior: VENetwork | VPNetwork) -> None:
+    with pytest.raises(UsageError, match="divide by 4, not 8 x 6: .*Padded"):
+        prior(torch.zeros(1, 3, 8, 6), 0.5)
+    with pytest.raises(UsageError, match="3 channels, not of 1"):
+        prior(torch.zeros(1, 1, 8, 8), 0.5)
+    assert Padded(prior)(torch.zeros(1, 3, 8, 6), 0.5).shape == (1, 3, 8, 6)

@@ -201,10 +201,13 @@ def test_what_cannot_be_checkpointed_by_block_says_so() -> None:
 
 def test_a_learned_variance_goes_through_every_wrapper() -> None:
     """What depends on a pixel alone is the same whatever the image is cut into, and costs one evaluation."""
-    network = VPNetwork(lambda x, t: torch.cat([0.1 * x, x.tanh()], 1), linear_ladder(), multiple=4)
+    network, coarse = (
+        VPNetwork(lambda x, t: torch.cat([0.1 * x, x.tanh()], 1), linear_ladder(), multiple=multiple)
+        for multiple in (1, 4)
+    )
     x = torch.randn(2, 3, 18, 23, generator=torch.Generator().manual_seed(0))
     levels = torch.tensor([0.3, 2.0])
-    counted = Counted(Padded(Tiled(Checkpointed(network), 8, 4)))
+    counted = Counted(Padded(Tiled(Checkpointed(coarse), 8, 4)))
     both = counted.learned(x, levels)
     assert counted.nfe == 1
     torch.testing.assert_close(both, network.learned(x, levels))

@@ -36,7 +36,7 @@ from torch import Tensor
 from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
 from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
-from ..priors.prior import Counted, Prior, learned
+from ..priors.prior import Counted, Padded, Prior, learned
 from ..problem import Problem, to_zero_one
 from .method import State, Stepper, with_gradients
 
@@ -126,7 +126,8 @@ class GDP(Stepper):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level, of the small image first. `found` has "gain" and "map", or the "kernel"."""
-        family, y, counted = self.family(problem), problem.y, Counted(prior)
+        # The small image's size is this method's own, whatever sizes the prior takes.
+        family, y, counted = self.family(problem), problem.y, Counted(Padded(prior) if self.first else prior)
         done, small, theta = 0, None, family.start(y, prior.channels, rng)
         levels = super().nfe(prior)
         ratio = self.first / max(y.shape[2:])

@@ -94,7 +94,7 @@ class Blur(Operator):
             rows = (torch.arange(self.kernel.shape[0]) - self.kernel.shape[0] // 2) % height
             columns = (torch.arange(self.kernel.shape[1]) - self.kernel.shape[1] // 2) % width
             # A kernel larger than the image wraps around it more than once.
-            spread.index_put_((rows[:, None], columns[None]), self.kernel, accumulate=True)
+            spread.index_put_((rows[:, None], columns[None]), self.kernel.cpu(), accumulate=True)
             transfer = torch.fft.rfft2(spread)
             power = transfer.abs().square()
             inverse = torch.where(power > _ZERO**2 * power.max(), transfer.conj() / power.clamp_min(1e-300), 0)

@@ -66,7 +66,7 @@ class Operator:
             UsageError: the operator is not linear.
         """
         svd = self._svd_of(y)
-        return svd.V(svd.s * svd.Ut(y))
+        return svd.V(svd.s.to(y.device) * svd.Ut(y))
 
     def pinv(self, y: Tensor) -> Tensor:
         """The image of least norm among those whose measurements are nearest to `y`.
@@ -75,7 +75,7 @@ class Operator:
             UsageError: the operator is not linear.
         """
         svd = self._svd_of(y)
-        return svd.V(svd.inverted() * svd.Ut(y))
+        return svd.V(svd.inverted().to(y.device) * svd.Ut(y))
 
     def consistent(self, x: Tensor, y: Tensor) -> Tensor:
         """The image nearest to `x` whose measurement is `y`, or nearest to it: `x + pinv(y - A x)`.

@@ -42,7 +42,8 @@ class VENetwork:
         self.multiple = multiple
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`."""
+        """See `Prior`; UsageError for images that the network does not take."""
+        check_images(x, self.channels, self.multiple)
         # Of a number, at a quarter of the cost of `as_tensor`, which small images would feel.
         level = sigma.to(x).expand(len(x)) if isinstance(sigma, Tensor) else x.new_full(x.shape[:1], sigma)
         return _evaluate(self.estimate, x, level)
@@ -109,7 +110,7 @@ class VPNetwork:
         return float(after - 1 + (round(share) if self.timesteps == "nearest" else share))
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`."""
+        """See `Prior`; UsageError for images that the network does not take."""
         return self._predict(x, sigma)[0]
 
     def learned(self, x: Tensor, sigma: float | Tensor) -> Tensor:
@@ -141,6 +142,7 @@ class VPNetwork:
 
     def _predict(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
         """The estimate, and whatever the network says behind it."""
+        check_images(x, self.channels, self.multiple)
         if isinstance(sigma, Tensor) and sigma.ndim:
             t = torch.tensor([self.time_of(level) for level in sigma.tolist()], device=x.device)
             sigma = sigma.to(x).view(-1, 1, 1, 1)
@@ -166,6 +168,22 @@ def check_ladder(sigmas: Tensor) -> None:
     """
     if sigmas.ndim != 1 or len(sigmas) < 2 or not (sigmas.diff() > 0).all() or sigmas[0] <= 0:
         raise UsageError("a training ladder is at least two positive sigmas, ascending")
+
+
+def check_images(x: Tensor, channels: int, multiple: int) -> None:
+    """Refuses images (B, C, H, W) that a network does not take.
+
+    Raises:
+        UsageError: they have not so many channels, or a side does not divide by `multiple`.
+    """
+    found, height, width = x.shape[-3:]
+    if found != channels:
+        raise UsageError(f"this prior takes images of {channels} channels, not of {found}")
+    if height % multiple or width % multiple:
+        raise UsageError(
+            f"this prior takes images whose sides divide by {multiple}, not {height} x {width}: "
+            "pellucid.priors.Padded makes it take any"
+        )
 
 
 def _evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tensor) -> Tensor:
