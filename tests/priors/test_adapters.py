@@ -111,7 +111,7 @@ def test_a_wrong_description_is_refused() -> None:
     "prior", [VENetwork(lambda x, _: x, LADDER, multiple=4), VPNetwork(lambda x, _: x, LADDER, multiple=4)]
 )
 def test_images_that_a_network_does_not_take_are_refused(prior: VENetwork | VPNetwork) -> None:
-    with pytest.raises(UsageError, match="divide by 4, not 8 x 6: .*Padded"):
+    with pytest.raises(UsageError, match=r"divide by 4, not 8 x 6: .*Padded"):
         prior(torch.zeros(1, 3, 8, 6), 0.5)
     with pytest.raises(UsageError, match="3 channels, not of 1"):
         prior(torch.zeros(1, 1, 8, 8), 0.5)
