@@ -102,7 +102,7 @@ def test_openvino_in_half_precision(prior: VENetwork) -> None:
     x = draw(2, 3, 16, 16)
     exact, rough = prior(x, 0.5), accelerated(prior, "openvino", "bfloat16")(x, 0.5)
     assert rough.dtype == torch.float32
-    # On a processor without the instructions OpenVINO computes in float32.
+    # Exact where the processor has no instructions for it and OpenVINO does not emulate them.
     assert (rough - exact).abs().max() < 0.05
 
 
