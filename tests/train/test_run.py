@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, UsageError
 from pellucid.priors import load_prior
 from pellucid.priors.network import UNetConfig
 from pellucid.train import checkpoint
@@ -78,6 +78,21 @@ def test_training_lowers_the_loss(data: Path, tmp_path: Path, optimiser: Any) ->
     start.restore(tmp_path / "run" / CHECKPOINT)
     last = start.validate(validation)
     assert all(last[level] > first[level] + 1 for level in first)
+
+
+def test_half_precision_is_nearly_the_same_training(data: Path, tmp_path: Path) -> None:
+    runs = {}
+    for precision in (None, "float32", "bfloat16"):
+        run = tmp_path / str(precision)
+        train(data, run, preset("tiny"), replace(QUICK, samples=0, precision=precision))
+        runs[precision] = weights(run)
+    assert_same(runs[None], runs["float32"])  # on a CPU
+    halves = [runs["bfloat16"][name] for name in runs[None]]
+    moved = torch.cat([(half - full).flatten() for half, full in zip(halves, runs[None].values(), strict=True)])
+    assert 0 < moved.norm() < 0.05 * torch.cat([full.flatten() for full in runs[None].values()]).norm()
+    assert all(half.dtype == torch.float32 for half in halves)
+    with pytest.raises(UsageError, match="float32 or bfloat16"):
+        train(data, tmp_path / "other", preset("tiny"), replace(QUICK, precision="float16"))
 
 
 def outcome_devices() -> Any:

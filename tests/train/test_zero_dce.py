@@ -126,6 +126,7 @@ def test_the_command(pellucid_command: Callable[..., Any], data: Path, tmp_path:
     model = f"model={tmp_path / 'run' / 'zero-dce.safetensors'}"
     said = pellucid_command("restore", photo, "-o", tmp_path / "out.png", "-m", "zero-dce", "--set", model, "--json")
     assert said.code == 0
-    said = pellucid_command("train", data, "-o", tmp_path / "other", "--zero-dce", "--preset", "gpu")
-    assert said.code == 2
-    assert "--zero-dce takes no --preset" in said.err
+    for more in (("--preset", "gpu"), ("--precision", "bfloat16")):
+        said = pellucid_command("train", data, "-o", tmp_path / "other", "--zero-dce", *more)
+        assert said.code == 2
+        assert "--zero-dce takes no --preset" in said.err

@@ -20,6 +20,10 @@ def train(
     preset: Annotated[str, typer.Option("--preset", help="cpu, gpu, or tiny to try it out.")] = "cpu",
     settings: Settings = None,
     device: Device = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="float32 or bfloat16 (default: bfloat16 where a GPU has it); see doctor."),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option("--minutes", help="Stop after this long; run again to go on.")
     ] = None,
@@ -43,9 +47,9 @@ def train(
     """
     if zero_dce and gan:
         raise UsageError("--zero-dce and --gan are two trainings: choose one")
-    if (zero_dce or gan) and (preset != "cpu" or validation is not None or initial is not None):
+    if (zero_dce or gan) and (preset != "cpu" or any(given is not None for given in (validation, initial, precision))):
         what = "--zero-dce" if zero_dce else "--gan"
-        raise UsageError(f"{what} takes no --preset, --validation or --initial: leave them out")
+        raise UsageError(f"{what} takes no --preset, --validation, --initial or --precision: leave them out")
     from ..train import gan as gans
     from ..train import run as priors
     from ..train import zero_dce as curves
@@ -66,7 +70,7 @@ def train(
         outcome = gans.train(data, run, recipe, options, origin, tell)
     else:
         own = preset_of(preset, **parse(Recipe, "a recipe", values))
-        options = replace(options, validation=validation, initial=initial)
+        options = replace(options, validation=validation, initial=initial, precision=precision)
         steps, use = own.steps, "--prior "
         outcome = priors.train(data, run, own, options, origin, tell)
     if json:

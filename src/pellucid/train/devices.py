@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..devices import find_device
-from ..errors import PellucidError
+from ..errors import PellucidError, UsageError
 
 
 class Devices:
@@ -18,6 +18,8 @@ class Devices:
 
     Args:
         device: "cpu", "cuda" ...; None for a GPU where there is one.
+        precision: "float32" or "bfloat16"; None for bfloat16 where a GPU has it and float32 elsewhere, since CPUs
+            without instructions for bfloat16 emulate it, far slower.
 
     Attributes:
         device: this process's.
@@ -25,10 +27,13 @@ class Devices:
         world: how many processes there are.
 
     Raises:
-        PellucidError: several processes and no accelerate, or there is no such device.
+        UsageError: another precision, or there is no such device.
+        PellucidError: several processes and no accelerate.
     """
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, precision: str | None = None) -> None:
+        if precision not in (None, "float32", "bfloat16"):
+            raise UsageError(f"training computes in float32 or bfloat16, not in {precision!r}")
         self.rank, self.world = 0, int(os.environ.get("WORLD_SIZE", "1"))
         self._accelerator: Any = None
         if self.world > 1:
@@ -41,6 +46,9 @@ class Devices:
             self.rank = self._accelerator.process_index
         else:
             self.device = find_device(device)
+        self._half = precision == "bfloat16"
+        if precision is None and self.device.type == "cuda":
+            self._half = torch.cuda.is_bf16_supported(including_emulation=False)
         if self.device.type == "cuda":
             # Kernels of fixed shapes: the first batches find the fastest, and TF32 serves what bf16 does not.
             torch.backends.cudnn.benchmark = True
@@ -57,10 +65,8 @@ class Devices:
         return wrapped
 
     def precision(self) -> contextlib.AbstractContextManager[Any]:
-        """Bfloat16 where a GPU has it; float32 elsewhere: CPUs without bfloat16 units emulate it, far slower."""
-        if self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-            return torch.autocast("cuda", torch.bfloat16)
-        return contextlib.nullcontext()
+        """What the network's pass forth is computed in; weights and their gradients stay float32."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self._half else contextlib.nullcontext()
 
     def backward(self, loss: Tensor) -> None:
         """Computes gradients, averaged over the processes."""

@@ -20,6 +20,7 @@ class Options:
 
     Attributes:
         device: "cpu", "cuda", "cuda:1" ...; None for a GPU where there is one.
+        precision: of a prior's training; see `Devices`.
         workers: threads that prepare crops.
         memory: bytes of decoded images to keep in memory.
         held_out: images kept from training to validate on, a tenth at most, where no folder of them is given.
@@ -33,6 +34,7 @@ class Options:
     """
 
     device: str | None = None
+    precision: str | None = None
     workers: int = 2
     memory: float = 8e9
     held_out: int = 12

@@ -54,7 +54,7 @@ def train(
         KeyboardInterrupt: passed on, after a checkpoint.
     """
     options, origin = options or Options(), origin or Origin()
-    devices = Devices(options.device)
+    devices = Devices(options.device, options.precision)
     trainer = Trainer(recipe, devices)
     if not resume(trainer, run, tell) and options.initial is not None:
         trainer.start_from(options.initial)
@@ -155,7 +155,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         if not torch.isfinite(norm):
             raise PellucidError(
-                f"the gradient at update {self.step} is not finite: go on from the checkpoint with a smaller --lr"
+                f"the gradient at update {self.step} is not finite: go on from the checkpoint with a smaller --set lr="
             )
         self._optimiser.step()
         # Early on, a long memory would mostly remember the start.
