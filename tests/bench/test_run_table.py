@@ -15,6 +15,7 @@ from pellucid.errors import UsageError
 from pellucid.jobs import Shard
 from pellucid.metrics import psnr
 from pellucid.priors import Counted, GaussianPrior
+from pellucid.priors.backends import Autocast
 from pellucid.priors.fingerprint import fingerprint
 
 Job = Callable[..., Run]
@@ -102,6 +103,14 @@ def test_what_changes_the_figures_is_computed_again(tiny_job: Job, tmp_path: Pat
     quick = Busy()
     done(tiny_job(tmp_path, prior=quick, quick=True))
     assert quick.calls > 0
+
+
+def test_another_precision_is_another_prior(tiny_job: Job, tmp_path: Path) -> None:
+    exact = done(tiny_job(tmp_path))
+    rough = done(tiny_job(tmp_path, prior=Autocast(PRIOR, "bfloat16")))
+    assert {row.device for row in exact} == {"cpu"}
+    assert {row.device for row in rough} == {"cpu in bfloat16"}
+    assert not {row.configuration for row in exact} & {row.configuration for row in rough}
 
 
 def test_a_lost_picture_is_made_again(tiny_job: Job, tmp_path: Path) -> None:

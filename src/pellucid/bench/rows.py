@@ -29,7 +29,7 @@ class Row:
         settings: the method and its hyper-parameters.
         configuration: hash of all that decides the figures.
         prior: hash of its weights and levels.
-        device: where it was computed.
+        device: where it was computed, and in what if that was not float32.
         versions: of what computed it.
         trace: what was watched on the way; see `Watch`.
         note: what the method says of it.
@@ -91,3 +91,8 @@ def stored(path: Path) -> Iterator[Row]:
             continue  # none of ours
         if not row.error:
             yield row
+
+
+def computed(what: str, precision: str) -> str:
+    """A prior or a device, and what was computed in if that was not float32."""
+    return what if precision == "float32" else f"{what} in {precision}"

@@ -26,6 +26,7 @@ from ..jobs.fingerprint import of_configuration
 from ..methods import Method
 from ..methods.method import last
 from ..noise import Streams, derive_seed
+from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Padded, Prior, device_of
 from ..problem import Problem, to_unit
@@ -36,7 +37,7 @@ from .latents import Latents
 from .measure import Measures
 from .memory import peak
 from .photographs import Photographs
-from .rows import Missing, Row, stored
+from .rows import Missing, Row, computed, stored
 from .spec import Entrant, Source, Table, Task
 from .watch import Watch
 
@@ -249,7 +250,7 @@ class _Task:
             settings,
             configuration,
             self._weights,
-            str(self._device),
+            computed(str(self._device), precision_of(self._job.prior)),
             {name: version(name) for name in ("pellucid", "torch")},
             watch.trace(),
             watch.note,

@@ -11,7 +11,7 @@ import typer
 from ..errors import UsageError
 from . import tables
 from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed
-from .output import as_json, computed, table
+from .output import as_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +122,7 @@ def known(
     from .. import methods as registry
     from ..bench import known as measurement
     from ..bench.prior import load
+    from ..bench.rows import computed
 
     what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     chosen = _photographs(data, images, what.channels, crop)
@@ -164,6 +165,7 @@ def blind(
 
     from ..bench import blind as measurement
     from ..bench.prior import load
+    from ..bench.rows import computed
 
     def contestants(damage: str) -> dict[str, Method]:
         return measurement.contestants(damage, method or (), quick)

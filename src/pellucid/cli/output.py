@@ -31,11 +31,6 @@ def as_json(record: Any) -> None:
     typer.echo(json.dumps(record, ensure_ascii=False, default=str))
 
 
-def computed(prior: str, precision: str) -> str:
-    """What gave a measurement's figures: the prior, and what it computed in if that was not float32."""
-    return prior if precision == "float32" else f"{prior} in {precision}"
-
-
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Prints rows, the first one their headings, in aligned columns; the last column is as wide as it needs to be."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
 from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed, Shard
-from .output import FAILED, INTERRUPTED, as_json, bar, computed, table, tell
+from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
 
 if TYPE_CHECKING:
     from ..bench.report import Result
@@ -87,6 +87,7 @@ def run(
 
     from ..bench import report
     from ..bench.prior import load
+    from ..bench.rows import computed
     from ..jobs import Shard as Share
     from ..settings import assignments
 

@@ -57,6 +57,15 @@ def computed_elsewhere(prior: Prior) -> bool:
     return isinstance(network, DenoisingUNet) and "trunk" in vars(network)
 
 
+def precision_of(prior: Prior) -> str:
+    """What a prior's network computes in, one of `PRECISIONS`."""
+    while isinstance(prior, Wrapper):
+        if isinstance(prior, Autocast):
+            return prior.precision
+        prior = prior.prior
+    return "float32"
+
+
 class Autocast(Wrapper):
     """Computes convolutions and matrix products at lower precision; what goes in and comes out stays float32.
 
@@ -67,11 +76,11 @@ class Autocast(Wrapper):
 
     def __init__(self, prior: Prior, precision: str) -> None:
         super().__init__(prior)
-        self.dtype = _TYPES[precision]
+        self.precision = precision
 
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Wrapper`."""
-        with torch.autocast(x.device.type, self.dtype):
+        with torch.autocast(x.device.type, _TYPES[self.precision]):
             return inner(x, sigma).to(x.dtype)
 
 

@@ -8,7 +8,7 @@ import inspect
 import torch
 from torch import nn
 
-from .backends import Autocast
+from .backends import precision_of
 from .latent import latent_of
 from .prior import Prior, Wrapper
 
@@ -18,12 +18,12 @@ def fingerprint(prior: Prior) -> str:
 
     A function counts with its name and, where it can be had, its source.
     """
-    latent, precision = latent_of(prior), b""
+    latent, precision = latent_of(prior), precision_of(prior)
     while isinstance(prior, Wrapper):
-        if isinstance(prior, Autocast):
-            precision = str(prior.dtype).encode()
         prior = prior.prior
-    digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes() + precision)
+    digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
+    if precision != "float32":
+        digest.update(precision.encode())
     networks = [getattr(prior, "network", None)]
     for one in (prior, *networks):
         if getattr(one, "label", None) is not None:
