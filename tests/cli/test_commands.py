@@ -432,6 +432,11 @@ def test_train_says_what_is_wrong(pellucid_command: Command, tmp_path: Path) -> 
 # --- start ------------------------------------------------------------------------------------------------------------
 
 
+def test_the_command_is_a_module_too() -> None:
+    said = subprocess.run([sys.executable, "-m", "pellucid", "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout.strip()[0].isdigit()
+
+
 def test_help_and_version(pellucid_command: Command) -> None:
     for arguments in ((), ("--help",), ("restore", "--help")):
         said = pellucid_command(*arguments)
