@@ -22,7 +22,7 @@ from .methods import Method
 from .methods.latent import InLatents, within
 from .methods.method import State, last
 from .noise import Streams
-from .operators import Mask, Operator
+from .operators import Grayscale, Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
 from .priors.fingerprint import fingerprint
 from .priors.latent import latent_of
@@ -233,7 +233,7 @@ class Runner:
             colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images go through a colour
                 prior as three equal channels, and the mean of the three comes back. With an operator, measurements.
                 Methods that need no prior get them as they are; those that take several exposures of one image get
-                them one after the other along C.
+                them one after the other along C. Of what is to get colours, grey is taken.
             seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
             progress: called with the pixels of each evaluation; see `work`.
             operator: the degradation, where it was not given for all.
@@ -246,6 +246,9 @@ class Runner:
         operator = operator or self._operator
         if operator is None and self._maker is not None:
             raise UsageError("this degradation is made of a picture: give a file, or the operator itself")
+        if isinstance(operator, Grayscale) and colours.shape[1] == self.channels:
+            # Grey photographs are often saved as ones of colours; of others the colours are to be found anew.
+            colours = operator.A(colours)
         noise = self._noise
         if self.estimates_noise:
             if len(colours) > 1:

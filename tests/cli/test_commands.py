@@ -237,6 +237,20 @@ def test_tasks(
             assert record["noise"] > 0.1  # estimated: the picture is nothing but noise
 
 
+def test_a_grey_picture_saved_in_colours_gets_the_same_ones(
+    pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    with Image.open(photo) as image:
+        image.convert("L").save(tmp_path / "grey.png")
+        image.convert("L").convert("RGB").save(tmp_path / "saved.png")
+    for name in ("grey", "saved", "photo"):
+        arguments = (tmp_path / f"{name}.png", "-o", tmp_path / f"{name}-out.png", "-t", "colorize", "-p", tiny_prior)
+        assert pellucid_command("restore", *arguments).code == 0
+    with Image.open(tmp_path / "grey-out.png") as one, Image.open(tmp_path / "saved-out.png") as other:
+        # Three equal channels add up to the one that they are, but for the last bit.
+        np.testing.assert_allclose(np.asarray(one, np.int16), np.asarray(other, np.int16), atol=1)
+
+
 def test_deblur(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path) -> None:
     kernel = np.zeros((5, 5), np.uint8)
     kernel[2] = 200

@@ -280,6 +280,7 @@ def test_kernels_are_read_from_images(tmp_path: Path) -> None:
         lambda: PhaseRetrieval(0.5),
         lambda: Stack([], (3, 4, 4)),
         lambda: Grayscale().A(torch.ones(1, 4, 2, 2)),
+        lambda: Grayscale().pinv(torch.ones(1, 3, 2, 2)),
     ],
 )
 def test_nonsense_is_refused(wrong: Callable[[], object]) -> None:

@@ -129,6 +129,7 @@ class Grayscale(Operator):
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
+        _check_grey(y)
         x: Tensor = y * self.weights.to(y).view(1, -1, 1, 1)
         return x
 
@@ -153,6 +154,7 @@ class Grayscale(Operator):
             return torch.addcmul(x, self._mirror.to(x).view(1, -1, 1, 1), along, value=-1)
 
         def place(y: Tensor) -> Tensor:
+            _check_grey(y)
             return torch.cat([y, y.new_zeros(len(y), channels - 1, *y.shape[2:])], 1)
 
         return Svd(s, turn, turn, lambda z: z[:, :1], place)
@@ -160,6 +162,11 @@ class Grayscale(Operator):
     def _check(self, shape: Shape) -> None:
         if shape[1] != len(self.weights):
             raise UsageError(f"Grayscale takes images of {len(self.weights)} channels, not {shape[1]}")
+
+
+def _check_grey(y: Tensor) -> None:
+    if y.shape[1] != 1:
+        raise UsageError(f"Grayscale's measurements have 1 channel, not {y.shape[1]}")
 
 
 def _weighted(weights: list[float], x: Tensor) -> Tensor:
