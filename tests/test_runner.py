@@ -7,16 +7,18 @@ from typing import ClassVar
 
 import pytest
 import torch
+from torch import Tensor
 
 from pellucid import runner
 from pellucid.errors import UsageError
+from pellucid.estimate import noise_level
 from pellucid.methods import DreamClean
 from pellucid.methods.method import Method, State
 from pellucid.noise import Streams
-from pellucid.operators import Denoise, Mask
+from pellucid.operators import Blur, Denoise, Mask
 from pellucid.priors import GaussianPrior, Prior
 from pellucid.priors.prior import Padded
-from pellucid.problem import Problem
+from pellucid.problem import Problem, to_unit
 from pellucid.runner import Runner
 
 SHORT = DreamClean(strength=30, steps=100)
@@ -89,3 +91,12 @@ def test_whether_anything_is_random_is_known() -> None:
     for method, random in ((SHORT, True), (replace(SHORT, schedule="none"), False)):
         once, other = (Runner(method, PRIOR).run(image, seed) for seed in (0, 7))
         assert (once.random, torch.equal(once.colours, other.colours)) == (random, not random)
+
+
+def test_what_is_rounded_is_not_known_exactly(bundled: dict[str, Tensor]) -> None:
+    """A strong blur's differences are all below a step of 8 bits, which looks like no noise at all."""
+    operator = Blur(torch.full((9, 9), 1 / 81), "replicate")
+    colours = (operator.A(to_unit(bundled["coffee"])[..., :40, :40]) * 255).round() / 255
+    assert noise_level(colours) == pytest.approx(0, abs=1e-6)
+    restored = Runner("red", PRIOR, operator=operator, iterations=2).run(colours)
+    assert list(restored.noise) == pytest.approx([0.5 / 255])

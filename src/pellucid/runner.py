@@ -62,6 +62,10 @@ class Restored:
     random: bool = True
 
 
+_LEAST = 0.5 / 255
+"""Noise that is taken for granted where none is seen: half a step of 8 bits, to which files are rounded."""
+
+
 class Runner:
     """A method on a prior, ready for images of any size; made once, used for many.
 
@@ -69,7 +73,8 @@ class Runner:
         method: a name from `methods.names()`, or a method; None for `methods.usual`.
         prior: what `load_prior` takes.
         operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
-        noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image.
+        noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image,
+            at half a step of 8 bits or more.
         tile: side in pixels of the tiles that larger images are cut into; None for 512, or the size of image that a
             latent diffusion model is made for.
         device: where to compute; None for a GPU where there is one. A prior that is given as an object computes where
@@ -257,7 +262,7 @@ class Runner:
                     self.run(image[None], own, progress, operator and operator.alone(i), watch)
                     for i, (image, own) in enumerate(zip(colours, Streams.seeds(seed, len(colours)), strict=True))
                 )
-            noise = noise_level(colours, operator.known if isinstance(operator, Mask) else None)
+            noise = max(_LEAST, noise_level(colours, operator.known if isinstance(operator, Mask) else None))
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = Problem.of(image, operator, noise)
