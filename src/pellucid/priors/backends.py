@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from .network import DenoisingUNet
-from .prior import Evaluation, Prior, Wrapper, device_of
+from .prior import Evaluation, Prior, Wrapper, device_of, innermost
 
 BACKENDS = ("torch", "compile", "openvino")
 """What may compute a network."""
@@ -51,9 +51,7 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
 
 def computed_elsewhere(prior: Prior) -> bool:
     """Whether something else than torch computes a prior's network where there is no gradient."""
-    while isinstance(prior, Wrapper):
-        prior = prior.prior
-    network = getattr(prior, "network", None)
+    network = getattr(innermost(prior), "network", None)
     return isinstance(network, DenoisingUNet) and "trunk" in vars(network)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from .backends import precision_of
 from .latent import latent_of
-from .prior import Prior, Wrapper
+from .prior import Prior, innermost
 
 
 def fingerprint(prior: Prior) -> str:
@@ -19,8 +19,7 @@ def fingerprint(prior: Prior) -> str:
     A function counts with its name and, where it can be had, its source.
     """
     latent, precision = latent_of(prior), precision_of(prior)
-    while isinstance(prior, Wrapper):
-        prior = prior.prior
+    prior = innermost(prior)
     digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
     if precision != "float32":
         digest.update(precision.encode())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from .prior import Prior, Wrapper, reflected, round_up
+from .prior import Prior, Wrapper, innermost, reflected, round_up
 
 if TYPE_CHECKING:
     from .autoencoder import Autoencoder
@@ -36,10 +36,7 @@ class Latent(Wrapper):
     @property
     def network(self) -> Any:
         """The network of the innermost prior."""
-        prior = self.prior
-        while isinstance(prior, Wrapper):
-            prior = prior.prior
-        return prior.network  # type: ignore[attr-defined]
+        return innermost(self).network  # type: ignore[attr-defined]
 
     @property
     def unit(self) -> int:

@@ -226,11 +226,16 @@ class Padded(Wrapper):
         return inner(padded, sigma)[..., :height, :width]
 
 
-def device_of(prior: Prior) -> torch.device:
-    """Where a prior's weights are; exact priors and plain functions, which have none, are taken to be on the CPU."""
+def innermost(prior: Prior) -> Prior:
+    """What is in a prior's wrappers; itself where there are none."""
     while isinstance(prior, Wrapper):
         prior = prior.prior
-    network = getattr(prior, "network", None)
+    return prior
+
+
+def device_of(prior: Prior) -> torch.device:
+    """Where a prior's weights are; exact priors and plain functions, which have none, are taken to be on the CPU."""
+    network = getattr(innermost(prior), "network", None)
     weight = next(network.parameters(), None) if isinstance(network, nn.Module) else None
     return torch.device("cpu") if weight is None else weight.device
 
