@@ -168,8 +168,11 @@ class _Task:
         self._path = job.folder / f"{name}{share}.jsonl"
         self._measures = Measures(job.table, job.weights)
         self._device = device_of(job.prior)
-        files = [job.folder / f"{name}.jsonl", *sorted(job.folder.glob(f"{name}.*-of-*.jsonl"))]
-        self._done = {row.key: row for path in files for row in stored(path)}
+        # Two tables of a paper may have rows in common where their images are the same: the package's photographs.
+        # Its own come last, and stay.
+        own = [job.folder / f"{name}.jsonl", *sorted(job.folder.glob(f"{name}.*-of-*.jsonl"))]
+        others = sorted(set(job.folder.glob("*.jsonl")) - set(own))
+        self._done = {row.key: row for path in (*others, *own) for row in stored(path)}
 
     def rows(self) -> Iterator[Row | Missing]:
         entered: list[tuple[Entrant, Method | None]] = [(DAMAGED, None)]
@@ -189,11 +192,12 @@ class _Task:
             )
             self._truth(photograph, case)
             for entrant, method in entered:
+                own_case = case.assuming(entrant.told.get(self._task.name, {})).noisy(entrant.noise)
                 for seed in self._job.seeds if method is not None else (0,):
-                    yield self._row(entrant.label, method, photograph.name, case.noisy(entrant.noise), seed)
+                    yield self._row(entrant, method, photograph.name, own_case, seed)
 
-    def _row(self, label: str, method: Method | None, image: str, case: Given, seed: int) -> Row:
-        settings: dict[str, Any] = {}
+    def _row(self, entrant: Entrant, method: Method | None, image: str, case: Given, seed: int) -> Row:
+        label, settings = entrant.label, dict[str, Any]()
         if method is not None:
             own = json.loads(json.dumps(asdict(method), default=repr))  # type: ignore[call-overload]  # a dataclass
             settings = {"method": type(method).__name__, **own}
@@ -202,6 +206,7 @@ class _Task:
             "task": asdict(self._task),
             "method": label,  # one's own counts with its file
             "settings": settings,
+            "told": entrant.told.get(self._task.name, {}),
             "metrics": {name: (self._job.table.options.get(name), self._job.weights.get(name)) for name in metrics},
             "image": _digest(case),
         }
@@ -209,8 +214,11 @@ class _Task:
         key = (self._job.data, self._task.name, label, image, seed, configuration)
         done = self._done.get(key)
         if done is not None and (self._job.folder / done.picture).is_file():
-            return done
-        row = self._computed(method, label, image, case, seed, settings, configuration)
+            if done.table == self._job.table.name:
+                return done
+            row = replace(done, table=self._job.table.name)
+        else:
+            row = self._computed(method, label, image, case, seed, settings, configuration)
         lines.append(self._path, asdict(row))
         return row
 

@@ -202,8 +202,8 @@ def _print(result: Result, json: bool) -> None:
         return
     typer.echo(f"{result.job.table.name}: {result.job.table.title} ({result.job.table.paper})\n{result.what}")
     table(summary.text(result.lines, result.metrics, result.job.source is not None))
-    for _, said in summary.verdicts(result.job.table, result.lines):
-        typer.echo(said)
+    for verdict in summary.verdicts(result.job.table, result.lines):
+        typer.echo(verdict.said)
     for why in result.missing:
         typer.echo(f"not measured: {why}")
     typer.echo("")

@@ -1,7 +1,7 @@
 r"""GDP: an unconditional chain whose mean is pushed by a loss on the estimate, and a degradation learnt on the way.
 
 At each ancestral step the mean moves against the gradient of what disagrees between the measurement and the estimate,
-degraded (algorithm 1), in [0, 1] units. The gradient is with respect to the estimate x0, not through the network:
+degraded (algorithm 2), in [0, 1] units. The gradient is with respect to the estimate x0, not through the network:
 
 .. math:: x' \sim N(\mu - \zeta \nabla_{x_0} [L(A_\theta(x_0), y) + Q(x_0)],\ \Sigma), \quad
           \theta \leftarrow \theta - l \nabla_\theta [L + Q], \quad
@@ -9,9 +9,9 @@ degraded (algorithm 1), in [0, 1] units. The gradient is with respect to the est
 
 for variance-preserving latents. The guidance is not multiplied by Sigma: the released code does not, and its scales are
 made for that; since the loss is a mean they are large. `guide="xt"` takes the latent itself for the estimate (algorithm
-2), which suffers from comparing it, noise and all, with a measurement that has no noise of its level.
+1), which suffers from comparing it, noise and all, with a measurement that has no noise of its level.
 
-Where nobody knows the degradation, it is y = f x + M with a factor f and a map M (algorithm 3), or a convolution; the
+Where nobody knows the degradation, it is y = f x + M with a factor f and a map M (algorithm 2), or a convolution; the
 measurement may be several exposures of one image. Q are Zero-DCE's losses, which need no clean image.
 
 References:
@@ -33,6 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import PellucidError
 from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
 from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
@@ -120,7 +121,7 @@ class GDP(Stepper):
         """What is taken for the degradation."""
         if self.degradation == "kernel":
             return told(problem.operator, Kernel(self.kernel, self.rate))
-        return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel))
+        return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))
 
     @with_gradients
     @torch.no_grad()
@@ -170,11 +171,20 @@ class GDP(Stepper):
             losses, slope = self.gradients(family, compared, y, theta, small)
             if optimiser is not None:
                 optimiser.step()
+                self._check(theta)
             push = strength * math.sqrt(1 + sigma_next**2) * slope
             # The posterior's mean, mu, on which no noise is left that is not fresh.
             mean = renoise(x, x0, sigma, sigma_next**2 / sigma)
             x = mean - push + self.spread(sigma, sigma_next, *share) * rng.like(x)
             yield State(step, count[1], sigma_next, x, x0, prior.nfe, {"loss": losses}, found=family.found(theta, y))
+
+    def _check(self, theta: Theta) -> None:
+        """Refuses what was learnt of the light where it has left the range of images, and is on its way to infinity."""
+        for name, what, rate in (("gain", "the factor f", "rate"), ("map", "the map M", "map_rate")):
+            if name in theta and not theta[name].abs().max() < _ABSURD:
+                largest = theta[name].abs().max().item()
+                told = f"{rate} below {getattr(self, rate):g}"
+                raise PellucidError(f"GDP: {what} of the light has grown to {largest:.3g}, it diverges: take a {told}")
 
     def gradients(
         self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None
@@ -225,6 +235,10 @@ class GDP(Stepper):
         if share is not None:
             return posterior * (beta / posterior) ** share
         return posterior if self.variance == "posterior" else beta
+
+
+_ABSURD = 1e4
+"""In [0, 1] units no light is so strong."""
 
 
 def _mean(difference: Tensor) -> Tensor:

@@ -168,7 +168,7 @@ def last(states: Iterator[State], watch: Callable[[State], object] | None = None
         watch: called with each.
 
     Raises:
-        PellucidError: it took no step.
+        PellucidError: it took no step, or its result is no image.
     """
     state = None
     for state in states:
@@ -176,4 +176,20 @@ def last(states: Iterator[State], watch: Callable[[State], object] | None = None
             watch(state)
     if state is None:
         raise PellucidError("the method took no step")
+    _refuse_absurd(state)
     return state
+
+
+def _refuse_absurd(state: State) -> None:
+    """Refuses a result that is finite and yet no image: most of it is far outside the range of images."""
+    for image in state.x:
+        beyond = (image.abs() > _FAR).double().mean().item()
+        if beyond > _MOST:
+            raise PellucidError(
+                f"the result is no image: {beyond:.0%} of its values are far outside the range, up to "
+                f"{image.abs().max().item():.3g}: the iteration has diverged; take smaller steps (scale, rate), or more"
+            )
+
+
+_FAR, _MOST = 10.0, 0.5
+"""Values further out than this, of images in [-1, 1], and the share of them from which on it is no image."""
