@@ -278,7 +278,11 @@ def _check(table: Table) -> None:
     for task in table.tasks:
         if task.damage and task.operator:
             raise PellucidError(f"{table.name}.toml: tasks: {task.name!r} has a damage and an operator; one of them")
-    used = [("methods", task, tasks) for e in table.methods for task in (*e.tasks, *e.per_task, *e.quick_per_task, *e.told)]
+    used = [
+        ("methods", task, tasks)
+        for entrant in table.methods
+        for task in (*entrant.tasks, *entrant.per_task, *entrant.quick_per_task, *entrant.told)
+    ]
     for cell in table.published:
         used += [("published", cell.data, known["data"]), ("published", cell.task, tasks)]
         used += [("published", cell.method, labels), *(("published", m, [*table.metrics, NFE]) for m in cell.figures)]

@@ -39,7 +39,7 @@ from ..noise import Streams, renoise
 from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
 from ..priors.prior import Counted, Padded, Prior, learned
 from ..problem import Problem, to_zero_one
-from .method import State, Stepper, with_gradients
+from .method import State, Stepper, ancestral_spread, with_gradients
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class GDP(Stepper):
         steps: levels walked; 250 is the paper's shorter setting.
         scale: zeta. The released code has 2,000 for super-resolution by 4, 4,000 for inpainting, 6,000 for deblurring
             and colours and 160,000 for low light, at 1,000 steps of 256x256 images; in images of other sizes each pixel
-            is pushed as in those.
+            is pushed as in those. None is 2,000; where the light is learnt, 160,000 at 1,000 steps, and of fewer steps
+            each pushes as much more.
         guide: "x0" or "xt", what the loss compares with the measurement.
         loss: "mse", "l1" or "ssim" (1 - SSIM), a mean over the measurement.
         variance: of an ancestral step, one of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and
@@ -82,7 +83,7 @@ class GDP(Stepper):
     by_gradient: ClassVar[bool] = True
 
     steps: int = 1000
-    scale: float = 2000
+    scale: float | None = None
     guide: Literal["x0", "xt"] = "x0"
     loss: Literal["mse", "l1", "ssim"] = "mse"
     variance: Literal["posterior", "beta", "learned"] = "posterior"
@@ -110,7 +111,8 @@ class GDP(Stepper):
         self._require(self.cell >= 1, "cell", "at least 1")
         self._require(0 <= self.level <= 1, "level", "from 0 to 1")
         self._require(self.first >= 0, "first", "0 or more")
-        for name in ("scale", "rate", "map_rate", "bright", "colour", "smooth", "hold"):
+        self._require(self.scale is None or 0 <= self.scale < math.inf, "scale", "0 or more")
+        for name in ("rate", "map_rate", "bright", "colour", "smooth", "hold"):
             self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
 
     def nfe(self, prior: Prior) -> int:
@@ -122,6 +124,13 @@ class GDP(Stepper):
         if self.degradation == "kernel":
             return told(problem.operator, Kernel(self.kernel, self.rate))
         return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))
+
+    def zeta(self, family: Unknown) -> float:
+        """The `scale`, or what is taken where it is None."""
+        if self.scale is not None:
+            return self.scale
+        learnt = family.family if isinstance(family, After) else family
+        return 160_000 * max(1.0, 1000 / self.steps) if isinstance(learnt, Light) else 2000
 
     @with_gradients
     @torch.no_grad()
@@ -160,7 +169,7 @@ class GDP(Stepper):
         optimiser = family.optimiser(theta)
         x = ladder[0] * rng.like(y.new_empty(family.image_shape(tuple(y.shape), prior.channels)))
         # The slope of a mean is the smaller, the larger the image; the scales are made for 256 x 256.
-        strength = self.scale * x[0, 0].numel() / 256**2
+        strength = self.zeta(family) * x[0, 0].numel() / 256**2
         evaluate = learned(prior) if self.variance == "learned" else prior
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), count[0] + 1):
             x0, *share = evaluate(x, sigma).split(x.shape[1], 1)
@@ -219,22 +228,8 @@ class GDP(Stepper):
         return _mean(made - y) if self.loss == "mse" else (made - y).abs().flatten(1).mean(1)
 
     def spread(self, sigma: float, sigma_next: float, share: Tensor | None = None) -> float | Tensor:
-        """The fresh noise of a step's standard deviation; 0 at the last.
-
-        Args:
-            sigma: level before the step.
-            sigma_next: level after it.
-            share: of the learned variance, (B, C, H, W); see `VPNetwork.learned`.
-        """
-        if not sigma_next:
-            return 0.0
-        added = math.sqrt(sigma**2 - sigma_next**2)
-        posterior = sigma_next / sigma * added
-        # sqrt(beta) of the variance-preserving chain, beta = 1 - abar / abar', in this library's coordinates.
-        beta = math.sqrt((1 + sigma_next**2) / (1 + sigma**2)) * added
-        if share is not None:
-            return posterior * (beta / posterior) ** share
-        return posterior if self.variance == "posterior" else beta
+        """The fresh noise of a step's standard deviation; 0 at the last. See `ancestral_spread`."""
+        return ancestral_spread(sigma, sigma_next, self.variance, share)
 
 
 _ABSURD = 1e4

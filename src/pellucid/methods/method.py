@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -158,6 +159,28 @@ class Stepper(Method):
     def nfe(self, prior: Prior) -> int:
         """One evaluation a level."""
         return len(self.ladder(prior.sigmas)) - 1
+
+
+def ancestral_spread(
+    sigma: float, sigma_next: float, variance: str = "posterior", share: Tensor | None = None
+) -> float | Tensor:
+    """The standard deviation of an ancestral step's fresh noise; 0 at the last step.
+
+    Args:
+        sigma: level before the step.
+        sigma_next: level after it.
+        variance: "posterior" or "beta", the two that bound it (DDPM, section 3.2).
+        share: of the variance that a network has learnt between the two, (B, C, H, W); see `VPNetwork.learned`.
+    """
+    if not sigma_next:
+        return 0.0
+    added = math.sqrt(sigma**2 - sigma_next**2)
+    posterior = sigma_next / sigma * added
+    # sqrt(beta) of the variance-preserving chain, beta = 1 - abar / abar', in this library's coordinates.
+    beta = math.sqrt((1 + sigma_next**2) / (1 + sigma**2)) * added
+    if share is not None:
+        return posterior * (beta / posterior) ** share
+    return beta if variance == "beta" else posterior
 
 
 def last(states: Iterator[State], watch: Callable[[State], object] | None = None) -> State:
