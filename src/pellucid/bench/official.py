@@ -96,7 +96,8 @@ class _Misplaced(_Taps):
 
     That code sorts the products of both axes' values, keeps the spectral coordinates channel by channel inside each
     rank, and repeats the sorted values one list after the other. So the coefficient of rank r in channel c of C gets
-    the value of rank (C r + c) modulo their number. Equal products keep the order of the rows.
+    the value of rank (C r + c) modulo their number. Equal products, zeros among them, keep the order of the rows: that
+    code's sort is not stable, so there the machine decides.
 
     Args:
         taps: see `_Taps`, down and across.
