@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
@@ -111,8 +112,8 @@ def test_the_published_blur_is_frozen() -> None:
     """
     operator = official.blur("uniform")
     expected = [
-        -0.03464062254176461, -0.030729087200300053, -0.014603090224104652, -0.11795099402070887, -0.0041173501253374345,
-        -2.2598908312273025, 1.355581571153337,
+        -0.03464062254176461, -0.030729087200300053, -0.014603090224104652, -0.11795099402070887,
+        -0.0041173501253374345, -2.2598908312273025, 1.355581571153337,
     ]  # fmt: skip
     assert digest(operator.A(SEEN)) == pytest.approx(expected, rel=1e-5, abs=1e-6)
     svd = operator.svd((1, 3, 16, 16))
@@ -137,7 +138,7 @@ def test_ddrm_on_a_blur_is_frozen() -> None:
     z = z + (1 - seen) * levels[0] * drawn
     # The code divides by sigma, not by the square root of 1 + sigma^2, to begin with.
     z = z * math.sqrt(1 + levels[0] ** 2) / levels[0]
-    for sigma, after in zip(levels[:3], levels[1:4], strict=True):
+    for sigma, after in pairwise(levels[:4]):
         x = measured.V(z)
         z = measured.step(z, measured.Vt(STUB(x, sigma)), sigma, after, torch.zeros_like(z), 0.85)
     expected = [

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pellucid import methods
 from pellucid.errors import UsageError
-from pellucid.estimate import noise_seen
+from pellucid.estimate import Evidence, noise_seen
 from pellucid.methods import DreamClean
 from pellucid.noise import Streams, extrapolated, linear_ladder, renoise
 from pellucid.priors import Counted, EmpiricalPrior, GaussianPrior
@@ -157,6 +157,31 @@ def test_the_default_walk_is_the_papers() -> None:
     assert torch.equal(states[-1].x, states[-1].x0)
 
 
+@pytest.mark.parametrize(
+    ("strength", "steps", "top", "expected"),
+    [
+        (250, 50, 240, [240, 220, 200]),  # tau between two levels of the grid goes down to the lower one
+        (300, 60, 300, [300, 283, 266]),  # floor(16.67 i), as DDIM has it
+        (5, 1, 5, [5, 0]),  # below the grid's first step there is one step, from tau itself
+        (1000, 100, 999, [999, 990, 980]),
+    ],
+)
+def test_the_levels_are_those_of_ddims_grid(strength: float, steps: int, top: int, expected: list[int]) -> None:
+    ladder, sigmas = DreamClean(strength=strength, steps=steps).ladder(linear_ladder()), linear_ladder()
+    assert ladder[: len(expected)].tolist() == sigmas[expected].tolist()
+    assert ladder[0] == sigmas[top]
+    assert ladder[-1] == sigmas[0]
+
+
+def test_a_strength_that_was_chosen_is_not_rounded_to_the_grid() -> None:
+    found, sigmas = Evidence(0.05, 0.6, 1.0, 1.0), linear_ladder()
+    assert found.strength == 30
+    chosen = DreamClean("auto", fidelity=0.375).chosen(found)
+    assert chosen is not None
+    assert chosen.start == "noise"
+    assert chosen.ladder(sigmas).tolist() == sigmas[[38, 28, 19, 9, 0]].tolist()
+
+
 # --- Theorem 2.2, on the exact prior of real images ---
 
 
@@ -229,7 +254,7 @@ def test_from_the_noise_it_is_inverted_from_the_level_found(noise: float, rises:
 def test_nfe_is_what_the_formula_says(method: DreamClean) -> None:
     counted = Counted(GAUSSIAN)
     *_, last = method.iterate(Problem(draw(0, 2, 1, 3, 3)), counted, Streams.of(0, 2))
-    n = math.ceil(float(method.strength) / 1000 * method.steps)
+    n = max(1, math.floor(float(method.strength) / 1000 * method.steps))
     assert counted.nfe == last.nfe == method.nfe(GAUSSIAN)
     down = n * (1 if method.shared else 1 + method.corrections)
     assert counted.nfe == down + (math.ceil(n / method.climb) if method.start == "invert" else 0)

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -51,14 +51,15 @@ from .onebyone import Run, left_alone, one_by_one
 class DreamClean(Method):
     """Blind restoration by DDIM inversion and Variance Preservation Sampling (Xiao et al., ICLR 2024).
 
-    Costs n (2 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 90 at the defaults; M
+    Costs n (2 + M) evaluations with n = floor(strength / 1000 * steps) levels and M corrections, 90 at the defaults; M
     counts 0 if they are `shared`, and of the 2 the one that is for inversion 1 / `climb`. With `start="forward"` there
     is no inversion; with `start="noise"` there are 8 more to find the noise, less one for each level below it.
 
     Attributes:
         strength: tau, how far up the noise ladder to go, in thousandths of it, (0, 1000]. Higher repairs more damage
             and invents more. "auto" is each image's own, at the cost of 10 evaluations (`estimate.evidence`).
-        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        steps: DDIM steps of the whole ladder, of which those up to `strength` are walked: the levels floor(i T / steps)
+            of T training levels (DDIM, appendix D.3).
         gamma: size of a correction, [0, 1]; 0 makes it a plain DDIM round trip.
         corrections: M, Variance Preservation Sampling moves at each level.
         schedule: noise added by a correction (the paper's Table 5): "preserving", sqrt(gamma (2 - gamma)) sigma, keeps
@@ -97,7 +98,18 @@ class DreamClean(Method):
         self._require(self.climb >= 1, "climb", "at least 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts)."""
+        """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts).
+
+        A strength that is chosen, or below the grid's first step, is the top itself, and the levels are evenly spaced.
+        """
+        count = math.floor(self._fixed * self.steps / 1000 + 1e-9)
+        if self.strength == "auto" or not count:
+            return self._evenly(sigmas)
+        index = torch.arange(count + 1) * len(sigmas) // self.steps
+        return sigmas[index.clamp_max(len(sigmas) - 1).unique_consecutive().flip(0)]
+
+    def _evenly(self, sigmas: Tensor) -> Tensor:
+        """As many levels, at even distances below the strength itself."""
         top = min(max(round(self._fixed / 1000 * len(sigmas)), 1), len(sigmas) - 1)
         return respace(sigmas, math.ceil(self._fixed * self.steps / 1000 - 1e-9), top)
 
@@ -123,7 +135,9 @@ class DreamClean(Method):
         strength = 2 * (1 - self.fidelity) * found.strength
         if strength < _LEAST:
             return None
-        return replace(self, strength=strength, start="noise" if found.noise and self.start == "invert" else self.start)
+        own = {one.name: getattr(self, one.name) for one in fields(DreamClean)}
+        start = "noise" if found.noise and self.start == "invert" else self.start
+        return _Chosen(**own | {"strength": strength, "start": start})
 
     def correct(self, x: Tensor, x0: Tensor, sigma: float | Tensor, rng: Streams) -> Tensor:
         """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
@@ -217,12 +231,21 @@ class DreamClean(Method):
 
 
 @dataclass(frozen=True)
+class _Chosen(DreamClean):
+    """At a strength that was chosen for an image: any number, which no grid rounds."""
+
+    def ladder(self, sigmas: Tensor) -> Tensor:
+        """See `DreamClean`."""
+        return self._evenly(sigmas)
+
+
+@dataclass(frozen=True)
 class Descent(Method):
     """What DreamClean's variants for known degradations share: the way down alone, from noise of level tau.
 
     Attributes:
         strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
-        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        steps: DDIM steps of the whole ladder, of which those up to `strength` are walked.
         gamma: size of a correction, [0, 1].
         corrections: M, corrections at each level.
     """

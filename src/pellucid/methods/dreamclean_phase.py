@@ -41,7 +41,7 @@ _POLISH = 50
 class DreamCleanPhase(Descent):
     """Phase retrieval by hybrid input-output and Variance Preservation Sampling (Xiao et al., ICLR 2024, section 3.5).
 
-    Costs n (1 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 60 at the defaults, and
+    Costs n (1 + M) evaluations, n = floor(strength / 1000 * steps) levels and M corrections, 60 at the defaults, and
     before them `restarts` times `iterations` pairs of Fourier transforms. Needs the operator `PhaseRetrieval`.
 
     What magnitudes cannot tell remains open: the image's sign, and whether it is turned by 180 degrees. Channels are
@@ -49,7 +49,7 @@ class DreamCleanPhase(Descent):
 
     Attributes:
         strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
-        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        steps: DDIM steps of the whole ladder, of which those up to `strength` are walked.
         gamma: size of a correction, [0, 1].
         corrections: M, corrections at each level.
         restarts: random starts, of which each channel keeps the one that fits best.
