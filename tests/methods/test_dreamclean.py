@@ -174,12 +174,14 @@ def test_the_levels_are_those_of_ddims_grid(strength: float, steps: int, top: in
 
 
 def test_a_strength_that_was_chosen_is_not_rounded_to_the_grid() -> None:
-    found, sigmas = Evidence(0.05, 0.6, 1.0, 1.0), linear_ladder()
-    assert found.strength == 30
-    chosen = DreamClean("auto", fidelity=0.375).chosen(found)
+    found, prior = Evidence(0.0, 0.3, 1.0, 1.5), Counted(GAUSSIAN)
+    method = DreamClean("auto", fidelity=0.375)
+    chosen = method.chosen(found)
     assert chosen is not None
-    assert chosen.start == "noise"
-    assert chosen.ladder(sigmas).tolist() == sigmas[[38, 28, 19, 9, 0]].tolist()
+    assert chosen.strength == pytest.approx(1.25 * found.strength)
+    states = list(method.auto(prior, found).states(draw(0, 1, 1, 2, 2), Streams.of(0, 1)))
+    levels = linear_ladder()[[round(i * 22.5 / 3) for i in range(4)]].tolist()
+    assert [state.sigma for state in states] == [*levels[1:], *levels[-2:0:-1], 0.0]
 
 
 # --- Theorem 2.2, on the exact prior of real images ---

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -104,12 +104,12 @@ class DreamClean(Method):
         """
         count = math.floor(self._fixed * self.steps / 1000 + 1e-9)
         if self.strength == "auto" or not count:
-            return self._evenly(sigmas)
+            return self.evenly(sigmas)
         index = torch.arange(count + 1) * len(sigmas) // self.steps
         return sigmas[index.clamp_max(len(sigmas) - 1).unique_consecutive().flip(0)]
 
-    def _evenly(self, sigmas: Tensor) -> Tensor:
-        """As many levels, at even distances below the strength itself."""
+    def evenly(self, sigmas: Tensor) -> Tensor:
+        """As many levels, at even distances below the strength itself: for strengths that are chosen, any number."""
         top = min(max(round(self._fixed / 1000 * len(sigmas)), 1), len(sigmas) - 1)
         return respace(sigmas, math.ceil(self._fixed * self.steps / 1000 - 1e-9), top)
 
@@ -135,9 +135,7 @@ class DreamClean(Method):
         strength = 2 * (1 - self.fidelity) * found.strength
         if strength < _LEAST:
             return None
-        own = {one.name: getattr(self, one.name) for one in fields(DreamClean)}
-        start = "noise" if found.noise and self.start == "invert" else self.start
-        return _Chosen(**own | {"strength": strength, "start": start})
+        return replace(self, strength=strength, start="noise" if found.noise and self.start == "invert" else self.start)
 
     def correct(self, x: Tensor, x0: Tensor, sigma: float | Tensor, rng: Streams) -> Tensor:
         """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
@@ -167,10 +165,13 @@ class DreamClean(Method):
         note = f"dreamclean at strength {method._fixed:.0f}"
         if found.noise:
             note += f", from the noise of {found.noise / 2:.3f} found"
-        return Run(lambda y, rng: method.walk(y, Counted(prior), rng, found.noise or None), EVIDENCE, note)
+        ladder = method.evenly(prior.sigmas)
+        return Run(lambda y, rng: method.walk(y, Counted(prior), rng, found.noise or None, ladder), EVIDENCE, note)
 
     @torch.no_grad()
-    def walk(self, y: Tensor, prior: Counted, rng: Streams, noise: float | None = None) -> Iterator[State]:
+    def walk(
+        self, y: Tensor, prior: Counted, rng: Streams, noise: float | None = None, ladder: Tensor | None = None
+    ) -> Iterator[State]:
         """Up and down, at a strength that is known.
 
         Args:
@@ -178,8 +179,9 @@ class DreamClean(Method):
             prior: the prior.
             rng: each image's random stream.
             noise: the level of noise in them, in [-1, 1] units, for `start="noise"`; None to find it.
+            ladder: the levels; None for `ladder`.
         """
-        ladder = self.ladder(prior.sigmas)
+        ladder = self.ladder(prior.sigmas) if ladder is None else ladder
         top: float | Tensor
         top, *below = ladder.tolist()[:-1]
         # From the top, so that inversion ends there.
@@ -228,15 +230,6 @@ class DreamClean(Method):
     def _order(self) -> Literal[1, 2]:
         """Of inversion."""
         return 1 if self.climb == 1 else 2
-
-
-@dataclass(frozen=True)
-class _Chosen(DreamClean):
-    """At a strength that was chosen for an image: any number, which no grid rounds."""
-
-    def ladder(self, sigmas: Tensor) -> Tensor:
-        """See `DreamClean`."""
-        return self._evenly(sigmas)
 
 
 @dataclass(frozen=True)
