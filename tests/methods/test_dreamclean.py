@@ -180,7 +180,7 @@ def test_a_strength_that_was_chosen_is_not_rounded_to_the_grid() -> None:
     assert chosen is not None
     assert chosen.strength == pytest.approx(1.25 * found.strength)
     states = list(method.auto(prior, found).states(draw(0, 1, 1, 2, 2), Streams.of(0, 1)))
-    levels = linear_ladder()[[round(i * 22.5 / 3) for i in range(4)]].tolist()
+    levels = linear_ladder()[[0, 7, 15, 22]].tolist()
     assert [state.sigma for state in states] == [*levels[1:], *levels[-2:0:-1], 0.0]
 
 
