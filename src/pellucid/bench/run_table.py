@@ -41,6 +41,9 @@ from .rows import Missing, Row, computed, stored
 from .spec import Entrant, Source, Table, Task
 from .watch import Watch
 
+OFFICIAL = "official:"
+"""What the name of a method of `bench.official` begins with in a table."""
+
 DAMAGED = Entrant("damaged", "")
 """The measurement itself, the first of every table."""
 
@@ -114,33 +117,23 @@ def entrant_method(entrant: Entrant, task: str, quick: bool, weights: Mapping[st
         if entrant.model not in weights:
             raise PellucidError(f"needs its network: say --weights {entrant.model}=FILE")
         settings = settings | {"model": str(weights[entrant.model])}
-    variant = entrant.method.removeprefix("official:")
-    if variant == entrant.method:
-        return methods.get(variant, **settings)
-    made = getattr(official, variant)(**settings)
-    assert isinstance(made, Method)
-    return made
+    if not entrant.method.startswith(OFFICIAL):
+        return methods.get(entrant.method, **settings)
+    return kind_of(entrant)(**settings)
 
 
-def joined(table: Table, names: Sequence[str]) -> Table:
-    """A table in which other methods take part, too, with their defaults, in all tasks that they can do.
-
-    Args:
-        table: which.
-        names: what `methods.find` takes.
+def kind_of(entrant: Entrant) -> type[Method]:
+    """The class of an entrant's method.
 
     Raises:
-        UsageError: there is no such method, it takes part already, or it must be told what none of the tasks says.
+        UsageError: there is no such method.
     """
-    entrants = list(table.methods)
-    for name in names:
-        if name in {entrant.label for entrant in entrants}:
-            raise UsageError(f"{name} takes part in {table.name} already")
-        tasks = tuple(task.name for task in table.tasks if methods.find(name).blind or task.operator)
-        if not tasks:
-            raise UsageError(f"{name} must be told the degradation, which no task of {table.name} says")
-        entrants.append(Entrant(name, name, tasks=tasks))
-    return replace(table, methods=tuple(entrants))
+    variant = entrant.method.removeprefix(OFFICIAL)
+    if variant == entrant.method:
+        return methods.find(variant)
+    found = getattr(official, variant)
+    assert issubclass(found, Method)
+    return found
 
 
 def run(job: Run) -> Iterator[Row | Missing]:

@@ -103,6 +103,7 @@ class Entrant:
         model: name by which the user says where its network's file is; empty if it needs none.
         noise: what it is told where a measurement has less, in [0, 1] units: for methods that cannot do without any.
         told: an operator, by task, that it is told although it is not what was done; as in `Task`.
+        chosen: hyper-parameters that somebody wants otherwise than the table; before all others.
     """
 
     __pydantic_config__ = _STRICT
@@ -117,6 +118,7 @@ class Entrant:
     model: str = ""
     noise: float = 0.0
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def takes_part(self, task: str) -> bool:
         """Whether it is asked to do a task."""
@@ -125,7 +127,9 @@ class Entrant:
     def resolved(self, task: str, quick: bool) -> dict[str, Any]:
         """Its hyper-parameters for a task."""
         own = self.settings | self.per_task.get(task, {})
-        return own | self.quick | self.quick_per_task.get(task, {}) if quick else own
+        if quick:
+            own = own | self.quick | self.quick_per_task.get(task, {})
+        return own | self.chosen
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
-from .intervals import half_width, paired
+from ..errors import unknown_name
+from .intervals import Difference, half_width, paired
 from .rows import Missing, Row
 from .spec import NFE, Claim, Table
 
@@ -159,6 +160,38 @@ def _verdict(order: str, metric: str, ours: Line, theirs: Line) -> Verdict:
     outcome: Outcome = "holds" if (apart.mean > 0) == (metric in HIGHER) else "does not hold"
     interval = f"{apart.mean:+.{digits}f}, 95 % from {apart.low:+.{digits}f} to {apart.high:+.{digits}f}"
     return Verdict(outcome, f"{order}: {outcome} ({means}; {interval}, {many})")
+
+
+def differences(lines: Sequence[Line], metrics: Sequence[str], than: str) -> list[list[str]]:
+    """By how much each method is above another on the same images, with 95 % intervals; the heading first.
+
+    Args:
+        lines: of a table.
+        metrics: the columns.
+        than: the other method's label, or "damaged".
+
+    Raises:
+        UsageError: none of the lines is its.
+    """
+    if than not in {line.method for line in lines}:
+        raise unknown_name("method", than, dict.fromkeys(line.method for line in lines))
+    others = {line.task: line for line in lines if line.method == than}
+    rows = [["TASK", "METHOD", *(f"{metric.upper()} LESS {than}'S" for metric in metrics), "IMAGES"]]
+    for line in lines:
+        if line.method == than or line.task not in others or not line.images:
+            continue
+        found = [paired(line.values.get(name, {}), others[line.task].values.get(name, {})) for name in metrics]
+        cells = [_apart(one, digits_of(name)) for one, name in zip(found, metrics, strict=True)]
+        rows.append([line.task, line.method, *cells, str(max((one.images for one in found if one), default=0))])
+    return rows
+
+
+def _apart(difference: Difference | None, digits: int) -> str:
+    if difference is None:
+        return "-"
+    half = difference.high - difference.mean
+    spread = f" ±{half:.{digits}f}" if math.isfinite(half) else ""
+    return f"{difference.mean:+.{digits}f}{spread}" + (" *" if difference.decided else "")
 
 
 def digits_of(metric: str) -> int:

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 def degrade(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Clean images, or folders of images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File, or folder for several images.")],
-    damage: Annotated[
-        str,
+    damages: Annotated[
+        list[str],
         typer.Option(
-            "--damage", "-d", help="What to do: see `pellucid degradations`; or several, as in sr4+noise:0.05|jpeg:10."
+            "--damage",
+            "-d",
+            help="What to do: see `pellucid degradations`; or several, as in sr4+noise:0.05|jpeg:10. Said again, each "
+            "is done after the one before.",
         ),
     ],
     settings: Annotated[
@@ -39,7 +42,7 @@ def degrade(
     The inputs are never changed. Of several exposures each becomes a file: OUT-1, OUT-2 and so on. An image that
     cannot be damaged is named, and the others are done.
     """
-    values = assignments(settings or [])
+    values, damage = assignments(settings or []), "|".join(damages)
 
     from .. import degradations, jobs
 
