@@ -273,10 +273,11 @@ def test_exposures_are_summed_for_the_push_and_averaged_for_the_light() -> None:
     assert theta["map"].max() <= 1e-4
     free, f, m = (one.clone().requires_grad_() for one in (x, theta["gain"].flatten(), theta["map"]))
     each = [loss_of(free, one, f, m) for one in y.split(3, 1)]
-    (expected,) = torch.autograd.grad(sum(each), free, retain_graph=True)
+    (expected,) = torch.autograd.grad(torch.stack(each).sum(), free, retain_graph=True)
     moves = [torch.autograd.grad(one, [f, m], retain_graph=True) for one in each]
     _, slope = method.gradients(family, x, y, theta)
     torch.testing.assert_close(slope, expected)
+    assert theta["gain"].grad is not None
     torch.testing.assert_close(theta["gain"].grad.flatten(), sum(one[0] for one in moves) / 3)
     torch.testing.assert_close(theta["map"].grad, sum(one[1] for one in moves) / 3)
     # This library's own has a light for each exposure, and a mean for the push, a third of it at the same light.
@@ -292,7 +293,7 @@ def test_exposures_are_summed_for_the_push_and_averaged_for_the_light() -> None:
 
 
 def test_low_light_pushes_twice_from_the_same_light() -> None:
-    once, twice, six = (official.GDPReleased(**own) for own in ({}, {"pushes": 2}, {"updates": 6}))
+    once, twice, six = official.GDPReleased(), official.GDPReleased(pushes=2), official.GDPReleased(updates=6)
     family, x, y, theta = of_light(once)
     before = {name: value.clone() for name, value in theta.items()}
     _, single = once.gradients(family, x, y, theta)

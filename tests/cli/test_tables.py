@@ -34,8 +34,8 @@ def test_the_list_as_json_has_all_that_stands_in_the_files(pellucid_command: Com
 
 
 def test_a_sweep_and_its_formats(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
-    arguments = ("bench", "sweep", "dreamclean", "--over", "gamma=0.1,0.5", "--damage", "noise:0.1", "--images", "1")
-    arguments += ("--set", "strength=20", "--prior", str(tiny_prior), "-o", str(tmp_path))
+    arguments = ["bench", "sweep", "dreamclean", "--over", "gamma=0.1,0.5", "--damage", "noise:0.1", "--images", "1"]
+    arguments += ["--set", "strength=20", "--prior", str(tiny_prior), "-o", str(tmp_path)]
     said = pellucid_command(*arguments, "--format", "markdown", "--versus", "gamma=0.1")
     assert said.code == 0
     assert "| noise:0.1 | gamma=0.5 |" in said.out

@@ -131,7 +131,7 @@ def kind_of(entrant: Entrant) -> type[Method]:
     variant = entrant.method.removeprefix(OFFICIAL)
     if variant == entrant.method:
         return methods.find(variant)
-    found = getattr(official, variant)
+    found: type[Method] = getattr(official, variant)
     assert issubclass(found, Method)
     return found
 

@@ -215,8 +215,7 @@ class _Damped(torch.optim.SGD):
         super().__init__(groups)
         self._damping = damping
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         for parameter, damped in self._damping.items():
             if parameter.grad is not None:
                 parameter.grad = damped(parameter.grad)
