@@ -66,9 +66,7 @@ def test_with_one_correction_it_holds_but_for_the_psnr_without_noise(shared: Pat
 
 
 @pytest.mark.parametrize(("corrections", "place"), [(1, 0), (4, 2)])
-def test_the_documentations_table_is_what_is_computed(
-    shared: Path, folder: Path, corrections: int, place: int
-) -> None:
+def test_the_documentations_table_is_what_is_computed(shared: Path, folder: Path, corrections: int, place: int) -> None:
     found = means(shared, folder, corrections)
     for method in ("none", "Langevin", "variance-preserving"):
         psnr, lpips = in_docs(method)[place : place + 2]
