@@ -54,11 +54,11 @@ def stop(monkeypatch: pytest.MonkeyPatch, at: int, after: bool, problem: BaseExc
     """Makes the process end where it writes an image, before or after that."""
     write, calls = images.write, []
 
-    def write_or_stop(picture: Any, path: Path) -> None:
+    def write_or_stop(picture: Any, path: Path, **options: Any) -> None:
         calls.append(path)
         if len(calls) == at and not after:
             raise problem
-        write(picture, path)
+        write(picture, path, **options)
         if len(calls) == at:
             raise problem
 
@@ -100,8 +100,8 @@ def test_a_queues_limit_stops_a_job_as_an_interrupt_does(
 ) -> None:
     write = images.write
 
-    def write_at_the_limit(picture: images.Picture, path: Path) -> None:
-        write(picture, path)
+    def write_at_the_limit(picture: images.Picture, path: Path, **options: Any) -> None:
+        write(picture, path, **options)
         signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch:

@@ -59,7 +59,12 @@ class Format:
 
 FORMATS = (
     Format("PNG", (".png",), (EIGHT, DEEP_GREY, DEEP), alpha=True, saving={"format": "PNG"}),
-    Format("JPEG", (".jpg", ".jpeg"), (EIGHT,), saving={"format": "JPEG", "quality": 95, "subsampling": 0}),
+    Format(
+        "JPEG",
+        (".jpg", ".jpeg", ".jpe", ".jfif"),
+        (EIGHT,),
+        saving={"format": "JPEG", "quality": 95, "subsampling": 0},
+    ),
     Format("WebP", (".webp",), (EIGHT,), alpha=True, saving={"format": "WEBP", "lossless": True, "exact": True}),
     Format("TIFF", (".tif", ".tiff"), (EIGHT, DEEP_GREY, DEEP, FLOAT), alpha=True, pages=True, codec="tiff"),
     Format("AVIF", (".avif",), (EIGHT,), True, saving={"format": "AVIF", "quality": 95, "subsampling": "4:4:4"}),
