@@ -75,12 +75,29 @@ def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
 def opened(path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
     """Opens a file by its header alone and refuses what must not be decoded."""
     Image.init()
+    _check_head(path)
     with Image.open(path, formats=[kind for kind in kinds if kind in Image.OPEN]) as image:
         check_size((image.height, image.width))
         # MPO is what phones write: a JPEG whose further images are previews or depth.
         if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
             raise PellucidError(f"holds {frames} images: split it into single ones first")
         yield image
+
+
+_HEAD = 1 << 16
+"""Bytes that the header of a PPM may take."""
+
+
+def _check_head(path: Path) -> None:
+    """Refuses a PPM whose header does not end soon: Pillow reads its comments byte by byte."""
+    with path.open("rb") as file:
+        if not re.fullmatch(rb"P[1-6]\s|P[1-6]#", file.read(3)):
+            return
+        file.seek(2)
+        head = file.read(_HEAD)
+    words = b" ".join(line.partition(b"#")[0] for line in head.split(b"\n")).split()
+    if len(words) < 3 and len(head) == _HEAD:
+        raise PellucidError(f"is no image, or its header is longer than {_HEAD} bytes")
 
 
 def size_of(image: Image.Image) -> tuple[int, int]:

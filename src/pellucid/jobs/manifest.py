@@ -169,6 +169,9 @@ class Manifest:
         Where there are no such locks (Windows, some network disks), two jobs are kept from each other's outputs alone.
         """
         lines.check(self._path)
+        if not os.path.isdir(self._folder):  # noqa: PTH112  # a share without images
+            yield
+            return
         try:
             file = self._path.open("ab")
         except OSError as error:
