@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 from PIL import ExifTags, Image, PngImagePlugin
@@ -124,6 +125,35 @@ def marked(metadata: Mapping[str, Any], line: str) -> dict[str, Any]:
         exif[_DESCRIPTION] = before + b"\n" * bool(before) + said
         exif[_SOFTWARE] = line[len("Restored by ") :].partition(":")[0]
     return {**metadata, "exif": _dump(exif)}
+
+
+def make_true(exif: Image.Exif, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Makes what the first page's description says of a TIFF's layout true of the pages that are written, in place.
+
+    tifffile writes the shape of the whole as JSON, and does not read a file that has another.
+
+    Args:
+        exif: of the first page.
+        shapes: of the pages.
+    """
+    said = _described(exif)
+    if not said.startswith(b'{"shape":'):
+        return
+    try:
+        told = json.loads(said.rstrip(b"\0\n"))
+        claimed = tuple(told["shape"])
+    except (ValueError, TypeError, RecursionError):
+        del exif[_DESCRIPTION]
+        return
+    size = shapes[0]
+    if len(set(shapes)) == 1 and claimed[-len(size) :] == size and math.prod(claimed[: -len(size)]) == len(shapes):
+        return
+    if len(set(shapes)) > 1:
+        del exif[_DESCRIPTION]
+        return
+    told = {key: value for key, value in told.items() if key != "axes"}
+    told["shape"] = [*([len(shapes)] if len(shapes) > 1 else []), *size]
+    exif[_DESCRIPTION] = json.dumps(told).encode()
 
 
 def marks(metadata: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,10 @@ from . import png
 from .formats import check_size, kind_of
 from .metadata import segment
 from .picture import JpegCoding, Picture
-from .pil import from_pil, to_pil
+from .pil import from_pil, to_pil, transparent
+
+# A megabyte is little for what programs write into a text, or for a profile; all texts together are limited, too.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 # Not all that Pillow knows: its EPS runs a program.
 _KINDS = ("PNG", "JPEG", "WEBP", "BMP", "AVIF", "GIF", "JPEG2000", "PPM")
@@ -35,6 +38,8 @@ def read(path: Path) -> Picture:
             if image.format != "PNG":
                 raise PellucidError("is deeper than the 8 bits that can be read of its kind: convert it to 16-bit TIFF")
             return png.read(path, image)
+        if image.mode.startswith("I") and transparent(image) is not None:
+            png.codecs()  # which alone writes it
         return decoded(image)
 
 
@@ -111,11 +116,14 @@ def size_of(image: Image.Image) -> tuple[int, int]:
 
 def decoded(image: Image.Image) -> Picture:
     """The picture of an opened image, upright."""
+    key = transparent(image)
     image.load()
     if isinstance(image, PngImagePlugin.PngImageFile):
         # Where copies have them; some come behind the pixels.
         image.info["texts"] = dict(image.text)
-    return replace(from_pil(upright(image)), jpeg=_jpeg_coding(image))
+    further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
+    note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
+    return replace(from_pil(upright(image), key), jpeg=_jpeg_coding(image)).noted(note)
 
 
 def upright(image: Image.Image) -> Image.Image:

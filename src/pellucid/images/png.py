@@ -6,7 +6,6 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,17 +26,17 @@ def read(path: Path, image: Image.Image) -> Picture:
         path: the file.
         image: the same file opened by Pillow, for what it says beside its pixels.
     """
-    pixels = _codecs().png_decode(path.read_bytes())
+    pixels = codecs().png_decode(path.read_bytes())
     orientation = image.getexif().get(0x0112, 1)
     kept, note = metadata.of_pil(image)
-    return replace(from_array(upright(pixels, orientation), kept), note=note)
+    return from_array(upright(pixels, orientation), kept).noted(note)
 
 
 def write(picture: Picture, file: IO[bytes]) -> None:
     """Writes a file; the chunks beside the pixels are those that Pillow makes of the same metadata."""
     from .pillow import save
 
-    whole = _codecs().png_encode(picture.pixels)
+    whole = codecs().png_encode(picture.pixels)
     small = io.BytesIO()
     save(Image.new("RGB", (1, 1)), picture.metadata, small, {"format": "PNG"})
     file.write(whole[:_HEAD])
@@ -55,7 +54,12 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 12 + length
 
 
-def _codecs() -> Any:
+def codecs() -> Any:
+    """The library.
+
+    Raises:
+        PellucidError: it is not there.
+    """
     try:
         import imagecodecs
     except ImportError:

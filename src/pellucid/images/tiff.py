@@ -55,6 +55,7 @@ def read(path: Path) -> Picture:
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
     """See `formats.Codec`. Written without loss."""
     tags = [metadata.load(page.metadata) for page in picture.pages]
+    metadata.make_true(tags[0], [page.pixels.shape for page in picture.pages])
     with tifffile.TiffWriter(file, byteorder="<") as writer:
         for page, exif in zip(picture.pages, tags, strict=True):
             dpi = page.metadata.get("dpi")
