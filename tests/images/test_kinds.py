@@ -184,3 +184,37 @@ def test_the_shape_of_several_sizes_is_no_shape() -> None:
     exif[0x010E] = json.dumps({"shape": [2, 5, 7]})
     metadata.make_true(exif, [(5, 7), (4, 4)])
     assert 0x010E not in exif
+
+
+def test_a_jpeg_that_is_cut_off_is_kept_where_that_is_said(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95)
+    whole = images.read(tmp_path / "a.jpg")
+    assert images.read(tmp_path / "a.jpg", "keep").note is None
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(PellucidError, match="damaged"):
+        images.read(tmp_path / "a.jpg")
+    kept = images.read(tmp_path / "a.jpg", "keep")
+    assert "cut off" in str(kept.note)
+    np.testing.assert_array_equal(kept.pixels[:24], whole.pixels[:24])
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_which_colours_the_numbers_of_a_png_are(tmp_path: Path, deep: bool) -> None:
+    if deep:
+        pytest.importorskip("imagecodecs")
+    chunks = {
+        b"gAMA": struct.pack(">I", 100_000),
+        b"cHRM": struct.pack(">8I", *[30_000] * 8),
+        b"cICP": bytes([9, 16, 0, 1]),
+    }
+    pixels = np.zeros((3, 4, 3), np.uint16 if deep else np.uint8)
+    images.write(images.from_array(pixels, {"chunks": chunks}), tmp_path / "a.png")
+    picture = images.read(tmp_path / "a.png")
+    assert picture.metadata["chunks"] == chunks
+    assert picture.stripped().metadata["chunks"] == chunks
+    with pytest.raises(PellucidError, match=r"gAMA.*name the output \.png"):
+        images.check_holds(picture, tmp_path / "a.tif")
+    usual = images.from_array(pixels, {"chunks": {b"gAMA": struct.pack(">I", 45455), b"sRGB": b"\0"}})
+    images.check_holds(usual, tmp_path / "a.tif")

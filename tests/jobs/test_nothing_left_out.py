@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -229,3 +230,35 @@ def test_the_command_runs_in_a_thread(monkeypatch: pytest.MonkeyPatch, capsys: p
     thread.join()
     assert codes == [0]
     assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="has no such signal")
+@pytest.mark.parametrize("numbers", [["SIGHUP"], ["SIGTERM", "SIGTERM", "SIGTERM"], ["SIGTERM", "SIGHUP"]])
+def test_signals_stop_a_job_in_order(
+    pellucid_command: Callable[..., Any],
+    scans: Path,
+    tmp_path: Path,
+    tiny_prior: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: list[str],
+) -> None:
+    write = images.write
+
+    def write_and_end(picture: images.Picture, path: Path, **options: Any) -> None:
+        write(picture, path, **options)
+        try:
+            signal.raise_signal(getattr(signal, numbers[0]))
+        finally:
+            for name in numbers[1:]:
+                signal.raise_signal(getattr(signal, name))
+
+    monkeypatch.setattr(images, "write", write_and_end)
+    before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP")}
+    try:
+        said = pellucid_command("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-s", 20)
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+    assert said.code == 130
+    assert "the same command with --resume goes on" in said.err
+    assert said.err.endswith("pellucid: interrupted\n")

@@ -52,7 +52,7 @@ def read(path: Path, damaged: Damaged = "refuse") -> Picture:
             not come back as it was; in one line that begins with the path.
     """
     with _reading(path):
-        return codec_for(path).read(path)
+        return codec_for(path).read(path, damaged == "keep")
 
 
 def write(picture: Picture, path: Path, *, new: bool = False) -> None:

@@ -70,7 +70,9 @@ def of_pil(image: Image.Image) -> tuple[dict[str, Any], str | None]:
     found = image.text if isinstance(image, PngImagePlugin.PngImageFile) else info.get("texts")
     found = found if isinstance(found, dict) else {}
     texts = {key: text for key, text in found.items() if not key.startswith(_APART)}
-    return (kept | {"texts": texts} if texts else kept), note
+    chunks = info.get("chunks")
+    kept |= {"texts": texts} if texts else {}
+    return (kept | {"chunks": chunks} if chunks else kept), note
 
 
 def of_tiff(
@@ -165,7 +167,7 @@ def marks(metadata: Mapping[str, Any]) -> list[str]:
 
 def stripped(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Leaves out all but the colour profile, without which colours are others, and the marks of restorations."""
-    bare = {"icc_profile": metadata["icc_profile"]} if "icc_profile" in metadata else {}
+    bare = {key: metadata[key] for key in ("icc_profile", "chunks") if key in metadata}
     for line in marks(metadata):
         bare = marked(bare, line)
     return bare

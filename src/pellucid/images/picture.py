@@ -60,7 +60,7 @@ class Picture:
         colour: (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or a float type in [0, 1].
         alpha: (H, W) of the same type, or None.
         metadata: `icc_profile`, `exif`, `xmp`, `dpi` and `comment` as Pillow's `save` takes them; `iptc`, its records;
-            `texts`, what a PNG says by key.
+            `texts`, what a PNG says by key; `chunks`, what it says of its colours beside a profile, by kind.
         jpeg: how the file was compressed, if it was a JPEG.
         note: what could not be kept as it was, in one line; None if nothing.
         more: the further pages of a file that has several.

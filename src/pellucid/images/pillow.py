@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -31,9 +32,11 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [size_of(image)]
 
 
-def read(path: Path) -> Picture:
-    """See `formats.Codec`."""
+def read(path: Path, keep: bool = False) -> Picture:
+    """See `formats.Codec`; of those that are cut off, JPEGs are kept."""
     with opened(path, _KINDS) as image:
+        if keep and image.format in ("JPEG", "MPO"):
+            return _kept(path, image)
         if _depth(path, image) > 8 and not image.mode.startswith("I"):
             if image.format != "PNG":
                 raise PellucidError("is deeper than the 8 bits that can be read of its kind: convert it to 16-bit TIFF")
@@ -41,6 +44,18 @@ def read(path: Path) -> Picture:
         if image.mode.startswith("I") and transparent(image) is not None:
             png.codecs()  # which alone writes it
         return decoded(image)
+
+
+def _kept(path: Path, image: Image.Image) -> Picture:
+    """A JPEG, whole or cut off; what is missing is grey."""
+    try:
+        return decoded(image)
+    except OSError as error:
+        if "truncated" not in str(error):
+            raise
+    # With an end behind what there is, the decoder takes the rest for grey.
+    with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9" * 2), formats=["JPEG"]) as whole:
+        return decoded(whole).noted("the file is cut off: what is missing of it was taken for grey")
 
 
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
@@ -73,6 +88,9 @@ def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
         texts.add_text("Comment", metadata["comment"].decode("utf-8", "replace"))
     for key, text in said.items():
         texts.add_text(key, text)
+    for kind, content in metadata.get("chunks", {}).items():
+        if not (kind == b"sRGB" and "icc_profile" in metadata):
+            texts.add(kind, content)
     return texts
 
 
@@ -121,6 +139,8 @@ def decoded(image: Image.Image) -> Picture:
     if isinstance(image, PngImagePlugin.PngImageFile):
         # Where copies have them; some come behind the pixels.
         image.info["texts"] = dict(image.text)
+        if image.filename:
+            image.info["chunks"] = png.colours(Path(image.filename))
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
     return replace(from_pil(upright(image), key), jpeg=_jpeg_coding(image)).noted(note)

@@ -19,6 +19,10 @@ _HEAD = 33
 """Bytes of the signature and the first chunk."""
 
 
+_COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
+"""What Pillow writes if it is told to."""
+
+
 def read(path: Path, image: Image.Image) -> Picture:
     """Reads a file.
 
@@ -28,6 +32,7 @@ def read(path: Path, image: Image.Image) -> Picture:
     """
     pixels = codecs().png_decode(path.read_bytes())
     orientation = image.getexif().get(0x0112, 1)
+    image.info["chunks"] = colours(path)
     kept, note = metadata.of_pil(image)
     return from_array(upright(pixels, orientation), kept).noted(note)
 
@@ -52,6 +57,23 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         length, kind = struct.unpack(">I4s", data[place : place + 8])
         yield kind, data[place + 8 : place + 8 + length]
         place += 12 + length
+
+
+def colours(path: Path) -> dict[bytes, bytes]:
+    """The chunks of a file that say which colours its numbers are."""
+    found: dict[bytes, bytes] = {}
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"IDAT":
+                break
+            if kind in _COLOURS and length <= 64:
+                found[kind] = file.read(length)
+                file.seek(4, io.SEEK_CUR)
+            else:
+                file.seek(length + 4, io.SEEK_CUR)
+    return found
 
 
 def codecs() -> Any:

@@ -36,7 +36,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [_size(page) for page in _pages(tiff)]
 
 
-def read(path: Path) -> Picture:
+def read(path: Path, keep: bool = False) -> Picture:
     """See `formats.Codec`; reduced pages, which are previews, are left out."""
     with tifffile.TiffFile(path) as tiff:
         pages = _pages(tiff)
