@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -182,7 +183,9 @@ def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, 
     if not isinstance(image, np.ndarray):
         return images.to_pil(restored)
     # A single channel's own axis comes back, but for an operator that may have measured fewer channels than there are.
-    return restored.pixels if measured else restored.pixels.reshape(*restored.colour.shape[:2], *image.shape[2:])
+    pixels = restored.pixels
+    pixels = pixels if measured else pixels.reshape(*restored.colour.shape[:2], *image.shape[2:])
+    return pixels.astype(image.dtype, copy=False)  # in its byte order
 
 
 def _tell(result: Restored, noise: float | None, *, several: bool) -> None:
@@ -197,6 +200,9 @@ def _tell(result: Restored, noise: float | None, *, several: bool) -> None:
 
 
 def _check_tensor(image: Tensor) -> None:
+    if image.layout is not torch.strided or image.device.type == "meta" or image.element_size() < 2:
+        kind = "one without values" if image.device.type == "meta" else f"a {image.layout} one of {image.dtype}"
+        raise UsageError(f"a tensor of images is dense and of 16 bits or more, not {kind}")
     if not image.is_floating_point() or image.ndim != 4 or not image.numel():
         raise UsageError(
             f"a tensor of images is float, (B, C, H, W), in [0, 1], not {image.dtype} {tuple(image.shape)}"

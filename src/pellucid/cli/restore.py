@@ -111,6 +111,9 @@ def restore(
             help="Leave out what the inputs say of camera, place and people.",
         ),
     ] = False,
+    damaged_files: Annotated[
+        str, typer.Option("--damaged-files", help="JPEGs that are cut off: refuse, or keep what there is of them.")
+    ] = "refuse",
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="FILE.toml", help="Options by their names here; those said here win."),
@@ -141,19 +144,22 @@ def restore(
     method, noise = chosen.method, chosen.noise
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit, batch)
+    if damaged_files not in ("refuse", "keep"):
+        raise UsageError(f"--damaged-files is refuse or keep, not {damaged_files!r}")
     place = None
     if executor is not None or workers is not None or address is not None:
         place = jobs.executors.find(executor or ("ray" if address is not None else "processes"), workers, address)
     folder = None if output is None else jobs.output_folder(inputs, output)
     manifest = jobs.Manifest(folder, share) if folder is not None and resume else None
     owned = None if manifest is None else manifest.owns
+    left: list[jobs.Left] = []
     if chosen.several:
         if in_place or share is not None:
             raise UsageError("several exposures become one image: say -o FILE, not --in-place or --shard")
         items = jobs.plan_exposures(inputs, output, overwrite=overwrite, samples=samples, owned=owned)
     else:
         items = jobs.plan(
-            inputs, output, in_place=in_place, overwrite=overwrite, shard=share, samples=samples, owned=owned
+            inputs, output, in_place=in_place, overwrite=overwrite, shard=share, samples=samples, owned=owned, left=left
         )
     if save_kernel is not None:
         several = len(items) > 1 or share is not None
@@ -180,12 +186,12 @@ def restore(
     if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
         manifest = jobs.Manifest(folder, share)
     kernels = None if save_kernel is None else partial(_kernel_of, save_kernel, several)
-    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata)
-    job = Job(items, work, about, json, time_limit, manifest, executor=place)
+    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata, damaged_files)
+    job = Job(items, work, about, json, time_limit, manifest, executor=place, left=left)
     if manifest is not None:
         files = {"mask": mask, "kernel": kernel}
         choices: dict[str, Any] = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
-        choices |= {"strip": strip_metadata, "backend": backend}
+        choices |= {"strip": strip_metadata, "backend": backend, "damaged": damaged_files}
         job.configuration = jobs.of_configuration(restorer.fingerprint, {**about, **files, **choices})
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
 from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed, Shard
-from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
+from .output import FAILED, INTERRUPTED, as_json, bar, complain, table, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,6 +153,7 @@ def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = Non
         tell(str(path))
     if stopped:
         tell("stopped: the same command goes on")
+        complain("interrupted")
         return INTERRUPTED
     return FAILED if any(getattr(row, "error", "") for result in results for row in result.rows) else 0
 

@@ -124,7 +124,11 @@ def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Met
         if "model" in hyper_parameters:
             raise UsageError(f"{name}: names the restorer already; leave model out")
         return External(model=name, **hyper_parameters)
-    return method(**hyper_parameters)
+    try:
+        return method(**hyper_parameters)
+    except TypeError as error:
+        said = ", ".join(f"{key}={value!r}" for key, value in hyper_parameters.items())
+        raise UsageError(f"{name}: a value is of the wrong kind among {said} ({error})") from None
 
 
 def of_preset(method: type[Method], name: str, preset: str | None) -> Mapping[str, Any]:
