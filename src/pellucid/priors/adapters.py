@@ -46,7 +46,7 @@ class VENetwork:
         check_images(x, self.channels, self.multiple)
         # Of a number, at a quarter of the cost of `as_tensor`, which small images would feel.
         level = sigma.to(x).expand(len(x)) if isinstance(sigma, Tensor) else x.new_full(x.shape[:1], sigma)
-        return _evaluate(self.estimate, x, level)
+        return evaluate(self.estimate, x, level)
 
     def estimate(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Calls the network, with x (B, C, H, W) and sigma (B,)."""
@@ -151,7 +151,7 @@ class VPNetwork:
             sigma = float(sigma)
             t = torch.full((len(x),), self.time_of(sigma), device=x.device)
             scale = 1 / math.sqrt(1 + sigma * sigma)
-        made = _evaluate(self.network, x * scale, t)
+        made = evaluate(self.network, x * scale, t)
         predicted, rest = made[:, : self.channels], made[:, self.channels :]
         if self.prediction == "epsilon":
             return x - sigma * predicted, rest
@@ -186,7 +186,7 @@ def check_images(x: Tensor, channels: int, multiple: int) -> None:
         )
 
 
-def _evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tensor) -> Tensor:
+def evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tensor) -> Tensor:
     """Calls a network so that an image's result does not depend on the others in its batch.
 
     On a CPU, convolutions and matrix products add up in an order that depends on the batch's size, and the last bits

@@ -62,7 +62,7 @@ class EDM(VENetwork):
         sigmas = _ladder(network) if sigmas is None else sigmas
         _check(network, sigmas, channels, multiple)
         super().__init__(
-            _frozen(network),
+            frozen(network),
             sigmas,
             channels=channels or _whole(network, 3, "img_channels", "channels"),
             multiple=multiple or _whole(network, _multiple(network), "multiple"),
@@ -115,7 +115,7 @@ class Blind(VENetwork):
         if range not in ("symmetric", "unit"):
             raise UsageError(f"images have the range symmetric or unit, not {range!r}")
         super().__init__(
-            _frozen(network),
+            frozen(network),
             sigmas,
             channels=channels or _whole(network, 3, "channels"),
             multiple=multiple or _whole(network, 1, "multiple"),
@@ -187,7 +187,7 @@ def _check(network: Any, sigmas: Tensor, channels: int | None, multiple: int | N
             raise UsageError(f"{name} must be at least 1, not {value}")
 
 
-def _frozen(network: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def frozen(network: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The same module in inference mode on the same memory, but without gradients of its own; functions as they are.
 
     A copy of the module, not of its weights: whoever gave it may be in the middle of training it.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import PellucidError, UsageError, unknown_name
 from ..noise import linear_ladder
 from ..settings import imported
-from . import denoisers, embedded, folder
+from . import denoisers, embedded, folder, limits
 from .adapters import VENetwork
 from .backends import accelerated
 from .latent import latent_of
@@ -76,17 +76,21 @@ def load_prior(
 
 
 def _load(place: Path, device: torch.device, label: int | None, prompt: str | None) -> Prior:
+    load: Callable[..., Prior]
     if place.is_file():
         from . import checkpoint
 
-        return checkpoint.load(place, device, label=label, prompt=prompt)
+        load, fault = checkpoint.load, "its tensors do not make a network"
+    else:
+        load, fault = _load_folder, "its config.json does not describe a network"
     try:
-        return _load_folder(place, device, label, prompt)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, PellucidError):
-            raise
-        # A config.json that is valid JSON and nonsense: whatever it breaks, it is the folder that is at fault.
-        raise PellucidError(f"{place}: its config.json does not describe a network ({error!r})") from error
+        return load(place, device, label=label, prompt=prompt)
+    except PellucidError:
+        raise
+    # Nonsense that is well written: whatever it breaks, it is the file or folder that is at fault.
+    except Exception as error:
+        told = " ".join(repr(error).split())
+        raise PellucidError(f"{place}: {fault} ({told if len(told) < 200 else told[:200] + ' ...'})") from error
 
 
 def is_object(source: Source) -> bool:
@@ -118,7 +122,7 @@ def locate(source: str | Path, *, texts: bool = False, offline: bool = False) ->
     raise unknown_name("prior", str(source), embedded.names())
 
 
-def _load_folder(place: Path, device: torch.device, label: int | None, prompt: str | None) -> Prior:
+def _load_folder(place: Path, device: torch.device, *, label: int | None, prompt: str | None) -> Prior:
     from . import diffusers, native, stable
 
     if stable.matches(place):
@@ -136,12 +140,15 @@ def _load_folder(place: Path, device: torch.device, label: int | None, prompt: s
 
     from .network import build_network
 
+    weights = folder.read_weights(root)
     try:
-        network = build_network(config)
+        with limits.described_by(len(weights)):
+            network = build_network(config)
+        limits.check_images(network.channels, network.channels, network.multiple)
         folder.choose(network, label)
     except PellucidError as error:
         raise PellucidError(f"{root / 'config.json'}: {error}") from None
-    folder.fill(network, folder.read_weights(root), root)
+    folder.fill(network, weights, root)
     return VENetwork(
         folder.ready(network, device), linear_ladder(), channels=network.channels, multiple=network.multiple
     )

@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError
-from . import conditioning, folder
-from .adapters import Prediction, VPNetwork
+from . import conditioning, folder, limits, schedulers
 from .autoencoder import Autoencoder
 from .conditioning import Conditioning
-from .diffusers import ladder_of, prediction_of
 from .latent import Latent
+from .schedulers import Training
+
+_LARGEST = 16384
 
 _LOG = logging.getLogger("pellucid")
 
@@ -107,8 +108,7 @@ def load(
         config,
         vae_config,
         told,
-        ladder_of(scheduler, place),
-        prediction_of(scheduler, place),
+        schedulers.read(scheduler, place),
         {part: folder.read_weights(place / part) for part in ("unet", "vae")},
         device,
     )
@@ -121,8 +121,7 @@ def assemble(
     config: Mapping[str, Any],
     vae_config: Mapping[str, Any],
     told: Conditioning,
-    ladder: Tensor,
-    prediction: Prediction,
+    training: Training,
     weights: Mapping[str, dict[str, Tensor]],
     device: str | torch.device,
 ) -> Latent:
@@ -133,8 +132,7 @@ def assemble(
         config: of the `UNet2DConditionModel`.
         vae_config: of the `AutoencoderKL`.
         told: what the network is told.
-        ladder: see `VPNetwork`.
-        prediction: likewise.
+        training: how the network was trained.
         weights: of "unet" and "vae", by the names of diffusers.
         device: where the networks go.
 
@@ -151,26 +149,26 @@ def assemble(
         )
     if vae_config.get("latents_mean") is not None:
         raise PellucidError(f"{source}: its autoencoder has latents_mean; a scaling and a shift factor alone are known")
-    with torch.device("meta"):
-        unet: nn.Module = UNet2DConditionModel.from_config(dict(config))
-        vae: nn.Module = AutoencoderKL.from_config(dict(vae_config))
+    multiple = 2 ** (min(len(config["block_out_channels"]), 64) - 1)
+    factor = 2 ** (min(len(vae_config["block_out_channels"]), 64) - 1)
+    try:
+        limits.check_images(latents, latents, multiple * factor)
+        with limits.described_by(len(weights["unet"])):
+            unet: nn.Module = UNet2DConditionModel.from_config(dict(config))
+        with limits.described_by(len(weights["vae"])):
+            vae: nn.Module = AutoencoderKL.from_config(dict(vae_config))
+    except PellucidError as error:
+        raise PellucidError(f"{source}: {error}") from None
     # Old names of the autoencoder's attention.
     renamed = {_modern(name): weight for name, weight in weights["vae"].items()}
     for network, tensors, part in ((unet, weights["unet"], "unet"), (vae, renamed, "vae")):
         folder.fill(network, tensors, source / part if source.is_dir() else source)
-    factor = 2 ** (len(vae_config["block_out_channels"]) - 1)
     # In the layout that the files have: another one would be a copy of gigabytes.
     network = ConditionedUNet(unet, told, factor).eval().requires_grad_(False).to(device)
     # What diffusers and the published models take for a model that says nothing.
     scaling, shift = vae_config.get("scaling_factor") or 0.18215, vae_config.get("shift_factor") or 0.0
     return Latent(
-        VPNetwork(
-            network,
-            ladder,
-            prediction,
-            channels=latents,
-            multiple=2 ** (len(config["block_out_channels"]) - 1),
-        ),
+        training.prior(network, channels=latents, multiple=multiple),
         Autoencoder(
             vae.eval().requires_grad_(False).to(device),
             factor,
@@ -186,7 +184,7 @@ def assemble(
 def _size(config: Mapping[str, Any], factor: int) -> int:
     """Side in pixels of the images that a network was trained on."""
     size = config.get("sample_size")
-    return size * factor if isinstance(size, int) else 512
+    return size * factor if isinstance(size, int) and 0 < size * factor <= _LARGEST else 512
 
 
 def _modern(name: str) -> str:
