@@ -162,6 +162,7 @@ def _network(content: Any) -> tuple[dict[str, Tensor], str]:
 
 # A tensor that each network of a family has, and no other part of a model.
 _ANCHORS = ("time_embed.0.weight", "temb.dense.0.weight")
+_WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+")
 
 
 def _bare(place: str, state: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
@@ -170,7 +171,7 @@ def _bare(place: str, state: dict[str, Tensor]) -> list[tuple[str, dict[str, Ten
     Codes wrap a network in modules, which leave "module.", "model.", "ema_model.module.", "denoise_fn." there; several
     networks may lie side by side. Those of latent diffusion keep theirs: without it they would pass for ones of pixels.
     """
-    state = {re.sub(r"^(module\.|_orig_mod\.)+", "", name): tensor.detach() for name, tensor in state.items()}
+    state = {name: tensor.detach() for name, tensor in state.items()}
     prefixes = {
         name.removesuffix(anchor)
         for name in state
@@ -179,10 +180,10 @@ def _bare(place: str, state: dict[str, Tensor]) -> list[tuple[str, dict[str, Ten
     }
     within = [prefix for prefix in sorted(prefixes) if prefix.endswith(".")]
     if not within or "" in prefixes:
-        return [(place, state)]
+        return [(place, {_WRAPPED.sub("", name): tensor for name, tensor in state.items()})]
     return [
         (
-            f"{place}.{prefix}".strip("."),
+            f"{place}.{_WRAPPED.sub('', prefix)}".strip("."),
             {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)},
         )
         for prefix in within

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from ..errors import PellucidError
 from . import limits, tensors
+
+_LOG = logging.getLogger("pellucid")
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 """What the diffusers library calls a network's weights."""
@@ -88,8 +91,20 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def root_of(folder: Path) -> Path:
-    """Where in a folder its network lies: in `unet`, as pipelines of the diffusers library have it, or in itself."""
-    return folder / "unet" if (folder / "unet" / "config.json").is_file() else folder
+    """Where in a folder its network lies: in `unet`, as pipelines of the diffusers library have it, or in itself.
+
+    An average of the weights, which trainings leave beside it in `unet_ema`, goes before.
+    """
+    for name in ("unet_ema", "unet"):
+        if (folder / name / "config.json").exists():
+            return folder / name
+    return folder
+
+
+def said_average(folder: Path) -> None:
+    """Says of a folder that has a network and an average of its weights which of them is taken."""
+    if all((folder / name / "config.json").exists() for name in ("unet_ema", "unet")):
+        _LOG.warning("%s: of unet/ and unet_ema/ the average is taken; name %s for the other", folder, folder / "unet")
 
 
 def read_metadata(path: Path) -> dict[str, str]:

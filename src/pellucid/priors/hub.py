@@ -87,7 +87,7 @@ def _parts(place: Path, texts: bool) -> list[str]:
         root = folder.root_of(place)
         # A network of latents alone is refused by its description: nothing of its gigabytes is fetched.
         alone = root != place and folder.read_json(root / "config.json").get("_class_name") == "UNet2DConditionModel"
-        return [] if alone else ["unet" if root != place else "."]
+        return [] if alone else [root.name if root != place else "."]
     readers = sorted(path.name for path in place.glob("text_encoder*") if path.is_dir())
     return ["unet", "vae", *(readers if texts or not stable.forces_zeros(place) else [])]
 

@@ -49,7 +49,8 @@ def load_prior(
             Folders and files of Stable Diffusion and SDXL become a `Latent`. A model of the hub is `owner/name` or
             `owner/name@revision` where there is no such path; nothing else opens a connection. MODULE:OBJECT names an
             object of an installed module, FILE.py:OBJECT one of a file; its code runs. An object is a prior, which is
-            returned as it is, or a denoiser, `D(x, sigma)` or `f(x)`: see `EDM` and `Blind`.
+            returned as it is, a denoiser, `D(x, sigma)` or `f(x)`, or a model of diffusers or azula: see
+            `denoisers.recognised`.
         device: where its network goes, as in "cpu", "cuda" or "cuda:1"; an object stays where it is.
         label: the class of the images, from 0, for a class-conditional network. Without one, networks of
             guided-diffusion and diffusers get the mean of their classes' embeddings, those of EDM none.
@@ -127,6 +128,7 @@ def _load_folder(place: Path, device: torch.device, *, label: int | None, prompt
 
     if stable.matches(place):
         return stable.load(place, device, label, prompt)
+    folder.said_average(place)
     root = folder.root_of(place)
     config = folder.read_json(root / "config.json")
     if config.get("_class_name") == "UNet2DModel":
