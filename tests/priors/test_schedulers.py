@@ -333,3 +333,10 @@ def test_a_folder_is_the_prior_that_its_scheduler_says(name: str, tmp_path: Path
     config_file.write_text(json.dumps(json.loads(config_file.read_text()) | {"invented": 1}))
     with pytest.raises(PellucidError, match="its field 'invented' is not known"):
         load_prior(tmp_path)
+
+
+def test_a_transformer_of_latents_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer" / "config.json").write_text('{"_class_name": "FluxTransformer2DModel"}')
+    with pytest.raises(PellucidError, match="holds a FluxTransformer2DModel, a transformer of latents"):
+        load_prior(tmp_path)

@@ -291,7 +291,7 @@ def _karras(least: float, most: float, steps: int, rho: float) -> Tensor:
     """Levels equally spaced in their rho-th root, ascending."""
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     low, high = least ** (1 / rho), most ** (1 / rho)
-    sigmas = (low + ramp * (high - low)) ** rho
+    sigmas: Tensor = (low + ramp * (high - low)) ** rho
     # Exact at both ends, whatever powers round.
     sigmas[0], sigmas[-1] = least, most
     return sigmas
