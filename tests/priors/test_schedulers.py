@@ -335,8 +335,8 @@ def test_a_folder_is_the_prior_that_its_scheduler_says(name: str, tmp_path: Path
         load_prior(tmp_path)
 
 
-def test_a_transformer_of_latents_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_unknown_transformer_of_latents_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "transformer").mkdir()
-    (tmp_path / "transformer" / "config.json").write_text('{"_class_name": "FluxTransformer2DModel"}')
-    with pytest.raises(PellucidError, match="holds a FluxTransformer2DModel, a transformer of latents"):
+    (tmp_path / "transformer" / "config.json").write_text('{"_class_name": "Mine"}')
+    with pytest.raises(PellucidError, match="holds a Mine; known are SD3Transformer2DModel and Flux"):
         load_prior(tmp_path)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder
-from . import stable
+from . import mmdit, stable
 from .adapters import VPNetwork
 from .ddpm import DDPMUNet
 from .diffusers import UNet
@@ -152,12 +152,15 @@ def _facts(network: nn.Module) -> dict[str, Any]:
 
 def _latent_facts(latent: Latent) -> dict[str, Any]:
     """The same of latent diffusion."""
-    family = "SDXL" if latent.network.pooled is not None else "Stable Diffusion"
+    usual = "SDXL" if latent.network.pooled is not None else "Stable Diffusion"
+    family = getattr(latent.network, "family", usual)
     return {"family": family, "size": latent.size, "learned_sigma": False, "classes": 0, "heads": ""}
 
 
 def _weights(place: Path) -> list[Path]:
     """The weights files of a folder that has been loaded."""
+    if mmdit.matches(place):
+        return [path for part in ("transformer", "vae") for path in weight_files(place / part)]
     if stable.matches(place):
         return [path for part in ("unet", "vae") for path in weight_files(place / part)]
     return weight_files(root_of(place))

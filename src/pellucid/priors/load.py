@@ -124,13 +124,12 @@ def locate(source: str | Path, *, texts: bool = False, offline: bool = False) ->
 
 
 def _load_folder(place: Path, device: torch.device, *, label: int | None, prompt: str | None) -> Prior:
-    from . import diffusers, native, stable
+    from . import diffusers, mmdit, native, stable
 
     if stable.matches(place):
         return stable.load(place, device, label, prompt)
-    if (place / "transformer" / "config.json").exists():
-        name = folder.read_json(place / "transformer" / "config.json").get("_class_name")
-        raise PellucidError(f"{place}: holds a {name}, a transformer of latents; networks that are known are UNets")
+    if mmdit.matches(place):
+        return mmdit.load(place, device, label, prompt)
     folder.said_average(place)
     root = folder.root_of(place)
     config = folder.read_json(root / "config.json")

@@ -141,7 +141,7 @@ def assemble(
     Raises:
         PellucidError: parts do not belong together, or weights do not fit.
     """
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers import UNet2DConditionModel
 
     latents = int(vae_config.get("latent_channels", 4))
     if int(config["in_channels"]) != latents or int(config["out_channels"]) != latents:
@@ -149,37 +149,60 @@ def assemble(
             f"{source}: its network takes {config['in_channels']} channels and its autoencoder makes {latents}: it is "
             "made for inpainting or editing; a prior is made for images alone"
         )
-    if vae_config.get("latents_mean") is not None:
-        raise PellucidError(f"{source}: its autoencoder has latents_mean; a scaling and a shift factor alone are known")
     multiple = 2 ** (min(len(config["block_out_channels"]), 64) - 1)
     factor = 2 ** (min(len(vae_config["block_out_channels"]), 64) - 1)
     try:
         limits.check_images(latents, latents, multiple * factor)
         with limits.described_by(len(weights["unet"])):
             unet: nn.Module = UNet2DConditionModel.from_config(dict(config))
-        with limits.described_by(len(weights["vae"])):
-            vae: nn.Module = AutoencoderKL.from_config(dict(vae_config))
+    except PellucidError as error:
+        raise PellucidError(f"{source}: {error}") from None
+    folder.fill(unet, weights["unet"], source / "unet" if source.is_dir() else source)
+    # In the layout that the files have: another one would be a copy of gigabytes.
+    network = ConditionedUNet(unet, told, factor).eval().requires_grad_(False).to(device)
+    return Latent(
+        training.prior(network, channels=latents, multiple=multiple),
+        autoencoder_of(source, vae_config, weights["vae"], device),
+        _size(config, factor),
+    )
+
+
+def autoencoder_of(
+    source: Path, config: Mapping[str, Any], weights: dict[str, Tensor], device: str | torch.device
+) -> Autoencoder:
+    """Makes an autoencoder of its parts.
+
+    Args:
+        source: where they come from, for messages.
+        config: of the `AutoencoderKL`.
+        weights: by the names of diffusers, old or new.
+        device: where it goes.
+
+    Raises:
+        PellucidError: it is of another kind, or weights do not fit.
+    """
+    from diffusers import AutoencoderKL
+
+    if config.get("latents_mean") is not None:
+        raise PellucidError(f"{source}: its autoencoder has latents_mean; a scaling and a shift factor alone are known")
+    factor = 2 ** (min(len(config["block_out_channels"]), 64) - 1)
+    try:
+        with limits.described_by(len(weights)):
+            vae: nn.Module = AutoencoderKL.from_config(dict(config))
     except PellucidError as error:
         raise PellucidError(f"{source}: {error}") from None
     # Old names of the autoencoder's attention.
-    renamed = {_modern(name): weight for name, weight in weights["vae"].items()}
-    for network, tensors, part in ((unet, weights["unet"], "unet"), (vae, renamed, "vae")):
-        folder.fill(network, tensors, source / part if source.is_dir() else source)
-    # In the layout that the files have: another one would be a copy of gigabytes.
-    network = ConditionedUNet(unet, told, factor).eval().requires_grad_(False).to(device)
+    renamed = {_modern(name): weight for name, weight in weights.items()}
+    folder.fill(vae, renamed, source / "vae" if source.is_dir() else source)
     # What diffusers and the published models take for a model that says nothing.
-    scaling, shift = vae_config.get("scaling_factor") or 0.18215, vae_config.get("shift_factor") or 0.0
-    return Latent(
-        training.prior(network, channels=latents, multiple=multiple),
-        Autoencoder(
-            vae.eval().requires_grad_(False).to(device),
-            factor,
-            channels=int(vae_config.get("in_channels", 3)),
-            latent_channels=latents,
-            scaling=float(scaling),
-            shift=float(shift),
-        ),
-        _size(config, factor),
+    scaling, shift = config.get("scaling_factor") or 0.18215, config.get("shift_factor") or 0.0
+    return Autoencoder(
+        vae.eval().requires_grad_(False).to(device),
+        factor,
+        channels=int(config.get("in_channels", 3)),
+        latent_channels=int(config.get("latent_channels", 4)),
+        scaling=float(scaling),
+        shift=float(shift),
     )
 
 

@@ -51,6 +51,8 @@ def content(latent: Latent, place: Path) -> Content:
     Raises:
         PellucidError: a text encoder is damaged.
     """
+    if not isinstance(latent.network, stable.ConditionedUNet):
+        raise PellucidError(f"{place}: a transformer of latents is not converted: its folder is a prior as it is")
     prior = latent.prior
     unet, vae, xl = latent.network.unet, latent.vae.network, latent.network.pooled is not None
     readers = _READERS[: 1 + xl]
