@@ -24,6 +24,7 @@ from .methods.method import State, last
 from .noise import Streams
 from .operators import Grayscale, Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
+from .priors.adapters import alone
 from .priors.fingerprint import fingerprint
 from .priors.latent import latent_of
 from .priors.load import Source
@@ -267,7 +268,8 @@ class Runner:
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = Problem.of(image, operator, noise)
         rng = Streams.of(seed, len(image))
-        state = last(self._runs.iterate(problem, prior, rng), watch)
+        with alone(self._device.type):
+            state = last(self._runs.iterate(problem, prior, rng), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
         if grey:
