@@ -28,7 +28,7 @@ from ..noise import Streams, renoise
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper, with_gradients
+from .method import PAPERS, State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class DPS(Stepper):
             and 1 for phase retrieval, at 1,000 steps.
         clip: whether estimates are clipped to [-1, 1], as in the authors' code; where they are, nothing pulls.
     """
+
+    presets = PAPERS
 
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
