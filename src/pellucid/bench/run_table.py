@@ -116,7 +116,9 @@ def entrant_method(entrant: Entrant, task: str, quick: bool, weights: Mapping[st
         settings = settings | {"model": str(weights[entrant.model])}
     variant = entrant.method.removeprefix("official:")
     if variant == entrant.method:
-        return methods.get(variant, **settings)
+        # A paper's table has the paper's settings, where it says nothing else.
+        preset = "paper" if "paper" in methods.find(variant).presets else None
+        return methods.get(variant, preset=preset, **settings)
     made = getattr(official, variant)(**settings)
     assert isinstance(made, Method)
     return made
