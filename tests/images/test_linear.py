@@ -14,7 +14,7 @@ from pellucid.errors import PellucidError
 from pellucid.images import metadata, tiff
 
 
-@pytest.mark.parametrize("piece", [b" ", b"tiff:Orientation=\"", b"<tiff:Orientation>", b"a", b"hdrgm:"])
+@pytest.mark.parametrize("piece", [b" ", b'tiff:Orientation="', b"<tiff:Orientation>", b"a", b"hdrgm:"])
 def test_long_xmp_is_read_once(piece: bytes) -> None:
     """Two million bytes, which a pattern that goes back for each of them would not end."""
     image = Image.new("RGB", (1, 1))

@@ -91,10 +91,10 @@ def test_without_fresh_noise_it_is_the_affine_map_of_the_recursion(
 @pytest.mark.parametrize(
     "method",
     [
-        DreamClean(),
+        DreamClean(strength=300),
         DreamClean(strength=600, steps=50, gamma=0.2, corrections=2),
         DreamClean(schedule="langevin"),
-        DreamClean(**DreamClean.presets["fast"]),
+        DreamClean(strength=300, **DreamClean.presets["fast"]),
         DreamClean(shared=True, corrections=3, gamma=0.2, strength=600),
         DreamClean(start="forward"),
         DreamClean(start="forward", strength=700, steps=20, gamma=0.3, schedule="langevin"),
@@ -133,7 +133,7 @@ def test_one_level_is_the_published_update(t: int) -> None:
 
     sigma, sigma_next = math.sqrt((1 - a) / a), math.sqrt((1 - a_next) / a_next)
     prior, x = prior_of(sigma), y / math.sqrt(a)
-    x = DreamClean(gamma=gamma).correct(x, prior(x), sigma, Streams.of(0, 2))
+    x = DreamClean(strength=300, gamma=gamma).correct(x, prior(x), sigma, Streams.of(0, 2))
     x = renoise(x, prior(x), sigma, sigma_next)
     torch.testing.assert_close(x * math.sqrt(a_next), expected, atol=1e-6, rtol=1e-6)
 
@@ -147,7 +147,7 @@ def test_the_default_walk_is_the_papers() -> None:
             return super().__call__(x, sigma)
 
     spy = Spy(GAUSSIAN.mean, GAUSSIAN.variance)
-    states = list(DreamClean().iterate(Problem(draw(0, 1, 1, 2, 2)), spy, Streams.of(0, 1)))
+    states = list(DreamClean(strength=300).iterate(Problem(draw(0, 1, 1, 2, 2)), spy, Streams.of(0, 1)))
     grid = linear_ladder()[torch.arange(0, 301, 10)].tolist()
     assert levels == [*grid[:-1], *(level for level in grid[:0:-1] for _ in range(2))]
     assert [state.step for state in states] == list(range(1, 61))
@@ -196,7 +196,7 @@ def test_corrections_end_in_the_high_probability_set_of_the_nearest_image(
 ) -> None:
     places = [(30, 30), (100, 100), (170, 170)]
     images = torch.cat([image[:, :, i : i + 48, j : j + 48] for image in bundled.values() for i, j in places])
-    prior, method, seeds = EmpiricalPrior(images), DreamClean(gamma=0.2, schedule=schedule), 16
+    prior, method, seeds = EmpiricalPrior(images), DreamClean(strength=300, gamma=0.2, schedule=schedule), 16
     sigma = prior.sigmas[30].item()
     rng = Streams.of(0, seeds)
     damaged = torch.nn.functional.interpolate(torch.nn.functional.avg_pool2d(images[4:5], 12), scale_factor=12)
@@ -264,10 +264,10 @@ def test_nfe_is_what_the_formula_says(method: DreamClean) -> None:
 
 
 def test_ninety_evaluations_by_default() -> None:
-    assert DreamClean().nfe(GAUSSIAN) == 90
-    assert DreamClean(corrections=3).nfe(GAUSSIAN) == 150
+    assert DreamClean(strength=300).nfe(GAUSSIAN) == 90
+    assert DreamClean(strength=300, corrections=3).nfe(GAUSSIAN) == 150
     assert DreamClean(start="forward").nfe(GAUSSIAN) == 60
-    assert methods.get("dreamclean", preset="fast").nfe(GAUSSIAN) == 24
+    assert methods.get("dreamclean", preset="fast", strength=300).nfe(GAUSSIAN) == 24
 
 
 @pytest.mark.parametrize("method", [*METHODS, FROM_NOISE, QUICKLY])
@@ -293,7 +293,7 @@ def test_inputs_and_yielded_states_stay_as_they_are(method: DreamClean) -> None:
 
 def test_same_seed_same_result_other_seed_another() -> None:
     problem = Problem(draw(0, 1, 1, 4, 4))
-    first, again, other = (DreamClean()(problem, GAUSSIAN, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (DreamClean(strength=300)(problem, GAUSSIAN, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -307,7 +307,7 @@ def test_no_graph_is_built_even_where_one_could_be() -> None:
 
 def test_a_blind_method_refuses_to_ignore_knowledge() -> None:
     with pytest.raises(UsageError, match="blind"):
-        DreamClean()(Problem(draw(0, 1, 1, 4, 4), sigma_y=0.1), GAUSSIAN)
+        DreamClean(strength=300)(Problem(draw(0, 1, 1, 4, 4), sigma_y=0.1), GAUSSIAN)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,9 @@ def entrant_method(entrant: Entrant, task: str, quick: bool, weights: Mapping[st
             raise PellucidError(f"needs its network: say --weights {entrant.model}=FILE")
         settings = settings | {"model": str(weights[entrant.model])}
     if not entrant.method.startswith(OFFICIAL):
-        return methods.get(entrant.method, **settings)
+        # A paper's table has the paper's settings, where it says nothing else.
+        preset = "paper" if "paper" in methods.find(entrant.method).presets else None
+        return methods.get(entrant.method, preset=preset, **settings)
     return kind_of(entrant)(**settings)
 
 

@@ -28,7 +28,7 @@ from ..noise import Streams, renoise
 from ..operators import Operator
 from ..priors.prior import Counted, Evaluation, Prior, learned
 from ..problem import Problem
-from .method import State, Stepper, ancestral_spread, with_gradients
+from .method import PAPERS, State, Stepper, ancestral_spread, with_gradients
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class DPS(Stepper):
         variance: of an ancestral step: "posterior"; or "learned", as the network says, as in the authors' code, at no
             further evaluation (`VPNetwork.learned`).
     """
+
+    presets = PAPERS
 
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False

@@ -51,13 +51,14 @@ from .onebyone import Run, left_alone, one_by_one
 class DreamClean(Method):
     """Blind restoration by DDIM inversion and Variance Preservation Sampling (Xiao et al., ICLR 2024).
 
-    Costs n (2 + M) evaluations with n = floor(strength / 1000 * steps) levels and M corrections, 90 at the defaults; M
+    Costs n (2 + M) evaluations with n = floor(strength / 1000 * steps) levels and M corrections, 90 at the paper's; M
     counts 0 if they are `shared`, and of the 2 the one that is for inversion 1 / `climb`. With `start="forward"` there
     is no inversion; with `start="noise"` there are 8 more to find the noise, less one for each level below it.
 
     Attributes:
         strength: tau, how far up the noise ladder to go, in thousandths of it, (0, 1000]. Higher repairs more damage
-            and invents more. "auto" is each image's own, at the cost of 10 evaluations (`estimate.evidence`).
+            and invents more; 300 is the paper's, and the preset "paper". "auto" is each image's own, at the cost of 10
+            evaluations (`estimate.evidence`).
         steps: DDIM steps of the whole ladder, of which those up to `strength` are walked: the levels floor(i T / steps)
             of T training levels (DDIM, appendix D.3).
         gamma: size of a correction, [0, 1]; 0 makes it a plain DDIM round trip.
@@ -72,7 +73,7 @@ class DreamClean(Method):
         climb: levels that inversion takes at once; more than one with moves of second order.
     """
 
-    strength: float | Literal["auto"] = 300
+    strength: float | Literal["auto"] = "auto"
     steps: int = 100
     gamma: float = 0.05
     corrections: int = 1
@@ -83,7 +84,8 @@ class DreamClean(Method):
     climb: int = 1
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "fast": {"steps": 60, "gamma": 0.07, "shared": True, "climb": 3}
+        "fast": {"steps": 60, "gamma": 0.07, "shared": True, "climb": 3},
+        "paper": {"strength": 300},
     }
 
     def __post_init__(self) -> None:

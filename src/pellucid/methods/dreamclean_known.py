@@ -33,7 +33,7 @@ from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .dreamclean import Descent
-from .method import State
+from .method import PAPERS, State
 from .spectral import Measured
 
 
@@ -51,6 +51,8 @@ class DreamCleanKnown(Descent):
         corrections: M, corrections at each level.
         null_space: what is projected, "estimate" or "increment".
     """
+
+    presets = PAPERS
 
     null_space: Literal["estimate", "increment"] = "estimate"
 

@@ -31,7 +31,7 @@ from ..operators import PhaseRetrieval
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .dreamclean import Descent
-from .method import State
+from .method import PAPERS, State
 
 _POLISH = 50
 """Iterations without feedback at the end of a start: they only come nearer to the solution they are at."""
@@ -56,6 +56,8 @@ class DreamCleanPhase(Descent):
         iterations: of hybrid input-output, for each.
         relaxation: beta, the feedback, (0, 1].
     """
+
+    presets = PAPERS
 
     restarts: int = 4
     iterations: int = 200

@@ -24,10 +24,10 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -76,6 +76,8 @@ class GDP(Stepper):
             hierarchical guidance; what it learnt of the degradation is where the second begins); 0 for none.
         hold: weight of the mean squared difference to that small image.
     """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"cell": 1}}
 
     takes_operator: ClassVar[bool] = True
     takes_exposures: ClassVar[bool] = True

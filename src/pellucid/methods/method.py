@@ -68,7 +68,7 @@ class Method:
     """Whether of the degradation it needs the gradient alone, which every differentiable map has."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Hyper-parameters that go together, by name."""
+    """Hyper-parameters that go together, by name; every method of a paper has "paper", what that says."""
 
     needs_prior: ClassVar[bool] = True
     """Whether it evaluates the prior; one that does not gets images of any number of channels."""
@@ -126,6 +126,9 @@ class Method:
             known = "the operator" if problem.operator is not None else "the noise level"
             raise UsageError(f"{type(self).__name__} is blind: it cannot use {known}; leave it out")
 
+
+PAPERS: Mapping[str, Mapping[str, Any]] = {"paper": {}}
+"""The presets of a method whose defaults are its paper's."""
 
 Iterate = Callable[[Any, Problem, Prior, Streams], Iterator[State]]
 
