@@ -78,6 +78,14 @@ def test_the_papers_settings_have_a_name() -> None:
     assert without == {"auto", "denoise", "external"}
 
 
+def misspelt(image: Image.Image) -> None:
+    """Never called: mypy --strict, which reports an ignore that it does not need, refuses each of these."""
+    pellucid.restore(image, metod="x")  # type: ignore[call-overload]
+    pellucid.restore(image, "dreamclean", seeed=3)  # type: ignore[call-overload]
+    pellucid.restore(image, 7, noise="loud", device=3)  # type: ignore[call-overload]
+    pellucid.restore(image, "dreamclean", "natural", strength=200, steps=50, task=None)
+
+
 SPELLED = [
     Recipe(),
     Recipe("dreamclean", {"strength": 20, "steps": 50}, seed=7, tile=64, device="cpu"),

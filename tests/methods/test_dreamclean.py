@@ -93,10 +93,10 @@ def test_without_fresh_noise_it_is_the_affine_map_of_the_recursion(
     [
         DreamClean(strength=300),
         DreamClean(strength=600, steps=50, gamma=0.2, corrections=2),
-        DreamClean(schedule="langevin"),
+        DreamClean(strength=300, schedule="langevin"),
         DreamClean(strength=300, **DreamClean.presets["fast"]),
         DreamClean(shared=True, corrections=3, gamma=0.2, strength=600),
-        DreamClean(start="forward"),
+        DreamClean(strength=300, start="forward"),
         DreamClean(start="forward", strength=700, steps=20, gamma=0.3, schedule="langevin"),
     ],
 )
@@ -215,17 +215,17 @@ def test_corrections_end_in_the_high_probability_set_of_the_nearest_image(
 
 
 METHODS = [
-    DreamClean(steps=20),
-    DreamClean(steps=20, corrections=3, schedule="langevin"),
-    DreamClean(steps=20, start="forward"),
+    DreamClean(strength=300, steps=20),
+    DreamClean(strength=300, steps=20, corrections=3, schedule="langevin"),
+    DreamClean(strength=300, steps=20, start="forward"),
     DreamClean(strength=5, steps=1),
     DreamClean(strength=1000, steps=7),
     DreamClean(strength=255, corrections=0),
-    DreamClean(steps=20, corrections=2, shared=True),
-    DreamClean(steps=20, climb=4),
+    DreamClean(strength=300, steps=20, corrections=2, shared=True),
+    DreamClean(strength=300, steps=20, climb=4),
 ]
-FROM_NOISE = DreamClean(steps=20, start="noise")
-QUICKLY = DreamClean(steps=20, start="noise", shared=True, climb=3)
+FROM_NOISE = DreamClean(strength=300, steps=20, start="noise")
+QUICKLY = DreamClean(strength=300, steps=20, start="noise", shared=True, climb=3)
 
 
 @pytest.mark.parametrize(("noise", "rises"), [(0.3, True), (1.6, False)])
@@ -266,7 +266,7 @@ def test_nfe_is_what_the_formula_says(method: DreamClean) -> None:
 def test_ninety_evaluations_by_default() -> None:
     assert DreamClean(strength=300).nfe(GAUSSIAN) == 90
     assert DreamClean(strength=300, corrections=3).nfe(GAUSSIAN) == 150
-    assert DreamClean(start="forward").nfe(GAUSSIAN) == 60
+    assert DreamClean(strength=300, start="forward").nfe(GAUSSIAN) == 60
     assert methods.get("dreamclean", preset="fast", strength=300).nfe(GAUSSIAN) == 24
 
 
@@ -300,7 +300,7 @@ def test_same_seed_same_result_other_seed_another() -> None:
 
 def test_no_graph_is_built_even_where_one_could_be() -> None:
     y = draw(0, 1, 1, 4, 4).requires_grad_()
-    walk = DreamClean(steps=10).iterate(Problem(y), GAUSSIAN, Streams.of(0, 1))
+    walk = DreamClean(strength=300, steps=10).iterate(Problem(y), GAUSSIAN, Streams.of(0, 1))
     assert not next(walk).x.requires_grad
     assert torch.is_grad_enabled()
 

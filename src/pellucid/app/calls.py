@@ -71,7 +71,9 @@ def _python(names: Sequence[str], variant: Variant, computing: Mapping[str, Any]
 def _recipe(variant: Variant, computing: Mapping[str, Any]) -> Recipe:
     """What a variant says, with its files under the names that they have beside the pictures."""
     recipe = replace(variant.choices.recipe(), **computing)
-    names = {kind: Path(file.name) for kind in ("mask", "kernel") if (file := getattr(recipe, kind)) is not None}
+    names: dict[str, Any] = {
+        kind: Path(file.name) for kind in ("mask", "kernel") if (file := getattr(recipe, kind)) is not None
+    }
     return replace(recipe, **names)
 
 

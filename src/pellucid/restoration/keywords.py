@@ -22,7 +22,7 @@ class Options(TypedDict, total=False):
     preset: str | None
     task: str | None
     mask: str | Path | None
-    kernel: str | Path | None
+    kernel: str | Path | int | None
     exact: bool
     label: int | None
     prompt: str | None

@@ -160,8 +160,7 @@ class Recipe:
             operator: likewise.
             noise: likewise.
             seed: likewise.
-            said: other fields of `Recipe`, and fields of the method; one that is called like a field of `Recipe`, such
-                as the `kernel` of "gdp", is given in `settings`.
+            said: other fields of `Recipe`, and fields of the method; a `kernel` that is a number is the method's.
 
         Raises:
             UsageError: see `Recipe`; or there is a recipe, and something beside it.
@@ -169,7 +168,10 @@ class Recipe:
         plain = cls.__dataclass_fields__
         more: dict[str, Any] = {"prior": prior, "operator": operator, "noise": noise, "seed": seed}
         own: dict[str, Any] = {name: value for name, value in said.items() if name in plain}
-        hyper = {name: value for name, value in said.items() if name not in plain}
+        hyper: dict[str, Any] = {name: value for name, value in said.items() if name not in plain}
+        if isinstance(own.get("kernel"), int):
+            # Several methods call a kernel's side so; the file of a kernel is never a number.
+            hyper["kernel"] = own.pop("kernel")
         if isinstance(method, Recipe):
             beside = [name for name, value in (more | own | hyper).items()
                       if name in hyper or value is not plain[name].default]  # fmt: skip
