@@ -193,6 +193,8 @@ class Gate:
 
     def _file(self, name: str, visitor: str) -> Response:
         """Gives a file of the visitor's own sessions."""
+        if re.match(r"/*https?:", name, re.IGNORECASE):
+            return _no(404, "there is nothing to be fetched here")
         try:
             path = Path(name).resolve()
             found = self.desk.sessions.owns(visitor, path)

@@ -11,7 +11,7 @@ import gradio as gr
 from ..errors import PellucidError, UsageError
 from . import view
 from .choices import MOST_COMPARED, Choices, fitting
-from .controls import Controls
+from .controls import Controls, labelled
 from .desk import Desk
 from .session import Session
 
@@ -210,8 +210,8 @@ class Page:
         session.painting = needs == "mask"
         names = fitting(task or None)
         return [
-            gr.Dropdown(choices=[("automatic", ""), *((name, name) for name in names)], value=""),
-            gr.Dropdown(choices=list(names), value=[], multiselect=True, max_choices=MOST_COMPARED),
+            gr.Dropdown(choices=[("automatic", ""), *labelled(names)], value=""),
+            gr.Dropdown(choices=labelled(names), value=[], multiselect=True, max_choices=MOST_COMPARED),
             gr.UploadButton(visible=needs == "mask"),
             gr.UploadButton(visible=needs == "kernel"),
             *self._shown(session),
