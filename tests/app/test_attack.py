@@ -156,7 +156,7 @@ def test_tokens_are_the_servers_own(local: Served, token: str) -> None:
     ],
     ids=str,
 )
-def test_other_sites_post_nothing(attacker: Client, headers: dict[str, str]) -> None:
+def test_other_sites_post_nothing(attacker: Client, headers: dict[str, Any]) -> None:
     assert attacker.upload(("a.png", png()), **headers)[0] == 403
     for path in ("/session", "/login", "/gradio_api/run/predict", "/gradio_api/queue/join"):
         assert attacker.ask(path, b"{}", **headers)[0] == 403

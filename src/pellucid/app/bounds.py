@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..choice import Choice
 from ..errors import UsageError
+from ..restoration.recipe import Choice
 from .choices import Choices
 
 MOST_NUMBER = 10_000
