@@ -159,10 +159,11 @@ def test_tokens_are_the_servers_own(local: Served, token: str) -> None:
 def test_other_sites_post_nothing(attacker: Client, headers: dict[str, Any]) -> None:
     assert attacker.upload(("a.png", png()), **headers)[0] == 403
     for path in ("/session", "/login", "/gradio_api/run/predict", "/gradio_api/queue/join"):
-        assert attacker.ask(path, b"{}", **headers)[0] == 403
+        assert attacker.ask(path, b"{}", None, **headers)[0] == 403
     if "Sec_Fetch_Site" in headers:
-        assert attacker.ask("/gradio_api/file=/etc/passwd", **headers)[0] == 403
-        assert attacker.ask("/", Sec_Fetch_Mode="navigate", **headers)[0] == 200
+        site = headers["Sec_Fetch_Site"]
+        assert attacker.ask("/gradio_api/file=/etc/passwd", Sec_Fetch_Site=site)[0] == 403
+        assert attacker.ask("/", Sec_Fetch_Mode="navigate", Sec_Fetch_Site=site)[0] == 200
 
 
 def test_the_page_itself_may(local: Served) -> None:

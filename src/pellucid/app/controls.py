@@ -65,10 +65,9 @@ class Controls:
             with gr.Group():
                 self.samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label="Samples",
                                          info="several show what was invented")  # fmt: skip
-                self.compare = gr.Dropdown(labelled(fitting(None)), value=[], multiselect=True,
-                                           max_choices=MOST_COMPARED,
-                                           label="Compare", info=f"up to {MOST_COMPARED} methods side by side",
-                                           elem_id="pellucid-compare")  # fmt: skip
+                self.compare = gr.Dropdown(labelled(fitting(None)), value=[], multiselect=True, label="Compare",
+                                           max_choices=MOST_COMPARED, elem_id="pellucid-compare",
+                                           info=f"up to {MOST_COMPARED} methods side by side")  # fmt: skip
 
     @property
     def inputs(self) -> list[Any]:

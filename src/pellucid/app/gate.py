@@ -57,7 +57,8 @@ OPEN: tuple[tuple[tuple[str, ...], str], ...] = (
     (("POST",), PREDICT),
     (("POST",), SESSION),
     (("POST",), UPLOAD),
-    (_READ, re.escape(FILE) + ".+"),
+    # No addresses: the server fetches nothing.
+    (_READ, re.escape(FILE) + r"(?!/*(?i:https?:)).+"),
 )
 """All that is answered: methods, and a pattern of the whole path. Everything else is 404."""
 
@@ -193,8 +194,6 @@ class Gate:
 
     def _file(self, name: str, visitor: str) -> Response:
         """Gives a file of the visitor's own sessions."""
-        if re.match(r"/*https?:", name, re.IGNORECASE):
-            return _no(404, "there is nothing to be fetched here")
         try:
             path = Path(name).resolve()
             found = self.desk.sessions.owns(visitor, path)
