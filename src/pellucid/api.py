@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Restored", "Restorer", "restore"]
 
 Array = np.ndarray[Any, Any]
+_Numbers = TypeVar("_Numbers", Array, Tensor)
 _LOG = logging.getLogger("pellucid")
 
 
@@ -49,7 +50,7 @@ def restore(
 
 @overload
 def restore(
-    image: Array,
+    image: _Numbers,
     method: str | Method | Recipe | None = None,
     prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
@@ -58,21 +59,7 @@ def restore(
     *,
     samples: None = None,
     **said: Unpack[Keywords],
-) -> Array: ...
-
-
-@overload
-def restore(
-    image: Tensor,
-    method: str | Method | Recipe | None = None,
-    prior: Source = "natural",
-    operator: Operator | Callable[[images.Picture], Operator] | None = None,
-    noise: float | None = None,
-    seed: int = 0,
-    *,
-    samples: None = None,
-    **said: Unpack[Keywords],
-) -> Tensor: ...
+) -> _Numbers: ...
 
 
 @overload
@@ -91,7 +78,7 @@ def restore(
 
 @overload
 def restore(
-    image: Array,
+    image: _Numbers,
     method: str | Method | Recipe | None = None,
     prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
@@ -100,21 +87,7 @@ def restore(
     *,
     samples: int,
     **said: Unpack[Keywords],
-) -> list[Array]: ...
-
-
-@overload
-def restore(
-    image: Tensor,
-    method: str | Method | Recipe | None = None,
-    prior: Source = "natural",
-    operator: Operator | Callable[[images.Picture], Operator] | None = None,
-    noise: float | None = None,
-    seed: int = 0,
-    *,
-    samples: int,
-    **said: Unpack[Keywords],
-) -> list[Tensor]: ...
+) -> list[_Numbers]: ...
 
 
 def restore(

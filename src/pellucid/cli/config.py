@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -13,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from ..errors import PellucidError, UsageError, unknown_name
-from ..restoration.spelling import PLACES, SHORT, placed
+from ..restoration.spelling import PLACES, SHORT, placed, toml_value
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -115,10 +114,10 @@ def write(path: Path, context: typer.Context) -> None:
         (key, *_) = _names(parameter.opts)
         if key == _SET:
             pairs = assignments(value).items()
-            table = ["", f"[{key}]", *(f"{name} = {_toml(placed(Path.cwd(), text))}" for name, text in pairs)]
+            table = ["", f"[{key}]", *(f"{name} = {toml_value(placed(Path.cwd(), text))}" for name, text in pairs)]
         else:
             each = [_placed(Path.cwd(), key, one, *get_args(kind)) for one in value] if _given(value) else None
-            lines.append(f"{key} = {_toml(each or _placed(Path.cwd(), key, value, kind))}")
+            lines.append(f"{key} = {toml_value(each or _placed(Path.cwd(), key, value, kind))}")
     try:
         content = "\n".join([*lines, *table, ""]).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,8 +179,3 @@ def _text(path: Path, key: str, value: object) -> str:
     if not isinstance(value, str | int | float):
         raise UsageError(f"{path}: {key} is a text or a number, not {value!r}")
     return str(value)
-
-
-def _toml(value: str | float | list[str]) -> str:
-    # JSON's texts, numbers and lists are TOML's, but for one character.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

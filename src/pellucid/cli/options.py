@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,3 +46,6 @@ Methods = Annotated[
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]
+Rows = Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, pictures and report.html.")]
+FirstImages = Annotated[int | None, typer.Option("--images", min=1, help="How many images, the first ones.")]
+Format = Annotated[str, typer.Option("--format", help="text, markdown, latex, csv (each image) or json (each image).")]

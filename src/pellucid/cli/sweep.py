@@ -9,7 +9,7 @@ import typer
 
 from ..errors import unknown_name
 from . import tables
-from .options import Backend, Device, Label, Offline, Precision, Prior, Seed
+from .options import Backend, Device, FirstImages, Format, Label, Offline, Precision, Prior, Rows, Seed
 
 
 def run(
@@ -27,18 +27,14 @@ def run(
         Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the package's, reduced).")
     ] = None,
     prior: Prior = "natural",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, pictures and report.html.")] = Path(
-        "bench-runs"
-    ),
-    images: Annotated[int | None, typer.Option("--images", min=1, help="How many images, the first ones.")] = None,
+    output: Rows = Path("bench-runs"),
+    images: FirstImages = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds each has, from --seed on.")] = 1,
     seed: Seed = 0,
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric.")
     ] = None,
-    shape: Annotated[
-        str, typer.Option("--format", help="text, markdown, latex, csv (each image) or json (each image).")
-    ] = "text",
+    shape: Format = "text",
     versus: Annotated[
         str | None, typer.Option("--versus", metavar="VALUES", help="Also the paired differences to KEY=VALUE.")
     ] = None,

@@ -9,7 +9,21 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
-from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed, Shard
+from .options import (
+    Backend,
+    Device,
+    FirstImages,
+    Format,
+    Json,
+    Label,
+    Methods,
+    Offline,
+    Precision,
+    Prior,
+    Rows,
+    Seed,
+    Shard,
+)
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, table, tell
 
 if TYPE_CHECKING:
@@ -37,13 +51,11 @@ def run(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"A table's name, or {ALL}; see pellucid bench --list.")],
     data: Annotated[Path | None, typer.Option("--data", "-d", help="Folder of the table's data set.")] = None,
     prior: Prior = "natural",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, pictures and report.html.")] = Path(
-        "bench-runs"
-    ),
+    output: Rows = Path("bench-runs"),
     source: Annotated[
         str | None, typer.Option("--on", help="Which of the table's data sets the folder is (default: its first).")
     ] = None,
-    images: Annotated[int | None, typer.Option("--images", min=1, help="How many images, the first ones.")] = None,
+    images: FirstImages = None,
     listed: Annotated[
         Path | None, typer.Option("--files", help="Text file that names the images to use, one in a line.")
     ] = None,
@@ -67,9 +79,7 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A hyper-parameter of one of the table's methods."),
     ] = None,
-    shape: Annotated[
-        str, typer.Option("--format", help="text, markdown, latex, csv (each image) or json (each image).")
-    ] = "text",
+    shape: Format = "text",
     versus: Annotated[
         str | None, typer.Option("--versus", metavar="METHOD", help="Also the paired differences to this method.")
     ] = None,

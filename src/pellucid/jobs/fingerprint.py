@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..errors import PellucidError
 from ..priors import Prior
 from ..priors.fingerprint import fingerprint
+from ..restoration.facts import file_hash, text_content
 
 
 def of_files(paths: Sequence[Path]) -> str:
@@ -22,20 +20,7 @@ def of_files(paths: Sequence[Path]) -> str:
     Raises:
         PellucidError: one cannot be read, or is no file: a pipe would be waited for.
     """
-    hashes = []
-    for path in paths:
-        digest = hashlib.sha256()
-        try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise PellucidError(f"{path}: is a pipe, a device or a folder, not a file")
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except FileNotFoundError:
-            raise PellucidError(f"{path}: there is no such file") from None
-        except (OSError, ValueError) as error:
-            raise PellucidError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-        hashes.append(digest.hexdigest())
+    hashes = [file_hash(path) for path in paths]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
@@ -58,11 +43,4 @@ def of_configuration(prior: Prior | str, about: Mapping[str, Any]) -> str:
 def _content(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _content(part) for name, part in value.items()}
-    if isinstance(value, str | Path):
-        # FILE.py:OBJECT names a file, too. Unlike Path.is_file, isfile takes texts that no file could be called.
-        place, _, attribute = str(value).rpartition(":")
-        for path, own in ((value, ""), (place, attribute)):
-            if os.path.isfile(path):  # noqa: PTH113
-                return f"{own}{of_files([Path(path)])}"
-        return str(value)
-    return value
+    return text_content(str(value)) if isinstance(value, str | Path) else value

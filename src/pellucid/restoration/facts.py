@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
@@ -52,7 +53,7 @@ def content(value: object, within: tuple[int, ...] = ()) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str | Path):
-        return _text(str(value))
+        return text_content(str(value))
     if id(value) in within:
         return "itself"
     within = (*within, id(value))
@@ -77,21 +78,23 @@ def file_hash(path: Path) -> str:
     """SHA-256 of the bytes of a file.
 
     Raises:
-        PellucidError: it cannot be read.
+        PellucidError: it cannot be read, or is no file: a pipe would be waited for.
     """
     digest = hashlib.sha256()
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise PellucidError(f"{path}: is a pipe, a device or a folder, not a file")
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except FileNotFoundError:
         raise PellucidError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (OSError, ValueError) as error:
+        raise PellucidError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return digest.hexdigest()
 
 
-def _text(text: str) -> str:
+def text_content(text: str) -> str:
     """A text; the bytes of the file that it names, and FILE.py:OBJECT names a file, too."""
     place, _, attribute = text.rpartition(":")
     for path, own in ((text, ""), (place, attribute)):

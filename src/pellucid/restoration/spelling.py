@@ -40,9 +40,9 @@ def toml(recipe: Recipe) -> str:
     """See `Recipe.to_toml`."""
     said = _said(recipe)
     lines = [f"# pellucid {version('pellucid')}"]
-    lines += [f"{name} = {_toml(value)}" for name, value in said.items() if name != "settings"]
+    lines += [f"{name} = {toml_value(value)}" for name, value in said.items() if name != "settings"]
     if "settings" in said:
-        lines += ["", f"[{SET}]", *(f"{name} = {_toml(value)}" for name, value in said["settings"].items())]
+        lines += ["", f"[{SET}]", *(f"{name} = {toml_value(value)}" for name, value in said["settings"].items())]
     return "\n".join(lines) + "\n"
 
 
@@ -210,9 +210,10 @@ def _has_name(value: object) -> bool:
     return isinstance(value, bool | int | float | str | Path)
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML has it."""
     if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(toml_value, value))}]"
     # JSON's texts, numbers and lists are TOML's, but for one character.
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
