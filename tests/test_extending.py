@@ -123,8 +123,9 @@ def test_a_degradation(
         assert wide.size == (10, 4)
     Path("photographs").mkdir()
     Image.new("RGB", (32, 32), (90, 120, 30)).save("photographs/a.png")
-    said = pellucid_command("bench", "known", "--data", "photographs", *task, "-m", "mmps", "--json")
-    assert [json.loads(line)["method"] for line in said.out.splitlines()] == ["damaged", "mmps"]
+    # MMPS diverges on an untrained prior, and says so.
+    said = pellucid_command("bench", "known", "--data", "photographs", *task, "-m", "red", "--json")
+    assert [json.loads(line)["method"] for line in said.out.splitlines()] == ["damaged", "red"]
     said = pellucid_command("restore", "narrow.png", "-o", "w.png", "--task", "columns.py:torch")
     assert "is no degradation" in said.err
     (written / "needs.py").write_text(

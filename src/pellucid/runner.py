@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,7 +153,10 @@ class Runner:
 
     def with_tile(self, tile: int) -> Self:
         """The same with tiles of another size, in pixels; nothing is loaded again."""
-        return self._with(self.prior, tile)
+        other = self._with(self.prior, tile)
+        # What is said of the result names the tiles that it was made with.
+        other.recipe = replace(self.recipe, tile=tile)
+        return other
 
     def with_prior(self, prior: Prior) -> Self:
         """The same on its prior in a wrapper."""

@@ -73,6 +73,20 @@ def test_damaged_files(
         images.write(picture.marked(f"{images.MARK}1"), tmp_path / "out.tif")
 
 
+@pytest.mark.parametrize("name", ["photo.jpg", "phone.heic", "colour.webp"])
+def test_broken_exif_costs_no_picture(corpus: dict[str, Path], tmp_path: Path, name: str) -> None:
+    if name not in corpus:
+        pytest.skip("needs an extra")
+    content = corpus[name].read_bytes()
+    for head in (b"II*\0", b"MM\0*"):
+        content = content.replace(head, bytes(4))
+    assert content != corpus[name].read_bytes()
+    (tmp_path / name).write_bytes(content)
+    picture = read(tmp_path / name)
+    assert picture is not None
+    assert images.sizes_of(tmp_path / name) == [picture.colour.shape[:2]]
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.dng", "a.heic", "a"])
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=100))

@@ -255,6 +255,8 @@ def test_signals_stop_a_job_in_order(
     monkeypatch.setattr(images, "write", write_and_end)
     before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP")}
     try:
+        for name in before:  # under nohup they would be ignored
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
         said = pellucid_command("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-s", 20)
     finally:
         for name, handler in before.items():

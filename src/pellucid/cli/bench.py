@@ -182,10 +182,10 @@ def blind(
 def conformance(method: Methods = None, seed: Seed = 0, json: Json = False) -> None:
     """Compares the methods with the true posterior of a Gaussian prior; prints a table in Markdown."""
     from .. import methods as registry
-    from ..bench.conformance import METHODS, compare, markdown
+    from ..bench.conformance import compare, markdown
 
-    chosen = {name: registry.get(name) for name in method} if method else METHODS
-    rows = list(compare(chosen, seed=seed))
+    chosen = {name: registry.get(name) for name in method or ()}
+    rows = list(compare(chosen, seed=seed) if chosen else compare(seed=seed))
     if json:
         for row in rows:
             as_json(vars(row))

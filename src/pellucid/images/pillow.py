@@ -129,7 +129,7 @@ def size_of(image: Image.Image) -> tuple[int, int]:
     # Orientations 5 to 8 swap the sides. In PNG Pillow would decode the whole image to look for EXIF behind it, where
     # hardly anybody puts it.
     told = image.format != "PNG" or "exif" in image.info
-    turned = told and image.getexif().get(0x0112, 1) >= 5
+    turned = told and orientation(image) >= 5
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
@@ -145,6 +145,14 @@ def decoded(image: Image.Image) -> Picture:
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
     return replace(from_pil(upright(image), key), jpeg=_jpeg_coding(image)).noted(note)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where EXIF says none or cannot be read: the pixels are sound."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:
+        return 1
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -184,4 +192,4 @@ def _jpeg_coding(image: Image.Image) -> JpegCoding | None:
     stored: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
     tables = tuple(tuple(stored[table]) for *_, table in components[:2])
     (_, columns, rows, _), (_, few_columns, few_rows, _) = components[0], components[-1]
-    return JpegCoding(tables, (rows // few_rows, columns // few_columns), image.getexif().get(0x0112, 1))
+    return JpegCoding(tables, (rows // few_rows, columns // few_columns), orientation(image))
