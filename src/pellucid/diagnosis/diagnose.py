@@ -1,0 +1,46 @@
+"""A picture's diagnosis: all that is found wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from ..priors.prior import Prior
+from .content import Content
+from .finding import Finding
+from .noise import Noise
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was found in one picture.
+
+    Attributes:
+        content: the kind of picture, which decides what is believed of the rest.
+        noise: None where there is none.
+    """
+
+    content: Content | None = None
+    noise: Noise | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings, in the order of the fields."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return [value for value in values if value is not None]
+
+
+@torch.no_grad()
+def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnosis:
+    """Looks for every kind of damage.
+
+    Costs at most `CALLS` evaluations of the prior, of large pictures of a megapixel of theirs.
+
+    Args:
+        prior: the prior.
+        y: one picture, (1, C, H, W) in [-1, 1].
+        known: what the file itself tells; that is not looked for again.
+    """
+    raise NotImplementedError
