@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from ..priors.prior import Prior
 from .content import Content
+from .content import estimate as content_of
 from .finding import Finding
-from .noise import Noise
+from .noise import CALLS, Noise
+from .noise import estimate as noise_of
 
 
 @dataclass(frozen=True)
@@ -43,4 +45,7 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
         y: one picture, (1, C, H, W) in [-1, 1].
         known: what the file itself tells; that is not looked for again.
     """
-    raise NotImplementedError
+    known = known or Diagnosis()
+    content = known.content or content_of(y)
+    noise = known.noise or noise_of(prior, y, content)
+    return replace(known, content=content, noise=noise)
