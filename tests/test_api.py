@@ -26,7 +26,8 @@ PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
 
 
 def test_the_public_names() -> None:
-    assert dir(pellucid) == ["PellucidError", "Problem", "UsageError", "load_prior", "methods", "restore"]
+    names = ["PellucidError", "Problem", "Recipe", "UsageError", "degradations", "load_prior", "methods", "metrics"]
+    assert dir(pellucid) == [*names, "operators", "priors", "restore"]
     for name in dir(pellucid):
         assert getattr(pellucid, name) is not None
     assert pellucid.__version__

@@ -13,20 +13,38 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import methods
+    from . import degradations, methods, metrics, operators, priors
     from .api import restore
     from .errors import PellucidError, UsageError
     from .priors import load_prior
     from .problem import Problem
+    from .restoration import Recipe
 
-__all__ = ["PellucidError", "Problem", "UsageError", "load_prior", "methods", "restore"]
+__all__ = [
+    "PellucidError",
+    "Problem",
+    "Recipe",
+    "UsageError",
+    "degradations",
+    "load_prior",
+    "methods",
+    "metrics",
+    "operators",
+    "priors",
+    "restore",
+]
 
 _HOMES = {
     "PellucidError": "errors",
     "Problem": "problem",
+    "Recipe": "restoration",
     "UsageError": "errors",
+    "degradations": "degradations",
     "load_prior": "priors",
     "methods": "methods",
+    "metrics": "metrics",
+    "operators": "operators",
+    "priors": "priors",
     "restore": "api",
 }
 

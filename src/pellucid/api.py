@@ -5,21 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from . import images
-from .choice import choose
 from .errors import UsageError
 from .methods import Method
 from .noise import Streams, derive_seed
 from .operators import Operator
 from .priors.load import Source
+from .restoration import Recipe
 from .restorer import Restorer
 from .runner import EQUAL, Restored
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .restoration.keywords import Keywords
 
 __all__ = ["Restored", "Restorer", "restore"]
 
@@ -28,50 +34,99 @@ _LOG = logging.getLogger("pellucid")
 
 
 @overload
-def restore(image: str | Path | Image.Image, *arguments: Any, samples: None = None, **options: Any) -> Image.Image: ...
-
-
-@overload
-def restore(image: Array, *arguments: Any, samples: None = None, **options: Any) -> Array: ...
-
-
-@overload
-def restore(image: Tensor, *arguments: Any, samples: None = None, **options: Any) -> Tensor: ...
-
-
-@overload
-def restore(image: str | Path | Image.Image, *arguments: Any, samples: int, **options: Any) -> list[Image.Image]: ...
-
-
-@overload
-def restore(image: Array, *arguments: Any, samples: int, **options: Any) -> list[Array]: ...
-
-
-@overload
-def restore(image: Tensor, *arguments: Any, samples: int, **options: Any) -> list[Tensor]: ...
-
-
-def restore(  # type: ignore[misc]  # the overloads pass on whatever they are given
-    image: str | Path | Image.Image | Array | Tensor,
-    method: str | Method | None = None,
+def restore(
+    image: str | Path | Image.Image,
+    method: str | Method | Recipe | None = None,
     prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
     noise: float | None = None,
     seed: int = 0,
-    device: str | None = None,
-    tile: int | None = None,
-    exact: bool = False,
-    preset: str | None = None,
-    label: int | None = None,
-    prompt: str | None = None,
-    offline: bool = False,
-    backend: str = "torch",
-    precision: str = "float32",
+    *,
+    samples: None = None,
+    **said: Unpack[Keywords],
+) -> Image.Image: ...
+
+
+@overload
+def restore(
+    image: Array,
+    method: str | Method | Recipe | None = None,
+    prior: Source = "natural",
+    operator: Operator | Callable[[images.Picture], Operator] | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    *,
+    samples: None = None,
+    **said: Unpack[Keywords],
+) -> Array: ...
+
+
+@overload
+def restore(
+    image: Tensor,
+    method: str | Method | Recipe | None = None,
+    prior: Source = "natural",
+    operator: Operator | Callable[[images.Picture], Operator] | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    *,
+    samples: None = None,
+    **said: Unpack[Keywords],
+) -> Tensor: ...
+
+
+@overload
+def restore(
+    image: str | Path | Image.Image,
+    method: str | Method | Recipe | None = None,
+    prior: Source = "natural",
+    operator: Operator | Callable[[images.Picture], Operator] | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    *,
+    samples: int,
+    **said: Unpack[Keywords],
+) -> list[Image.Image]: ...
+
+
+@overload
+def restore(
+    image: Array,
+    method: str | Method | Recipe | None = None,
+    prior: Source = "natural",
+    operator: Operator | Callable[[images.Picture], Operator] | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    *,
+    samples: int,
+    **said: Unpack[Keywords],
+) -> list[Array]: ...
+
+
+@overload
+def restore(
+    image: Tensor,
+    method: str | Method | Recipe | None = None,
+    prior: Source = "natural",
+    operator: Operator | Callable[[images.Picture], Operator] | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    *,
+    samples: int,
+    **said: Unpack[Keywords],
+) -> list[Tensor]: ...
+
+
+def restore(
+    image: str | Path | Image.Image | Array | Tensor,
+    method: str | Method | Recipe | None = None,
+    prior: Source = "natural",
+    operator: Operator | Callable[[images.Picture], Operator] | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    *,
     samples: int | None = None,
-    task: str | None = None,
-    mask: str | Path | None = None,
-    kernel: str | Path | None = None,
-    **hyper_parameters: Any,
+    **said: Unpack[Keywords],
 ) -> Any:
     """Restores a damaged image; what goes in comes out, in kind, size and type.
 
@@ -82,9 +137,9 @@ def restore(  # type: ignore[misc]  # the overloads pass on whatever they are gi
         image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
             or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
             transparency, which is kept. A Pillow image with a palette or of CMYK comes back as RGB.
-        method: one of `pellucid.methods.names()`, or a method such as `pellucid.methods.DreamClean(strength=200)`;
-            None is "auto", which chooses a blind one, and its strength, for each image, and says so to the logger
-            "pellucid".
+        method: one of `pellucid.methods.names()`, a method such as `pellucid.methods.DreamClean(strength=200)`, or a
+            `pellucid.Recipe`, which says everything; None is "auto", which chooses a blind one, and its strength, for
+            each image, and says so to the logger "pellucid".
         prior: what `load_prior` takes: "natural", a prior's folder or file, a denoiser `D(x, sigma)` or `f(x)` ..., or
             what it returned (load it once to restore many images).
         operator: the degradation, for methods that are told it, or what makes it of the picture, such as
@@ -92,22 +147,11 @@ def restore(  # type: ignore[misc]  # the overloads pass on whatever they are gi
         noise: standard deviation of the noise in [0, 1] units, for methods that are told it; None to estimate it, which
             is said as a warning of the logger "pellucid".
         seed: the same seed gives the same bytes on the same machine. Image i of a tensor has `seed + i`.
-        device: "cpu", "cuda" ...; None for a GPU where there is one.
-        tile: side in pixels of the tiles of large images; smaller takes less memory. None for 512.
-        exact: whether the result is moved, at the end, to the nearest image that agrees with the measurement.
-        preset: one of the method's `presets`: "fast" of auto, DreamClean and DIIP makes fewer evaluations.
-        label: the class of what it shows, for a class-conditional prior; see `load_prior`.
-        prompt: what it shows, for a prior that was trained with texts; see `load_prior`.
-        offline: see `load_prior`.
-        backend: what computes the prior's network, "torch", "compile" or "openvino"; docs/speed.md has what they gain.
-        precision: what it computes in, "float32", "bfloat16" or "float16".
         samples: how many restorations to make, each with noise of its own; the first is what None gives. A method that
             draws no noise makes equal ones, which is said as a warning of the logger "pellucid".
-        task: a degradation by the name that `pellucid tasks` has for undoing it, "sr4" or "colorize"; it brings the
-            operator and, unless one is named, the method with what is best for it.
-        mask: image file, white where pixels are missing, for the task "inpaint".
-        kernel: image file of how a point is blurred, for the task "deblur".
-        hyper_parameters: fields of the method: `strength=200`.
+        said: any other field of `Recipe`, which says what they are: `task="sr4"`, `mask=`, `kernel=`, `exact=`,
+            `preset="fast"`, `tile=`, `device=`, `backend=`, `precision=`, `label=`, `prompt=`, `offline=`; and
+            hyper-parameters of the method, `strength=200`, also as `settings={"strength": 200}`.
 
     Returns:
         The restored image; with `samples` a list of that many.
@@ -119,31 +163,10 @@ def restore(  # type: ignore[misc]  # the overloads pass on whatever they are gi
     if samples is not None and samples < 1:
         raise UsageError(f"samples are 1 or more of each image, not {samples}")
     picture = _picture(image)
-    if task is not None or mask is not None or kernel is not None:
-        if operator is not None or isinstance(method, Method):
-            raise UsageError("a task brings operator and method: leave the operator out, and name the method")
-        paint, point = (None if file is None else Path(file) for file in (mask, kernel))
-        chosen = choose(method, task, given=hyper_parameters, noise=noise, mask=paint, kernel=point, preset=preset)
-        if chosen.several and not isinstance(image, Tensor):
-            raise UsageError(f"the task {task} makes one image of several: give them one after the other along C")
-        method, preset, operator, noise = chosen.method, None, chosen.operator, chosen.noise
-        hyper_parameters = dict(chosen.hyper_parameters)
-    restorer = Restorer(
-        method,
-        prior,
-        operator=operator,
-        noise=noise,
-        tile=tile,
-        device=device,
-        exact=exact,
-        preset=preset,
-        label=label,
-        prompt=prompt,
-        offline=offline,
-        backend=backend,
-        precision=precision,
-        **hyper_parameters,
-    )
+    recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **said)
+    if recipe.choice.several and not isinstance(image, Tensor):
+        raise UsageError(f"the task {recipe.task} makes one image of several: give them one after the other along C")
+    restorer, seed, noise = recipe.restorer(), recipe.seed, recipe.choice.noise
 
     def sample(number: int) -> Any:
         if isinstance(image, Tensor):
@@ -153,7 +176,7 @@ def restore(  # type: ignore[misc]  # the overloads pass on whatever they are gi
         else:
             assert picture is not None
             whole, result = restorer.picture(picture, derive_seed(seed, sample=number), marked=False)
-            restored = _like(image, whole, measured=operator is not None)
+            restored = _like(image, whole, measured=recipe.choice.operator is not None)
         if number == 0:
             _tell(result, noise, several=samples is not None and samples > 1)
         return restored
@@ -182,7 +205,9 @@ def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, 
     if not isinstance(image, np.ndarray):
         return images.to_pil(restored)
     # A single channel's own axis comes back, but for an operator that may have measured fewer channels than there are.
-    return restored.pixels if measured else restored.pixels.reshape(*restored.colour.shape[:2], *image.shape[2:])
+    pixels = restored.pixels
+    pixels = pixels if measured else pixels.reshape(*restored.colour.shape[:2], *image.shape[2:])
+    return pixels.astype(image.dtype, copy=False)  # in its byte order
 
 
 def _tell(result: Restored, noise: float | None, *, several: bool) -> None:
@@ -197,6 +222,9 @@ def _tell(result: Restored, noise: float | None, *, several: bool) -> None:
 
 
 def _check_tensor(image: Tensor) -> None:
+    if image.layout is not torch.strided or image.device.type == "meta" or image.element_size() < 2:
+        kind = "one without values" if image.device.type == "meta" else f"a {image.layout} one of {image.dtype}"
+        raise UsageError(f"a tensor of images is dense and of 16 bits or more, not {kind}")
     if not image.is_floating_point() or image.ndim != 4 or not image.numel():
         raise UsageError(
             f"a tensor of images is float, (B, C, H, W), in [0, 1], not {image.dtype} {tuple(image.shape)}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from .images import MARK
+from .methods import differing
 
 _LONGEST = 60
 
@@ -30,12 +30,7 @@ def line(method: object, told: Sequence[str], prior: str, seed: int, notes: Sequ
 
 
 def _named(method: object) -> str:
-    chosen = []
-    for field in fields(method) if is_dataclass(method) else ():
-        default = field.default if field.default_factory is MISSING else field.default_factory()
-        value = getattr(method, field.name)
-        if field.repr and value is not default and str(value) != str(default):
-            chosen.append(f"{field.name}={_short(value)}")
+    chosen = (f"{name}={_short(value)}" for name, value in differing(method).items())
     return f"{type(method).__name__}({', '.join(chosen)})"
 
 
@@ -43,5 +38,7 @@ def _short(value: object) -> str:
     """A hyper-parameter as a text; of a file its name, and not where it lay."""
     if isinstance(value, str | Path):
         return Path(value).name
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # 300 is 300, however it was said
     text = getattr(value, "__name__", None) or str(value)
     return text if len(text) <= _LONGEST else type(value).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 
@@ -14,6 +14,9 @@ from .methods.method import State
 from .noise import derive_seed
 from .runner import Restored, Runner
 
+_TOLD = ("exact", "label", "prompt", "tile", "backend")
+"""Fields of the recipe that a file says beside the method, the operator, the noise, the prior and the seed."""
+
 
 class Restorer(Runner):
     """What restores tensors, see `Runner`, restores pictures, too."""
@@ -21,7 +24,7 @@ class Restorer(Runner):
     def picture(
         self,
         picture: Picture,
-        seed: int = 0,
+        seed: int | None = None,
         progress: Callable[[int], object] | None = None,
         watch: Callable[[State], object] | None = None,
         *,
@@ -31,7 +34,7 @@ class Restorer(Runner):
 
         Args:
             picture: one page or several. Further pages have seeds of their own, which follow from `seed`.
-            seed: of the first page.
+            seed: of the first page; None for the recipe's.
             progress: see `run`.
             watch: see `run`.
             marked: whether each page is going to say in a file how it was restored; see `provenance`.
@@ -40,6 +43,7 @@ class Restorer(Runner):
             The picture, and what else is known of the restoration of its first page, but for the evaluations and for
             whether it is random, which are of all pages.
         """
+        seed = self.recipe.seed if seed is None else seed
         seeds = [seed, *(derive_seed(seed, f"page {number}") for number in range(2, len(picture.more) + 2))]
         restored: list[Picture] = []
         results: list[Restored] = []
@@ -54,7 +58,7 @@ class Restorer(Runner):
     def exposures(
         self,
         pictures: Sequence[Picture],
-        seed: int = 0,
+        seed: int | None = None,
         progress: Callable[[int], object] | None = None,
         watch: Callable[[State], object] | None = None,
     ) -> tuple[Picture, Restored]:
@@ -63,6 +67,7 @@ class Restorer(Runner):
         Raises:
             UsageError: the method takes one image, or the pictures have different sizes.
         """
+        seed = self.recipe.seed if seed is None else seed
         if not self.method.takes_exposures:
             raise UsageError(f"{type(self.method).__name__} takes one image, not {len(pictures)} exposures of one")
         if any(picture.more for picture in pictures):
@@ -81,9 +86,16 @@ class Restorer(Runner):
         said = "; ".join(filter(None, (page.note, *result.notes)))
         return page.with_tensor(result.colours), replace(result, notes=(said,) if said else ())
 
+    @property
+    def _said(self) -> dict[str, object]:
+        """What else the recipe says that changes the picture, by name; what is left open is not there."""
+        about = {one.name: (getattr(self.recipe, one.name), one.default) for one in fields(self.recipe)}
+        return {name: value for name, (value, default) in about.items() if name in _TOLD and value != default}
+
     def _marked(self, page: Picture, result: Restored, seed: int) -> Picture:
         maker = self._operator or self._maker
         told = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
         told += [f"noise {level:.4g}" for level in result.noise]
+        told += [f"{name} {given!r}" for name, given in self._said.items()]
         prior = self.fingerprint[:16] if self.method.needs_prior else ""
-        return page.marked(provenance.line(self.method, [*told, *self._prior_told], prior, seed, result.notes))
+        return page.marked(provenance.line(self.method, told, prior, seed, result.notes))

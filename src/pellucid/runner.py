@@ -8,12 +8,11 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from . import methods
 from .devices import find_device
 from .errors import UsageError
 from .estimate import noise_level
@@ -24,6 +23,7 @@ from .methods.method import State, last
 from .noise import Streams
 from .operators import Grayscale, Mask, Operator
 from .priors import Counted, Prior, fit, load_prior
+from .priors.adapters import alone
 from .priors.fingerprint import fingerprint
 from .priors.latent import latent_of
 from .priors.load import Source
@@ -31,9 +31,12 @@ from .priors.memory import Memory
 from .priors.prior import Tiles, Unused, device_of
 from .priors.tiled import usual_tile
 from .problem import Problem, to_unit
+from .restoration import Recipe
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
+
+    from .restoration.keywords import Keywords
 
 
 EQUAL = "nothing in it is random: all samples are equal"
@@ -69,27 +72,20 @@ _LEAST = 0.5 / 255
 class Runner:
     """A method on a prior, ready for images of any size; made once, used for many.
 
+    A named degradation, a mask and so on are fields of `Recipe`, which has them all with what they mean.
+
     Args:
-        method: a name from `methods.names()`, or a method; None for `methods.usual`.
-        prior: what `load_prior` takes.
+        method: a name from `methods.names()`, or a method; None for the usual one; or a recipe, which says all.
+        prior: what `load_prior` takes. One that is given as an object computes where its weights are.
         operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
         noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image,
             at half a step of 8 bits or more.
-        tile: side in pixels of the tiles that larger images are cut into; None for 512, or the size of image that a
-            latent diffusion model is made for.
-        device: where to compute; None for a GPU where there is one. A prior that is given as an object computes where
-            its weights are.
-        exact: whether at the end the result is moved to the nearest image that agrees with the measurement, noise and
-            all: known pixels come back to the bit. Needs a linear operator.
-        preset: one of the method's `presets`, as "fast", where it is given by name.
-        label: see `load_prior`.
-        prompt: what the picture shows; see `load_prior`.
-        offline: see `load_prior`.
-        backend: what computes the prior's network; see `load_prior`.
-        precision: what it computes in; see `load_prior`.
-        hyper_parameters: fields of the method, where it is given by name.
+        seed: see `run`.
+        loaded: the prior itself, where it was loaded as the recipe says.
+        said: further fields of `Recipe`, and fields of the method, where it is given by name.
 
     Attributes:
+        recipe: all that was asked for.
         method: the method.
         prior: the prior, as loaded; `Unused` in its place, if it was named to a method that needs none.
 
@@ -100,47 +96,36 @@ class Runner:
 
     def __init__(
         self,
-        method: str | Method | None = None,
+        method: str | Method | Recipe | None = None,
         prior: Source = "natural",
         *,
         operator: Operator | Callable[[Picture], Operator] | None = None,
         noise: float | None = None,
-        tile: int | None = None,
-        device: str | None = None,
-        exact: bool = False,
-        preset: str | None = None,
-        label: int | None = None,
-        prompt: str | None = None,
-        offline: bool = False,
-        backend: str = "torch",
-        precision: str = "float32",
-        **hyper_parameters: Any,
+        seed: int = 0,
+        loaded: Prior | None = None,
+        **said: Unpack[Keywords],
     ) -> None:
-        if method is None:
-            method, ours = methods.usual(hyper_parameters)
-            hyper_parameters = ours | hyper_parameters
-        if isinstance(method, str):
-            method = methods.get(method, preset=preset, **hyper_parameters)
-        elif preset is not None:
-            raise UsageError(f"preset={preset!r}: a method given as an object has its hyper-parameters already")
-        elif hyper_parameters:
-            raise UsageError(f"{min(hyper_parameters)!r}: a method given as an object has its hyper-parameters already")
+        recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **said)
+        choice = recipe.choice
+        method, operator, noise = choice.restores, choice.operator, choice.noise
+        label, prompt, device, tile, exact = recipe.label, recipe.prompt, recipe.device, recipe.tile, recipe.exact
+        self.recipe = recipe
         _check_told(method, operator, noise, exact)
         self.method = method
         self.prior: Prior
         for name, given in (("label", label), ("prompt", prompt)):
             if given is not None and not method.needs_prior:
                 raise UsageError(f"{type(method).__name__} needs no prior, which a {name} is for: leave it out")
-        self._prior_told = [
-            f"{name} {given!r}" for name, given in (("label", label), ("prompt", prompt)) if given is not None
-        ]
-        if isinstance(prior, str | Path) and not method.needs_prior:
+        if loaded is not None:
+            self.prior = loaded
+            self._device = device_of(loaded)
+        elif isinstance(recipe.prior, str | Path) and not method.needs_prior:
             self.prior = Unused(find_device(device))
             self._device = self.prior.device
         else:
             self.prior = load_prior(
-                prior, find_device(device), label=label, prompt=prompt, offline=offline, backend=backend,
-                precision=precision,
+                recipe.prior, find_device(device), label=label, prompt=prompt, offline=recipe.offline,
+                backend=recipe.backend, precision=recipe.precision,
             )  # fmt: skip
             self._device = device_of(self.prior)
         if device is not None and find_device(device).type != self._device.type:
@@ -227,7 +212,7 @@ class Runner:
     def run(
         self,
         colours: Tensor,
-        seed: int | Sequence[int] = 0,
+        seed: int | Sequence[int] | None = None,
         progress: Callable[[int], object] | None = None,
         operator: Operator | None = None,
         watch: Callable[[State], object] | None = None,
@@ -239,7 +224,7 @@ class Runner:
                 prior as three equal channels, and the mean of the three comes back. With an operator, measurements.
                 Methods that need no prior get them as they are; those that take several exposures of one image get
                 them one after the other along C. Of what is to get colours, grey is taken.
-            seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each.
+            seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each; None for the recipe's.
             progress: called with the pixels of each evaluation; see `work`.
             operator: the degradation, where it was not given for all.
             watch: called with each of the method's states; their images are latents where the prior's are.
@@ -248,6 +233,7 @@ class Runner:
             UsageError: the channels do not fit, or the degradation is made of pictures and there is none.
             PellucidError: the images hold NaN, or the prior's estimate does.
         """
+        seed = self.recipe.seed if seed is None else seed
         operator = operator or self._operator
         if operator is None and self._maker is not None:
             raise UsageError("this degradation is made of a picture: give a file, or the operator itself")
@@ -267,7 +253,8 @@ class Runner:
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = Problem.of(image, operator, noise)
         rng = Streams.of(seed, len(image))
-        state = last(self._runs.iterate(problem, prior, rng), watch)
+        with alone(self._device.type):
+            state = last(self._runs.iterate(problem, prior, rng), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
         if grey:

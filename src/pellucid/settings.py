@@ -48,6 +48,36 @@ def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     return read({field.name: hints[field.name] for field in fields(kind)}, name, settings)
 
 
+def values(kind: type, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a dataclass's fields: texts are read as in `parse`, numbers become the fields' own, objects stay.
+
+    Args:
+        kind: the dataclass.
+        name: what to call it in an error.
+        given: field's name to value.
+
+    Raises:
+        UsageError: there is no such field, or a value is none of its.
+    """
+    hints = get_type_hints(kind)
+    types = {field.name: hints[field.name] for field in fields(kind)}
+    check_known(types, name, given)
+    typed = read(types, name, {key: value for key, value in given.items() if isinstance(value, str)})
+    return {key: typed[key] if key in typed else _number(types[key], name, key, value) for key, value in given.items()}
+
+
+def _number(kind: Any, name: str, key: str, value: Any) -> Any:
+    """A number, or several, as a type has it; any other object as it is."""
+    from pydantic import TypeAdapter, ValidationError
+
+    if not isinstance(value, bool | int | float | tuple | list):
+        return value
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise UsageError(f"{name}: {key} must {_demand(error)}, not {value!r}") from None
+
+
 def read(types: Mapping[str, Any], name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     """Reads texts as values of types; those of a sequence are divided by commas.
 
@@ -71,10 +101,14 @@ def read(types: Mapping[str, Any], name: str, settings: Mapping[str, str]) -> di
             else:
                 values[key] = adapter.validate_strings(text)
         except ValidationError as error:
-            # pydantic's first clause says it: "Input should be a valid integer, unable to ..."
-            demand = error.errors()[0]["msg"].partition(", unable")[0].removeprefix("Input should ")
-            raise UsageError(f"{name}: {key} must {demand}, not {text!r}") from None
+            raise UsageError(f"{name}: {key} must {_demand(error)}, not {text!r}") from None
     return values
+
+
+def _demand(error: Any) -> str:
+    """The first clause of pydantic's message: "Input should be a valid integer, unable to ..."."""
+    message: str = error.errors()[0]["msg"]
+    return message.partition(", unable")[0].removeprefix("Input should ")
 
 
 def check(kind: type, name: str, keys: Iterable[str]) -> None:

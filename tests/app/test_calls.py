@@ -99,5 +99,5 @@ def test_both_give_the_bytes_of_the_download(
 
 def test_python_imports_what_it_uses() -> None:
     plain, tasked = python(["a.png"], variants(Choices())), python(["a.png"], variants(Choices(task="sr2")))
-    assert "tasks" not in plain
-    assert "operator=tasks.operator('sr2')" in tasked
+    assert "task" not in plain
+    assert "Recipe(task='sr2')" in tasked

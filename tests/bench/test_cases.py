@@ -7,6 +7,7 @@ from pellucid.bench import cases, spec
 from pellucid.bench.measure import Measures
 from pellucid.errors import PellucidError, UsageError
 from pellucid.methods import DDRM, GDP, DreamClean
+from pellucid.operators import Jpeg
 
 TRUTH = torch.rand(1, 3, 32, 36, generator=torch.Generator().manual_seed(0))
 
@@ -94,3 +95,21 @@ def test_a_method_that_needs_noise_is_told_the_least_there_is() -> None:
     assert told is not None
     assert told.noise == 0.01
     assert told.y is quiet.told.y
+
+
+def test_a_method_may_be_told_what_was_not_done() -> None:
+    """A table's worst case: the image was compressed several times, and the method is told of once."""
+    given = made(damage={"name": "multiple-jpeg"})
+    assert given.assuming({}) is given
+    told = given.assuming({"name": "jpeg", "quality": 10}).problem(DDRM())
+    assert isinstance(told.operator, Jpeg)
+    assert told.sigma_y == 0
+    assert torch.equal(told.y, given.blind.y)
+
+
+def test_missing_pixels_are_shown_black_where_the_table_says_so() -> None:
+    mask = {"name": "box-mask", "share": 0.5}
+    black, mean = made(operator=mask, missing="black"), made(operator=mask)
+    assert black.damaged[..., 16, 18].tolist() == [[0.0, 0.0, 0.0]]
+    assert mean.damaged[..., 16, 18].min() > 0.2
+    assert torch.equal(black.damaged[..., :4, :], mean.damaged[..., :4, :])

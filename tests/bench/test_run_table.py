@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from pellucid import images
+from pellucid.bench.choices import joined
 from pellucid.bench.rows import Missing, Row, stored
-from pellucid.bench.run_table import Run, joined, run
+from pellucid.bench.run_table import Run, run
 from pellucid.errors import UsageError
 from pellucid.jobs import Shard
 from pellucid.metrics import psnr

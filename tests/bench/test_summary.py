@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.bench import spec, summary
+from pellucid.bench.intervals import paired, student
 from pellucid.bench.rows import Missing, Row
 
 TABLE = spec.parse(Path(__file__).with_name("tiny.toml").read_text(), "tiny")
@@ -25,13 +26,14 @@ def lines(*rows: Row | Missing) -> list[summary.Line]:
 
 def test_the_mean_is_over_images_and_its_error_theirs() -> None:
     (line,) = lines(row("Ours", "a", 20, 0), row("Ours", "a", 22, 1), row("Ours", "b", 25, 0), row("Ours", "b", 25, 1))
-    mean, error, published = line.cells["psnr"]
+    mean, error, published, _ = line.cells["psnr"]
     assert mean == 23
     assert error == pytest.approx(math.sqrt(8) / math.sqrt(2))
     assert published == 30
     assert line.images == 2
-    assert summary.show(line, "psnr", True) == "23.00 ±2.00 [30, -7.00]"
-    assert summary.show(line, "psnr", False) == "23.00 ±2.00 [30]"
+    # Of two images Student's interval is 12.706 standard errors to either side.
+    assert summary.show(line, "psnr", True) == "23.00 ±25.41 [30, -7.00]"
+    assert summary.show(line, "psnr", False) == "23.00 ±25.41 [30]"
     assert summary.show(line, "ssim", True) == "-"
 
 
@@ -59,21 +61,70 @@ def test_figures_of_sets_stand_beside() -> None:
     assert math.isnan(line.cells["fid"].error)
 
 
-@pytest.mark.parametrize(("ours", "holds"), [(21.0, True), (20.0, False), (19.0, False)])
-def test_orders_are_said_to_hold_or_not(ours: float, holds: bool) -> None:
-    got = lines(row("damaged", "a", 20, task="half"), row("DDRM", "a", ours, task="half"))
-    ((said, text),) = summary.verdicts(TABLE, got)
-    assert said is holds
-    assert ("does NOT hold" in text) is not holds
+def compared(*pairs: tuple[float, float], metric: str = "psnr") -> summary.Verdict:
+    """What is said of DDRM's figures beside the damaged images', image by image."""
+    rows = [
+        replace(row(method, str(number), 0, task="half"), figures={metric: value})
+        for number, pair in enumerate(pairs)
+        for method, value in zip(("DDRM", "damaged"), pair, strict=True)
+    ]
+    asked = replace(TABLE, claims=(replace(TABLE.claims[0], metrics=(metric,)),))
+    (verdict,) = summary.verdicts(asked, summary.summarise(asked, "folder", rows, lambda rows: {}))
+    return verdict
+
+
+def test_an_order_is_judged_by_the_images_differences_and_not_by_means() -> None:
+    """The images differ by 10 dB, the methods by 1: paired, that is decided."""
+    holds = compared((21.0, 20.0), (31.0, 30.1), (26.0, 24.9))
+    assert holds.outcome == "holds"
+    assert holds.said == (
+        "half, PSNR: DDRM better than damaged: holds (26.00 against 25.00; +1.00, 95 % from +0.75 to +1.25, 3 images)"
+    )
+    fails = compared((20.0, 21.0), (30.1, 31.0), (24.9, 26.0))
+    assert fails.outcome == "does not hold"
+    assert "does not hold" in fails.said
+    # The mean is as far ahead, but one image goes the other way.
+    open_ = compared((23.0, 20.0), (32.0, 30.0), (22.0, 24.0))
+    assert open_.outcome == "not decided"
+    assert "not decided by 3 images (25.67 against 24.67)" in open_.said
+
+
+def test_two_images_decide_only_what_both_say_alike() -> None:
+    assert compared((21.0, 20.0), (31.0, 30.0)).outcome == "holds"
+    assert compared((21.0, 20.0), (30.5, 30.0)).outcome == "not decided"
+    assert compared((21.0, 20.0)).said.count("not decided by 1 image (") == 1
 
 
 def test_less_is_better_but_for_psnr_and_ssim() -> None:
-    claim = replace(TABLE.claims[0], metrics=("lpips",))
-    asked = replace(TABLE, claims=(claim,))
-    rows = [replace(row(m, "a", 0, task="half"), figures={"lpips": v}) for m, v in (("damaged", 0.5), ("DDRM", 0.3))]
-    ((holds, _),) = summary.verdicts(asked, summary.summarise(asked, "folder", rows, lambda rows: {}))
-    assert holds
+    assert compared((0.3, 0.5), (0.31, 0.5), metric="lpips").outcome == "holds"
+    assert compared((0.5, 0.3), (0.5, 0.31), metric="lpips").outcome == "does not hold"
+
+
+def test_a_figure_of_all_images_together_decides_nothing() -> None:
+    rows = [row("damaged", "a", 20, task="half"), row("DDRM", "a", 21, task="half")]
+    asked = replace(TABLE, claims=(replace(TABLE.claims[0], metrics=("fid",)),))
+    lines_ = summary.summarise(asked, "folder", rows, lambda rows: {"fid": 1.0})
+    (verdict,) = summary.verdicts(asked, lines_)
+    assert verdict.outcome == "not decided"
+    assert "has no interval" in verdict.said
 
 
 def test_nothing_is_said_of_what_was_not_run() -> None:
     assert summary.verdicts(TABLE, lines(row("damaged", "a", 20, task="half"))) == []
+
+
+def test_published_evaluations_stand_beside_ours() -> None:
+    cell = spec.Published("folder", "noise", "Ours", {"psnr": 30, "nfe": 90})
+    own = replace(TABLE, published=(cell,))
+    got = summary.summarise(own, "folder", [row("Ours", "a", 20)], lambda rows: {})
+    assert summary.text(got, ["psnr"], True)[1][3] == "6 [90]"
+
+
+@pytest.mark.parametrize(("freedom", "point"), [(1, 12.706), (10, 2.228), (11, 2.201), (30, 2.042), (1000, 1.962)])
+def test_students_points(freedom: int, point: float) -> None:
+    assert student(freedom) == pytest.approx(point, abs=1e-3)
+
+
+def test_no_difference_without_an_image_in_common() -> None:
+    assert paired({"a": 1.0}, {"b": 2.0}) is None
+    assert paired({"a": math.inf}, {"a": 2.0}) is None

@@ -326,7 +326,7 @@ def test_methods_and_priors_are_listed(pellucid_command: Command) -> None:
     assert "dreamclean" in pellucid_command("methods").out
     (record,) = (r for r in json.loads(pellucid_command("methods", "--json").out) if r["name"] == "dreamclean")
     assert record["blind"] is True
-    assert record["hyper_parameters"]["strength"] == 300
+    assert (record["hyper_parameters"]["strength"], record["presets"]["paper"]) == ("auto", {"strength": 300})
     one = pellucid_command("methods", "dreamclean").out
     assert "gamma: size of a correction" in one
     assert "dreamclean --preset fast: steps=60" in one

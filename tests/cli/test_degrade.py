@@ -179,6 +179,15 @@ def test_several_damages_in_one_text(pellucid_command: Command, photo: Path, tmp
     assert "sr8 has no 'noise'; it has none" in said.err
 
 
+def test_damages_that_are_said_one_by_one_are_done_one_by_one(
+    pellucid_command: Command, photo: Path, tmp_path: Path
+) -> None:
+    apart, together = tmp_path / "a.png", tmp_path / "b.png"
+    assert pellucid_command("degrade", photo, "-o", apart, "-d", "reduce", "--damage", "poisson").code == 0
+    assert pellucid_command("degrade", photo, "-o", together, "-d", "reduce|poisson").code == 0
+    assert apart.read_bytes() == together.read_bytes()
+
+
 def test_exposures_are_files_of_their_own(pellucid_command: Command, photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     command = ("degrade", photo, "-o", out, "-d", "exposures", "--set", "gains=0.5,2")

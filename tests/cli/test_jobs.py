@@ -54,11 +54,11 @@ def stop(monkeypatch: pytest.MonkeyPatch, at: int, after: bool, problem: BaseExc
     """Makes the process end where it writes an image, before or after that."""
     write, calls = images.write, []
 
-    def write_or_stop(picture: Any, path: Path) -> None:
+    def write_or_stop(picture: Any, path: Path, **options: Any) -> None:
         calls.append(path)
         if len(calls) == at and not after:
             raise problem
-        write(picture, path)
+        write(picture, path, **options)
         if len(calls) == at:
             raise problem
 
@@ -100,8 +100,8 @@ def test_a_queues_limit_stops_a_job_as_an_interrupt_does(
 ) -> None:
     write = images.write
 
-    def write_at_the_limit(picture: images.Picture, path: Path) -> None:
-        write(picture, path)
+    def write_at_the_limit(picture: images.Picture, path: Path, **options: Any) -> None:
+        write(picture, path, **options)
         signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
@@ -175,6 +175,7 @@ def test_a_time_limit_ends_after_the_image_in_work(job: Command, tmp_path: Path)
     said = job("--time-limit", "1e-9")
     assert said.code == 130
     assert "time limit reached: 1 of 4 images done" in said.err
+    assert "interrupted" not in said.err
     assert "--resume goes on" in said.err
     assert len(written(tmp_path / "out")) == 1
     said = job("--resume", "--time-limit", "600")

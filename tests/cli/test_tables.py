@@ -24,6 +24,29 @@ def test_the_list_has_every_table_its_needs_and_its_cost(pellucid_command: Comma
     assert "fbcnn" in listed["dreamclean-3"]
 
 
+def test_the_list_as_json_has_all_that_stands_in_the_files(pellucid_command: Command) -> None:
+    said = pellucid_command("bench", "--list", "--json")
+    tables = {one["name"]: one for one in map(json.loads, said.out.splitlines())}
+    assert set(tables) == set(spec.names())
+    cells = tables["dreamclean-1"]["published"]
+    assert {"data": "celeba", "task": "sr4", "method": "damaged"}.items() <= cells[0].items()
+    assert cells[0]["figures"] == {"psnr": 23.64, "ssim": 0.51, "lpips": 0.64, "nfe": 0}
+
+
+def test_a_sweep_and_its_formats(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
+    arguments = ["bench", "sweep", "dreamclean", "--over", "gamma=0.1,0.5", "--damage", "noise:0.1", "--images", "1"]
+    arguments += ["--set", "strength=20", "--prior", str(tiny_prior), "-o", str(tmp_path)]
+    said = pellucid_command(*arguments, "--format", "markdown", "--versus", "gamma=0.1")
+    assert said.code == 0
+    assert "| noise:0.1 | gamma=0.5 |" in said.out
+    assert "PSNR LESS gamma=0.1'S" in said.out
+    assert (tmp_path / "report.html").is_file()
+    rows = (tmp_path / "sweep-dreamclean.jsonl").read_text()
+    again = pellucid_command(*arguments, "--format", "csv")
+    assert len(again.out.splitlines()) == 4
+    assert (tmp_path / "sweep-dreamclean.jsonl").read_text() == rows
+
+
 def test_a_tables_name_is_a_command(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
     arguments = (
         "bench",
@@ -64,8 +87,8 @@ def test_a_data_set_stands_beside_the_papers_figures(
     (tmp_path / "data").mkdir()
     images.write(images.from_tensor(to_unit(bundled["cat"][..., :32, :32])), tmp_path / "data" / "1.png")
     said = pellucid_command(
-        "bench", "dreamclean-3", "--data", tmp_path / "data", "--prior", tiny_prior, "-o", tmp_path / "out",
-        "--on", "lsun-bedroom", "-m", "FBCNN", "--json",
+        "bench", "dreamclean-4", "--data", tmp_path / "data", "--prior", tiny_prior, "-o", tmp_path / "out",
+        "-m", "FBCNN", "--json",
     )  # fmt: skip
     assert said.code == 0
     rows = [json.loads(line) for line in said.out.splitlines()]
@@ -84,6 +107,8 @@ def test_a_data_set_stands_beside_the_papers_figures(
         (("dreamclean-1", "--quick", "--task", "sr9"), "unknown task"),
         (("dreamclean-1", "--quick", "--method", "magic"), "unknown method"),
         (("dreamclean-1", "--quick", "--weights", "lpips"), "--weights takes KEY=VALUE"),
+        (("dreamclean-1", "--quick", "--set", "gamma=0.1"), "--set takes METHOD.KEY=VALUE here"),
+        (("dreamclean-1", "--quick", "--format", "html"), "unknown format"),
         (("dreamclean-1", "--data", "nowhere"), "no such folder"),
         (("dreamclean-1", "--data", ".", "--on", "moon"), "unknown data set"),
     ],

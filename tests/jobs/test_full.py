@@ -47,7 +47,9 @@ def fail(monkeypatch: pytest.MonkeyPatch, step: str, number: int, good: int) -> 
     if step == "fsync":
         monkeypatch.setattr(os, "fsync", Failing(os.fsync, number, good))
     elif step == "replace":
+        # On a disk that has no second names for files, too.
         failing = Failing(Path.replace, number, good)
+        monkeypatch.setattr(Path, "hardlink_to", Failing(Path.hardlink_to, errno.EPERM, 0))
         monkeypatch.setattr(Path, "replace", lambda self, target: failing(self, target))
     else:
         failing = Failing(Image.Image.save, number, good)
@@ -103,8 +105,8 @@ def test_one_folder_that_refuses_is_one_images_trouble(
 def test_what_stood_there_stays_where_its_successor_cannot_be_written(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    items = plan([scans / "a.png"], tmp_path / "out.png")
     (tmp_path / "out.png").write_bytes(b"before")
+    items = plan([scans / "a.png"], tmp_path / "out.png", overwrite=True)
     for step in ("write", "fsync", "replace"):
         with monkeypatch.context() as patch:
             fail(patch, step, errno.ENOSPC, 0)

@@ -29,13 +29,13 @@ def scans(tmp_path: Path) -> Path:
 
 
 def test_each_image_is_restored_with_its_own_seed(scans: Path, tmp_path: Path) -> None:
-    done: list[tuple[Item, int]] = []
+    done: list[tuple[Item, float]] = []
     items = plan([scans], tmp_path)
-    outcomes = list(run(items, RESTORER, seed=3, progress=lambda item, pixels: done.append((item, pixels))))
+    outcomes = list(run(items, RESTORER, seed=3, progress=lambda item, share: done.append((item, share))))
     assert [outcome.error for outcome in outcomes] == [None] * 3
     assert [outcome.seed for outcome in outcomes] == [derive_seed(3, f"{name}.png") for name in "abc"]
     assert [(outcome.nfe, outcome.size) for outcome in outcomes] == [(9, (5, 6))] * 3
-    assert sum(pixels for item, pixels in done if item == items[0]) == RESTORER.work(5, 6)
+    assert sum(share for item, share in done if item == items[0]) == pytest.approx(1)
     written = [item.target.read_bytes() for item in items]
     assert len(set(written)) == 3
     # The same folder in another place, and one of its images alone in it: the same bytes.
@@ -75,7 +75,7 @@ def test_one_that_fails_takes_none_of_the_others_with_it(
 
 def test_a_format_that_cannot_hold_the_image_is_said_before_the_work(tmp_path: Path) -> None:
     Image.new("RGBA", (6, 5)).save(tmp_path / "in.png")
-    done: list[int] = []
+    done: list[float] = []
     (outcome,) = run([Item(tmp_path / "in.png", tmp_path / "out.jpg")], RESTORER, 0, lambda item, n: done.append(n))
     assert "no transparency" in str(outcome.error)
     assert done == []

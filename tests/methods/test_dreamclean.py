@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pellucid import methods
 from pellucid.errors import UsageError
-from pellucid.estimate import noise_seen
+from pellucid.estimate import Evidence, noise_seen
 from pellucid.methods import DreamClean
 from pellucid.noise import Streams, extrapolated, linear_ladder, renoise
 from pellucid.priors import Counted, EmpiricalPrior, GaussianPrior
@@ -91,12 +91,12 @@ def test_without_fresh_noise_it_is_the_affine_map_of_the_recursion(
 @pytest.mark.parametrize(
     "method",
     [
-        DreamClean(),
+        DreamClean(strength=300),
         DreamClean(strength=600, steps=50, gamma=0.2, corrections=2),
-        DreamClean(schedule="langevin"),
-        DreamClean(**DreamClean.presets["fast"]),
+        DreamClean(strength=300, schedule="langevin"),
+        DreamClean(strength=300, **DreamClean.presets["fast"]),
         DreamClean(shared=True, corrections=3, gamma=0.2, strength=600),
-        DreamClean(start="forward"),
+        DreamClean(strength=300, start="forward"),
         DreamClean(start="forward", strength=700, steps=20, gamma=0.3, schedule="langevin"),
     ],
 )
@@ -133,7 +133,7 @@ def test_one_level_is_the_published_update(t: int) -> None:
 
     sigma, sigma_next = math.sqrt((1 - a) / a), math.sqrt((1 - a_next) / a_next)
     prior, x = prior_of(sigma), y / math.sqrt(a)
-    x = DreamClean(gamma=gamma).correct(x, prior(x), sigma, Streams.of(0, 2))
+    x = DreamClean(strength=300, gamma=gamma).correct(x, prior(x), sigma, Streams.of(0, 2))
     x = renoise(x, prior(x), sigma, sigma_next)
     torch.testing.assert_close(x * math.sqrt(a_next), expected, atol=1e-6, rtol=1e-6)
 
@@ -147,7 +147,7 @@ def test_the_default_walk_is_the_papers() -> None:
             return super().__call__(x, sigma)
 
     spy = Spy(GAUSSIAN.mean, GAUSSIAN.variance)
-    states = list(DreamClean().iterate(Problem(draw(0, 1, 1, 2, 2)), spy, Streams.of(0, 1)))
+    states = list(DreamClean(strength=300).iterate(Problem(draw(0, 1, 1, 2, 2)), spy, Streams.of(0, 1)))
     grid = linear_ladder()[torch.arange(0, 301, 10)].tolist()
     assert levels == [*grid[:-1], *(level for level in grid[:0:-1] for _ in range(2))]
     assert [state.step for state in states] == list(range(1, 61))
@@ -155,6 +155,33 @@ def test_the_default_walk_is_the_papers() -> None:
     assert [state.sigma for state in states] == [*grid[1:], *grid[-2:0:-1], 0.0]
     assert states[-1].nfe == 90
     assert torch.equal(states[-1].x, states[-1].x0)
+
+
+@pytest.mark.parametrize(
+    ("strength", "steps", "top", "expected"),
+    [
+        (250, 50, 240, [240, 220, 200]),  # tau between two levels of the grid goes down to the lower one
+        (300, 60, 300, [300, 283, 266]),  # floor(16.67 i), as DDIM has it
+        (5, 1, 5, [5, 0]),  # below the grid's first step there is one step, from tau itself
+        (1000, 100, 999, [999, 990, 980]),
+    ],
+)
+def test_the_levels_are_those_of_ddims_grid(strength: float, steps: int, top: int, expected: list[int]) -> None:
+    ladder, sigmas = DreamClean(strength=strength, steps=steps).ladder(linear_ladder()), linear_ladder()
+    assert ladder[: len(expected)].tolist() == sigmas[expected].tolist()
+    assert ladder[0] == sigmas[top]
+    assert ladder[-1] == sigmas[0]
+
+
+def test_a_strength_that_was_chosen_is_not_rounded_to_the_grid() -> None:
+    found, prior = Evidence(0.0, 0.3, 1.0, 1.5), Counted(GAUSSIAN)
+    method = DreamClean("auto", fidelity=0.375)
+    chosen = method.chosen(found)
+    assert chosen is not None
+    assert chosen.strength == pytest.approx(1.25 * found.strength)
+    states = list(method.auto(prior, found).states(draw(0, 1, 1, 2, 2), Streams.of(0, 1)))
+    levels = linear_ladder()[[0, 7, 15, 22]].tolist()
+    assert [state.sigma for state in states] == [*levels[1:], *levels[-2:0:-1], 0.0]
 
 
 # --- Theorem 2.2, on the exact prior of real images ---
@@ -169,7 +196,7 @@ def test_corrections_end_in_the_high_probability_set_of_the_nearest_image(
 ) -> None:
     places = [(30, 30), (100, 100), (170, 170)]
     images = torch.cat([image[:, :, i : i + 48, j : j + 48] for image in bundled.values() for i, j in places])
-    prior, method, seeds = EmpiricalPrior(images), DreamClean(gamma=0.2, schedule=schedule), 16
+    prior, method, seeds = EmpiricalPrior(images), DreamClean(strength=300, gamma=0.2, schedule=schedule), 16
     sigma = prior.sigmas[30].item()
     rng = Streams.of(0, seeds)
     damaged = torch.nn.functional.interpolate(torch.nn.functional.avg_pool2d(images[4:5], 12), scale_factor=12)
@@ -188,17 +215,17 @@ def test_corrections_end_in_the_high_probability_set_of_the_nearest_image(
 
 
 METHODS = [
-    DreamClean(steps=20),
-    DreamClean(steps=20, corrections=3, schedule="langevin"),
-    DreamClean(steps=20, start="forward"),
+    DreamClean(strength=300, steps=20),
+    DreamClean(strength=300, steps=20, corrections=3, schedule="langevin"),
+    DreamClean(strength=300, steps=20, start="forward"),
     DreamClean(strength=5, steps=1),
     DreamClean(strength=1000, steps=7),
     DreamClean(strength=255, corrections=0),
-    DreamClean(steps=20, corrections=2, shared=True),
-    DreamClean(steps=20, climb=4),
+    DreamClean(strength=300, steps=20, corrections=2, shared=True),
+    DreamClean(strength=300, steps=20, climb=4),
 ]
-FROM_NOISE = DreamClean(steps=20, start="noise")
-QUICKLY = DreamClean(steps=20, start="noise", shared=True, climb=3)
+FROM_NOISE = DreamClean(strength=300, steps=20, start="noise")
+QUICKLY = DreamClean(strength=300, steps=20, start="noise", shared=True, climb=3)
 
 
 @pytest.mark.parametrize(("noise", "rises"), [(0.3, True), (1.6, False)])
@@ -229,7 +256,7 @@ def test_from_the_noise_it_is_inverted_from_the_level_found(noise: float, rises:
 def test_nfe_is_what_the_formula_says(method: DreamClean) -> None:
     counted = Counted(GAUSSIAN)
     *_, last = method.iterate(Problem(draw(0, 2, 1, 3, 3)), counted, Streams.of(0, 2))
-    n = math.ceil(float(method.strength) / 1000 * method.steps)
+    n = max(1, math.floor(float(method.strength) / 1000 * method.steps))
     assert counted.nfe == last.nfe == method.nfe(GAUSSIAN)
     down = n * (1 if method.shared else 1 + method.corrections)
     assert counted.nfe == down + (math.ceil(n / method.climb) if method.start == "invert" else 0)
@@ -237,10 +264,10 @@ def test_nfe_is_what_the_formula_says(method: DreamClean) -> None:
 
 
 def test_ninety_evaluations_by_default() -> None:
-    assert DreamClean().nfe(GAUSSIAN) == 90
-    assert DreamClean(corrections=3).nfe(GAUSSIAN) == 150
-    assert DreamClean(start="forward").nfe(GAUSSIAN) == 60
-    assert methods.get("dreamclean", preset="fast").nfe(GAUSSIAN) == 24
+    assert DreamClean(strength=300).nfe(GAUSSIAN) == 90
+    assert DreamClean(strength=300, corrections=3).nfe(GAUSSIAN) == 150
+    assert DreamClean(strength=300, start="forward").nfe(GAUSSIAN) == 60
+    assert methods.get("dreamclean", preset="fast", strength=300).nfe(GAUSSIAN) == 24
 
 
 @pytest.mark.parametrize("method", [*METHODS, FROM_NOISE, QUICKLY])
@@ -266,21 +293,21 @@ def test_inputs_and_yielded_states_stay_as_they_are(method: DreamClean) -> None:
 
 def test_same_seed_same_result_other_seed_another() -> None:
     problem = Problem(draw(0, 1, 1, 4, 4))
-    first, again, other = (DreamClean()(problem, GAUSSIAN, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (DreamClean(strength=300)(problem, GAUSSIAN, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 def test_no_graph_is_built_even_where_one_could_be() -> None:
     y = draw(0, 1, 1, 4, 4).requires_grad_()
-    walk = DreamClean(steps=10).iterate(Problem(y), GAUSSIAN, Streams.of(0, 1))
+    walk = DreamClean(strength=300, steps=10).iterate(Problem(y), GAUSSIAN, Streams.of(0, 1))
     assert not next(walk).x.requires_grad
     assert torch.is_grad_enabled()
 
 
 def test_a_blind_method_refuses_to_ignore_knowledge() -> None:
     with pytest.raises(UsageError, match="blind"):
-        DreamClean()(Problem(draw(0, 1, 1, 4, 4), sigma_y=0.1), GAUSSIAN)
+        DreamClean(strength=300)(Problem(draw(0, 1, 1, 4, 4), sigma_y=0.1), GAUSSIAN)
 
 
 @pytest.mark.parametrize(

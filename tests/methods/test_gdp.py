@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pellucid.errors import UsageError
+from pellucid.errors import PellucidError, UsageError
 from pellucid.losses import colour_constancy, exposure, illumination_smoothness
 from pellucid.methods import GDP
 from pellucid.noise import Streams, linear_ladder, strided
@@ -194,6 +194,75 @@ def test_a_small_image_need_not_be_of_a_size_that_the_prior_takes() -> None:
     prior = VENetwork(lambda x, sigma: 0.5 * x, linear_ladder(), multiple=4)
     states = list(replace(FEW, first=10).iterate(Problem(0.5 * draw(1, 3, 24, 20)), prior, Streams([0])))
     assert [state.x.shape[2:] for state in states[9:11]] == [(10, 8), (24, 20)]
+
+
+@pytest.mark.parametrize(("size", "steps"), [(64, 50), (64, 250), (128, 50)])
+def test_the_papers_map_of_every_pixel_stays_a_map(size: int, steps: int) -> None:
+    """Plain descent multiplies a checkerboard by 1 - 3.2 at each step: M reached 1e14."""
+    prior, x = scene(size)
+    light = torch.linspace(0.05, 0.15, size).double()[:, None].expand(size, size)
+    y = to_model(0.4 * to_zero_one(x) + light)
+    *_, state = GDP(steps=steps, cell=1, clip=False).iterate(Problem(y), prior, Streams([0]))
+    found = state.found["map"][0, 0]
+    assert found.min() > -0.1
+    assert found.max() < 0.4
+    # Its differences from pixel to pixel are those of light, not of a checkerboard.
+    assert found.diff(dim=0).abs().mean() < 0.02
+    known = to_zero_one(state.x)
+
+    def fitted(image: Tensor) -> float:
+        gain = (image * to_zero_one(x)).sum() / image.square().sum()
+        return (gain * image - to_zero_one(x)).square().mean().item()
+
+    assert fitted(known) < fitted(to_zero_one(y))
+
+
+@pytest.mark.parametrize(("rate", "smooth"), [(0.1, 1.0), (0.1, 100.0), (5.0, 1.0), (1.0, 0.0)])
+def test_a_step_of_the_map_never_overshoots(rate: float, smooth: float) -> None:
+    """rate * pixels * P H has no eigenvalue above 2: descent with it converges, and only to the minimum."""
+    light = Light(map_rate=rate, cell=1, smooth=smooth)
+    size = 5
+    y = to_model(torch.full((1, 1, size, size), 0.5).double())
+
+    def step(flat: Tensor) -> Tensor:
+        def loss(m: Tensor) -> Tensor:
+            # One colour, f = 0: the loss of a pixel's own, and the smoothness by squares, which bound its own.
+            smoothness = 2 * (m.diff(dim=-1).square().sum() + m.diff(dim=-2).square().sum()) / size**2
+            return m.square().mean() + smooth * smoothness
+
+        m = flat.view(1, 1, size, size).requires_grad_()
+        (move,) = torch.autograd.grad(loss(m), m)
+        return rate * size**2 * light.damped(move).flatten()
+
+    columns = [step(row) for row in torch.eye(size**2, dtype=torch.float64)]
+    values = torch.linalg.eigvals(torch.stack(columns, 1)).real
+    assert values.min() > 0
+    assert values.max() <= 2 + 1e-9
+    assert y.shape == (1, 1, size, size)
+
+
+def test_light_that_grows_without_bound_is_refused_in_one_line_that_names_the_rate() -> None:
+    prior, x = scene(16)
+    y = to_model(0.4 * to_zero_one(x))
+    with pytest.raises(PellucidError, match=r"the factor f .* has grown to .*: take a rate below 50") as error:
+        GDP(steps=100, rate=50.0, map_rate=0.0)(Problem(y), prior)
+    assert "\n" not in str(error.value)
+
+
+def test_a_finite_result_that_is_no_image_is_refused() -> None:
+    prior, x = scene(16)
+    with pytest.raises(PellucidError, match=r"is no image: 100% of its values .* up to .*e\+.*: the iteration has div"):
+        GDP(steps=10, scale=1e12)(Problem(AveragePool(2).A(x), AveragePool(2)), prior)
+
+
+def test_without_a_scale_light_is_pushed_as_in_the_released_code() -> None:
+    y = Problem(0.5 * draw(1, 3, 8, 8))
+    for steps, expected in ((1000, 160_000), (50, 3_200_000), (2000, 160_000)):
+        method = GDP(steps=steps)
+        assert method.zeta(method.family(y)) == expected
+    blurred = GDP(steps=50, degradation="kernel")
+    assert blurred.zeta(blurred.family(y)) == 2000
+    assert GDP(scale=5.0).zeta(GDP().family(y)) == 5.0
 
 
 @pytest.mark.parametrize("degradation", ["light", "kernel"])

@@ -50,5 +50,5 @@ def test_a_preset_gives_way_to_what_is_said() -> None:
         for preset, values in methods.find(name).presets.items():
             assert methods.describe(name)["presets"][preset] == values
             methods.get(name, preset=preset)
-    with pytest.raises(UsageError, match="ddrm has no preset 'fast'; it has none"):
+    with pytest.raises(UsageError, match="ddrm has no preset 'fast'; it has paper"):
         methods.get("ddrm", preset="fast")

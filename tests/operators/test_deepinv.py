@@ -97,7 +97,7 @@ def test_measurements_of_images_in_0_1_mean_the_same() -> None:
 
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(UsageError, match="blind"):
-        reconstructor(DreamClean(), PRIOR)
+        reconstructor(DreamClean(strength=300), PRIOR)
     with pytest.raises(UsageError, match="give noise"):
         restore_with(Inpainting(), draw(1, 3, 8, 8), DDRM(), PRIOR)
 

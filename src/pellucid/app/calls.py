@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import images, tasks
-from .choices import Choices, Variant
+from ..restoration import Recipe
+from .choices import Variant
 
 MASK = "mask.png"
 """What the painted mask is called where it is downloaded."""
 
-_USUAL: Mapping[str, str] = {}
+_USUAL: Mapping[str, Any] = {}
 
 
 def target_name(name: str, slug: str) -> str:
@@ -21,7 +23,7 @@ def target_name(name: str, slug: str) -> str:
     return f"{path.stem}-{slug}{path.suffix}"
 
 
-def command(names: Sequence[str], variants: Sequence[Variant], computing: Mapping[str, str] = _USUAL) -> str:
+def command(names: Sequence[str], variants: Sequence[Variant], computing: Mapping[str, Any] = _USUAL) -> str:
     """The command lines that write the same files, one for each variant.
 
     Args:
@@ -32,80 +34,48 @@ def command(names: Sequence[str], variants: Sequence[Variant], computing: Mappin
     return "\n".join(_command(names, variant, computing) for variant in variants)
 
 
-def _command(names: Sequence[str], variant: Variant, computing: Mapping[str, str]) -> str:
-    choices = variant.choices
-    single = len(names) == 1 or _several(choices)
-    words = ["pellucid", "restore", *map(_safe, names), "-o"]
-    words.append(_safe(target_name(names[0], variant.slug)) if single else variant.slug)
-    if choices.task is not None:
-        words += ["--task", choices.task]
-    for option, name in _files(choices).items():
-        words += [f"--{option}", _safe(name)]
-    if choices.method is not None:
-        words += ["--method", choices.method]
-    if choices.prior != "natural":
-        words += ["--prior", choices.prior]
-    for key, value in choices.values().items():
-        words += [f"--{key}", value] if key in ("strength", "fidelity") else ["--set", f"{key}={value}"]
-    for option, number in (("noise", choices.noise), ("seed", choices.seed or None), ("tile", choices.tile)):
-        if number is not None:
-            words += [f"--{option}", str(number)]
-    if choices.exact:
-        words.append("--exact")
-    for option, said in computing.items():
-        words += [f"--{option}", said]
-    return shlex.join(words)
+def _command(names: Sequence[str], variant: Variant, computing: Mapping[str, Any]) -> str:
+    recipe = _recipe(variant, computing)
+    single = len(names) == 1 or _several(recipe)
+    return recipe.to_command(tuple(names), target_name(names[0], variant.slug) if single else variant.slug)
 
 
-def python(names: Sequence[str], variants: Sequence[Variant], computing: Mapping[str, str] = _USUAL) -> str:
+def python(names: Sequence[str], variants: Sequence[Variant], computing: Mapping[str, Any] = _USUAL) -> str:
     """The program that writes the same files; see `command`."""
-    lines = ["from pathlib import Path", "", "from pellucid import images, tasks", "from pellucid.api import Restorer"]
-    if not any(variant.choices.task for variant in variants):
-        lines[2] = "from pellucid import images"
+    lines = ["from pathlib import Path", "", "from pellucid import Recipe, images"]
     for variant in variants:
         lines += ["", *_python(names, variant, computing)]
     return "\n".join(lines) + "\n"
 
 
-def _python(names: Sequence[str], variant: Variant, computing: Mapping[str, str]) -> list[str]:
-    choices = variant.choices
-    choice = choices.choice()
-    arguments = [repr(choice.method), repr(choices.prior)]
-    if choice.operator is not None:
-        files = "".join(f", {kind}=Path({name!r})" for kind, name in _files(choices).items())
-        arguments.append(f"operator=tasks.operator({choices.task!r}{files})")
-    said = {"noise": choice.noise, "tile": choices.tile, "exact": choices.exact or None, **computing}
-    arguments += [f"{key}={value!r}" for key, value in (*said.items(), *choice.hyper_parameters.items())
-                  if value is not None]  # fmt: skip
-    lines = [f"restorer = Restorer({', '.join(arguments)})"]
-    if _several(choices):
+def _python(names: Sequence[str], variant: Variant, computing: Mapping[str, Any]) -> list[str]:
+    recipe = _recipe(variant, computing)
+    lines = [f"restorer = {recipe.to_python()}.restorer()"]
+    if _several(recipe):
         read = ", ".join(f"images.read(Path({name!r}))" for name in names)
         target = target_name(names[0], variant.slug)
         return [
             *lines,
-            f"restored, _ = restorer.exposures([{read}], seed={choices.seed})",
+            f"restored, _ = restorer.exposures([{read}])",
             f"images.write(restored, Path({target!r}))",
         ]
     targets = {name: target_name(name, variant.slug) for name in names}
     return [
         *lines,
         f"for name, target in {targets!r}.items():",
-        f"    restored, _ = restorer.picture(images.read(Path(name)), seed={choices.seed})",
+        "    restored, _ = restorer.picture(images.read(Path(name)))",
         "    images.write(restored, Path(target))",
     ]
 
 
-def _several(choices: Choices) -> bool:
-    return choices.task is not None and tasks.find(choices.task).several
+def _recipe(variant: Variant, computing: Mapping[str, Any]) -> Recipe:
+    """What a variant says, with its files under the names that they have beside the pictures."""
+    recipe = replace(variant.choices.recipe(), **computing)
+    names: dict[str, Any] = {
+        kind: Path(file.name) for kind in ("mask", "kernel") if (file := getattr(recipe, kind)) is not None
+    }
+    return replace(recipe, **names)
 
 
-def _files(choices: Choices) -> dict[str, str]:
-    """The file that the task needs, under the name that it has beside the pictures."""
-    needs = tasks.find(choices.task).needs if choices.task else None
-    file = {"mask": choices.mask, "kernel": choices.kernel}.get(needs or "")
-    return {} if needs is None or file is None else {needs: file.name}
-
-
-def _safe(name: str) -> str:
-    """A name that no program takes for an option."""
-    return f"./{name}" if name.startswith("-") else name
+def _several(recipe: Recipe) -> bool:
+    return recipe.task is not None and tasks.find(recipe.task).several

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from .. import methods, tasks
-from ..choice import Choice, choose
 from ..errors import UsageError
 from ..noise import derive_seed
+from ..restoration import Choice, Recipe
 from ..settings import assignments
 
 MOST_COMPARED = 4
@@ -93,28 +93,40 @@ class Choices:
             raise UsageError(f"{min(twice)} is said twice: leave it out of the further settings")
         return own | more
 
-    def choice(self) -> Choice:
-        """The same with nothing left open.
+    def recipe(self) -> Recipe:
+        """The same as a recipe.
 
         Raises:
             UsageError: a name or value is wrong, or a file is named that only the command line may name.
-            PellucidError: the mask or the kernel cannot be read.
         """
         values = self.values()
-        found = choose(
+        made = Recipe(
             self.method,
-            self.task,
             values,
-            noise=self.noise,
+            task=self.task,
             mask=self.mask if self._needs("mask") else None,
             kernel=self.kernel if self._needs("kernel") else None,
+            noise=self.noise,
+            exact=self.exact,
+            prior=self.prior,
+            seed=self.seed,
+            tile=self.tile,
         )
-        kinds = get_type_hints(methods.find(found.method))
+        kinds = get_type_hints(made.kind)
         for key in values:
             # Whoever uses the page must not make its machine read any file that it names.
             if Path in get_args(kinds[key]):
                 raise UsageError(f"{key} names a file: that is for the command line, not for the page")
-        return found
+        return made
+
+    def choice(self) -> Choice:
+        """The same with nothing left open.
+
+        Raises:
+            UsageError: see `recipe`; or a file is missing.
+            PellucidError: the mask or the kernel cannot be read.
+        """
+        return self.recipe().choice
 
     def _needs(self, file: str) -> bool:
         return self.task is not None and tasks.find(self.task).needs == file

@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from .. import images, jobs, methods
+from .. import images, jobs
 from ..api import Restored, Restorer
 from ..devices import find_device
 from ..jobs.memory import with_less
@@ -53,7 +54,7 @@ class Restorers:
         precision: str = "float32",
     ) -> None:
         self._device, self._offline, self._backend, self._precision = device, offline, backend, precision
-        self.said = {"device": device} if device is not None else {}
+        self.said: dict[str, Any] = {"device": device} if device is not None else {}
         if backend != "torch":
             self.said["backend"] = backend
         if precision != "float32":
@@ -75,18 +76,8 @@ class Restorers:
             UsageError: its choices exclude each other.
             PellucidError: the prior cannot be loaded.
         """
-        choices, choice = variant.choices, variant.choices.choice()
-        needs_prior = methods.find(choice.method).needs_prior
-        return Restorer(
-            choice.method,
-            self.load(choices.prior) if needs_prior else choices.prior,
-            operator=choice.operator,
-            noise=choice.noise,
-            tile=choices.tile,
-            device=self._device,
-            exact=choices.exact,
-            **choice.hyper_parameters,
-        )
+        recipe = replace(variant.choices.recipe(), **self.said)
+        return recipe.restorer(self.load(variant.choices.prior) if recipe.kind.needs_prior else None)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ DAMAGES: dict[str, Damage] = {
 }
 
 # Nobody tells a blind method what the damage is, so each has one setting for all of it but low light.
-_QUICK: dict[str, dict[str, Any]] = {
+QUICK: dict[str, dict[str, Any]] = {
     "denoise": {},
     "dreamclean": {"strength": 50, "corrections": 3, "schedule": "none"},
     "auto": {},
@@ -72,8 +72,8 @@ def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> 
     for name in named:
         if not methods.find(name).blind:
             raise UsageError(f"{name} must be told the degradation: compare it with pellucid bench known")
-    suitable = [name for name in _QUICK if name not in _ONLY_FOR or damage in _ONLY_FOR[name]]
-    tuned = _QUICK | _QUICK_FOR.get(damage, {}) if quick else {}
+    suitable = [name for name in QUICK if name not in _ONLY_FOR or damage in _ONLY_FOR[name]]
+    tuned = QUICK | _QUICK_FOR.get(damage, {}) if quick else {}
     return {name: methods.get(name, **tuned.get(name, {})) for name in named or suitable}
 
 

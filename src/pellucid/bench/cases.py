@@ -14,7 +14,7 @@ from .. import degradations, settings
 from ..errors import PellucidError, unknown_name
 from ..methods import Method
 from ..noise import Streams, derive_seed
-from ..operators import AveragePool, Grayscale, Mask, Operator
+from ..operators import AveragePool, Denoise, Grayscale, Jpeg, Mask, Operator
 from ..problem import Problem, to_model, to_unit
 from . import official
 from .known import simple
@@ -30,6 +30,8 @@ OPERATORS: dict[str, Callable[..., Operator]] = {
         *(round(share * side) for side in (height, width)),
     ),
     "grey": lambda height, width: Grayscale(),
+    "identity": lambda height, width: Denoise(),
+    "jpeg": lambda height, width, quality=10: Jpeg(quality),
 }  # fmt: skip
 """Operators by name, of an image's height and width and of the parameters that a table gives."""
 
@@ -54,6 +56,13 @@ class Given(NamedTuple):
         if self.told is None or self.told.sigma_y is None or self.told.sigma_y >= 2 * least:
             return self
         return self._replace(told=replace(self.told, sigma_y=2 * least))
+
+    def assuming(self, assumed: dict[str, Any]) -> Given:
+        """The same, but that methods are told an operator, without noise, which need not be what was done."""
+        if not assumed:
+            return self
+        y = self.blind.y
+        return self._replace(told=Problem(y, operator(assumed, *y.shape[-2:]), 0.0))
 
     def problem(self, method: Method) -> Problem:
         """What a method is given: the degradation, if it is known and the method takes it.
@@ -129,6 +138,8 @@ def _measured(task: Task, truth: Tensor, seed: int) -> Given:
         # What a blur leaves is an image, whose border may be missing.
         edges = [(side - has) // 2 for side, has in ((width, y.shape[-1]), (height, y.shape[-2])) for _ in range(2)]
         image = F.pad(y, edges, mode="replicate") if any(edges) else y
+    elif task.missing == "black" and isinstance(known, Mask):
+        image = y * known.known - (1 - known.known)
     else:
         image = simple(told)
     shown = to_unit(image)

@@ -32,7 +32,7 @@ TASKS: dict[str, Callable[[int, int], Operator]] = {
     "colorization": lambda height, width: Grayscale(),
 }
 
-_QUICK: dict[str, Method] = {
+QUICK: dict[str, Method] = {
     "ddrm": methods.DDRM(),
     "ddnm": methods.DDNM(steps=40),
     "dreamclean-known": methods.DreamCleanKnown(gamma=0.5),
@@ -58,7 +58,7 @@ def quick(task: str) -> dict[str, Method]:
 
     Where steps are fewer than the papers', each pull is stronger.
     """
-    chosen = _QUICK | _QUICK_FOR.get(task, {})
+    chosen = QUICK | _QUICK_FOR.get(task, {})
     return {name: method for name, method in chosen.items() if method is not None}
 
 

@@ -3,25 +3,29 @@ r"""What published code does beside its paper, by name: operators and methods fo
 The operators and methods of this library are the mathematics. Code that made a table may differ from it, and figures
 follow the code. What is known to change them is here, each with what it does, and nothing of it is anywhere else:
 
-- `blur("uniform")`, `blur("gaussian")`, `blur("anisotropic")`: the deblurring of DDRM, DDNM and DreamClean.
+- `blur("uniform")`, `blur("gaussian")`, `blur("anisotropic")`: the deblurring of DDRM, DDNM and DreamClean, whose
+  singular values are those of other coefficients.
 - `valid_blur()`: GDP's.
-- `DDRMStrict`: DDRM's last step, which ends on the prior's own estimate.
-- `DDNMUnturned`: DDNM+ without V^T before it scales the kept noise.
-- `DPSBatch`: DPS with one norm over the whole batch.
+- `DDRMStrict`: DDRM's last step, which ends on the prior's own estimate, and what it does where a blur leaves nothing.
+- `DDNMUnturned`: DDNM+ without V^T before it scales the kept noise, and with other singular values for its weights.
+- `DPSBatch`, `DPSPoisson`: DPS with one norm over the whole batch; its branch for Poisson noise.
+- `GDPReleased`: GDP's scales, colour loss, exposures, map and pushes.
+- `SNIPSReleased`: SNIPS, which forgets the measurement of an operator of full rank.
 - `noise(code, level)`: noise levels in these codes' configurations, some of which mean twice as much as others.
 - `PRESETS`: the hyper-parameters that their scripts pass for each task.
 
 References:
     DDRM: https://github.com/bahjat-kawar/ddrm; DDNM: https://github.com/wyhuai/DDNM;
     DPS: https://github.com/DPS2022/diffusion-posterior-sampling;
-    GDP: https://github.com/Fayeben/GenerativeDiffusionPrior
+    GDP: https://github.com/Fayeben/GenerativeDiffusionPrior; SNIPS: https://github.com/bahjat-kawar/snips_torch
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from itertools import combinations
 from typing import Any, Literal
 
 import torch
@@ -30,9 +34,13 @@ from torch import Tensor
 from .. import methods
 from ..errors import UsageError, unknown_name
 from ..methods import Method
+from ..methods.ddnm import Step
 from ..methods.spectral import Measured
-from ..operators import Operator
+from ..noise import Streams
+from ..operators import Grayscale, Operator, Svd
 from ..operators.separable import Axis, Separable
+from ..operators.unknown import Light, Theta, Unknown, told
+from ..problem import Problem, to_model, to_zero_one
 
 # --- operators -------------------------------------------------------------------------------------------------------
 
@@ -83,12 +91,69 @@ def _axis(taps: tuple[float, ...], middle: int, size: int, cut: float, valid: bo
     return Axis((u[:, kept] * s[kept]) @ vt[kept])
 
 
+class _Misplaced(_Taps):
+    """Such a convolution whose singular values lie where the published code puts them.
+
+    That code sorts the products of both axes' values, keeps the spectral coordinates channel by channel inside each
+    rank, and repeats the sorted values one list after the other. So the coefficient of rank r in channel c of C gets
+    the value of rank (C r + c) modulo their number. Equal products, zeros among them, keep the order of the rows: that
+    code's sort is not stable, so there the machine decides.
+
+    Args:
+        taps: see `_Taps`, down and across.
+        middle: see `_Taps`.
+        cut: singular values of an axis below this are zero.
+    """
+
+    def __init__(self, taps: tuple[tuple[float, ...], tuple[float, ...]], middle: int, cut: float) -> None:
+        super().__init__(*taps, middle)
+        self._least = cut
+
+    def svd(self, shape: tuple[int, ...]) -> Svd:
+        """See `Operator`."""
+        true = super().svd(shape)
+        axes = (self.axis(size, down) for size, down in ((shape[-2], True), (shape[-1], False)))
+        rows, columns = (torch.where(axis.s < self._least, 0, axis.s) for axis in axes)
+        return replace(true, s=_misplaced(torch.outer(rows, columns), shape[1]).float())
+
+    def whole(self, shape: tuple[int, ...]) -> Tensor:
+        """The singular values in their right places, none of them cut off, (1, 1, H, W)."""
+        return super().svd(shape).s
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        svd = self.svd(tuple(x.shape))
+        return svd.U(svd.s.to(x) * svd.Vt(x))
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        return Operator.At(self, y)
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """See `Operator`."""
+        return Operator.pinv(self, y)
+
+    def less(self, x: Tensor, y: Tensor) -> Tensor:
+        """`x - At(y)`."""
+        return x - self.At(y)
+
+
+def _misplaced(s: Tensor, channels: int) -> Tensor:
+    """Products of singular values (H, W), where the published code has them, (1, C, H, W)."""
+    ordered, place = s.flatten().sort(descending=True, stable=True)
+    ranks = torch.empty_like(place)
+    ranks[place] = torch.arange(len(place))
+    taken = (channels * ranks + torch.arange(channels)[:, None]) % len(place)
+    return ordered[taken].view(1, channels, *s.shape)
+
+
 def blur(name: Literal["uniform", "gaussian", "anisotropic"], cut: float = 0.03) -> Operator:
     """The deblurring operators of DDRM's and DDNM's code, which DreamClean's tables follow.
 
     Kernels of odd length lose their last tap after they were normalised: the uniform one has 8 of 9 taps, half a pixel
     beside the middle, and makes images darker, to 0.889 of their value an axis; the Gaussian one, of standard deviation
-    10 on 5 taps, to 0.802. Singular values of an axis below `cut` are zero.
+    10 on 5 taps, to 0.802. Singular values of an axis below `cut` are zero. Of more than one channel they belong to
+    other coefficients than those they scale (`_Misplaced`), so that y is no blurred image alone.
 
     Args:
         name: "uniform", 9 taps; "gaussian", 5 taps, nearly a box; "anisotropic", 9 taps of standard deviation 20 along
@@ -106,7 +171,7 @@ def blur(name: Literal["uniform", "gaussian", "anisotropic"], cut: float = 0.03)
     if name not in shapes:
         raise unknown_name("published blur", name, shapes)
     down, across = shapes[name]
-    return _Taps(down[:-1], across[:-1], len(down) // 2, cut)
+    return _Misplaced((down[:-1], across[:-1]), len(down) // 2, cut)
 
 
 def valid_blur() -> Operator:
@@ -127,18 +192,48 @@ def _bell(size: int, std: float) -> tuple[float, ...]:
 
 
 class _Strict(Measured):
-    """y counts only where the level is strictly above its noise; the paper's equation 8 has "greater or equal"."""
+    """y counts only where the level is strictly above its noise; the paper's equation 8 has "greater or equal".
 
-    def step(self, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, *rest: Any) -> Tensor:
+    A blur's singular values of zero count as "noisier than y", and not as the null space: what is there of y, which is
+    nothing but noise, takes the place of the latent's.
+    """
+
+    def __init__(
+        self, problem: Problem, operator: Operator, sigma_y: float, method: str, faintest: float = math.inf
+    ) -> None:
+        super().__init__(problem, operator, sigma_y, method, faintest)
+        self._noise: Tensor | None = None
+        if sigma_y and isinstance(operator, _Misplaced):
+            self._noise = operator.svd(operator.image_shape(tuple(problem.y.shape))).Ut(problem.y) / sigma_y
+
+    def step(
+        self,
+        x: Tensor,
+        x0: Tensor,
+        sigma: float,
+        sigma_next: float,
+        n: Tensor,
+        eta: float,
+        eta_b: float = 1.0,
+        eta_y: float | None = None,
+    ) -> Tensor:
+        """See `Measured`."""
         # At the end, sigma' = 0, nothing is above anything, and what is left is the estimate itself.
-        return super().step(x, x0, sigma, sigma_next, *rest) if sigma_next > 0 else x0
+        if not sigma_next:
+            return x0
+        moved = super().step(x, x0, sigma, sigma_next, n, eta, eta_b, eta_y)
+        if self._noise is None:
+            return moved
+        own = eta if eta_y is None else eta_y
+        blind = x0 + sigma_next * (math.sqrt(1 - own**2) * self._noise + own * n)
+        return torch.where(self.level.isinf(), blind, moved)
 
 
 @dataclass(frozen=True)
 class DDRMStrict(methods.DDRM):
     """DDRM as published code runs it: without noise its last step forgets y, and the result disagrees with it a little.
 
-    Everything else is as in `DDRM`.
+    With noise and a published blur see `_Strict`, too. Everything else is as in `DDRM`.
     """
 
     measured = _Strict
@@ -155,13 +250,45 @@ class _Unturned(Measured):
 
 @dataclass(frozen=True)
 class DDNMUnturned(methods.DDNM):
-    """DDNM+ as published code runs it for super-resolution and blur: V^T is left out before the kept noise is scaled.
+    """DDNM+ as published code runs it.
 
-    Which pixel takes the place of which spectral coordinate depends on the order of the singular vectors, which is not
-    the published code's here: the effect is the same in kind, not in every number. Everything else is as in `DDNM`.
+    For super-resolution V^T is left out before the kept noise is scaled. Which pixel takes the place of which spectral
+    coordinate depends on the order of the singular vectors, which is not the published code's here: the effect is the
+    same in kind, not in every number. For a published blur A and its pseudo-inverse have the misplaced singular values,
+    and the weights lambda and the noise those in their right places, none of them cut off. Everything else is as in
+    `DDNM`.
     """
 
-    measured = _Unturned
+    def _noisy(self, problem: Problem, operator: Operator, sigma_y: float, rng: Streams) -> Step:
+        if isinstance(operator, _Misplaced):
+            return self._blurred(problem, operator, sigma_y, rng)
+        kind = Measured if isinstance(operator, Grayscale) else _Unturned
+        measured = kind(problem, operator, sigma_y, "DDNM with noise")
+
+        def step(x: Tensor, x0: Tensor, sigma: float, sigma_next: float) -> Tensor:
+            n = rng.like(x)
+            return measured.V(measured.step(measured.Vt(x), measured.Vt(x0), sigma, sigma_next, n, self.eta))
+
+        return step
+
+    def _blurred(self, problem: Problem, operator: _Misplaced, sigma_y: float, rng: Streams) -> Step:
+        shape = operator.image_shape(tuple(problem.y.shape))
+        svd = operator.svd(shape)
+        true = operator.whole(shape).to(problem.y)
+        level = torch.where(true > 0, sigma_y / true, 0)
+
+        def step(x: Tensor, x0: Tensor, sigma: float, sigma_next: float) -> Tensor:
+            faint = sigma_next < level
+            kept = math.sqrt(1 - self.eta**2) * sigma_next
+            weight = torch.where(faint, true * kept / sigma_y, 1)
+            fresh = torch.where(faint, sigma_next * self.eta, (sigma_next**2 - level**2).clamp_min(0).sqrt())
+            fresh = torch.where(true > 0, fresh, sigma_next * self.eta)
+            corrected = x0 - svd.V(weight * svd.Vt(operator.pinv(operator.A(x0) - problem.y)))
+            # Where s = 0, and only there, the latent keeps its noise, again without V^T.
+            old = torch.where(true > 0, 0, kept) * (x - x0) / sigma
+            return corrected + svd.V(fresh * rng.like(x) + old)
+
+        return step
 
 
 @dataclass(frozen=True)
@@ -171,10 +298,132 @@ class DPSBatch(methods.DPS):
     The same for a batch of one. Everything else is as in `DPS`.
     """
 
-    def distance(self, residual: Tensor) -> Tensor:
+    def distance(self, residual: Tensor, y: Tensor) -> Tensor:
         """The norm of all residuals together, once."""
         norm: Tensor = residual.norm()[None]
         return norm
+
+
+@dataclass(frozen=True)
+class DPSPoisson(methods.DPS):
+    """DPS as published code runs it for Poisson noise: the norm of the whole residual, divided by each |y|, on average.
+
+    That is the norm times the mean of 1 / |y|, which the darkest and the brightest values do not decide, but those near
+    mid grey. y must not be 0 anywhere. Everything else is as in `DPS`.
+    """
+
+    def distance(self, residual: Tensor, y: Tensor) -> Tensor:
+        """Each image's norm times the mean of 1 / |y|, (B,)."""
+        if not y.all():
+            raise UsageError("DPSPoisson divides by the measurement, which is 0 in places: use DPS")
+        return super().distance(residual, y) * torch.stack([one.abs().reciprocal().mean() for one in y])
+
+
+@dataclass(frozen=True)
+class SNIPSReleased(methods.SNIPS):
+    """SNIPS as published code runs it: an operator without a null space loses its measurement.
+
+    The code overwrites the last k gradients by the score alone, k singular values being zero. Where none is, "the last
+    0" are all of them, and only the size of the steps still knows of y. Everything else is as in `SNIPS`.
+    """
+
+    def coefficients(self, level: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+        """See `SNIPS`."""
+        towards_y, towards_x0, spread = super().coefficients(level, sigma)
+        if level.isinf().any():
+            return towards_y, towards_x0, spread
+        share = spread.square() / (2 * self.rate * sigma**2)
+        return torch.zeros_like(towards_y), self.rate * share, spread
+
+
+# --- GDP -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _ReleasedLight(Light):
+    """One f and one M for all exposures, M from pixel to pixel, both moved by the gradient of a mean as it is."""
+
+    def start(self, y: Tensor, channels: int, rng: Streams) -> Theta:
+        """See `Unknown`; f ~ N(0, 0.01^2), M ~ U(0, 0.0001)."""
+        factor = 0.01 * rng.like(y.new_empty(len(y), 1, 1, 1, 1))
+        normal = rng.like(y.new_empty(len(y), 1, *y.shape[2:]))
+        return {"gain": factor, "map": (1 + torch.erf(normal / math.sqrt(2))) / 2 / 10_000}
+
+    def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Unknown`; what is white or black in y counts like everything else."""
+        made = (theta["gain"] * to_zero_one(x)[:, None] + theta["map"][:, :, None]).flatten(1, 2)
+        return to_model(made.repeat(1, y.shape[1] // made.shape[1], 1, 1))
+
+    def optimiser(self, theta: Theta) -> torch.optim.Optimizer:
+        """See `Unknown`; the rate 1 of a mean over a patch of 256 x 256 pixels, each of which moves as in one."""
+        height, width = theta["map"].shape[-2:]
+        return torch.optim.SGD(
+            [{"params": [theta["gain"]], "lr": 1.0}, {"params": [theta["map"]], "lr": height * width / 256**2}]
+        )
+
+
+@dataclass(frozen=True)
+class GDPReleased(methods.GDP):
+    """GDP as published code runs it.
+
+    The variance is the learned one. f and M are one for all exposures, whose losses are summed for the push and
+    averaged for f and M: for n exposures the push is n times `GDP`'s. The colour loss is Zero-DCE's code's, on [-1, 1]
+    and not multiplied by `scale`. In low light a step pushes twice; both pushes begin from the same f and M, which move
+    once. Everything else is as in `GDP`; `rate`, `map_rate`, `cell` and `per_channel` are of no effect on light.
+
+    Attributes:
+        colour: weight of the colour loss; 500 in the released code for colours.
+        pushes: how often a step adds the same push; 2 in the released code for low light.
+        updates: how often f and M move in a step, the push being the last one's; 6 in the code's variant for a single
+            patch.
+    """
+
+    variance: Literal["posterior", "beta", "learned"] = "learned"
+    smooth: float = 0.0
+    pushes: int = 1
+    updates: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(self.pushes >= 1, "pushes", "at least 1")
+        self._require(self.updates >= 1, "updates", "at least 1")
+        self._require(self.scale != 0 or not self.colour, "scale", "above 0 beside a weight of colour")
+
+    def family(self, problem: Problem) -> Unknown:
+        """See `GDP`."""
+        return told(problem.operator, _ReleasedLight()) if self.degradation == "light" else super().family(problem)
+
+    def gradients(
+        self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None
+    ) -> tuple[tuple[float, ...], Tensor]:
+        """See `GDP`."""
+        own = methods.GDP(**{one.name: getattr(self, one.name) for one in fields(methods.GDP)} | {"colour": 0.0})
+        for _ in range(self.updates - 1):
+            own.gradients(family, x, y, theta, small)
+            optimiser = family.optimiser(theta)
+            if optimiser is not None:
+                optimiser.step()
+        losses, slope = own.gradients(family, x, y, theta, small)
+        exposures = y.shape[1] // x.shape[1] if isinstance(family, Light) else 1
+        slope = self.pushes * exposures * slope
+        if self.colour:
+            with torch.enable_grad():
+                free = x.detach().requires_grad_()
+                (tint,) = torch.autograd.grad(released_colour(free).sum(), free)
+            slope = slope + self.colour / self.zeta(family) * tint
+        return losses, slope
+
+
+def released_colour(x: Tensor) -> Tensor:
+    """The colour loss of Zero-DCE's code, (B,): the root of the sum of the fourth powers of the means' differences.
+
+    Args:
+        x: (B, 3, H, W), in [-1, 1] where GDP's code asks for it.
+    """
+    means = x.flatten(2).mean(2)
+    pairs = [(means[:, p] - means[:, q]) ** 4 for p, q in combinations(range(means.shape[1]), 2)]
+    # At grey the root has no slope.
+    return torch.stack(pairs).sum(0).clamp_min(torch.finfo(x.dtype).tiny).sqrt()
 
 
 PRESETS: dict[str, dict[str, Method]] = {
@@ -187,8 +436,8 @@ PRESETS: dict[str, dict[str, Method]] = {
     "ddnm": {
         "sr4": DDNMUnturned(),
         "blur": DDNMUnturned(),
-        "colorization": methods.DDNM(),
-        "inpainting": methods.DDNM(),
+        "colorization": DDNMUnturned(),
+        "inpainting": DDNMUnturned(),
     },
     "dps": {
         "sr4": DPSBatch(scale=0.3),
@@ -197,13 +446,15 @@ PRESETS: dict[str, dict[str, Method]] = {
         "phase retrieval": DPSBatch(scale=1.0),
     },
     "gdp": {
-        "sr4": methods.GDP(scale=2000),
-        "blur": methods.GDP(scale=6000),
-        "inpainting": methods.GDP(scale=4000),
-        "colorization": methods.GDP(scale=6000),
+        "sr4": GDPReleased(scale=2000),
+        "blur": GDPReleased(scale=6000),
+        "inpainting": GDPReleased(scale=4000),
+        "colorization": GDPReleased(scale=6000, colour=500),
+        "low light": GDPReleased(scale=80_000, pushes=2),
+        "hdr": GDPReleased(scale=80_000),
     },
 }
-"""Method and task, to the method as its published script runs it. GDP's colours also have a loss of their own there."""
+"""Method and task, to the method as its published script runs it."""
 
 
 def noise(code: str, level: float) -> float:

@@ -55,11 +55,16 @@ class Result:
         if self.job.source is None:
             few = self.job.quick and any(one.quick or one.quick_per_task for one in self.job.table.methods)
             given = "the package's photographs" + (", few evaluations" if few else "")
-            what = f"{count} of {given}, prior {self.prior}: the paper's procedure, not its figures."
+            what = f"{count} of {given}, prior {self.prior}"
+            if not self.job.table.published:
+                return f"{what}."
+            what += ": the paper's procedure, not its figures."
             on = self.job.table.data[0].name
             if any(cell.data == on for cell in self.job.table.published):
                 what += f" In brackets the paper's, on {on}: other images, another prior."
             return what
+        if not self.job.table.published:
+            return f"{count} of {self.job.source.name}, prior {self.prior}."
         return (
             f"{count} of {self.job.source.name}, prior {self.prior} (the paper's: {self.job.source.prior}). In "
             "brackets the paper's figures and the difference to them."

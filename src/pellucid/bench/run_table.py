@@ -41,6 +41,9 @@ from .rows import Missing, Row, computed, stored
 from .spec import Entrant, Source, Table, Task
 from .watch import Watch
 
+OFFICIAL = "official:"
+"""What the name of a method of `bench.official` begins with in a table."""
+
 DAMAGED = Entrant("damaged", "")
 """The measurement itself, the first of every table."""
 
@@ -114,33 +117,25 @@ def entrant_method(entrant: Entrant, task: str, quick: bool, weights: Mapping[st
         if entrant.model not in weights:
             raise PellucidError(f"needs its network: say --weights {entrant.model}=FILE")
         settings = settings | {"model": str(weights[entrant.model])}
-    variant = entrant.method.removeprefix("official:")
-    if variant == entrant.method:
-        return methods.get(variant, **settings)
-    made = getattr(official, variant)(**settings)
-    assert isinstance(made, Method)
-    return made
+    if not entrant.method.startswith(OFFICIAL):
+        # A paper's table has the paper's settings, where it says nothing else.
+        preset = "paper" if "paper" in methods.find(entrant.method).presets else None
+        return methods.get(entrant.method, preset=preset, **settings)
+    return kind_of(entrant)(**settings)
 
 
-def joined(table: Table, names: Sequence[str]) -> Table:
-    """A table in which other methods take part, too, with their defaults, in all tasks that they can do.
-
-    Args:
-        table: which.
-        names: what `methods.find` takes.
+def kind_of(entrant: Entrant) -> type[Method]:
+    """The class of an entrant's method.
 
     Raises:
-        UsageError: there is no such method, it takes part already, or it must be told what none of the tasks says.
+        UsageError: there is no such method.
     """
-    entrants = list(table.methods)
-    for name in names:
-        if name in {entrant.label for entrant in entrants}:
-            raise UsageError(f"{name} takes part in {table.name} already")
-        tasks = tuple(task.name for task in table.tasks if methods.find(name).blind or task.operator)
-        if not tasks:
-            raise UsageError(f"{name} must be told the degradation, which no task of {table.name} says")
-        entrants.append(Entrant(name, name, tasks=tasks))
-    return replace(table, methods=tuple(entrants))
+    variant = entrant.method.removeprefix(OFFICIAL)
+    if variant == entrant.method:
+        return methods.find(variant)
+    found: type[Method] = getattr(official, variant)
+    assert issubclass(found, Method)
+    return found
 
 
 def run(job: Run) -> Iterator[Row | Missing]:
@@ -168,8 +163,11 @@ class _Task:
         self._path = job.folder / f"{name}{share}.jsonl"
         self._measures = Measures(job.table, job.weights)
         self._device = device_of(job.prior)
-        files = [job.folder / f"{name}.jsonl", *sorted(job.folder.glob(f"{name}.*-of-*.jsonl"))]
-        self._done = {row.key: row for path in files for row in stored(path)}
+        # Two tables of a paper may have rows in common where their images are the same: the package's photographs.
+        # Its own come last, and stay.
+        own = [job.folder / f"{name}.jsonl", *sorted(job.folder.glob(f"{name}.*-of-*.jsonl"))]
+        others = sorted(set(job.folder.glob("*.jsonl")) - set(own))
+        self._done = {row.key: row for path in (*others, *own) for row in stored(path)}
 
     def rows(self) -> Iterator[Row | Missing]:
         entered: list[tuple[Entrant, Method | None]] = [(DAMAGED, None)]
@@ -189,11 +187,12 @@ class _Task:
             )
             self._truth(photograph, case)
             for entrant, method in entered:
+                own_case = case.assuming(entrant.told.get(self._task.name, {})).noisy(entrant.noise)
                 for seed in self._job.seeds if method is not None else (0,):
-                    yield self._row(entrant.label, method, photograph.name, case.noisy(entrant.noise), seed)
+                    yield self._row(entrant, method, photograph.name, own_case, seed)
 
-    def _row(self, label: str, method: Method | None, image: str, case: Given, seed: int) -> Row:
-        settings: dict[str, Any] = {}
+    def _row(self, entrant: Entrant, method: Method | None, image: str, case: Given, seed: int) -> Row:
+        label, settings = entrant.label, dict[str, Any]()
         if method is not None:
             own = json.loads(json.dumps(asdict(method), default=repr))  # type: ignore[call-overload]  # a dataclass
             settings = {"method": type(method).__name__, **own}
@@ -202,6 +201,7 @@ class _Task:
             "task": asdict(self._task),
             "method": label,  # one's own counts with its file
             "settings": settings,
+            "told": entrant.told.get(self._task.name, {}),
             "metrics": {name: (self._job.table.options.get(name), self._job.weights.get(name)) for name in metrics},
             "image": _digest(case),
         }
@@ -209,8 +209,11 @@ class _Task:
         key = (self._job.data, self._task.name, label, image, seed, configuration)
         done = self._done.get(key)
         if done is not None and (self._job.folder / done.picture).is_file():
-            return done
-        row = self._computed(method, label, image, case, seed, settings, configuration)
+            if done.table == self._job.table.name:
+                return done
+            row = replace(done, table=self._job.table.name)
+        else:
+            row = self._computed(method, label, image, case, seed, settings, configuration)
         lines.append(self._path, asdict(row))
         return row
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -20,6 +20,9 @@ else:
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _FOLDER = files("pellucid.bench") / "tables"
+
+NFE = "nfe"
+"""The name of a published number of evaluations among a cell's figures."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Task:
         damage: `name`, as in `pellucid degrade`, and its parameters: what makes a damaged image of a clean one.
         operator: `name`, as in `measure.OPERATORS`, and its parameters: methods may be told it.
         noise: standard deviation of an operator's measurement, in [0, 1] units.
+        missing: how the pixels that a mask leaves out are shown in the damaged image.
         stand_in: `damage` for photographs of no such data set.
     """
 
@@ -80,6 +84,7 @@ class Task:
     damage: dict[str, Any] = field(default_factory=dict)
     operator: dict[str, Any] = field(default_factory=dict)
     noise: float = 0.0
+    missing: Literal["mean", "black"] = "mean"
     stand_in: dict[str, Any] = field(default_factory=dict)
 
 
@@ -97,6 +102,8 @@ class Entrant:
         tasks: that it takes part in; empty for all.
         model: name by which the user says where its network's file is; empty if it needs none.
         noise: what it is told where a measurement has less, in [0, 1] units: for methods that cannot do without any.
+        told: an operator, by task, that it is told although it is not what was done; as in `Task`.
+        chosen: hyper-parameters that somebody wants otherwise than the table; before all others.
     """
 
     __pydantic_config__ = _STRICT
@@ -110,6 +117,8 @@ class Entrant:
     tasks: tuple[str, ...] = ()
     model: str = ""
     noise: float = 0.0
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def takes_part(self, task: str) -> bool:
         """Whether it is asked to do a task."""
@@ -118,7 +127,9 @@ class Entrant:
     def resolved(self, task: str, quick: bool) -> dict[str, Any]:
         """Its hyper-parameters for a task."""
         own = self.settings | self.per_task.get(task, {})
-        return own | self.quick | self.quick_per_task.get(task, {}) if quick else own
+        if quick:
+            own = own | self.quick | self.quick_per_task.get(task, {})
+        return own | self.chosen
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,7 @@ class Published:
         data: the data set.
         task: which.
         method: the entrant's label, or "damaged".
-        figures: by metric.
+        figures: by metric; "nfe", the evaluations, are one of them.
     """
 
     __pydantic_config__ = _STRICT
@@ -170,7 +181,7 @@ class Table:
         tasks: the degradations.
         methods: those that take part.
         metrics: names of what is measured.
-        published: the figures that are known for certain; missing ones are not guessed.
+        published: the paper's figures, all of them; a table without any is no paper's.
         claims: orders of its methods.
         options: of metrics, by metric; their usual definitions where nothing is said.
         protocol: see there.
@@ -271,10 +282,14 @@ def _check(table: Table) -> None:
     for task in table.tasks:
         if task.damage and task.operator:
             raise PellucidError(f"{table.name}.toml: tasks: {task.name!r} has a damage and an operator; one of them")
-    used = [("methods", task, tasks) for e in table.methods for task in (*e.tasks, *e.per_task, *e.quick_per_task)]
+    used = [
+        ("methods", task, tasks)
+        for entrant in table.methods
+        for task in (*entrant.tasks, *entrant.per_task, *entrant.quick_per_task, *entrant.told)
+    ]
     for cell in table.published:
         used += [("published", cell.data, known["data"]), ("published", cell.task, tasks)]
-        used += [("published", cell.method, labels), *(("published", m, list(table.metrics)) for m in cell.figures)]
+        used += [("published", cell.method, labels), *(("published", m, [*table.metrics, NFE]) for m in cell.figures)]
     for claim in table.claims:
         used += [("claims", method, labels) for method in (claim.better, *claim.than)]
         used += [("claims", metric, list(table.metrics)) for metric in claim.metrics]

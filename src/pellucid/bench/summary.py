@@ -1,17 +1,19 @@
-"""A table of means: ours beside the published figures, with the difference and the standard error."""
+"""A table of means: ours beside the published figures, with the difference and the 95 % interval over the images."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from ..errors import unknown_name
+from .intervals import Difference, half_width, paired
 from .rows import Missing, Row
-from .spec import Claim, Table
+from .spec import NFE, Claim, Table
 
-_HIGHER = ("psnr", "ssim")
+HIGHER = ("psnr", "ssim")
 """Metrics of which more is better; of all others that tables have, less."""
 
 
@@ -22,11 +24,13 @@ class Cell(NamedTuple):
         mean: over the images.
         error: its standard error, the images' spread over the square root of their number; NaN for a single image.
         published: the paper's; None where it is not known.
+        half: half of the mean's 95 % interval over the images; NaN for a single one.
     """
 
     mean: float
     error: float
     published: float | None
+    half: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Line:
         seconds: an image.
         why: what is missing, or what failed; empty if nothing.
         published: the paper's figures, also where there are none of ours.
+        values: the images' own figures, the mean of their seeds, by metric.
     """
 
     task: str
@@ -52,6 +57,22 @@ class Line:
     seconds: float = 0.0
     why: str = ""
     published: Mapping[str, float] | None = None
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+Outcome = Literal["holds", "does not hold", "not decided"]
+
+
+class Verdict(NamedTuple):
+    """Whether an order of the paper's holds in one's own table.
+
+    Attributes:
+        outcome: by the 95 % interval of the images' differences.
+        said: a line for people.
+    """
+
+    outcome: Outcome
+    said: str
 
 
 def summarise(
@@ -85,51 +106,92 @@ def _line(
     if not done:
         return Line(*key, {}, why=why, published=published)
     names = {name: None for row in done for name in row.figures}
-    cells = {name: cell(_by_image(done, name), published.get(name)) for name in names}
+    values = {name: _by_image(done, name) for name in names}
+    cells = {name: cell(list(each.values()), published.get(name)) for name, each in values.items()}
     cells |= {name: Cell(value, math.nan, published.get(name)) for name, value in of_sets(done).items()}
     if why:
         why = f"{len(rows) - len(done)} failed: {why}"
     images = len({row.image for row in done})
     seconds = fmean(row.seconds for row in done)
-    return Line(*key, cells, images, max(row.nfe for row in done), seconds, why, published)
+    return Line(*key, cells, images, max(row.nfe for row in done), seconds, why, published, values)
 
 
-def _by_image(rows: Sequence[Row], metric: str) -> list[float]:
+def _by_image(rows: Sequence[Row], metric: str) -> dict[str, float]:
     """The figure of each image, the mean of its seeds."""
     each: dict[str, list[float]] = {}
     for row in rows:
         if metric in row.figures:
             each.setdefault(row.image, []).append(row.figures[metric])
-    return [fmean(values) for values in each.values()]
+    return {image: fmean(values) for image, values in each.items()}
 
 
 def cell(values: Sequence[float], published: float | None = None) -> Cell:
-    """The mean of images' figures, with its standard error."""
+    """The mean of images' figures, with its standard error and its interval."""
     error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
-    return Cell(fmean(values), error, published)
+    return Cell(fmean(values), error, published, half_width(values))
 
 
-def verdicts(table: Table, lines: Sequence[Line]) -> list[tuple[bool, str]]:
+def verdicts(table: Table, lines: Sequence[Line]) -> list[Verdict]:
     """Whether the paper's orders hold in one's own table, in a line each; those without figures are left out."""
-    means = {(line.task, line.method, name): cell.mean for line in lines for name, cell in line.cells.items()}
+    found = {(line.task, line.method): line for line in lines}
     tasks = {line.task: None for line in lines}
-    return [one for claim in table.claims for task in claim.tasks or tasks for one in _verdicts(claim, task, means)]
+    return [one for claim in table.claims for task in claim.tasks or tasks for one in _verdicts(claim, task, found)]
 
 
-def _verdicts(claim: Claim, task: str, means: Mapping[tuple[str, str, str], float]) -> Iterator[tuple[bool, str]]:
+def _verdicts(claim: Claim, task: str, lines: Mapping[tuple[str, str], Line]) -> Iterator[Verdict]:
+    ours = lines.get((task, claim.better))
     for metric in claim.metrics:
         for other in claim.than:
-            ours, theirs = means.get((task, claim.better, metric)), means.get((task, other, metric))
-            if ours is None or theirs is None:
+            theirs = lines.get((task, other))
+            if ours is None or theirs is None or metric not in ours.cells or metric not in theirs.cells:
                 continue
-            holds = ours > theirs if metric in _HIGHER else ours < theirs
-            said = "holds" if holds else "does NOT hold"
-            digits = digits_of(metric)
-            yield (
-                holds,
-                f"{task}, {metric.upper()}: {claim.better} better than {other}: {said} "
-                f"({ours:.{digits}f} against {theirs:.{digits}f})",
-            )
+            yield _verdict(f"{task}, {metric.upper()}: {claim.better} better than {other}", metric, ours, theirs)
+
+
+def _verdict(order: str, metric: str, ours: Line, theirs: Line) -> Verdict:
+    digits = digits_of(metric)
+    means = f"{ours.cells[metric].mean:.{digits}f} against {theirs.cells[metric].mean:.{digits}f}"
+    apart = paired(ours.values.get(metric, {}), theirs.values.get(metric, {}))
+    if apart is None:
+        return Verdict("not decided", f"{order}: not decided, one figure of all images has no interval ({means})")
+    many = f"{apart.images} image{'s' if apart.images > 1 else ''}"
+    if not apart.decided:
+        return Verdict("not decided", f"{order}: not decided by {many} ({means})")
+    outcome: Outcome = "holds" if (apart.mean > 0) == (metric in HIGHER) else "does not hold"
+    interval = f"{apart.mean:+.{digits}f}, 95 % from {apart.low:+.{digits}f} to {apart.high:+.{digits}f}"
+    return Verdict(outcome, f"{order}: {outcome} ({means}; {interval}, {many})")
+
+
+def differences(lines: Sequence[Line], metrics: Sequence[str], than: str) -> list[list[str]]:
+    """By how much each method is above another on the same images, with 95 % intervals; the heading first.
+
+    Args:
+        lines: of a table.
+        metrics: the columns.
+        than: the other method's label, or "damaged".
+
+    Raises:
+        UsageError: none of the lines is its.
+    """
+    if than not in {line.method for line in lines}:
+        raise unknown_name("method", than, dict.fromkeys(line.method for line in lines))
+    others = {line.task: line for line in lines if line.method == than}
+    rows = [["TASK", "METHOD", *(f"{metric.upper()} LESS {than}'S" for metric in metrics), "IMAGES"]]
+    for line in lines:
+        if line.method == than or line.task not in others or not line.images:
+            continue
+        found = [paired(line.values.get(name, {}), others[line.task].values.get(name, {})) for name in metrics]
+        cells = [_apart(one, digits_of(name)) for one, name in zip(found, metrics, strict=True)]
+        rows.append([line.task, line.method, *cells, str(max((one.images for one in found if one), default=0))])
+    return rows
+
+
+def _apart(difference: Difference | None, digits: int) -> str:
+    if difference is None:
+        return "-"
+    half = difference.high - difference.mean
+    spread = f" ±{half:.{digits}f}" if math.isfinite(half) else ""
+    return f"{difference.mean:+.{digits}f}{spread}" + (" *" if difference.decided else "")
 
 
 def digits_of(metric: str) -> int:
@@ -148,18 +210,20 @@ def text(lines: Sequence[Line], metrics: Sequence[str], compare: bool) -> list[l
     rows = [["TASK", "METHOD", *(metric.upper() for metric in metrics), "NFE", "SECONDS", ""]]
     for line in lines:
         cells = [show(line, metric, compare) for metric in metrics]
-        cost = [str(line.nfe), f"{line.seconds:.1f}"] if line.images else ["-", "-"]
+        told = (line.published or {}).get(NFE)
+        nfe = f"{line.nfe if line.images else '-'}" + (f" [{told:g}]" if told is not None else "")
+        cost = [nfe, f"{line.seconds:.1f}" if line.images else "-"]
         rows.append([line.task, line.method, *cells, *cost, line.why])
     return rows
 
 
 def show(line: Line, metric: str, compare: bool) -> str:
-    """A figure of one's own with its standard error, and in brackets the paper's with the difference."""
+    """A figure of one's own with half of its 95 % interval, and in brackets the paper's with the difference."""
     digits, cell = digits_of(metric), line.cells.get(metric)
     published = (line.published or {}).get(metric)
     ours = "-" if cell is None else f"{cell.mean:.{digits}f}"
-    if cell is not None and math.isfinite(cell.error):
-        ours += f" ±{cell.error:.{digits}f}"
+    if cell is not None and math.isfinite(cell.half):
+        ours += f" ±{cell.half:.{digits}f}"
     if published is None:
         return ours
     difference = f", {cell.mean - published:+.{digits}f}" if cell is not None and compare else ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import sys
-from typing import Annotated
+import threading
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from ..errors import PellucidError, UsageError
 from . import app as web
 from . import bench, compare, degrade, demo, listing, restore, train
 from .config import Configured
-from .output import FAILED, INTERRUPTED, USAGE, complain
+from .output import FAILED, INTERRUPTED, USAGE, complain, lasting
 
 app = typer.Typer(
     name="pellucid",
@@ -53,11 +53,43 @@ def _root(
 
 def main() -> None:
     """Runs a command; ends the process with 0, 1 (some images failed), 2 (usage) or 130 (interrupted)."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file's name need not be text, or not of the terminal's: a line about it must not end a night's work.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    # How a queue's limit or a service's end is said: it is to leave everything in order, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with lasting() as lost:
+        code = _run()
+        if line := lost():
+            complain(line)
+            code = code or FAILED
+    sys.exit(code)
+
+
+# How a queue's limit, a service's end and a lost terminal are said: all leave everything in order, as Ctrl-C does.
+_ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def _stop(number: int, frame: Any) -> None:
+    """Interrupts the work; what is said again while it is being left is not heard."""
+    for one in _ENDS:
+        signal.signal(one, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _run() -> int:
+    """Runs a command; returns the exit code."""
+    handlers = {}
+    # Another thread is not told of signals, and may not ask for them.
+    if threading.current_thread() is threading.main_thread():
+        handlers = {one: signal.getsignal(one) for one in _ENDS}
+        for one, handler in handlers.items():
+            # Under nohup a lost terminal means nothing.
+            if handler is not signal.SIG_IGN or one == signal.SIGTERM:
+                signal.signal(one, _stop)
+    code = _code()
+    if code != INTERRUPTED:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+    return code
+
+
+def _code() -> int:
     try:
         code = app(standalone_mode=False)
     except UsageError as error:
@@ -67,12 +99,14 @@ def main() -> None:
         complain(str(error))
         code = FAILED
     except (typer.Abort, KeyboardInterrupt):
+        complain("interrupted")
         code = INTERRUPTED
+    except OSError as error:
+        complain(": ".join(filter(None, (str(error.filename or ""), error.strerror or str(error)))))
+        code = FAILED
     except Exception as error:
         if not isinstance(error, _BadCall):
             raise
         complain(f"{error.format_message()} (see pellucid --help)")  # type: ignore[attr-defined]
         code = USAGE
-    if code == INTERRUPTED:
-        complain("interrupted")
-    sys.exit(code or 0)
+    return code or 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from . import tables
+from . import sweep, tables
 from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed
 from .output import as_json, table
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.Tables
 )
 app.command("table")(tables.run)
+app.command("sweep")(sweep.run)
 
 # Options that several measurements share.
 Data = Annotated[
@@ -47,9 +48,10 @@ def _root(
         float | None,
         typer.Option("--seconds", min=0, help="With --list: what an evaluation takes (default: measured)."),
     ] = None,
+    json: Json = False,
 ) -> None:
     if listed:
-        tables.listing(seconds)
+        tables.listing(seconds, json)
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -177,11 +179,13 @@ def blind(
 
 
 @app.command("conformance")
-def conformance(seed: Seed = 0, json: Json = False) -> None:
+def conformance(method: Methods = None, seed: Seed = 0, json: Json = False) -> None:
     """Compares the methods with the true posterior of a Gaussian prior; prints a table in Markdown."""
-    from ..bench.conformance import compare, markdown
+    from .. import methods as registry
+    from ..bench.conformance import METHODS, compare, markdown
 
-    rows = list(compare(seed=seed))
+    chosen = {name: registry.get(name) for name in method} if method else METHODS
+    rows = list(compare(chosen, seed=seed))
     if json:
         for row in rows:
             as_json(vars(row))

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import PellucidError, UsageError
 from .options import Json
-from .output import FAILED, INTERRUPTED, as_json, bar, complain, table
+from .output import FAILED, as_json, bar, complain, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,11 +69,8 @@ def compare(
     paired, problems = pairs(restored, truth, damaged, samples=samples) if single else ([], [])
     for line in problems:
         complain(line)
-    try:
-        rows = _rows(paired, single, json)
-        whole = {one.name: _of_sets(one, restored, truth) for one in sets.values()}
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    rows = _rows(paired, single, json)
+    whole = {one.name: _of_sets(one, restored, truth) for one in sets.values()}
     if json:
         as_json(_summary(rows, whole))
     elif as_csv:

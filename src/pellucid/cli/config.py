@@ -13,18 +13,14 @@ import typer
 from typer.core import TyperCommand
 
 from ..errors import PellucidError, UsageError, unknown_name
+from ..restoration.spelling import PLACES, SHORT, placed
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-SHORT = ("strength", "fidelity")
-"""Hyper-parameters that have an option of their own beside --set."""
-
 _OPTION, _SET = "config", "set"
-# What may be a file or a name.
-_PLACES = ("prior", "method", "task")
 # What a call says of itself, and not of what is made or where.
 _OWN = (_OPTION, "write_config", "dry", "resume", "overwrite", "json")
 
@@ -119,7 +115,7 @@ def write(path: Path, context: typer.Context) -> None:
         (key, *_) = _names(parameter.opts)
         if key == _SET:
             pairs = assignments(value).items()
-            table = ["", f"[{key}]", *(f"{name} = {_toml(_found(Path.cwd(), text))}" for name, text in pairs)]
+            table = ["", f"[{key}]", *(f"{name} = {_toml(placed(Path.cwd(), text))}" for name, text in pairs)]
         else:
             each = [_placed(Path.cwd(), key, one, *get_args(kind)) for one in value] if _given(value) else None
             lines.append(f"{key} = {_toml(each or _placed(Path.cwd(), key, value, kind))}")
@@ -160,7 +156,7 @@ def _hyper_parameters(path: Path, table: object) -> list[tuple[str, str]]:
     found = []
     for key, value in table.items():
         texts = [_text(path, f"{_SET}.{key}", one) for one in (value if isinstance(value, list) else [value])]
-        found.append((key, _found(path.parent, texts[0]) if len(texts) == 1 else ",".join(texts)))
+        found.append((key, placed(path.parent, texts[0]) if len(texts) == 1 else ",".join(texts)))
     return found
 
 
@@ -174,7 +170,7 @@ def _placed(folder: Path, key: str, value: Any, kind: Any) -> Any:
     """What an option of a type gets: a path begins at a folder, all else is as it is."""
     if Path in (kind, *get_args(kind)):
         return str(folder / value)
-    return _found(folder, value) if key in _PLACES else value
+    return placed(folder, value) if key in PLACES else value
 
 
 def _text(path: Path, key: str, value: object) -> str:
@@ -184,15 +180,6 @@ def _text(path: Path, key: str, value: object) -> str:
     if not isinstance(value, str | int | float):
         raise UsageError(f"{path}: {key} is a text or a number, not {value!r}")
     return str(value)
-
-
-def _found(folder: Path, text: str) -> str:
-    """What may be a path or something else: a path, if it looks like one and is there; of FILE.py:OBJECT the file."""
-    place, _, attribute = text.rpartition(":")
-    if place.endswith(".py"):
-        return f"{_found(folder, place)}:{attribute}"
-    looks = Path(text).name != text or Path(text).suffix
-    return str((folder / text).absolute()) if looks and (folder / text).exists() else text
 
 
 def _toml(value: str | float | list[str]) -> str:

@@ -10,7 +10,7 @@ import typer
 from ..errors import PellucidError
 from ..settings import assignments, read
 from .options import Json, Seed
-from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
+from .output import FAILED, as_json, bar, complain, left_out, tell
 
 if TYPE_CHECKING:
     from ..degradations import Damage
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 def degrade(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Clean images, or folders of images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File, or folder for several images.")],
-    damage: Annotated[
-        str,
+    damages: Annotated[
+        list[str],
         typer.Option(
-            "--damage", "-d", help="What to do: see `pellucid degradations`; or several, as in sr4+noise:0.05|jpeg:10."
+            "--damage",
+            "-d",
+            help="What to do: see `pellucid degradations`; or several, as in sr4+noise:0.05|jpeg:10. Said again, each "
+            "is done after the one before.",
         ),
     ],
     settings: Annotated[
@@ -39,14 +42,16 @@ def degrade(
     The inputs are never changed. Of several exposures each becomes a file: OUT-1, OUT-2 and so on. An image that
     cannot be damaged is named, and the others are done.
     """
-    values = assignments(settings or [])
+    values, damage = assignments(settings or []), "|".join(damages)
 
     from .. import degradations, jobs
 
     chosen = read(degradations.parameters(damage), damage, values)
     apply = degradations.get(damage, **chosen)
-    items = jobs.plan(inputs, output, overwrite=overwrite)
+    left: list[jobs.Left] = []
+    items = jobs.plan(inputs, output, overwrite=overwrite, left=left)
     jobs.make_folders(items)
+    unread = left_out(left, json)
     about = {"damage": damage, "parameters": degradations.describe(damage)["parameters"] | chosen}
     failed = done = 0
     with bar() as progress:
@@ -65,10 +70,10 @@ def degrade(
                 progress.advance(task)
         except KeyboardInterrupt:
             tell(f"{done} of {len(items)} images done")
-            return INTERRUPTED
+            raise
     if failed and len(items) > 1:
         tell(f"{done} of {len(items)} images done, {failed} failed")
-    return FAILED if failed else 0
+    return FAILED if failed or unread else 0
 
 
 def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str,
         ]
         targets = _targets(item.target, len(pages[0]), overwrite)
         for each, target in zip(zip(*pages, strict=True), targets, strict=True):
-            images.write(images.bound(each), target)
+            images.write(images.bound(each), target, new=not (overwrite or item.replaces))
     return {
         "input": str(item.source),
         "output": None if errors else str(item.target),

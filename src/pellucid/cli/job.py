@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .output import FAILED, INTERRUPTED, as_json, bar, complain, tell
+from .output import FAILED, INTERRUPTED, as_json, bar, complain, left_out, tell
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ..jobs import Item, Manifest, Outcome, Work
+    from ..jobs import Item, Left, Manifest, Outcome, Work
     from ..jobs.executors import Executor
     from ..jobs.run import Outcomes, Progress
 
@@ -29,6 +28,7 @@ class Job:
         items: the images that are left to do.
         work: what is done to each.
         about: what every record says.
+        left: what the inputs' folders hold beside them.
         json: whether records are printed, and not lines.
         time_limit: minutes after which no further image is begun; None for no limit.
         manifest: where it is written down; None if nowhere.
@@ -46,6 +46,13 @@ class Job:
     configuration: str = ""
     skipped: int = 0
     executor: Executor | None = None
+    left: Sequence[Left] = ()
+
+    def expected(self) -> dict[Path, int]:
+        """About how much work each image is, by its output; no file is opened."""
+        from ..jobs import expected
+
+        return {item.target: expected(item, self.work.restorer) for item in self.items}
 
     def outcomes(self, items: Iterable[Item], work: int, progress: Progress) -> Outcomes:
         """Does it, and writes it down."""
@@ -65,39 +72,33 @@ class Job:
 
 def dry_run(job: Job) -> int:
     """Says what would be done; returns the exit code."""
-    from .. import images
-    from ..jobs.run import caught
-
-    restorer, failed = job.work.restorer, 0
+    restorer, failed = job.work.restorer, left_out(job.left, job.json)
 
     @cache
     def memory(height: int, width: int) -> int | None:
         needed = restorer.memory(height, width)
         return None if needed is None else needed.total
 
-    @lru_cache(1)  # the samples of an image follow each other
-    def read(sources: tuple[Path, ...]) -> images.Picture:
-        # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
-        picture, *_ = [images.read(source) for source in sources]
-        return picture
-
+    # Each image is read once: its samples differ in their outputs' names alone.
+    samples: dict[tuple[Path, ...], list[Item]] = {}
     for item in job.items:
-        with caught(item) as errors:
-            picture = read(item.sources)
-            images.check_holds(picture, item.target)
-        if errors:
+        samples.setdefault(item.sources, []).append(item)
+    looked = replace(job, items=[each[0] for each in samples.values()], work=replace(job.work, dry=True), manifest=None)
+    for outcome in looked.outcomes(looked.items, sum(looked.expected().values()), lambda item, share: None):
+        if outcome.error is not None:
             failed += 1
-            complain(errors[0])
+            complain(outcome.error)
             continue
-        sizes = [page.colour.shape[:2] for page in picture.pages]
+        sizes = outcome.pages
         height, width = sizes[0]
         tiles, nfe = sum(restorer.tiles(*size).number for size in sizes), restorer.nfe()
         needs = max((memory(*size) for size in sizes), key=lambda bytes: bytes or 0)
-        if job.json:
-            plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles, "memory": needs}
-            files = {"input": str(item.source), "sample": item.sample or 1, "output": str(item.target)}
-            as_json({**files, **job.about, **plan})
-        else:
+        for item in samples[outcome.item.sources]:
+            if job.json:
+                plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles, "memory": needs}
+                files = {"input": str(item.source), "sample": item.sample or 1, "output": str(item.target)}
+                as_json({**files, **job.about, **plan})
+                continue
             room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
             typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s){room}")
     return FAILED if failed else 0
@@ -105,20 +106,25 @@ def dry_run(job: Job) -> int:
 
 def do(job: Job) -> int:
     """Does the job and says what becomes of each image; returns the exit code."""
-    from ..jobs import Feed, pixels
+    from ..jobs import Feed
 
     restorer = job.work.restorer
     done = failed = over = 0
+    unread = left_out(job.left, job.json)
     start = time.monotonic()
-    work = {item.target: pixels(item.source, restorer) for item in job.items}
+    work = job.expected()
+    shares: dict[Path, float] = {}
     feed = Feed(job.items, job.time_limit)
     stopped = ""
     with bar() as progress:
         task = progress.add_task("", total=sum(work.values()) or 1)
 
-        def advance(item: Item, pixels: int) -> None:
+        def advance(item: Item, share: float) -> None:
+            # What did not fit into memory is begun again: it never is more than whole.
+            shares[item.target] = min(1.0, shares.get(item.target, 0.0) + share)
+            within = sum(work[target] * share for target, share in shares.items())
             progress.update(
-                task, advance=pixels, description=f"{done + failed + 1}/{len(job.items)} {item.source.name}"
+                task, completed=over + within, description=f"{done + failed + 1}/{len(job.items)} {item.source.name}"
             )
 
         try:
@@ -136,6 +142,7 @@ def do(job: Job) -> int:
                     feed.heed(outcome)
                     # A failed image's share is over, too.
                     over += work[outcome.item.target]
+                    shares.pop(outcome.item.target, None)
                     progress.update(task, completed=over)
         except KeyboardInterrupt:
             stopped = "stopped"
@@ -145,11 +152,15 @@ def do(job: Job) -> int:
         more = "; the same command with --resume goes on" if stopped and job.manifest is not None else ""
         skips = f", {job.skipped} skipped" if job.skipped else ""
         fails = f", {failed} failed" if failed else ""
+        fails += f", {unread} not readable" if unread else ""
+        fails += f", {len(job.left) - unread} not taken" if len(job.left) > unread else ""
         why = f"{stopped}: " if stopped else ""
         tell(f"{why}{done} of {total} images done{skips}{fails}, {time.monotonic() - start:.1f} s{more}")
+    if stopped == "stopped":
+        complain("interrupted")
     if stopped and not feed.full:
         return INTERRUPTED
-    return FAILED if failed else 0
+    return FAILED if failed or unread else 0
 
 
 def _line(outcome: Outcome, estimated: bool) -> str:

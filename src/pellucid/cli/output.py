@@ -2,18 +2,111 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import typer
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from ..jobs import Left
+
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes beside 0: some images failed; the call is wrong; stopped by the user or the time limit."""
+
+
+class _Lasting(io.RawIOBase):
+    """Bytes to a stream that may be full, or that nobody reads any more: what it does not take is lost.
+
+    Attributes:
+        problem: why the first of them were lost; None if none were.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.problem: OSError | None = None
+
+    def writable(self) -> bool:
+        """See `io.RawIOBase`."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Takes all of it, whatever the stream does."""
+        if self.problem is None:
+            try:
+                self._stream.write(data)
+                self._stream.flush()
+            except OSError as error:
+                self.problem = error
+        return len(data)
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The stream's own."""
+        return self._stream.fileno()
+
+
+@contextlib.contextmanager
+def lasting() -> Iterator[Callable[[], str]]:
+    """Makes stdout and stderr streams that end no work: one that is closed, full or not read takes nothing more.
+
+    Yields:
+        A function that says whether results were lost; "" if not.
+    """
+    before = sys.stdout, sys.stderr
+    for number in range(3):
+        # One that is closed leaves its number to the next file that is opened, which a library might print to.
+        with contextlib.suppress(OSError):
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)
+    streams: dict[str, _Lasting] = {}
+    with contextlib.ExitStack() as made:
+        for name, stream in zip(("stdout", "stderr"), before, strict=True):
+            if stream is None:
+                setattr(sys, name, made.enter_context(open(os.devnull, "w", encoding="utf-8")))  # noqa: PTH123
+            elif isinstance(stream, io.TextIOWrapper):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+                lasts = streams[name] = _Lasting(stream.buffer)
+                # A file's name need not be text, or not of the terminal's: a line about it must not end a night's work.
+                text = io.TextIOWrapper(
+                    lasts,  # type: ignore[arg-type]
+                    encoding=stream.encoding,
+                    errors="backslashreplace",
+                    write_through=True,
+                )
+                setattr(sys, name, text)
+
+        def lost() -> str:
+            problem = streams["stdout"].problem if "stdout" in streams else None
+            return "" if problem is None else f"stdout: cannot be written ({problem.strerror}): results are lost"
+
+        try:
+            yield lost
+        finally:
+            for name, stream in zip(("stdout", "stderr"), before, strict=True):
+                if name in streams and streams[name].problem is not None:
+                    _forget(stream)
+            sys.stdout, sys.stderr = before
+
+
+def _forget(stream: Any) -> None:
+    """Leads a stream to where all is taken, so that what it still holds does not fail at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def complain(line: str) -> None:
@@ -24,6 +117,21 @@ def complain(line: str) -> None:
 def tell(line: str) -> None:
     """Prints one line about what happens, for people."""
     typer.echo(line, err=True)
+
+
+def left_out(left: Sequence[Left], json: bool) -> int:
+    """Says what was found and is not taken, and what could not be looked at; returns how many those are."""
+    from ..jobs import told
+
+    for line in told(left):
+        tell(line)
+    for one in left:
+        line = f"{one.path}: {one.why}"
+        if one.failed:
+            complain(line)
+        if json:
+            as_json({"input": str(one.path), "output": None, "error" if one.failed else "left_out": one.why})
+    return sum(one.failed for one in left)
 
 
 def as_json(record: Any) -> None:
@@ -45,6 +153,7 @@ def bar() -> Progress:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(file=sys.stderr)
+    shown = sys.stdout is not None and sys.stdout.isatty()
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -54,5 +163,5 @@ def bar() -> Progress:
         disable=not console.is_terminal,
         transient=True,
         # Results go above the bar on a terminal, but stay on stdout where a program reads them.
-        redirect_stdout=sys.stdout.isatty(),
+        redirect_stdout=shown,
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import UsageError
-from ..settings import assignments
-from .config import SHORT, write
+from ..restoration import Recipe
+from ..restoration.spelling import built
+from .config import write
 from .job import Job, do, dry_run
 from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard
 from .output import tell
@@ -111,6 +112,9 @@ def restore(
             help="Leave out what the inputs say of camera, place and people.",
         ),
     ] = False,
+    damaged_files: Annotated[
+        str, typer.Option("--damaged-files", help="JPEGs that are cut off: refuse, or keep what there is of them.")
+    ] = "refuse",
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="FILE.toml", help="Options by their names here; those said here win."),
@@ -125,35 +129,32 @@ def restore(
     The inputs are never changed unless --in-place is said. An image that cannot be restored is named, and the others
     are done. A job that was stopped goes on with --resume.
     """
-    values = assignments(settings or [])
-    for key, said in zip(SHORT, (strength, fidelity), strict=True):
-        if said is not None:
-            if key in values:
-                raise UsageError(f"--{key} and --set {key}=... say the same thing: leave one out")
-            values[key] = str(said)
+    said = {one.name: context.params[one.name] for one in fields(Recipe) if one.metadata and one.name != "settings"}
+    recipe = built(settings or [], {"strength": strength, "fidelity": fidelity}, said)
     if write_config is not None and write_config.exists() and not (overwrite or resume):
         raise UsageError(f"--write-config {write_config}: exists; name another, or say --overwrite")
 
     from .. import jobs
-    from ..choice import choose
 
-    chosen = choose(method, task, values, noise=noise, mask=mask, kernel=kernel, preset=preset)
-    method, noise = chosen.method, chosen.noise
+    choice = recipe.choice
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit, batch)
+    if damaged_files not in ("refuse", "keep"):
+        raise UsageError(f"--damaged-files is refuse or keep, not {damaged_files!r}")
     place = None
     if executor is not None or workers is not None or address is not None:
         place = jobs.executors.find(executor or ("ray" if address is not None else "processes"), workers, address)
     folder = None if output is None else jobs.output_folder(inputs, output)
     manifest = jobs.Manifest(folder, share) if folder is not None and resume else None
     owned = None if manifest is None else manifest.owns
-    if chosen.several:
+    left: list[jobs.Left] = []
+    if choice.several:
         if in_place or share is not None:
             raise UsageError("several exposures become one image: say -o FILE, not --in-place or --shard")
         items = jobs.plan_exposures(inputs, output, overwrite=overwrite, samples=samples, owned=owned)
     else:
         items = jobs.plan(
-            inputs, output, in_place=in_place, overwrite=overwrite, shard=share, samples=samples, owned=owned
+            inputs, output, in_place=in_place, overwrite=overwrite, shard=share, samples=samples, owned=owned, left=left
         )
     if save_kernel is not None:
         several = len(items) > 1 or share is not None
@@ -164,14 +165,9 @@ def restore(
     ):
         raise UsageError(f"--trace {trace}: is not empty; name another folder, or say --overwrite")
 
-    from ..api import Restorer
-
-    restorer = Restorer(
-        method, prior, operator=chosen.operator, noise=noise, tile=tile, device=device, exact=exact, label=label,
-        prompt=prompt, offline=offline, backend=backend, precision=precision, **chosen.hyper_parameters,
-    )  # fmt: skip
+    restorer = recipe.restorer()
     about = {
-        "method": method,
+        "method": choice.method,
         "hyper_parameters": asdict(restorer.method),  # type: ignore[call-overload]  # every method is a dataclass
         "prior": prior,
         "task": task,
@@ -180,13 +176,12 @@ def restore(
     if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
         manifest = jobs.Manifest(folder, share)
     kernels = None if save_kernel is None else partial(_kernel_of, save_kernel, several)
-    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata)
-    job = Job(items, work, about, json, time_limit, manifest, executor=place)
+    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata, damaged_files)
+    job = Job(items, work, about, json, time_limit, manifest, executor=place, left=left)
     if manifest is not None:
-        files = {"mask": mask, "kernel": kernel}
-        choices: dict[str, Any] = {"noise": noise, "exact": exact, "seed": seed, "tile": restorer.tile, "label": label}
-        choices |= {"strip": strip_metadata, "backend": backend}
-        job.configuration = jobs.of_configuration(restorer.fingerprint, {**about, **files, **choices})
+        print_of = recipe.fingerprint(restorer.fingerprint)
+        about_files = {"recipe": print_of, "strip": strip_metadata, "damaged": damaged_files}
+        job.configuration = jobs.of_configuration(restorer.fingerprint, about_files)
     if manifest is not None and resume:
         job.items = manifest.left(items, seed, job.configuration)
         job.skipped = len(items) - len(job.items)

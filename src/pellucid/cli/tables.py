@@ -10,9 +10,11 @@ from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
 from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed, Shard
-from .output import FAILED, INTERRUPTED, as_json, bar, table, tell
+from .output import FAILED, INTERRUPTED, as_json, bar, complain, table, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ..bench.report import Result
     from ..bench.rows import Missing, Row
     from ..bench.run_table import Run
@@ -61,6 +63,16 @@ def run(
         bool, typer.Option("--quick", help="The package's photographs, small, and few evaluations.")
     ] = False,
     shard: Shard = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A hyper-parameter of one of the table's methods."),
+    ] = None,
+    shape: Annotated[
+        str, typer.Option("--format", help="text, markdown, latex, csv (each image) or json (each image).")
+    ] = "text",
+    versus: Annotated[
+        str | None, typer.Option("--versus", metavar="METHOD", help="Also the paired differences to this method.")
+    ] = None,
     label: Label = None,
     offline: Offline = False,
     device: Device = None,
@@ -73,7 +85,13 @@ def run(
     Rows that are in the folder are not computed again.
     """
     from ..bench import spec
+    from ..bench.formats import FORMATS
 
+    if shape not in FORMATS:
+        raise unknown_name("format", shape, FORMATS)
+    if json and shape not in ("text", "json"):
+        raise UsageError(f"--json and --format {shape} exclude each other")
+    shape = "json" if json else shape
     if name != ALL and name not in spec.names():
         raise unknown_name("table", name, (*spec.names(), ALL))
     if quick == (data is not None):
@@ -85,7 +103,6 @@ def run(
     if name == ALL and not quick:
         raise UsageError("all tables have no data set in common: run them one by one, or all with --quick")
 
-    from ..bench import report
     from ..bench.prior import load
     from ..bench.rows import computed
     from ..jobs import Shard as Share
@@ -97,39 +114,63 @@ def run(
     share = None if shard is None else Share.parse(shard)
     choices = {"seeds": range(seed, seed + seeds), "tasks": task or (), "weights": files, "shard": share}
     choices["chosen"] = [*method, *others] if method else ()
+    values = assignments(sets or [])
     jobs = [
-        _job(one, others, loaded, output, data, source, listed, images, quick, **choices)
+        _job(one, others, values, loaded, output, data, source, listed, images, quick, **choices)
         for one in (spec.names() if name == ALL else (name,))
     ]
+    return finish(jobs, computed(prior, precision), shape, versus, shard)
+
+
+def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = None, shard: str | None = None) -> int:
+    """Runs tables, prints them and makes their page.
+
+    Args:
+        jobs: in order.
+        prior: what to call it.
+        shape: one of `bench.formats.FORMATS`.
+        versus: label of the method that others are compared with.
+        shard: the share that is done here, as it was typed; None for all.
+    """
+    from ..bench import report
+
     results: list[Result] = []
     stopped = False
     for job in jobs:
         rows, stopped = _rows(job)
-        results.append(report.Result(job, computed(prior, precision), rows))
-        if share is None or json:
-            _print(results[-1], json)
+        results.append(report.Result(job, prior, rows))
+        if shard is None or shape in ("json", "csv"):
+            _print(results[-1], shape, versus)
         else:
             tell(
                 f"{job.table.name}: {len(rows)} rows of share {shard}; the same command without --shard makes the table"
             )
         if stopped:
             break
-    if share is None:
-        report.write(results, output / "report.html")
-        tell(str(output / "report.html"))
+    if shard is None:
+        path = jobs[0].folder / "report.html"
+        report.write(results, path)
+        tell(str(path))
     if stopped:
         tell("stopped: the same command goes on")
+        complain("interrupted")
         return INTERRUPTED
     return FAILED if any(getattr(row, "error", "") for result in results for row in result.rows) else 0
 
 
-def listing(seconds: float | None) -> None:
-    """Prints every table, what it needs and its cost."""
+def listing(seconds: float | None, json: bool = False) -> None:
+    """Prints every table, what it needs and its cost; as JSON all that stands in its file, without the cost."""
+    from dataclasses import asdict
+
     from ..bench import spec
     from ..bench.costs import cost
     from ..bench.prior import cost as measured
     from ..priors import load_prior
 
+    if json:
+        for name in spec.names():
+            as_json(asdict(spec.load(name)))
+        return
     price = measured(load_prior("natural")).seconds if seconds is None else seconds
     rows = [["TABLE", "DATA", "PRIOR", "NFE", "HOURS", "TITLE"]]
     for name in spec.names():
@@ -151,6 +192,7 @@ def listing(seconds: float | None) -> None:
 def _job(
     name: str,
     also: list[str],
+    sets: Mapping[str, str],
     prior: PriorModel,
     folder: Path,
     data: Path | None,
@@ -162,9 +204,10 @@ def _job(
 ) -> Run:
     """One table on the package's photographs or on a data set."""
     from ..bench import photographs, spec
-    from ..bench.run_table import Run, joined
+    from ..bench.choices import joined, with_settings
+    from ..bench.run_table import Run
 
-    table = joined(spec.load(name), also)
+    table = with_settings(joined(spec.load(name), also), sets)
     if data is None:
         if listed is not None or source is not None:
             raise UsageError("--files and --on are for a data set: give --data, too")
@@ -191,19 +234,34 @@ def _rows(job: Run) -> tuple[list[Row | Missing], bool]:
     return rows, False
 
 
-def _print(result: Result, json: bool) -> None:
+def _print(result: Result, shape: str, versus: str | None) -> None:
     from dataclasses import asdict
 
-    from ..bench import summary
+    from ..bench import formats, summary
+    from ..bench.rows import Row
 
-    if json:
+    own = result.job.table
+    if shape == "json":
         for row in result.rows:
             as_json(asdict(row))
         return
-    typer.echo(f"{result.job.table.name}: {result.job.table.title} ({result.job.table.paper})\n{result.what}")
-    table(summary.text(result.lines, result.metrics, result.job.source is not None))
-    for _, said in summary.verdicts(result.job.table, result.lines):
-        typer.echo(said)
+    if shape == "csv":
+        typer.echo(formats.per_image([row for row in result.rows if isinstance(row, Row)], own.metrics))
+        return
+    cells = [summary.text(result.lines, result.metrics, result.job.source is not None)]
+    if versus is not None:
+        cells.append(summary.differences(result.lines, result.metrics, versus))
+    if shape != "text":
+        render = formats.markdown if shape == "markdown" else formats.latex
+        typer.echo("\n\n".join(map(render, cells)))
+        return
+    typer.echo(f"{own.name}: {own.title} ({own.paper})\n{result.what}")
+    for one in cells:
+        table(one)
+    if versus is not None:
+        typer.echo("* the 95 % interval of the paired differences leaves zero out")
+    for verdict in summary.verdicts(own, result.lines):
+        typer.echo(verdict.said)
     for why in result.missing:
         typer.echo(f"not measured: {why}")
     typer.echo("")

@@ -39,6 +39,9 @@ def train(
         typer.Option("--zero-dce", help="Train Zero-DCE's network, which brightens low light, instead of a prior."),
     ] = False,
     gan: Annotated[bool, typer.Option("--gan", help="Train a small GAN for DGP instead, into RUN/gan.")] = False,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Processor threads; 1 while other work takes cores.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Trains a prior on one's own images.
@@ -55,11 +58,11 @@ def train(
     from ..train import zero_dce as curves
     from ..train.export import Origin
     from ..train.loop import Options
-    from ..train.recipe import Recipe
     from ..train.recipe import preset as preset_of
+    from ..train.recipe import with_settings
 
     values, origin = assignments(settings or []), Origin(name, about, licence)
-    options = Options(device=device, minutes=minutes)
+    options = Options(device=device, minutes=minutes, threads=threads)
     if zero_dce:
         curve = curves.Recipe(**parse(curves.Recipe, "a recipe of Zero-DCE", values))
         steps, use = curve.steps, "--method zero-dce --set model="
@@ -69,7 +72,7 @@ def train(
         steps, use = recipe.steps, "--method dgp --set generator="
         outcome = gans.train(data, run, recipe, options, origin, tell)
     else:
-        own = preset_of(preset, **parse(Recipe, "a recipe", values))
+        own = with_settings(preset_of(preset), values)
         options = replace(options, validation=validation, initial=initial, precision=precision)
         steps, use = own.steps, "--prior "
         outcome = priors.train(data, run, own, options, origin, tell)

@@ -1,7 +1,7 @@
 """Images between people and tensors: files, PIL, numpy, torch, without losing anything on the way."""
 
 from .atomic import clear
-from .files import probe, read, size_of, sizes_of, write
+from .files import Damaged, probe, read, size_of, sizes_of, write
 from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, target_of
 from .metadata import MARK, marks
 from .picture import JpegCoding, Picture, bound, check_unit_range, from_array, from_tensor, turns
@@ -11,6 +11,7 @@ __all__ = [
     "MARK",
     "MAX_PIXELS",
     "SUFFIXES",
+    "Damaged",
     "JpegCoding",
     "Picture",
     "bound",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import filecmp
 import hashlib
 import os
 import re
@@ -20,7 +22,7 @@ _TEMPORARY = re.compile(r"\.pellucid-([0-9a-f]{16})-[0-9a-f]{8}\.part")
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, new: bool = False) -> Iterator[IO[bytes]]:
     """A file that takes its name only when it is complete and on the disk.
 
     Until then it lies beside it under a name of its own, of fixed length: a long name stays possible. Whoever may read
@@ -28,9 +30,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     Args:
         path: the name to take; a file of this name is replaced, a link is replaced and not followed.
+        new: whether nothing is replaced, be it that the file there has the same bytes.
 
     Raises:
-        OSError: the place cannot be written to.
+        OSError: the place cannot be written to; `FileExistsError` if a new file's name is taken by then.
     """
     temporary = path.with_name(f".pellucid-{_key(path.name)}-{secrets.token_hex(4)}.part")
     try:
@@ -40,11 +43,39 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if not (new and _taken(temporary, path)):
+            temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _taken(temporary: Path, path: Path) -> bool:
+    """Gives a file a name that nobody has, in one step: whoever else wants it comes before or after.
+
+    Returns:
+        False where the disk has no second names and nobody seems to have this one.
+
+    Raises:
+        FileExistsError: somebody has it, and for other bytes.
+    """
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        # Work that was done twice, as some executors do, gives the same bytes.
+        if path.is_symlink() or not _are_equal(temporary, path):
+            raise FileExistsError(errno.EEXIST, "it is there by now, from somebody else") from None
+    except OSError:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "it is there by now, from somebody else") from None
+        return False
+    temporary.unlink()
+    return True
+
+
+def _are_equal(one: Path, other: Path) -> bool:
+    return filecmp.cmp(one, other, shallow=False)
 
 
 def clear(folder: Path, names: Iterable[str]) -> list[Path]:

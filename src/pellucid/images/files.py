@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image, UnidentifiedImageError
 
@@ -32,32 +33,45 @@ def sizes_of(path: Path) -> list[tuple[int, int]]:
         return codec_for(path).sizes(path)
 
 
-def read(path: Path) -> Picture:
+Damaged = Literal["refuse", "keep"]
+"""What becomes of a file that is cut off."""
+
+
+def read(path: Path, damaged: Damaged = "refuse") -> Picture:
     """Reads a file whole, in the depth that it has: 8 or 16 bits or floats, grey or colour, with or without alpha.
 
     The format is told by what the file holds, not by its name. The EXIF orientation is applied and reset; EXIF, XMP,
     ICC profile and resolution are kept in the picture's metadata. All pages of a TIFF are read.
+
+    Args:
+        path: the file.
+        damaged: "keep" reads what there is of a JPEG that is cut off, the rest of which is grey, and notes it.
 
     Raises:
         PellucidError: there is no such file, it is no image, damaged, too large, an animation, or of a kind that would
             not come back as it was; in one line that begins with the path.
     """
     with _reading(path):
-        return codec_for(path).read(path)
+        return codec_for(path).read(path, damaged == "keep")
 
 
-def write(picture: Picture, path: Path) -> None:
+def write(picture: Picture, path: Path, *, new: bool = False) -> None:
     """Writes a file in the format of its suffix, atomically: whole under its name, or nothing.
 
     PNG, TIFF, BMP and WebP are written without loss; JPEG, AVIF and HEIF at quality 95 with full colour resolution.
 
+    Args:
+        picture: what to write.
+        path: the file.
+        new: whether a file of this name that is there by then, with other bytes, is kept and not replaced.
+
     Raises:
-        PellucidError: the format cannot hold the picture, or the place cannot be written to.
+        PellucidError: the format cannot hold the picture, the place cannot be written to, or the name is taken.
     """
     check_holds(picture, path)
     form = check_suffix(path)
     try:
-        with replacing(path) as file:
+        with replacing(path, new=new) as file:
             codec(form).write(picture, file, form.saving)
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None

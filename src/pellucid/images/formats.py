@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -25,8 +26,13 @@ class Codec(Protocol):
     def sizes(self, path: Path) -> list[tuple[int, int]]:
         """Height and width of each page, upright, from headers alone."""
 
-    def read(self, path: Path) -> Picture:
-        """The whole file. Sizes are refused by `check_size` before anything is decoded."""
+    def read(self, path: Path, keep: bool = False) -> Picture:
+        """The whole file. Sizes are refused by `check_size` before anything is decoded.
+
+        Args:
+            path: the file.
+            keep: whether one that is cut off is read as far as it goes, where the codec can.
+        """
 
     def write(self, picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
         """Writes a picture that the format holds."""
@@ -59,7 +65,12 @@ class Format:
 
 FORMATS = (
     Format("PNG", (".png",), (EIGHT, DEEP_GREY, DEEP), alpha=True, saving={"format": "PNG"}),
-    Format("JPEG", (".jpg", ".jpeg"), (EIGHT,), saving={"format": "JPEG", "quality": 95, "subsampling": 0}),
+    Format(
+        "JPEG",
+        (".jpg", ".jpeg", ".jpe", ".jfif"),
+        (EIGHT,),
+        saving={"format": "JPEG", "quality": 95, "subsampling": 0},
+    ),
     Format("WebP", (".webp",), (EIGHT,), alpha=True, saving={"format": "WEBP", "lossless": True, "exact": True}),
     Format("TIFF", (".tif", ".tiff"), (EIGHT, DEEP_GREY, DEEP, FLOAT), alpha=True, pages=True, codec="tiff"),
     Format("AVIF", (".avif",), (EIGHT,), True, saving={"format": "AVIF", "quality": 95, "subsampling": "4:4:4"}),
@@ -127,9 +138,26 @@ def check_holds(picture: Picture, path: Path) -> None:
     if picture.more and not form.pages:
         raise PellucidError(f"{path}: {form.name} has one page, not {len(picture.pages)}: name the output .tif")
     for page in picture.pages:
+        if form.name != "PNG" and "icc_profile" not in page.metadata and (odd := _odd(page.metadata.get("chunks", {}))):
+            raise PellucidError(f"{path}: only PNG says which colours its numbers are ({odd}): name the output .png")
         if (kind := kind_of(page)) not in form.holds:
             names = " or ".join(other.suffixes[0] for other in FORMATS if kind in other.holds)
             raise PellucidError(f"{path}: {form.name} has no {kind}: name the output {names}")
+
+
+_SRGB = {
+    b"gAMA": (b"\x00\x00\xb1\x8e", b"\x00\x00\xb1\x8f", b"\x00\x00\xb1\x90"),
+    b"cHRM": (struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),),
+    b"cICP": (bytes([1, 13, 0, 1]),),
+}
+"""What the colour chunks of a PNG hold where its colours are those of sRGB, which all formats take for granted."""
+
+
+def _odd(chunks: Mapping[bytes, bytes]) -> str:
+    """The names of a PNG's chunks by which its colours are others than those of sRGB."""
+    if b"sRGB" in chunks and b"cICP" not in chunks:
+        return ""
+    return ", ".join(kind.decode() for kind, content in chunks.items() if content not in _SRGB.get(kind, (content,)))
 
 
 def kind_of(picture: Picture) -> str:

@@ -22,7 +22,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [pillow.size_of(image)]
 
 
-def read(path: Path) -> Picture:
+def read(path: Path, keep: bool = False) -> Picture:
     """See `formats.Codec`; 10 and 12 bits become 16."""
     library = _library()
     with pillow.opened(path, ("HEIF",)) as image:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 from PIL import ExifTags, Image, PngImagePlugin
@@ -32,7 +33,31 @@ _LAYOUT = {
 _APART = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1", "Raw profile type xmp")
 """Texts of a PNG that hold what is kept in another way."""
 
-_TURNED = re.compile(rb"""\s*tiff:Orientation=(["'])\d\1|<tiff:Orientation>\d</tiff:Orientation>""")
+# Each begins with a letter or a bracket and has no part of any length beside a like one: linear in the text's length.
+_GONE = (
+    (re.compile(rb"""tiff:Orientation=(?:"\d"|'\d')|<tiff:Orientation>\d</tiff:Orientation>"""), ""),
+    (
+        re.compile(
+            rb"""\bG?Camera:(?:MotionPhoto|MicroVideo)\w{0,40}=(?:"[^"<>]{0,99}"|'[^'<>]{0,99}')"""
+            rb"""|<G?Camera:(?:MotionPhoto|MicroVideo)\w{0,40}>[^<>]{0,99}</G?Camera:\w{1,60}>"""
+        ),
+        "the video of its motion photo was left out",
+    ),
+    (
+        re.compile(
+            rb"""\bhdrgm:\w{1,40}=(?:"[^"<>]{0,99}"|'[^'<>]{0,99}')|<hdrgm:\w{1,40}>[^<>]{0,99}</hdrgm:\w{1,40}>"""
+        ),
+        "its gain map was left out: it is the picture of ordinary screens",
+    ),
+    (re.compile(rb"""xmpNote:HasExtendedXMP=(?:"\w{0,64}"|'\w{0,64}')"""), "its further XMP was left out"),
+)
+"""What XMP claims of what does not come out, and what is said of it."""
+
+_LISTS = ((b"<Container:Directory", b"</Container:Directory>"), (b"<xmp:Thumbnails", b"</xmp:Thumbnails>"))
+"""Parts of XMP about files that are bound to the image, and about what shows the damaged one."""
+
+_SYNTAX = re.compile(rb"\s{0,99}(?:[{\[<]|ImageJ=|Aperio |[\w.]{1,60} {0,9}=)")
+"""What a description begins with that a program wrote for programs: a line more would break it."""
 
 
 def of_pil(image: Image.Image) -> tuple[dict[str, Any], str | None]:
@@ -45,7 +70,9 @@ def of_pil(image: Image.Image) -> tuple[dict[str, Any], str | None]:
     found = image.text if isinstance(image, PngImagePlugin.PngImageFile) else info.get("texts")
     found = found if isinstance(found, dict) else {}
     texts = {key: text for key, text in found.items() if not key.startswith(_APART)}
-    return (kept | {"texts": texts} if texts else kept), note
+    chunks = info.get("chunks")
+    kept |= {"texts": texts} if texts else {}
+    return (kept | {"chunks": chunks} if chunks else kept), note
 
 
 def of_tiff(
@@ -85,26 +112,62 @@ def segment(iptc: bytes) -> bytes:
 def marked(metadata: Mapping[str, Any], line: str) -> dict[str, Any]:
     """Adds a line to the description, and names pellucid as the software.
 
+    A description that programs read stays as it is: the line is then the software's name.
+
     Args:
         metadata: of a `Picture`.
         line: see `MARK`; what is not ASCII is escaped.
     """
     exif = load(metadata)
-    before = _described(exif).rstrip(b"\0\n")
-    exif[_DESCRIPTION] = before + b"\n" * bool(before) + line.encode("ascii", "backslashreplace")
-    exif[_SOFTWARE] = line[len("Restored by ") :].partition(":")[0]
+    before, said = _described(exif).rstrip(b"\0\n"), line.encode("ascii", "backslashreplace")
+    if _SYNTAX.match(before) and not before.startswith(MARK.encode()):
+        earlier = [one for one in _text(exif, _SOFTWARE).split(b"\n") if one.startswith(MARK.encode())]
+        exif[_SOFTWARE] = b"\n".join([*earlier, said])
+    else:
+        exif[_DESCRIPTION] = before + b"\n" * bool(before) + said
+        exif[_SOFTWARE] = line[len("Restored by ") :].partition(":")[0]
     return {**metadata, "exif": _dump(exif)}
+
+
+def make_true(exif: Image.Exif, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Makes what the first page's description says of a TIFF's layout true of the pages that are written, in place.
+
+    tifffile writes the shape of the whole as JSON, and does not read a file that has another.
+
+    Args:
+        exif: of the first page.
+        shapes: of the pages.
+    """
+    said = _described(exif)
+    if not said.startswith(b'{"shape":'):
+        return
+    try:
+        told = json.loads(said.rstrip(b"\0\n"))
+        claimed = tuple(told["shape"])
+    except (ValueError, TypeError, RecursionError):
+        del exif[_DESCRIPTION]
+        return
+    size = shapes[0]
+    if len(set(shapes)) == 1 and claimed[-len(size) :] == size and math.prod(claimed[: -len(size)]) == len(shapes):
+        return
+    if len(set(shapes)) > 1:
+        del exif[_DESCRIPTION]
+        return
+    told = {key: value for key, value in told.items() if key != "axes"}
+    told["shape"] = [*([len(shapes)] if len(shapes) > 1 else []), *size]
+    exif[_DESCRIPTION] = json.dumps(told).encode()
 
 
 def marks(metadata: Mapping[str, Any]) -> list[str]:
     """The lines of all restorations, the first one first."""
-    lines = _described(load(metadata)).decode("latin-1").splitlines()
+    exif = load(metadata)
+    lines = b"\n".join((_text(exif, _SOFTWARE), _described(exif))).decode("latin-1").splitlines()
     return [line for line in lines if line.startswith(MARK)]
 
 
 def stripped(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Leaves out all but the colour profile, without which colours are others, and the marks of restorations."""
-    bare = {"icc_profile": metadata["icc_profile"]} if "icc_profile" in metadata else {}
+    bare = {key: metadata[key] for key in ("icc_profile", "chunks") if key in metadata}
     for line in marks(metadata):
         bare = marked(bare, line)
     return bare
@@ -122,8 +185,9 @@ def _whole(
     texts: Mapping[str, object], dpi: object, tags: Callable[[], Image.Exif]
 ) -> tuple[dict[str, Any], str | None]:
     kept: dict[str, Any] = {key: text for key, text in texts.items() if isinstance(text, bytes) and text}
+    notes: list[str] = []
     if "xmp" in kept:
-        kept["xmp"] = _TURNED.sub(b"", kept["xmp"])
+        kept["xmp"], notes = _true(kept["xmp"])
     if isinstance(dpi, tuple) and len(dpi) == 2 and all(math.isfinite(d) and 0 < d < 1e6 for d in dpi):
         kept["dpi"] = (float(dpi[0]), float(dpi[1]))
     try:
@@ -132,12 +196,34 @@ def _whole(
         if len(exif):
             kept["exif"] = _dump(exif)
     except Exception:  # whatever broken EXIF provokes, the pixels are sound
-        return kept, "its EXIF is damaged and was left out"
-    return kept, None
+        notes.append("its EXIF is damaged and was left out")
+    return kept, "; ".join(notes) or None
+
+
+def _true(xmp: bytes) -> tuple[bytes, list[str]]:
+    """XMP without what it claims of what does not come out, and what is to be said of it; linear in its length."""
+    notes = []
+    for pattern, note in _GONE:
+        pieces, end = [], 0
+        for match in pattern.finditer(xmp):
+            pieces.append(xmp[end : match.start()].rstrip() if match[0][:1] != b"<" else xmp[end : match.start()])
+            end = match.end()
+        if end:
+            xmp = b"".join([*pieces, xmp[end:]])
+            notes += [note] if note else []
+    for begins, ends in _LISTS:
+        first, last = xmp.find(begins), xmp.rfind(ends)
+        if 0 <= first < last:
+            xmp = xmp[:first] + xmp[last + len(ends) :]
+    return xmp, notes
 
 
 def _described(exif: Image.Exif) -> bytes:
-    value = exif.get(_DESCRIPTION, b"")
+    return _text(exif, _DESCRIPTION)
+
+
+def _text(exif: Image.Exif, tag: int) -> bytes:
+    value = exif.get(tag, b"")
     return value if isinstance(value, bytes) else str(value).encode("latin-1", "backslashreplace")
 
 

@@ -60,7 +60,7 @@ class Picture:
         colour: (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or a float type in [0, 1].
         alpha: (H, W) of the same type, or None.
         metadata: `icc_profile`, `exif`, `xmp`, `dpi` and `comment` as Pillow's `save` takes them; `iptc`, its records;
-            `texts`, what a PNG says by key.
+            `texts`, what a PNG says by key; `chunks`, what it says of its colours beside a profile, by kind.
         jpeg: how the file was compressed, if it was a JPEG.
         note: what could not be kept as it was, in one line; None if nothing.
         more: the further pages of a file that has several.
@@ -120,6 +120,11 @@ class Picture:
             pixels = np.where(self.alpha[..., None] == 0, self.colour, pixels)
         return replace(self, colour=pixels, jpeg=None)
 
+    def noted(self, *notes: str | None) -> Picture:
+        """The same picture with further notes, before its own."""
+        said = dict.fromkeys(filter(None, (*notes, self.note)))
+        return replace(self, note="; ".join(said) or None)
+
     @property
     def pixels(self) -> Pixels:
         """Colour and alpha in one array, (H, W) for plain grey, else (H, W, 2, 3 or 4)."""
@@ -137,23 +142,51 @@ def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Pictur
     """Takes an array of grey, grey and alpha, RGB or RGBA.
 
     Args:
-        pixels: (H, W) or (H, W, 1 to 4); uint8, uint16, or a float type in [0, 1]. Noise may reach beyond that range.
+        pixels: (H, W) or (H, W, 1 to 4); uint8, uint16, or a float type in [0, 1], in any byte order. Noise may reach
+            beyond that range; where it is more than a trace, the picture's note says so.
         metadata: see `Picture`.
 
     Raises:
-        UsageError: another shape or type, or floats that are not scaled to [0, 1].
+        UsageError: another shape or type, floats that are not scaled to [0, 1], or pixels that are masked out.
     """
+    if isinstance(pixels, np.ma.MaskedArray):
+        if np.ma.is_masked(pixels):
+            raise UsageError("an array with masked pixels: fill them, or restore them by the task inpaint with a mask")
+        pixels = pixels.data
+    if not pixels.dtype.isnative:
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or 0 in pixels.shape:
         raise UsageError(f"an image is (H, W) or (H, W, 1 to 4), not {pixels.shape}")
     if pixels.dtype not in _FULL and not np.issubdtype(pixels.dtype, np.floating):
         raise UsageError(f"an image is uint8, uint16 or float in [0, 1], not {pixels.dtype}")
-    if pixels.dtype not in _FULL:
-        check_unit_range(float(np.fmin.reduce(pixels, None)), float(np.fmax.reduce(pixels, None)))
+    note = None if pixels.dtype in _FULL else _check_floats(pixels)
     if pixels.shape[2] in (2, 4):
-        return Picture(pixels[..., :-1], pixels[..., -1], metadata or {})
-    return Picture(pixels, None, metadata or {})
+        return Picture(pixels[..., :-1], pixels[..., -1], metadata or {}, note=note)
+    return Picture(pixels, None, metadata or {}, note=note)
+
+
+_TRACE = 0.005
+"""By how much, on average, values may lie beyond [0, 1] before that is said."""
+
+
+def _check_floats(pixels: Pixels) -> str | None:
+    """Refuses floats on another scale; returns a note if they reach beyond [0, 1] by more than a trace."""
+    low, high = float(np.fmin.reduce(pixels, None)), float(np.fmax.reduce(pixels, None))
+    check_unit_range(low, high)
+    if low >= 0 and high <= 1:
+        return None
+    # Noise would reach beyond 1 as it does below -0.5.
+    if -1.02 <= low < -0.5 and high <= 1.02 and np.mean(pixels < -0.05) > 0.02:
+        raise UsageError(
+            f"float images are in [0, 1], this one seems to be in [-1, 1] (from {low:.3g} to {high:.3g}): add 1, halve"
+        )
+    beyond = float(np.nanmean(np.abs(pixels - np.clip(pixels, 0, 1)), dtype=np.float64))
+    if beyond <= _TRACE and np.mean((pixels < -0.25) | (pixels > 1.25)) <= 0.001:
+        return None
+    share = float(np.mean((pixels < 0) | (pixels > 1)))
+    return f"{share:.1%} of its values are beyond [0, 1], from {low:.3g} to {high:.3g}: the result is cut to that range"
 
 
 def from_tensor(colours: Tensor) -> Picture:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -14,32 +13,66 @@ from . import metadata
 from .picture import Picture, from_array
 
 
-def from_pil(image: Image.Image) -> Picture:
+def transparent(image: Image.Image) -> int | None:
+    """The value that means transparent in a grey image, on the scale of its pixels; None if none does.
+
+    A PNG of 2 or 4 bits names it on its own scale, which it tells as long as it is not decoded; so does its header.
+    """
+    key = image.info.get("transparency")
+    if not isinstance(key, int) or image.mode not in ("1", "L", "I;16", "I;16B"):
+        return None
+    if image.format != "PNG" or image.mode != "L":
+        return key
+    tiles = getattr(image, "tile", None)
+    depth = {"L;2": 2, "L;4": 4}.get(str(tiles[0][3]), 8) if tiles else _png_depth(getattr(image, "filename", ""))
+    return key * 255 // ((1 << depth) - 1)
+
+
+def _png_depth(name: object) -> int:
+    """Bits of a PNG's samples; 8 where the file is not at hand any more."""
+    try:
+        with open(str(name), "rb") as file:  # noqa: PTH123
+            return {2: 2, 4: 4}.get(file.read(25)[24], 8)
+    except (OSError, ValueError, IndexError):
+        return 8
+
+
+def from_pil(image: Image.Image, key: int | None = None) -> Picture:
     """Takes a Pillow image: 1, L, LA, P, RGB, RGBA, CMYK or 16-bit grey.
 
     Palettes become RGB (RGBA if transparent), bilevel becomes grey, CMYK becomes sRGB by its profile, and the
     picture's note says so. Orientation is *not* applied.
+
+    Args:
+        image: the image.
+        key: the grey value that means transparent, where that was found before; see `transparent`.
 
     Raises:
         PellucidError: another mode (Lab, 32-bit), which would not come back as it was.
     """
     kept, note = metadata.of_pil(image)
     mode = image.mode
+    key = transparent(image) if key is None else key
+    if key is not None and mode in ("1", "L", "I;16", "I;16B"):
+        grey = np.array(image.convert("L") if mode == "1" else image)
+        grey = grey.astype(np.uint16) if mode.startswith("I") else grey
+        alpha = np.where(grey == key, 0, np.iinfo(grey.dtype).max).astype(grey.dtype)
+        return from_array(np.stack([grey, alpha], 2), kept).noted(note)
     if mode == "1":
         image = image.convert("L")
     elif mode in ("P", "PA"):
         image = image.convert("RGBA" if mode == "PA" or "transparency" in image.info else "RGB")
-    elif mode in ("L", "RGB") and "transparency" in image.info:
-        image = image.convert("LA" if mode == "L" else "RGBA")
+    elif mode == "RGB" and "transparency" in image.info:
+        image = image.convert("RGBA")
     elif mode == "CMYK":
         image, said = _to_srgb(image, kept.get("icc_profile"))
         kept["icc_profile"] = srgb()
         note = said if note is None else f"{said}; {note}"
     elif mode.startswith("I;16"):
-        return replace(from_array(np.array(image).astype(np.uint16), kept), note=note)
+        return from_array(np.array(image).astype(np.uint16), kept).noted(note)
     elif mode not in ("L", "LA", "RGB", "RGBA"):
         raise PellucidError(f"images of mode {mode} cannot be restored as they are: convert to RGB first")
-    return replace(from_array(np.array(image), kept), note=note)
+    return from_array(np.array(image), kept).noted(note)
 
 
 def to_pil(picture: Picture) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +17,10 @@ from . import png
 from .formats import check_size, kind_of
 from .metadata import segment
 from .picture import JpegCoding, Picture
-from .pil import from_pil, to_pil
+from .pil import from_pil, to_pil, transparent
+
+# A megabyte is little for what programs write into a text, or for a profile; all texts together are limited, too.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 # Not all that Pillow knows: its EPS runs a program.
 _KINDS = ("PNG", "JPEG", "WEBP", "BMP", "AVIF", "GIF", "JPEG2000", "PPM")
@@ -28,14 +32,30 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [size_of(image)]
 
 
-def read(path: Path) -> Picture:
-    """See `formats.Codec`."""
+def read(path: Path, keep: bool = False) -> Picture:
+    """See `formats.Codec`; of those that are cut off, JPEGs are kept."""
     with opened(path, _KINDS) as image:
+        if keep and image.format in ("JPEG", "MPO"):
+            return _kept(path, image)
         if _depth(path, image) > 8 and not image.mode.startswith("I"):
             if image.format != "PNG":
                 raise PellucidError("is deeper than the 8 bits that can be read of its kind: convert it to 16-bit TIFF")
             return png.read(path, image)
+        if image.mode.startswith("I") and transparent(image) is not None:
+            png.codecs()  # which alone writes it
         return decoded(image)
+
+
+def _kept(path: Path, image: Image.Image) -> Picture:
+    """A JPEG, whole or cut off; what is missing is grey."""
+    try:
+        return decoded(image)
+    except OSError as error:
+        if "truncated" not in str(error):
+            raise
+    # With an end behind what there is, the decoder takes the rest for grey.
+    with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9" * 2), formats=["JPEG"]) as whole:
+        return decoded(whole).noted("the file is cut off: what is missing of it was taken for grey")
 
 
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
@@ -68,6 +88,9 @@ def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
         texts.add_text("Comment", metadata["comment"].decode("utf-8", "replace"))
     for key, text in said.items():
         texts.add_text(key, text)
+    for kind, content in metadata.get("chunks", {}).items():
+        if not (kind == b"sRGB" and "icc_profile" in metadata):
+            texts.add(kind, content)
     return texts
 
 
@@ -75,12 +98,29 @@ def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
 def opened(path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
     """Opens a file by its header alone and refuses what must not be decoded."""
     Image.init()
+    _check_head(path)
     with Image.open(path, formats=[kind for kind in kinds if kind in Image.OPEN]) as image:
         check_size((image.height, image.width))
         # MPO is what phones write: a JPEG whose further images are previews or depth.
         if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
             raise PellucidError(f"holds {frames} images: split it into single ones first")
         yield image
+
+
+_HEAD = 1 << 16
+"""Bytes that the header of a PPM may take."""
+
+
+def _check_head(path: Path) -> None:
+    """Refuses a PPM whose header does not end soon: Pillow reads its comments byte by byte."""
+    with path.open("rb") as file:
+        if not re.fullmatch(rb"P[1-6]\s|P[1-6]#", file.read(3)):
+            return
+        file.seek(2)
+        head = file.read(_HEAD)
+    words = b" ".join(line.partition(b"#")[0] for line in head.split(b"\n")).split()
+    if len(words) < 3 and len(head) == _HEAD:
+        raise PellucidError(f"is no image, or its header is longer than {_HEAD} bytes")
 
 
 def size_of(image: Image.Image) -> tuple[int, int]:
@@ -94,11 +134,16 @@ def size_of(image: Image.Image) -> tuple[int, int]:
 
 def decoded(image: Image.Image) -> Picture:
     """The picture of an opened image, upright."""
+    key = transparent(image)
     image.load()
     if isinstance(image, PngImagePlugin.PngImageFile):
         # Where copies have them; some come behind the pixels.
         image.info["texts"] = dict(image.text)
-    return replace(from_pil(upright(image)), jpeg=_jpeg_coding(image))
+        if image.filename:
+            image.info["chunks"] = png.colours(Path(image.filename))
+    further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
+    note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
+    return replace(from_pil(upright(image), key), jpeg=_jpeg_coding(image)).noted(note)
 
 
 def upright(image: Image.Image) -> Image.Image:

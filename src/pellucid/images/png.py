@@ -6,7 +6,6 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +19,10 @@ _HEAD = 33
 """Bytes of the signature and the first chunk."""
 
 
+_COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
+"""What Pillow writes if it is told to."""
+
+
 def read(path: Path, image: Image.Image) -> Picture:
     """Reads a file.
 
@@ -27,17 +30,18 @@ def read(path: Path, image: Image.Image) -> Picture:
         path: the file.
         image: the same file opened by Pillow, for what it says beside its pixels.
     """
-    pixels = _codecs().png_decode(path.read_bytes())
+    pixels = codecs().png_decode(path.read_bytes())
     orientation = image.getexif().get(0x0112, 1)
+    image.info["chunks"] = colours(path)
     kept, note = metadata.of_pil(image)
-    return replace(from_array(upright(pixels, orientation), kept), note=note)
+    return from_array(upright(pixels, orientation), kept).noted(note)
 
 
 def write(picture: Picture, file: IO[bytes]) -> None:
     """Writes a file; the chunks beside the pixels are those that Pillow makes of the same metadata."""
     from .pillow import save
 
-    whole = _codecs().png_encode(picture.pixels)
+    whole = codecs().png_encode(picture.pixels)
     small = io.BytesIO()
     save(Image.new("RGB", (1, 1)), picture.metadata, small, {"format": "PNG"})
     file.write(whole[:_HEAD])
@@ -55,7 +59,29 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 12 + length
 
 
-def _codecs() -> Any:
+def colours(path: Path) -> dict[bytes, bytes]:
+    """The chunks of a file that say which colours its numbers are."""
+    found: dict[bytes, bytes] = {}
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"IDAT":
+                break
+            if kind in _COLOURS and length <= 64:
+                found[kind] = file.read(length)
+                file.seek(4, io.SEEK_CUR)
+            else:
+                file.seek(length + 4, io.SEEK_CUR)
+    return found
+
+
+def codecs() -> Any:
+    """The library.
+
+    Raises:
+        PellucidError: it is not there.
+    """
     try:
         import imagecodecs
     except ImportError:

@@ -21,7 +21,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [_size(raw)]
 
 
-def read(path: Path) -> Picture:
+def read(path: Path, keep: bool = False) -> Picture:
     """See `formats.Codec`. 16-bit sRGB by the camera's white balance, of the brightness that was taken."""
     with _opened(path) as raw:
         size = _size(raw)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,9 @@ from .pil import from_pil
 # What it has to say of broken files, ours says.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
+MAX_PAGES = 5000
+"""Files of more pages are refused before any of them is read."""
+
 _WRITTEN_APART = {282, 283, 296, *metadata.PARTS}
 
 
@@ -32,15 +36,26 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [_size(page) for page in _pages(tiff)]
 
 
-def read(path: Path) -> Picture:
+def read(path: Path, keep: bool = False) -> Picture:
     """See `formats.Codec`; reduced pages, which are previews, are left out."""
     with tifffile.TiffFile(path) as tiff:
-        return bound([_read(path, page) for page in _pages(tiff)])
+        pages = _pages(tiff)
+        # Pillow goes from page to page once, and not from the first to each.
+        with contextlib.ExitStack() as opened, path.open("rb") as file:
+
+            def by_pillow(index: int) -> Picture:
+                if not seen:
+                    seen.append(opened.enter_context(Image.open(path, formats=["TIFF"])))
+                return _by_pillow(seen[0], index)
+
+            seen: list[Image.Image] = []
+            return bound([_read(file, page, by_pillow) for page in pages])
 
 
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
     """See `formats.Codec`. Written without loss."""
     tags = [metadata.load(page.metadata) for page in picture.pages]
+    metadata.make_true(tags[0], [page.pixels.shape for page in picture.pages])
     with tifffile.TiffWriter(file, byteorder="<") as writer:
         for page, exif in zip(picture.pages, tags, strict=True):
             dpi = page.metadata.get("dpi")
@@ -63,7 +78,11 @@ def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
 
 
 def _pages(tiff: tifffile.TiffFile) -> list[Any]:
-    found: list[Any] = list(tiff.pages)
+    found: list[Any] = []
+    for page in tiff.pages:
+        found.append(page)
+        if len(found) > MAX_PAGES:
+            raise PellucidError(f"has more than {MAX_PAGES} pages: split it first")
     pages = [page for page in found if not page.is_reduced] or found[:1]
     check_size(*(_size(page) for page in pages))
     for page in pages:
@@ -81,32 +100,31 @@ def _orientation(page: Any) -> int:
     return int(page.tags.valueof(274, default=1))
 
 
-def _read(path: Path, page: Any) -> Picture:
+def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Picture:
     if page.dtype is not None and page.dtype.kind not in "ufb":
         raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to 16-bit")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
     # Pillow leaves out a channel that nobody has said is transparency.
     known = page.dtype != np.uint8 or tifffile.EXTRASAMPLE.UNSPECIFIED not in page.extrasamples
     if page.dtype is None or (page.dtype.itemsize == 1 and known) or (page.dtype == np.uint16 and grey):
-        picture = _by_pillow(path, page.index)
+        picture = by_pillow(page.index)
     else:
         picture = from_array(upright(_deep(page), _orientation(page)))
     profile, dpi = page.iccprofile, page.get_resolution("INCH") if 282 in page.tags else None
-    with path.open("rb") as file:
-        said = {"icc_profile": profile, "xmp": page.tags.valueof(700), "iptc": page.tags.valueof(metadata.IPTC)}
-        kept, note = metadata.of_tiff(file, page.offset, dpi, **said)
+    file.seek(0)
+    said = {"icc_profile": profile, "xmp": page.tags.valueof(700), "iptc": page.tags.valueof(metadata.IPTC)}
+    kept, note = metadata.of_tiff(file, page.offset, dpi, **said)
     if "icc_profile" in picture.metadata:
         kept["icc_profile"] = picture.metadata["icc_profile"]  # a conversion may have changed it
     notes = [said for said in (picture.note, note) if said]
     return replace(picture, metadata=kept, note="; ".join(notes) or None)
 
 
-def _by_pillow(path: Path, index: int) -> Picture:
-    with Image.open(path, formats=["TIFF"]) as image:
-        image.seek(index)
-        check_size((image.height, image.width))
-        image.load()  # Pillow applies the orientation of TIFF
-        return from_pil(image)
+def _by_pillow(image: Image.Image, index: int) -> Picture:
+    image.seek(index)
+    check_size((image.height, image.width))
+    image.load()  # Pillow applies the orientation of TIFF
+    return from_pil(image)
 
 
 def _deep(page: Any) -> np.ndarray[Any, Any]:

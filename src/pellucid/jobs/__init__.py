@@ -6,19 +6,22 @@ from .fingerprint import of_configuration
 from .manifest import Entry, Manifest
 from .plan import Item, make_folders, output_folder, plan, plan_exposures
 from .run import Outcome, caught, run
+from .search import Left, told
 from .shard import Shard
-from .work import Work, pixels
+from .work import Work, expected, pixels
 
 __all__ = [
     "Entry",
     "Feed",
     "Item",
+    "Left",
     "Manifest",
     "Outcome",
     "Shard",
     "Work",
     "caught",
     "executors",
+    "expected",
     "make_folders",
     "of_configuration",
     "output_folder",
@@ -26,4 +29,5 @@ __all__ = [
     "plan",
     "plan_exposures",
     "run",
+    "told",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -19,19 +20,21 @@ def of_files(paths: Sequence[Path]) -> str:
     """SHA-256 of the bytes of a file; of several, that of their hashes.
 
     Raises:
-        PellucidError: one cannot be read.
+        PellucidError: one cannot be read, or is no file: a pipe would be waited for.
     """
     hashes = []
     for path in paths:
         digest = hashlib.sha256()
         try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise PellucidError(f"{path}: is a pipe, a device or a folder, not a file")
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
         except FileNotFoundError:
             raise PellucidError(f"{path}: there is no such file") from None
-        except OSError as error:
-            raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+        except (OSError, ValueError) as error:
+            raise PellucidError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
         hashes.append(digest.hexdigest())
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 

@@ -19,6 +19,7 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
     """
     line = json.dumps(values).encode() + b"\n"
     try:
+        check(path)
         with path.open("ab+", buffering=0) as file:
             if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 line = b"\n" + line  # the one before was torn
@@ -29,6 +30,16 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
         raise PellucidError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
+def check(path: Path) -> None:
+    """Refuses what is no file: a pipe would be waited for.
+
+    Raises:
+        PellucidError: it is none.
+    """
+    if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113  # unlike Path.is_file, it never fails
+        raise PellucidError(f"{path}: cannot be read or written, it is no file")
+
+
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a file, but for those that are torn or no objects.
 
@@ -36,6 +47,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         PellucidError: it cannot be read.
     """
     try:
+        check(path)
         written = path.read_bytes().split(b"\n")
     except OSError as error:
         raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -6,18 +6,23 @@ on with. What stands under an output's name after its image was begun is the job
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import PellucidError
+from ..errors import PellucidError, UsageError
 from . import lines
 from .fingerprint import of_files
 from .plan import Item
-from .run import Outcomes
+from .run import Outcome, Outcomes
 from .shard import Shard
+
+if sys.platform != "win32":
+    import fcntl
 
 NAME = ".pellucid"
 """What the names of manifests begin with."""
@@ -28,7 +33,7 @@ class Entry:
     """A line.
 
     Attributes:
-        state: what the line says of the image. All that follows `seed` is None where it is "begun".
+        state: what the line says of the image. The hashes and all that follows `seed` are None where it is "begun".
         output: the file, relative to the manifest's folder; it names the image.
         input: the source, relative to the folder it was found in.
         input_sha256: of its bytes; None if it could not be read.
@@ -86,7 +91,7 @@ class Manifest:
         alike = ("done", configuration, seed)
         entries = self._ended.get(self._name(item.target), [])
         entries = [entry for entry in entries if (entry.state, entry.configuration, entry.seed) == alike]
-        if not entries or not item.target.is_file():
+        if not entries:
             return False
         try:
             hashes = of_files(item.sources), self._hash(item.target)
@@ -103,6 +108,9 @@ class Manifest:
     ) -> Outcomes:
         """Writes down what becomes of images, around the work on each.
 
+        As long as it goes on no other process may do so in the same folder and share. However this process ends, the
+        next one may.
+
         Args:
             items: the images.
             work: does them, in any order. It asks for an image when it is about to begin it.
@@ -111,12 +119,20 @@ class Manifest:
 
         Raises:
             PellucidError: the manifest cannot be written. A job that could not be gone on with ends.
+            UsageError: another process is at work here.
         """
+        with self._locked():
+            yield from self._record(items, work, seed, configuration)
+
+    def _record(
+        self, items: Iterable[Item], work: Callable[[Iterator[Item]], Outcomes], seed: int, configuration: str
+    ) -> Outcomes:
         begun: dict[Path, Entry] = {}
 
         def beginning() -> Iterator[Item]:
             for item in items:
-                entry = self._entry(item, item.seed(seed), configuration)
+                name = item.name or item.source.name
+                entry = Entry("begun", self._name(item.target), name, None, configuration, item.seed(seed))
                 self.append(entry)
                 begun[item.target] = entry
                 yield item
@@ -128,7 +144,8 @@ class Manifest:
                     replace(
                         begun.pop(target),
                         state="done" if outcome.error is None else "failed",
-                        output_sha256=of_files([target]) if target.is_file() else None,
+                        input_sha256=outcome.sha256[0],
+                        output_sha256=outcome.sha256[1] or self._left(outcome),
                         seconds=round(outcome.seconds, 3),
                         nfe=outcome.nfe,
                         note=outcome.note,
@@ -145,13 +162,42 @@ class Manifest:
         """
         lines.append(self._path, asdict(entry))
 
-    def _entry(self, item: Item, seed: int, configuration: str) -> Entry:
-        name = item.name or item.source.name
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps the manifest to this process; the lock ends with the process, however that ends.
+
+        Where there are no such locks (Windows, some network disks), two jobs are kept from each other's outputs alone.
+        """
+        lines.check(self._path)
+        if not os.path.isdir(self._folder):  # noqa: PTH112  # a share without images
+            yield
+            return
         try:
-            content = of_files(item.sources)
+            file = self._path.open("ab")
+        except OSError as error:
+            raise PellucidError(f"{self._path}: cannot be written ({error.strerror or error})") from None
+        with file:
+            if sys.platform != "win32":
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise UsageError(
+                        f"{self._folder}: another job is at work in it; wait for its end, or name another output"
+                    ) from None
+                except OSError:  # this disk has no locks
+                    pass
+            yield
+
+    @staticmethod
+    def _left(outcome: Outcome) -> str | None:
+        """The hash of an output whose process ended before it could say that it was written."""
+        target = outcome.item.target
+        if not outcome.lost or not os.path.isfile(target):  # noqa: PTH113  # unlike Path.is_file, it never fails
+            return None
+        try:
+            return of_files([target])
         except PellucidError:
-            content = None  # the image's outcome will say so
-        return Entry("begun", self._name(item.target), name, content, configuration, seed)
+            return None
 
     def _entries(self, path: Path) -> Iterator[Entry]:
         for line in lines.read(path):

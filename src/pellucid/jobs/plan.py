@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import images
 from ..errors import PellucidError, UsageError
 from ..noise import derive_seed
-from .search import expand, find, real
+from .search import Left, expand, find, real
 from .shard import Shard
 
 
@@ -25,6 +26,8 @@ class Item:
             into the image's seed, so that a folder gives the same bytes wherever it lies.
         others: further exposures of the same image.
         sample: which of several restorations of the image it is, from 1 up; None where there is but one.
+        replaces: whether the output may take the place of another file. A file that appears there while the image is in
+            work is somebody else's.
     """
 
     source: Path
@@ -32,6 +35,7 @@ class Item:
     name: str = ""
     others: tuple[Path, ...] = ()
     sample: int | None = None
+    replaces: bool = field(default=False, compare=False)
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -58,6 +62,7 @@ def plan(
     shard: Shard | None = None,
     samples: int = 1,
     owned: Callable[[Path], bool] | None = None,
+    left: list[Left] | None = None,
 ) -> list[Item]:
     """Pairs each input image with its output file.
 
@@ -73,6 +78,7 @@ def plan(
         shard: which of the outputs are this process's; None for all.
         samples: how many restorations of each image are made.
         owned: whether an output that exists may be replaced all the same, as an earlier run's own.
+        left: takes in what is in the inputs' folders and is not taken for an image, and what cannot be read.
 
     Raises:
         UsageError: neither or both of output and in_place; an output that is an input, or outside the output folder;
@@ -83,31 +89,31 @@ def plan(
     """
     if in_place == (output is not None):
         raise UsageError("say where to write: -o FILE, -o FOLDER, or --in-place to replace the inputs")
-    inputs = expand(inputs)
+    inputs = expand(inputs, left)
     _check_samples(inputs, output, samples)
-    found = [pair for source in inputs for pair in find(source, output)]
+    found = [pair for source in inputs for pair in find(source, output, left)]
     if output is None:
         items = [Item(source, source, name) for source, name in found]
     elif output_folder(inputs, output) != output:
         images.check_suffix(output)
         items = _sampled([Item(source, output, name) for source, name in found], samples)
     else:
-        if output.exists() and not output.is_dir():
+        if os.path.lexists(output) and not _is_folder(output):
             raise UsageError(f"{output}: is a file; several images need a folder")
         items = [Item(source, images.target_of(output / (name or source.name)), name) for source, name in found]
         items = _sampled(items, samples)
         _check_inside(items, output)
     _check_apart(items, in_place=in_place)
     items = items if shard is None else shard.of(sorted(items, key=lambda item: item.target.as_posix()))
-    if not (in_place or overwrite):
-        _check_new(items, owned)
-    return items
+    if in_place or overwrite:
+        return [replace(item, replaces=True) for item in items]
+    return _new(items, owned)
 
 
 def output_folder(inputs: Sequence[Path], output: Path) -> Path:
     """The folder that a job writes into: `output`, or the one it lies in where it is the file of a single input."""
     inputs = expand(inputs)
-    alone = len(inputs) == 1 and not inputs[0].is_dir() and output.suffix != "" and not output.is_dir()
+    alone = len(inputs) == 1 and not _is_folder(inputs[0]) and output.suffix != "" and not _is_folder(output)
     return output.parent if alone else output
 
 
@@ -133,38 +139,41 @@ def plan_exposures(
         PellucidError: an output file of a kind that cannot be written.
     """
     inputs = expand(inputs)
-    folders = [source for source in inputs if source.is_dir()]
+    folders = [source for source in inputs if _is_folder(source)]
     if len(inputs) < 2 or folders:
         raise UsageError(
             "name the files of two or more exposures of one image" + "".join(f", not {f}" for f in folders)
         )
-    if output is None or not output.suffix or output.is_dir():
+    if output is None or not output.suffix or _is_folder(output):
         raise UsageError("several exposures become one image: say -o FILE")
     images.check_suffix(output)
     _check_samples(inputs, output, samples)
     items = _sampled([Item(inputs[0], output, others=tuple(inputs[1:]))], samples)
     _check_apart(items, in_place=False)
-    if not overwrite:
-        _check_new(items, owned)
-    return items
+    return [replace(item, replaces=True) for item in items] if overwrite else _new(items, owned)
 
 
 def make_folders(items: Sequence[Item]) -> None:
-    """Makes the folders of all outputs, clears them of what killed runs left, and checks that each can be written to.
+    """Makes the folders of all outputs, clears them of what killed runs left, and checks that they can be written to.
+
+    A folder that cannot be among several that can is its images' trouble: each says so when its turn comes.
 
     Raises:
-        PellucidError: one cannot.
+        PellucidError: none can.
     """
     names: dict[Path, list[str]] = {}
     for item in items:
         names.setdefault(item.target.parent, []).append(item.target.name)
+    lines = []
     for folder in sorted(names):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             images.probe(folder)
             images.clear(folder, names[folder])
-        except OSError as error:
-            raise PellucidError(f"{folder}: cannot be written to ({error.strerror or error})") from None
+        except (OSError, ValueError) as error:
+            lines.append(f"{folder}: cannot be written to ({getattr(error, 'strerror', None) or error})")
+    if lines and len(lines) == len(names):
+        raise PellucidError(lines[0])
 
 
 def _sampled(items: Sequence[Item], samples: int) -> list[Item]:
@@ -184,7 +193,7 @@ def _check_samples(inputs: Sequence[Path], output: Path | None, samples: int) ->
         raise UsageError(f"samples are 1 or more of each image, not {samples}")
     if samples > 1 and output is None:
         raise UsageError("several samples of an image cannot take its place: say -o FOLDER")
-    if samples > 1 and output is not None and real(output) in {real(source) for source in inputs if source.is_dir()}:
+    if samples > 1 and output is not None and real(output) in {real(source) for source in inputs if _is_folder(source)}:
         raise UsageError(f"{output}: is a folder of inputs; several samples need another")
 
 
@@ -219,14 +228,22 @@ def _check_apart(items: Sequence[Item], *, in_place: bool) -> None:
             )
 
 
-def _check_new(items: Sequence[Item], owned: Callable[[Path], bool] | None) -> None:
-    """Refuses to replace what is not the job's own."""
-    existing = [item.target for item in items if item.target.exists()]
+def _new(items: Sequence[Item], owned: Callable[[Path], bool] | None) -> list[Item]:
+    """The items, which replace nothing but what is the job's own; refuses those that would."""
+    # Unlike Path.exists, this has no name that it fails at. A link to nothing may be replaced.
+    there = {item.target for item in items if os.path.lexists(item.target)}
+    existing = [item.target for item in items if os.path.exists(item.target)]  # noqa: PTH110
     existing = [target for target in existing if owned is None or not owned(target)]
     if existing:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         kind = "exists" if owned is None else "exists and is not as the job left it"
         raise UsageError(f"{existing[0]}: {kind}{more}; name another output, or say --overwrite to replace it")
+    return [replace(item, replaces=item.target in there) for item in items]
+
+
+def _is_folder(path: Path) -> bool:
+    # Unlike Path.is_dir, this has no name that it fails at.
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _file(path: Path) -> tuple[int, int] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,13 @@ from ..errors import PellucidError
 from ..images import Picture
 from ..priors import Prior
 from ..runner import EQUAL
+from .fingerprint import of_files
 from .memory import with_less
 from .plan import Item
 from .together import together
 from .trace import Trace
 
-Progress = Callable[[Item, int], object]
+Progress = Callable[[Item, float], object]
 
 # What no other image of the job could be written after, either.
 _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -42,6 +44,9 @@ class Outcome:
         note: what the method says of it, that its tiles had to be smaller, and that a sample is like all others; None
             if nothing.
         stops: whether all others would fail, too: the disk is full, or cannot be written to any more.
+        sha256: of the bytes of the input that was read, and of those of the output; None where there are none.
+        pages: height and width of each page, where the image was only looked at.
+        lost: whether the process that had it in work ended without a word.
     """
 
     item: Item
@@ -53,6 +58,9 @@ class Outcome:
     noise: float | None = None
     note: str | None = None
     stops: bool = False
+    sha256: tuple[str | None, str | None] = (None, None)
+    pages: tuple[tuple[int, int], ...] = ()
+    lost: bool = False
 
 
 Outcomes = Generator[Outcome, None, None]
@@ -68,6 +76,7 @@ def run(
     kernels: Callable[[Item], Path] | None = None,
     batch: int = 1,
     strip: bool = False,
+    damaged: images.Damaged = "refuse",
 ) -> Outcomes:
     """Restores the images of a job in this process.
 
@@ -75,12 +84,13 @@ def run(
         items: see `plan`. One is asked for when it is about to be begun.
         restorer: the method on its prior.
         seed: the run's seed; each image's own follows from it and the image's name.
-        progress: called with the image and the pixels of each evaluation, see `Restorer.work`; with 0 pixels when the
-            image has been read.
+        progress: called with the image and the share of its work that each evaluation is; with 0 when it has been
+            read.
         traces: folder for a `Trace` of each image.
         kernels: says in which file to save the kernel that was found for an item.
         batch: how many images are restored side by side, so that their evaluations are made together.
         strip: whether outputs go without what their inputs say beside the pixels; see `Picture.stripped`.
+        damaged: see `images.read`.
 
     Yields:
         One outcome for each item: in order, but for those restored side by side, which come as they are finished.
@@ -88,7 +98,7 @@ def run(
 
     def outcome(item: Item, prior: Prior) -> Outcome:
         own = restorer if prior is restorer.prior else restorer.with_prior(prior)
-        return _outcome(item, own, item.seed(seed), progress, traces, kernels, strip)
+        return _outcome(item, own, item.seed(seed), progress, traces, kernels, strip, damaged)
 
     if batch > 1 and restorer.method.needs_prior:
         yield from together(outcome, items, restorer.prior, batch)
@@ -105,18 +115,21 @@ def _outcome(
     traces: Path | None,
     kernels: Callable[[Item], Path] | None,
     strip: bool,
+    damaged: images.Damaged,
 ) -> Outcome:
     start = time.perf_counter()
     nfe, size, noise, note = 0, None, None, None
     stops = False
+    before = after = None
     with caught(item) as errors:
         try:
-            pictures = [images.read(source) for source in item.sources]
+            _check_place(item.target)
+            with suppress(PellucidError):  # reading it says what is wrong
+                before = of_files(item.sources)
+            pictures = _pictures(item, damaged)
             size = (pictures[0].colour.shape[0], pictures[0].colour.shape[1])
             images.check_holds(pictures[0], item.target)
-            told = None if progress is None else partial(progress, item)
-            if told is not None:
-                told(0)
+            told = None if progress is None else _shares(progress, item, pictures[0], restorer)
             (restored, result, trace), less = with_less(
                 restorer, size, partial(_restored, pictures, seed, told, traces is not None)
             )
@@ -125,15 +138,67 @@ def _outcome(
             if traces is not None:
                 trace.write(traces / item.label)
             # Last: an image that failed at anything has no output.
-            images.write(restored.stripped() if strip else restored, item.target)
+            images.write(restored.stripped() if strip else restored, item.target, **_NEW[item.replaces])
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
+            after = of_files([item.target])
             equal = [EQUAL] if item.sample is not None and not result.random else []
             note = "; ".join([*result.notes, *([less] if less else []), *equal]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise
     seconds, line = time.perf_counter() - start, errors[0] if errors else None
-    return Outcome(item, seed, nfe, seconds, size, line, noise, note, stops)
+    return Outcome(item, seed, nfe, seconds, size, line, noise, note, stops, (before, after))
+
+
+_NEW: tuple[dict[str, bool], dict[str, bool]] = ({"new": True}, {})
+"""What `images.write` is told of an output, by whether it may replace another file."""
+
+
+def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse") -> Outcomes:
+    """Reads the images of a job, and finds out whether they could be restored to where they are to go.
+
+    Args:
+        items: see `plan`.
+        seed: see `run`.
+        damaged: see `images.read`.
+
+    Yields:
+        An outcome for each, with its size and its pages.
+    """
+    for item in items:
+        start, pages = time.perf_counter(), ()
+        with caught(item) as errors:
+            # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
+            picture, *_ = _pictures(item, damaged)
+            images.check_holds(picture, item.target)
+            pages = tuple((page.colour.shape[0], page.colour.shape[1]) for page in picture.pages)
+        error, seconds = errors[0] if errors else None, time.perf_counter() - start
+        yield Outcome(item, item.seed(seed), 0, seconds, pages[0] if pages else None, error, pages=pages)
+
+
+def _pictures(item: Item, damaged: images.Damaged) -> list[Picture]:
+    if damaged == "refuse":
+        return [images.read(source) for source in item.sources]
+    return [images.read(source, damaged) for source in item.sources]
+
+
+def _check_place(target: Path) -> None:
+    """Refuses, before any work, an output that could not be written: its name is too long, or its folder is none."""
+    try:
+        os.lstat(target.parent / ".")
+        os.lstat(target)
+    except (OSError, ValueError) as error:
+        if os.path.isdir(target.parent) and isinstance(error, FileNotFoundError):  # noqa: PTH112
+            return
+        raise PellucidError(f"{target}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _shares(progress: Progress, item: Item, picture: Picture, restorer: Restorer) -> Callable[[int], object]:
+    """Makes shares of an image's work of the pixels that are evaluated."""
+    sizes = [(page.colour.shape[0], page.colour.shape[1]) for page in picture.pages]
+    whole = sum(restorer.work(*size) for size in sizes) or 1
+    progress(item, 0.0)
+    return lambda pixels: progress(item, pixels / whole)
 
 
 def _is_nowhere(error: BaseException | None) -> bool:

@@ -4,18 +4,52 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import images
 from ..errors import PellucidError
 
+_SHOWN = 3
+"""Files of a kind that are named; the others are counted."""
 
-def expand(inputs: Sequence[Path]) -> list[Path]:
+
+@dataclass(frozen=True)
+class Left:
+    """What was found and is no image of the job.
+
+    Attributes:
+        path: where.
+        why: it is not taken, as the end of a sentence about it.
+        failed: whether it may be, or hold, an image that a person counts on.
+    """
+
+    path: Path
+    why: str
+    failed: bool = False
+
+
+def told(left: Sequence[Left]) -> list[str]:
+    """Says what was not taken, and is no failure, in a line for each kind; the first of each are named."""
+    kinds: dict[str, list[Path]] = {}
+    for one in left:
+        if not one.failed:
+            kinds.setdefault(one.why, []).append(one.path)
+    lines = []
+    for why, paths in kinds.items():
+        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        lines.append(f"not taken, {why}: {', '.join(map(str, paths[:_SHOWN]))}{more}")
+    return lines
+
+
+def expand(inputs: Sequence[Path], left: list[Left] | None = None) -> list[Path]:
     """Replaces each pattern by what it matches, sorted, where the shell has not; `**` stands for folders in folders.
 
     Args:
         inputs: files, folders and patterns. A file whose own name looks like a pattern is that file.
+        left: takes in the folders that could not be looked into.
 
     Raises:
         PellucidError: a pattern matches nothing.
@@ -27,13 +61,16 @@ def expand(inputs: Sequence[Path]) -> list[Path]:
             continue
         # Unlike Path.glob, this takes patterns that begin at the root, and leaves hidden files out.
         matches = sorted(Path(match) for match in glob.glob(str(source), recursive=True))  # noqa: PTH207
+        closed = list(_closed(source))
         if not matches:
-            raise PellucidError(f"{source}: matches no file")
+            raise PellucidError(f"{closed[0].path}: {closed[0].why}" if closed else f"{source}: matches no file")
         found += matches
+        if left is not None:
+            left += closed
     return found
 
 
-def find(source: Path, output: Path | None) -> list[tuple[Path, str]]:
+def find(source: Path, output: Path | None, left: list[Left] | None = None) -> list[tuple[Path, str]]:
     """The images of an input, each with its name relative to it; "" for a file.
 
     Links to folders are not followed, so that a loop of them ends; links to images are.
@@ -41,25 +78,92 @@ def find(source: Path, output: Path | None) -> list[tuple[Path, str]]:
     Args:
         source: file or folder.
         output: the job's output folder; what lies in it is no input.
+        left: takes in what is not taken, in the folder and below.
 
     Raises:
         PellucidError: a folder without images.
     """
-    if not source.is_dir():
+    if not os.path.isdir(source):  # noqa: PTH112  # unlike Path.is_dir, this has no name that it fails at
         return [(source, "")]
     own = None if output is None or real(source) not in real(output).parents else real(output)
-    paths = sorted(
-        Path(folder, name)
-        for folder, _, names in os.walk(source)
-        for name in names
-        if Path(name).suffix.lower() in images.SUFFIXES and not name.startswith(".")
-    )
-    paths = [path for path in paths if path.is_file() and (own is None or own not in real(path).parents)]
+    paths, others = [], []
+    for one in _below(source):
+        place = one if isinstance(one, Path) else one.path
+        if own is not None and own in (real(place), *real(place).parents):
+            continue
+        if isinstance(one, Path):
+            paths.append(one)
+        else:
+            others.append(one)
     if not paths:
-        raise PellucidError(f"{source}: holds no images ({', '.join(images.SUFFIXES)})")
-    return [(path, path.relative_to(source).as_posix()) for path in paths]
+        why = next((f"{one.path}: {one.why}" for one in others if one.failed), None)
+        more = f"; {len(others)} other files" if others else ""
+        raise PellucidError(why or f"{source}: holds no images ({', '.join(images.SUFFIXES)}){more}")
+    if left is not None:
+        left += sorted(others, key=lambda one: one.path)
+    return [(path, path.relative_to(source).as_posix()) for path in sorted(paths)]
 
 
 def real(path: Path) -> Path:
     """The path without links and `..`; a loop of links, at which `Path.resolve` may fail, stays as it is."""
     return Path(os.path.realpath(path))
+
+
+def _below(folder: Path) -> Iterator[Path | Left]:
+    """The images of a folder and of those in it, and all else that is there."""
+    folders = [folder]
+    while folders:
+        place = folders.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(place / entry.name)
+                    else:
+                        yield _why_not(entry) or Path(entry.path)
+        except OSError as error:
+            yield Left(place, f"cannot be read ({error.strerror or error})", failed=True)
+
+
+def _why_not(entry: os.DirEntry[str]) -> Left | None:
+    """What there is to say of what is no folder; None for an image."""
+    path = Path(entry.path)
+    named = path.suffix.lower() in images.SUFFIXES
+    try:
+        mode = entry.stat().st_mode
+    except OSError as error:
+        if not named:
+            return Left(path, _by_name(path))
+        lost = "is a link to nothing" if entry.is_symlink() else f"cannot be read ({error.strerror or error})"
+        return Left(path, lost, failed=True)
+    if stat.S_ISDIR(mode):
+        return Left(path, "a link to a folder")
+    if path.name.startswith("."):
+        return Left(path, "its name begins with a dot")
+    if not named:
+        return Left(path, _by_name(path))
+    if not stat.S_ISREG(mode):
+        return Left(path, "is a pipe or a device, not a file", failed=True)
+    return None
+
+
+def _by_name(path: Path) -> str:
+    return f"{path.suffix.lower() or 'no suffix'} is not read in folders"
+
+
+def _closed(pattern: Path) -> Iterator[Left]:
+    """The folders that a pattern leads into and that cannot be read: the search itself passes over them."""
+    parts = pattern.parts
+    first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    root = Path(*parts[:first])
+    depth = None if "**" in parts else len(parts) - first - 1
+    closed: list[Left] = []
+
+    def failed(error: OSError) -> None:
+        closed.append(Left(Path(error.filename), f"cannot be read ({error.strerror or error})", failed=True))
+
+    for folder, names, _ in os.walk(root, onerror=failed):
+        if depth is not None and len(Path(folder).relative_to(root).parts) >= depth:
+            names.clear()
+    # A folder that is not there is no closed one: nothing matches.
+    yield from (one for one in closed if os.path.lexists(one.path))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from .. import images
 from ..api import Restorer
 from ..errors import PellucidError
 from .plan import Item
-from .run import Outcomes, Progress, run
+from .run import Outcomes, Progress, look, run
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Work:
         kernels: says in which file to save the kernel that was found for an item.
         batch: how many images are restored side by side in a process.
         strip: whether outputs go without what their inputs say beside the pixels.
+        damaged: what becomes of files that are cut off; see `images.read`.
+        dry: whether images are only looked at; see `look`.
     """
 
     restorer: Restorer
@@ -32,10 +36,30 @@ class Work:
     kernels: Callable[[Item], Path] | None = None
     batch: int = 1
     strip: bool = False
+    damaged: images.Damaged = "refuse"
+    dry: bool = False
 
     def outcomes(self, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
         """Does it to some images, in this process; see `run`."""
-        return run(items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch, self.strip)
+        if self.dry:
+            return look(items, self.seed, self.damaged)
+        return run(
+            items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch, self.strip, self.damaged
+        )
+
+
+def expected(item: Item, restorer: Restorer) -> int:
+    """About how many pixels will go through the network for an image, by the length of its file, which is not opened.
+
+    Args:
+        item: the image. A byte is taken for a pixel.
+        restorer: what is done to it.
+    """
+    try:
+        side = max(1, math.isqrt(os.stat(item.source).st_size))  # noqa: PTH116
+        return restorer.work(side, side) or 1
+    except (OSError, ValueError, PellucidError):
+        return 1
 
 
 def pixels(source: Path, restorer: Restorer) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields, is_dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -61,8 +61,10 @@ __all__ = [
     "State",
     "ZeroDCE",
     "describe",
+    "differing",
     "find",
     "get",
+    "name_of",
     "names",
     "of_preset",
     "usual",
@@ -124,7 +126,11 @@ def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Met
         if "model" in hyper_parameters:
             raise UsageError(f"{name}: names the restorer already; leave model out")
         return External(model=name, **hyper_parameters)
-    return method(**hyper_parameters)
+    try:
+        return method(**hyper_parameters)
+    except TypeError as error:
+        said = ", ".join(f"{key}={value!r}" for key, value in hyper_parameters.items())
+        raise UsageError(f"{name}: a value is of the wrong kind among {said} ({error})") from None
 
 
 def of_preset(method: type[Method], name: str, preset: str | None) -> Mapping[str, Any]:
@@ -138,13 +144,31 @@ def of_preset(method: type[Method], name: str, preset: str | None) -> Mapping[st
     return {} if preset is None else method.presets[preset]
 
 
-def usual(hyper_parameters: Iterable[str]) -> tuple[str, dict[str, Any]]:
-    """The method that people get who name none, and what is set unless they set it.
+def usual(hyper_parameters: Iterable[str]) -> str:
+    """The method that people get who name none.
 
     Args:
         hyper_parameters: those that they set. Beyond "fidelity" they are taken for DreamClean's.
     """
-    return ("auto", {}) if set(hyper_parameters) <= {"fidelity"} else ("dreamclean", {"strength": "auto"})
+    return "auto" if set(hyper_parameters) <= {"fidelity"} else "dreamclean"
+
+
+def name_of(method: Method) -> str | None:
+    """The name that a method has, if it has one; one of somebody's own file has none."""
+    return next((name for name in names() if find(name) is type(method)), None)
+
+
+def differing(method: object) -> dict[str, Any]:
+    """Those of a method's hyper-parameters that are not the defaults of its class."""
+    chosen = {}
+    for field in fields(method) if is_dataclass(method) else ():
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        value = getattr(method, field.name)
+        alike = isinstance(value, int | float) and value == default
+        # As texts, since a tensor is not equal to anything.
+        if field.repr and value is not default and not alike and str(value) != str(default):
+            chosen[field.name] = value
+    return chosen
 
 
 def describe(name: str) -> dict[str, Any]:

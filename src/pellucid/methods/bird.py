@@ -28,7 +28,7 @@ from ..operators.unknown import Kernel, Known, Light, Unknown, told
 from ..priors.prior import Prior
 from ..problem import Problem
 from .generator import Generator, to_sphere
-from .method import State, with_gradients
+from .method import PAPERS, State, with_gradients
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class BIRD(Generator):
         gradient: "straight-through", as if the predicted noise did not depend on the latent, as in the authors' code;
             or "exact", through all steps.
     """
+
+    presets = PAPERS
 
     takes_operator: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False

@@ -32,7 +32,7 @@ from ..priors import fit, load_prior
 from ..priors.kernels import kernel_prior, to_kernel
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper, with_gradients
+from .method import PAPERS, State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class BlindDPS(Stepper):
             black; None for a Gaussian of common blurs.
         clip: whether estimates of the image are clipped to [-1, 1], as in the authors' code.
     """
+
+    presets = PAPERS
 
     steps: int = 1000
     scale: float = 0.3

@@ -33,7 +33,7 @@ from ..noise import Streams
 from ..operators import Denoise
 from ..priors.prior import Prior, reflection
 from ..problem import Problem, to_model, to_zero_one
-from .method import Method, State
+from .method import PAPERS, Method, State
 
 _SMALLEST = 16
 """Sides below this have no room for blocks to look alike in."""
@@ -46,6 +46,8 @@ class BM3D(Method):
     Costs no evaluation of the prior; deterministic. The noise level is estimated of each image, or told with the
     operator `Denoise`. Colour images are denoised together in an opponent space, others channel by channel.
     """
+
+    presets = PAPERS
 
     takes_operator: ClassVar[bool] = True
     needs_prior: ClassVar[bool] = False

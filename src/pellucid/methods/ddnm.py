@@ -28,7 +28,7 @@ from ..noise import Streams, renoise
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper
+from .method import PAPERS, State, Stepper
 from .spectral import Measured
 
 Step = Callable[[Tensor, Tensor, float, float], Tensor]
@@ -47,6 +47,8 @@ class DDNM(Stepper):
         travel_length: how many steps a journey back in time goes (algorithm 2).
         travel_repeat: how often each stretch of that length is walked; 1 is without time travel.
     """
+
+    presets = PAPERS
 
     blind: ClassVar[bool] = False
     measured: ClassVar[type[Measured]] = Measured

@@ -21,7 +21,7 @@ import torch
 from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper
+from .method import PAPERS, State, Stepper
 from .spectral import Measured
 
 
@@ -37,6 +37,8 @@ class DDRM(Stepper):
         eta: share of fresh noise in components that the measurement does not know better than the latent, [0, 1].
         eta_b: share of the measurement in those that it knows better, [0, 1].
     """
+
+    presets = PAPERS
 
     blind: ClassVar[bool] = False
     measured: ClassVar[type[Measured]] = Measured

@@ -28,7 +28,7 @@ from ..noise import Streams, strided
 from ..operators import Jpeg
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper
+from .method import PAPERS, State, Stepper
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class DDRMJpeg(Stepper):
         eta: share of fresh noise, [0, 1].
         eta_b: share of the corrected estimate, [0, 1].
     """
+
+    presets = PAPERS
 
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False

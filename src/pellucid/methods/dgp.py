@@ -24,10 +24,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,8 @@ class DGP(Method):
         fit: "patches" or "resize".
         overlap: pixels that neighbouring patches share at least; at most half their side.
     """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"fit": "resize"}}
 
     takes_operator: ClassVar[bool] = True
     needs_prior: ClassVar[bool] = False

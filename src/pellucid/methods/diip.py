@@ -74,7 +74,8 @@ class DIIP(Generator):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         # Where the two tests stop nearest to the best at this rate (docs/diip.md).
-        "fast": {"steps": 5, "rate": 0.01, "slope": 0.0032, "minimum": 150, "iterations": 300}
+        "fast": {"steps": 5, "rate": 0.01, "slope": 0.0032, "minimum": 150, "iterations": 300},
+        "paper": {"slope": 0.001, "minimum": 100, "window": 1},
     }
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ from ..noise import Streams
 from ..operators import Denoise
 from ..priors.prior import Prior, round_up
 from ..problem import Problem, to_model, to_zero_one
-from .method import Method, State, with_gradients
+from .method import PAPERS, Method, State, with_gradients
 from .skip_network import SkipNetwork, fresh
 
 
@@ -62,6 +62,8 @@ class DIP(Method):
         skip: channels of each connection from the way down to the way up.
         inputs: channels of the input.
     """
+
+    presets = PAPERS
 
     takes_operator: ClassVar[bool] = True
     needs_prior: ClassVar[bool] = False

@@ -19,16 +19,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from ..noise import Streams, renoise
 from ..operators import Operator
-from ..priors.prior import Counted, Prior
+from ..priors.prior import Counted, Evaluation, Prior, learned
 from ..problem import Problem
-from .method import State, Stepper, with_gradients
+from .method import PAPERS, State, Stepper, ancestral_spread, with_gradients
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,11 @@ class DPS(Stepper):
         scale: zeta, the size of the pull. The authors use 0.3 for super-resolution and blur, 0.5 for random inpainting
             and 1 for phase retrieval, at 1,000 steps.
         clip: whether estimates are clipped to [-1, 1], as in the authors' code; where they are, nothing pulls.
+        variance: of an ancestral step: "posterior"; or "learned", as the network says, as in the authors' code, at no
+            further evaluation (`VPNetwork.learned`).
     """
+
+    presets = PAPERS
 
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
@@ -52,8 +56,10 @@ class DPS(Stepper):
     steps: int = 1000
     scale: float = 0.3
     clip: bool = True
+    variance: Literal["posterior", "learned"] = "posterior"
 
     def __post_init__(self) -> None:
+        self._require(self.variance in ("posterior", "learned"), "variance", "posterior or learned")
         self._require(self.steps >= 1, "steps", "at least 1")
         self._require(0 <= self.scale < math.inf, "scale", "0 or more")
 
@@ -64,26 +70,33 @@ class DPS(Stepper):
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()
         x = ladder[0] * rng.like(y.new_empty(operator.image_shape(tuple(y.shape))))
+        evaluate = learned(prior) if self.variance == "learned" else prior
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
-            x0, pull = self.pull(operator, y, prior, x, sigma)
-            # DDPM's step (renoise, eta_ddim = 1), then the pull, both from the latent before it.
-            moved = renoise(x, x0, sigma, sigma_next, math.sqrt(1 - (sigma_next / sigma) ** 2), rng)
+            x0, pull, *share = self._pull(operator, y, evaluate, x, sigma)
+            # DDPM's step, then the pull, both from the latent before it.
+            mean = renoise(x, x0, sigma, sigma_next**2 / sigma)
+            moved = mean + ancestral_spread(sigma, sigma_next, self.variance, *share) * rng.like(x)
             x = moved - self.scale * math.sqrt((1 + sigma**2) * (1 + sigma_next**2)) * pull
             yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)
 
     def pull(self, operator: Operator, y: Tensor, prior: Prior, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
         """The estimate, and the gradient of each image's distance to its measurement, both (B, C, H, W)."""
+        x0, gradient = self._pull(operator, y, prior, x, sigma)
+        return x0, gradient
+
+    def _pull(self, operator: Operator, y: Tensor, evaluate: Evaluation, x: Tensor, sigma: float) -> tuple[Tensor, ...]:
+        """The same, and the learned variance's share where the evaluation has one."""
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            x0 = prior(x, sigma)
+            x0, *share = evaluate(x, sigma).split(x.shape[1], 1)
             if self.clip:
                 x0 = x0.clamp(-1, 1)
-            distance = self.distance(y - operator.A(x0))
+            distance = self.distance(y - operator.A(x0), y)
             # Where an image fits exactly the norm has no gradient, and nothing is to be pulled.
             (gradient,) = torch.autograd.grad(distance.sum(), x)
-        return x0.detach(), gradient.nan_to_num(0.0)
+        return x0.detach(), gradient.nan_to_num(0.0), *(one.detach() for one in share)
 
-    def distance(self, residual: Tensor) -> Tensor:
-        """Each image's norm, (B,)."""
+    def distance(self, residual: Tensor, y: Tensor) -> Tensor:
+        """Each image's norm, (B,); `y` is what was measured, for variants that weigh by it."""
         # One by one: the rounding of a sum over an axis depends on how many there are.
         return torch.stack([one.norm() for one in residual])

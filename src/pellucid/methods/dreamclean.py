@@ -51,14 +51,16 @@ from .onebyone import Run, left_alone, one_by_one
 class DreamClean(Method):
     """Blind restoration by DDIM inversion and Variance Preservation Sampling (Xiao et al., ICLR 2024).
 
-    Costs n (2 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 90 at the defaults; M
+    Costs n (2 + M) evaluations with n = floor(strength / 1000 * steps) levels and M corrections, 90 at the paper's; M
     counts 0 if they are `shared`, and of the 2 the one that is for inversion 1 / `climb`. With `start="forward"` there
     is no inversion; with `start="noise"` there are 8 more to find the noise, less one for each level below it.
 
     Attributes:
         strength: tau, how far up the noise ladder to go, in thousandths of it, (0, 1000]. Higher repairs more damage
-            and invents more. "auto" is each image's own, at the cost of 10 evaluations (`estimate.evidence`).
-        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+            and invents more; 300 is the paper's, and the preset "paper". "auto" is each image's own, at the cost of 10
+            evaluations (`estimate.evidence`).
+        steps: DDIM steps of the whole ladder, of which those up to `strength` are walked: the levels floor(i T / steps)
+            of T training levels (DDIM, appendix D.3).
         gamma: size of a correction, [0, 1]; 0 makes it a plain DDIM round trip.
         corrections: M, Variance Preservation Sampling moves at each level.
         schedule: noise added by a correction (the paper's Table 5): "preserving", sqrt(gamma (2 - gamma)) sigma, keeps
@@ -71,7 +73,7 @@ class DreamClean(Method):
         climb: levels that inversion takes at once; more than one with moves of second order.
     """
 
-    strength: float | Literal["auto"] = 300
+    strength: float | Literal["auto"] = "auto"
     steps: int = 100
     gamma: float = 0.05
     corrections: int = 1
@@ -82,7 +84,8 @@ class DreamClean(Method):
     climb: int = 1
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "fast": {"steps": 60, "gamma": 0.07, "shared": True, "climb": 3}
+        "fast": {"steps": 60, "gamma": 0.07, "shared": True, "climb": 3},
+        "paper": {"strength": 300},
     }
 
     def __post_init__(self) -> None:
@@ -97,7 +100,18 @@ class DreamClean(Method):
         self._require(self.climb >= 1, "climb", "at least 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts)."""
+        """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts).
+
+        A strength that is chosen, or below the grid's first step, is the top itself, and the levels are evenly spaced.
+        """
+        count = math.floor(self._fixed * self.steps / 1000 + 1e-9)
+        if self.strength == "auto" or not count:
+            return self.evenly(sigmas)
+        index = torch.arange(count + 1) * len(sigmas) // self.steps
+        return sigmas[index.clamp_max(len(sigmas) - 1).unique_consecutive().flip(0)]
+
+    def evenly(self, sigmas: Tensor) -> Tensor:
+        """As many levels, at even distances below the strength itself: for strengths that are chosen, any number."""
         top = min(max(round(self._fixed / 1000 * len(sigmas)), 1), len(sigmas) - 1)
         return respace(sigmas, math.ceil(self._fixed * self.steps / 1000 - 1e-9), top)
 
@@ -153,10 +167,13 @@ class DreamClean(Method):
         note = f"dreamclean at strength {method._fixed:.0f}"
         if found.noise:
             note += f", from the noise of {found.noise / 2:.3f} found"
-        return Run(lambda y, rng: method.walk(y, Counted(prior), rng, found.noise or None), EVIDENCE, note)
+        ladder = method.evenly(prior.sigmas)
+        return Run(lambda y, rng: method.walk(y, Counted(prior), rng, found.noise or None, ladder), EVIDENCE, note)
 
     @torch.no_grad()
-    def walk(self, y: Tensor, prior: Counted, rng: Streams, noise: float | None = None) -> Iterator[State]:
+    def walk(
+        self, y: Tensor, prior: Counted, rng: Streams, noise: float | None = None, ladder: Tensor | None = None
+    ) -> Iterator[State]:
         """Up and down, at a strength that is known.
 
         Args:
@@ -164,8 +181,9 @@ class DreamClean(Method):
             prior: the prior.
             rng: each image's random stream.
             noise: the level of noise in them, in [-1, 1] units, for `start="noise"`; None to find it.
+            ladder: the levels; None for `ladder`.
         """
-        ladder = self.ladder(prior.sigmas)
+        ladder = self.ladder(prior.sigmas) if ladder is None else ladder
         top: float | Tensor
         top, *below = ladder.tolist()[:-1]
         # From the top, so that inversion ends there.
@@ -222,7 +240,7 @@ class Descent(Method):
 
     Attributes:
         strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
-        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        steps: DDIM steps of the whole ladder, of which those up to `strength` are walked.
         gamma: size of a correction, [0, 1].
         corrections: M, corrections at each level.
     """

@@ -33,7 +33,7 @@ from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .dreamclean import Descent
-from .method import State
+from .method import PAPERS, State
 from .spectral import Measured
 
 
@@ -41,16 +41,18 @@ from .spectral import Measured
 class DreamCleanKnown(Descent):
     """Restoration by Variance Preservation Sampling with a known linear degradation (Xiao et al., ICLR 2024).
 
-    Costs n (1 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 60 at the defaults.
+    Costs n (1 + M) evaluations with n = floor(strength / 1000 * steps) levels and M corrections, 60 at the defaults.
     Needs an operator with a singular value decomposition, and the noise level.
 
     Attributes:
         strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
-        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        steps: DDIM steps of the whole ladder, of which those up to `strength` are walked.
         gamma: size of a correction, [0, 1].
         corrections: M, corrections at each level.
         null_space: what is projected, "estimate" or "increment".
     """
+
+    presets = PAPERS
 
     null_space: Literal["estimate", "increment"] = "estimate"
 

@@ -31,7 +31,7 @@ from ..operators import PhaseRetrieval
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .dreamclean import Descent
-from .method import State
+from .method import PAPERS, State
 
 _POLISH = 50
 """Iterations without feedback at the end of a start: they only come nearer to the solution they are at."""
@@ -41,7 +41,7 @@ _POLISH = 50
 class DreamCleanPhase(Descent):
     """Phase retrieval by hybrid input-output and Variance Preservation Sampling (Xiao et al., ICLR 2024, section 3.5).
 
-    Costs n (1 + M) evaluations with n = ceil(strength / 1000 * steps) levels and M corrections, 60 at the defaults, and
+    Costs n (1 + M) evaluations, n = floor(strength / 1000 * steps) levels and M corrections, 60 at the defaults, and
     before them `restarts` times `iterations` pairs of Fourier transforms. Needs the operator `PhaseRetrieval`.
 
     What magnitudes cannot tell remains open: the image's sign, and whether it is turned by 180 degrees. Channels are
@@ -49,13 +49,15 @@ class DreamCleanPhase(Descent):
 
     Attributes:
         strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
-        steps: DDIM steps of the whole ladder, of which the part below `strength` is walked.
+        steps: DDIM steps of the whole ladder, of which those up to `strength` are walked.
         gamma: size of a correction, [0, 1].
         corrections: M, corrections at each level.
         restarts: random starts, of which each channel keeps the one that fits best.
         iterations: of hybrid input-output, for each.
         relaxation: beta, the feedback, (0, 1].
     """
+
+    presets = PAPERS
 
     restarts: int = 4
     iterations: int = 200

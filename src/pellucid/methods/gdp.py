@@ -1,7 +1,7 @@
 r"""GDP: an unconditional chain whose mean is pushed by a loss on the estimate, and a degradation learnt on the way.
 
 At each ancestral step the mean moves against the gradient of what disagrees between the measurement and the estimate,
-degraded (algorithm 1), in [0, 1] units. The gradient is with respect to the estimate x0, not through the network:
+degraded (algorithm 2), in [0, 1] units. The gradient is with respect to the estimate x0, not through the network:
 
 .. math:: x' \sim N(\mu - \zeta \nabla_{x_0} [L(A_\theta(x_0), y) + Q(x_0)],\ \Sigma), \quad
           \theta \leftarrow \theta - l \nabla_\theta [L + Q], \quad
@@ -9,9 +9,9 @@ degraded (algorithm 1), in [0, 1] units. The gradient is with respect to the est
 
 for variance-preserving latents. The guidance is not multiplied by Sigma: the released code does not, and its scales are
 made for that; since the loss is a mean they are large. `guide="xt"` takes the latent itself for the estimate (algorithm
-2), which suffers from comparing it, noise and all, with a measurement that has no noise of its level.
+1), which suffers from comparing it, noise and all, with a measurement that has no noise of its level.
 
-Where nobody knows the degradation, it is y = f x + M with a factor f and a map M (algorithm 3), or a convolution; the
+Where nobody knows the degradation, it is y = f x + M with a factor f and a map M (algorithm 2), or a convolution; the
 measurement may be several exposures of one image. Q are Zero-DCE's losses, which need no clean image.
 
 References:
@@ -24,21 +24,22 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import PellucidError
 from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
 from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
 from ..priors.prior import Counted, Padded, Prior, learned
 from ..problem import Problem, to_zero_one
-from .method import State, Stepper, with_gradients
+from .method import State, Stepper, ancestral_spread, with_gradients
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class GDP(Stepper):
         steps: levels walked; 250 is the paper's shorter setting.
         scale: zeta. The released code has 2,000 for super-resolution by 4, 4,000 for inpainting, 6,000 for deblurring
             and colours and 160,000 for low light, at 1,000 steps of 256x256 images; in images of other sizes each pixel
-            is pushed as in those.
+            is pushed as in those. None is 2,000; where the light is learnt, 160,000 at 1,000 steps, and of fewer steps
+            each pushes as much more.
         guide: "x0" or "xt", what the loss compares with the measurement.
         loss: "mse", "l1" or "ssim" (1 - SSIM), a mean over the measurement.
         variance: of an ancestral step, one of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and
@@ -75,13 +77,15 @@ class GDP(Stepper):
         hold: weight of the mean squared difference to that small image.
     """
 
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"cell": 1}}
+
     takes_operator: ClassVar[bool] = True
     takes_exposures: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
     by_gradient: ClassVar[bool] = True
 
     steps: int = 1000
-    scale: float = 2000
+    scale: float | None = None
     guide: Literal["x0", "xt"] = "x0"
     loss: Literal["mse", "l1", "ssim"] = "mse"
     variance: Literal["posterior", "beta", "learned"] = "posterior"
@@ -109,7 +113,8 @@ class GDP(Stepper):
         self._require(self.cell >= 1, "cell", "at least 1")
         self._require(0 <= self.level <= 1, "level", "from 0 to 1")
         self._require(self.first >= 0, "first", "0 or more")
-        for name in ("scale", "rate", "map_rate", "bright", "colour", "smooth", "hold"):
+        self._require(self.scale is None or 0 <= self.scale < math.inf, "scale", "0 or more")
+        for name in ("rate", "map_rate", "bright", "colour", "smooth", "hold"):
             self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
 
     def nfe(self, prior: Prior) -> int:
@@ -120,7 +125,14 @@ class GDP(Stepper):
         """What is taken for the degradation."""
         if self.degradation == "kernel":
             return told(problem.operator, Kernel(self.kernel, self.rate))
-        return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel))
+        return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))
+
+    def zeta(self, family: Unknown) -> float:
+        """The `scale`, or what is taken where it is None."""
+        if self.scale is not None:
+            return self.scale
+        learnt = family.family if isinstance(family, After) else family
+        return 160_000 * max(1.0, 1000 / self.steps) if isinstance(learnt, Light) else 2000
 
     @with_gradients
     @torch.no_grad()
@@ -159,7 +171,7 @@ class GDP(Stepper):
         optimiser = family.optimiser(theta)
         x = ladder[0] * rng.like(y.new_empty(family.image_shape(tuple(y.shape), prior.channels)))
         # The slope of a mean is the smaller, the larger the image; the scales are made for 256 x 256.
-        strength = self.scale * x[0, 0].numel() / 256**2
+        strength = self.zeta(family) * x[0, 0].numel() / 256**2
         evaluate = learned(prior) if self.variance == "learned" else prior
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), count[0] + 1):
             x0, *share = evaluate(x, sigma).split(x.shape[1], 1)
@@ -170,11 +182,20 @@ class GDP(Stepper):
             losses, slope = self.gradients(family, compared, y, theta, small)
             if optimiser is not None:
                 optimiser.step()
+                self._check(theta)
             push = strength * math.sqrt(1 + sigma_next**2) * slope
             # The posterior's mean, mu, on which no noise is left that is not fresh.
             mean = renoise(x, x0, sigma, sigma_next**2 / sigma)
             x = mean - push + self.spread(sigma, sigma_next, *share) * rng.like(x)
             yield State(step, count[1], sigma_next, x, x0, prior.nfe, {"loss": losses}, found=family.found(theta, y))
+
+    def _check(self, theta: Theta) -> None:
+        """Refuses what was learnt of the light where it has left the range of images, and is on its way to infinity."""
+        for name, what, rate in (("gain", "the factor f", "rate"), ("map", "the map M", "map_rate")):
+            if name in theta and not theta[name].abs().max() < _ABSURD:
+                largest = theta[name].abs().max().item()
+                told = f"{rate} below {getattr(self, rate):g}"
+                raise PellucidError(f"GDP: {what} of the light has grown to {largest:.3g}, it diverges: take a {told}")
 
     def gradients(
         self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None
@@ -209,22 +230,12 @@ class GDP(Stepper):
         return _mean(made - y) if self.loss == "mse" else (made - y).abs().flatten(1).mean(1)
 
     def spread(self, sigma: float, sigma_next: float, share: Tensor | None = None) -> float | Tensor:
-        """The fresh noise of a step's standard deviation; 0 at the last.
+        """The fresh noise of a step's standard deviation; 0 at the last. See `ancestral_spread`."""
+        return ancestral_spread(sigma, sigma_next, self.variance, share)
 
-        Args:
-            sigma: level before the step.
-            sigma_next: level after it.
-            share: of the learned variance, (B, C, H, W); see `VPNetwork.learned`.
-        """
-        if not sigma_next:
-            return 0.0
-        added = math.sqrt(sigma**2 - sigma_next**2)
-        posterior = sigma_next / sigma * added
-        # sqrt(beta) of the variance-preserving chain, beta = 1 - abar / abar', in this library's coordinates.
-        beta = math.sqrt((1 + sigma_next**2) / (1 + sigma**2)) * added
-        if share is not None:
-            return posterior * (beta / posterior) ** share
-        return posterior if self.variance == "posterior" else beta
+
+_ABSURD = 1e4
+"""In [0, 1] units no light is so strong."""
 
 
 def _mean(difference: Tensor) -> Tensor:

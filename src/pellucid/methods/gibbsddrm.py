@@ -23,10 +23,11 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import EllipsisType
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -66,6 +67,11 @@ class GibbsDDRM(Stepper):
         sparsity: lambda; 1,000 in the authors' code.
         kernel: side of the kernel in pixels, odd.
     """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # The authors' code, for images of 256x256.
+        "paper": {"langevin": 500, "preconditioned": False, "size": 1e-11}
+    }
 
     steps: int = 100
     eta: float = 0.8

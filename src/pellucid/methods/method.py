@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -67,7 +68,7 @@ class Method:
     """Whether of the degradation it needs the gradient alone, which every differentiable map has."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Hyper-parameters that go together, by name."""
+    """Hyper-parameters that go together, by name; every method of a paper has "paper", what that says."""
 
     needs_prior: ClassVar[bool] = True
     """Whether it evaluates the prior; one that does not gets images of any number of channels."""
@@ -126,6 +127,9 @@ class Method:
             raise UsageError(f"{type(self).__name__} is blind: it cannot use {known}; leave it out")
 
 
+PAPERS: Mapping[str, Mapping[str, Any]] = {"paper": {}}
+"""The presets of a method whose defaults are its paper's."""
+
 Iterate = Callable[[Any, Problem, Prior, Streams], Iterator[State]]
 
 
@@ -160,6 +164,28 @@ class Stepper(Method):
         return len(self.ladder(prior.sigmas)) - 1
 
 
+def ancestral_spread(
+    sigma: float, sigma_next: float, variance: str = "posterior", share: Tensor | None = None
+) -> float | Tensor:
+    """The standard deviation of an ancestral step's fresh noise; 0 at the last step.
+
+    Args:
+        sigma: level before the step.
+        sigma_next: level after it.
+        variance: "posterior" or "beta", the two that bound it (DDPM, section 3.2).
+        share: of the variance that a network has learnt between the two, (B, C, H, W); see `VPNetwork.learned`.
+    """
+    if not sigma_next:
+        return 0.0
+    added = math.sqrt(sigma**2 - sigma_next**2)
+    posterior = sigma_next / sigma * added
+    # sqrt(beta) of the variance-preserving chain, beta = 1 - abar / abar', in this library's coordinates.
+    beta = math.sqrt((1 + sigma_next**2) / (1 + sigma**2)) * added
+    if share is not None:
+        return posterior * (beta / posterior) ** share
+    return beta if variance == "beta" else posterior
+
+
 def last(states: Iterator[State], watch: Callable[[State], object] | None = None) -> State:
     """Drains what `iterate` returns.
 
@@ -168,7 +194,7 @@ def last(states: Iterator[State], watch: Callable[[State], object] | None = None
         watch: called with each.
 
     Raises:
-        PellucidError: it took no step.
+        PellucidError: it took no step, or its result is no image.
     """
     state = None
     for state in states:
@@ -176,4 +202,20 @@ def last(states: Iterator[State], watch: Callable[[State], object] | None = None
             watch(state)
     if state is None:
         raise PellucidError("the method took no step")
+    _refuse_absurd(state)
     return state
+
+
+def _refuse_absurd(state: State) -> None:
+    """Refuses a result that is finite and yet no image: most of it is far outside the range of images."""
+    for image in state.x:
+        beyond = (image.abs() > _FAR).double().mean().item()
+        if beyond > _MOST:
+            raise PellucidError(
+                f"the result is no image: {beyond:.0%} of its values are far outside the range, up to "
+                f"{image.abs().max().item():.3g}: the iteration has diverged; take smaller steps (scale, rate), or more"
+            )
+
+
+_FAR, _MOST = 10.0, 0.5
+"""Values further out than this, of images in [-1, 1], and the share of them from which on it is no image."""

@@ -33,7 +33,7 @@ from ..operators import Operator
 from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper, with_gradients
+from .method import PAPERS, State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class MMPS(Stepper):
         iterations: conjugate gradients at each level.
         eta: share of an ancestral step's noise: 1 samples, 0 is deterministic.
     """
+
+    presets = PAPERS
 
     blind: ClassVar[bool] = False
 

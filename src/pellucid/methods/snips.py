@@ -22,9 +22,9 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -51,6 +51,8 @@ class SNIPS(Method):
         final: the last level, in [-1, 1] units.
         calibrate: whether the prior is told the latent's noise level instead of the ladder's.
     """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"levels": 500, "calibrate": False}}
 
     blind: ClassVar[bool] = False
 

@@ -31,7 +31,7 @@ from ..errors import PellucidError, UsageError
 from ..noise import Streams
 from ..priors.prior import Prior
 from ..problem import Problem, to_model, to_unit
-from .method import Method, State
+from .method import PAPERS, Method, State
 
 ITERATIONS = 8
 """How often the curve is bent."""
@@ -101,6 +101,8 @@ class ZeroDCE(Method):
         model: weights, a safetensors file of `pellucid train --zero-dce` or the authors' released `.pth`; None for
             those that come with the package.
     """
+
+    presets = PAPERS
 
     needs_prior: ClassVar[bool] = False
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import PellucidError, UsageError
 from .operator import Operator, Shape, Svd, same
 
 
@@ -70,10 +70,19 @@ class Mask(Operator):
 
     @classmethod
     def read(cls, path: Path) -> Mask:
-        """Reads an image file: white where the picture is missing, black where it is known, cut at the middle."""
+        """Reads an image file: white where the picture is missing, black where it is known, cut at the middle.
+
+        Raises:
+            PellucidError: it cannot be read, or nothing in it is white.
+        """
         from .. import images
 
-        return cls((images.read(path).tensor(1)[0, 0] < 0.5).float())
+        picture = images.read(path)
+        known = (picture.tensor(1)[0, 0] < 0.5).float()
+        if known.all():
+            alpha = "; its transparency is not looked at" if picture.alpha is not None else ""
+            raise PellucidError(f"{path}: marks nothing: paint white what is missing{alpha}")
+        return cls(known)
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""

@@ -12,7 +12,9 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +24,7 @@ from ..errors import UsageError
 from ..noise import Streams
 from ..problem import to_model, to_zero_one
 from .blur import convolve
+from .cosine import dct2, idct2
 from .decoder import Decoder
 from .operator import Operator
 
@@ -135,12 +138,14 @@ class Light(Unknown):
         cell: M has one number for so many pixels in either direction, bilinear between them: light changes slowly, and
             with a number for each pixel, as published, M learns what noise there is in the image.
         per_channel: whether each colour has a factor of its own.
+        smooth: weight that the smoothness of M has in the loss that is minimised; steps of M are damped for it.
     """
 
     rate: float = 1.0
     map_rate: float = 0.1
     cell: int = 16
     per_channel: bool = False
+    smooth: float = 0.0
 
     def image_shape(self, measured: tuple[int, ...], channels: int) -> tuple[int, ...]:
         """See `Unknown`.
@@ -167,12 +172,32 @@ class Light(Unknown):
         return to_model(torch.where(beyond, measured, made))
 
     def optimiser(self, theta: Theta) -> torch.optim.Optimizer:
-        """See `Unknown`; plain gradient descent."""
+        """See `Unknown`; gradient descent, whose step of M is implicit in the smoothness (`damped`)."""
         # The gradient of a mean has as many parts as there are cells.
         one_pixel = self.map_rate * theta["map"][0].numel()
-        return torch.optim.SGD(
-            [{"params": [theta["gain"]], "lr": self.rate}, {"params": [theta["map"]], "lr": one_pixel}]
+        return _Damped(
+            [{"params": [theta["gain"]], "lr": self.rate}, {"params": [theta["map"]], "lr": one_pixel}],
+            {theta["map"]: self.damped},
         )
+
+    def damped(self, move: Tensor) -> Tensor:
+        r"""A gradient of M, (B, n, h, w), as a step of `map_rate` may take it without growing, whatever the cell.
+
+        .. math:: P g, \quad P = (\max(1, l)\, I + 4 l w L / c^2)^{-1}
+
+        with l the rate, w the weight of the smoothness, c the cell's side and L the Laplacian of the grid of cells.
+        4 w L / c^2 bounds the curvature of the smoothness where that of one cell's own loss is at most 2, so a step
+        multiplies no error by less than -1. P is positive definite: the fixed point is plain descent's. It is diagonal
+        in cosines, and nearly 1 for a smooth M.
+        """
+        weight = 4 * self.map_rate * self.smooth / self.cell**2
+        if not weight or move.shape[-2:] == (1, 1):
+            return move / max(1.0, self.map_rate)
+        down, across = (
+            2 - 2 * torch.cos(torch.arange(side, dtype=torch.float64) * (math.pi / side)) for side in move.shape[-2:]
+        )
+        damping = max(1.0, self.map_rate) + weight * (down[:, None] + across)
+        return idct2(dct2(move) / damping.to(move))
 
     def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
         """See `Unknown`; "gain", (B, n, 1 or C, 1, 1), and "map", (B, n, H, W), for n exposures."""
@@ -181,6 +206,20 @@ class Light(Unknown):
     def map(self, theta: Theta, y: Tensor) -> Tensor:
         """M of each exposure, as large as the measurement, (B, n, H, W), in [0, 1] units."""
         return F.interpolate(theta["map"], y.shape[2:], mode="bilinear")
+
+
+class _Damped(torch.optim.SGD):
+    """Gradient descent in which some gradients are changed before they are followed."""
+
+    def __init__(self, groups: list[dict[str, Any]], damping: dict[Tensor, Callable[[Tensor], Tensor]]) -> None:
+        super().__init__(groups)
+        self._damping = damping
+
+    def step(self, closure: Any = None) -> Any:
+        for parameter, damped in self._damping.items():
+            if parameter.grad is not None:
+                parameter.grad = damped(parameter.grad)
+        return super().step(closure)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal
 
 import torch
@@ -46,7 +48,7 @@ class VENetwork:
         check_images(x, self.channels, self.multiple)
         # Of a number, at a quarter of the cost of `as_tensor`, which small images would feel.
         level = sigma.to(x).expand(len(x)) if isinstance(sigma, Tensor) else x.new_full(x.shape[:1], sigma)
-        return _evaluate(self.estimate, x, level)
+        return evaluate(self.estimate, x, level)
 
     def estimate(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Calls the network, with x (B, C, H, W) and sigma (B,)."""
@@ -151,7 +153,7 @@ class VPNetwork:
             sigma = float(sigma)
             t = torch.full((len(x),), self.time_of(sigma), device=x.device)
             scale = 1 / math.sqrt(1 + sigma * sigma)
-        made = _evaluate(self.network, x * scale, t)
+        made = evaluate(self.network, x * scale, t)
         predicted, rest = made[:, : self.channels], made[:, self.channels :]
         if self.prediction == "epsilon":
             return x - sigma * predicted, rest
@@ -186,12 +188,39 @@ def check_images(x: Tensor, channels: int, multiple: int) -> None:
         )
 
 
-def _evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tensor) -> Tensor:
-    """Calls a network so that an image's result does not depend on the others in its batch.
+_PRECISION: ContextVar[torch.dtype | None] = ContextVar("precision", default=None)
+
+
+@contextmanager
+def computing_in(precision: torch.dtype) -> Iterator[None]:
+    """Lets networks compute convolutions and matrix products at another precision than float32."""
+    token = _PRECISION.set(precision)
+    try:
+        yield
+    finally:
+        _PRECISION.reset(token)
+
+
+def evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tensor) -> Tensor:
+    """Calls a network so that an image's result does not depend on the others in its batch, nor on the caller.
 
     On a CPU, convolutions and matrix products add up in an order that depends on the batch's size, and the last bits
     of the result with them; image by image they do not, at next to no cost, for one image keeps all cores busy.
+
+    A caller's own `torch.autocast` would change the result without a word; the precision is what was asked for by name
+    (`backends.Autocast`).
     """
-    if x.shape[0] == 1 or x.device.type != "cpu":
-        return network(x, level)
-    return torch.cat([network(x[i : i + 1], level[i : i + 1]) for i in range(len(x))])
+    with alone(x.device.type, _PRECISION.get()):
+        if x.shape[0] == 1 or x.device.type != "cpu":
+            return network(x, level)
+        return torch.cat([network(x[i : i + 1], level[i : i + 1]) for i in range(len(x))])
+
+
+@contextmanager
+def alone(device: str = "cpu", precision: torch.dtype | None = None) -> Iterator[None]:
+    """Shuts out a caller's own `torch.autocast` on a kind of device, and sets a precision where one is given."""
+    if precision is None and (device == "meta" or not torch.is_autocast_enabled(device)):
+        yield
+        return
+    with torch.autocast(device, precision, enabled=precision is not None):
+        yield

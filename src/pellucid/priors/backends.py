@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from .adapters import computing_in
 from .network import DenoisingUNet
 from .prior import Evaluation, Prior, Wrapper, device_of, innermost
 
@@ -78,7 +79,8 @@ class Autocast(Wrapper):
 
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
         """See `Wrapper`."""
-        with torch.autocast(x.device.type, _TYPES[self.precision]):
+        # For priors of any kind, and by name for those that shut out a caller's own autocast.
+        with torch.autocast(x.device.type, _TYPES[self.precision]), computing_in(_TYPES[self.precision]):
             return inner(x, sigma).to(x.dtype)
 
 

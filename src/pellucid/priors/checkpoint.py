@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import PellucidError
 from ..noise import cosine_ladder, linear_ladder
-from . import ddpm, folder, guided, stable_file, tensors
+from . import ddpm, folder, guided, limits, stable_file, tensors
 from .adapters import VPNetwork
 from .latent import Latent
 
@@ -82,6 +82,7 @@ def load(
             return latent
         weights, part = _network(content)
         network, ladder, found, assumed = _build(weights, known)
+        limits.check_images(network.channels, network.channels, network.multiple)
         folder.choose(network, label)
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
@@ -117,7 +118,7 @@ def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tens
                 "order and a linear schedule are assumed"
             )
         config = replace(config, **known)
-        with torch.device("meta"):
+        with limits.described_by(len(weights)):
             network: nn.Module = guided.GuidedUNet(config)
         cosine = published is not None and published.schedule == "cosine"
         found = "a guided-diffusion network"
@@ -125,7 +126,7 @@ def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tens
             found += f" of {config.classes} classes (without a label, the mean of their embeddings stands for one)"
         return network, cosine_ladder() if cosine else linear_ladder(), found, assumed
     if ddpm.matches(list(weights)):
-        with torch.device("meta"):
+        with limits.described_by(len(weights)):
             network = ddpm.DDPMUNet(ddpm.config_of(shapes))
         return network, linear_ladder(), "a DDPM network", assumed
     raise PellucidError(_other(list(weights)))
@@ -145,7 +146,7 @@ def _other(names: list[str]) -> str:
 
 def _network(content: Any) -> tuple[dict[str, Tensor], str]:
     """The tensors of the one network to use among what a file holds, and where in it they were."""
-    states = [(place, _plain(state)) for place, state in tensors.states(content)]
+    states = [found for place, state in tensors.states(content) for found in _bare(place, state)]
     if not states:
         raise PellucidError("holds no named tensors, so no network")
     fitting = [s for s in states if guided.matches(list(s[1])) or ddpm.matches(list(s[1]))]
@@ -159,6 +160,31 @@ def _network(content: Any) -> tuple[dict[str, Tensor], str]:
     return weights, f" (its part {place})" if place else ""
 
 
-def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names without what a parallel or compiled module puts before them."""
-    return {re.sub(r"^(module\.|_orig_mod\.)+", "", name): tensor.detach() for name, tensor in state.items()}
+# A tensor that each network of a family has, and no other part of a model.
+_ANCHORS = ("time_embed.0.weight", "temb.dense.0.weight")
+_WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+")
+
+
+def _bare(place: str, state: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
+    """The networks among tensors by name, each without what training codes put before all of its names.
+
+    Codes wrap a network in modules, which leave "module.", "model.", "ema_model.module.", "denoise_fn." there; several
+    networks may lie side by side. Those of latent diffusion keep theirs: without it they would pass for ones of pixels.
+    """
+    state = {name: tensor.detach() for name, tensor in state.items()}
+    prefixes = {
+        name.removesuffix(anchor)
+        for name in state
+        for anchor in _ANCHORS
+        if name.endswith(anchor) and not re.search(r"(^|\.)(diffusion_model|control_model)\.", name)
+    }
+    within = [prefix for prefix in sorted(prefixes) if prefix.endswith(".")]
+    if not within or "" in prefixes:
+        return [(place, {_WRAPPED.sub("", name): tensor for name, tensor in state.items()})]
+    return [
+        (
+            f"{place}.{_WRAPPED.sub('', prefix)}".strip("."),
+            {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)},
+        )
+        for prefix in within
+    ]

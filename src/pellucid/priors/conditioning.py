@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import PellucidError
-from . import texts
+from . import limits, texts
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,8 @@ class _Text(NamedTuple):
 def _text(encoder: texts.Encoder, tokenizer: Path, text: str) -> _Text:
     if not tokenizer.is_dir():
         return _Text(encoder, encoder.no_text(), False)
+    for path in tokenizer.iterdir():
+        limits.regular(path, limits.TEXT)
     from transformers import CLIPTokenizer
 
     tokens = CLIPTokenizer.from_pretrained(tokenizer, local_files_only=True)

@@ -21,6 +21,7 @@ from .adapters import VPNetwork
 from .ddpm import DDPMUNet
 from .describe import Description, describe, schedule_of
 from .diffusers import UNet
+from .forms import Formed
 from .guided import GuidedUNet
 from .latent import Latent
 from .load import is_object, load_prior, locate
@@ -89,7 +90,7 @@ def _content(prior: Prior) -> stable_folder.Content:
     network = getattr(prior, "network", None)
     assert isinstance(network, nn.Module)
     texts = {"config.json": _config(network)}
-    if isinstance(prior, VPNetwork):
+    if isinstance(prior, VPNetwork | Formed):
         texts["scheduler/scheduler_config.json"] = _json(_scheduler(prior))
     weights = network.unet.state_dict() if isinstance(network, UNet) else network.state_dict()
     return stable_folder.Content(texts, {folder.WEIGHTS: weights}, "")
@@ -123,7 +124,7 @@ def _config(network: nn.Module) -> str:
     return _json(json.loads(unet.to_json_string()) | ({"patch_size": network.patch} if network.patch > 1 else {}))
 
 
-def _scheduler(prior: VPNetwork) -> dict[str, Any]:
+def _scheduler(prior: VPNetwork | Formed) -> dict[str, Any]:
     """How the network was trained, in the diffusers library's words."""
     if isinstance(prior.network, UNet):
         return prior.network.scheduler

@@ -27,6 +27,7 @@ from ..errors import PellucidError, UsageError
 from ..noise import linear_ladder
 from ..problem import to_model, to_zero_one
 from .adapters import VENetwork, check_ladder
+from .forms import INFINITE
 from .prior import Prior
 
 
@@ -62,7 +63,7 @@ class EDM(VENetwork):
         sigmas = _ladder(network) if sigmas is None else sigmas
         _check(network, sigmas, channels, multiple)
         super().__init__(
-            _frozen(network),
+            frozen(network),
             sigmas,
             channels=channels or _whole(network, 3, "img_channels", "channels"),
             multiple=multiple or _whole(network, _multiple(network), "multiple"),
@@ -115,7 +116,7 @@ class Blind(VENetwork):
         if range not in ("symmetric", "unit"):
             raise UsageError(f"images have the range symmetric or unit, not {range!r}")
         super().__init__(
-            _frozen(network),
+            frozen(network),
             sigmas,
             channels=channels or _whole(network, 3, "channels"),
             multiple=multiple or _whole(network, 1, "multiple"),
@@ -129,6 +130,68 @@ class Blind(VENetwork):
         return _checked(self.network(x), x)
 
 
+class Scheduled(VENetwork):
+    r"""A denoiser in a space of its own, as azula has it, as a prior.
+
+    It takes :math:`x_t = \alpha_t x_0 + \sigma_t n` and a time t from 0 to 1, and gives the mean of x0, or what has it
+    as its `mean`; its `schedule(t)` gives both factors. The level here is :math:`\sigma_t / \alpha_t`, of which a
+    search finds the time.
+
+    Args:
+        network: the denoiser; a module is used as in `EDM`.
+        steps: levels of the training ladder, equally spaced in time.
+        channels: as in `EDM`.
+        multiple: as in `EDM`.
+
+    Raises:
+        UsageError: it cannot be called, or its levels do not ascend with time.
+        PellucidError: it cannot be copied.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        *,
+        steps: int = 1000,
+        channels: int | None = None,
+        multiple: int | None = None,
+    ) -> None:
+        self._schedule = frozen(network.schedule) if isinstance(network.schedule, nn.Module) else network.schedule
+        _, levels = self._factors(torch.linspace(0, 1, steps + 1, dtype=torch.float64))
+        levels = levels[levels > 0]
+        _check(network, levels, channels, multiple)
+        super().__init__(
+            frozen(network),
+            levels,
+            channels=channels or _whole(network, 3, "channels"),
+            multiple=multiple or _whole(network, 1, "multiple"),
+        )
+
+    def _factors(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Of times, (n,): what images are multiplied by, and the levels."""
+        with torch.no_grad():
+            alpha, sigma = (part.flatten().expand(len(t)).to("cpu", torch.float64) for part in self._schedule(t))
+        return alpha, torch.where(alpha > sigma / INFINITE, sigma / alpha, INFINITE)
+
+    def _time(self, sigma: float) -> float:
+        """The time of a level, by bisection; the first or the last outside the schedule."""
+        low, high = 0.0, 1.0
+        for _ in range(52):
+            middle = (low + high) / 2
+            below = self._factors(torch.tensor([middle], dtype=torch.float64))[1].item() < sigma
+            low, high = (middle, high) if below else (low, middle)
+        return high
+
+    def estimate(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Calls the network, with x (B, C, H, W) and sigma (B,)."""
+        t = torch.tensor([self._time(level) for level in sigma.tolist()], dtype=torch.float64)
+        # Of the level that is in x, also outside the schedule.
+        alpha, reached = self._factors(t)
+        variance_kept = torch.where(reached >= INFINITE, 1 / sigma.cpu().double(), alpha)
+        made = self.network(x * variance_kept.to(x).view(-1, 1, 1, 1), t.to(x))
+        return _checked(getattr(made, "mean", made) if not isinstance(made, Tensor) else made, x)
+
+
 def recognised(given: Any, label: int | None = None) -> Prior:
     """Makes a prior of a Python object by how it is called: `f(x, sigma)` or `f(x)`.
 
@@ -136,6 +199,9 @@ def recognised(given: Any, label: int | None = None) -> Prior:
         given: a prior, which is returned as it is, or a denoiser. A second argument that need not be given counts only
             if it is called sigma or noise.
         label: see `EDM`.
+
+    Besides, models of other libraries: a pipeline of diffusers with `unet` and `scheduler`, the pair of the two, a
+    `UNet2DModel` (see `diffusers.of_objects`), and what has azula's `schedule` (see `Scheduled`).
 
     Raises:
         UsageError: it is no denoiser, how it is called does not tell, or a label is given that it cannot take.
@@ -145,11 +211,36 @@ def recognised(given: Any, label: int | None = None) -> Prior:
         if label is not None:
             raise UsageError("a prior given as an object has its label already: leave label out")
         return given
+    pair = _of_diffusers(given)
+    if pair is not None:
+        from . import diffusers
+
+        return diffusers.of_objects(*pair, label)
+    if callable(getattr(given, "schedule", None)) and callable(given):
+        if label is not None:
+            raise UsageError("a denoiser with a schedule takes no label: leave it out")
+        return Scheduled(given)
     if _takes_level(given):
         return EDM(given, label=label)
     if label is not None:
         raise UsageError("a denoiser of the image alone takes no label: leave it out")
     return Blind(given)
+
+
+def _of_diffusers(given: Any) -> tuple[nn.Module, Any] | None:
+    """The network and the scheduler of a pipeline, a pair or a `UNet2DModel` (without one); None for anything else."""
+    if isinstance(given, type):
+        return None
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], nn.Module):
+        if not hasattr(given[1], "config"):
+            raise UsageError(f"the second of a pair must be a scheduler of diffusers, not {type(given[1]).__name__}")
+        return given[0], given[1]
+    unet, scheduler = (getattr(given, name, None) for name in ("unet", "scheduler"))
+    if isinstance(unet, nn.Module) and hasattr(scheduler, "config"):
+        return unet, scheduler
+    if isinstance(given, nn.Module) and type(given).__name__ == "UNet2DModel":
+        return given, None
+    return None
 
 
 # What the second argument of a network of training steps is called.
@@ -187,7 +278,7 @@ def _check(network: Any, sigmas: Tensor, channels: int | None, multiple: int | N
             raise UsageError(f"{name} must be at least 1, not {value}")
 
 
-def _frozen(network: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def frozen(network: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The same module in inference mode on the same memory, but without gradients of its own; functions as they are.
 
     A copy of the module, not of its weights: whoever gave it may be in the middle of training it.

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder
-from . import stable
+from . import mmdit, stable
 from .adapters import VPNetwork
 from .ddpm import DDPMUNet
 from .diffusers import UNet
 from .folder import root_of, weight_files
+from .forms import Formed
 from .guided import GuidedUNet
 from .latent import Latent, latent_of
 from .load import is_object, load_prior, locate
@@ -38,7 +39,7 @@ class Description:
         schedule: kind of its training ladder.
         steps: levels of it.
         sigma_range: the least and the most noisy of them.
-        predicts: x0, epsilon or v; "epsilon or v" where only the network's answers would tell.
+        predicts: x0, epsilon, v, or what `forms` has; "epsilon or v" where only the network's answers would tell.
         learned_sigma: whether it also predicts a variance, as a share of its range; see `VPNetwork.learned`.
         classes: how many classes it was trained with; 0 for an unconditional network.
         heads: of its attention, as in "4" or "of 64 channels", and the order of its rows; "" where it is no question.
@@ -93,7 +94,7 @@ def describe(source: str | Path, *, offline: bool = False) -> tuple[Description,
         channels=prior.channels if latent is None else latent.vae.channels,
         multiple=prior.multiple if latent is None else latent.unit,
         parameters=sum(weight.numel() for one in networks for weight in one.parameters()),
-        schedule=schedule_of(prior.sigmas),
+        schedule=inner.form.schedule if isinstance(inner, Formed) else schedule_of(prior.sigmas),
         steps=len(prior.sigmas),
         sigma_range=(prior.sigmas[0].item(), prior.sigmas[-1].item()),
         predicts=_predicts(inner) if latent is None or latent.certain else "epsilon or v",
@@ -104,6 +105,8 @@ def describe(source: str | Path, *, offline: bool = False) -> tuple[Description,
 
 
 def _predicts(prior: Prior) -> str:
+    if isinstance(prior, Formed):
+        return prior.form.predicts
     return prior.prediction if isinstance(prior, VPNetwork) else "x0"
 
 
@@ -149,12 +152,15 @@ def _facts(network: nn.Module) -> dict[str, Any]:
 
 def _latent_facts(latent: Latent) -> dict[str, Any]:
     """The same of latent diffusion."""
-    family = "SDXL" if latent.network.pooled is not None else "Stable Diffusion"
+    usual = "SDXL" if latent.network.pooled is not None else "Stable Diffusion"
+    family = getattr(latent.network, "family", usual)
     return {"family": family, "size": latent.size, "learned_sigma": False, "classes": 0, "heads": ""}
 
 
 def _weights(place: Path) -> list[Path]:
     """The weights files of a folder that has been loaded."""
+    if mmdit.matches(place):
+        return [path for part in ("transformer", "vae") for path in weight_files(place / part)]
     if stable.matches(place):
         return [path for part in ("unet", "vae") for path in weight_files(place / part)]
     return weight_files(root_of(place))

@@ -1,24 +1,28 @@
-"""Folders in the layout of the diffusers library, with a `UNet2DModel`.
+"""Models of the diffusers library with a `UNet2DModel`, as folders and as objects.
 
 The library itself is imported only when such a folder is loaded: that import costs more than torch's own.
 """
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import PellucidError
-from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder, sigma_of
+from ..errors import PellucidError, UsageError
 from . import folder as files
-from .adapters import Prediction, VPNetwork
+from . import limits, schedulers
+from .adapters import VPNetwork
+from .denoisers import frozen
+from .forms import Consistency, Formed
+from .schedulers import Training
 
-_PREDICTIONS: dict[str, Prediction] = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x0"}
-
+_LOG = logging.getLogger("pellucid")
 
 # Attention's layers as the library named them before its release 0.16, in whose days many models were published.
 _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -59,11 +63,12 @@ class UNet(nn.Module):
         return nn.functional.pixel_shuffle(out, self.patch).contiguous()
 
 
-def load(folder: Path, device: str | torch.device = "cpu", label: int | None = None) -> VPNetwork:
+def load(folder: Path, device: str | torch.device = "cpu", label: int | None = None) -> VPNetwork | Formed:
     """Loads a diffusers model of pixels as a prior.
 
     The folder holds `config.json` and its weights, itself or in `unet/`, and says how it was trained in
-    `scheduler_config.json`, itself or in `scheduler/`. Half-precision weights are computed with in float32.
+    `scheduler_config.json`, itself or in `scheduler/`; see `schedulers`. Half-precision weights are computed with in
+    float32.
 
     Args:
         folder: the folder, or one in it that holds the network.
@@ -71,36 +76,101 @@ def load(folder: Path, device: str | torch.device = "cpu", label: int | None = N
         label: the class of the images, from 0, for a class-conditional network; see `UNet`.
 
     Raises:
-        PellucidError: the folder lacks a file, holds another kind of network, or its weights do not fit it exactly; the
-            network has no such class.
+        PellucidError: the folder lacks a file, holds another kind of network or one trained in a way that is not known,
+            or its weights do not fit it exactly; the network has no such class.
     """
     root = files.root_of(folder)
     config = files.read_json(root / "config.json")
     scheduler = read_scheduler(folder)
-    patch = int(config.pop("patch_size", 1))
-    if config.get("class_embed_type") is not None:
-        raise PellucidError(f"{folder}: its classes are no numbers (class_embed_type {config['class_embed_type']!r})")
+    training = schedulers.read(scheduler, folder)
+    patch = config.pop("patch_size", 1)
     weights = {_renamed(name): weight for name, weight in files.read_weights(root).items()}
-
-    from diffusers import UNet2DModel
-
-    unet = cast(nn.Module, UNet2DModel.from_config(config))
+    try:
+        shape = shape_of(config, patch)
+        with limits.described_by(len(weights)):
+            unet = _unet(config)
+    except PellucidError as error:
+        raise PellucidError(f"{folder}: {error}") from None
     files.fill(unet, weights, root)
     network = UNet(unet, patch, scheduler)
     try:
         files.choose(network, label)
     except PellucidError as error:
         raise PellucidError(f"{folder}: {error}") from None
-    levels = len(config["block_out_channels"])
-    return VPNetwork(
-        files.ready(network, device),
-        ladder_of(scheduler, folder),
-        prediction_of(scheduler, folder),
-        channels=int(config["in_channels"]) // patch**2,
-        multiple=patch * 2 ** (levels - 1),
-        # Where nothing is said, a network of twice the channels is taken for one of the published kind.
-        ranged=scheduler.get("variance_type") != "learned",
-    )
+    said(training, folder)
+    return training.prior(files.ready(network, device), channels=shape.channels, multiple=shape.multiple)
+
+
+def of_objects(unet: nn.Module, scheduler: Any, label: int | None = None) -> VPNetwork | Formed:
+    """A `UNet2DModel` and a scheduler of the diffusers library, as objects, as a prior.
+
+    The network's weights are used as they are, frozen and in inference mode, without a change to the model itself.
+
+    Args:
+        unet: the model.
+        scheduler: with which it was trained; None for DDPM's, which is said as a warning.
+        label: see `load`.
+
+    Raises:
+        UsageError: the model is of another kind.
+        PellucidError: it was trained in a way that is not known, or it has no such class.
+    """
+    name = type(unet).__name__
+    if name != "UNet2DModel":
+        raise UsageError(f"a pipeline's network must be a UNet2DModel, not a {name}: name the whole model's folder")
+    if scheduler is None:
+        told: dict[str, Any] = {"_class_name": "DDPMScheduler"}
+        _LOG.warning("a %s does not say how it was trained: DDPM's is assumed; else give (unet, scheduler)", name)
+    else:
+        told = {**scheduler.config, "_class_name": type(scheduler).__name__}
+    config: dict[str, Any] = dict(cast(Any, unet).config)
+    training, shape = schedulers.read(told, name), shape_of(config, 1)
+    network = UNet(frozen(unet), 1, told)
+    files.choose(network, label)
+    said(training, name)
+    return training.prior(network.eval(), channels=shape.channels, multiple=shape.multiple)
+
+
+class Shape(NamedTuple):
+    """What images a network takes.
+
+    Attributes:
+        channels: image channels.
+        multiple: what height and width must divide by.
+    """
+
+    channels: int
+    multiple: int
+
+
+def shape_of(config: Mapping[str, Any], patch: Any) -> Shape:
+    """What images a `UNet2DModel` takes.
+
+    Raises:
+        PellucidError: its numbers make no network of images.
+    """
+    if config.get("class_embed_type") is not None:
+        raise PellucidError(f"its classes are no numbers (class_embed_type {config['class_embed_type']!r})")
+    if isinstance(patch, bool) or not isinstance(patch, int) or not 1 <= patch <= limits.MULTIPLE:
+        raise PellucidError(f"its patch_size must be from 1 to {limits.MULTIPLE}, not {patch!r:.40}")
+    inside, made = (int(config.get(name, 3)) for name in ("in_channels", "out_channels"))
+    if inside % patch**2:
+        raise PellucidError(f"its {inside} channels are no squares of {patch} x {patch} pixels")
+    multiple = patch * 2 ** (min(len(config["block_out_channels"]), 64) - 1)
+    limits.check_images(inside, made, multiple)
+    return Shape(inside // patch**2, multiple)
+
+
+def said(training: Training, source: Path | str) -> None:
+    """Says of a network that was distilled that it is no posterior mean."""
+    if isinstance(training.form, Consistency):
+        _LOG.warning("%s: a consistency model gives one sharp image of many, where methods expect their mean", source)
+
+
+def _unet(config: Mapping[str, Any]) -> nn.Module:
+    from diffusers import UNet2DModel
+
+    return cast(nn.Module, UNet2DModel.from_config(dict(config)))
 
 
 def _renamed(name: str) -> str:
@@ -119,38 +189,3 @@ def read_scheduler(folder: Path) -> dict[str, Any]:
         if (place / "scheduler_config.json").is_file():
             return files.read_json(place / "scheduler_config.json")
     raise PellucidError(f"{folder}: no scheduler_config.json, which says at which noise levels it was trained")
-
-
-def prediction_of(scheduler: dict[str, Any], source: Path) -> Prediction:
-    """What a network predicts that was trained with a diffusers scheduler of this configuration.
-
-    Raises:
-        PellucidError: something that is not known here.
-    """
-    prediction = scheduler.get("prediction_type", "epsilon")
-    if prediction not in _PREDICTIONS:
-        raise PellucidError(f"{source}: its network predicts {prediction!r}; epsilon, v_prediction or sample is needed")
-    return _PREDICTIONS[prediction]
-
-
-def ladder_of(scheduler: dict[str, Any], source: Path) -> Tensor:
-    """The training ladder that a diffusers scheduler configuration describes, ascending sigmas.
-
-    Raises:
-        PellucidError: its schedule is none that is known here.
-    """
-    steps = int(scheduler.get("num_train_timesteps", 1000))
-    if scheduler.get("trained_betas") is not None:
-        betas = torch.tensor(scheduler["trained_betas"], dtype=torch.float64)
-        return sigma_of((1 - betas).cumprod(0))
-    kind = scheduler.get("beta_schedule", "linear")
-    ends = (float(scheduler.get("beta_start", 1e-4)), float(scheduler.get("beta_end", 0.02)))
-    if kind == "linear":
-        return linear_ladder(steps, *ends)
-    if kind == "scaled_linear":
-        return scaled_linear_ladder(steps, *ends)
-    if kind == "squaredcos_cap_v2":
-        return cosine_ladder(steps)
-    raise PellucidError(
-        f"{source}: unknown beta_schedule {kind!r}; linear, scaled_linear or squaredcos_cap_v2 is needed"
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError
-from . import tensors
+from . import limits, tensors
+
+_LOG = logging.getLogger("pellucid")
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 """What the diffusers library calls a network's weights."""
@@ -24,14 +27,20 @@ def read_json(path: Path) -> dict[str, Any]:
         PellucidError: there is no such file, or it is no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+        content = json.loads(limits.text(path), parse_constant=_no_number)
+    except PellucidError as error:
+        raise PellucidError(f"{path}: {error}") from None
+    except RecursionError:
+        raise PellucidError(f"{path}: is no JSON (nested too deeply)") from None
     except ValueError as error:
         raise PellucidError(f"{path}: is no JSON ({error})") from None
     if not isinstance(content, dict):
         raise PellucidError(f"{path}: holds no JSON object")
     return content
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -46,6 +55,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
             read = tensors.read(path)
             if not isinstance(read, dict) or not all(isinstance(weight, Tensor) for weight in read.values()):
                 raise PellucidError("holds more than tensors by name")
+            limits.check_tensors(weights | read)
         except PellucidError as error:
             raise PellucidError(f"{path}: {error}") from None
         weights |= read
@@ -81,8 +91,20 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def root_of(folder: Path) -> Path:
-    """Where in a folder its network lies: in `unet`, as pipelines of the diffusers library have it, or in itself."""
-    return folder / "unet" if (folder / "unet" / "config.json").is_file() else folder
+    """Where in a folder its network lies: in `unet`, as pipelines of the diffusers library have it, or in itself.
+
+    An average of the weights, which trainings leave beside it in `unet_ema`, goes before.
+    """
+    for name in ("unet_ema", "unet"):
+        if (folder / name / "config.json").exists():
+            return folder / name
+    return folder
+
+
+def said_average(folder: Path) -> None:
+    """Says of a folder that has a network and an average of its weights which of them is taken."""
+    if all((folder / name / "config.json").exists() for name in ("unet_ema", "unet")):
+        _LOG.warning("%s: of unet/ and unet_ema/ the average is taken; name %s for the other", folder, folder / "unet")
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -108,15 +130,22 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str
         PellucidError: a tensor is missing, unexpected or of another shape.
     """
     own = network.state_dict()
+    both = own.keys() & weights.keys()
     for problem, names in (
         ("lacks", own.keys() - weights.keys()),
         ("has the unknown", weights.keys() - own.keys()),
-        ("has the wrong shape for", {k for k in own.keys() & weights.keys() if own[k].shape != weights[k].shape}),
+        ("has the wrong shape for", {name for name in both if own[name].shape != weights[name].shape}),
+        ("has numbers of another kind for", {name for name in both if _kind(own[name]) != _kind(weights[name])}),
     ):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise PellucidError(f"{source}: does not fit {plan}: it {problem} {min(names)}{more}")
     network.load_state_dict({name: _ready(weight) for name, weight in weights.items()}, assign=True)
+
+
+def _kind(weight: Tensor) -> bool:
+    """Whether it has fractions; integers in their place are quantised weights, whose scales are elsewhere."""
+    return weight.is_floating_point()
 
 
 def _ready(weight: Tensor) -> Tensor:

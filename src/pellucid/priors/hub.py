@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PellucidError, UsageError
-from . import folder, stable, tensors
+from . import folder, mmdit, stable, tensors
 
 _ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
 _TEXTS = ("*config.json", "model_index.json")
@@ -83,11 +83,13 @@ def fetch(source: str, *, texts: bool = False, offline: bool = False) -> Path:
 
 def _parts(place: Path, texts: bool) -> list[str]:
     """The folders in a model's that hold weights, "." for itself, by its descriptions alone."""
+    if mmdit.matches(place):
+        return ["transformer", "vae"]
     if not stable.matches(place):
         root = folder.root_of(place)
         # A network of latents alone is refused by its description: nothing of its gigabytes is fetched.
         alone = root != place and folder.read_json(root / "config.json").get("_class_name") == "UNet2DConditionModel"
-        return [] if alone else ["unet" if root != place else "."]
+        return [] if alone else [root.name if root != place else "."]
     readers = sorted(path.name for path in place.glob("text_encoder*") if path.is_dir())
     return ["unet", "vae", *(readers if texts or not stable.forces_zeros(place) else [])]
 

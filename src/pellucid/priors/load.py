@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import PellucidError, UsageError, unknown_name
 from ..noise import linear_ladder
 from ..settings import imported
-from . import denoisers, embedded, folder
+from . import denoisers, embedded, folder, limits
 from .adapters import VENetwork
 from .backends import accelerated
 from .latent import latent_of
@@ -49,7 +49,8 @@ def load_prior(
             Folders and files of Stable Diffusion and SDXL become a `Latent`. A model of the hub is `owner/name` or
             `owner/name@revision` where there is no such path; nothing else opens a connection. MODULE:OBJECT names an
             object of an installed module, FILE.py:OBJECT one of a file; its code runs. An object is a prior, which is
-            returned as it is, or a denoiser, `D(x, sigma)` or `f(x)`: see `EDM` and `Blind`.
+            returned as it is, a denoiser, `D(x, sigma)` or `f(x)`, or a model of diffusers or azula: see
+            `denoisers.recognised`.
         device: where its network goes, as in "cpu", "cuda" or "cuda:1"; an object stays where it is.
         label: the class of the images, from 0, for a class-conditional network. Without one, networks of
             guided-diffusion and diffusers get the mean of their classes' embeddings, those of EDM none.
@@ -76,17 +77,21 @@ def load_prior(
 
 
 def _load(place: Path, device: torch.device, label: int | None, prompt: str | None) -> Prior:
+    load: Callable[..., Prior]
     if place.is_file():
         from . import checkpoint
 
-        return checkpoint.load(place, device, label=label, prompt=prompt)
+        load, fault = checkpoint.load, "its tensors do not make a network"
+    else:
+        load, fault = _load_folder, "its config.json does not describe a network"
     try:
-        return _load_folder(place, device, label, prompt)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, PellucidError):
-            raise
-        # A config.json that is valid JSON and nonsense: whatever it breaks, it is the folder that is at fault.
-        raise PellucidError(f"{place}: its config.json does not describe a network ({error!r})") from error
+        return load(place, device, label=label, prompt=prompt)
+    except PellucidError:
+        raise
+    # Nonsense that is well written: whatever it breaks, it is the file or folder that is at fault.
+    except Exception as error:
+        told = " ".join(repr(error).split())
+        raise PellucidError(f"{place}: {fault} ({told if len(told) < 200 else told[:200] + ' ...'})") from error
 
 
 def is_object(source: Source) -> bool:
@@ -118,11 +123,14 @@ def locate(source: str | Path, *, texts: bool = False, offline: bool = False) ->
     raise unknown_name("prior", str(source), embedded.names())
 
 
-def _load_folder(place: Path, device: torch.device, label: int | None, prompt: str | None) -> Prior:
-    from . import diffusers, native, stable
+def _load_folder(place: Path, device: torch.device, *, label: int | None, prompt: str | None) -> Prior:
+    from . import diffusers, mmdit, native, stable
 
     if stable.matches(place):
         return stable.load(place, device, label, prompt)
+    if mmdit.matches(place):
+        return mmdit.load(place, device, label, prompt)
+    folder.said_average(place)
     root = folder.root_of(place)
     config = folder.read_json(root / "config.json")
     if config.get("_class_name") == "UNet2DModel":
@@ -136,12 +144,15 @@ def _load_folder(place: Path, device: torch.device, label: int | None, prompt: s
 
     from .network import build_network
 
+    weights = folder.read_weights(root)
     try:
-        network = build_network(config)
+        with limits.described_by(len(weights)):
+            network = build_network(config)
+        limits.check_images(network.channels, network.channels, network.multiple)
         folder.choose(network, label)
     except PellucidError as error:
         raise PellucidError(f"{root / 'config.json'}: {error}") from None
-    folder.fill(network, folder.read_weights(root), root)
+    folder.fill(network, weights, root)
     return VENetwork(
         folder.ready(network, device), linear_ladder(), channels=network.channels, multiple=network.multiple
     )

@@ -15,9 +15,10 @@ from torch import nn
 
 from ..errors import PellucidError
 from . import folder as files
+from . import limits, schedulers
 from .adapters import VPNetwork
 from .ddpm import DDPMConfig, DDPMUNet
-from .diffusers import ladder_of, read_scheduler
+from .diffusers import read_scheduler
 from .guided import GuidedConfig, GuidedUNet
 
 NAMES = ("GuidedUNet", "DDPMUNet")
@@ -29,8 +30,12 @@ def to_json(network: GuidedUNet | DDPMUNet) -> dict[str, Any]:
     return {"_class_name": type(network).__name__, **asdict(network.config)}
 
 
-def build(config: dict[str, Any]) -> GuidedUNet | DDPMUNet:
+def build(config: dict[str, Any], tensors: int) -> GuidedUNet | DDPMUNet:
     """Makes the network that a `config.json` describes, without weights.
+
+    Args:
+        config: the file's content.
+        tensors: how many tensors its weights are.
 
     Raises:
         TypeError: an unknown field, or none that is needed.
@@ -38,7 +43,7 @@ def build(config: dict[str, Any]) -> GuidedUNet | DDPMUNet:
     """
     # JSON knows no tuples.
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
-    with torch.device("meta"):
+    with limits.described_by(tensors):
         if given.pop("_class_name") == "GuidedUNet":
             return GuidedUNet(GuidedConfig(**given))
         return DDPMUNet(DDPMConfig(**given))
@@ -51,13 +56,17 @@ def load(folder: Path, device: str | torch.device = "cpu", label: int | None = N
         PellucidError: the folder lacks a file, or its weights do not fit its configuration; the network has no such
             class.
     """
-    root, ladder = files.root_of(folder), ladder_of(read_scheduler(folder), folder)
+    root, training = files.root_of(folder), schedulers.read(read_scheduler(folder), folder)
+    config, weights = files.read_json(root / "config.json"), files.read_weights(root)
     try:
-        network = build(files.read_json(root / "config.json"))
+        network = build(config, len(weights))
+        limits.check_images(network.channels, network.channels, network.multiple)
         files.choose(network, label)
+        if training.prediction != "epsilon":
+            raise PellucidError("a network of this kind predicts epsilon at discrete steps, and its scheduler differs")
     except PellucidError as error:
         raise PellucidError(f"{folder}: {error}") from None
-    files.fill(network, files.read_weights(root), root)
+    files.fill(network, weights, root)
     # The weights stay as the file has them: another memory layout would be a copy of them.
     ready: nn.Module = network.eval().requires_grad_(False).to(device)
-    return VPNetwork(ready, ladder, channels=network.channels, multiple=network.multiple)
+    return VPNetwork(ready, training.sigmas, channels=network.channels, multiple=network.multiple)

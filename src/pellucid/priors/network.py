@@ -71,8 +71,10 @@ class UNetConfig:
         counts = (self.channels, self.patch, self.embedding, *self.widths, *self.blocks)
         if not self.widths or len(self.widths) != len(self.blocks):
             raise PellucidError("a network needs as many widths as blocks, one of each for every level")
-        if not all(isinstance(n, int) and n > 0 for n in counts) or not self.sigma_data > 0:
-            raise PellucidError("a network's channels, patch, widths, blocks, embedding and sigma_data are above 0")
+        if not all(isinstance(n, int) and n > 0 for n in counts):
+            raise PellucidError("a network's channels, patch, widths, blocks and embedding are whole and above 0")
+        if not isinstance(self.sigma_data, int | float) or not 1e-3 <= self.sigma_data <= 1e3:
+            raise PellucidError(f"a network's sigma_data is a number from 0.001 to 1000, not {self.sigma_data!r:.40}")
 
     def to_json(self) -> dict[str, Any]:
         """The content of `config.json`; `build_network` is its inverse."""

@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError
-from . import conditioning, folder
-from .adapters import Prediction, VPNetwork
+from . import conditioning, folder, limits, schedulers
 from .autoencoder import Autoencoder
 from .conditioning import Conditioning
-from .diffusers import ladder_of, prediction_of
 from .latent import Latent
+from .schedulers import Training
+
+_LARGEST = 16384
 
 _LOG = logging.getLogger("pellucid")
 
@@ -91,6 +92,8 @@ def load(
     Raises:
         PellucidError: the folder lacks a part or holds another kind of model, or there is a prompt that cannot be read.
     """
+    if (place / "unet_ema").exists():
+        _LOG.warning("%s: of unet/ and unet_ema/ the first is taken", place)
     config = folder.read_json(place / "unet" / "config.json")
     vae_config = folder.read_json(place / "vae" / "config.json")
     scheduler = folder.read_json(place / "scheduler" / "scheduler_config.json")
@@ -107,8 +110,7 @@ def load(
         config,
         vae_config,
         told,
-        ladder_of(scheduler, place),
-        prediction_of(scheduler, place),
+        schedulers.read(scheduler, place),
         {part: folder.read_weights(place / part) for part in ("unet", "vae")},
         device,
     )
@@ -121,8 +123,7 @@ def assemble(
     config: Mapping[str, Any],
     vae_config: Mapping[str, Any],
     told: Conditioning,
-    ladder: Tensor,
-    prediction: Prediction,
+    training: Training,
     weights: Mapping[str, dict[str, Tensor]],
     device: str | torch.device,
 ) -> Latent:
@@ -133,15 +134,14 @@ def assemble(
         config: of the `UNet2DConditionModel`.
         vae_config: of the `AutoencoderKL`.
         told: what the network is told.
-        ladder: see `VPNetwork`.
-        prediction: likewise.
+        training: how the network was trained.
         weights: of "unet" and "vae", by the names of diffusers.
         device: where the networks go.
 
     Raises:
         PellucidError: parts do not belong together, or weights do not fit.
     """
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers import UNet2DConditionModel
 
     latents = int(vae_config.get("latent_channels", 4))
     if int(config["in_channels"]) != latents or int(config["out_channels"]) != latents:
@@ -149,44 +149,67 @@ def assemble(
             f"{source}: its network takes {config['in_channels']} channels and its autoencoder makes {latents}: it is "
             "made for inpainting or editing; a prior is made for images alone"
         )
-    if vae_config.get("latents_mean") is not None:
-        raise PellucidError(f"{source}: its autoencoder has latents_mean; a scaling and a shift factor alone are known")
-    with torch.device("meta"):
-        unet: nn.Module = UNet2DConditionModel.from_config(dict(config))
-        vae: nn.Module = AutoencoderKL.from_config(dict(vae_config))
-    # Old names of the autoencoder's attention.
-    renamed = {_modern(name): weight for name, weight in weights["vae"].items()}
-    for network, tensors, part in ((unet, weights["unet"], "unet"), (vae, renamed, "vae")):
-        folder.fill(network, tensors, source / part if source.is_dir() else source)
-    factor = 2 ** (len(vae_config["block_out_channels"]) - 1)
+    multiple = 2 ** (min(len(config["block_out_channels"]), 64) - 1)
+    factor = 2 ** (min(len(vae_config["block_out_channels"]), 64) - 1)
+    try:
+        limits.check_images(latents, latents, multiple * factor)
+        with limits.described_by(len(weights["unet"])):
+            unet: nn.Module = UNet2DConditionModel.from_config(dict(config))
+    except PellucidError as error:
+        raise PellucidError(f"{source}: {error}") from None
+    folder.fill(unet, weights["unet"], source / "unet" if source.is_dir() else source)
     # In the layout that the files have: another one would be a copy of gigabytes.
     network = ConditionedUNet(unet, told, factor).eval().requires_grad_(False).to(device)
-    # What diffusers and the published models take for a model that says nothing.
-    scaling, shift = vae_config.get("scaling_factor") or 0.18215, vae_config.get("shift_factor") or 0.0
     return Latent(
-        VPNetwork(
-            network,
-            ladder,
-            prediction,
-            channels=latents,
-            multiple=2 ** (len(config["block_out_channels"]) - 1),
-        ),
-        Autoencoder(
-            vae.eval().requires_grad_(False).to(device),
-            factor,
-            channels=int(vae_config.get("in_channels", 3)),
-            latent_channels=latents,
-            scaling=float(scaling),
-            shift=float(shift),
-        ),
+        training.prior(network, channels=latents, multiple=multiple),
+        autoencoder_of(source, vae_config, weights["vae"], device),
         _size(config, factor),
+    )
+
+
+def autoencoder_of(
+    source: Path, config: Mapping[str, Any], weights: dict[str, Tensor], device: str | torch.device
+) -> Autoencoder:
+    """Makes an autoencoder of its parts.
+
+    Args:
+        source: where they come from, for messages.
+        config: of the `AutoencoderKL`.
+        weights: by the names of diffusers, old or new.
+        device: where it goes.
+
+    Raises:
+        PellucidError: it is of another kind, or weights do not fit.
+    """
+    from diffusers import AutoencoderKL
+
+    if config.get("latents_mean") is not None:
+        raise PellucidError(f"{source}: its autoencoder has latents_mean; a scaling and a shift factor alone are known")
+    factor = 2 ** (min(len(config["block_out_channels"]), 64) - 1)
+    try:
+        with limits.described_by(len(weights)):
+            vae: nn.Module = AutoencoderKL.from_config(dict(config))
+    except PellucidError as error:
+        raise PellucidError(f"{source}: {error}") from None
+    # Old names of the autoencoder's attention.
+    renamed = {_modern(name): weight for name, weight in weights.items()}
+    folder.fill(vae, renamed, source / "vae" if source.is_dir() else source)
+    # What diffusers and the published models take for a model that says nothing.
+    scaling, shift = config.get("scaling_factor") or 0.18215, config.get("shift_factor") or 0.0
+    return Autoencoder(
+        vae.eval().requires_grad_(False).to(device),
+        factor,
+        channels=int(config.get("in_channels", 3)),
+        latent_channels=int(config.get("latent_channels", 4)),
+        scaling=float(scaling),
+        shift=float(shift),
     )
 
 
 def _size(config: Mapping[str, Any], factor: int) -> int:
     """Side in pixels of the images that a network was trained on."""
     size = config.get("sample_size")
-    return size * factor if isinstance(size, int) else 512
+    return size * factor if isinstance(size, int) and 0 < size * factor <= _LARGEST else 512
 
 
 def _modern(name: str) -> str:

@@ -21,6 +21,7 @@ from ..noise import scaled_linear_ladder
 from . import conditioning, stable, tensors
 from .adapters import Prediction
 from .latent import Latent
+from .schedulers import Training
 
 _LOG = logging.getLogger("pellucid")
 
@@ -79,7 +80,7 @@ def load(
         _LOG.warning("%s: %s", source, told.note)
     prediction = _said(weights, metadata or {})
     prior = stable.assemble(
-        source, config, vae_config, told, scaled_linear_ladder(), prediction or "epsilon", parts, device
+        source, config, vae_config, told, Training(scaled_linear_ladder(), prediction or "epsilon"), parts, device
     )
     # Stable Diffusion 2 was published with both, and nothing but what it says tells which.
     if prediction is None and config["cross_attention_dim"] == _SD2_TEXT:

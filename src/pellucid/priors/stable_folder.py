@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..errors import PellucidError
-from . import folder, stable, stable_file, tensors, texts
+from . import folder, limits, stable, stable_file, tensors, texts
 from .adapters import VPNetwork
 from .latent import Latent
+from .prior import Prior
 
 INDEX = "model_index.json"
 MARK = "_pellucid_version"
@@ -50,8 +51,9 @@ def content(latent: Latent, place: Path) -> Content:
     Raises:
         PellucidError: a text encoder is damaged.
     """
+    if not isinstance(latent.network, stable.ConditionedUNet):
+        raise PellucidError(f"{place}: a transformer of latents is not converted: its folder is a prior as it is")
     prior = latent.prior
-    assert isinstance(prior, VPNetwork)
     unet, vae, xl = latent.network.unet, latent.vae.network, latent.network.pooled is not None
     readers = _READERS[: 1 + xl]
     encoders = _encoders(place, [encoder for encoder, _ in readers])
@@ -67,7 +69,7 @@ def content(latent: Latent, place: Path) -> Content:
             "vae/config.json": vae.to_json_string(),
             "scheduler/scheduler_config.json": _json(scheduler),
             **{f"{name}/config.json": _json(encoder.config) for name, encoder in encoders.items()},
-            **{f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in tokenizers},
+            **{f"{path.parent.name}/{path.name}": _text(path) for path in tokenizers},
         },
         {
             f"unet/{folder.WEIGHTS}": unet.state_dict(),
@@ -101,6 +103,13 @@ def _tokenizers(place: Path, names: Sequence[str]) -> list[Path]:
     return [path for path in found if path.suffix in (".json", ".txt")]
 
 
+def _text(path: Path) -> str:
+    try:
+        return limits.text(path)
+    except PellucidError as error:
+        raise PellucidError(f"{path}: {error}") from None
+
+
 def _index(xl: bool, zeros: bool, parts: Collection[str], scheduler: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `model_index.json`."""
     classes = {
@@ -126,8 +135,9 @@ def _index(xl: bool, zeros: bool, parts: Collection[str], scheduler: Mapping[str
     return index | {"safety_checker": [None, None], **({"force_zeros_for_empty_prompt": True} if zeros else {})}
 
 
-def _scheduler(prior: VPNetwork) -> dict[str, Any]:
+def _scheduler(prior: Prior) -> dict[str, Any]:
     """How the published models of single files were trained."""
+    assert isinstance(prior, VPNetwork)
     return {
         "_class_name": "DDIMScheduler",
         "num_train_timesteps": len(prior.sigmas),

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import PellucidError
+from . import limits
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 """Of the files that `read` reads."""
@@ -41,6 +42,7 @@ def read(path: Path) -> Any:
         )
     if suffix not in SUFFIXES:
         raise PellucidError(f"is no folder and no checkpoint ({', '.join(SUFFIXES)})")
+    limits.regular(path)
     return _safetensors(path) if suffix == ".safetensors" else _unpickled(path)
 
 
@@ -55,16 +57,13 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _unpickled(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"PK"
-    except OSError as error:
-        raise PellucidError(f"cannot be read ({error.strerror or error})") from None
+    with limits.opened(path) as file:
+        zipped = file.read(2) == b"PK"
     if zipped and not zipfile.is_zipfile(path):
         raise PellucidError("is damaged: its end is missing; fetch it again")
     try:
-        if zipped and _is_program(path):
-            raise PellucidError("refused: it is a TorchScript program, which would be run; give its weights alone")
+        if zipped:
+            _check_archive(path)
         # Files from before torch 1.6 are no archives and cannot be mapped.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except PellucidError:
@@ -79,25 +78,48 @@ def _unpickled(path: Path) -> Any:
         raise PellucidError(f"is damaged, or no checkpoint at all ({str(error).partition(chr(10))[0][:80]})") from None
 
 
-def _is_program(path: Path) -> bool:
-    """Whether an archive holds what TorchScript leaves beside its weights."""
+def _check_archive(path: Path) -> None:
+    """Refuses an archive that is a program, or that unfolds to more than its own bytes."""
     with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+        records = archive.infolist()
+    # TorchScript leaves this beside its weights.
+    if any(record.filename.endswith("/constants.pkl") for record in records):
+        raise PellucidError("refused: it is a TorchScript program, which would be run; give its weights alone")
+    # torch.save compresses nothing.
+    if sum(record.file_size for record in records) > path.stat().st_size:
+        raise PellucidError("refused: it unfolds to more than its own bytes, which torch.save never writes")
+    index = max((record.file_size for record in records if record.filename.endswith(".pkl")), default=0)
+    if index > limits.TEXT:
+        raise PellucidError(f"refused: its index of tensors has {index:,} bytes; {limits.TEXT:,} at most are read")
 
 
-def states(content: Any, place: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Each dictionary of tensors by name in nested containers, with its place."""
-    if isinstance(content, dict):
-        named = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
-        if named:
-            yield place, named
-        parts = content.items()
-    elif isinstance(content, list | tuple):
-        parts = dict(enumerate(content)).items()
-    else:
-        return
-    for key, part in parts:
-        yield from states(part, f"{place}.{key}".lstrip("."))
+def states(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Each dictionary of tensors by name in nested containers, once, with the first place that it is at.
+
+    Raises:
+        PellucidError: there are too many containers, or a tensor is not what its shape says; see `limits`.
+    """
+    seen: set[int] = set()
+    left = [("", content)]
+    while left:
+        place, part = left.pop()
+        if not isinstance(part, dict | list | tuple) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        if len(seen) > limits.TENSORS or len(place) > _DEEPEST:
+            raise PellucidError("holds containers in containers beyond what any training writes")
+        if isinstance(part, dict):
+            named = {k: v for k, v in part.items() if isinstance(k, str) and isinstance(v, Tensor)}
+            if named:
+                limits.check_tensors(named)
+                yield place, named
+        items = part.items() if isinstance(part, dict) else enumerate(part)
+        inner = [(key, value) for key, value in items if isinstance(value, dict | list | tuple)]
+        left += [(f"{place}.{key}".lstrip("."), value) for key, value in reversed(inner)]
+
+
+_DEEPEST = 4096
+"""Letters of a place, which grow with its depth."""
 
 
 _NAMES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}

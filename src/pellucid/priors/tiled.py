@@ -47,7 +47,8 @@ class Tiled(Wrapper):
         # Networks of latents know only tiles as large as the images that they were trained on.
         self._whole = latent_of(prior) is not None
         if self.overlap >= self.tile:
-            raise UsageError(f"tiles of {self.tile} pixels cannot overlap by {self.overlap}: take a larger tile")
+            made = "" if tile == self.tile else f", which become {self.tile} (the prior takes multiples of that),"
+            raise UsageError(f"tiles of {tile} pixels{made} cannot overlap by {self.overlap}: take a larger tile")
 
     def tiles(self, height: int, width: int) -> Tiles:
         """What the innermost network is shown, in one evaluation, of one image of this size."""

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps
 
 from ..errors import PellucidError
 from ..images.formats import FORMATS
+from . import variety as various
 
 # What Pillow decodes by itself.
 SUFFIXES = tuple(suffix for form in FORMATS if form.codec in ("pillow", "tiff") for suffix in form.suffixes)
@@ -198,8 +199,10 @@ class Photographs(Sequence[Pixels]):
         return decode(source.read(), self._channels) if pixels is None else pixels
 
 
-def crop(image: Pixels, size: int, rng: np.random.Generator, zoom: float = 3.0) -> Pixels:
-    """A random square of an image, half of the time reduced from a larger one, half of the time mirrored.
+def crop(
+    image: Pixels, size: int, rng: np.random.Generator, zoom: float = 3.0, native: float = 0.5, least: float = 1.0
+) -> Pixels:
+    """A random square of an image, some of the time reduced from a larger one, half of the time mirrored.
 
     Squares at the image's own scale teach texture; reduced ones teach what larger parts of a scene look like, and are
     free of the file's compression noise.
@@ -209,14 +212,17 @@ def crop(image: Pixels, size: int, rng: np.random.Generator, zoom: float = 3.0) 
         size: side of the result.
         rng: source of chance.
         zoom: largest reduction.
+        native: share of squares at the image's own scale.
+        least: smallest reduction of the others, where the image is large enough for it.
 
     Returns:
         (size, size, C), a copy or a view.
     """
     height, width, channels = image.shape
     side = size
-    if rng.random() < 0.5:
-        side = int(size * math.exp(rng.uniform(0, math.log(min(zoom, min(height, width) / size)))))
+    if rng.random() >= native:
+        most = min(zoom, min(height, width) / size)
+        side = int(size * math.exp(rng.uniform(math.log(min(least, most)), math.log(most))))
     top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
     square = image[top : top + side, left : left + side]
     if side != size:
@@ -224,6 +230,25 @@ def crop(image: Pixels, size: int, rng: np.random.Generator, zoom: float = 3.0) 
         reduced = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0))
         square = reduced if channels == 3 else reduced[:, :, None]
     return square[:, ::-1] if rng.random() < 0.5 else square
+
+
+@dataclass(frozen=True)
+class Variety:
+    """Shares of the crops that are something else than a plain piece of a photograph.
+
+    Attributes:
+        native: those at the photograph's own scale; the others are reduced.
+        least: smallest reduction of the others. From 1.3 on, a JPEG's blocks are no texture to be learnt.
+        grey: photographs without colours.
+        relit: photographs that are darkened, faded or tinted.
+        drawn: text, line drawings and screens instead of photographs.
+    """
+
+    native: float = 0.5
+    least: float = 1.0
+    grey: float = 0.0
+    relit: float = 0.0
+    drawn: float = 0.0
 
 
 class Crops:
@@ -235,12 +260,14 @@ class Crops:
         photographs: the images.
         size: side of a crop.
         seed: the run's seed.
+        variety: how the crops are made.
     """
 
-    def __init__(self, photographs: Sequence[Pixels], size: int, seed: int) -> None:
+    def __init__(self, photographs: Sequence[Pixels], size: int, seed: int, variety: Variety | None = None) -> None:
         self._photographs = photographs
         self._size = size
         self._seed = seed
+        self._variety = variety or Variety()
         self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def batch(self, numbers: Sequence[int]) -> Pixels:
@@ -255,7 +282,15 @@ class Crops:
             # One assignment of one tuple, so that threads in two epochs at once disturb nobody.
             self._order = order = (epoch, rng.permutation(len(self._photographs)))
         rng = np.random.default_rng([self._seed, 1, number])
-        return crop(self._photographs[int(order[1][position])], self._size, rng)
+        photograph, variety = self._photographs[int(order[1][position])], self._variety
+        # A stream of its own: shares of zero leave the crops of a seed as they are.
+        grey, relit, drawn = (own := np.random.default_rng([self._seed, 4, number])).random(3)
+        if drawn < variety.drawn:
+            return various.drawn(self._size, photograph.shape[-1], own)
+        piece = crop(photograph, self._size, rng, native=variety.native, least=variety.least)
+        if relit < variety.relit:
+            piece = various.relit(piece, own)
+        return various.grey(piece) if grey < variety.grey else piece
 
 
 def batches(crops: Crops, start: int, batch: int, rank: int = 0, world: int = 1, workers: int = 2) -> Iterator[Pixels]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from .data import Pixels
 from .devices import Devices
 
@@ -30,6 +32,8 @@ class Options:
         minutes: stop, with a checkpoint, after this long; None to go on to the end.
         samples: how many images the sample sheet shows; 0 for none.
         sample_size: their side in pixels.
+        threads: processor threads of the arithmetic; None for as many as torch takes. One is the fastest where
+            other work shares the processor: two wait for each other at every layer.
         initial: folder of a prior, of this network or of a smaller one, to start from instead of fresh weights.
     """
 
@@ -44,6 +48,7 @@ class Options:
     minutes: float | None = None
     samples: int = 16
     sample_size: int = 128
+    threads: int | None = None
     initial: Path | None = None
 
 
@@ -151,6 +156,9 @@ def loop(
             trainer.save(run / CHECKPOINT)
             journal.save()
 
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    crowd = _Crowd(torch.get_num_threads())
     started = saved = time.monotonic()
     try:
         while trainer.step < steps:
@@ -164,6 +172,8 @@ def loop(
                 saved = time.monotonic()
             elif journal is not None and trainer.step % options.log_every == 0:
                 journal.note()
+                if crowd.waits():
+                    tell(f"{crowd.threads} threads wait for each other beside other work: --threads 1 is faster there")
             over = options.minutes is not None and now - started >= 60 * options.minutes
             if over if devices is None else devices.agree(over):
                 break
@@ -174,3 +184,26 @@ def loop(
         raise
     save()
     return trainer.step >= steps
+
+
+class _Crowd:
+    """Notices once that threads wait for processor time that other processes take.
+
+    Args:
+        threads: of the arithmetic.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._said = threads == 1
+        self._since = time.monotonic(), time.process_time()
+
+    def waits(self) -> bool:
+        """Whether the threads had less than 0.7 of their processors since the last call; True only once."""
+        now = time.monotonic(), time.process_time()
+        wall, busy = (b - a for a, b in zip(self._since, now, strict=True))
+        self._since = now
+        # A process that hardly computes by itself waits for a GPU or for images, not for processors.
+        crowded = not self._said and 0.25 < busy / max(wall * self.threads, 1e-9) < 0.7
+        self._said |= crowded
+        return crowded

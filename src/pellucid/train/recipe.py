@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -12,8 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..errors import UsageError, unknown_name
+from ..errors import PellucidError, UsageError, unknown_name
 from ..priors.network import UNetConfig
+from ..settings import check_known, parse
+from .data import Variety
 
 # The ends of DDPM's linear ladder, which every prior of this package can be walked on.
 SIGMA_MIN, SIGMA_MAX = 0.01, 157.0
@@ -40,6 +43,11 @@ class Recipe:
         noise_mean: mean of ln sigma.
         noise_spread: standard deviation of ln sigma.
         noise_tail: share of crops whose ln sigma is uniform over the whole range instead.
+        native: share of crops at the photograph's own scale; the others are reduced.
+        least: smallest reduction of those. From 1.3 on, the blocks of a JPEG are no texture to be learnt.
+        grey: share of photographs that lose their colours, as grey scans have none.
+        relit: share of photographs that are darkened, faded or tinted.
+        drawn: share of crops that are text, line drawings and screens.
 
     Raises:
         UsageError: a number is out of range.
@@ -60,12 +68,17 @@ class Recipe:
     noise_mean: float = -1.2
     noise_spread: float = 1.0
     noise_tail: float = 0.2
+    native: float = 0.3
+    least: float = 1.3
+    grey: float = 0.15
+    relit: float = 0.2
+    drawn: float = 0.06
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "size", "lr", "clip", "noise_spread"):
+        for name in ("steps", "batch", "size", "lr", "clip", "noise_spread", "least"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"a recipe's {name} must be above 0, not {getattr(self, name)}")
-        for name in ("ema", "noise_tail"):
+        for name in ("ema", "noise_tail", "native", "grey", "relit", "drawn"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"a recipe's {name} must be from 0 to 1, not {getattr(self, name)}")
         for name in ("warmup", "decay", "seed"):
@@ -74,6 +87,11 @@ class Recipe:
         for name, known in (("schedule", ("trapezoid", "cosine")), ("optimiser", ("muon", "adamw"))):
             if getattr(self, name) not in known:
                 raise unknown_name(name, str(getattr(self, name)), known)
+
+    @property
+    def variety(self) -> Variety:
+        """How the crops are made."""
+        return Variety(self.native, self.least, self.grey, self.relit, self.drawn)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON takes it; `from_json` is its inverse."""
@@ -110,6 +128,9 @@ PRESETS: dict[str, Recipe] = {
 }  # fmt: skip
 
 
+_INNER = "network."
+
+
 def preset(name: str, **changes: Any) -> Recipe:
     """The recipe of a name with some numbers changed; those that are None stay.
 
@@ -119,6 +140,34 @@ def preset(name: str, **changes: Any) -> Recipe:
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     return replace(PRESETS[name], **{key: value for key, value in changes.items() if value is not None})
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
+    """Changes numbers of a recipe from texts; those of the network are named network.widths and the like.
+
+    Args:
+        recipe: the one to change.
+        settings: field's name to text, as `--set` gives them.
+
+    Raises:
+        UsageError: there is no such field, or a text cannot be read as its value.
+
+    Example:
+        >>> with_settings(Recipe(), {"steps": "200", "network.widths": "64,96,192,256"}).network.widths
+        (64, 96, 192, 256)
+    """
+    inner = {key.removeprefix(_INNER): text for key, text in settings.items() if key.startswith(_INNER)}
+    outer = {key: text for key, text in settings.items() if not key.startswith(_INNER)}
+    if "network" in outer:
+        names = ", ".join(_INNER + entry.name for entry in fields(UNetConfig))
+        raise UsageError(f"a recipe's network is set number by number: {names}")
+    own = [entry.name for entry in fields(Recipe) if entry.name != "network"]
+    check_known([*own, *(_INNER + entry.name for entry in fields(UNetConfig))], "a recipe", settings)
+    try:
+        network = replace(recipe.network, **parse(UNetConfig, "a recipe's network", inner))
+    except PellucidError as error:
+        raise UsageError(str(error)) from None
+    return replace(recipe, network=network, **parse(Recipe, "a recipe", outer))
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

@@ -59,7 +59,7 @@ def train(
     if not resume(trainer, run, tell) and options.initial is not None:
         trainer.start_from(options.initial)
     photographs, validation = _open(data, recipe, options, devices, tell)
-    crops = Crops(photographs, recipe.size, recipe.seed)
+    crops = Crops(photographs, recipe.size, recipe.seed, recipe.variety)
     journal = PriorJournal(trainer, run, validation, tell) if devices.first else None
     pixels = batches(crops, trainer.seen, recipe.batch, devices.rank, devices.world, options.workers)
     finished = loop(trainer, journal, pixels, recipe.steps, run, options, tell, devices)

@@ -70,18 +70,18 @@ def items(scans: Path, target: Path) -> list[Item]:
 def test_the_same_bytes_lines_and_progress_as_in_this_process(scans: Path, tmp_path: Path, tiny_prior: Path) -> None:
     restorer = Restorer(Denoise(), tiny_prior)
     said: list[dict[str, tuple[object, ...]]] = []
-    pixels: list[dict[str, int]] = []
+    shares: list[dict[str, float]] = []
     for name, executor, batch in (("this", this, 1), ("two", Processes(2), 1), ("batch", Processes(2), 2)):
-        seen: dict[str, int] = {}
+        seen: dict[str, float] = {}
 
-        def progress(item: Item, number: int, seen: dict[str, int] = seen) -> None:
-            seen[item.name] = seen.get(item.name, 0) + number
+        def progress(item: Item, share: float, seen: dict[str, float] = seen) -> None:
+            seen[item.name] = seen.get(item.name, 0) + share
 
         done = executor(Work(restorer, 5, batch=batch), items(scans, tmp_path / name), progress)
         said.append({o.item.name: (o.nfe, o.seed, o.size, o.error, o.noise, o.note) for o in done})
-        pixels.append(seen)
+        shares.append(seen)
     assert said[0] == said[1] == said[2]
-    assert pixels[0] == pixels[1] == pixels[2]
+    assert shares[0] == shares[1] == shares[2]
     written = {path.name: path.read_bytes() for path in (tmp_path / "this").iterdir()}
     assert set(written) == {*NAMES} - {"d.png"}
     for name in ("two", "batch"):

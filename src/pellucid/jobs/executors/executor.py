@@ -63,7 +63,7 @@ class Groups:
             self._again.extend(items)
             return []
         (item,) = items
-        return [Outcome(item, item.seed(seed), 0, 0.0, None, f"{item.source}: {why}")]
+        return [Outcome(item, item.seed(seed), 0, 0.0, None, f"{item.source}: {why}", lost=True)]
 
 
 def clear(items: Iterable[Item]) -> None:

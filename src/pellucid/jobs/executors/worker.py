@@ -16,7 +16,7 @@ from ..work import Work
 def main(pipe: Connection, work: Work, threads: int) -> None:
     """Does what comes through the pipe: lists of items.
 
-    It says back None once it is ready, then for each evaluation its item and pixels, and each outcome.
+    It says back None once it is ready, then for each evaluation its item and its share of the work, and each outcome.
 
     Args:
         pipe: to the process that hands out images.
@@ -24,8 +24,9 @@ def main(pipe: Connection, work: Work, threads: int) -> None:
         threads: that it may compute with.
     """
     # Ctrl-C reaches all processes of a terminal, a queue's limit all of a job; the first of them says what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, number):
+            signal.signal(getattr(signal, number), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     pipe.send(None)
@@ -34,7 +35,7 @@ def main(pipe: Connection, work: Work, threads: int) -> None:
             items = pipe.recv()
         except EOFError:
             return
-        for outcome in work.outcomes(items, lambda item, pixels: pipe.send((item, pixels))):
+        for outcome in work.outcomes(items, lambda item, share: pipe.send((item, share))):
             pipe.send(outcome)
 
 

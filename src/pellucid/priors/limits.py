@@ -1,0 +1,148 @@
+"""What a prior's own numbers may ask for, before anything is read or allocated.
+
+Files of priors come from strangers. What they say of themselves is taken only as far as the bytes that are there bear
+it out: files are regular and of bounded size, a network has no more tensors than its weights, and networks are built on
+the device "meta", where tensors have shapes and no numbers, until all shapes have been compared.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from ..errors import PellucidError
+
+TEXT = 32 << 20
+"""Bytes of a description, such as config.json, at most."""
+
+TENSORS = 50_000
+"""Tensors in a prior's files at most; the largest published networks have a few thousand."""
+
+REPEATED = 4 << 30
+"""Bytes by which tensors may be larger, for numbers that they repeat, than what is stored of them."""
+
+MULTIPLE = 1024
+"""What an image's sides must divide by at most; it is padded up to there."""
+
+_SLACK = 64
+
+
+def opened(path: Path, most: int | None = None) -> BinaryIO:
+    """Opens a regular file; one that would wait, or never end, is refused at once.
+
+    Args:
+        path: the file.
+        most: bytes that it may have; None for any number.
+
+    Raises:
+        PellucidError: it is no regular file, cannot be read, or is larger. The message does not name it.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise PellucidError(f"cannot be read ({error.strerror or error})") from None
+    file = os.fdopen(handle, "rb")
+    try:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise PellucidError("is no regular file")
+        if most is not None and about.st_size > most:
+            raise PellucidError(f"has {about.st_size:,} bytes; {most:,} at most are read")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def regular(path: Path, most: int | None = None) -> None:
+    """Refuses what is no regular file; see `opened`."""
+    opened(path, most).close()
+
+
+def text(path: Path) -> str:
+    """Reads a description in UTF-8.
+
+    Raises:
+        PellucidError: see `opened`; or it is no UTF-8. The message does not name it.
+    """
+    with opened(path, TEXT) as file:
+        try:
+            return file.read(TEXT + 1).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise PellucidError(f"is no text in UTF-8 ({error.reason})") from None
+
+
+@contextmanager
+def described_by(tensors: int) -> Iterator[None]:
+    """Builds a network on "meta", and stops where it has many more tensors than its weights.
+
+    Args:
+        tensors: how many the weights are.
+
+    Raises:
+        PellucidError: there would be more.
+    """
+    left = 2 * tensors + _SLACK
+    here = threading.get_ident()
+
+    def count(*_: object) -> None:
+        nonlocal left
+        # The hook sees the networks of all threads.
+        if threading.get_ident() != here:
+            return
+        left -= 1
+        if left < 0:
+            raise PellucidError(f"describes a network of more tensors than the {tensors} that its weights are")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        with torch.device("meta"):
+            yield
+    finally:
+        hook.remove()
+
+
+def check_tensors(named: Mapping[str, Tensor]) -> None:
+    """Refuses tensors that are not what their shapes say.
+
+    Raises:
+        PellucidError: there are too many; one is sparse, quantised or without numbers; or their shapes say far more
+            than is stored of them.
+    """
+    if len(named) > TENSORS:
+        raise PellucidError(f"holds more than {TENSORS:,} tensors")
+    beyond = 0
+    for name, tensor in named.items():
+        if tensor.layout is not torch.strided or tensor.is_quantized:
+            raise PellucidError(f"holds {name}, a sparse or quantised tensor; dense numbers are needed")
+        if tensor.is_meta:
+            raise PellucidError(f"holds {name}, a tensor without numbers")
+        beyond += max(0, tensor.nbytes - tensor.untyped_storage().nbytes())
+        if beyond > REPEATED:
+            raise PellucidError(f"holds {name}, a tensor whose shape says far more than is stored of it")
+
+
+def check_images(channels: int, made: int, multiple: int) -> None:
+    """Refuses a network that is none of images, or that asks for sides beyond all use.
+
+    Args:
+        channels: that it takes.
+        made: that it makes.
+        multiple: what sides must divide by.
+
+    Raises:
+        PellucidError: it does not make as many channels as it takes, or twice as many; or sides are too large.
+    """
+    if channels < 1 or made not in (channels, 2 * channels):
+        raise PellucidError(f"its network makes {made} channels of {channels}: a prior makes as many, or twice as many")
+    if not 1 <= multiple <= MULTIPLE:
+        raise PellucidError(f"its network takes sides that divide by {multiple}; {MULTIPLE} at most are taken")

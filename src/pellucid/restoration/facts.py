@@ -1,0 +1,125 @@
+"""What a recipe's fingerprint is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import fields, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..devices import find_device
+from ..errors import PellucidError
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
+
+
+def digest(recipe: Recipe, prior: str) -> str:
+    """SHA-256 of every field of a recipe; see `Recipe.fingerprint`.
+
+    Args:
+        recipe: of what.
+        prior: hash of its prior.
+    """
+    facts: dict[str, object] = {one.name: getattr(recipe, one.name) for one in fields(recipe)}
+    choice = recipe.choice
+    # What was left open, or said in one of several ways, counts as what it comes to.
+    facts |= {"method": choice.restores, "settings": {}, "preset": None}
+    facts |= {"operator": choice.operator, "noise": choice.noise, "prior": prior}
+    facts |= {"device": find_device(recipe.device).type, "version": version("pellucid")}
+    return hashlib.sha256(json.dumps(content(facts), sort_keys=True).encode(errors="surrogateescape")).hexdigest()
+
+
+def content(value: object, within: tuple[int, ...] = ()) -> object:
+    """What a value holds, as JSON: of a file its bytes' hash, of a tensor its numbers', of an object its attributes.
+
+    Args:
+        value: whatever there is.
+        within: the objects that it is a part of, by their ids.
+
+    Raises:
+        PellucidError: a file cannot be read.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str | Path):
+        return _text(str(value))
+    if id(value) in within:
+        return "itself"
+    within = (*within, id(value))
+    if isinstance(value, Tensor | np.ndarray):
+        return _numbers(torch.as_tensor(value))
+    if isinstance(value, nn.Module):
+        return [_name(value), {name: _numbers(one) for name, one in value.state_dict().items()}]
+    if isinstance(value, Mapping):
+        return {str(name): content(part, within) for name, part in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(json.dumps(content(part, within), sort_keys=True) for part in value)
+    if isinstance(value, Collection):
+        return [content(part, within) for part in value]
+    if inspect.isroutine(value) or isinstance(value, type):
+        return _source(value, within)
+    if is_dataclass(value):
+        return [_name(value), {one.name: content(getattr(value, one.name), within) for one in fields(value)}]
+    return [_name(value), content(getattr(value, "__dict__", {}), within)]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of the bytes of a file.
+
+    Raises:
+        PellucidError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except FileNotFoundError:
+        raise PellucidError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return digest.hexdigest()
+
+
+def _text(text: str) -> str:
+    """A text; the bytes of the file that it names, and FILE.py:OBJECT names a file, too."""
+    place, _, attribute = text.rpartition(":")
+    for path, own in ((text, ""), (place, attribute)):
+        # Unlike Path.is_file, isfile takes texts that no file could be called.
+        if os.path.isfile(path):  # noqa: PTH113
+            return f"{own}{file_hash(Path(path))}"
+    return text
+
+
+def _numbers(x: Tensor) -> list[object]:
+    data = x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    return [str(x.dtype), list(x.shape), hashlib.sha256(data).hexdigest()]
+
+
+def _source(function: object, within: tuple[int, ...]) -> list[object]:
+    """A function's or a class's name, its source where it can be had, and what it has taken along."""
+    try:
+        source = inspect.getsource(function)  # type: ignore[arg-type]  # of others it raises
+    except (OSError, TypeError):
+        source = ""
+    owner = getattr(function, "__self__", None)
+    closed = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    of = owner if isinstance(owner, type) or inspect.ismodule(owner) else None
+    bound = [] if owner is None else [_name(owner) if of is None else getattr(of, "__name__", "")]
+    if owner is not None and of is None:
+        bound.append(str(content(owner, within)))
+    return [getattr(function, "__qualname__", ""), source, *bound, [content(one, within) for one in closed]]
+
+
+def _name(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -1,0 +1,117 @@
+"""The keywords of a restoration with their types, for type checkers and editors.
+
+Tests hold this against the fields of `Recipe` and of the methods, so that it cannot say anything else than they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..methods.external import Function
+
+
+class Options(TypedDict, total=False):
+    """The fields of a `Recipe` beside its method, prior, operator, noise and seed."""
+
+    settings: Mapping[str, Any]
+    preset: str | None
+    task: str | None
+    mask: str | Path | None
+    kernel: str | Path | int | None
+    exact: bool
+    label: int | None
+    prompt: str | None
+    offline: bool
+    tile: int | None
+    device: str | None
+    backend: str
+    precision: str
+
+
+class Keywords(Options, total=False):
+    """The same, and hyper-parameters of the package's methods, but for those that are called like an option."""
+
+    average: float
+    begin: float
+    boost: float
+    bright: float
+    calibrate: bool
+    calls: int
+    candidates: int
+    cell: int
+    channels: int | None
+    climb: int
+    clip: bool
+    colour: float
+    corrections: int
+    degradation: Literal["kernel", "light", "none"]
+    doubt: float
+    error_weight: float
+    eta: float
+    eta_b: float
+    eta_y: float
+    feature_weight: float
+    features: Callable[[Tensor], Sequence[Tensor]] | None
+    fidelity: float
+    final: float
+    first: int
+    fit: Literal["patches", "resize"]
+    gamma: float
+    generator: str | Path | Callable[[Tensor], Tensor]
+    gradient: Literal["exact", "straight-through"]
+    guide: Literal["x0", "xt"]
+    hold: float
+    inputs: int
+    iterations: int
+    jitter: float
+    kernel_prior: Path | None
+    kernel_rate: float
+    kernel_scale: float
+    langevin: int
+    latent_rates: tuple[float, ...]
+    latent_weight: float
+    layers: int
+    level: float
+    levels: int
+    loss: Literal["mse", "l1", "ssim"]
+    map_rate: float
+    minimum: int
+    model: str | Path | Function | None
+    multiple: int
+    null_space: Literal["estimate", "increment"]
+    overlap: int
+    patience: int
+    per_channel: bool
+    preconditioned: bool
+    range: Literal["unit", "symmetric"]
+    rate: float
+    rates: tuple[float, ...]
+    relaxation: float
+    repeats: int
+    restarts: int
+    ridge: float
+    scale: float
+    schedule: Literal["preserving", "langevin", "none"]
+    shared: bool
+    size: float
+    skip: int
+    slope: float
+    smooth: float
+    solver: Literal["fixed-point", "gradient"]
+    sparsity: float
+    sphere: bool
+    spread: float
+    start: Literal["invert", "noise", "forward"]
+    steps: int
+    stop: Literal["auto", "slope", "laplacian", "never", "variance"]
+    strength: float | Literal["auto"]
+    travel_length: int
+    travel_repeat: int
+    variance: Literal["posterior", "beta", "learned"]
+    weight: float
+    window: int

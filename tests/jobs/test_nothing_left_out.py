@@ -1,0 +1,264 @@
+"""What a folder holds beside its images is said, and what cannot be read is a failure; nobody's output is replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pellucid import cli, images
+from pellucid.api import Restorer
+from pellucid.errors import PellucidError, UsageError
+from pellucid.jobs import Item, Left, Manifest, make_folders, plan, run, told
+from pellucid.methods import DreamClean
+from pellucid.priors import GaussianPrior
+
+RESTORER = Restorer(DreamClean(strength=30), GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3)))
+posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    folder = tmp_path / "scans"
+    (folder / "closed").mkdir(parents=True)
+    for index, name in enumerate(("a.png", "b.png")):
+        Image.fromarray(np.full((5, 6, 3), 90 + index, np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of that name cannot be read, whoever runs the tests."""
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
+@posix
+def test_what_is_not_taken_is_counted_and_named(scans: Path, tmp_path: Path, closed: None) -> None:
+    (scans / "gone.png").symlink_to(scans / "nowhere.png")
+    os.mkfifo(scans / "pipe.png")
+    (scans / ".hidden.png").touch()
+    (scans / "link").symlink_to(scans / "closed", target_is_directory=True)
+    for name in ("c.tga", "d.tga", "e.tga", "f.TGA", "g.jpg_large"):
+        (scans / name).touch()
+    Image.new("RGB", (6, 5)).save(scans / "h.jfif", "JPEG")
+    Image.new("RGB", (6, 5)).save(scans / "i.jpe", "JPEG")
+    left: list[Left] = []
+    items = plan([scans], tmp_path / "out", left=left)
+    assert [item.name for item in items] == ["a.png", "b.png", "h.jfif", "i.jpe"]
+    assert {one.path.name: one.why for one in left if one.failed} == {
+        "closed": "cannot be read (Permission denied)",
+        "gone.png": "is a link to nothing",
+        "pipe.png": "is a pipe or a device, not a file",
+    }
+    assert sorted(told(left)) == [
+        f"not taken, .jpg_large is not read in folders: {scans / 'g.jpg_large'}",
+        f"not taken, .tga is not read in folders: {scans / 'c.tga'}, {scans / 'd.tga'}, {scans / 'e.tga'} and 1 more",
+        f"not taken, a link to a folder: {scans / 'link'}",
+        f"not taken, its name begins with a dot: {scans / '.hidden.png'}",
+    ]
+
+
+def test_a_pattern_says_which_folders_it_could_not_look_into(scans: Path, tmp_path: Path, closed: None) -> None:
+    left: list[Left] = []
+    plan([scans / "**" / "*.png"], tmp_path / "out", left=left)
+    assert [(one.path, one.failed) for one in left] == [(scans / "closed", True)]
+    with pytest.raises(PellucidError, match=r"closed: cannot be read"):
+        plan([scans / "*" / "*.png"], tmp_path / "out")
+
+
+@posix
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_the_command_says_so_and_fails(
+    pellucid_command: Callable[..., Any], scans: Path, tmp_path: Path, tiny_prior: Path, dry: tuple[str, ...]
+) -> None:
+    (scans / ".hidden.png").touch()
+    arguments = ("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-s", 20, *dry)
+    said = pellucid_command(*arguments)
+    assert said.code == 0
+    assert f"not taken, its name begins with a dot: {scans / '.hidden.png'}\n" in said.err
+    os.mkfifo(scans / "pipe.png")
+    said = pellucid_command(*arguments, "--overwrite", "--json")
+    assert said.code == 1
+    assert f"pellucid: {scans / 'pipe.png'}: is a pipe" in said.err
+    records = {Path(record["input"]).name: record for record in map(json.loads, said.out.splitlines())}
+    assert records["pipe.png"]["error"] == "is a pipe or a device, not a file"
+    assert records[".hidden.png"]["left_out"] == "its name begins with a dot"
+    if not dry:
+        assert "2 of 2 images done, 1 not readable, 1 not taken" in said.err
+
+
+def test_a_long_name_is_one_images_trouble(scans: Path, tmp_path: Path) -> None:
+    Image.new("L", (6, 5)).save(scans / f"{'x' * 251}.gif")
+    items = plan([scans], tmp_path / "out")
+    make_folders(items)
+    manifest = Manifest(tmp_path / "out")
+    outcomes = list(manifest.record(items, lambda begun: run(begun, RESTORER), 0, "x"))
+    assert [outcome.error is None for outcome in outcomes] == [True, True, False]
+    assert "File name too long" in str(outcomes[2].error)
+    assert outcomes[2].seconds < outcomes[0].seconds + 60
+    assert [item.name for item in Manifest(tmp_path / "out").left(items, 0, "x")] == [items[2].name]
+
+
+def test_a_folder_that_cannot_be_made_is_its_images_trouble(scans: Path, tmp_path: Path) -> None:
+    (scans / "sub").mkdir()
+    Image.new("RGB", (6, 5)).save(scans / "sub" / "c.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub").write_text("a file")
+    items = plan([scans], tmp_path / "out")
+    make_folders(items)
+    assert [outcome.error is None for outcome in run(items, RESTORER)] == [True, True, False]
+    with pytest.raises(PellucidError, match="cannot be written to"):
+        make_folders(items[2:])
+
+
+def test_headers_are_read_where_the_work_is_done(
+    pellucid_command: Callable[..., Any], scans: Path, tmp_path: Path, tiny_prior: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoder that ends its process must not be called in the one that hands out the images."""
+
+    def ends(path: Path, *_: object) -> None:
+        raise AssertionError("read in the main process")
+
+    monkeypatch.setattr(images, "read", ends)
+    monkeypatch.setattr(images, "sizes_of", ends)
+    job = ("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-s", 20, "--workers", 1)
+    assert pellucid_command(*job, "--dry-run").code == 0
+    assert pellucid_command(*job).code == 0
+
+
+@pytest.mark.parametrize("second_names", [True, False])
+def test_what_appears_while_an_image_is_in_work_is_not_replaced(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second_names: bool
+) -> None:
+    def never(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not second_names:
+        monkeypatch.setattr(Path, "hardlink_to", never)
+    out = tmp_path / "out"
+    items = plan([scans], out)
+    make_folders(items)
+    (out / "a.png").write_bytes(b"another job's")
+    outcomes = list(Manifest(out).record(items, lambda begun: run(begun, RESTORER), 0, "x"))
+    assert "it is there by now, from somebody else" in str(outcomes[0].error)
+    assert outcomes[1].error is None
+    assert (out / "a.png").read_bytes() == b"another job's"
+    assert {path.name for path in out.iterdir()} == {"a.png", "b.png", ".pellucid.jsonl"}
+    # It is not taken for the job's own afterwards, either.
+    manifest = Manifest(out)
+    with pytest.raises(UsageError, match=r"a\.png: exists and is not as the job left it"):
+        plan([scans], out, owned=manifest.owns)
+    (done,) = run([Item(scans / "a.png", out / "a.png", replaces=True)], RESTORER)
+    assert done.error is None
+
+
+def test_work_that_is_done_twice_is_done(scans: Path, tmp_path: Path) -> None:
+    items = plan([scans], tmp_path / "out")
+    make_folders(items)
+    assert [o.error for o in (*run(items, RESTORER), *run(items, RESTORER))] == [None] * 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such locks")
+def test_one_job_at_a_time_and_the_next_after_a_kill(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    items = plan([scans], out)
+    make_folders(items)
+    first = Manifest(out).record(items, lambda begun: run(begun, RESTORER), 0, "x")
+    next(first)
+    with pytest.raises(UsageError, match="another job is at work"):
+        next(Manifest(out).record(items, lambda begun: run(begun, RESTORER), 0, "x"))
+    first.close()
+    code = (
+        "import fcntl, os, sys\n"
+        "file = open(sys.argv[1], 'ab')\n"
+        "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(out / ".pellucid.jsonl")], check=False)
+    assert killed.returncode == -9
+    assert len(list(Manifest(out).record(items[1:], lambda begun: run(begun, RESTORER), 0, "x"))) == 1
+
+
+@posix
+def test_a_manifest_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".pellucid.jsonl")
+    with pytest.raises(PellucidError, match="it is no file"):
+        Manifest(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize(("end", "code"), [(">/dev/full", 1), (">&-", 0), ("2>&-", 0), ("2>/dev/full", 0)])
+def test_streams_that_take_nothing_end_no_command(end: str, code: int) -> None:
+    command = f"'{sys.executable}' -c 'from pellucid.cli import main; main()' methods {end}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr == (
+        "pellucid: stdout: cannot be written (No space left on device): results are lost\n" if code else ""
+    )
+
+
+def test_the_command_runs_in_a_thread(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["pellucid", "--version"])
+    codes: list[object] = []
+
+    def call() -> None:
+        try:
+            cli.main()
+        except SystemExit as end:
+            codes.append(end.code)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    assert codes == [0]
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="has no such signal")
+@pytest.mark.parametrize("numbers", [["SIGHUP"], ["SIGTERM", "SIGTERM", "SIGTERM"], ["SIGTERM", "SIGHUP"]])
+def test_signals_stop_a_job_in_order(
+    pellucid_command: Callable[..., Any],
+    scans: Path,
+    tmp_path: Path,
+    tiny_prior: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: list[str],
+) -> None:
+    write = images.write
+
+    def write_and_end(picture: images.Picture, path: Path, **options: Any) -> None:
+        write(picture, path, **options)
+        try:
+            signal.raise_signal(getattr(signal, numbers[0]))
+        finally:
+            for name in numbers[1:]:
+                signal.raise_signal(getattr(signal, name))
+
+    monkeypatch.setattr(images, "write", write_and_end)
+    before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP")}
+    try:
+        said = pellucid_command("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-s", 20)
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+    assert said.code == 130
+    assert "the same command with --resume goes on" in said.err
+    assert said.err.endswith("pellucid: interrupted\n")

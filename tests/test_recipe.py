@@ -1,0 +1,220 @@
+"""One request gives one answer: its spellings, its fingerprint, and what it leaves open."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pellucid
+from pellucid import Recipe, images, methods, tasks
+from pellucid.app.calls import command
+from pellucid.app.choices import Choices, variants
+from pellucid.app.work import Restorers
+from pellucid.errors import UsageError
+from pellucid.methods import DreamClean
+from pellucid.operators import AveragePool, Denoise
+from pellucid.restoration.keywords import Keywords, Options
+
+
+def test_nothing_said_is_the_usual_method() -> None:
+    assert Recipe().choice.method == "auto"
+    chosen = Recipe(settings={"steps": "20"}).choice
+    assert (chosen.method, chosen.hyper_parameters) == ("dreamclean", {"steps": 20})
+    assert chosen.restores == DreamClean(strength="auto", steps=20)
+
+
+def test_a_task_brings_its_method_settings_operator_and_noise() -> None:
+    chosen = Recipe(task="sr4", settings={"steps": "7"}).choice
+    assert chosen.method == "dreamclean-known"
+    assert chosen.hyper_parameters == {**tasks.find("sr4").settings, "steps": 7}
+    assert isinstance(chosen.operator, AveragePool)
+    assert Recipe(task="hdr").choice.several
+
+
+def test_what_is_said_wins_over_the_task() -> None:
+    chosen = Recipe("ddrm", task="sr4", noise=0.1).choice
+    assert (chosen.method, chosen.hyper_parameters, chosen.noise) == ("ddrm", {}, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"mask": Path("m.png")}, "a mask goes with"),
+        ({"task": "deblur"}, "needs a kernel"),
+        ({"method": "nothing"}, "unknown method"),
+        ({"settings": {"fidelity": "2"}}, "fidelity must be"),
+        ({"method": 7}, "method is a text, not 7"),
+        ({"noise": "loud"}, "noise is a number, not 'loud'"),
+        ({"device": 3}, "device is a text, not 3"),
+        ({"method": "gdp", "kernel": 9}, "goes into settings"),
+    ],
+)
+def test_wrong_calls(call: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        _ = Recipe(**call).choice
+
+
+def test_a_preset_is_of_the_method_that_is_chosen_and_gives_way_to_settings() -> None:
+    assert Recipe(preset="fast").choice.hyper_parameters == {"shared": True}
+    fast = Recipe("dreamclean", settings={"gamma": "0.2"}, preset="fast").choice.hyper_parameters
+    assert fast == {**DreamClean.presets["fast"], "gamma": 0.2}
+    with pytest.raises(UsageError, match="denoise has no preset 'slow'"):
+        Recipe("denoise", preset="slow")
+
+
+def test_the_papers_settings_have_a_name() -> None:
+    assert Recipe("dreamclean", preset="paper").choice.restores == DreamClean(300, 100, 0.05, 1)
+    known = Recipe(task="sr4", preset="paper").choice.restores
+    assert isinstance(known, methods.DreamCleanKnown)
+    assert (known.gamma, known.strength) == (0.05, 300)
+    without = {name for name in methods.names() if "paper" not in methods.find(name).presets}
+    assert without == {"auto", "denoise", "external"}
+
+
+def misspelt(image: Image.Image) -> None:
+    """Never called: mypy --strict, which reports an ignore that it does not need, refuses each of these."""
+    pellucid.restore(image, metod="x")  # type: ignore[call-overload]
+    pellucid.restore(image, "dreamclean", seeed=3)  # type: ignore[call-overload]
+    pellucid.restore(image, 7, noise="loud", device=3)  # type: ignore[call-overload]
+    pellucid.restore(image, "dreamclean", "natural", strength=200, steps=50, task=None)
+
+
+SPELLED = [
+    Recipe(),
+    Recipe("dreamclean", {"strength": 20, "steps": 50}, seed=7, tile=64, device="cpu"),
+    Recipe(DreamClean(strength=20, shared=True)).plain(),
+    Recipe(task="inpaint", mask=Path("/a mask.png"), noise=0.02, exact=True, offline=True),
+    Recipe("dgp", {"rates": (0.1, 0.2)}, prompt='a "cat"', label=3, precision="bfloat16", preset="paper"),
+]
+
+
+@pytest.mark.parametrize("recipe", SPELLED)
+def test_every_spelling_leads_back(recipe: Recipe) -> None:
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+    assert Recipe.from_command(recipe.to_command()) == recipe
+    assert Recipe.from_python(recipe.to_python()) == recipe
+
+
+def test_what_has_no_name_cannot_be_spelled() -> None:
+    with pytest.raises(UsageError, match="no name"):
+        Recipe("ddrm", operator=Denoise()).to_toml()
+    with pytest.raises(UsageError, match="did you mean 'seed'"):
+        Recipe.from_toml("sede = 3")
+
+
+def test_every_field_changes_the_fingerprint(tmp_path: Path, tiny_prior: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("L", (8, 8), 255 if name == "a.png" else 200).save(tmp_path / name)
+    a, b = tmp_path / "a.png", tmp_path / "b.png"
+    plain = Recipe("dreamclean", prior=str(tiny_prior))
+    told, paint = Recipe("ddrm", operator=AveragePool(2)), Recipe(task="inpaint", mask=a)
+    blur = Recipe(task="deblur", kernel=a)
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(b)
+    changes: dict[str, tuple[Recipe, Any]] = {
+        "method": (plain, "denoise"),
+        "settings": (plain, {"steps": 50}),
+        "preset": (plain, "paper"),
+        "task": (replace(told, operator=None, task="sr2"), "sr4"),
+        "operator": (told, AveragePool(4)),
+        "mask": (paint, b),
+        "kernel": (blur, b),
+        "noise": (told, 0.1),
+        "exact": (told, True),
+        "label": (plain, 3),
+        "prompt": (plain, "a cat"),
+        "offline": (plain, True),
+        "seed": (plain, 1),
+        "tile": (plain, 64),
+        "device": (plain, "meta"),
+        "backend": (plain, "compile"),
+        "precision": (plain, "bfloat16"),
+    }
+    assert changes.keys() | {"prior"} == {one.name for one in fields(Recipe)}
+    for name, (recipe, value) in changes.items():
+        assert replace(recipe, **{name: value}).fingerprint("prior") != recipe.fingerprint("prior"), name
+        assert replace(recipe).fingerprint("prior") == recipe.fingerprint("prior"), name
+    assert plain.fingerprint("one") != plain.fingerprint("other")
+    assert plain.fingerprint() == plain.fingerprint(plain.restorer().fingerprint)
+    # The same in other words.
+    assert replace(plain, preset="paper").fingerprint("") == replace(plain, method=DreamClean(300)).fingerprint("")
+
+
+def test_the_keywords_are_the_recipes_and_the_methods() -> None:
+    explicit = {"method", "prior", "operator", "noise", "seed"}
+    options = {one.name for one in fields(Recipe)} - explicit
+    assert set(Options.__annotations__) == options
+    hyper = {one.name for name in methods.names() for one in fields(methods.find(name))}  # type: ignore[arg-type]
+    assert set(Keywords.__annotations__) == options | (hyper - {one.name for one in fields(Recipe)})
+
+
+def test_the_command_line_offers_every_field() -> None:
+    import inspect
+
+    from pellucid.cli.restore import restore
+
+    offered = inspect.signature(restore).parameters
+    for one in fields(Recipe):
+        if one.metadata:
+            assert one.name in offered, one.name
+            default = None if one.name == "settings" else one.default
+            assert default is not MISSING
+            assert offered[one.name].default == default, one.name
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe("dreamclean"),
+        Recipe("dreamclean", {"strength": 20, "schedule": "langevin"}, seed=7),
+        Recipe(),
+        Recipe(task="sr2", noise=0.02, settings={"steps": 20}),
+    ],
+    ids=["bare", "strength", "nothing", "task"],
+)
+def test_every_door_gives_the_same_bytes(
+    recipe: Recipe, tmp_path: Path, tiny_prior: Path, pellucid_command: Callable[..., Any]
+) -> None:
+    recipe = replace(recipe, prior=str(tiny_prior))
+    pixels = np.random.default_rng(0).integers(0, 255, (16, 20, 3), np.uint8)
+    source = tmp_path / "in.png"
+    Image.fromarray(pixels).save(source)
+
+    def words(text: str) -> list[str]:
+        return shlex.split(text)[1:]
+
+    said = pellucid_command(*words(recipe.to_command((str(source),), str(tmp_path / "command.png"))))
+    assert said.code == 0, said.err
+    (tmp_path / "run.toml").write_text(recipe.to_toml())
+    said = pellucid_command("restore", source, "-o", tmp_path / "config.png", "--config", tmp_path / "run.toml")
+    assert said.code == 0, said.err
+    restored, _ = Recipe.from_python(recipe.to_python()).restorer().picture(images.read(source))
+    images.write(restored, tmp_path / "python.png")
+    # The page, as its controls would have it.
+    settings = tuple(f"{key}={value}" for key, value in recipe.settings.items())
+    choices = Choices(
+        task=recipe.task, method=recipe.method, prior=str(tiny_prior), settings=settings,  # type: ignore[arg-type]
+        noise=recipe.noise, seed=recipe.seed,
+    )  # fmt: skip
+    (variant,) = variants(choices)
+    assert variant.choices.recipe() == recipe
+    assert Recipe.from_command(command(["in.png"], [variant])) == recipe
+    restored, _ = Restorers().of(variant).picture(images.read(source), variant.choices.seed)
+    images.write(restored, tmp_path / "page.png")
+    files = {path.name: path.read_bytes() for path in tmp_path.glob("*.png") if path.name != "in.png"}
+    assert len(files) == 4
+    assert len(set(files.values())) == 1
+    # Python's one call gives the same picture, and a job names its image's seed by where it lies.
+    out = pellucid.restore(source, recipe)
+    with Image.open(tmp_path / "command.png") as written:
+        assert out.tobytes() == written.tobytes()
+    if recipe.task is None:
+        named: Any = recipe.settings
+        same = pellucid.restore(pixels, recipe.method, str(tiny_prior), seed=recipe.seed, settings=named)
+        assert np.array_equal(same, np.asarray(out))
