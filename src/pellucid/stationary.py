@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -23,12 +24,12 @@ EDGES = (0.0, 0.045, 0.095, 0.16, 0.23, 0.30, 0.37, 0.44, 0.51, 0.72)
 """Edges of the bands of radial frequency, in cycles a pixel."""
 
 BANDS = len(EDGES) - 1
-_CENTRES = tuple((low + high) / 2 for low, high in zip(EDGES[:-1], EDGES[1:], strict=True))
+_CENTRES = tuple((low + high) / 2 for low, high in pairwise(EDGES))
 _FLOOR = 1e-12
 
 
 def basis(channels: int) -> Tensor:
-    """Orthonormal colour axes, (channels, channels), one a row: grey and two of opponent colours, or none for others."""
+    """Orthonormal colour axes, (channels, channels), one a row: grey and two of opponent colours if there are three."""
     if channels != 3:
         return torch.eye(channels)
     rows = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
@@ -103,11 +104,13 @@ class Spectrum:
 def shares() -> Tensor:
     """Share of all coefficients that each band has, (BANDS,)."""
     at = radius(256, 256)[:, :-1]
-    counts = torch.stack([((at >= low) & (at < high)).sum() for low, high in zip(EDGES[:-1], EDGES[1:], strict=True)])
+    counts = torch.stack([((at >= low) & (at < high)).sum() for low, high in pairwise(EDGES)])
     return counts / counts.sum()
 
 
-def walk(prior: Prior, y: Tensor, spectrum: Spectrum, levels: list[float], rng: Streams) -> Iterator[tuple[float, Tensor]]:
+def walk(
+    prior: Prior, y: Tensor, spectrum: Spectrum, levels: list[float], rng: Streams
+) -> Iterator[tuple[float, Tensor]]:
     """Removes stationary noise in as many evaluations as there are levels.
 
     At a level g, coefficients with less noise get what is missing to g; those with more are taken from the estimate

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-_FLAT = 0.05
+_FLAT, _DRAWN = 0.05, 0.25
 _SAME = 1e-4
 
 
@@ -24,9 +24,14 @@ class Content:
     grey: bool
 
     @property
-    def drawn(self) -> bool:
-        """Whether it is text, line art or a screenshot, or has been denoised: noise leaves no window constant."""
+    def clean(self) -> bool:
+        """Whether it can hold no noise, which leaves no window constant."""
         return self.flat > _FLAT
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is text, line art or a screenshot."""
+        return self.flat > _DRAWN
 
     @property
     def confidence(self) -> float:

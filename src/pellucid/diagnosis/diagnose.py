@@ -7,11 +7,15 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from ..priors.prior import Prior
+from ..errors import UsageError
+from ..images import Picture
+from ..priors.prior import Prior, device_of
+from ..problem import to_model
 from .content import Content
 from .content import estimate as content_of
 from .finding import Finding
-from .noise import CALLS, Noise
+from .noise import CALLS as CALLS
+from .noise import Noise
 from .noise import estimate as noise_of
 
 
@@ -49,3 +53,16 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     content = known.content or content_of(y)
     noise = known.noise or noise_of(prior, y, content)
     return replace(known, content=content, noise=noise)
+
+
+def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
+    """Looks for every kind of damage in a picture's first page; see `diagnose`.
+
+    Raises:
+        UsageError: the prior takes images of other channels.
+    """
+    pixels = picture.tensor()
+    grey = pixels.shape[1] == 1
+    if not grey and pixels.shape[1] != prior.channels:
+        raise UsageError(f"the prior takes images of {prior.channels} channels, this one has {pixels.shape[1]}")
+    return diagnose(prior, to_model(pixels.expand(-1, prior.channels, -1, -1).to(device_of(prior), torch.float32)))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..estimate import WHOLE, excerpt
 from ..noise import Streams
@@ -28,13 +29,11 @@ _SIDE, _STRIDE = 16, 8
 _CALM, _CALMEST = 0.2, 0.1
 _LEAST = 1e-8
 LEAST = 0.02
-"""The lowest level of white noise that is believed, in [-1, 1] units: 2.5 of 255."""
-LEAST_COLOURED = 0.026
+"""The lowest level of noise that is believed, in [-1, 1] units: 2.5 of 255."""
 
-_MARGIN = 1.2
-_SURE = 0.95
+_MORE, _SLOW, _FINE = 1.25, 2, 3
 _WHITE, _SHORT, _WALKS = 4, (2, 2, 2), (3, 3, 4)
-_SHARE = 0.66
+_WHITE_SHARE, _SHARE = 0.65, 0.7
 _TARGET, _POWER = 0.86, 4
 _SHRINK, _GROW = 0.03, 1.15
 
@@ -45,7 +44,8 @@ class Noise:
 
     Attributes:
         spectrum: its power by colour and frequency.
-        white: its level in [-1, 1] units if it is white, independent from pixel to pixel and channel to channel; else 0.
+        white: its level on each colour axis, in [-1, 1] units, if it is white, independent from pixel to pixel and
+            channel to channel, or on the grey axis of a grey picture; else 0.
         confidence: see `Finding`.
         numbers: what that rests on.
     """
@@ -57,8 +57,8 @@ class Noise:
 
     @property
     def level(self) -> float:
-        """Root mean square, in [-1, 1] units."""
-        return self.white or self.spectrum.level
+        """Root mean square over pixels and channels, in [-1, 1] units."""
+        return self.spectrum.level
 
     @property
     def grain(self) -> float:
@@ -75,7 +75,7 @@ class Noise:
             grey, *colours = self.spectrum.levels
             chroma = math.sqrt(sum(colour**2 for colour in colours) / 2) if colours else 0.0
             coarse = "coarse " if self.grain <= _COARSE else ""
-            kind = f"{coarse}colour noise" if chroma > grey else f"{coarse}grain" if chroma < grey / 3 else f"{coarse}noise"
+            kind = coarse + ("colour noise" if chroma > grey else "grain" if chroma < grey / 3 else "noise")
         return f"{kind} of {self.level * 127.5:.1f} of 255"
 
     @property
@@ -108,7 +108,7 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
     window = slope[:, None] * slope
     power = torch.fft.rfft2(own * (window / window.square().mean().sqrt()), norm="ortho").abs().square()
     member = _members().to(power)
-    return power.flatten(2) @ (member / member.sum(0))
+    return (power.flatten(2) @ (member / member.sum(0))).cpu().float()
 
 
 def _members() -> Tensor:
@@ -128,27 +128,29 @@ def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
-        content: the kind of picture; in drawn ones no noise is looked for.
+        content: the kind of picture; in one with exactly flat areas no noise is looked for.
     """
     y = excerpt(y)
-    if content.drawn or min(y.shape[-2:]) < _SIDE:
+    if content.clean or min(y.shape[-2:]) < _SIDE:
         return None
     axes = 1 if content.grey else y.shape[1]
     bound, calls = _bound(y, axes), _WALKS
     room = bound.power[:axes, 3:].min().sqrt().item()
     if room >= LEAST:
-        level = white_level(prior, y, axes, room, _WHITE)
-        if level >= LEAST:
-            return Noise(Spectrum.white(level, y.shape[1], axes), level, _SURE, {"room": room * 127.5})
+        level, share = white_level(prior, y, axes, room, _WHITE)
+        if level >= LEAST and share >= _WHITE_SHARE:
+            confidence = _confidence(share, _WHITE_SHARE)
+            return Noise(Spectrum.white(level, y.shape[1], axes), level, confidence, {"share": share})
         calls = _SHORT
     return _coloured(prior, y, axes, bound, calls)
 
 
-def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> float:
-    """The level at which a prior takes as much from a picture as it was told that there is.
+def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> tuple[float, float]:
+    """The level of white noise, and the share of what a prior was told that it took in the end.
 
-    From above, each call is told the level that the last one took. Told too much, a prior takes all the noise and a
-    little more: this comes down to the noise in three or four calls, and towards nothing where there is none.
+    Told a quarter more than there is, a prior takes the noise and hardly anything else, in flat places and in texture;
+    told less, it spares texture with its noise. From above, each call is told a quarter more than the last one took.
+    Where there is no noise, a prior takes at most half of what it is told, and this comes down towards nothing.
 
     Args:
         prior: the prior.
@@ -157,15 +159,17 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
         above: a level that is not below the noise's.
         calls: evaluations.
     """
-    level = _MARGIN * above
+    told, taken = _MORE * above, 0.0
     for _ in range(calls):
-        x0 = prior(whitened(y, level, axes, Streams([0])), level)
-        level = to_opponent(y - x0)[:, :axes].square().mean().sqrt().item() / WHOLE
-    return level
+        told = _MORE * taken or told
+        x0 = prior(whitened(y, told, axes, Streams([0])), told)
+        fine = blocks(y - x0, centred=False)[:, :axes, _FINE:]
+        taken = fine.mean((1, 2)).median().sqrt().item() / WHOLE
+    return taken, WHOLE * taken / told
 
 
 def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
-    """Pictures, (B, C, H, W), with white noise of a level on all colour axes but the first `axes`, which have theirs."""
+    """Pictures, (B, C, H, W), with white noise of a level on all colour axes but the first `axes`."""
     if axes == y.shape[1]:
         return y
     fresh = to_opponent(rng.like(y))
@@ -174,20 +178,28 @@ def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
 
 
 def _coloured(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: Sequence[int]) -> Noise | None:
-    """Noise of any spectrum, in walks of so many calls each: all but the last one correct it, the last one is a test."""
-    spectrum, share = bound, 0.0
+    """Noise of any spectrum, in walks of so many calls each: the last one is a test, the others correct it."""
+    told, share = bound, 0.0
     for number, own in enumerate(calls, 1):
-        *_, (_, x0) = walk(prior, y, spectrum, ladder(spectrum, own, axes), Streams([0]))
-        ratio = (_left(y, x0) / spectrum.power).sqrt()
-        weight = (spectrum.power * shares())[:axes]
-        share = ((ratio[:axes] * weight).sum() / weight.sum()).item()
+        *_, (_, x0) = walk(prior, y, told, ladder(told, own, axes), Streams([0]))
+        ratio = (_left(y, x0) / told.power).sqrt()
+        # The slowest waves are the picture's own to a prior, noise or not.
+        weight = (told.power * shares())[:axes, _SLOW:]
+        share = ((ratio[:axes, _SLOW:] * weight).sum() / weight.sum()).item()
         if number < len(calls):
-            padded = torch.nn.functional.pad(ratio[None], (1, 1), mode="replicate")
-            smooth = torch.nn.functional.avg_pool1d(padded, 3, 1)[0]
-            spectrum = Spectrum(_only(spectrum.power * ((smooth / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
-    if spectrum.level < LEAST_COLOURED or share < _SHARE:
+            padded = F.pad(ratio[None], (1, 1), mode="replicate")
+            smooth = F.avg_pool1d(padded, 3, 1)[0]
+            told = Spectrum(_only(told.power * ((smooth / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
+    if told.level < LEAST or share < _SHARE:
         return None
-    return Noise(spectrum, 0.0, min(0.5 + 2 * (share - _SHARE), _SURE), {"share": share, "bound": bound.level * 127.5})
+    # The less a prior took, the more of the noise it spared with the texture that is about it.
+    spectrum = told.scaled(min(max((_TARGET / share) ** 0.75, 1.0), 1.2))
+    return Noise(spectrum, 0.0, _confidence(share, _SHARE), {"share": share, "bound": bound.level * 127.5})
+
+
+def _confidence(share: float, least: float) -> float:
+    """A half where the share is the least that is believed, and near 1 a tenth above."""
+    return 1 / (1 + math.exp(-30 * (share - least)))
 
 
 def _bound(y: Tensor, axes: int) -> Spectrum:
