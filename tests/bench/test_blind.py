@@ -30,7 +30,7 @@ def photograph(seed: int, height: int = 16, width: int = 18) -> Tensor:
 
 
 def denoise(damage: str) -> Mapping[str, Method]:
-    return {"denoise": Denoise(calls=2)}
+    return {"denoise": Denoise()}
 
 
 def test_each_damage_has_its_input_and_its_methods() -> None:

@@ -32,8 +32,8 @@ LEAST = 0.02
 """The lowest level of noise that is believed, in [-1, 1] units: 2.5 of 255."""
 
 _MORE, _SLOW, _FINE = 1.25, 2, 3
-_WHITE, _SHORT, _WALKS = 4, (2, 2, 2), (3, 3, 4)
-_WHITE_SHARE, _SHARE = 0.65, 0.7
+_WHITE, _SHORT, _WALKS, _TEST = 4, (2, 2), (3, 3), 2
+_WHITE_SHARE, _SHARE, _PROOF = 0.65, 0.735, 0.84
 _TARGET, _POWER = 0.86, 4
 _SHRINK, _GROW = 0.03, 1.15
 
@@ -132,6 +132,7 @@ def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
     """
     y = excerpt(y)
     if content.clean or min(y.shape[-2:]) < _SIDE:
+        # Less than a block tells nothing.
         return None
     axes = 1 if content.grey else y.shape[1]
     bound, calls = _bound(y, axes), _WALKS
@@ -178,23 +179,39 @@ def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
 
 
 def _coloured(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: Sequence[int]) -> Noise | None:
-    """Noise of any spectrum, in walks of so many calls each: the last one is a test, the others correct it."""
-    told, share = bound, 0.0
-    for number, own in enumerate(calls, 1):
-        *_, (_, x0) = walk(prior, y, told, ladder(told, own, axes), Streams([0]))
-        ratio = (_left(y, x0) / told.power).sqrt()
-        # The slowest waves are the picture's own to a prior, noise or not.
-        weight = (told.power * shares())[:axes, _SLOW:]
-        share = ((ratio[:axes, _SLOW:] * weight).sum() / weight.sum()).item()
-        if number < len(calls):
-            padded = F.pad(ratio[None], (1, 1), mode="replicate")
-            smooth = F.avg_pool1d(padded, 3, 1)[0]
-            told = Spectrum(_only(told.power * ((smooth / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
-    if told.level < LEAST or share < _SHARE:
+    """Noise of any spectrum, corrected by walks of so many calls each, and tested by one more."""
+    told, share = bound, 1.0
+    for own in calls:
+        _, left, flat = _taken(prior, y, told, own, axes)
+        ratio = (left[flat].mean(0) / told.power).sqrt()
+        share = _mean(ratio.square(), told, axes).sqrt().item()
+        smooth = F.avg_pool1d(F.pad(ratio[None], (1, 1), mode="replicate"), 3, 1)[0]
+        told = Spectrum(_only(told.power * ((smooth / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
+    if told.level < LEAST:
+        return None
+    each, left, flat = _taken(prior, y, told, _TEST, axes)
+    # Noise is everywhere alike; of texture a prior takes most where it is flat.
+    usual, calm = each.median().sqrt().item(), each[flat].mean().sqrt().item()
+    proof = usual**2 / calm
+    if proof < _PROOF or share < _SHARE:
         return None
     # The less a prior took, the more of the noise it spared with the texture that is about it.
     spectrum = told.scaled(min(max((_TARGET / share) ** 0.75, 1.0), 1.2))
-    return Noise(spectrum, 0.0, _confidence(share, _SHARE), {"share": share, "bound": bound.level * 127.5})
+    numbers = {"share": share, "proof": proof, "taken": usual, "taken where flat": calm, "bound": bound.level * 127.5}
+    return Noise(spectrum, 0.0, min(_confidence(proof, _PROOF), _confidence(share, _SHARE)), numbers)
+
+
+def _taken(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """What a walk takes away: of what it was told, by block; its power by block; the blocks where it ends flattest."""
+    *_, (_, x0) = walk(prior, y, told, ladder(told, calls, axes), Streams([0]))
+    order, left = blocks(x0).sum((1, 2)).argsort(), blocks(y - x0, centred=False)
+    return _mean(left / told.power, told, axes), left, order[: max(6, int(len(order) * _CALM))]
+
+
+def _mean(ratio: Tensor, told: Spectrum, axes: int) -> Tensor:
+    """The mean of a ratio of powers, (..., C, BANDS), but for slow waves, which a prior takes for the picture."""
+    weight = (told.power * shares())[:axes, _SLOW:]
+    return (ratio[..., :axes, _SLOW:] * weight).sum((-2, -1)) / weight.sum()
 
 
 def _confidence(share: float, least: float) -> float:
@@ -210,13 +227,6 @@ def _bound(y: Tensor, axes: int) -> Spectrum:
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
     return Spectrum(_only(bound, axes))
-
-
-def _left(y: Tensor, x0: Tensor) -> Tensor:
-    """The mean power, (C, BANDS), of what an estimate leaves over, in the blocks where it is flattest itself."""
-    flattest = blocks(x0).sum((1, 2)).argsort()
-    chosen = flattest[: max(6, int(len(flattest) * _CALM))]
-    return blocks(y - x0, centred=False)[chosen].mean(0)
 
 
 def _only(power: Tensor, axes: int) -> Tensor:

@@ -19,6 +19,7 @@ from ..diagnosis import Diagnosis
 from ..diagnosis.content import estimate as content_of
 from ..diagnosis.noise import estimate as noise_of
 from ..errors import UsageError
+from ..estimate import noise_seen
 from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
@@ -50,7 +51,7 @@ class Denoise(Method):
 
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes."""
-        return diagnosis.CALLS + walk.CALLS
+        return diagnosis.CALLS + walk.CALLS if prior.channels in _PICTURES else _CALLS + 1
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
@@ -61,15 +62,24 @@ class Denoise(Method):
         """
         if problem.operator is not None and not isinstance(problem.operator, operators.Denoise):
             raise UsageError("Denoise removes noise and undoes no other degradation: leave the operator out")
-        if problem.sigma_y is not None:
-            counted, level = Counted(prior), self.boost * problem.sigma_y
-            x0 = counted(problem.y, level) if level else problem.y
-            yield State(1, 1, 0.0, x0, x0, counted.nfe)
+        if problem.sigma_y is None and problem.y.shape[1] in _PICTURES:
+            yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
             return
-        yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
+        # Latents have neither colours nor calm blocks: the level that the prior finds stands for all of their noise.
+        counted = Counted(prior)
+        found = noise_seen(counted, problem.y, _CALLS) if problem.sigma_y is None else problem.sigma_y
+        level = self.boost * found
+        x0 = counted(problem.y, level)
+        yield State(1, 1, 0.0, x0, x0, counted.nfe)
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
         counted, content = Counted(prior), content_of(y)
         stage = walk.treatment(Diagnosis(content, noise_of(counted, y, content)), self.boost)
         plan = Plan([stage] if stage else [])
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
+
+
+_PICTURES = (1, 3)
+"""Channels of pictures; images of others are latents."""
+_CALLS = 8
+"""Evaluations to find the noise of latents with."""
