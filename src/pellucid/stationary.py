@@ -108,6 +108,14 @@ def shares() -> Tensor:
     return counts / counts.sum()
 
 
+def complement(y: Tensor, rng: Streams) -> Tensor:
+    """White noise to add to images.
+
+    The draw is turned around: where the images' own noise was simulated from the same seed, the two would be equal.
+    """
+    return rng.like(y).flip(-2, -1)
+
+
 def walk(
     prior: Prior, y: Tensor, spectrum: Spectrum, levels: list[float], rng: Streams
 ) -> Iterator[tuple[float, Tensor]]:
@@ -129,7 +137,7 @@ def walk(
     size = (y.shape[-2], y.shape[-1])
     deviation = spectrum.deviation(*size).to(y)
     observed = torch.fft.rfft2(to_opponent(y), norm="ortho")
-    fresh = torch.fft.rfft2(to_opponent(rng.like(y)), norm="ortho")
+    fresh = torch.fft.rfft2(to_opponent(complement(y, rng)), norm="ortho")
     estimate = observed
     for level in levels:
         quiet = deviation <= level

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid import Restorer
+from pellucid.api import Restorer
 from pellucid.errors import UsageError
 from pellucid.methods import Denoise
 from pellucid.metrics import psnr

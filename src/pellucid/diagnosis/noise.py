@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ..estimate import WHOLE, excerpt
 from ..noise import Streams
 from ..priors.prior import Prior
-from ..stationary import BANDS, EDGES, Spectrum, from_opponent, ladder, radius, shares, to_opponent, walk
+from ..stationary import BANDS, EDGES, Spectrum, complement, from_opponent, ladder, radius, shares, to_opponent, walk
 from .content import Content
 
 CALLS = 10
@@ -32,8 +32,8 @@ LEAST = 0.02
 """The lowest level of noise that is believed, in [-1, 1] units: 2.5 of 255."""
 
 _MORE, _SLOW, _FINE = 1.25, 2, 3
-_WHITE, _SHORT, _WALKS, _TEST = 4, (2, 2), (3, 3), 2
-_WHITE_SHARE, _SHARE, _PROOF = 0.65, 0.735, 0.84
+_WHITE, _SHORT, _WALKS = 4, (2, 1, 3), (3, 3, 4)
+_WHITE_SHARE, _SHARE, _SHORT_SHARE = 0.65, 0.69, 0.82
 _TARGET, _POWER = 0.86, 4
 _SHRINK, _GROW = 0.03, 1.15
 
@@ -135,15 +135,15 @@ def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
         # Less than a block tells nothing.
         return None
     axes = 1 if content.grey else y.shape[1]
-    bound, calls = _bound(y, axes), _WALKS
+    bound, calls, least = _bound(y, axes), _WALKS, _SHARE
     room = bound.power[:axes, 3:].min().sqrt().item()
     if room >= LEAST:
         level, share = white_level(prior, y, axes, room, _WHITE)
         if level >= LEAST and share >= _WHITE_SHARE:
             confidence = _confidence(share, _WHITE_SHARE)
             return Noise(Spectrum.white(level, y.shape[1], axes), level, confidence, {"share": share})
-        calls = _SHORT
-    return _coloured(prior, y, axes, bound, calls)
+        calls, least = _SHORT, _SHORT_SHARE
+    return _coloured(prior, y, axes, bound, calls, least)
 
 
 def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> tuple[float, float]:
@@ -173,45 +173,28 @@ def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
     """Pictures, (B, C, H, W), with white noise of a level on all colour axes but the first `axes`."""
     if axes == y.shape[1]:
         return y
-    fresh = to_opponent(rng.like(y))
+    fresh = to_opponent(complement(y, rng))
     fresh[:, :axes] = 0
     return y + level * from_opponent(fresh)
 
 
-def _coloured(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: Sequence[int]) -> Noise | None:
-    """Noise of any spectrum, corrected by walks of so many calls each, and tested by one more."""
-    told, share = bound, 1.0
-    for own in calls:
-        _, left, flat = _taken(prior, y, told, own, axes)
-        ratio = (left[flat].mean(0) / told.power).sqrt()
-        share = _mean(ratio.square(), told, axes).sqrt().item()
-        smooth = F.avg_pool1d(F.pad(ratio[None], (1, 1), mode="replicate"), 3, 1)[0]
-        told = Spectrum(_only(told.power * ((smooth / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
-    if told.level < LEAST:
-        return None
-    each, left, flat = _taken(prior, y, told, _TEST, axes)
-    # Noise is everywhere alike; of texture a prior takes most where it is flat.
-    usual, calm = each.median().sqrt().item(), each[flat].mean().sqrt().item()
-    proof = usual**2 / calm
-    if proof < _PROOF or share < _SHARE:
+def _coloured(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: Sequence[int], least: float) -> Noise | None:
+    """Noise of any spectrum, in walks of so many calls each: the last one is a test, the others correct it."""
+    told, share = bound, 0.0
+    for number, own in enumerate(calls, 1):
+        *_, (_, x0) = walk(prior, y, told, ladder(told, own, axes), Streams([0]))
+        ratio = (_left(y, x0) / told.power).sqrt()
+        # The slowest waves are the picture's own to a prior, noise or not.
+        weight = (told.power * shares())[:axes, _SLOW:]
+        share = ((ratio[:axes, _SLOW:] * weight).sum() / weight.sum()).item()
+        if number < len(calls):
+            smooth = F.avg_pool1d(F.pad(ratio[None], (1, 1), mode="replicate"), 3, 1)[0]
+            told = Spectrum(_only(told.power * ((smooth / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
+    if told.level < LEAST or share < least:
         return None
     # The less a prior took, the more of the noise it spared with the texture that is about it.
     spectrum = told.scaled(min(max((_TARGET / share) ** 0.75, 1.0), 1.2))
-    numbers = {"share": share, "proof": proof, "taken": usual, "taken where flat": calm, "bound": bound.level * 127.5}
-    return Noise(spectrum, 0.0, min(_confidence(proof, _PROOF), _confidence(share, _SHARE)), numbers)
-
-
-def _taken(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What a walk takes away: of what it was told, by block; its power by block; the blocks where it ends flattest."""
-    *_, (_, x0) = walk(prior, y, told, ladder(told, calls, axes), Streams([0]))
-    order, left = blocks(x0).sum((1, 2)).argsort(), blocks(y - x0, centred=False)
-    return _mean(left / told.power, told, axes), left, order[: max(6, int(len(order) * _CALM))]
-
-
-def _mean(ratio: Tensor, told: Spectrum, axes: int) -> Tensor:
-    """The mean of a ratio of powers, (..., C, BANDS), but for slow waves, which a prior takes for the picture."""
-    weight = (told.power * shares())[:axes, _SLOW:]
-    return (ratio[..., :axes, _SLOW:] * weight).sum((-2, -1)) / weight.sum()
+    return Noise(spectrum, 0.0, _confidence(share, least), {"share": share, "bound": bound.level * 127.5})
 
 
 def _confidence(share: float, least: float) -> float:
@@ -227,6 +210,12 @@ def _bound(y: Tensor, axes: int) -> Spectrum:
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
     return Spectrum(_only(bound, axes))
+
+
+def _left(y: Tensor, x0: Tensor) -> Tensor:
+    """The mean power, (C, BANDS), of what an estimate leaves over, in the blocks where it is flattest itself."""
+    order = blocks(x0).sum((1, 2)).argsort()
+    return blocks(y - x0, centred=False)[order[: max(6, int(len(order) * _CALM))]].mean(0)
 
 
 def _only(power: Tensor, axes: int) -> Tensor:
