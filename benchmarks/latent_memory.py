@@ -18,6 +18,7 @@ from pellucid.api import Restorer
 from pellucid.noise import scaled_linear_ladder
 from pellucid.priors import Latent, conditioning, stable
 from pellucid.priors.memory import estimate
+from pellucid.priors.schedulers import Training
 
 
 def model(width: int) -> Latent:
@@ -46,8 +47,8 @@ def model(width: int) -> Latent:
     )
     weights = {"unet": unet.state_dict(), "vae": vae.state_dict()}
     told = conditioning.zeros(unet.config)
-    ladder = scaled_linear_ladder()
-    return stable.assemble(Path("random"), unet.config, vae.config, told, ladder, "epsilon", weights, "cpu")
+    training = Training(scaled_linear_ladder(), "epsilon")
+    return stable.assemble(Path("random"), unet.config, vae.config, told, training, weights, "cpu")
 
 
 def peak() -> int:

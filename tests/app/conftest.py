@@ -23,7 +23,11 @@ from pellucid.app.server import Serving, desk_of
 from pellucid.app.session import Session
 from pellucid.problem import to_unit
 
-TOKEN = "0123456789abcdef" * 2
+
+def tab(desk: Desk, page: str = "page") -> Session:
+    """The session of a tab that is open, of a visitor of its own."""
+    desk.sessions.opened(page)
+    return desk.sessions.of(desk.sessions.token(desk.sessions.visitor()), page)
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def desk(tiny_prior: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def session(desk: Desk) -> Session:
-    return desk.sessions.of(TOKEN, "page")
+    return tab(desk)
 
 
 @pytest.fixture

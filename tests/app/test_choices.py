@@ -86,3 +86,10 @@ def test_methods_that_are_offered() -> None:
     assert "ddrm" not in fitting(None)
     assert "ddrm" in fitting("inpaint")
     assert "gibbsddrm" in fitting("unblur")
+
+
+def test_the_page_says_what_bm3d_is_for() -> None:
+    pytest.importorskip("gradio")
+    from pellucid.app.controls import labelled
+
+    assert labelled(("auto", "bm3d")) == [("auto", "auto"), ("bm3d: for non-commercial use only", "bm3d")]

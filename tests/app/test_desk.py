@@ -16,7 +16,7 @@ from pellucid.app.desk import Desk
 from pellucid.app.queue import Job
 from pellucid.app.session import Session
 
-from .conftest import TOKEN
+from .conftest import tab
 
 Finish = Callable[[Session], None]
 
@@ -61,14 +61,13 @@ def test_hostile_masks_are_one_message(desk: Desk, one: Session, mask: str, says
 
 
 def test_files_beside_the_pictures_keep_their_names(desk: Desk, one: Session) -> None:
-    own = desk.uploads / "hash" / "k.png"
-    own.parent.mkdir()
-    Image.new("L", (3, 3), 255).save(own)
-    kept = desk.keep(one, {"path": str(own), "orig_name": "my kernel.png"})
+    file = io.BytesIO()
+    Image.new("L", (3, 3), 255).save(file, "PNG")
+    put = desk.uploads.put
+    kept = desk.keep(one, {"path": put(one.visitor, "my kernel.png", io.BytesIO(file.getvalue()))})
     assert kept is not None
-    assert (kept.name, kept.read_bytes()) == ("my kernel.png", own.read_bytes())
-    own.write_text("no picture")
-    assert desk.keep(one, {"path": str(own), "orig_name": "my kernel.png"}) is None
+    assert (kept.name, kept.read_bytes()) == ("my kernel.png", file.getvalue())
+    assert desk.keep(one, {"path": put(one.visitor, "my kernel.png", io.BytesIO(b"no picture"))}) is None
     assert one.messages[0].startswith("my kernel.png: ")
     assert desk.keep(one, {"path": "/etc/passwd"}) is None
 
@@ -94,7 +93,7 @@ def test_without_pictures_nothing_is_done(desk: Desk, session: Session) -> None:
 def test_two_people_wait_for_each_other(
     desk: Desk, one: Session, tiny_prior: Path, photo: Path, finish: Finish
 ) -> None:
-    other = desk.sessions.of(TOKEN[::-1], "other page")
+    other = tab(desk, "other page")
     other.add({photo: "c.jpg"}, desk.limits)
     long = Choices(prior=str(tiny_prior), strength="1000", steps=1000, settings=("corrections=100",))
     desk.run(one, long)

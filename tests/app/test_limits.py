@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pellucid import images
-from pellucid.app.limits import Limits, clean_name, named, uploaded
+from pellucid.app.limits import Limits, clean_name, named
 from pellucid.errors import PellucidError, UsageError
 
 
@@ -55,20 +55,6 @@ def test_all_pages_count(tmp_path: Path) -> None:
     assert Limits(pixels=1200).check(path, "pages.tif") == (20, 30)
     with pytest.raises(PellucidError, match="megapixels"):
         Limits(pixels=1199).check(path, "pages.tif")
-
-
-def test_only_what_was_uploaded_is_taken(tmp_path: Path, picture: Path) -> None:
-    uploads = tmp_path / "uploads"
-    uploads.mkdir()
-    own = uploads / "a.png"
-    own.write_bytes(picture.read_bytes())
-    (uploads / "link.png").symlink_to(picture)
-    paths = [own, picture, uploads / ".." / picture.name, uploads / "link.png", uploads / "none.png"]
-    payload = [{"path": str(path), "orig_name": "mine.png"} for path in paths]
-    assert uploaded(payload, uploads) == {own: "mine.png"}
-    assert uploaded({"path": str(own)}, uploads) == {own: "a.png"}
-    for nonsense in (None, "a.png", [{"path": 3}], {"path": "http://example.com/a.png"}):
-        assert uploaded(nonsense, uploads) == {}
 
 
 @given(st.text(max_size=400), st.lists(st.text(max_size=5), max_size=3))

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.message import Message
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import pytest
@@ -15,7 +13,7 @@ import pytest
 from pellucid.app.server import Serving, check_installed
 from pellucid.errors import PellucidError, UsageError
 
-from .conftest import Served, serving
+from .conftest import Served
 
 needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason='needs gradio: pip install "pellucid[app]"')
 
@@ -55,30 +53,14 @@ def test_a_port_that_is_taken_is_named(pellucid_command: Callable[..., Any]) -> 
     assert "name another --port" in said.err
 
 
-@pytest.fixture(scope="module")
-def served(tiny_prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A page that asks for a password."""
-    password = ("--host", "0.0.0.0", "--password", "pässword")
-    with serving(tmp_path_factory.mktemp("served"), "--prior", tiny_prior, *password) as served:
-        yield served
-
-
-def ask(address: str, path: str, data: dict[str, str] | None = None, **headers: str) -> tuple[int, str, Message]:
+def ask(address: str, path: str, **headers: str) -> tuple[int, str, Message]:
     """What is answered: status, text and headers."""
-    body = None if data is None else urlencode(data).encode()
     try:
-        with urlopen(Request(address + path, body, headers)) as answer:
+        with urlopen(Request(address + path, None, headers)) as answer:
             return answer.status, answer.read().decode(), answer.headers
     except HTTPError as error:
         with error:
             return error.code, error.read().decode(), error.headers
-
-
-def mine(served: Served) -> Path:
-    """A file of the page's own."""
-    (folder,) = (path for path in served.folder.glob("pellucid-*") if "uploads" not in path.name)
-    (folder / "a.txt").write_text("mine")
-    return folder / "a.txt"
 
 
 def test_scripts_are_kept_to_the_server(local: Served) -> None:
@@ -97,20 +79,3 @@ def test_names_of_other_sites_lead_nowhere(local: Served) -> None:
 def test_the_server_fetches_nothing_that_an_address_names(local: Served, path: str) -> None:
     assert ask(local.address, path)[0] == 404
     assert local.notes.read_text() == ""
-
-
-def test_files_of_the_machine_are_not_served(local: Served) -> None:
-    assert ask(local.address, f"/gradio_api/file={mine(local)}")[:2] == (200, "mine")
-    assert ask(local.address, "/gradio_api/file=/etc/passwd")[0] == 403
-    assert ask(local.address, f"/gradio_api/file={Path(__file__)}")[0] == 403
-
-
-def test_without_the_password_there_is_nothing(served: Served) -> None:
-    address = served.address.replace("0.0.0.0", "127.0.0.1")
-    path = f"/gradio_api/file={mine(served)}"
-    assert ask(address, path)[0] == 401
-    assert ask(address, "/login", {"username": "me", "password": "wrong"})[0] == 400
-    status, _, headers = ask(address, "/login", {"username": "me", "password": "pässword"})
-    assert status == 200
-    cookie = "; ".join(value.partition(";")[0] for value in headers.get_all("set-cookie", []))
-    assert ask(address, path, Cookie=cookie)[:2] == (200, "mine")

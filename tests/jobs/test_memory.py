@@ -43,6 +43,7 @@ def large(tmp_path: Path) -> Path:
 
 def restored(prior: GaussianPrior, source: Path, tile: int | None = None) -> tuple[bytes, str | None, str | None]:
     target = source.with_name("out.png")
+    target.unlink(missing_ok=True)
     (outcome,) = run([Item(source, target)], Restorer(DreamClean(strength=30), prior, tile=tile))
     return target.read_bytes() if target.exists() else b"", outcome.note, outcome.error
 

@@ -319,7 +319,8 @@ def test_a_folder_is_the_prior_that_its_scheduler_says(name: str, tmp_path: Path
     unet: Any = UNet2DModel(
         sample_size=8, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, add_attention=False,
         down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, **fourier,
-    ).eval()  # fmt: skip
+    )  # fmt: skip
+    unet.eval()
     unet.save_pretrained(tmp_path / "unet")
     scheduler, config = scheduler_of(name)
     scheduler.save_pretrained(tmp_path / "scheduler")

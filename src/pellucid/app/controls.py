@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+_TERMS = {"bm3d": "bm3d: for non-commercial use only"}
+"""What must be said of a method before it is used, in place of its name."""
+
 _NUMBERS = {"noise": float, "steps": int, "tile": int, "seed": int}
+
+
+def labelled(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Methods as they are chosen: what the page calls each, and its name."""
+    return [(_TERMS.get(name, name), name) for name in names]
 
 
 class Controls:
@@ -46,7 +54,7 @@ class Controls:
                                         info="from 0 to 1, where the damage is known")  # fmt: skip
                 self.exact = gr.Checkbox(False, label="Known pixels stay as they are, to the bit")
             with gr.Group():
-                self.method = gr.Dropdown([("automatic", ""), *((n, n) for n in fitting(None))], value="",
+                self.method = gr.Dropdown([("automatic", ""), *labelled(fitting(None))], value="",
                                           label="Method", elem_id="pellucid-method")  # fmt: skip
                 self.prior = gr.Dropdown(list(self._priors), value=self._priors[0], label="Prior")
                 self.strength = gr.Textbox("", label="Strength", placeholder="each picture's own", info="1 to 1000")
@@ -57,9 +65,9 @@ class Controls:
             with gr.Group():
                 self.samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label="Samples",
                                          info="several show what was invented")  # fmt: skip
-                self.compare = gr.Dropdown(list(fitting(None)), value=[], multiselect=True, max_choices=MOST_COMPARED,
-                                           label="Compare", info=f"up to {MOST_COMPARED} methods side by side",
-                                           elem_id="pellucid-compare")  # fmt: skip
+                self.compare = gr.Dropdown(labelled(fitting(None)), value=[], multiselect=True, label="Compare",
+                                           max_choices=MOST_COMPARED, elem_id="pellucid-compare",
+                                           info=f"up to {MOST_COMPARED} methods side by side")  # fmt: skip
 
     @property
     def inputs(self) -> list[Any]:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from .. import images
 from ..errors import PellucidError, UsageError
+from .bounds import check
 from .calls import MASK, command, python
 from .choices import Choices, Variant, variants
-from .limits import Limits, clean_name, uploaded
+from .limits import Limits, clean_name
 from .queue import Job, Queue
 from .session import Round, Session
 from .sessions import Sessions
+from .uploads import Uploads
 from .work import Box, Restorers, Work, crop, part
 
 _PNG = "data:image/png;base64,"
@@ -29,7 +31,7 @@ class Desk:
         queue: the device's jobs.
         sessions: of everybody.
         restorers: see `Restorers`.
-        uploads: folder that browsers upload to.
+        uploads: files that browsers sent.
         limits: what may be uploaded.
         priors: those that the page offers, the usual one first.
     """
@@ -37,7 +39,7 @@ class Desk:
     queue: Queue
     sessions: Sessions
     restorers: Restorers
-    uploads: Path
+    uploads: Uploads
     limits: Limits
     priors: tuple[str, ...] = ("natural",)
 
@@ -56,9 +58,11 @@ class Desk:
         session.messages = []
         try:
             made = variants(choices)
-            chosen = [variant.choices.choice() for variant in made]
+            chosen = [check(variant.choices) for variant in made]
             if choices.prior not in self.priors:
                 raise UsageError(f"the page has no prior {choices.prior!r}")
+            if self.sessions.bytes(session.visitor) > self.limits.share:
+                raise PellucidError("there is no room for more results: remove some pictures first")
             together = any(choice.several for choice in chosen)
             folder = session.new_folder()
             if box is not None and choices.mask is not None:
@@ -68,7 +72,7 @@ class Desk:
             return
         whole = box is None or together
         pictures = list(session.pictures) if whole else [session.pictures[session.current]]
-        into = Round(made, part=box is not None)
+        into = Round(made, part=box is not None, folder=folder)
         session.rounds.append(into)
         session.following = True
         session.job = self.queue.add(Job(Work(pictures, together, into, folder, self.restorers, box)))
@@ -79,9 +83,10 @@ class Desk:
             self.queue.stop(session.job)
 
     def take(self, session: Session, payload: object) -> None:
-        """Takes uploaded pictures in; see `Session.add` and `uploaded`."""
+        """Takes uploaded pictures in; see `Session.add` and `Uploads.taken`."""
         if not session.busy:
-            session.add(uploaded(payload, self.uploads), self.limits)
+            with self.uploads.taken(session.visitor, payload) as files:
+                session.add(files, self.limits)
 
     def paint(self, session: Session, mask: str) -> None:
         """Keeps a mask that was painted, a PNG file as a data URL; one that is none becomes a message."""
@@ -90,8 +95,10 @@ class Desk:
             return
         picture = session.pictures[session.current]
         try:
+            content = base64.b64decode(mask.removeprefix(_PNG), validate=True)
             path = session.new_folder() / MASK
-            path.write_bytes(base64.b64decode(mask.removeprefix(_PNG), validate=True))
+            with self.uploads.room(session.visitor, len(content)):
+                path.write_bytes(content)
             if self.limits.check(path, MASK) != picture.size:
                 raise PellucidError("the mask is not as large as the picture: paint it again")
         except (PellucidError, binascii.Error) as error:
@@ -104,22 +111,23 @@ class Desk:
 
         Args:
             session: whose it is.
-            payload: see `uploaded`.
+            payload: see `Uploads.taken`.
 
         Returns:
             Where it is kept; None if it is not.
         """
         session.messages = []
-        for path, owned in uploaded(payload, self.uploads).items():
-            name = clean_name(owned)
-            try:
-                self.limits.check(path, name)
-            except PellucidError as error:
-                session.messages = [str(error)]
-                break
-            own = session.new_folder() / name
-            shutil.copyfile(path, own)
-            return own
+        with self.uploads.taken(session.visitor, payload) as files:
+            for path, owned in files.items():
+                name = clean_name(owned)
+                try:
+                    self.limits.check(path, name)
+                except PellucidError as error:
+                    session.messages = [str(error)]
+                    break
+                own = session.new_folder() / name
+                shutil.copyfile(path, own)
+                return own
         return None
 
     def calls(self, session: Session, choices: Choices) -> tuple[str, str]:
@@ -127,6 +135,8 @@ class Desk:
         names = [picture.name for picture in session.pictures] or ["photo.jpg"]
         try:
             made = variants(choices)
+            for variant in made:
+                check(variant.choices)
             said = self.restorers.said
             return command(names, made, said), python(names, made, said)
         except PellucidError as error:

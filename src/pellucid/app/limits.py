@@ -20,6 +20,8 @@ class Limits:
         bytes: of one file.
         pixels: of one picture, all its pages together.
         pictures: at a time.
+        share: bytes that one person may keep here, results and what is on its way included.
+        total: bytes that all people together may.
 
     Raises:
         UsageError: one of them is less than 1.
@@ -28,9 +30,11 @@ class Limits:
     bytes: int = 200_000_000
     pixels: int = 50_000_000
     pictures: int = 200
+    share: int = 5_000_000_000
+    total: int = 20_000_000_000
 
     def __post_init__(self) -> None:
-        if min(self.bytes, self.pixels, self.pictures) < 1:
+        if min(self.bytes, self.pixels, self.pictures, self.share, self.total) < 1:
             raise UsageError("the limits of what may be uploaded are numbers above 0")
 
     def check(self, path: Path, name: str) -> tuple[int, int]:
@@ -65,23 +69,6 @@ def named(error: object, path: Path, name: str) -> str:
     """An error's line with the owner's name of a file instead of where it lies on this machine."""
     text = str(error).replace(str(path), name)
     return text if name in text else f"{name}: {text}"
-
-
-def uploaded(payload: object, folder: Path) -> dict[Path, str]:
-    """The files of an upload, and their owner's names for them.
-
-    Args:
-        payload: what the browser says: a record with `path` and `orig_name`, several, or None.
-        folder: that uploads go to. Whatever lies elsewhere was not uploaded, and is left out.
-    """
-    files = {}
-    for record in payload if isinstance(payload, list) else [payload]:
-        if not isinstance(record, dict) or not isinstance(record.get("path"), str):
-            continue
-        path = Path(record["path"]).resolve()
-        if path.is_relative_to(folder.resolve()) and path.is_file():
-            files[path] = str(record.get("orig_name") or path.name)
-    return files
 
 
 def clean_name(name: str, taken: Collection[str] = ()) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,27 @@ import gradio as gr
 from ..errors import PellucidError, UsageError
 from . import view
 from .choices import MOST_COMPARED, Choices, fitting
-from .controls import Controls
+from .controls import Controls, labelled
 from .desk import Desk
 from .session import Session
 
 _STATIC = Path(__file__).parent / "static"
 
-_TOKEN = """() => {
-  // As long as the tab is open: another tab is another person.
-  let token = sessionStorage.getItem("pellucid");
-  if (!token) {
-    token = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    sessionStorage.setItem("pellucid", token);
-  }
+# As long as the tab is open: another tab is another person. The server makes the name, and says whether it still holds.
+_TOKEN = """() => (window.pellucidToken ??= (async () => {
+  const kept = sessionStorage.getItem("pellucid") || "";
+  const answer = await fetch("session", { method: "POST", body: kept });
+  if (!answer.ok) return kept;
+  const token = await answer.text();
+  sessionStorage.setItem("pellucid", token);
   return token;
-}"""
+})())"""
+
+_HAND = f"""async (token, files) => [
+  await ({_TOKEN})(), null,
+  JSON.stringify([files].flat().filter(Boolean).map((file) => ({{ path: file.path }}))),
+]"""
+"""What was uploaded goes to the server as the handles that it gave, and as nothing that gradio takes for a file."""
 
 _EVERY = 0.4
 """Seconds between two looks at a job that runs."""
@@ -44,6 +51,7 @@ class Page:
         self._desk = desk
         with gr.Blocks(title="pellucid", analytics_enabled=False, delete_cache=(60, 900)) as self.blocks:
             self._token = gr.Textbox(visible=False)
+            self._handed = gr.Textbox(visible=False)
             self._timer = gr.Timer(_EVERY, active=False)
             gr.HTML("<h1>pellucid</h1><p>Damaged photographs in, clean ones out. They stay on this machine.</p>",
                     elem_id="pellucid-head")  # fmt: skip
@@ -75,16 +83,13 @@ class Page:
         said = self._said
         chosen = self._controls.inputs
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
-        # Of an upload the owner's name for it is wanted, too, and nothing that a browser says is to be fetched.
-        raw = {**quiet, "preprocess": False}
         token = self._token
 
         self.blocks.load(self._load, token, [token, *shown], js=_TOKEN, **quiet)
-        self.blocks.unload(self._unload)
         self._timer.tick(self._look, token, shown, **quiet)
         # Whoever is fast hands pictures over before the page has been given its token.
-        js = f"(token, files) => [({_TOKEN})(), files]"
-        taken = self._upload.upload(self._take, [token, self._upload], shown, js=js, **raw)
+        handed: dict[str, Any] = {**quiet, "js": _HAND}
+        taken = self._upload.upload(self._take, [token, self._upload, self._handed], shown, **handed)
         self._run.click(self._start, [token, *chosen], shown, **quiet)
         self._stop.click(self._end, token, shown, **quiet)
         self._undo.click(self._back, token, shown, **quiet)
@@ -93,8 +98,12 @@ class Page:
         removed = self._viewer.removed(self._remove, token, shown, **quiet)
         painted = self._viewer.painted(self._paint, token, shown, **quiet)
         controls = self._controls
-        masked = controls.mask.upload(self._mask, [token, controls.mask], [controls.mask, *shown], **raw)
-        kernel = controls.kernel.upload(self._kernel, [token, controls.kernel], [controls.kernel, *shown], **raw)
+        masked = controls.mask.upload(
+            self._mask, [token, controls.mask, self._handed], [controls.mask, *shown], **handed
+        )
+        kernel = controls.kernel.upload(
+            self._kernel, [token, controls.kernel, self._handed], [controls.kernel, *shown], **handed
+        )
         for event in (taken, removed, painted, masked, kernel):
             event.then(self._calls, [token, *chosen], said, **quiet)
         gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
@@ -109,7 +118,11 @@ class Page:
 
     def _session(self, token: str, request: gr.Request) -> Session:
         try:
-            return self._desk.sessions.of(token or "", str(request.session_hash))
+            # The gate says who asks, and which loading of the page it is.
+            scope = request.request.scope if request.request else {"visitor": "", "page": ""}
+            if self._desk.sessions.visitor_of(token or "") != scope["visitor"]:
+                raise PellucidError("this page has lost its session: reload it")
+            return self._desk.sessions.of(token, scope["page"])
         except PellucidError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
@@ -132,17 +145,14 @@ class Page:
         session.painting, session.mask, session.kernel = False, None, None
         return [token, *self._shown(session)]
 
-    def _unload(self, request: gr.Request) -> None:
-        self._desk.sessions.left(str(request.session_hash))
-
     def _look(self, token: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
         session.follow()
         return self._shown(session)
 
-    def _take(self, token: str, files: Any, request: gr.Request) -> list[Any]:
+    def _take(self, token: str, _: None, handed: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
-        self._desk.take(session, files)
+        self._desk.take(session, _records(handed))
         return self._shown(session)
 
     def _start(self, token: str, request: gr.Request, *values: Any) -> list[Any]:
@@ -184,14 +194,14 @@ class Page:
         self._desk.paint(session, str(event.mask))
         return self._shown(session)
 
-    def _mask(self, token: str, files: Any, request: gr.Request) -> list[Any]:
+    def _mask(self, token: str, _: None, handed: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
-        session.mask, session.masked = self._desk.keep(session, files), ""
+        session.mask, session.masked = self._desk.keep(session, _records(handed)), ""
         return [_kept("Mask", session.mask), *self._shown(session)]
 
-    def _kernel(self, token: str, files: Any, request: gr.Request) -> list[Any]:
+    def _kernel(self, token: str, _: None, handed: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
-        session.kernel = self._desk.keep(session, files)
+        session.kernel = self._desk.keep(session, _records(handed))
         return [_kept("Kernel", session.kernel), *self._shown(session)]
 
     def _fit(self, token: str, task: str, request: gr.Request) -> list[Any]:
@@ -200,8 +210,8 @@ class Page:
         session.painting = needs == "mask"
         names = fitting(task or None)
         return [
-            gr.Dropdown(choices=[("automatic", ""), *((name, name) for name in names)], value=""),
-            gr.Dropdown(choices=list(names), value=[], multiselect=True, max_choices=MOST_COMPARED),
+            gr.Dropdown(choices=[("automatic", ""), *labelled(names)], value=""),
+            gr.Dropdown(choices=labelled(names), value=[], multiselect=True, max_choices=MOST_COMPARED),
             gr.UploadButton(visible=needs == "mask"),
             gr.UploadButton(visible=needs == "kernel"),
             *self._shown(session),
@@ -228,6 +238,14 @@ class Page:
         except UsageError as error:
             session.messages = [str(error)]
             return None
+
+
+def _records(handed: str) -> Any:
+    """What the browser says of its uploads; nothing if that is nonsense."""
+    try:
+        return json.loads(handed)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _kept(what: str, path: Path | None) -> Any:

@@ -19,15 +19,13 @@ from ..errors import PellucidError, UsageError
 from .limits import Limits
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
 
     from .desk import Desk
+    from .sessions import Sessions
+    from .uploads import Uploads
 
-# Whatever a page's script may ask for, it asks for here.
-_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'"
-)
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -99,8 +97,13 @@ def serve(serving: Serving, tell: Callable[[str], object] = print) -> None:
     with _listening(serving) as listener, desk_of(serving) as desk:
         import uvicorn
 
+        from .protocol import Prompt
+
         app = application(desk, serving)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=2, http=Prompt, ws="none", limit_concurrency=500
+        )
+        server = uvicorn.Server(config)
         host, port = listener.getsockname()[:2]
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listener])
@@ -112,20 +115,23 @@ def desk_of(serving: Serving) -> Iterator[Desk]:
     from .desk import Desk
     from .queue import Queue
     from .sessions import Sessions
+    from .uploads import Uploads
     from .work import Restorers
 
     restorers = Restorers(serving.device, serving.offline, serving.backend, serving.precision)
     for prior in serving.priors:
         restorers.load(prior)
-    with tempfile.TemporaryDirectory(prefix="pellucid-uploads-", ignore_cleanup_errors=True) as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads
+    with tempfile.TemporaryDirectory(prefix="pellucid-uploads-", ignore_cleanup_errors=True) as folder:
+        # What gradio itself may keep: nothing is uploaded to it.
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "gradio")
         queue = Queue()
         sessions = Sessions(queue)
+        uploads = Uploads(Path(folder), serving.limits, sessions.bytes)
         over = threading.Event()
-        sweeper = threading.Thread(target=_sweep, args=(sessions, over), name="pellucid-sweep", daemon=True)
+        sweeper = threading.Thread(target=_sweep, args=(sessions, uploads, over), name="pellucid-sweep", daemon=True)
         sweeper.start()
         try:
-            yield Desk(queue, sessions, restorers, Path(uploads), serving.limits, tuple(serving.priors))
+            yield Desk(queue, sessions, restorers, uploads, serving.limits, tuple(serving.priors))
         finally:
             over.set()
             sweeper.join()
@@ -133,7 +139,7 @@ def desk_of(serving: Serving) -> Iterator[Desk]:
             sessions.close()
 
 
-def application(desk: Desk, serving: Serving) -> FastAPI:
+def application(desk: Desk, serving: Serving) -> ASGIApp:
     """The page as an ASGI application, for a server of one's own."""
     # Before gradio is imported: it asks its makers' server for news otherwise.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -142,15 +148,14 @@ def application(desk: Desk, serving: Serving) -> FastAPI:
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+    from .gate import Gate
     from .page import Page, script, style, theme
 
     blocks = Page(desk).blocks
     blocks.queue(default_concurrency_limit=None, api_open=False)
+    # Mounted ones never say so, and gradio looks at no path before.
+    blocks.has_launched = True
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(_Guard)
-    if serving.local:
-        # Another site's name that leads to this machine does not lead to the page.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOCAL))
     password = serving.password
     gr.mount_gradio_app(
         app,
@@ -161,45 +166,35 @@ def application(desk: Desk, serving: Serving) -> FastAPI:
         footer_links=[],
         auth=None if password is None else _asks(password),
         auth_message="Any name, and the password.",
-        allowed_paths=[str(desk.sessions.folder)],
         max_file_size=serving.limits.bytes,
         show_error=False,
         ssr_mode=False,
+        run_history=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        pwa=False,
         theme=theme(),
         css=style(),
         head=script(),
     )
-    return app
+    gate = Gate(app, desk, None if password is None else _user(app.routes[-1].app))  # type: ignore[attr-defined]
+    # Another site's name that leads to this machine does not lead to the page.
+    return TrustedHostMiddleware(gate, allowed_hosts=list(_LOCAL)) if serving.local else gate
+
+
+def _user(mounted: Any) -> Callable[[Request], str | None]:
+    """Who is logged in, by gradio's cookies."""
+
+    def user(request: Request) -> str | None:
+        names = (f"access-token-{mounted.cookie_id}", f"access-token-unsecure-{mounted.cookie_id}")
+        found = [mounted.tokens.get(request.cookies[name]) for name in names if name in request.cookies]
+        return next((name for name in found if name is not None), None)
+
+    return user
 
 
 def _asks(password: str) -> Callable[[str, str], bool]:
     return lambda _, typed: hmac.compare_digest(typed.encode(), password.encode())
-
-
-class _Guard:
-    """Keeps the page's scripts to this server, and this server from fetching what an address names."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        path = scope["path"].lower()
-        if "=http:" in path or "=https:" in path or "/file/http" in path:
-            await send({"type": "http.response.start", "status": 404, "headers": []})
-            await send({"type": "http.response.body", "body": b"there is nothing to be fetched here\n"})
-            return
-
-        async def guarded(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                extra = [(b"content-security-policy", _POLICY.encode()), (b"referrer-policy", b"no-referrer"),
-                         (b"x-content-type-options", b"nosniff")]  # fmt: skip
-                message = {**message, "headers": [*message["headers"], *extra]}
-            await send(message)
-
-        await self._app(scope, receive, guarded)
 
 
 @contextmanager
@@ -216,6 +211,7 @@ def _listening(serving: Serving) -> Iterator[socket.socket]:
         yield listener
 
 
-def _sweep(sessions: Any, over: threading.Event) -> None:
+def _sweep(sessions: Sessions, uploads: Uploads, over: threading.Event) -> None:
     while not over.wait(1):
         sessions.sweep()
+        uploads.sweep()

@@ -75,12 +75,19 @@ class Round:
         outcomes: by the picture's name.
         part: whether only a part of a picture was tried.
         seconds: that it took; None while it runs.
+        folder: of its files; None if it has none of its own.
     """
 
     variants: tuple[Variant, ...]
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     part: bool = False
     seconds: float | None = None
+    folder: Path | None = None
+
+    def discard(self) -> None:
+        """Removes its files."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def any(self) -> bool:
@@ -93,7 +100,8 @@ class Session:
     """What one page has on this machine; a reload of the page finds it again.
 
     Attributes:
-        folder: where all its files lie.
+        folder: where all its files lie; made when the first one comes.
+        visitor: the browser that it belongs to.
         pictures: in the order of the page.
         current: which of them is looked at.
         rounds: results, the newest last.
@@ -106,8 +114,9 @@ class Session:
         following: whether the page shows the picture in work.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, visitor: str = "") -> None:
         self.folder = folder
+        self.visitor = visitor
         self.pictures: list[Upload] = []
         self.current = 0
         self.rounds: list[Round] = []
@@ -129,7 +138,7 @@ class Session:
         """An empty folder of its own."""
         self._number += 1
         folder = self.folder / str(self._number)
-        folder.mkdir()
+        folder.mkdir(parents=True, mode=0o700)
         return folder
 
     def add(self, files: Mapping[Path, str], limits: Limits) -> None:
@@ -185,6 +194,9 @@ class Session:
             shutil.rmtree(picture.path.parent, ignore_errors=True)
             for done in self.rounds:
                 done.outcomes.pop(picture.name, None)
+            for done in self.rounds:
+                if not done.outcomes:
+                    done.discard()
             self.rounds = [done for done in self.rounds if done.outcomes]
             self.current = max(min(self.current, len(self.pictures) - 1), 0)
 
@@ -205,5 +217,8 @@ class Session:
         """Takes back what came of the last press of the button."""
         newest = self.newest
         if not self.busy and newest is not None:
-            del self.rounds[self.rounds.index(newest) :]
+            first = self.rounds.index(newest)
+            for done in self.rounds[first:]:
+                done.discard()
+            del self.rounds[first:]
             self.messages, self.job = [], None

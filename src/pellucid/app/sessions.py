@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
+import secrets
 import shutil
 import tempfile
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import PellucidError
@@ -13,14 +18,32 @@ from .queue import Queue
 from .session import Session
 
 STOP_AFTER = 10.0
-"""Seconds without an open page after which its job is stopped: a reload takes less."""
+"""Seconds without an open page and without a call after which its job is stopped: a reload takes less."""
 
 FORGET_AFTER = 900.0
-"""Seconds without an open page after which its files are removed: a machine may sleep meanwhile."""
+"""Seconds without an open page and without a call after which its files are removed: a machine may sleep meanwhile."""
+
+MOST_SESSIONS = 500
+"""Sessions at a time, of all people together."""
+
+_LOST = "this page has lost its session: reload it"
+
+
+@dataclass
+class _Entry:
+    """A session, its loadings that are there and that are gone, and when anything was last heard of it."""
+
+    session: Session
+    since: float
+    pages: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
 
 
 class Sessions:
     """Everybody's sessions, by the token that a page keeps as long as its tab is open.
+
+    A *visitor* is a browser, which keeps its name in a cookie; a *token* is one of its tabs. Both are made here and
+    signed: names that somebody else made up are refused.
 
     Args:
         queue: whose jobs are stopped when their page is closed.
@@ -30,56 +53,132 @@ class Sessions:
         self._root = tempfile.TemporaryDirectory(prefix="pellucid-", ignore_cleanup_errors=True)
         self.folder = Path(self._root.name)
         self._queue = queue
+        self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
-        self._sessions: dict[str, Session] = {}
-        # Pages by their gradio session: a reloaded page is a new one, and one that is gone never comes back.
-        self._pages: dict[str, str] = {}
-        self._gone: set[str] = set()
-        self._left: dict[str, float] = {}
+        self._entries: dict[str, _Entry] = {}
+        self._open: set[str] = set()
 
-    def of(self, token: str, page: str) -> Session:
+    # --- names ---
+
+    def visitor(self) -> str:
+        """A name for a browser that is new."""
+        return self._signed(secrets.token_hex(16))
+
+    def token(self, visitor: str) -> str:
+        """A name for a new tab of a visitor."""
+        return self._signed(f"{self.checked(visitor)}-{secrets.token_hex(16)}")
+
+    def checked(self, name: str) -> str:
+        """The name again, if it was made here.
+
+        Raises:
+            PellucidError: it was not.
+        """
+        text, _, _ = name.rpartition("-")
+        # Names are compared as bytes: those that were made up may hold anything.
+        if not re.fullmatch(r"[0-9a-f-]{65,200}", name) or not hmac.compare_digest(self._signed(text), name):
+            raise PellucidError(_LOST)
+        return name
+
+    def visitor_of(self, token: str) -> str:
+        """Whose tab a token names.
+
+        Raises:
+            PellucidError: it was not made here, or names no tab.
+        """
+        parts = self.checked(token).split("-")
+        if len(parts) != 4:
+            raise PellucidError(_LOST)
+        return "-".join(parts[:2])
+
+    def _signed(self, text: str) -> str:
+        return f"{text}-{hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:32]}"
+
+    # --- pages ---
+
+    def of(self, token: str, page: str, now: float | None = None) -> Session:
         """The session of a page, made when it is first seen.
 
         Args:
             token: the tab's.
             page: this loading of it.
+            now: the time; the clock's if it is left out.
 
         Raises:
-            PellucidError: the token is none that a page makes.
+            PellucidError: the token was not made here, or too many pages are open.
         """
-        if not (len(token) == 32 and token.isalnum()):
-            raise PellucidError("this page has lost its session: reload it")
+        visitor = self.visitor_of(token)
+        now = time.monotonic() if now is None else now
         with self._lock:
-            if page not in self._gone:
-                self._pages[page] = token
-                self._left.pop(token, None)
-            if token not in self._sessions:
-                self._sessions[token] = Session(Path(tempfile.mkdtemp(dir=self.folder)))
-            return self._sessions[token]
+            entry = self._entries.get(token)
+            if entry is None:
+                if len(self._entries) >= MOST_SESSIONS:
+                    raise PellucidError("too many pages are open here: try again in a quarter of an hour")
+                entry = self._entries[token] = _Entry(Session(self.folder / secrets.token_hex(16), visitor), now)
+            # A page that is gone never comes back: what it still says on its way out keeps nothing alive.
+            if page not in entry.gone:
+                entry.pages.add(page)
+                entry.since = now
+            return entry.session
+
+    def opened(self, page: str) -> None:
+        """Notes that a page holds its connection open."""
+        with self._lock:
+            self._open.add(page)
 
     def left(self, page: str, now: float | None = None) -> None:
         """Notes that a page was closed or reloaded."""
-        with self._lock:
-            token = self._pages.pop(page, None)
-            self._gone.add(page)
-            if token is not None and token not in self._pages.values():
-                self._left[token] = time.monotonic() if now is None else now
-
-    def sweep(self, now: float | None = None) -> None:
-        """Stops the jobs, and later removes the files, of those whose page is gone for long enough."""
         now = time.monotonic() if now is None else now
         with self._lock:
-            late = [self._sessions[token] for token, since in self._left.items() if now - since >= STOP_AFTER]
-            forgotten = [token for token, since in self._left.items() if now - since >= FORGET_AFTER]
-            ended = [self._sessions.pop(token) for token in forgotten]
-            for token in forgotten:
-                del self._left[token]
+            self._open.discard(page)
+            for entry in self._entries.values():
+                if page in entry.pages:
+                    entry.pages.discard(page)
+                    entry.gone.add(page)
+                    entry.since = now
+
+    def sweep(self, now: float | None = None) -> None:
+        """Stops the jobs, and later removes the files, of those of whom nothing was heard for long enough."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            away = {token: now - entry.since for token, entry in self._entries.items() if not entry.pages & self._open}
+            late = [self._entries[token].session for token, age in away.items() if age >= STOP_AFTER]
+            # Those who handed nothing over have nothing to come back to.
+            forgotten = [
+                token
+                for token, age in away.items()
+                if age >= (FORGET_AFTER if self._entries[token].session.pictures else STOP_AFTER)
+            ]
+            ended = [self._entries.pop(token).session for token in forgotten]
         for session in late:
             if session.job is not None and session.busy:
                 self._queue.stop(session.job)
         for session in ended:
             shutil.rmtree(session.folder, ignore_errors=True)
 
+    # --- files ---
+
+    def owns(self, visitor: str, path: Path) -> bool:
+        """Whether a file is one of a visitor's sessions."""
+        return path.is_file() and any(path.is_relative_to(folder) for folder in self._folders(visitor))
+
+    def bytes(self, visitor: str | None) -> int:
+        """How much a visitor's sessions keep on the disk; everybody's for None."""
+        files = [path for folder in self._folders(visitor) for path in folder.rglob("*") if not path.is_symlink()]
+        return sum(_size(path) for path in files)
+
+    def _folders(self, visitor: str | None) -> list[Path]:
+        with self._lock:
+            sessions = [entry.session for entry in self._entries.values()]
+        return [session.folder.resolve() for session in sessions if visitor in (None, session.visitor)]
+
     def close(self) -> None:
         """Removes all files."""
         self._root.cleanup()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:  # it was removed meanwhile
+        return 0

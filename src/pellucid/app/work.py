@@ -16,6 +16,7 @@ from ..devices import find_device
 from ..jobs.memory import with_less
 from ..priors import Prior, load_prior
 from ..priors.latent import latent_of
+from .bounds import check_evaluations
 from .calls import target_name
 from .choices import Variant
 from .limits import named
@@ -105,6 +106,8 @@ class Work:
         start = time.monotonic()
         job.doing = "getting ready"
         ready = [(variant, self.restorers.of(variant)) for variant in self.into.variants]
+        for _, restorer in ready:
+            check_evaluations(restorer.nfe())
         groups = [list(self.pictures)] if self.together else [[picture] for picture in self.pictures]
         works = [[self._work(group[0], restorer) for _, restorer in ready] for group in groups]
         job.total = sum(map(sum, works))

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import typer
 
@@ -81,7 +81,7 @@ def lasting() -> Iterator[Callable[[], str]]:
                 lasts = streams[name] = _Lasting(stream.buffer)
                 # A file's name need not be text, or not of the terminal's: a line about it must not end a night's work.
                 text = io.TextIOWrapper(
-                    lasts,  # type: ignore[arg-type]
+                    cast(BinaryIO, lasts),
                     encoding=stream.encoding,
                     errors="backslashreplace",
                     write_through=True,

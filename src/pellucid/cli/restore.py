@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -141,6 +141,7 @@ def restore(
     _check_job(in_place, resume, time_limit, batch)
     if damaged_files not in ("refuse", "keep"):
         raise UsageError(f"--damaged-files is refuse or keep, not {damaged_files!r}")
+    damaged: Literal["refuse", "keep"] = "keep" if damaged_files == "keep" else "refuse"
     place = None
     if executor is not None or workers is not None or address is not None:
         place = jobs.executors.find(executor or ("ray" if address is not None else "processes"), workers, address)
@@ -176,7 +177,7 @@ def restore(
     if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
         manifest = jobs.Manifest(folder, share)
     kernels = None if save_kernel is None else partial(_kernel_of, save_kernel, several)
-    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata, damaged_files)
+    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata, damaged)
     job = Job(items, work, about, json, time_limit, manifest, executor=place, left=left)
     if manifest is not None:
         print_of = recipe.fingerprint(restorer.fingerprint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -140,7 +141,7 @@ def decoded(image: Image.Image) -> Picture:
         # Where copies have them; some come behind the pixels.
         image.info["texts"] = dict(image.text)
         if image.filename:
-            image.info["chunks"] = png.colours(Path(image.filename))
+            image.info["chunks"] = png.colours(Path(os.fsdecode(image.filename)))
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
     return replace(from_pil(upright(image), key), jpeg=_jpeg_coding(image)).noted(note)

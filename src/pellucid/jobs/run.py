@@ -166,7 +166,8 @@ def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse
         An outcome for each, with its size and its pages.
     """
     for item in items:
-        start, pages = time.perf_counter(), ()
+        start = time.perf_counter()
+        pages: tuple[tuple[int, int], ...] = ()
         with caught(item) as errors:
             # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
             picture, *_ = _pictures(item, damaged)

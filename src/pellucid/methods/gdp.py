@@ -132,7 +132,7 @@ class GDP(Stepper):
         if self.scale is not None:
             return self.scale
         learnt = family.family if isinstance(family, After) else family
-        return 160_000 * max(1.0, 1000 / self.steps) if isinstance(learnt, Light) else 2000
+        return 160_000 * max(1.0, 1000 / max(self.steps, 50)) if isinstance(learnt, Light) else 2000
 
     @with_gradients
     @torch.no_grad()

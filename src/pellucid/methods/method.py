@@ -220,5 +220,5 @@ def _refuse_absurd(state: State) -> None:
             )
 
 
-_FAR, _MOST = 10.0, 0.5
+_FAR, _MOST = 1e8, 0.5
 """Values further out than this, of images in [-1, 1], and the share of them from which on it is no image."""

@@ -125,7 +125,7 @@ def of_objects(unet: nn.Module, scheduler: Any, label: int | None = None) -> VPN
         told = {**scheduler.config, "_class_name": type(scheduler).__name__}
     config: dict[str, Any] = dict(cast(Any, unet).config)
     training, shape = schedulers.read(told, name), shape_of(config, 1)
-    network = UNet(frozen(unet), 1, told)
+    network = UNet(cast(nn.Module, frozen(unet)), 1, told)
     files.choose(network, label)
     said(training, name)
     return training.prior(network.eval(), channels=shape.channels, multiple=shape.multiple)

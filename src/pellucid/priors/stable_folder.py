@@ -54,7 +54,8 @@ def content(latent: Latent, place: Path) -> Content:
     if not isinstance(latent.network, stable.ConditionedUNet):
         raise PellucidError(f"{place}: a transformer of latents is not converted: its folder is a prior as it is")
     prior = latent.prior
-    unet, vae, xl = latent.network.unet, latent.vae.network, latent.network.pooled is not None
+    unet: Any = latent.network.unet
+    vae, xl = latent.vae.network, latent.network.pooled is not None
     readers = _READERS[: 1 + xl]
     encoders = _encoders(place, [encoder for encoder, _ in readers])
     tokenizers = _tokenizers(place, [tokenizer for _, tokenizer in readers])
