@@ -108,7 +108,8 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
     window = slope[:, None] * slope
     power = torch.fft.rfft2(own * (window / window.square().mean().sqrt()), norm="ortho").abs().square()
     member = _members().to(power)
-    return (power.flatten(2) @ (member / member.sum(0))).cpu().float()
+    mean: Tensor = power.flatten(2) @ (member / member.sum(0))
+    return mean.cpu().float()
 
 
 def _members() -> Tensor:
