@@ -84,7 +84,6 @@ def contenders(network: Network, size: int, steps: int) -> Mapping[str, Contende
     ladder = linear_ladder()[:: 1000 // steps].flip(0).tolist()
     kept = mask.A(torch.ones_like(y))
     found = {
-        "denoise": own("denoise", blind, calls=max(1, steps - 1)),
         "dreamclean": own("dreamclean", blind, strength=1000, steps=max(1, steps // 3)),
         "ddrm": own("ddrm", known, steps=steps),
         "ddnm": own("ddnm", Problem(y, mask, 0.0), steps=steps),

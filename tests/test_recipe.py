@@ -62,7 +62,8 @@ def test_wrong_calls(call: dict[str, Any], says: str) -> None:
 
 
 def test_a_preset_is_of_the_method_that_is_chosen_and_gives_way_to_settings() -> None:
-    assert Recipe(preset="fast").choice.hyper_parameters == {"shared": True}
+    with pytest.raises(UsageError, match="auto has no preset 'fast'"):
+        _ = Recipe(preset="fast").choice
     fast = Recipe("dreamclean", settings={"gamma": "0.2"}, preset="fast").choice.hyper_parameters
     assert fast == {**DreamClean.presets["fast"], "gamma": 0.2}
     with pytest.raises(UsageError, match="denoise has no preset 'slow'"):

@@ -60,7 +60,7 @@ def excerpt(y: Tensor) -> Tensor:
 
 
 _LOWEST, _HIGHEST = 0.01, 2.0
-_WHOLE = 0.95
+WHOLE = 0.95
 """What a prior takes away, over what it was told is there, at the level where all of that is noise."""
 
 
@@ -88,7 +88,7 @@ def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
         middle = [(least + most) / 2 for least, most in zip(low, high, strict=True)]
         sigma = y.new_tensor([math.exp(level) for level in middle])
         taken = (y - prior(y, sigma)).square().flatten(1).mean(1)
-        for i, noisy in enumerate((taken >= (_WHOLE * sigma).square()).tolist()):
+        for i, noisy in enumerate((taken >= (WHOLE * sigma).square()).tolist()):
             (low if noisy else high)[i] = middle[i]
     # What was never seen to be noisy is not: the middle of the last range would say that it is, a little.
     found = [(least + most) / 2 if least > math.log(_LOWEST) else least for least, most in zip(low, high, strict=True)]

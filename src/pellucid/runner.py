@@ -298,7 +298,7 @@ def _check_told(
     """Refuses what the method cannot be told, and that it is told too little."""
     if not method.blind and operator is None:
         raise UsageError(f"{type(method).__name__} must be told the degradation: give an operator")
-    if operator is None and noise is not None and method.takes_operator:
+    if operator is None and noise is not None and method.takes_operator and not method.takes_noise:
         raise UsageError(f"{type(method).__name__} uses the noise level only with an operator: give both")
     if method.blind and not method.takes_operator and (operator is not None or noise is not None):
         known = "the operator" if operator is not None else "the noise level"

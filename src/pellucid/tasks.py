@@ -63,7 +63,7 @@ _LIGHT = {"steps": 100, "scale": 500_000, "bright": 0.003, "level": 0.5, "map_ra
 _LARGE = {"gamma": 0.5}
 
 _TASKS: dict[str, Task] = {
-    "denoise": Task("remove noise", "ddrm", lambda _: Denoise()),
+    "denoise": Task("remove noise", "denoise", lambda _: Denoise()),
     "sr2": Task("enlarge by 2", "dreamclean-known", lambda _: AveragePool(2), _LARGE),
     "sr4": Task("enlarge by 4", "dreamclean-known", lambda _: AveragePool(4), _LARGE),
     "sr8": Task("enlarge by 8", "dreamclean-known", lambda _: AveragePool(8), _LARGE),

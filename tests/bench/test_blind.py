@@ -30,14 +30,15 @@ def photograph(seed: int, height: int = 16, width: int = 18) -> Tensor:
 
 
 def denoise(damage: str) -> Mapping[str, Method]:
-    return {"denoise": Denoise(calls=2)}
+    return {"denoise": Denoise()}
 
 
 def test_each_damage_has_its_input_and_its_methods() -> None:
     photographs = {"a": photograph(0), "b": photograph(1, 13, 11)}
     rows = list(blind.compare(PRIOR, photographs, chosen=denoise, seed=4))
-    assert [(row.task, row.method, row.nfe) for row in rows] == [
-        (damage, *rest) for damage in blind.DAMAGES for rest in (("damaged", 0), ("denoise", 3))
+    assert all((row.nfe == 0) == (row.method == "damaged") or row.nfe <= Denoise().nfe(PRIOR) for row in rows)
+    assert [(row.task, row.method) for row in rows] == [
+        (damage, method) for damage in blind.DAMAGES for method in ("damaged", "denoise")
     ]
     # What "damaged" is measured on is what the registry makes of each image with its own seed.
     noise = rows[2]
@@ -72,7 +73,7 @@ def test_a_method_sees_the_damaged_image_alone() -> None:
             seen.append(problem)
             return super().iterate(problem, prior, rng)
 
-    list(blind.compare(PRIOR, {"a": photograph(0)}, ["sr4"], lambda damage: {"spy": Spy(calls=1)}))
+    list(blind.compare(PRIOR, {"a": photograph(0)}, ["sr4"], lambda damage: {"spy": Spy()}))
     (problem,) = seen
     assert (problem.operator, problem.sigma_y) == (None, None)
     expected = degradations.reduce((photograph(0) + 1) / 2, 4)
@@ -139,10 +140,9 @@ def test_the_middle_of_the_images(pellucid_command: Command, tiny_prior: Path, t
 def test_the_command(pellucid_command: Command, tiny_prior: Path) -> None:
     arguments = ("bench", "blind", "-p", tiny_prior, "--images", 1, "--damage", "low light", "--quick", "-m", "denoise")
     rows = [json.loads(text) for text in pellucid_command(*arguments, "--json").out.splitlines()]
-    assert [(row["task"], row["method"], row["nfe"]) for row in rows] == [
-        ("low light", "damaged", 0),
-        ("low light", "denoise", 9),
-    ]
+    assert [(row["task"], row["method"]) for row in rows] == [("low light", "damaged"), ("low light", "denoise")]
+    assert rows[0]["nfe"] == 0
+    assert 0 < rows[1]["nfe"] <= Denoise().nfe(PRIOR)
     said = pellucid_command(*arguments)
     assert said.out.startswith("1 images, ")
     assert "\nlow light       denoise" in said.out

@@ -34,12 +34,35 @@ def record(said: tuple[int, str, str]) -> dict[str, object]:
 
 
 def test_what_was_chosen_is_said(pellucid_command: Command, photo: Path, tmp_path: Path) -> None:
-    said = pellucid_command("restore", photo, "-o", tmp_path / "a.png")
+    noisy = tmp_path / "noisy.png"
+    draw = np.random.default_rng(0).normal(0, 20, (48, 56, 3))
+    Image.fromarray((images.read(photo).pixels + draw).clip(0, 255).astype(np.uint8)).save(noisy)
+    said = pellucid_command("restore", noisy, "-o", tmp_path / "a.png")
     assert said[0] == 0
-    assert ": dreamclean at strength" in said[1]
-    assert str(record(pellucid_command("restore", photo, "-o", tmp_path / "b.png", "--json"))["note"]).startswith(
-        "dream"
-    )
+    assert ": white noise of" in said[1]
+    assert "removed" in said[1]
+    note = record(pellucid_command("restore", noisy, "-o", tmp_path / "b.png", "--json"))["note"]
+    assert str(note).startswith("white noise of")
+
+
+def test_a_diagnosis_changes_nothing_and_names_the_remedy(
+    pellucid_command: Command, photo: Path, tmp_path: Path
+) -> None:
+    noisy, before = tmp_path / "noisy.png", set(tmp_path.iterdir())
+    draw = np.random.default_rng(0).normal(0, 20, (48, 56, 3))
+    Image.fromarray((images.read(photo).pixels + draw).clip(0, 255).astype(np.uint8)).save(noisy)
+    said = pellucid_command("diagnose", noisy)
+    assert said[0] == 0
+    assert f"pellucid restore --task denoise {noisy}" in said[1]
+    found = json.loads(pellucid_command("diagnose", noisy, "--json")[1])
+    kinds = {one["kind"]: one for one in found["findings"]}
+    assert kinds["noise"]["evidence"]["share"] > 0.65
+    assert kinds["noise"]["confidence"] > 0.5
+    missing = pellucid_command("diagnose", tmp_path / "none.png", noisy)
+    assert missing[0] == 1
+    assert "none.png" in missing[2]
+    assert str(noisy) in missing[1]
+    assert set(tmp_path.iterdir()) == {*before, noisy}
 
 
 def test_strengths_and_fidelity(pellucid_command: Command, photo: Path, tmp_path: Path, tiny_prior: Path) -> None:

@@ -1,4 +1,4 @@
-"""One call at the noise level that the prior finds."""
+"""Noise alone: told, or found."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from pellucid.api import Restorer
 from pellucid.errors import UsageError
-from pellucid.estimate import noise_seen
 from pellucid.methods import Denoise
 from pellucid.metrics import psnr
 from pellucid.noise import Streams
+from pellucid.operators import AveragePool
 from pellucid.operators import Denoise as Noisy
-from pellucid.priors import GaussianPrior, load_prior
+from pellucid.priors import GaussianPrior, Prior, load_prior
 from pellucid.problem import Problem, to_unit
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.1).double(), variance=torch.full((3, 1, 1), 1e-4).double())
@@ -22,33 +23,62 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_it_is_the_priors_estimate_at_the_level_found() -> None:
-    y = 0.1 + 0.3 * noise(2, 3, 20, 21) * torch.tensor([1.0, 0.2]).view(2, 1, 1, 1)
+@pytest.fixture(scope="module")
+def natural() -> Prior:
+    return load_prior("natural")
+
+
+def test_told_the_level_it_is_one_call_there() -> None:
+    y = 0.1 + 0.3 * noise(2, 3, 20, 21)
     before = y.clone()
-    (state,) = Denoise(boost=1.2).iterate(Problem(y), PRIOR, Streams([0, 1]))
-    level = noise_seen(PRIOR, y)
-    torch.testing.assert_close(state.x, PRIOR(y, 1.2 * level))
-    assert state.curves["noise"] == pytest.approx(level.tolist())
-    assert (state.step, state.total, state.nfe, Denoise().nfe(PRIOR)) == (1, 1, 9, 9)
+    for operator in (None, Noisy()):
+        (state,) = Denoise(boost=1.2).iterate(Problem(y, operator, 0.3), PRIOR, Streams([0, 1]))
+        torch.testing.assert_close(state.x, PRIOR(y, 0.36))
+        assert (state.step, state.total, state.nfe) == (1, 1, 1)
     assert torch.equal(y, before)
-    assert torch.equal(Denoise(boost=1.2)(Problem(y[1:]), PRIOR), state.x[1:])
 
 
-def test_it_is_blind_and_minds_its_ranges() -> None:
-    with pytest.raises(UsageError, match="blind"):
-        Denoise()(Problem(noise(1, 3, 4, 4), Noisy(), 0.1), PRIOR)
-    for field in ("calls", "boost"):
-        with pytest.raises(UsageError, match=field):
-            Denoise(**{field: 0})
+def test_white_noise_is_found_and_removed_by_one_call() -> None:
+    y = 0.1 + 0.3 * noise(2, 3, 40, 41) * torch.tensor([1.0, 0.2]).view(2, 1, 1, 1)
+    *_, state = Denoise().iterate(Problem(y), PRIOR, Streams([0, 1]))
+    assert [note.split(" of ")[0] for note in state.notes] == ["white noise"] * 2
+    assert (state.x - 0.1).std().item() < 0.01
+    assert state.nfe == 4 + 1
+    assert torch.equal(Denoise()(Problem(y[1:]), PRIOR, seed=1), state.x[1:])
+
+
+def test_a_level_of_latents_is_found_too() -> None:
+    latents = GaussianPrior(torch.zeros(4, 1, 1).double(), variance=torch.full((4, 1, 1), 1e-4).double())
+    y = 0.3 * noise(1, 4, 8, 8)
+    (state,) = Denoise().iterate(Problem(y), latents, Streams([0]))
+    assert state.nfe == Denoise().nfe(latents) == 9
+    assert state.x.std().item() < 0.01
+
+
+def test_it_undoes_nothing_else_and_minds_its_ranges() -> None:
+    with pytest.raises(UsageError, match="no other degradation"):
+        Denoise()(Problem(noise(1, 3, 4, 4), AveragePool(2), 0.1), PRIOR)
+    with pytest.raises(UsageError, match="boost"):
+        Denoise(boost=0)
+
+
+def test_the_task_and_the_method_take_a_level_at_every_door(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][..., :64, :64])
+    noisy = (clean + 0.1 * noise(1, 3, 64, 64).float()).clamp(0, 1)
+    told = Restorer("denoise", natural, noise=0.1).run(noisy).colours
+    assert torch.equal(told, Restorer("denoise", natural, operator=Noisy(), noise=0.1).run(noisy).colours)
+    assert psnr(told, clean).item() > psnr(noisy, clean).item() + 6
+    found = Restorer("denoise", natural).run(noisy)
+    assert found.noise == ()
+    assert psnr(found.colours, clean).item() > psnr(told, clean).item() - 0.3
 
 
 @pytest.mark.slow
-def test_it_removes_noise_and_leaves_what_is_clean(photographs: dict[str, Tensor]) -> None:
-    prior = load_prior("natural")
+def test_it_removes_noise_and_leaves_what_is_clean(natural: Prior, photographs: dict[str, Tensor]) -> None:
     for name, whole in list(photographs.items())[:4]:
         image = whole[..., 64:192, 64:192]
         noisy = image + 0.2 * Streams([7]).like(image)
-        gained = psnr(to_unit(Denoise()(Problem(noisy), prior)), to_unit(image)).item()
+        gained = psnr(to_unit(Denoise()(Problem(noisy), natural)), to_unit(image)).item()
         assert gained > psnr(to_unit(noisy), to_unit(image)).item() + 6, name
-        kept = psnr(to_unit(Denoise()(Problem(image), prior)), to_unit(image)).item()
+        kept = psnr(to_unit(Denoise()(Problem(image), natural)), to_unit(image)).item()
         assert kept > 45, name

@@ -8,6 +8,7 @@ import torch
 from pellucid import methods
 from pellucid.errors import UsageError
 from pellucid.methods import DIIP, DreamClean
+from pellucid.noise import Streams
 from pellucid.priors import GaussianPrior
 from pellucid.problem import Problem
 
@@ -41,7 +42,7 @@ def test_a_prior_that_breaks_is_an_error_for_every_method(name: str) -> None:
     from pellucid.errors import PellucidError
 
     with pytest.raises(PellucidError, match="not finite"):
-        methods.get(name)(Problem(torch.zeros(1, 3, 4, 4)), BROKEN)
+        methods.get(name)(Problem(Streams([0]).like(torch.zeros(1, 3, 16, 16))), BROKEN)
 
 
 def test_a_preset_gives_way_to_what_is_said() -> None:

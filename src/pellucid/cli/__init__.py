@@ -11,7 +11,7 @@ import typer
 
 from ..errors import PellucidError, UsageError
 from . import app as web
-from . import bench, compare, degrade, demo, listing, restore, train
+from . import bench, compare, degrade, demo, diagnose, listing, restore, train
 from .config import Configured
 from .output import FAILED, INTERRUPTED, USAGE, complain, lasting
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("restore", cls=Configured)(restore.restore)
 app.command("demo")(demo.demo)
+app.command("diagnose")(diagnose.diagnose)
 app.command("degrade")(degrade.degrade)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)

@@ -1,52 +1,85 @@
-r"""One call of the prior, at the noise level that the prior finds in the image: the baseline of all blind methods.
+r"""Noise alone: found and taken away as `auto` does it, or one call of the prior at a level that is told.
 
-A diffusion prior is a denoiser, `prior(y, sigma)` the mean of all clean images that may have become y by noise of level
-sigma (Tweedie's formula). If the damage is white noise, nothing has a smaller mean squared error than this call at the
-right level; if it is something else, this is what a method has to be better than.
+A diffusion prior is a denoiser, `prior(y, sigma)` the mean of all clean images that may have become y by white noise of
+level sigma (Tweedie's formula). If the damage is white noise, nothing has a smaller mean squared error than this call
+at the right level.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
+from torch import Tensor
 
+from .. import diagnosis, operators
+from ..diagnosis import Diagnosis
+from ..diagnosis.content import estimate as content_of
+from ..diagnosis.noise import estimate as noise_of
+from ..errors import UsageError
 from ..estimate import noise_seen
 from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
+from . import walk
 from .method import Method, State
+from .onebyone import Run, one_by_one
+from .plan import Plan
 
 
 @dataclass(frozen=True)
 class Denoise(Method):
-    """Removes white noise of an unknown level by one evaluation of the prior, after it has found the level.
+    """Removes noise: white noise of a level that is told by one evaluation of the prior, or the noise that it finds.
 
-    Costs `calls` evaluations to find the level, of large images of a megapixel of theirs, and one to remove the noise,
-    9 at the defaults; deterministic. Damage other than noise stays.
+    Costs one evaluation where the level is told. Otherwise it costs at most 10 to find the noise, of large images of a
+    megapixel of theirs, and at most 5 to remove it; an image without noise comes back as it was.
 
     Attributes:
-        calls: evaluations to find the noise level with; 8 find it to 2 %.
-        boost: what the level found is multiplied by: more than 1 smooths more than the noise.
+        boost: factor of the level: more than 1 smooths more than the noise.
     """
 
-    calls: int = 8
+    takes_operator: ClassVar[bool] = True
+    takes_noise: ClassVar[bool] = True
+    needs_noise: ClassVar[bool] = False
+
     boost: float = 1.0
 
     def __post_init__(self) -> None:
-        self._require(self.calls >= 1, "calls", "at least 1")
         self._require(0 < self.boost <= 100, "boost", "above 0, at most 100")
 
     def nfe(self, prior: Prior) -> int:
-        """Makes `calls` + 1."""
-        return self.calls + 1
+        """The most evaluations that it makes."""
+        return diagnosis.CALLS + walk.CALLS if prior.channels in _PICTURES else _CALLS + 1
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state, whose `curves` has the "noise" found in each image, in [-1, 1] units."""
-        self._require_blind(problem)
-        prior = Counted(prior)
-        level = noise_seen(prior, problem.y, self.calls)
-        x0 = prior(problem.y, self.boost * level)
-        yield State(1, 1, 0.0, x0, x0, prior.nfe, {"noise": tuple(level.tolist())})
+        """See `Method`; the `notes` say which noise was removed.
+
+        Raises:
+            UsageError: another operator than `Denoise`.
+        """
+        if problem.operator is not None and not isinstance(problem.operator, operators.Denoise):
+            raise UsageError("Denoise removes noise and undoes no other degradation: leave the operator out")
+        if problem.sigma_y is None and problem.y.shape[1] in _PICTURES:
+            yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
+            return
+        # Latents have neither colours nor calm blocks: the level that the prior finds stands for all of their noise.
+        counted = Counted(prior)
+        found = noise_seen(counted, problem.y, _CALLS) if problem.sigma_y is None else problem.sigma_y
+        level = self.boost * found
+        x0 = counted(problem.y, level)
+        yield State(1, 1, 0.0, x0, x0, counted.nfe)
+
+    def _run(self, prior: Prior, y: Tensor) -> Run:
+        counted, content = Counted(prior), content_of(y)
+        stage = walk.treatment(Diagnosis(content, noise_of(counted, y, content)), self.boost)
+        plan = Plan([stage] if stage else [])
+        return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
+
+
+_PICTURES = (1, 3)
+"""Channels of pictures; images of others are latents."""
+_CALLS = 8
+"""Evaluations to find the noise of latents with."""

@@ -61,6 +61,9 @@ class Method:
     takes_operator: ClassVar[bool] = False
     """Whether a blind method uses the degradation where somebody knows it."""
 
+    takes_noise: ClassVar[bool] = False
+    """Whether a blind method may be told the noise level without a degradation."""
+
     needs_noise: ClassVar[bool] = True
     """Whether a method that is told the degradation must be told the noise level, too."""
 

@@ -41,7 +41,6 @@ class Keywords(Options, total=False):
     boost: float
     bright: float
     calibrate: bool
-    calls: int
     candidates: int
     cell: int
     channels: int | None

@@ -1,0 +1,75 @@
+"""`pellucid diagnose`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import PellucidError
+from .options import Backend, Device, Json, Offline, Precision, Prior
+from .output import FAILED, as_json, complain
+
+if TYPE_CHECKING:
+    from ..diagnosis import Diagnosis
+
+
+def diagnose(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures.")],
+    prior: Prior = "natural",
+    device: Device = None,
+    offline: Offline = False,
+    backend: Backend = "torch",
+    precision: Precision = "float32",
+    json: Json = False,
+) -> int:
+    """Says what is wrong with pictures, and what would mend it; changes nothing."""
+    from ..devices import find_device
+    from ..diagnosis import of_picture
+    from ..images import read
+    from ..priors import fit, load_prior
+
+    loaded = fit(load_prior(prior, find_device(device), offline=offline, backend=backend, precision=precision), None)
+    failed = False
+    for path in files:
+        try:
+            found = of_picture(loaded, read(path))
+        except PellucidError as error:
+            complain(str(error) if str(path) in str(error) else f"{path}: {error}")
+            failed = True
+            continue
+        if json:
+            as_json(_record(path, found))
+        else:
+            typer.echo("\n".join(_lines(path, found)))
+    return FAILED if failed else 0
+
+
+def _record(path: Path, found: Diagnosis) -> dict[str, Any]:
+    return {
+        "file": path,
+        "findings": [
+            {
+                "kind": type(finding).__name__.lower(),
+                "text": finding.text,
+                "confidence": finding.confidence,
+                "remedy": finding.remedy,
+                "evidence": finding.evidence,
+            }
+            for finding in found.findings
+        ],
+    }
+
+
+def _lines(path: Path, found: Diagnosis) -> list[str]:
+    """The kind of picture, then a line a kind of damage with the command that mends it."""
+    kind = f"{path}: {found.content.text}" if found.content else f"{path}:"
+    damage = [finding for finding in found.findings if finding is not found.content]
+    if not damage:
+        return [f"{kind}; nothing found to repair"]
+    lines = [kind]
+    for finding in damage:
+        mend = f"; to mend it: pellucid restore {finding.remedy} {path} -o FOLDER" if finding.remedy else ""
+        lines.append(f"  {finding.text} (confidence {finding.confidence:.2f}){mend}")
+    return lines

@@ -1,0 +1,68 @@
+"""A picture's diagnosis: all that is found wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..images import Picture
+from ..priors.prior import Prior, device_of
+from ..problem import to_model
+from .content import Content
+from .content import estimate as content_of
+from .finding import Finding
+from .noise import CALLS as CALLS
+from .noise import Noise
+from .noise import estimate as noise_of
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was found in one picture.
+
+    Attributes:
+        content: the kind of picture, which decides what is believed of the rest.
+        noise: None where there is none.
+    """
+
+    content: Content | None = None
+    noise: Noise | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings, in the order of the fields."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return [value for value in values if value is not None]
+
+
+@torch.no_grad()
+def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnosis:
+    """Looks for every kind of damage.
+
+    Costs at most `CALLS` evaluations of the prior, of large pictures of a megapixel of theirs.
+
+    Args:
+        prior: the prior.
+        y: one picture, (1, C, H, W) in [-1, 1].
+        known: what the file itself tells; that is not looked for again.
+    """
+    known = known or Diagnosis()
+    content = known.content or content_of(y)
+    noise = known.noise or noise_of(prior, y, content)
+    return replace(known, content=content, noise=noise)
+
+
+def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
+    """Looks for every kind of damage in a picture's first page; see `diagnose`.
+
+    Raises:
+        UsageError: the prior takes images of other channels.
+    """
+    pixels = picture.tensor()
+    grey = pixels.shape[1] == 1
+    if not grey and pixels.shape[1] != prior.channels:
+        raise UsageError(f"the prior takes images of {prior.channels} channels, this one has {pixels.shape[1]}")
+    return diagnose(prior, to_model(pixels.expand(-1, prior.channels, -1, -1).to(device_of(prior), torch.float32)))

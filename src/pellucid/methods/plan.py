@@ -1,0 +1,96 @@
+"""A restoration of several stages: the treatments that findings ask for, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..diagnosis import Diagnosis
+from ..noise import Streams
+from ..priors.prior import Counted
+from .method import State
+
+
+class Treatment(Protocol):
+    """One stage of a plan: a frozen dataclass that holds the finding it is for."""
+
+    @property
+    def note(self) -> str:
+        """The damage and what is done about it, a phrase: "noise of 9.8 removed"."""
+        ...
+
+    @property
+    def nfe(self) -> int:
+        """Evaluations of the prior that it makes."""
+        ...
+
+    def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
+        """Yields its states; the last one's x is the result.
+
+        Args:
+            y: one picture, (1, C, H, W) in [-1, 1], as the stages before left it.
+            prior: the prior.
+            rng: the picture's random stream.
+        """
+        ...
+
+
+Maker = Callable[[Diagnosis, float], Treatment | None]
+"""Makes a treatment of a diagnosis and a strength in [0, 2], 1 at fidelity 0.5; None where no treatment helps."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done to one picture.
+
+    Attributes:
+        stages: the treatments in their order; empty to leave the picture as it is.
+        weight: share of each stage's change that is kept, [0, 1].
+    """
+
+    stages: Sequence[Treatment]
+    weight: float = 1.0
+
+    @classmethod
+    def of(cls, diagnosis: Diagnosis, makers: Sequence[Maker], fidelity: float = 0.5) -> Plan:
+        """Asks each maker for its treatment.
+
+        Args:
+            diagnosis: what was found.
+            makers: in the order in which their treatments go.
+            fidelity: see `Auto`.
+        """
+        strength = 2 * (1 - fidelity)
+        made = [maker(diagnosis, max(strength, 1.0)) for maker in makers] if strength else []
+        return cls([stage for stage in made if stage is not None], min(strength, 1.0))
+
+    @property
+    def nfe(self) -> int:
+        """Evaluations of the prior that it makes."""
+        return sum(stage.nfe for stage in self.stages)
+
+    @property
+    def note(self) -> str:
+        """The stages in a line."""
+        return ", then ".join(stage.note for stage in self.stages) or LEFT
+
+    def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
+        """Runs one stage after the other; `total` counts the steps of those that have begun, and one of each other."""
+        if not self.stages:
+            yield State(1, 1, 0.0, y, y, 0)
+        x, done = y, 0
+        for number, stage in enumerate(self.stages, 1):
+            state, before = None, x
+            for state in stage.iterate(x, prior, rng):
+                end = state.step == state.total
+                x = torch.lerp(before, state.x, self.weight) if end and self.weight < 1 else state.x
+                total = done + state.total + len(self.stages) - number
+                yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe)
+            done += state.step if state is not None else 0
+
+
+LEFT = "nothing found to repair, left as it is"

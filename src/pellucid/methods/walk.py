@@ -1,0 +1,82 @@
+r"""Noise as it is taken away: one call of the prior where it is white, a walk down its spectrum where it is not.
+
+White noise of a known level is what a denoiser was trained for; no method has a smaller mean squared error than that
+one call (Tweedie's formula). All other stationary noise is removed by the walk of `pellucid.stationary`, which leaves
+each frequency of each colour as much of the picture as the noise there allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..diagnosis import Diagnosis, Noise
+from ..diagnosis.noise import whitened
+from ..noise import Streams
+from ..priors.prior import Counted
+from ..stationary import ladder, walk
+from .method import State
+
+CALLS = 5
+"""The most evaluations of a walk."""
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """Removes noise that was found; see `plan.Treatment`.
+
+    Attributes:
+        noise: the finding.
+        grey: whether the picture is grey, and stays so.
+        strength: how much of the noise is taken for granted, 1 for what was found.
+    """
+
+    noise: Noise
+    grey: bool = False
+    strength: float = 1.0
+
+    @property
+    def note(self) -> str:
+        """The noise that is removed."""
+        return f"{self.noise.text} removed"
+
+    @property
+    def nfe(self) -> int:
+        """One for white noise, two if the picture is grey, `CALLS` for others."""
+        return len(self._levels) if not self.noise.white else 2 if self.grey else 1
+
+    @property
+    def _levels(self) -> list[float]:
+        return ladder(self.noise.spectrum.scaled(self.strength), CALLS, 1 if self.grey else None)
+
+    @torch.no_grad()
+    def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
+        """See `plan.Treatment`."""
+        total = self.nfe
+        for step, (level, x0) in enumerate(self._estimates(y, prior, rng), 1):
+            own = x0.mean(1, keepdim=True).expand_as(x0) if self.grey else x0
+            yield State(step, total, 0.0 if step == total else level, own, own, prior.nfe)
+
+    def _estimates(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[tuple[float, Tensor]]:
+        level = self.strength * self.noise.white
+        if not level:
+            yield from walk(prior, y, self.noise.spectrum.scaled(self.strength), self._levels, rng)
+        elif not self.grey:
+            yield level, prior(y, level)
+        else:
+            # The missing noise of the other colour axes with either sign: what it does to the grey axis cancels.
+            there = whitened(y, level, 1, rng)
+            first = prior(there, level)
+            yield level, first
+            yield level, (first + prior(2 * y - there, level)) / 2
+
+
+def treatment(diagnosis: Diagnosis, strength: float) -> Denoising | None:
+    """Denoising where noise was found; see `plan.Maker`."""
+    if diagnosis.noise is None:
+        return None
+    grey = diagnosis.content is not None and diagnosis.content.grey
+    return Denoising(diagnosis.noise, grey, strength)

@@ -1,0 +1,166 @@
+r"""Stationary noise: its power by colour and frequency, and the walk of a prior that removes it.
+
+The prior is a denoiser for white noise. Noise of any other spectrum becomes white when what is missing is added; that
+drowns what the picture still had at the quiet frequencies. A walk down the levels loses nothing: it is DDRM's idea
+(Kawar et al. 2022, https://arxiv.org/abs/2201.11793) with the noise's covariance, diagonal in opponent colours and
+frequency, in the place of the operator's singular values, and without fresh noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from .noise import Streams
+from .priors.prior import Prior
+
+EDGES = (0.0, 0.045, 0.095, 0.16, 0.23, 0.30, 0.37, 0.44, 0.51, 0.72)
+"""Edges of the bands of radial frequency, in cycles a pixel."""
+
+BANDS = len(EDGES) - 1
+_CENTRES = tuple((low + high) / 2 for low, high in pairwise(EDGES))
+_FLOOR = 1e-12
+
+
+def basis(channels: int) -> Tensor:
+    """Orthonormal colour axes, (channels, channels), one a row: grey and two of opponent colours if there are three."""
+    if channels != 3:
+        return torch.eye(channels)
+    rows = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
+    return rows / rows.square().sum(1, keepdim=True).sqrt()
+
+
+def to_opponent(x: Tensor) -> Tensor:
+    """Images, (..., C, H, W), in the axes of `basis`."""
+    return torch.einsum("dc,...chw->...dhw", basis(x.shape[-3]).to(x), x)
+
+
+def from_opponent(x: Tensor) -> Tensor:
+    """The inverse of `to_opponent`, which is its transpose."""
+    return torch.einsum("dc,...dhw->...chw", basis(x.shape[-3]).to(x), x)
+
+
+@lru_cache(maxsize=8)
+def radius(height: int, width: int) -> Tensor:
+    """Radial frequency of the coefficients of `rfft2`, (H, W // 2 + 1), in cycles a pixel."""
+    return torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None])
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The power of stationary noise.
+
+    Attributes:
+        power: of a coefficient of the orthonormal Fourier transform, (C, BANDS), in the axes of `basis` and in [-1, 1]
+            units squared: white noise of level sigma has sigma^2 everywhere.
+    """
+
+    power: Tensor
+
+    @classmethod
+    def white(cls, level: float, channels: int, axes: int | None = None) -> Spectrum:
+        """White noise of a level on the first colour axes, all of them by default."""
+        power = torch.full((channels, BANDS), level**2)
+        power[channels if axes is None else axes :] = _FLOOR
+        return cls(power)
+
+    @property
+    def level(self) -> float:
+        """Root mean square of the noise over pixels and channels, in [-1, 1] units."""
+        return math.sqrt((self.power * shares()).sum(1).mean().item())
+
+    @property
+    def levels(self) -> list[float]:
+        """The same of each colour axis."""
+        return (self.power * shares()).sum(1).sqrt().tolist()
+
+    @property
+    def whiteness(self) -> float:
+        """The greatest power over the least, but for the lowest two bands, which hold few coefficients: 1 if white."""
+        high = self.power[:, 2:].clamp_min(_FLOOR)
+        return (high.max() / high.min()).item()
+
+    def deviation(self, height: int, width: int) -> Tensor:
+        """The standard deviation of each coefficient of `rfft2`, (C, H, W // 2 + 1): log-linear between the bands."""
+        at = radius(height, width)
+        logs = self.power.clamp_min(_FLOOR).log() / 2
+        centres = torch.tensor(_CENTRES)
+        upper = torch.bucketize(at, centres).clamp(1, BANDS - 1)
+        share = ((at - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).clamp(0, 1)
+        return torch.lerp(logs[:, upper - 1], logs[:, upper], share).exp()
+
+    def scaled(self, factor: float) -> Spectrum:
+        """The spectrum of noise of another amplitude."""
+        return Spectrum(self.power * factor**2)
+
+
+@lru_cache(maxsize=1)
+def shares() -> Tensor:
+    """Share of all coefficients that each band has, (BANDS,)."""
+    at = radius(256, 256)[:, :-1]
+    counts = torch.stack([((at >= low) & (at < high)).sum() for low, high in pairwise(EDGES)])
+    return counts / counts.sum()
+
+
+def complement(y: Tensor, rng: Streams) -> Tensor:
+    """White noise to add to images.
+
+    The draw is turned around: where the images' own noise was simulated from the same seed, the two would be equal.
+    """
+    return rng.like(y).flip(-2, -1)
+
+
+def walk(
+    prior: Prior, y: Tensor, spectrum: Spectrum, levels: list[float], rng: Streams
+) -> Iterator[tuple[float, Tensor]]:
+    """Removes stationary noise in as many evaluations as there are levels.
+
+    At a level g, coefficients with less noise get what is missing to g; those with more are taken from the estimate
+    before and carry a g-th of their deviation from it. Deterministic but for the complement, which is one draw.
+
+    Args:
+        prior: the prior.
+        y: images, (B, C, H, W) in [-1, 1].
+        spectrum: of their noise.
+        levels: descending.
+        rng: each image's random stream.
+
+    Yields:
+        Each level and the estimate of the clean images there.
+    """
+    size = (y.shape[-2], y.shape[-1])
+    deviation = spectrum.deviation(*size).to(y)
+    observed = torch.fft.rfft2(to_opponent(y), norm="ortho")
+    fresh = torch.fft.rfft2(to_opponent(complement(y, rng)), norm="ortho")
+    estimate = observed
+    for level in levels:
+        quiet = deviation <= level
+        missing = (level**2 - deviation**2).clamp_min(0).sqrt()
+        loud = estimate + level / deviation.clamp_min(level) * (observed - estimate)
+        mixed = torch.where(quiet, observed + missing * fresh, loud)
+        x0 = prior(from_opponent(torch.fft.irfft2(mixed, s=size, norm="ortho")), level)
+        yield level, x0
+        estimate = torch.fft.rfft2(to_opponent(x0), norm="ortho")
+
+
+def ladder(spectrum: Spectrum, calls: int, axes: int | None = None, least: float = 3 / 255) -> list[float]:
+    """Levels for `walk`: even on a logarithmic scale, from the loudest band to the quietest.
+
+    Args:
+        spectrum: of the noise.
+        calls: the most levels; one alone where the loudest and the quietest band differ by less than a tenth.
+        axes: colour axes that count; None for all.
+        least: the lowest level there is, in [-1, 1] units.
+    """
+    roots = spectrum.power[:axes].sqrt()
+    top = max(roots.max().item(), least)
+    bottom = min(max(roots.min().item(), least), top)
+    if calls == 1 or top < 1.1 * bottom:
+        return [top]
+    return [top * (bottom / top) ** (i / (calls - 1)) for i in range(calls)]

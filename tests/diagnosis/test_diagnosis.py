@@ -1,0 +1,127 @@
+"""What is wrong with a picture, from the picture."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from pellucid.degradations import compress, gaussian_blur, gaussian_noise
+from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
+from pellucid.diagnosis.content import estimate as content_of
+from pellucid.diagnosis.noise import blocks
+from pellucid.images import from_pil
+from pellucid.priors import Counted, Prior, fit, load_prior
+from pellucid.problem import to_model, to_unit
+from pellucid.stationary import from_opponent, to_opponent
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def natural() -> Prior:
+    return load_prior("natural")
+
+
+@pytest.fixture
+def clean(bundled: dict[str, Tensor]) -> Tensor:
+    return to_unit(bundled["coffee"][..., 64:192, 64:192])
+
+
+def found(prior: Prior, image: Tensor) -> Noise | None:
+    counted = Counted(prior)
+    noise = diagnose(counted, to_model(image)).noise
+    assert counted.nfe <= CALLS
+    return noise
+
+
+def text() -> Tensor:
+    page = Image.new("RGB", (128, 128), "white")
+    for line in range(8):
+        ImageDraw.Draw(page).text((4, 4 + 15 * line), f"Line {line} of a page", fill="black")
+    return from_pil(page).tensor()
+
+
+def test_the_power_of_blocks_is_that_of_the_noise() -> None:
+    power = blocks(0.3 * draw(1, 3, 128, 128)).mean(0)
+    torch.testing.assert_close(power[:, 2:], torch.full((3, 7), 0.09), rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("sigma", [0.03, 0.1])
+def test_white_noise(natural: Prior, clean: Tensor, sigma: float) -> None:
+    noise = found(natural, gaussian_noise(clean, sigma))
+    assert noise is not None
+    assert noise.white / 2 == pytest.approx(sigma, rel=0.15)
+    assert noise.text.startswith("white noise")
+    assert noise.confidence > 0.8
+
+
+def test_noise_of_a_grey_picture(natural: Prior, clean: Tensor) -> None:
+    grey = clean.mean(1, keepdim=True)
+    noise = found(natural, (grey + 0.1 * draw(1, 1, 128, 128)).clamp(0, 1).expand(-1, 3, -1, -1))
+    assert noise is not None
+    assert noise.level / 2 == pytest.approx(0.1, rel=0.15)
+    assert noise.spectrum.levels[1:] == pytest.approx([0, 0], abs=1e-4)
+
+
+def test_grain_and_coloured_noise_are_told_apart(natural: Prior, clean: Tensor) -> None:
+    grain = 0.06 * draw(1, 1, 128, 128).expand(-1, 3, -1, -1)
+    noise = found(natural, (clean + grain).clamp(0, 1))
+    assert noise is not None
+    assert noise.white == 0
+    assert "grain" in noise.text
+    assert noise.level / 2 == pytest.approx(0.06, rel=0.3)
+    blotches = to_opponent(gaussian_blur(draw(1, 3, 128, 128), 1.5))
+    blotches[:, 0] = 0
+    stained = found(natural, (clean + 0.08 * from_opponent(blotches / blotches.std())).clamp(0, 1))
+    assert stained is not None
+    assert "colour noise" in stained.text
+
+
+def test_noise_before_compression(natural: Prior, clean: Tensor) -> None:
+    noise = found(natural, compress(gaussian_noise(clean, 0.08).clamp(0, 1), 92))
+    assert noise is not None
+    assert noise.white == 0
+    assert noise.level / 2 == pytest.approx(0.06, rel=0.35)
+
+
+def test_nothing_is_found_where_nothing_is(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    for image in bundled.values():
+        whole = to_unit(image[..., 64:192, 64:192])
+        for picture in (whole, whole.mean(1, keepdim=True).expand(-1, 3, -1, -1), compress(whole, 85)):
+            assert found(natural, picture) is None
+    for drawn in (text(), compress(text(), 90)):
+        assert found(natural, drawn) is None
+
+
+def test_the_kind_of_picture(clean: Tensor) -> None:
+    page = content_of(to_model(text()))
+    assert page.drawn
+    assert page.grey
+    assert page.text == "text, line art or a screenshot, grey"
+    photograph = content_of(to_model(clean))
+    assert not photograph.drawn
+    assert not photograph.grey
+    assert content_of(torch.zeros(1, 3, 2, 2)).flat == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 40), (16, 16), (17, 33)])
+def test_any_size(natural: Prior, size: tuple[int, int]) -> None:
+    y = 0.2 * draw(1, 3, *size)
+    before = y.clone()
+    diagnosis = diagnose(fit(natural), y)
+    assert torch.equal(y, before)
+    assert all(isinstance(one, Finding) for one in diagnosis.findings)
+    assert all(0 <= one.confidence <= 1 and one.evidence for one in diagnosis.findings)
+
+
+def test_what_is_known_is_not_looked_for(natural: Prior, clean: Tensor) -> None:
+    y = to_model(gaussian_noise(clean, 0.1))
+    known = diagnose(natural, y)
+    counted = Counted(natural)
+    assert diagnose(counted, y, known) == known
+    assert counted.nfe == 0
+    assert Diagnosis().findings == []
