@@ -22,6 +22,7 @@ from .denoise import Denoise
 from .dgp import DGP
 from .diip import DIIP
 from .dip import DIP
+from .dpir import DPIR
 from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
@@ -43,6 +44,7 @@ __all__ = [
     "DGP",
     "DIIP",
     "DIP",
+    "DPIR",
     "DPS",
     "GDP",
     "MMPS",
