@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pellucid import degradations, tasks
+from pellucid import degradations, images, tasks
 from pellucid.bench import everyday, kinds, peers
 from pellucid.errors import UsageError
 from pellucid.metrics import psnr
@@ -66,7 +66,7 @@ def test_the_file_is_what_pillow_writes(tmp_path: Path) -> None:
     assert shot.path.read_bytes() == file.getvalue()
     assert shot.path.stem == str(derive_seed(0, "a", 1))
     small = everyday._shot(kinds.KINDS["x4"], "a", truth, 0, 0, tmp_path)
-    assert Image.open(small.path).size == (12, 10)
+    assert images.size_of(small.path) == (12, 10)
     assert small.baseline.shape == truth.shape
 
 
