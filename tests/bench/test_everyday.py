@@ -66,7 +66,7 @@ def test_the_file_is_what_pillow_writes(tmp_path: Path) -> None:
     assert shot.path.read_bytes() == file.getvalue()
     assert shot.path.stem == str(derive_seed(0, "a", 1))
     small = everyday._shot(kinds.KINDS["x4"], "a", truth, 0, 0, tmp_path)
-    assert images.size_of(small.path) == (12, 10)
+    assert images.size_of(small.path) == (10, 12)
     assert small.baseline.shape == truth.shape
 
 

@@ -13,6 +13,8 @@ from ..priors.prior import Prior, device_of
 from ..problem import to_model
 from .content import Content
 from .content import estimate as content_of
+from .exposure import Exposure
+from .exposure import estimate as exposure_of
 from .finding import Finding
 from .noise import CALLS as CALLS
 from .noise import Noise
@@ -26,10 +28,12 @@ class Diagnosis:
     Attributes:
         content: the kind of picture, which decides what is believed of the rest.
         noise: None where there is none.
+        exposure: None where the light is as in most photographs.
     """
 
     content: Content | None = None
     noise: Noise | None = None
+    exposure: Exposure | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -52,7 +56,8 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     known = known or Diagnosis()
     content = known.content or content_of(y)
     noise = known.noise or noise_of(prior, y, content)
-    return replace(known, content=content, noise=noise)
+    light = known.exposure or exposure_of(y)
+    return replace(known, content=content, noise=noise, exposure=light)
 
 
 def of_picture(prior: Prior, picture: Picture) -> Diagnosis:

@@ -30,6 +30,7 @@ from .dreamclean_phase import DreamCleanPhase
 from .external import External, names_restorer
 from .gdp import GDP
 from .gibbsddrm import GibbsDDRM
+from .lowlight import LowLight
 from .method import Method, State
 from .mmps import MMPS
 from .red import RED
@@ -59,6 +60,7 @@ __all__ = [
     "DreamCleanPhase",
     "External",
     "GibbsDDRM",
+    "LowLight",
     "Method",
     "State",
     "ZeroDCE",
