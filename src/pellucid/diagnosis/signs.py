@@ -24,16 +24,16 @@ _PERIOD = 8
 _TINY = 1e-6
 
 RULE: Mapping[str, tuple[float, float]] = {
-    "share": (0.759, 5.099),
-    "spread": (-1.035, -2.008),
-    "calm": (-0.220, 6.128),
-    "bound": (0.839, 3.894),
-    "level": (2.359, 0.508),
-    "grid": (0.160, -4.155),
-    "direction": (-1.704, -1.020),
+    "share": (0.759, 5.125),
+    "spread": (-1.035, -1.983),
+    "calm": (-0.220, 5.861),
+    "bound": (0.839, 3.843),
+    "level": (2.359, 0.529),
+    "grid": (0.160, -4.193),
+    "direction": (-1.704, -1.024),
 }
 """Of each sign the value that says nothing, and its weight."""
-_OFFSET = -1.929
+_OFFSET = -1.928
 
 
 def probability(signs: Mapping[str, float]) -> float:
