@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pellucid.bench.prior import middle, read_images
 from pellucid.degradations import compress, gaussian_blur
@@ -24,7 +25,7 @@ from pellucid.priors import load_prior
 from pellucid.problem import Problem, to_model, to_unit
 
 Damage = Callable[[Tensor, torch.Generator], Tensor]
-_GREY = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+GREY = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
 _CHROMA = torch.tensor([[0.0, 1.402], [-0.344, -0.714], [1.772, 0.0]])
 
 
@@ -47,9 +48,15 @@ def correlated(x: Tensor, sigma: float, rng: torch.Generator) -> Tensor:
     return field.div(field.std())
 
 
-def grain(sigma: float) -> Damage:
-    """Level 15, in all channels alike."""
-    return lambda x, rng: x + 15 / 255 * correlated(x, sigma, rng)
+def grain(sigma: float, level: float = 15) -> Damage:
+    """In all channels alike."""
+    return lambda x, rng: x + level / 255 * correlated(x, sigma, rng)
+
+
+def enlarged(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Half the size, and twice that."""
+    small = F.interpolate(x, scale_factor=0.5, mode="bicubic", antialias=True)
+    return F.interpolate(small, scale_factor=2, mode="bicubic")
 
 
 def chroma(x: Tensor, rng: torch.Generator) -> Tensor:
@@ -89,8 +96,16 @@ ROWS: dict[str, tuple[bool, Damage]] = {
     "white 50": (False, white(50)),
     "clean": (False, clean),
     "clean, grey": (True, clean),
+    "grain 1.0 px, weak": (False, grain(1.0, 8)),
+    "colour 5 + JPEG 92": (False, then_jpeg(white(5), 92)),
+    "colour 20 + JPEG 70": (False, then_jpeg(white(20), 70)),
+    "JPEG 92": (False, then_jpeg(clean, 92)),
     "JPEG 80": (False, then_jpeg(clean, 80)),
+    "JPEG 60": (False, then_jpeg(clean, 60)),
+    "JPEG 30": (False, then_jpeg(clean, 30)),
     "JPEG 10": (False, then_jpeg(clean, 10)),
+    "JPEG 5": (False, then_jpeg(clean, 5)),
+    "x2": (False, enlarged),
     "blur 1.2": (False, lambda x, rng: gaussian_blur(x, 1.2)),
 }
 """Whether the photographs are made grey first, and the damage."""
@@ -114,9 +129,7 @@ def main() -> None:
         before, after, nfe, found = [], [], 0, 0
         for draw in range(arguments.draws):
             for number, image in enumerate(images):
-                truth = ((image * _GREY).sum(1, keepdim=True).expand_as(image) if grey else image).mul(
-                    255
-                ).round() / 255
+                truth = ((image * GREY).sum(1, keepdim=True).expand_as(image) if grey else image).mul(255).round() / 255
                 rng = torch.Generator().manual_seed(1000 * draw + number + 1)
                 damaged = (damage(truth, rng).clamp(0, 1) * 255).round() / 255
                 state = last(method.iterate(Problem(to_model(damaged)), prior, Streams([number])))

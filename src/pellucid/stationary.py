@@ -116,6 +116,14 @@ def complement(y: Tensor, rng: Streams) -> Tensor:
     return rng.like(y).flip(-2, -1)
 
 
+def simulated(y: Tensor, spectrum: Spectrum, rng: Streams) -> Tensor:
+    """Noise of a spectrum in the shape of images, (B, C, H, W)."""
+    size = (y.shape[-2], y.shape[-1])
+    white = torch.fft.rfft2(rng.like(y), norm="ortho")
+    noise: Tensor = torch.fft.irfft2(white * spectrum.deviation(*size).to(y), s=size, norm="ortho")
+    return from_opponent(noise)
+
+
 def walk(
     prior: Prior, y: Tensor, spectrum: Spectrum, levels: list[float], rng: Streams
 ) -> Iterator[tuple[float, Tensor]]:

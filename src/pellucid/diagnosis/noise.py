@@ -3,13 +3,14 @@ r"""Noise as it is: its power by colour and frequency, found by a prior and by t
 White noise is looked for first: the level that the prior finds is its own fixed point, told it, the prior takes as much
 away. If what it takes is not white, the spectrum is estimated. The calmest blocks of the picture bound it from above;
 what a walk of the prior with that bound leaves over, where its own estimate is flattest, is compared with the bound:
-of noise the prior leaves all, of texture it gives a part back. Two rounds of that shrink texture and keep noise.
+of noise the prior leaves all, of texture it gives a part back. Two rounds of that shrink texture and keep noise. A last
+walk on the estimate with noise that is drawn says how much the prior takes in this picture where all of it is noise:
+that sets the level, and its `signs` tell noise from texture.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -19,23 +20,37 @@ from torch.nn import functional as F
 from ..estimate import WHOLE, excerpt
 from ..noise import Streams
 from ..priors.prior import Prior
-from ..stationary import BANDS, EDGES, Spectrum, complement, from_opponent, ladder, radius, shares, to_opponent, walk
+from ..stationary import (
+    BANDS,
+    EDGES,
+    Spectrum,
+    complement,
+    from_opponent,
+    ladder,
+    radius,
+    shares,
+    simulated,
+    to_opponent,
+    walk,
+)  # fmt: skip
 from .content import Content
+from .signs import SIDE, SLOW, STRIDE, probability, read
 
 CALLS = 10
 """The most evaluations that `estimate` makes."""
 
-_SIDE, _STRIDE = 16, 8
 _CALM, _CALMEST = 0.2, 0.1
 _LEAST = 1e-8
 LEAST = 0.02
 """The lowest level of noise that is believed, in [-1, 1] units: 2.5 of 255."""
 
-_MORE, _SLOW, _FINE = 1.25, 2, 3
-_WHITE, _SHORT, _WALKS = 4, (2, 1, 3), (3, 3, 4)
-_WHITE_SHARE, _SHARE, _SHORT_SHARE = 0.65, 0.69, 0.8
+_LEAST_SIDE = 32
+_MORE, _FINE = 1.25, 3
+_WHITE, _TESTS = 4, 3
+_WHITE_SHARE, _HOPELESS = 0.65, 0.5
 _TARGET, _POWER = 0.86, 4
 _SHRINK, _GROW = 0.03, 1.15
+_LESS, _MORE_POWER = 0.2, 1.5
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,11 @@ class Noise:
     def level(self) -> float:
         """Root mean square over pixels and channels, in [-1, 1] units."""
         return self.spectrum.level
+
+    @property
+    def weight(self) -> float:
+        """The share of the change that is kept when it is removed, [0, 1]: where it is doubtful, less."""
+        return min(max((self.confidence - DOUBTFUL) / (SURE - DOUBTFUL), _LEAST_WEIGHT), 1.0)
 
     @property
     def grain(self) -> float:
@@ -92,6 +112,9 @@ class Noise:
 
 
 _COARSE = 0.30
+WHITE_CONFIDENCE = 0.99
+DOUBTFUL, SURE, _LEAST_WEIGHT = 0.45, 0.85, 0.2
+"""Confidence from which something is done about noise, and from which all of it is."""
 
 
 def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
@@ -101,10 +124,10 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
         x: one image, (1, C, H, W), of 16x16 or more.
         centred: whether each block's mean is taken away first.
     """
-    own = to_opponent(x)[0].unfold(1, _SIDE, _STRIDE).unfold(2, _SIDE, _STRIDE).permute(1, 2, 0, 3, 4).flatten(0, 1)
+    own = to_opponent(x)[0].unfold(1, SIDE, STRIDE).unfold(2, SIDE, STRIDE).permute(1, 2, 0, 3, 4).flatten(0, 1)
     if centred:
         own = own - own.mean((-2, -1), keepdim=True)
-    slope = torch.hann_window(_SIDE, dtype=x.dtype, device=x.device)
+    slope = torch.hann_window(SIDE, dtype=x.dtype, device=x.device)
     window = slope[:, None] * slope
     power = torch.fft.rfft2(own * (window / window.square().mean().sqrt()), norm="ortho").abs().square()
     member = _members().to(power)
@@ -114,8 +137,8 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
 
 def _members() -> Tensor:
     """How much each coefficient of a block counts in each band, (coefficients, BANDS)."""
-    at = torch.bucketize(radius(_SIDE, _SIDE), torch.tensor(EDGES[1:-1]), right=True)
-    twice = torch.full((_SIDE // 2 + 1,), 2.0)
+    at = torch.bucketize(radius(SIDE, SIDE), torch.tensor(EDGES[1:-1]), right=True)
+    twice = torch.full((SIDE // 2 + 1,), 2.0)
     twice[0] = twice[-1] = 1.0
     return torch.stack([((at == band) * twice).flatten() for band in range(BANDS)], 1)
 
@@ -131,24 +154,29 @@ def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
         y: one picture, (1, C, H, W) in [-1, 1].
         content: the kind of picture; in one with exactly flat areas no noise is looked for.
     """
+    found = None if content.clean else examined(prior, y, content)
+    return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
+
+
+def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
+    """The noise that is there if there is any, however unlikely that is; None for a picture too small to tell."""
     y = excerpt(y)
-    if content.clean or min(y.shape[-2:]) < _SIDE:
+    if min(y.shape[-2:]) < SIDE:
         # Less than a block tells nothing.
         return None
     axes = 1 if content.grey else y.shape[1]
-    bound, calls, least = _bound(y, axes), _WALKS, _SHARE
-    room = bound.power[:axes, 3:].min().sqrt().item()
+    bound, calls = calmest(y, axes), CALLS
+    room = bound.power[:axes, _FINE:].min().sqrt().item()
     if room >= LEAST:
-        level, share = white_level(prior, y, axes, room, _WHITE)
+        level, share, spent = white_level(prior, y, axes, room, _WHITE)
         if level >= LEAST and share >= _WHITE_SHARE:
-            confidence = _confidence(share, _WHITE_SHARE)
-            return Noise(Spectrum.white(level, y.shape[1], axes), level, confidence, {"share": share})
-        calls, least = _SHORT, _SHORT_SHARE
-    return _coloured(prior, y, axes, bound, calls, least)
+            return Noise(Spectrum.white(level, y.shape[1], axes), level, WHITE_CONFIDENCE, {"share": share})
+        calls -= spent
+    return measure(prior, y, axes, bound, calls) if min(y.shape[-2:]) >= _LEAST_SIDE else None
 
 
-def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> tuple[float, float]:
-    """The level of white noise, and the share of what a prior was told that it took in the end.
+def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> tuple[float, float, int]:
+    """The level of white noise, the share of what a prior was told that it took in the end, and the evaluations made.
 
     Told a quarter more than there is, a prior takes the noise and hardly anything else, in flat places and in texture;
     told less, it spares texture with its noise. From above, each call is told a quarter more than the last one took.
@@ -159,15 +187,15 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
         y: one picture, (1, C, H, W) in [-1, 1].
         axes: colour axes that are looked at: 1 for grey pictures, whose level is that of the grey axis.
         above: a level that is not below the noise's.
-        calls: evaluations.
+        calls: the most evaluations; there are fewer where a prior takes less than half.
     """
-    told, taken = _MORE * above, 0.0
-    for _ in range(calls):
+    told, taken, spent = _MORE * above, 0.0, 0
+    while spent < calls and (not spent or WHOLE * taken / told >= _HOPELESS):
         told = _MORE * taken or told
         x0 = prior(whitened(y, told, axes, Streams([0])), told)
         fine = blocks(y - x0, centred=False)[:, :axes, _FINE:]
-        taken = fine.mean((1, 2)).median().sqrt().item() / WHOLE
-    return taken, WHOLE * taken / told
+        taken, spent = fine.mean((1, 2)).median().sqrt().item() / WHOLE, spent + 1
+    return taken, WHOLE * taken / told, spent
 
 
 def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
@@ -179,31 +207,52 @@ def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
     return y + level * from_opponent(fresh)
 
 
-def _coloured(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: Sequence[int], least: float) -> Noise | None:
-    """Noise of any spectrum, in walks of so many calls each: the last one is a test, the others correct it."""
-    told, share = bound, 0.0
-    for number, own in enumerate(calls, 1):
-        *_, (_, x0) = walk(prior, y, told, ladder(told, own, axes), Streams([0]))
-        ratio = (_left(y, x0) / told.power).sqrt()
-        # The slowest waves are the picture's own to a prior, noise or not.
-        weight = (told.power * shares())[:axes, _SLOW:]
-        share = ((ratio[:axes, _SLOW:] * weight).sum() / weight.sum()).item()
-        if number < len(calls):
-            smooth = F.avg_pool1d(F.pad(ratio[None], (1, 1), mode="replicate"), 3, 1)[0]
-            told = Spectrum(_only(told.power * ((smooth / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
-    if told.level < LEAST or share < least:
-        return None
-    # The less a prior took, the more of the noise it spared with the texture that is about it.
-    spectrum = told.scaled(min(max((_TARGET / share) ** 0.75, 1.0), 1.2))
-    return Noise(spectrum, 0.0, _confidence(share, least), {"share": share, "bound": bound.level * 127.5})
+def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> Noise:
+    """The noise of any spectrum that is there if there is noise, and how sure that is.
+
+    Two walks correct the spectrum, a third one tests it, and one on noise that is drawn says what to expect.
+
+    Args:
+        prior: the prior.
+        y: one picture, (1, C, H, W) in [-1, 1].
+        axes: colour axes that are looked at.
+        bound: power that is not below the noise's.
+        calls: evaluations, 6 or more.
+    """
+    test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
+    rest, told = calls - 2 * test, bound
+    for own in ((rest + 1) // 2, rest // 2):
+        ratio = _ratio(y, _walked(prior, y, told, own, axes), told)
+        told = Spectrum(_only(told.power * ((_smooth(ratio) / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
+    x0 = _walked(prior, y, told, test, axes)
+    drawn = x0 + simulated(y, told, Streams([1]))
+    again = _walked(prior, drawn, told, test, axes)
+    ratio, usual = _ratio(y, x0, told), _ratio(drawn, again, told)
+    weight = (told.power * shares())[:axes, SLOW:]
+    share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
+    parts = [blocks(y - x0, centred=False), blocks(drawn - again, centred=False)]
+    signs = {"share": share, **read(y, x0, parts[0], parts[1], told, bound, axes)}
+    change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
+    return Noise(Spectrum(_only(told.power * change, axes)), 0.0, probability(signs), signs)
 
 
-def _confidence(share: float, least: float) -> float:
-    """A half where the share is the least that is believed, and near 1 a tenth above."""
-    return 1 / (1 + math.exp(-30 * (share - least)))
+def _walked(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> Tensor:
+    """The estimate at the end of a walk of at most so many calls."""
+    *_, (_, x0) = walk(prior, y, told, ladder(told, calls, axes), Streams([0]))
+    return x0
 
 
-def _bound(y: Tensor, axes: int) -> Spectrum:
+def _ratio(y: Tensor, x0: Tensor, told: Spectrum) -> Tensor:
+    """The amplitude that was taken over what was told, (C, BANDS)."""
+    return (_left(y, x0) / told.power).sqrt()
+
+
+def _smooth(ratio: Tensor) -> Tensor:
+    """The mean over three neighbouring bands."""
+    return F.avg_pool1d(F.pad(ratio[None], (1, 1), mode="replicate"), 3, 1)[0]
+
+
+def calmest(y: Tensor, axes: int) -> Spectrum:
     """The mean power of the calmest blocks, which is that of the noise or more."""
     power = blocks(y)
     activity = (power / power.median(0).values.clamp_min(_LEAST)).sum((1, 2))

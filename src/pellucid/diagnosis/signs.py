@@ -1,0 +1,145 @@
+"""The signs that tell noise from texture, and the share of pictures with such signs that gain by denoising.
+
+Noise is everywhere and alike in all directions; texture is in places and often has a direction. What a prior takes from
+a picture is compared with what it takes from its own estimate plus noise that was drawn: that is how even, and how much
+of the noise, it would be in this very picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..stationary import Spectrum, shares
+
+SIDE, STRIDE = 16, 8
+SLOW = 2
+"""Bands of slow waves, which are the picture's own to a prior, noise or not."""
+
+_CLIPPED, _FEW = 0.1, 9
+_PERIOD = 8
+_TINY = 1e-6
+
+RULE: Mapping[str, tuple[float, float]] = {
+    "share": (0.759, 5.125),
+    "spread": (-1.035, -1.983),
+    "calm": (-0.220, 5.861),
+    "bound": (0.839, 3.843),
+    "level": (2.359, 0.529),
+    "grid": (0.160, -4.193),
+    "direction": (-1.704, -1.024),
+}
+"""Of each sign the value that says nothing, and its weight."""
+_OFFSET = -1.928
+
+
+def probability(signs: Mapping[str, float]) -> float:
+    """The share of pictures with such signs that gain by denoising, as a logistic rule of them has it.
+
+    The rule was fitted to crops of training photographs with and without noise: `python -m benchmarks.noise_rule`.
+    """
+    odds = _OFFSET + sum(weight * (signs[name] - middle) for name, (middle, weight) in RULE.items())
+    return 1 / (1 + math.exp(-max(min(odds, 30.0), -30.0)))
+
+
+def read(
+    y: Tensor, x0: Tensor, taken: Tensor, drawn: Tensor, told: Spectrum, bound: Spectrum, axes: int
+) -> dict[str, float]:
+    """Measures the signs, but for the share that was taken.
+
+    Args:
+        y: the picture, (1, C, H, W) in [-1, 1].
+        x0: the prior's estimate.
+        taken: power of y - x0 by block, colour and band, (N, C, BANDS).
+        drawn: the same of x0 with noise that was drawn, less the prior's estimate of that.
+        told: the noise that the prior was told, and that was drawn.
+        bound: the power of the calmest blocks.
+        axes: colour axes that count.
+    """
+    kept = _unclipped(y)
+    light = brightness(x0)[kept]
+    own, reference = (_relative(power[kept], told, axes) for power in (taken, drawn))
+    return {
+        "spread": math.log(_spread(own, light)),
+        "calm": _calm(own) - _calm(reference),
+        "bound": told.level / bound.level,
+        "level": math.log(told.level * 127.5),
+        "grid": _grid(y),
+        "direction": math.log(_direction(y - x0, kept)),
+    }
+
+
+def line(power: Tensor, light: Tensor) -> tuple[float, float, Tensor]:
+    """Fits a + b light to the power of blocks, both (N,): a, b and the fit, which is a tenth of the mean or more."""
+    weight = torch.ones_like(power)
+    a, b, fit = 0.0, 0.0, weight
+    for _ in range(3):
+        weight = weight / weight.sum()
+        middle = (weight * light).sum()
+        b = (
+            (weight * (light - middle) * power).sum() / (weight * (light - middle) ** 2).sum().clamp_min(_TINY**2)
+        ).item()
+        a = (weight * power).sum().item() - b * middle.item()
+        fit = (a + b * light).clamp_min(0.1 * power.mean().item())
+        weight = fit**-2
+    return a, b, fit
+
+
+def brightness(x: Tensor) -> Tensor:
+    """The mean of each block of an image, (N,), from 0 to 1."""
+    return (_tiles(x.mean(1)).mean((-2, -1)).flatten().cpu() + 1) / 2
+
+
+def _tiles(x: Tensor) -> Tensor:
+    return x.unfold(-2, SIDE, STRIDE).unfold(-2, SIDE, STRIDE)
+
+
+def _unclipped(y: Tensor) -> Tensor:
+    """The blocks, (N,), that are hardly clipped, where noise is less than elsewhere; all if they are few."""
+    clipped = (y.abs() >= 1 - 1.01 / 127.5).float().amax(1)
+    kept = _tiles(clipped).mean((-2, -1)).flatten().cpu() < _CLIPPED
+    return kept if kept.sum() >= max(_FEW, 0.2 * len(kept)) else torch.ones_like(kept)
+
+
+def _relative(power: Tensor, told: Spectrum, axes: int) -> Tensor:
+    """The power of each block over what was told, (N,)."""
+    weight = (told.power * shares())[:axes, SLOW:]
+    ratio = power[:, :axes, SLOW:] / told.power[:axes, SLOW:]
+    return (ratio * weight / weight.sum()).sum((1, 2)).clamp_min(_TINY)
+
+
+def _spread(power: Tensor, light: Tensor) -> float:
+    """How unlike the blocks are, but for what brightness explains: the deviation of the logarithm."""
+    return max((power / line(power, light)[2]).log().std().item(), _TINY)
+
+
+def _calm(power: Tensor) -> float:
+    """The logarithm of the power of the calm blocks over that of the usual ones."""
+    return math.log((power.quantile(0.05) / power.median()).item())
+
+
+def _grid(y: Tensor) -> float:
+    """How much the columns at the edges of JPEG's blocks stand out, on a logarithmic scale, 0 where they do not."""
+    x = y.mean((0, 1))
+    step = x.diff(dim=-1)
+    jump = (step[:, 1:-1] - step[:, :-2] / 2 - step[:, 2:] / 2).abs().mean(0)
+    edge = torch.arange(1, 1 + len(jump), device=y.device) % _PERIOD == _PERIOD - 1
+    return max(0.0, math.log((jump[edge].mean() / jump[~edge].mean().clamp_min(_TINY)).item() + _TINY))
+
+
+def _direction(left: Tensor, kept: Tensor) -> float:
+    """How unlike a spectrum is to itself with its axes exchanged or one of them turned around: 0 if isotropic."""
+    block = _tiles(left.mean(1))[0].flatten(0, 1)[kept.to(left.device)]
+    block = block - block.mean((-2, -1), keepdim=True)
+    slope = torch.hann_window(SIDE, device=left.device)
+    power = torch.fft.fft2(block * (slope[:, None] * slope)).abs().square()
+    power = (power / power.mean((-2, -1), keepdim=True).clamp_min(_TINY**2)).mean(0).clamp_min(_TINY).cpu()
+    log = power.log()
+    turned = log[:, -torch.arange(SIDE) % SIDE]
+    at = torch.hypot(torch.fft.fftfreq(SIDE)[:, None], torch.fft.fftfreq(SIDE)[None])
+    weight = ((at > 0.09) & (at < 0.5)) * power.sqrt()
+    unlike = ((log - log.T) ** 2 + (log - turned) ** 2) / 2
+    return max(((unlike * weight).sum() / weight.sum()).sqrt().item(), _TINY)
