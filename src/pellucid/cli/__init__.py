@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .. import apart
 from ..errors import PellucidError, UsageError
 from . import app as web
 from . import bench, compare, degrade, demo, diagnose, listing, restore, train
@@ -92,7 +93,9 @@ def _run() -> int:
 
 def _code() -> int:
     try:
-        code = app(standalone_mode=False)
+        # No command decodes a file of somebody's in its own process.
+        with apart.inside():
+            code = app(standalone_mode=False)
     except UsageError as error:
         complain(str(error))
         code = USAGE

@@ -4,7 +4,7 @@ from .atomic import clear
 from .files import Damaged, probe, read, size_of, sizes_of, write
 from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, target_of
 from .metadata import MARK, marks
-from .picture import JpegCoding, Picture, bound, check_unit_range, from_array, from_tensor, turns
+from .picture import JpegCoding, Picture, Pixels, bound, check_unit_range, from_array, from_tensor, turns
 from .pil import from_pil, to_pil
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Damaged",
     "JpegCoding",
     "Picture",
+    "Pixels",
     "bound",
     "check_holds",
     "check_suffix",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..errors import UsageError
 from . import metadata as fields
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = NDArray[Any]
 
@@ -92,6 +93,8 @@ class Picture:
         Args:
             channels: 1 for the mean of the colours, 3 for three channels even of grey; None for what there are.
         """
+        import torch  # here alone: files are read without it
+
         full = _FULL.get(self.colour.dtype, 1)
         scaled = self.colour.astype(np.float32) / np.float32(full)
         colours = torch.from_numpy(scaled).permute(2, 0, 1)[None]
