@@ -17,12 +17,16 @@ import pytest
 import torch
 from PIL import Image
 
-from pellucid import cli, images
+from pellucid import apart, cli, images
 from pellucid.api import Restorer
+from pellucid.apart import processes
+from pellucid.bench import data
 from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import Item, Left, Manifest, make_folders, plan, run, told
+from pellucid.jobs.fingerprint import of_files
 from pellucid.methods import DreamClean
 from pellucid.priors import GaussianPrior
+from pellucid.train.data import find as find_sources
 
 RESTORER = Restorer(DreamClean(strength=30), GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3)))
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
@@ -264,3 +268,77 @@ def test_signals_stop_a_job_in_order(
     assert said.code == 130
     assert "the same command with --resume goes on" in said.err
     assert said.err.endswith("pellucid: interrupted\n")
+
+
+def test_compare_names_what_it_could_not_look_into(
+    scans: Path, tmp_path: Path, closed: None, pellucid_command: Callable[..., Any]
+) -> None:
+    (scans / "c.tga").touch()
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("a.png", "b.png"):
+        (other / name).write_bytes((scans / name).read_bytes())
+    said = pellucid_command("compare", scans, other)
+    assert said.code == 1
+    assert f"{scans / 'closed'}: cannot be read (Permission denied)" in said.err
+    assert f"not taken, .tga is not read in folders: {scans / 'c.tga'}" in said.err
+    assert "mean of 2" in said.out
+    (scans / "closed").rmdir()
+    assert pellucid_command("compare", scans, other).code == 0
+
+
+def test_neither_training_nor_benchmarks_pass_over_a_closed_folder(scans: Path, closed: None) -> None:
+    line = f"{scans / 'closed'}: cannot be read (Permission denied)"
+    with pytest.raises(PellucidError) as error:
+        find_sources(scans)
+    assert str(error.value) == line
+    assert data.get("folder").check(scans) == line
+
+
+def test_hashes_are_of_bytes_that_are_read_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs, or a reader that crashes, is its file's trouble with --resume, too."""
+    path = tmp_path / "a.png"
+    path.write_bytes(b"abc")
+    here = of_files([path])
+    calls = []
+
+    def call(function: Callable[..., Any], *arguments: Any) -> Any:
+        calls.append(arguments)
+        return function(*arguments)
+
+    monkeypatch.setattr("pellucid.apart.call", call)
+    assert of_files([path]) == here == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert calls == [(path,)]
+
+
+CRASHES = """
+import os, signal
+class LibRawError(Exception): pass
+def imread(path):
+    if "hang" in path:
+        signal.pause()
+    os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+
+@posix
+def test_a_decoder_that_crashes_costs_its_file_alone(
+    scans: Path, tmp_path: Path, tiny_prior: Path, monkeypatch: pytest.MonkeyPatch,
+    pellucid_command: Callable[..., Any],
+) -> None:  # fmt: skip
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "rawpy.py").write_text(CRASHES)
+    monkeypatch.syspath_prepend(str(tmp_path / "fake"))
+    monkeypatch.setattr(processes, "_all", {})
+    (scans / "aa.nef").write_bytes(b"II*\0 some camera's own")
+    said = pellucid_command("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-m", "dreamclean",
+                            "--strength", 30, "--executor", "this")  # fmt: skip
+    assert said.code == 1
+    line = f"{scans / 'aa.nef'}: the process that read it was ended by SIGSEGV"
+    assert said.err.count(line) == 1
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a.png", "b.png"]
+    with apart.inside(apart.Bounds(seconds=1)), pytest.raises(PellucidError, match="took more than 1 s to read"):
+        (scans / "hang.nef").write_bytes(b"II*\0 some camera's own")
+        images.sizes_of(scans / "hang.nef")
+    for one in processes._all.values():
+        one.close()

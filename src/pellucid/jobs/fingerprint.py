@@ -11,7 +11,8 @@ from typing import Any
 
 from ..priors import Prior
 from ..priors.fingerprint import fingerprint
-from ..restoration.facts import file_hash, text_content
+from ..hashing import file_hash
+from ..restoration.facts import text_content
 
 
 def of_files(paths: Sequence[Path]) -> str:
