@@ -18,12 +18,13 @@ import torch
 from PIL import Image
 
 from pellucid import apart, cli, images
-from pellucid.api import Restorer
 from pellucid.apart import processes
+from pellucid.api import Restorer
 from pellucid.bench import data
 from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import Item, Left, Manifest, make_folders, plan, run, told
 from pellucid.jobs.fingerprint import of_files
+from pellucid.locks import lock
 from pellucid.methods import DreamClean
 from pellucid.priors import GaussianPrior
 from pellucid.train.data import find as find_sources
@@ -262,6 +263,8 @@ def test_signals_stop_a_job_in_order(
         for name in before:  # under nohup they would be ignored
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         said = pellucid_command("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-s", 20)
+        # Whoever called this goes on, and hears signals as before.
+        assert {signal.getsignal(getattr(signal, name)) for name in before} == {signal.SIG_DFL}
     finally:
         for name, handler in before.items():
             signal.signal(getattr(signal, name), handler)
@@ -278,13 +281,13 @@ def test_compare_names_what_it_could_not_look_into(
     other.mkdir()
     for name in ("a.png", "b.png"):
         (other / name).write_bytes((scans / name).read_bytes())
-    said = pellucid_command("compare", scans, other)
+    said = pellucid_command("compare", scans, other, "-m", "psnr")
     assert said.code == 1
     assert f"{scans / 'closed'}: cannot be read (Permission denied)" in said.err
     assert f"not taken, .tga is not read in folders: {scans / 'c.tga'}" in said.err
     assert "mean of 2" in said.out
     (scans / "closed").rmdir()
-    assert pellucid_command("compare", scans, other).code == 0
+    assert pellucid_command("compare", scans, other, "-m", "psnr").code == 0
 
 
 def test_neither_training_nor_benchmarks_pass_over_a_closed_folder(scans: Path, closed: None) -> None:
@@ -337,8 +340,73 @@ def test_a_decoder_that_crashes_costs_its_file_alone(
     line = f"{scans / 'aa.nef'}: the process that read it was ended by SIGSEGV"
     assert said.err.count(line) == 1
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a.png", "b.png"]
+    (scans / "hang.nef").write_bytes(b"II*\0 some camera's own")
     with apart.inside(apart.Bounds(seconds=1)), pytest.raises(PellucidError, match="took more than 1 s to read"):
-        (scans / "hang.nef").write_bytes(b"II*\0 some camera's own")
         images.sizes_of(scans / "hang.nef")
     for one in processes._all.values():
         one.close()
+
+
+@pytest.fixture
+def in_place(scans: Path) -> list[Item]:
+    (scans / "closed").rmdir()
+    return plan([scans], None, in_place=True)
+
+
+def test_what_another_job_replaced_is_not_restored_twice(in_place: list[Item]) -> None:
+    """Both jobs were planned while the files were as they came; the one that comes last finds them replaced."""
+    assert [outcome.error for outcome in run(in_place, RESTORER)] == [None, None]
+    once = [item.source.read_bytes() for item in in_place]
+    errors = [outcome.error for outcome in run(in_place, RESTORER)]
+    assert errors == [f"{item.source}: has changed since the job began, and is left as it is" for item in in_place]
+    assert [item.source.read_bytes() for item in in_place] == once
+
+
+def test_what_changes_while_it_is_in_work_is_left(in_place: list[Item], monkeypatch: pytest.MonkeyPatch) -> None:
+    read = images.read
+
+    def read_and_change(path: Path) -> images.Picture:
+        picture = read(path)
+        if path.name == "a.png":
+            path.write_bytes(b"somebody's new one")
+        return picture
+
+    monkeypatch.setattr(images, "read", read_and_change)
+    first, second = run(in_place, RESTORER)
+    assert first.error == f"{in_place[0].source}: has changed since the job began, and is left as it is"
+    assert in_place[0].source.read_bytes() == b"somebody's new one"
+    assert second.error is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="does not replace an open file")
+def test_an_input_in_work_is_one_jobs(in_place: list[Item]) -> None:
+    before = in_place[0].source.read_bytes()
+    with in_place[0].source.open("rb") as file:
+        assert lock(file)
+        first, second = run(in_place, RESTORER)
+    assert first.error == f"{in_place[0].source}: another job is at work on it"
+    assert in_place[0].source.read_bytes() == before
+    assert second.error is None
+
+
+def test_windows_locks_a_byte_behind_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: set[tuple[int, int]] = set()
+
+    class Msvcrt:
+        LK_NBLCK = 2
+
+        @staticmethod
+        def locking(number: int, mode: int, length: int) -> None:
+            place = os.fstat(number).st_ino, os.lseek(number, 0, os.SEEK_CUR)
+            assert (mode, length) == (2, 1)
+            if place in taken:
+                raise OSError(36, "deadlock avoided")
+            taken.add(place)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", Msvcrt)  # type: ignore[arg-type]
+    with (tmp_path / "a").open("ab") as one, (tmp_path / "a").open("ab") as other, (tmp_path / "b").open("ab") as third:
+        assert (lock(one), lock(other), lock(third)) == (True, False, True)
+        one.write(b"line")
+    assert (tmp_path / "a").read_bytes() == b"line"
+    assert {place for _, place in taken} == {1 << 30}

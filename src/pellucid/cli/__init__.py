@@ -55,12 +55,21 @@ def _root(
 
 def main() -> None:
     """Runs a command; ends the process with 0, 1 (some images failed), 2 (usage) or 130 (interrupted)."""
+    sys.exit(_main())
+
+
+def program() -> None:
+    """`main` as all that a process does: what is said again while an interrupted one ends is not heard."""
+    sys.exit(_main(last=True))
+
+
+def _main(last: bool = False) -> int:
     with lasting() as lost:
-        code = _run()
+        code = _run(last)
         if line := lost():
             complain(line)
             code = code or FAILED
-    sys.exit(code)
+    return code
 
 
 # How a queue's limit, a service's end and a lost terminal are said: all leave everything in order, as Ctrl-C does.
@@ -74,8 +83,12 @@ def _stop(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _run() -> int:
-    """Runs a command; returns the exit code."""
+def _run(last: bool) -> int:
+    """Runs a command; returns the exit code.
+
+    Args:
+        last: whether the process ends with it.
+    """
     handlers = {}
     # Another thread is not told of signals, and may not ask for them.
     if threading.current_thread() is threading.main_thread():
@@ -85,7 +98,7 @@ def _run() -> int:
             if handler is not signal.SIG_IGN or one == signal.SIGTERM:
                 signal.signal(one, _stop)
     code = _code()
-    if code != INTERRUPTED:
+    if not (last and code == INTERRUPTED):
         for one, handler in handlers.items():
             signal.signal(one, handler)
     return code

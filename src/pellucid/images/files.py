@@ -17,7 +17,6 @@ from .atomic import replacing
 from .formats import MAX_PIXELS, check_holds, check_suffix, codec, codec_for
 from .picture import Picture
 
-
 T = TypeVar("T")
 
 

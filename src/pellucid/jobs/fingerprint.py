@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..hashing import file_hash
 from ..priors import Prior
 from ..priors.fingerprint import fingerprint
-from ..hashing import file_hash
 from ..restoration.facts import text_content
 
 
