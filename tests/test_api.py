@@ -272,3 +272,14 @@ def test_inpainting_keeps_what_the_mask_leaves(tmp_path: Path) -> None:
 def test_a_task_that_does_not_fit_is_refused(call: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         pellucid.restore(np.zeros((4, 4, 3), np.uint8), prior=PRIOR, **call)
+
+
+def test_tensors_beyond_their_range_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    """As of arrays: what lies beyond [0, 1] by more than a trace is cut, and the logger "pellucid" says so."""
+    image = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    pellucid.restore(image, SHORT, PRIOR)
+    assert caplog.text == ""
+    pellucid.restore(image * 1.5, SHORT, PRIOR)
+    assert "of its values are beyond [0, 1], from" in caplog.text
+    with pytest.raises(UsageError, match="seems to be in"):
+        pellucid.restore(image * 2 - 1, SHORT, PRIOR)

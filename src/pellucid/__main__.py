@@ -1,5 +1,5 @@
 """`python -m pellucid` is the command `pellucid`."""
 
-from .cli import main
+from .cli import program
 
-main()
+program()

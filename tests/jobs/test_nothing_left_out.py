@@ -17,12 +17,17 @@ import pytest
 import torch
 from PIL import Image
 
-from pellucid import cli, images
+from pellucid import apart, cli, images
+from pellucid.apart import processes
 from pellucid.api import Restorer
+from pellucid.bench import data
 from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import Item, Left, Manifest, make_folders, plan, run, told
+from pellucid.jobs.fingerprint import of_files
+from pellucid.locks import lock
 from pellucid.methods import DreamClean
 from pellucid.priors import GaussianPrior
+from pellucid.train.data import find as find_sources
 
 RESTORER = Restorer(DreamClean(strength=30), GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3)))
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
@@ -258,9 +263,150 @@ def test_signals_stop_a_job_in_order(
         for name in before:  # under nohup they would be ignored
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         said = pellucid_command("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-s", 20)
+        # Whoever called this goes on, and hears signals as before.
+        assert {signal.getsignal(getattr(signal, name)) for name in before} == {signal.SIG_DFL}
     finally:
         for name, handler in before.items():
             signal.signal(getattr(signal, name), handler)
     assert said.code == 130
     assert "the same command with --resume goes on" in said.err
     assert said.err.endswith("pellucid: interrupted\n")
+
+
+def test_compare_names_what_it_could_not_look_into(
+    scans: Path, tmp_path: Path, closed: None, pellucid_command: Callable[..., Any]
+) -> None:
+    (scans / "c.tga").touch()
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("a.png", "b.png"):
+        (other / name).write_bytes((scans / name).read_bytes())
+    said = pellucid_command("compare", scans, other, "-m", "psnr")
+    assert said.code == 1
+    assert f"{scans / 'closed'}: cannot be read (Permission denied)" in said.err
+    assert f"not taken, .tga is not read in folders: {scans / 'c.tga'}" in said.err
+    assert "mean of 2" in said.out
+    (scans / "closed").rmdir()
+    assert pellucid_command("compare", scans, other, "-m", "psnr").code == 0
+
+
+def test_neither_training_nor_benchmarks_pass_over_a_closed_folder(scans: Path, closed: None) -> None:
+    line = f"{scans / 'closed'}: cannot be read (Permission denied)"
+    with pytest.raises(PellucidError) as error:
+        find_sources(scans)
+    assert str(error.value) == line
+    assert data.get("folder").check(scans) == line
+
+
+def test_hashes_are_of_bytes_that_are_read_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs, or a reader that crashes, is its file's trouble with --resume, too."""
+    path = tmp_path / "a.png"
+    path.write_bytes(b"abc")
+    here = of_files([path])
+    calls = []
+
+    def call(function: Callable[..., Any], *arguments: Any) -> Any:
+        calls.append(arguments)
+        return function(*arguments)
+
+    monkeypatch.setattr("pellucid.apart.call", call)
+    assert of_files([path]) == here == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert calls == [(path,)]
+
+
+CRASHES = """
+import os, signal
+class LibRawError(Exception): pass
+def imread(path):
+    if "hang" in path:
+        signal.pause()
+    os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+
+@posix
+def test_a_decoder_that_crashes_costs_its_file_alone(
+    scans: Path, tmp_path: Path, tiny_prior: Path, monkeypatch: pytest.MonkeyPatch,
+    pellucid_command: Callable[..., Any],
+) -> None:  # fmt: skip
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "rawpy.py").write_text(CRASHES)
+    monkeypatch.syspath_prepend(str(tmp_path / "fake"))
+    monkeypatch.setattr(processes, "_all", {})
+    (scans / "aa.nef").write_bytes(b"II*\0 some camera's own")
+    said = pellucid_command("restore", scans, "-o", tmp_path / "out", "-p", tiny_prior, "-m", "dreamclean",
+                            "--strength", 30, "--executor", "this")  # fmt: skip
+    assert said.code == 1
+    line = f"{scans / 'aa.nef'}: the process that read it was ended by SIGSEGV"
+    assert said.err.count(line) == 1
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a.png", "b.png"]
+    (scans / "hang.nef").write_bytes(b"II*\0 some camera's own")
+    with apart.inside(apart.Bounds(seconds=1)), pytest.raises(PellucidError, match="took more than 1 s to read"):
+        images.sizes_of(scans / "hang.nef")
+    for one in processes._all.values():
+        one.close()
+
+
+@pytest.fixture
+def in_place(scans: Path) -> list[Item]:
+    (scans / "closed").rmdir()
+    return plan([scans], None, in_place=True)
+
+
+def test_what_another_job_replaced_is_not_restored_twice(in_place: list[Item]) -> None:
+    """Both jobs were planned while the files were as they came; the one that comes last finds them replaced."""
+    assert [outcome.error for outcome in run(in_place, RESTORER)] == [None, None]
+    once = [item.source.read_bytes() for item in in_place]
+    errors = [outcome.error for outcome in run(in_place, RESTORER)]
+    assert errors == [f"{item.source}: has changed since the job began, and is left as it is" for item in in_place]
+    assert [item.source.read_bytes() for item in in_place] == once
+
+
+def test_what_changes_while_it_is_in_work_is_left(in_place: list[Item], monkeypatch: pytest.MonkeyPatch) -> None:
+    read = images.read
+
+    def read_and_change(path: Path) -> images.Picture:
+        picture = read(path)
+        if path.name == "a.png":
+            path.write_bytes(b"somebody's new one")
+        return picture
+
+    monkeypatch.setattr(images, "read", read_and_change)
+    first, second = run(in_place, RESTORER)
+    assert first.error == f"{in_place[0].source}: has changed since the job began, and is left as it is"
+    assert in_place[0].source.read_bytes() == b"somebody's new one"
+    assert second.error is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="does not replace an open file")
+def test_an_input_in_work_is_one_jobs(in_place: list[Item]) -> None:
+    before = in_place[0].source.read_bytes()
+    with in_place[0].source.open("rb") as file:
+        assert lock(file)
+        first, second = run(in_place, RESTORER)
+    assert first.error == f"{in_place[0].source}: another job is at work on it"
+    assert in_place[0].source.read_bytes() == before
+    assert second.error is None
+
+
+def test_windows_locks_a_byte_behind_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: set[tuple[int, int]] = set()
+
+    class Msvcrt:
+        LK_NBLCK = 2
+
+        @staticmethod
+        def locking(number: int, mode: int, length: int) -> None:
+            place = os.fstat(number).st_ino, os.lseek(number, 0, os.SEEK_CUR)
+            assert (mode, length) == (2, 1)
+            if place in taken:
+                raise OSError(36, "deadlock avoided")
+            taken.add(place)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", Msvcrt)  # type: ignore[arg-type]
+    with (tmp_path / "a").open("ab") as one, (tmp_path / "a").open("ab") as other, (tmp_path / "b").open("ab") as third:
+        assert (lock(one), lock(other), lock(third)) == (True, False, True)
+        one.write(b"line")
+    assert (tmp_path / "a").read_bytes() == b"line"
+    assert {place for _, place in taken} == {1 << 30}

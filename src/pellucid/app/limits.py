@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import images
+from ..apart import Bounds
 from ..errors import PellucidError, UsageError
+
+READING = 60.0
+"""Seconds after which the reading of a file is given up."""
+
+_LIBRARIES, _A_PIXEL = 400_000_000, 40
+"""Bytes that a decoder may take: for itself, and for each pixel; no format takes more (`benchmarks/reading.py`)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,11 @@ class Limits:
     def __post_init__(self) -> None:
         if min(self.bytes, self.pixels, self.pictures, self.share, self.total) < 1:
             raise UsageError("the limits of what may be uploaded are numbers above 0")
+
+    @property
+    def reading(self) -> Bounds:
+        """What the reading of a file may take: a decoder that needs more is no decoder of such a picture."""
+        return Bounds(seconds=READING, memory=_LIBRARIES + _A_PIXEL * self.pixels, most=2)
 
     def check(self, path: Path, name: str) -> tuple[int, int]:
         """Refuses a file that is too large or no picture.

@@ -6,19 +6,34 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from .. import images
-from ..problem import to_unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MOST_SHOWN = 4096
 _MOST_LIVE = 640
 _LOSSLESS = 1_000_000
 THUMB = 96
 """Side of the small pictures in the strip, in pixels."""
+
+
+def previews(path: Path) -> tuple[bytes, str, str]:
+    """What the page shows of a file: it goes with `apart.call`, since a picture itself is much larger.
+
+    Returns:
+        The content of the file that `show` writes, its suffix, and what `thumb` gives.
+
+    Raises:
+        PellucidError: as for `images.read`.
+    """
+    image = _visible(images.read(path))
+    return *_shown(image), _thumb(image)
 
 
 def show(picture: images.Picture, path: Path) -> Path:
@@ -31,23 +46,39 @@ def show(picture: images.Picture, path: Path) -> Path:
     Returns:
         The file.
     """
-    image = _visible(picture)
-    image.thumbnail((_MOST_SHOWN, _MOST_SHOWN), Image.Resampling.LANCZOS)
-    small = image.width * image.height <= _LOSSLESS
-    path = path.with_name(path.name + (".png" if small else ".jpg"))
-    image.save(path, quality=92)
+    content, suffix = _shown(_visible(picture))
+    path = path.with_name(path.name + suffix)
+    path.write_bytes(content)
     return path
 
 
 def thumb(picture: images.Picture) -> str:
     """A small copy, as a data URL."""
-    image = _visible(picture)
-    image.thumbnail((THUMB, THUMB), Image.Resampling.LANCZOS)
-    return _data_url(image, 85)
+    return _thumb(_visible(picture))
+
+
+def _shown(image: Image.Image) -> tuple[bytes, str]:
+    small = _within(image, _MOST_SHOWN)
+    lossless = small.width * small.height <= _LOSSLESS
+    file = io.BytesIO()
+    small.save(file, "PNG" if lossless else "JPEG", quality=92)
+    return file.getvalue(), ".png" if lossless else ".jpg"
+
+
+def _thumb(image: Image.Image) -> str:
+    return _data_url(_within(image, THUMB), 85)
+
+
+def _within(image: Image.Image, side: int) -> Image.Image:
+    copy = image.copy()
+    copy.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return copy
 
 
 def live(x0: Tensor) -> str:
     """An estimate on its way, (1, C, H, W) in [-1, 1], as a data URL; C beyond 3 are further exposures."""
+    from ..problem import to_unit
+
     image = _visible(images.from_tensor(_displayed(to_unit(x0[:1]))))
     image.thumbnail((_MOST_LIVE, _MOST_LIVE), Image.Resampling.BILINEAR)
     return _data_url(image, 80)
@@ -63,6 +94,8 @@ def spread(samples: Sequence[Tensor]) -> tuple[images.Picture, float]:
         A picture, black where they agree and white where they differ most, and that most: the standard deviation there,
         in [0, 1] units.
     """
+    import torch
+
     deviation = torch.cat(list(samples)).std(0, correction=0).mean(0)
     most = float(deviation.max())
     return images.from_tensor((deviation / (most or 1))[None, None]), most
@@ -73,13 +106,21 @@ def _displayed(image: Tensor) -> Tensor:
 
 
 def _visible(picture: images.Picture) -> Image.Image:
-    image = images.to_pil(images.from_tensor(picture.tensor())).convert("RGB")
+    colour = _bytes(picture.colour)
+    image = Image.fromarray(colour[..., 0] if colour.shape[2] == 1 else colour).convert("RGB")
     if picture.alpha is None:
         return image
-    alpha = picture.alpha
-    opaque = alpha.astype("float32") / (255 if alpha.dtype == "uint8" else 65535 if alpha.dtype == "uint16" else 1)
     ground = Image.new("RGB", image.size, (204, 204, 204))
-    return Image.composite(image, ground, Image.fromarray((opaque * 255).round().astype("uint8")))
+    return Image.composite(image, ground, Image.fromarray(_bytes(picture.alpha)))
+
+
+def _bytes(pixels: images.Pixels) -> images.Pixels:
+    """The pixels in 8 bits."""
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    full = np.float32(65535 if pixels.dtype == np.uint16 else 1)
+    # What is no number is black.
+    return np.rint(np.nan_to_num(pixels.astype(np.float32) / full).clip(0, 1) * 255).astype(np.uint8)
 
 
 def _data_url(image: Image.Image, quality: int) -> str:

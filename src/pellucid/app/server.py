@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import apart
 from ..errors import PellucidError, UsageError
 from .limits import Limits
 
@@ -118,10 +119,12 @@ def desk_of(serving: Serving) -> Iterator[Desk]:
     from .uploads import Uploads
     from .work import Restorers
 
-    restorers = Restorers(serving.device, serving.offline, serving.backend, serving.precision)
-    for prior in serving.priors:
-        restorers.load(prior)
-    with tempfile.TemporaryDirectory(prefix="pellucid-uploads-", ignore_cleanup_errors=True) as folder:
+    temporary = tempfile.TemporaryDirectory(prefix="pellucid-uploads-", ignore_cleanup_errors=True)
+    with temporary as folder, apart.inside(serving.limits.reading):
+        apart.warm()
+        restorers = Restorers(serving.device, serving.offline, serving.backend, serving.precision)
+        for prior in serving.priors:
+            restorers.load(prior)
         # What gradio itself may keep: nothing is uploaded to it.
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "gradio")
         queue = Queue()

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import images
+from .. import apart
 from ..errors import PellucidError
 from .choices import Variant
 from .limits import Limits, clean_name, named
-from .preview import show, thumb
+from .preview import previews
 from .queue import Job
 
 
@@ -164,11 +164,12 @@ class Session:
 
     def _taken(self, path: Path, name: str, limits: Limits) -> Upload:
         size = limits.check(path, name)
-        picture = images.read(path)
+        content, suffix, small = apart.call(previews, path)
         folder = self.new_folder()
-        own = folder / name
+        own, shown = folder / name, folder / f"shown{suffix}"
         shutil.copyfile(path, own)
-        return Upload(name, own, size, show(picture, folder / "shown"), thumb(picture))
+        shown.write_bytes(content)
+        return Upload(name, own, size, shown, small)
 
     def look_at(self, index: int) -> None:
         """Shows a picture, whichever is in work."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import PellucidError, UsageError
-from ..jobs.search import find
+from ..jobs.search import Left, find
 from .data.dataset import stem
 
 _SAMPLE = re.compile(r"-\d+$")
@@ -32,7 +32,12 @@ class Pair:
 
 
 def pairs(
-    restored: Path, truth: Path | None, damaged: Path | None = None, *, samples: bool = False
+    restored: Path,
+    truth: Path | None,
+    damaged: Path | None = None,
+    *,
+    samples: bool = False,
+    left: list[Left] | None = None,
 ) -> tuple[list[Pair], list[str]]:
     """Pairs two or three files, or the images of two or three folders by their paths in them.
 
@@ -44,6 +49,7 @@ def pairs(
         truth: of the same kind; None if all that is measured does without.
         damaged: likewise.
         samples: whether restored files are samples, `a-1`, `a-2` and so on, which all go with `a`.
+        left: takes in what is in the folders and is not taken for an image, and what cannot be read.
 
     Returns:
         The pairs, in the order of their names, and in a line each what has no partner and is not among them.
@@ -60,9 +66,9 @@ def pairs(
         raise UsageError("files are compared with files and folders with folders, not one with the other")
     if not restored.is_dir():
         return [Pair(restored.name, restored, truth, damaged)], []
-    ours = images_of(restored)
-    truths, lines = _matched(ours, restored, truth, samples)
-    inputs, more = _matched(ours, restored, damaged, samples)
+    ours = images_of(restored, left)
+    truths, lines = _matched(ours, restored, truth, samples, left)
+    inputs, more = _matched(ours, restored, damaged, samples, left)
     paired = [
         Pair(name, path, truths.get(name), inputs.get(name))
         for name, path in ours.items()
@@ -73,22 +79,26 @@ def pairs(
     return paired, lines + more
 
 
-def images_of(folder: Path) -> dict[str, Path]:
+def images_of(folder: Path, left: list[Left] | None = None) -> dict[str, Path]:
     """The images below a folder, by their paths in it.
+
+    Args:
+        folder: which.
+        left: see `pairs`.
 
     Raises:
         PellucidError: there are none.
     """
-    return {name: path for path, name in find(folder, None)}
+    return {name: path for path, name in find(folder, None, left)}
 
 
 def _matched(
-    ours: Mapping[str, Path], folder: Path, other: Path | None, samples: bool
+    ours: Mapping[str, Path], folder: Path, other: Path | None, samples: bool, left: list[Left] | None
 ) -> tuple[dict[str, Path], list[str]]:
     """The file in another folder that goes with each of these, and in a line each what has none."""
     if other is None:
         return {}, []
-    theirs = images_of(other)
+    theirs = images_of(other, left)
     partners = _partners(ours, theirs, samples)
     used = set(partners.values())
     lines = [f"{path}: has no partner in {other}" for name, path in ours.items() if name not in partners]

@@ -61,7 +61,10 @@ def read_images(folder: Path, channels: int = 3) -> dict[str, Tensor]:
     Raises:
         PellucidError: there is no such folder, no image in it, or one that is damaged.
     """
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in images.SUFFIXES)
+    try:
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in images.SUFFIXES)
+    except OSError as error:
+        raise PellucidError(f"{folder}: cannot be read ({error.strerror or error})") from None
     if not paths:
         raise PellucidError(f"{folder}: there are no images")
     return {path.name: to_model(images.read(path).tensor(channels)) for path in paths}

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .. import apart
 from ..errors import PellucidError, UsageError
 from . import app as web
 from . import bench, compare, degrade, demo, diagnose, listing, restore, train
@@ -54,12 +55,21 @@ def _root(
 
 def main() -> None:
     """Runs a command; ends the process with 0, 1 (some images failed), 2 (usage) or 130 (interrupted)."""
+    sys.exit(_main())
+
+
+def program() -> None:
+    """`main` as all that a process does: what is said again while an interrupted one ends is not heard."""
+    sys.exit(_main(last=True))
+
+
+def _main(last: bool = False) -> int:
     with lasting() as lost:
-        code = _run()
+        code = _run(last)
         if line := lost():
             complain(line)
             code = code or FAILED
-    sys.exit(code)
+    return code
 
 
 # How a queue's limit, a service's end and a lost terminal are said: all leave everything in order, as Ctrl-C does.
@@ -73,8 +83,12 @@ def _stop(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _run() -> int:
-    """Runs a command; returns the exit code."""
+def _run(last: bool) -> int:
+    """Runs a command; returns the exit code.
+
+    Args:
+        last: whether the process ends with it.
+    """
     handlers = {}
     # Another thread is not told of signals, and may not ask for them.
     if threading.current_thread() is threading.main_thread():
@@ -84,7 +98,7 @@ def _run() -> int:
             if handler is not signal.SIG_IGN or one == signal.SIGTERM:
                 signal.signal(one, _stop)
     code = _code()
-    if code != INTERRUPTED:
+    if not (last and code == INTERRUPTED):
         for one, handler in handlers.items():
             signal.signal(one, handler)
     return code
@@ -92,7 +106,9 @@ def _run() -> int:
 
 def _code() -> int:
     try:
-        code = app(standalone_mode=False)
+        # No command decodes a file of somebody's in its own process.
+        with apart.inside():
+            code = app(standalone_mode=False)
     except UsageError as error:
         complain(str(error))
         code = USAGE

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import PellucidError, UsageError
 from .options import Json
-from .output import FAILED, as_json, bar, complain, table
+from .output import FAILED, as_json, bar, complain, left_out, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..bench.compare import Measured
     from ..bench.pairs import Pair
     from ..bench.summary import Cell
+    from ..jobs import Left
     from ..metrics import Metric, SetMetric
 
 
@@ -66,7 +67,11 @@ def compare(
     chosen = measuring.chosen(metric or [], files, assignments(settings or []), given)
     single = {name: one for name, one in chosen.items() if isinstance(one, Metric)}
     sets = {name: one for name, one in chosen.items() if not isinstance(one, Metric)}
-    paired, problems = pairs(restored, truth, damaged, samples=samples) if single else ([], [])
+    left: list[Left] = []
+    paired, problems = pairs(restored, truth, damaged, samples=samples, left=left) if single else ([], [])
+    if not single:
+        left = [one for folder in (restored, truth) if folder is not None for one in _left(folder)]
+    unread = left_out(left, json)
     for line in problems:
         complain(line)
     rows = _rows(paired, single, json)
@@ -77,7 +82,17 @@ def compare(
         _print_csv(rows, list(single.values()), damaged is not None)
     else:
         _print(rows, whole, list(chosen.values()))
-    return FAILED if problems or None in whole.values() or any(row.errors for row in rows) else 0
+    return FAILED if unread or problems or None in whole.values() or any(row.errors for row in rows) else 0
+
+
+def _left(folder: Path) -> list[Left]:
+    """What is in a folder and is not taken."""
+    from ..bench.pairs import images_of
+
+    left: list[Left] = []
+    if folder.is_dir():
+        images_of(folder, left)
+    return left
 
 
 def _rows(paired: Sequence[Pair], chosen: Mapping[str, Metric], json: bool) -> list[Measured]:

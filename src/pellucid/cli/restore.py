@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .. import apart
 from ..errors import UsageError
 from ..restoration import Recipe
 from ..restoration.spelling import built
@@ -136,6 +137,7 @@ def restore(
 
     from .. import jobs
 
+    apart.warm()
     choice = recipe.choice
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit, batch)

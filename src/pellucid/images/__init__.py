@@ -2,9 +2,10 @@
 
 from .atomic import clear
 from .files import Damaged, probe, read, size_of, sizes_of, write
+from .folders import files_below
 from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, target_of
 from .metadata import MARK, marks
-from .picture import JpegCoding, Picture, bound, check_unit_range, from_array, from_tensor, turns
+from .picture import JpegCoding, Picture, Pixels, bound, check_floats, from_array, from_tensor, turns
 from .pil import from_pil, to_pil
 
 __all__ = [
@@ -14,11 +15,13 @@ __all__ = [
     "Damaged",
     "JpegCoding",
     "Picture",
+    "Pixels",
     "bound",
+    "check_floats",
     "check_holds",
     "check_suffix",
-    "check_unit_range",
     "clear",
+    "files_below",
     "from_array",
     "from_pil",
     "from_tensor",

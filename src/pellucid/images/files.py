@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import stat
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
+from .. import apart
 from ..errors import PellucidError
 from .atomic import replacing
 from .formats import MAX_PIXELS, check_holds, check_suffix, codec, codec_for
 from .picture import Picture
+
+T = TypeVar("T")
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -29,8 +31,7 @@ def sizes_of(path: Path) -> list[tuple[int, int]]:
     Raises:
         PellucidError: as for `read`, as far as the header tells.
     """
-    with _reading(path):
-        return codec_for(path).sizes(path)
+    return _of(path, _sizes)
 
 
 Damaged = Literal["refuse", "keep"]
@@ -51,8 +52,7 @@ def read(path: Path, damaged: Damaged = "refuse") -> Picture:
         PellucidError: there is no such file, it is no image, damaged, too large, an animation, or of a kind that would
             not come back as it was; in one line that begins with the path.
     """
-    with _reading(path):
-        return codec_for(path).read(path, damaged == "keep")
+    return _of(path, _read, damaged == "keep")
 
 
 def write(picture: Picture, path: Path, *, new: bool = False) -> None:
@@ -93,17 +93,31 @@ def probe(folder: Path) -> None:
         pass
 
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Makes whatever a file provokes in its decoder one clear line."""
+def _sizes(path: Path) -> list[tuple[int, int]]:
+    return codec_for(path).sizes(path)
+
+
+def _read(path: Path, keep: bool) -> Picture:
+    return codec_for(path).read(path, keep)
+
+
+def _of(path: Path, function: Callable[..., T], *arguments: bool) -> T:
+    """What a decoder finds in a file, apart where `apart.inside` is said; whatever it provokes is one line."""
+    try:
+        return apart.call(_decoded, function, apart.place(path), *arguments)
+    except PellucidError as error:
+        raise PellucidError(f"{path}: {error}") from None
+
+
+def _decoded(function: Callable[..., T], path: Path, *arguments: bool) -> T:
     try:
         _check_file(path)
         with warnings.catch_warnings():
             # Pillow warns of large images at half our limit and about odd tags; our own checks speak instead.
             warnings.simplefilter("ignore")
-            yield
+            return function(path, *arguments)
     except Exception as error:
-        raise PellucidError(f"{path}: {' '.join(_line(error).split())}") from None
+        raise PellucidError(" ".join(_line(error).split())) from None
 
 
 def _check_file(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import IO, Any, Protocol, cast
 
 import numpy as np
 
+from ..apart.bounds import free_memory
 from ..errors import PellucidError
 from .picture import Picture
 
@@ -180,6 +181,36 @@ def check_size(*sizes: tuple[int, int]) -> None:
     pixels = sum(height * width for height, width in sizes)
     if pixels > MAX_PIXELS:
         raise PellucidError(f"has {pixels / 1e6:.0f} megapixels, more than the {MAX_PIXELS / 1e6:.0f} allowed")
+
+
+READING = {
+    "PNG": 14.3, "JPEG": 14.3, "MPO": 14.3, "BMP": 14.3, "PPM": 14.3, "HEIF": 14.6, "AVIF": 17.2, "JPEG2000": 19.2,
+    "WEBP": 22.8, "TIFF": 12.4,
+}  # fmt: skip
+"""Bytes that the reading of a file takes for each pixel, by Pillow's name of its kind (`benchmarks/reading.py`)."""
+
+_SMALL = 4_000_000
+"""Pixels for which there is room wherever the libraries have room."""
+
+
+def check_room(kind: str, *sizes: tuple[int, int]) -> None:
+    """Refuses images that do not fit into the memory that is free, height and width by page.
+
+    Args:
+        kind: one of `READING`; of another, as much is needed as of the one that needs most.
+        sizes: of the pages.
+
+    Raises:
+        PellucidError: they do not; it says what they need.
+    """
+    pixels = sum(height * width for height, width in sizes)
+    free = free_memory() if pixels > _SMALL else None
+    need = round(READING.get(kind, max(READING.values())) * pixels)
+    if free is not None and need > free:
+        raise PellucidError(
+            f"has {pixels / 1e6:.0f} megapixels, which take {need / 1e9:.1f} GB of memory to read, "
+            f"and {free / 1e9:.1f} GB are free: end other programs, or reduce it"
+        )
 
 
 def codec_for(path: Path) -> Codec:

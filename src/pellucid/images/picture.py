@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..errors import UsageError
 from . import metadata as fields
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = NDArray[Any]
 
@@ -92,6 +93,8 @@ class Picture:
         Args:
             channels: 1 for the mean of the colours, 3 for three channels even of grey; None for what there are.
         """
+        import torch  # here alone: files are read without it
+
         full = _FULL.get(self.colour.dtype, 1)
         scaled = self.colour.astype(np.float32) / np.float32(full)
         colours = torch.from_numpy(scaled).permute(2, 0, 1)[None]
@@ -161,7 +164,7 @@ def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Pictur
         raise UsageError(f"an image is (H, W) or (H, W, 1 to 4), not {pixels.shape}")
     if pixels.dtype not in _FULL and not np.issubdtype(pixels.dtype, np.floating):
         raise UsageError(f"an image is uint8, uint16 or float in [0, 1], not {pixels.dtype}")
-    note = None if pixels.dtype in _FULL else _check_floats(pixels)
+    note = None if pixels.dtype in _FULL else check_floats(pixels)
     if pixels.shape[2] in (2, 4):
         return Picture(pixels[..., :-1], pixels[..., -1], metadata or {}, note=note)
     return Picture(pixels, None, metadata or {}, note=note)
@@ -171,10 +174,14 @@ _TRACE = 0.005
 """By how much, on average, values may lie beyond [0, 1] before that is said."""
 
 
-def _check_floats(pixels: Pixels) -> str | None:
-    """Refuses floats on another scale; returns a note if they reach beyond [0, 1] by more than a trace."""
+def check_floats(pixels: Pixels) -> str | None:
+    """Refuses floats on another scale; returns a note if they reach beyond [0, 1] by more than a trace.
+
+    Raises:
+        UsageError: they are on another scale.
+    """
     low, high = float(np.fmin.reduce(pixels, None)), float(np.fmax.reduce(pixels, None))
-    check_unit_range(low, high)
+    _check_unit_range(low, high)
     if low >= 0 and high <= 1:
         return None
     # Noise would reach beyond 1 as it does below -0.5.
@@ -201,7 +208,7 @@ def _to_pixels(colours: Tensor, dtype: np.dtype[Any]) -> Pixels:
     return values.astype(dtype)
 
 
-def check_unit_range(low: float, high: float) -> None:
+def _check_unit_range(low: float, high: float) -> None:
     """Refuses floats that are plainly on another scale, 0 to 255 as a rule.
 
     Raises:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, PngImagePlugin, features
 
 from ..errors import PellucidError
 from . import png
-from .formats import check_size, kind_of
+from .formats import check_room, check_size, kind_of
 from .metadata import segment
 from .picture import JpegCoding, Picture
 from .pil import from_pil, to_pil, transparent
@@ -102,6 +102,7 @@ def opened(path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
     _check_head(path)
     with Image.open(path, formats=[kind for kind in kinds if kind in Image.OPEN]) as image:
         check_size((image.height, image.width))
+        check_room(str(image.format), (image.height, image.width))
         # MPO is what phones write: a JPEG whose further images are previews or depth.
         if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
             raise PellucidError(f"holds {frames} images: split it into single ones first")

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from ..errors import PellucidError
 from . import metadata
-from .formats import check_size
+from .formats import check_room, check_size
 from .picture import Picture, from_array
 from .pil import srgb
 
@@ -58,4 +58,5 @@ def _size(raw: Any) -> tuple[int, int]:
     """Height and width as developed, upright."""
     sizes = raw.sizes
     check_size((sizes.iheight, sizes.iwidth))
+    check_room("raw", (sizes.iheight, sizes.iwidth))
     return (sizes.iwidth, sizes.iheight) if sizes.flip in (5, 6) else (sizes.iheight, sizes.iwidth)

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 from ..errors import PellucidError
 from . import metadata
-from .formats import check_size
+from .formats import check_room, check_size
 from .picture import Picture, bound, from_array, upright
 from .pil import from_pil
 
@@ -84,7 +84,9 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
         if len(found) > MAX_PAGES:
             raise PellucidError(f"has more than {MAX_PAGES} pages: split it first")
     pages = [page for page in found if not page.is_reduced] or found[:1]
-    check_size(*(_size(page) for page in pages))
+    sizes = [_size(page) for page in pages]
+    check_size(*sizes)
+    check_room("TIFF", *sizes)
     for page in pages:
         if page.is_tiled:
             check_size((page.tilelength, page.tilewidth))

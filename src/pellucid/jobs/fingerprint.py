@@ -9,9 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..hashing import file_hash
 from ..priors import Prior
 from ..priors.fingerprint import fingerprint
-from ..restoration.facts import file_hash, text_content
+from ..restoration.facts import text_content
 
 
 def of_files(paths: Sequence[Path]) -> str:

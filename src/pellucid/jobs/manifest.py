@@ -7,7 +7,6 @@ on with. What stands under an output's name after its image was begun is the job
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,14 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import PellucidError, UsageError
+from ..locks import lock
 from . import lines
 from .fingerprint import of_files
 from .plan import Item
 from .run import Outcome, Outcomes
 from .shard import Shard
-
-if sys.platform != "win32":
-    import fcntl
 
 NAME = ".pellucid"
 """What the names of manifests begin with."""
@@ -166,7 +163,7 @@ class Manifest:
     def _locked(self) -> Iterator[None]:
         """Keeps the manifest to this process; the lock ends with the process, however that ends.
 
-        Where there are no such locks (Windows, some network disks), two jobs are kept from each other's outputs alone.
+        Where there are no such locks (some network disks), two jobs are kept from each other's outputs alone.
         """
         lines.check(self._path)
         if not os.path.isdir(self._folder):  # noqa: PTH112  # a share without images
@@ -177,15 +174,10 @@ class Manifest:
         except OSError as error:
             raise PellucidError(f"{self._path}: cannot be written ({error.strerror or error})") from None
         with file:
-            if sys.platform != "win32":
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise UsageError(
-                        f"{self._folder}: another job is at work in it; wait for its end, or name another output"
-                    ) from None
-                except OSError:  # this disk has no locks
-                    pass
+            if not lock(file):
+                raise UsageError(
+                    f"{self._folder}: another job is at work in it; wait for its end, or name another output"
+                )
             yield
 
     @staticmethod

@@ -28,6 +28,7 @@ class Item:
         sample: which of several restorations of the image it is, from 1 up; None where there is but one.
         replaces: whether the output may take the place of another file. A file that appears there while the image is in
             work is somebody else's.
+        was: what an input that is going to be replaced was when the job began: another job may have replaced it since.
     """
 
     source: Path
@@ -36,6 +37,7 @@ class Item:
     others: tuple[Path, ...] = ()
     sample: int | None = None
     replaces: bool = field(default=False, compare=False)
+    was: tuple[int, ...] | None = field(default=None, compare=False)
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -105,7 +107,9 @@ def plan(
         _check_inside(items, output)
     _check_apart(items, in_place=in_place)
     items = items if shard is None else shard.of(sorted(items, key=lambda item: item.target.as_posix()))
-    if in_place or overwrite:
+    if in_place:
+        return [replace(item, replaces=True, was=state_of(item.source)) for item in items]
+    if overwrite:
         return [replace(item, replaces=True) for item in items]
     return _new(items, owned)
 
@@ -244,6 +248,15 @@ def _new(items: Sequence[Item], owned: Callable[[Path], bool] | None) -> list[It
 def _is_folder(path: Path) -> bool:
     # Unlike Path.is_dir, this has no name that it fails at.
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def state_of(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from whatever else may take its name, or from what becomes of it; None if it is not there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _file(path: Path) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,11 +16,12 @@ from .. import images
 from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..images import Picture
+from ..locks import lock
 from ..priors import Prior
 from ..runner import EQUAL
 from .fingerprint import of_files
 from .memory import with_less
-from .plan import Item
+from .plan import Item, state_of
 from .together import together
 from .trace import Trace
 
@@ -121,7 +123,7 @@ def _outcome(
     nfe, size, noise, note = 0, None, None, None
     stops = False
     before = after = None
-    with caught(item) as errors:
+    with caught(item) as errors, _kept_for(item):
         try:
             _check_place(item.target)
             with suppress(PellucidError):  # reading it says what is wrong
@@ -137,6 +139,7 @@ def _outcome(
                 _write_kernel(result, kernels(item))
             if traces is not None:
                 trace.write(traces / item.label)
+            _check_same(item)
             # Last: an image that failed at anything has no output.
             images.write(restored.stripped() if strip else restored, item.target, **_NEW[item.replaces])
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
@@ -181,6 +184,35 @@ def _pictures(item: Item, damaged: images.Damaged) -> list[Picture]:
     if damaged == "refuse":
         return [images.read(source) for source in item.sources]
     return [images.read(source, damaged) for source in item.sources]
+
+
+@contextmanager
+def _kept_for(item: Item) -> Iterator[None]:
+    """Keeps an input that is going to be replaced to this job.
+
+    Two jobs that replace it would restore it twice. Where there are no locks (Windows does not replace an open file),
+    the job that comes last leaves it alone.
+    """
+    if item.was is None or sys.platform == "win32":
+        yield
+        return
+    try:
+        file = item.source.open("rb")
+    except (OSError, ValueError):  # reading it says what is wrong
+        yield
+        return
+    with file:
+        if not lock(file):
+            raise PellucidError(f"{item.source}: another job is at work on it")
+        # Whoever had the lock before may have replaced it.
+        _check_same(item)
+        yield
+
+
+def _check_same(item: Item) -> None:
+    """Refuses to replace an input that is not as it was when the job began."""
+    if item.was is not None and state_of(item.source) != item.was:
+        raise PellucidError(f"{item.source}: has changed since the job began, and is left as it is")
 
 
 def _check_place(target: Path) -> None:

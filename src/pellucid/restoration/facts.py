@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import json
 import os
-import stat
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..devices import find_device
-from ..errors import PellucidError
+from ..hashing import file_hash
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -72,26 +71,6 @@ def content(value: object, within: tuple[int, ...] = ()) -> object:
     if is_dataclass(value):
         return [_name(value), {one.name: content(getattr(value, one.name), within) for one in fields(value)}]
     return [_name(value), content(getattr(value, "__dict__", {}), within)]
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of the bytes of a file.
-
-    Raises:
-        PellucidError: it cannot be read, or is no file: a pipe would be waited for.
-    """
-    digest = hashlib.sha256()
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise PellucidError(f"{path}: is a pipe, a device or a folder, not a file")
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except FileNotFoundError:
-        raise PellucidError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise PellucidError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    return digest.hexdigest()
 
 
 def text_content(text: str) -> str:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from ..errors import PellucidError
+from ..images import files_below
 from ..images.formats import FORMATS
 from . import variety as various
 
@@ -61,10 +62,10 @@ def find(data: Path) -> list[Source]:
     """Lists the images of a folder (with its subfolders) or of an uncompressed tar, by name.
 
     Raises:
-        PellucidError: there is no such folder or tar, or no image in it.
+        PellucidError: there is no such folder or tar, or no image in it, or a subfolder cannot be read.
     """
     if data.is_dir():
-        files = (path for path in data.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        files = files_below(data, SUFFIXES)
         sources = [Source(path.relative_to(data).as_posix(), path, 0, path.stat().st_size) for path in files]
     elif data.is_file():
         try:

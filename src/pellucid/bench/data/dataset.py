@@ -128,11 +128,7 @@ class Dataset:
         """The path of each image in the folder, with its clean one's file."""
         if not folder.is_dir():
             raise PellucidError(f"{folder}: there is no such folder of {self.name}")
-        found = {
-            path.relative_to(folder).as_posix(): path
-            for path in sorted(folder.rglob("*"))
-            if path.suffix.lower() in SUFFIXES and path.is_file()
-        }
+        found = {path.relative_to(folder).as_posix(): path for path in images.files_below(folder, SUFFIXES)}
         chosen = [name for name in found if re.search(self.layout.chosen, name)]
         if not chosen:
             raise PellucidError(f"{folder}: holds nothing of {self.name}, which is {self.layout.told}")

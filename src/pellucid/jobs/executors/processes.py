@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import pickle
-import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from multiprocessing.connection import wait
 import torch
 from torch import multiprocessing
 
+from ...apart.processes import ended
 from ...errors import PellucidError, UsageError
 from ..plan import Item
 from ..run import Outcome, Outcomes, Progress
@@ -152,13 +152,5 @@ class _Worker:
         self.pipe.close()
         self._process.kill()
         self._process.join()
-        self.over = why or _ended(self._process.exitcode)
+        self.over = why or f"its process {ended(self._process.exitcode)}"
         self._process.close()
-
-
-def _ended(code: int | None) -> str:
-    """How a process ended, by its exit code."""
-    if code is None or code >= 0:
-        return f"its process ended by itself (exit code {code})"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return f"its process was ended by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")

@@ -1,0 +1,39 @@
+"""Locks of files that end with the process that has them, however it ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO
+
+_FAR = 1 << 30
+"""Where Windows locks a byte: behind what anybody writes, since what it locks nobody else may read."""
+
+
+def lock(file: IO[bytes]) -> bool:
+    """Locks a file for as long as it is open.
+
+    Args:
+        file: an open one.
+
+    Returns:
+        False if another process, or another opening of the file in this one, has the lock; True also on disks without
+        locks.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(_FAR)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # this disk has no locks
+        pass
+    return True
