@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
@@ -153,7 +153,7 @@ def abars(sigma: float, after: float) -> tuple[float, float]:
 
 def two_states(method: Method, y: Tensor, operator: Operator, sigma_y: float) -> tuple[Any, Any, float, float]:
     """The first two states, and the levels before and after the second step."""
-    first, second = [s for s, _ in zip(method.iterate(Problem(y, operator, sigma_y), PRIOR, Streams.of(0, 1)), "ab")]
+    first, second = islice(method.iterate(Problem(y, operator, sigma_y), PRIOR, Streams.of(0, 1)), 2)
     sigma, after = method.ladder(linear_ladder()).tolist()[1:3]  # type: ignore[attr-defined]
     return first, second, sigma, after
 
@@ -296,7 +296,7 @@ def test_repaint_walks_as_published_and_keeps_what_is_known() -> None:
 
 
 def test_repaint_needs_a_mask() -> None:
-    with pytest.raises(UsageError, match="it needs a Mask, not Grayscale"):
+    with pytest.raises(UsageError, match=r"it needs a Mask, not Grayscale"):
         RePaint()(Problem(draw(0, 1, 1, 4, 4), Grayscale()), PRIOR)
 
 
@@ -328,14 +328,14 @@ def test_nfe_at_the_defaults() -> None:
 def test_what_a_method_cannot_is_said_in_a_line() -> None:
     y = draw(0, 1, 3, 8, 8)
     for method in (DiffPIR(), DAPS(draw="exact")):
-        with pytest.raises(UsageError, match="linear operator; ToneCurve is not: use DPS or GDP"):
+        with pytest.raises(UsageError, match=r"linear operator; ToneCurve is not: use DPS or GDP"):
             method(Problem(y, ToneCurve(), 0.1), PRIOR)
-    with pytest.raises(UsageError, match="ToneCurve, which is not linear, without noise alone"):
+    with pytest.raises(UsageError, match=r"ToneCurve, which is not linear, without noise alone"):
         PiGDM(steps=2)(Problem(y, ToneCurve(), 0.1), PRIOR)
     assert PiGDM(steps=2)(Problem(y.clamp(-0.5, 0.5), Jpeg(50), 0.0), PRIOR).isfinite().all()
     with pytest.raises(UsageError, match="must be told the noise level"):
         DAPS(beta=None)(Problem(y, Denoise()), PRIOR)
-    with torch.inference_mode(), pytest.raises(UsageError, match="outside torch.inference_mode"):
+    with torch.inference_mode(), pytest.raises(UsageError, match=r"outside torch\.inference_mode"):
         PiGDM()(Problem(y, Denoise(), 0.1), PRIOR)
 
 
