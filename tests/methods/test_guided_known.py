@@ -93,8 +93,9 @@ def daps(method: DAPS, seen: bool, sigma_y: float) -> Scalar:
             factor, shift = move * factor, move * shift + (1 - share(level)) * (1 - below / level) * MEAN
         a, b, v = affine(state, factor, shift)
         if method.draw == "exact":
-            tight = sigma**2 / (sigma**2 + beta**2) if seen else 0.0
-            state = affine((a, b, v), 1 - tight, 0.0, tight, sigma**2 * (1 - tight))
+            wide = min(sigma, method.width)
+            tight = wide**2 / (wide**2 + beta**2) if seen else 0.0
+            state = affine((a, b, v), 1 - tight, 0.0, tight, wide**2 * (1 - tight))
         else:
             rate = method.rate * (method.floor + (1 - method.floor) * (method.steps - step) / method.steps)
             # x = f x0 + g y + noise, one Langevin step after the other.
@@ -115,7 +116,7 @@ CLOSED: list[tuple[Method, Any]] = [
     (DiffPIR(), diffpir),
     (DiffPIR(steps=20, spacing="quad", ends="prior", weight=5.0, zeta=0.7), diffpir),
     (DAPS(steps=20, langevin=10, rate=2e-5), daps),
-    (DAPS(steps=20, draw="exact", beta=None), daps),
+    (DAPS(steps=20, draw="exact", beta=None, width=0.2), daps),
 ]
 
 
@@ -224,7 +225,7 @@ def test_red_diff_descends_its_papers_loss(norm: Any) -> None:
     operator, method = AveragePool(2), REDDiff(steps=5, norm=norm)
     y = operator.A(draw(0, 1, 3, 4, 4))
     states = list(method.iterate(Problem(y, operator), PRIOR, Streams.of(0, 1)))
-    mu = operator.pinv(y)
+    mu = operator.pinv(y).clamp(-1, 1)
     mean, power = torch.zeros_like(mu), torch.zeros_like(mu)
     for step, sigma in enumerate(method.ladder(linear_ladder()).tolist()[:-1], 1):
         a, n = abars(sigma, 0.0)[0], fresh(y, mu, step - 1)

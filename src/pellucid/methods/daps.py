@@ -52,6 +52,9 @@ class DAPS(Stepper):
         floor: delta, the share of it that is left at the lowest.
         beta: noise that the measurement is taken to have, in [-1, 1] units; None for what it has.
         draw: "langevin", the paper's, or "exact" for linear operators.
+        width: the most that the standard deviation of the clean image is taken for, sigma as in the paper where that is
+            less. Langevin's small steps hardly reach so far; exact draws do, and leave that much noise where nothing is
+            measured: 0.1 suits them.
         inner: conjugate gradients an exact draw, where the operator has no decomposition.
     """
 
@@ -70,6 +73,7 @@ class DAPS(Stepper):
     floor: float = 0.01
     beta: float | None = 0.01
     draw: Literal["langevin", "exact"] = "langevin"
+    width: float = 100.0
     inner: int = 8
 
     def __post_init__(self) -> None:
@@ -79,6 +83,7 @@ class DAPS(Stepper):
         self._require(0 < self.rate < math.inf, "rate", "above 0")
         self._require(0 <= self.floor <= 1, "floor", "from 0 to 1")
         self._require(self.beta is None or 0 < self.beta < math.inf, "beta", "above 0, or None")
+        self._require(0 < self.width < math.inf, "width", "above 0")
         self._require(self.draw in ("langevin", "exact"), "draw", "langevin or exact")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
@@ -101,13 +106,13 @@ class DAPS(Stepper):
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
             with torch.no_grad():
                 x0 = self.flowed(prior, x, sigma)
-            left = (self.steps - step) / self.steps
+            left, width = (self.steps - step) / self.steps, min(sigma, self.width)
             if self.draw == "exact":
                 with torch.no_grad():
-                    x0 = self._exactly(operator, y + beta * rng.like(y), x0 + sigma * rng.like(x0), beta / sigma)
+                    x0 = self._exactly(operator, y + beta * rng.like(y), x0 + width * rng.like(x0), beta / width)
             else:
                 rate = self.rate * (self.floor + (1 - self.floor) * left)
-                x0 = self._by_langevin(operator, y, x0, sigma, beta, rate, rng)
+                x0 = self._by_langevin(operator, y, x0, width, beta, rate, rng)
             x = x0 + sigma_next * rng.like(x0) if sigma_next else x0
             yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)
 
@@ -122,7 +127,7 @@ class DAPS(Stepper):
         return DataStep(operator, y, self.inner)(x0, ratio**2)
 
     def _by_langevin(
-        self, operator: Operator, y: Tensor, x0: Tensor, sigma: float, beta: float, rate: float, rng: Streams
+        self, operator: Operator, y: Tensor, x0: Tensor, width: float, beta: float, rate: float, rng: Streams
     ) -> Tensor:
         x = x0
         for _ in range(self.langevin):
@@ -130,5 +135,5 @@ class DAPS(Stepper):
                 x = x.detach().requires_grad_()
                 misfit = (operator.A(x) - y).square().sum() / (2 * beta**2)
                 (slope,) = torch.autograd.grad(misfit, x)
-            x = x.detach() - rate * (slope + (x.detach() - x0) / sigma**2) + math.sqrt(2 * rate) * rng.like(x0)
+            x = x.detach() - rate * (slope + (x.detach() - x0) / width**2) + math.sqrt(2 * rate) * rng.like(x0)
         return x

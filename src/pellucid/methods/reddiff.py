@@ -35,8 +35,8 @@ from .method import PAPERS, State, Stepper, with_gradients
 class REDDiff(Stepper):
     """Finds one image for any known differentiable degradation by descent (Mardani et al., ICLR 2024).
 
-    Costs `steps` evaluations of the prior, without gradients. It starts from the pseudo-inverse, or from grey where
-    there is none, and is an estimate rather than a sample.
+    Costs `steps` evaluations of the prior, without gradients. It starts from the pseudo-inverse, cut to [-1, 1] since
+    that of a blur is mostly amplified noise, or from grey where there is none; and is an estimate rather than a sample.
 
     Attributes:
         steps: levels walked, one step of Adam at each.
@@ -86,6 +86,6 @@ class REDDiff(Stepper):
     @staticmethod
     def _start(operator: Operator, y: Tensor) -> Tensor:
         try:
-            return operator.pinv(y).detach().clone()
+            return operator.pinv(y).detach().clamp(-1, 1)
         except UsageError:
             return y.new_zeros(operator.image_shape(tuple(y.shape)))

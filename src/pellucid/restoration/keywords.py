@@ -131,5 +131,6 @@ class Keywords(Options, total=False):
     travel_repeat: int
     variance: Literal["posterior", "beta", "learned"]
     weight: float
+    width: float
     window: int
     zeta: float
