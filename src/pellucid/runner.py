@@ -143,6 +143,9 @@ class Runner:
     def _adapted(self) -> Method:
         """What is run: the method, or the method around which images become latents."""
         if self._latent is None:
+            if self.method.latents_only:
+                name = type(self.method).__name__
+                raise UsageError(f"{name} works in latents: take a latent prior, or dps for pixels")
             return self.method
         return within(self.method, self._latent, told=self._is_told, tile=self.tile)
 

@@ -10,7 +10,6 @@ import torch
 from pellucid import methods
 from pellucid.api import Restorer
 from pellucid.errors import PellucidError, UsageError
-from pellucid.methods.latent import differentiates
 from pellucid.methods.method import State
 from pellucid.metrics import psnr
 from pellucid.operators import AveragePool, Mask
@@ -68,7 +67,16 @@ def test_any_size_and_grey(latent: Latent, shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "options"), [("dps", {"steps": 2}), ("gdp", {"steps": 2}), ("bird", {"steps": 2, "iterations": 2})]
+    ("method", "options"),
+    [
+        ("dps", {"steps": 2}),
+        ("gdp", {"steps": 2}),
+        ("bird", {"steps": 2, "iterations": 2}),
+        ("psld", {"steps": 2}),
+        ("resample", {"steps": 4, "every": 1, "iterations": 2, "polish": True}),
+        ("daps", {"steps": 2, "flow": 1, "langevin": 2, "rate": 1e-6}),
+        ("reddiff", {"steps": 2}),
+    ],
 )
 def test_methods_that_need_the_gradient_alone_are_told_degradations(
     latent: Latent, method: str, options: dict[str, Any]
@@ -143,8 +151,10 @@ def test_a_decoder_has_a_gradient_and_no_inverse() -> None:
 
 
 def test_which_methods_differentiate_the_network() -> None:
-    assert differentiates(methods.DPS())
-    assert differentiates(methods.DIIP(gradient="exact"))
-    assert not differentiates(methods.DIIP())
-    assert not differentiates(methods.GDP())
-    assert not differentiates(None)
+    for name in ("dps", "mmps", "pigdm", "psld"):
+        assert methods.get(name).through_network
+    for name in ("diip", "bird"):
+        assert methods.get(name, gradient="exact").through_network
+        assert not methods.get(name).through_network
+    for name in ("gdp", "resample", "daps", "reddiff"):
+        assert not methods.get(name).through_network

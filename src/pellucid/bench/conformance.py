@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,18 @@ METHODS: dict[str, Method] = {
     "GDP, 1000 steps": methods.GDP(scale=2000),
     "SNIPS, 1000 steps": methods.SNIPS(),
     "RED, 50 iterations": methods.RED(),
+    "PiGDM, 100 steps": methods.PiGDM(),
+    "PiGDM, 100 steps, by the score": methods.PiGDM(guidance="score"),
+    "PiGDM, 1000 steps, by the score, told the variance": methods.PiGDM(
+        steps=1000, guidance="score", spread=math.sqrt(VARIANCE)
+    ),
+    "DiffPIR, 100 steps": methods.DiffPIR(),
+    "DPIR, 8 steps": methods.DPIR(),
+    "DAPS, 200 steps": methods.DAPS(),
+    "DAPS, 200 steps, exact draws": methods.DAPS(beta=None, draw="exact"),
+    "DAPS, 200 steps, narrow exact draws": methods.DAPS(beta=None, draw="exact", width=0.1),
+    "RED-diff, 1000 steps": methods.REDDiff(),
+    "RePaint, 250 steps": methods.RePaint(),
     "MMPS, 100 steps": methods.MMPS(),
     "MMPS, 1000 steps": methods.MMPS(steps=1000),
 }

@@ -41,13 +41,28 @@ QUICK: dict[str, Method] = {
     "snips": methods.SNIPS(levels=60, repeats=2, rate=0.2),
     "red": methods.RED(iterations=30, weight=0.002),
     "mmps": methods.MMPS(steps=25),
+    "dpir": methods.DPIR(),
+    "diffpir": methods.DiffPIR(steps=20, spacing="quad", weight=8.0, zeta=1.0),
+    "pigdm": methods.PiGDM(steps=20),
+    "daps": methods.DAPS(steps=20, flow=3, top=10.0, bottom=0.03, beta=None, draw="exact", width=0.1),
+    "reddiff": methods.REDDiff(steps=50),
 }
+
+_REPAINT = methods.RePaint(steps=25, travel_length=5, travel_repeat=2)
 
 _QUICK_FOR: dict[str, dict[str, Method | None]] = {
     # The gradient of a mean of 16 pixels is a sixteenth as large, of a picture that is nearly all known the largest.
     "sr4": {"dps": methods.DPS(steps=100, scale=10.0)},
-    "inpainting 25%": {"dps": methods.DPS(steps=100, scale=15.0), "gdp": methods.GDP(steps=100, scale=40_000)},
-    "inpainting box": {"dps": methods.DPS(steps=100, scale=15.0), "gdp": methods.GDP(steps=100, scale=40_000)},
+    "inpainting 25%": {
+        "dps": methods.DPS(steps=100, scale=15.0),
+        "gdp": methods.GDP(steps=100, scale=40_000),
+        "repaint": _REPAINT,
+    },
+    "inpainting box": {
+        "dps": methods.DPS(steps=100, scale=15.0),
+        "gdp": methods.GDP(steps=100, scale=40_000),
+        "repaint": _REPAINT,
+    },
     # Not what they are made for: from pure noise on, two thirds of the image are whatever the prior dreams of.
     "colorization": {"dps": None, "mmps": None},
 }

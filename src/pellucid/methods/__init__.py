@@ -15,11 +15,13 @@ from .auto import Auto
 from .bird import BIRD
 from .blinddps import BlindDPS
 from .bm3d import BM3D
+from .daps import DAPS
 from .ddnm import DDNM
 from .ddrm import DDRM
 from .ddrm_jpeg import DDRMJpeg
 from .denoise import Denoise
 from .dgp import DGP
+from .diffpir import DiffPIR
 from .diip import DIIP
 from .dip import DIP
 from .dpir import DPIR
@@ -33,13 +35,19 @@ from .gibbsddrm import GibbsDDRM
 from .lowlight import LowLight
 from .method import Method, State
 from .mmps import MMPS
+from .pigdm import PiGDM
+from .psld import PSLD
 from .red import RED
+from .reddiff import REDDiff
+from .repaint import RePaint
+from .resample import ReSample
 from .snips import SNIPS
 from .zero_dce import ZeroDCE
 
 __all__ = [
     "BIRD",
     "BM3D",
+    "DAPS",
     "DDNM",
     "DDRM",
     "DGP",
@@ -49,12 +57,14 @@ __all__ = [
     "DPS",
     "GDP",
     "MMPS",
+    "PSLD",
     "RED",
     "SNIPS",
     "Auto",
     "BlindDPS",
     "DDRMJpeg",
     "Denoise",
+    "DiffPIR",
     "DreamClean",
     "DreamCleanKnown",
     "DreamCleanPhase",
@@ -62,6 +72,10 @@ __all__ = [
     "GibbsDDRM",
     "LowLight",
     "Method",
+    "PiGDM",
+    "REDDiff",
+    "RePaint",
+    "ReSample",
     "State",
     "ZeroDCE",
     "describe",

@@ -73,6 +73,11 @@ class BIRD(Generator):
         self._require(0 <= self.kernel_rate < math.inf, "kernel_rate", "0 or more")
         self._require(self.gradient in ("exact", "straight-through"), "gradient", "exact or straight-through")
 
+    @property
+    def through_network(self) -> bool:
+        """Where the gradient is exact."""
+        return self.gradient == "exact"
+
     def nfe(self, prior: Prior) -> int:
         """Makes `steps` evaluations an iteration."""
         return super().nfe(prior) * self.iterations

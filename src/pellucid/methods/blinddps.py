@@ -32,7 +32,7 @@ from ..priors import fit, load_prior
 from ..priors.kernels import kernel_prior, to_kernel
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import PAPERS, State, Stepper, with_gradients
+from .method import PAPERS, Method, State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,16 @@ class BlindDPS(Stepper):
         self._require(self.kernel >= 3 and self.kernel % 2 == 1, "kernel", "odd, 3 or more")
         for name in ("scale", "kernel_scale", "sparsity"):
             self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
+
+    @property
+    def through_network(self) -> bool:
+        """Always."""
+        return True
+
+    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+        """See `Method`; always refused: a blur of pixels is none of latents."""
+        super().in_latents(told)
+        raise UsageError("BlindDPS looks for a blur of pixels, not of latents: take gdp with degradation=kernel")
 
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

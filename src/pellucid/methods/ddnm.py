@@ -34,6 +34,26 @@ from .spectral import Measured
 Step = Callable[[Tensor, Tensor, float, float], Tensor]
 
 
+def journey(levels: int, length: int, repeat: int) -> list[int]:
+    """The positions on a ladder of `levels` moves in the order of their visits, journeys back among them.
+
+    Args:
+        levels: moves of the ladder.
+        length: how many moves a journey back goes.
+        repeat: how often each stretch of that length is walked; 1 is without journeys.
+    """
+    left = dict.fromkeys(range(levels - 1, length - 1, -length), repeat - 1)
+    position, path = 0, [0]
+    while position < levels:
+        position += 1
+        path.append(position)
+        if left.get(position, 0) > 0:
+            left[position] -= 1
+            position -= length
+            path.append(position)
+    return path
+
+
 @dataclass(frozen=True)
 class DDNM(Stepper):
     """Restoration with a known linear degradation by null-space sampling (Wang et al., ICLR 2023).
@@ -65,18 +85,8 @@ class DDNM(Stepper):
         self._require(self.travel_repeat >= 1, "travel_repeat", "at least 1")
 
     def path(self, levels: int) -> list[int]:
-        """The positions on a ladder of `levels` moves in the order of their visits, journeys back among them."""
-        turns = range(levels - 1, self.travel_length - 1, -self.travel_length)
-        left = dict.fromkeys(turns, self.travel_repeat - 1)
-        position, path = 0, [0]
-        while position < levels:
-            position += 1
-            path.append(position)
-            if left.get(position, 0) > 0:
-                left[position] -= 1
-                position -= self.travel_length
-                path.append(position)
-        return path
+        """See `journey`."""
+        return journey(levels, self.travel_length, self.travel_repeat)
 
     def nfe(self, prior: Prior) -> int:
         """One evaluation for each move down."""

@@ -26,18 +26,19 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from ..errors import UsageError
 from ..estimate import laplacian
 from ..noise import Streams
 from ..priors.prior import Prior
 from ..problem import Problem
 from .generator import Generator, to_sphere
-from .method import State, with_gradients
+from .method import Method, State, with_gradients
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,18 @@ class DIIP(Generator):
         self._require(self.minimum >= 0, "minimum", "0 or more")
         self._require(self.window >= 1, "window", "at least 1")
         self._require(self.gradient in ("exact", "straight-through"), "gradient", "exact or straight-through")
+
+    @property
+    def through_network(self) -> bool:
+        """Where the gradient is exact."""
+        return self.gradient == "exact"
+
+    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+        """See `Method`; the Laplacian is a test of pixels."""
+        super().in_latents(told)
+        if self.stop == "laplacian":
+            raise UsageError("DIIP: stop=laplacian is a test of pixels: in latents take slope or never")
+        return replace(self, stop="slope" if self.stop == "auto" else self.stop), ""
 
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes, should it not stop before."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Literal
 
@@ -28,7 +28,7 @@ from ..noise import Streams, renoise
 from ..operators import Operator
 from ..priors.prior import Counted, Evaluation, Prior, learned
 from ..problem import Problem
-from .method import PAPERS, State, Stepper, ancestral_spread, with_gradients
+from .method import PAPERS, Method, State, Stepper, ancestral_spread, with_gradients
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,15 @@ class DPS(Stepper):
         self._require(self.variance in ("posterior", "learned"), "variance", "posterior or learned")
         self._require(self.steps >= 1, "steps", "at least 1")
         self._require(0 <= self.scale < math.inf, "scale", "0 or more")
+
+    @property
+    def through_network(self) -> bool:
+        """Always."""
+        return True
+
+    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+        """See `Method`; latents are not within [-1, 1]."""
+        return replace(self, clip=False), ""
 
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

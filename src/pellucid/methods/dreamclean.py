@@ -132,6 +132,17 @@ class DreamClean(Method):
             return moves + EVIDENCE
         return moves + _CALLS * (self.start == "noise")
 
+    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+        """See `Method`; a strength that was to be found from the image, which is known for pixels alone, is 300."""
+        super().in_latents(told)
+        if self.strength != "auto":
+            return self, ""
+        strength = 2 * (1 - self.fidelity) * _PAPERS
+        if strength < 1:
+            return None, "left as it is"
+        note = f"dreamclean at strength {strength:.0f} (what an image asks for is known for pixels alone)"
+        return replace(self, strength=strength), note
+
     def chosen(self, found: Evidence) -> DreamClean | None:
         """This method at the strength for an image of which so much is known; None where it is best left alone."""
         strength = 2 * (1 - self.fidelity) * found.strength
@@ -270,6 +281,7 @@ class Descent(Method):
 
 # The highest and the lowest strength that is ever chosen for an image.
 _MOST, _LEAST = 140, 1
+_PAPERS = 300.0
 _CALLS = 8
 """Evaluations to find the noise with."""
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -33,13 +33,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import PellucidError
+from ..errors import PellucidError, UsageError
 from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
 from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
 from ..priors.prior import Counted, Padded, Prior, learned
 from ..problem import Problem, to_zero_one
-from .method import State, Stepper, ancestral_spread, with_gradients
+from .method import Method, State, Stepper, ancestral_spread, with_gradients
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,13 @@ class GDP(Stepper):
         self._require(self.scale is None or 0 <= self.scale < math.inf, "scale", "0 or more")
         for name in ("rate", "map_rate", "bright", "colour", "smooth", "hold"):
             self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
+
+    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+        """See `Method`; latents are not within [-1, 1], and have no brightness."""
+        for field in ("first", "bright", "colour"):
+            if getattr(self, field):
+                raise UsageError(f"GDP: {field} is for pixels: in latents leave it at 0")
+        return replace(self, clip=False), ""
 
     def nfe(self, prior: Prior) -> int:
         """One evaluation a level, and those of the small image, which is left out where the whole one is no larger."""

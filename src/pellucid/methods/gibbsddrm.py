@@ -32,6 +32,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..errors import UsageError
 from ..estimate import noise_level
 from ..noise import Streams
 from ..operators import Blur
@@ -39,7 +40,7 @@ from ..operators.blur import convolve
 from ..operators.unknown import Kernel
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import State, Stepper
+from .method import Method, State, Stepper
 from .spectral import Measured
 
 Inside = tuple[EllipsisType, slice, slice]
@@ -98,6 +99,11 @@ class GibbsDDRM(Stepper):
         self._require(0 < self.doubt < math.inf, "doubt", "above 0")
         self._require(0 < self.ridge < math.inf, "ridge", "above 0")
         self._require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
+
+    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+        """See `Method`; always refused: a blur of pixels is none of latents."""
+        super().in_latents(told)
+        raise UsageError("GibbsDDRM looks for a blur of pixels, not of latents: take gdp with degradation=kernel")
 
     def nfe(self, prior: Prior) -> int:
         """One evaluation a level, and `repeats` where the kernel is drawn."""

@@ -18,7 +18,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
 from ..metrics import psnr
 from ..noise import Streams
 from ..operators.decoder import Decoder
@@ -27,17 +26,8 @@ from ..priors.memory import Memory, estimate
 from ..priors.prior import Prior
 from ..problem import Problem, to_zero_one
 from .auto import Auto
-from .bird import BIRD
-from .blinddps import BlindDPS
-from .diip import DIIP
-from .dps import DPS
 from .dreamclean import DreamClean
-from .gdp import GDP
-from .gibbsddrm import GibbsDDRM
 from .method import Method, State
-
-STRENGTH = 300.0
-"""DreamClean's strength where it was to be found from the image: the paper's."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +75,9 @@ class InLatents(Method):
             notes = self._notes(y, self._encode(y)) if self._is_image(problem) else ()
             size = (image[2], image[3])
             shape = (self.latent.channels, *self.latent.latent_size(*size))
-            decode = partial(self._decode, size=size)
-            problem = Problem(y, Decoder(decode, shape, self.latent.vae.channels, problem.operator), problem.sigma_y)
+            decode, encode = partial(self._decode, size=size), partial(self.latent.encode, tile=self.tile)
+            decoder = Decoder(decode, shape, self.latent.vae.channels, problem.operator, encode)
+            problem = Problem(y, decoder, problem.sigma_y)
         state = None
         for state in self.method.iterate(problem, prior, rng):
             yield replace(state, total=state.total + 1)
@@ -102,7 +93,7 @@ class InLatents(Method):
         """What an image of this size takes of memory."""
         tile = self.latent.size if self.tile is None else self.tile
         decoder = self.method is not None and self.method.by_gradient
-        network = differentiates(self.method)
+        network = self.method is not None and self.method.through_network
         return estimate(self.latent, height, width, tile, through_network=network, through_decoder=decoder)
 
     def _is_image(self, problem: Problem) -> bool:
@@ -137,36 +128,7 @@ def within(method: Method, latent: Latent, *, told: bool, tile: int | None = Non
     Raises:
         UsageError: the method cannot work there.
     """
-    name = type(method).__name__
-    if told and not method.by_gradient:
-        raise UsageError(
-            f"{name} needs more of a degradation than its gradient, which is all that there is in latents: take dps or "
-            "gdp, or a prior of pixels"
-        )
-    if isinstance(method, BlindDPS | GibbsDDRM):
-        raise UsageError(f"{name} looks for a blur of pixels, not of latents: take gdp with degradation=kernel")
-    if isinstance(method, Auto):
+    if isinstance(method, Auto) and not told:
         method = DreamClean("auto", fidelity=method.fidelity)
-    if isinstance(method, DreamClean) and method.strength == "auto":
-        strength = 2 * (1 - method.fidelity) * STRENGTH
-        if strength < 1:
-            return InLatents(None, latent, tile, "left as it is")
-        note = f"dreamclean at strength {strength:.0f} (what an image asks for is known for pixels alone)"
-        return InLatents(replace(method, strength=strength), latent, tile, note)
-    if isinstance(method, DIIP):
-        if method.stop == "laplacian":
-            raise UsageError("DIIP: stop=laplacian is a test of pixels: in latents take slope or never")
-        return InLatents(replace(method, stop="slope" if method.stop == "auto" else method.stop), latent, tile)
-    if isinstance(method, GDP):
-        for field in ("first", "bright", "colour"):
-            if getattr(method, field):
-                raise UsageError(f"GDP: {field} is for pixels: in latents leave it at 0")
-    if isinstance(method, GDP | DPS):
-        # Latents are not within [-1, 1].
-        method = replace(method, clip=False)
-    return InLatents(method, latent, tile)
-
-
-def differentiates(method: Method | None) -> bool:
-    """Whether a method needs the gradient of the network, and with it the memory of all its activations."""
-    return isinstance(method, DPS) or (isinstance(method, DIIP | BIRD) and method.gradient == "exact")
+    adapted, note = method.in_latents(told)
+    return InLatents(adapted, latent, tile, note)

@@ -70,11 +70,38 @@ class Method:
     by_gradient: ClassVar[bool] = False
     """Whether of the degradation it needs the gradient alone, which every differentiable map has."""
 
+    latents_only: ClassVar[bool] = False
+    """Whether it needs an autoencoder, and so a prior of latents; its problem's operator is a `Decoder`."""
+
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Hyper-parameters that go together, by name; every method of a paper has "paper", what that says."""
 
     needs_prior: ClassVar[bool] = True
     """Whether it evaluates the prior; one that does not gets images of any number of channels."""
+
+    @property
+    def through_network(self) -> bool:
+        """Whether it needs the gradient of the network, and with it the memory of all its activations."""
+        return False
+
+    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+        """This method as it is in latents, and what people should be told about it there.
+
+        Args:
+            told: whether it is going to be told the degradation.
+
+        Returns:
+            None for the method where images are to be left as they are.
+
+        Raises:
+            UsageError: it cannot work there.
+        """
+        if told and not self.by_gradient:
+            raise UsageError(
+                f"{type(self).__name__} needs more of a degradation than its gradient, which is all that there is in "
+                "latents: take dps or gdp, or a prior of pixels"
+            )
+        return self, ""
 
     def prepare(self, device: torch.device) -> None:
         """Reads what it needs besides the prior, so that what is missing is said before the first image."""

@@ -70,6 +70,11 @@ class MMPS(Stepper):
         """
         return karras_ladder(self.steps, sigmas[0].item(), sigmas[-1].item())
 
+    @property
+    def through_network(self) -> bool:
+        """Always."""
+        return True
+
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""

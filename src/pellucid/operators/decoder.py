@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .operator import Operator, Shape, Svd
+from .pixels import Denoise
 
 
 class Decoder(Operator):
@@ -20,8 +21,12 @@ class Decoder(Operator):
         shape: of one image's latents, (c, h, w).
         channels: C.
         operator: measures the image; None where nobody knows how it was damaged.
+        encode: images to latents, differentiable, for methods that go back; None where there is no such map.
 
     Attributes:
+        decode: see above.
+        encode: see above.
+        pixels: what measures the image; the identity where nobody knows.
         partial: whether the image was damaged further, in a way that nobody knows.
     """
 
@@ -33,15 +38,16 @@ class Decoder(Operator):
         shape: tuple[int, int, int],
         channels: int,
         operator: Operator | None = None,
+        encode: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.channels = channels
-        self._decode, self._shape, self._operator = decode, shape, operator
+        self.decode, self.pixels, self.encode = decode, operator or Denoise(), encode
+        self._shape = shape
         self.partial = operator is None
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`; x are latents."""
-        image = self._decode(x)
-        return image if self._operator is None else self._operator.A(image)
+        return self.pixels.A(self.decode(x))
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """Refuses."""

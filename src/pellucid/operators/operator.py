@@ -148,11 +148,12 @@ def least_squares(operator: Operator, y: Tensor, iterations: int = 200, toleranc
     power = first = dot(gradient, gradient)
     tiny = torch.finfo(y.dtype).tiny
     for _ in range(iterations):
-        if (power <= tolerance**2 * first).all():
+        going = power > tolerance**2 * first
+        if not going.any():
             break
         moved = operator.A(direction)
-        # An image that is done keeps still: its power is 0 or nearly so, and so is its step.
-        step = power / dot(moved, moved).clamp_min(tiny)
+        # An image that is done keeps still, whatever others of its batch still need.
+        step = torch.where(going, power / dot(moved, moved).clamp_min(tiny), 0)
         x = x + scaled(step, direction)
         residual = residual - scaled(step, moved)
         gradient = operator.At(residual)

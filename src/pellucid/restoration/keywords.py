@@ -38,7 +38,9 @@ class Keywords(Options, total=False):
 
     average: float
     begin: float
+    beta: float | None
     boost: float
+    bottom: float
     bright: float
     calibrate: bool
     candidates: int
@@ -50,22 +52,28 @@ class Keywords(Options, total=False):
     corrections: int
     degradation: Literal["kernel", "light", "none"]
     doubt: float
+    draw: Literal["langevin", "exact"]
     ends: Literal["prior", "data"]
     ensemble: bool
     error_weight: float
     eta: float
     eta_b: float
     eta_y: float
+    every: int
     feature_weight: float
     features: Callable[[Tensor], Sequence[Tensor]] | None
     fidelity: float
     final: float
     first: int
     fit: Literal["patches", "resize"]
+    floor: float
+    flow: int
     gamma: float
     gain: float
     generator: str | Path | Callable[[Tensor], Tensor]
+    glue: float
     gradient: Literal["exact", "straight-through"]
+    guidance: Literal["step", "score"]
     guide: Literal["x0", "xt"]
     hold: float
     inner: int
@@ -87,10 +95,12 @@ class Keywords(Options, total=False):
     minimum: int
     model: str | Path | Function | None
     multiple: int
+    norm: Literal["sum", "mean"]
     null_space: Literal["estimate", "increment"]
     overlap: int
     patience: int
     per_channel: bool
+    polish: bool
     preconditioned: bool
     range: Literal["unit", "symmetric"]
     rate: float
@@ -107,16 +117,22 @@ class Keywords(Options, total=False):
     slope: float
     smooth: float
     solver: Literal["fixed-point", "gradient"]
+    spacing: Literal["uniform", "quad"]
     sparsity: float
     sphere: bool
     spread: float
+    squared: bool
     start: Literal["invert", "noise", "forward"]
     steps: int
     stop: Literal["auto", "slope", "laplacian", "never", "variance"]
     strength: float | Literal["auto"]
+    tolerance: float
+    top: float
     travel_length: int
     travel_repeat: int
     variance: Literal["posterior", "beta", "learned"]
     weight: float
     white: float
+    width: float
     window: int
+    zeta: float
