@@ -1,8 +1,9 @@
 """What is wrong with a picture, from the picture: a `Diagnosis`, finding by finding."""
 
+from .compression import Compression
 from .content import Content
-from .diagnose import CALLS, Diagnosis, diagnose, of_picture
+from .diagnose import CALLS, Diagnosis, diagnose, of_picture, told
 from .finding import Finding
 from .noise import Noise
 
-__all__ = ["CALLS", "Content", "Diagnosis", "Finding", "Noise", "diagnose", "of_picture"]
+__all__ = ["CALLS", "Compression", "Content", "Diagnosis", "Finding", "Noise", "diagnose", "of_picture", "told"]

@@ -30,6 +30,7 @@ from .dreamclean_phase import DreamCleanPhase
 from .external import External, names_restorer
 from .gdp import GDP
 from .gibbsddrm import GibbsDDRM
+from .jpeg import JPEG
 from .method import Method, State
 from .mmps import MMPS
 from .red import RED
@@ -47,6 +48,7 @@ __all__ = [
     "DPIR",
     "DPS",
     "GDP",
+    "JPEG",
     "MMPS",
     "RED",
     "SNIPS",

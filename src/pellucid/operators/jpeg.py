@@ -82,9 +82,21 @@ class Jpeg(Operator):
             raise PellucidError(
                 "is no JPEG file, so how it was compressed is unknown: use a blind method, or Jpeg(quality) in Python"
             )
+        return cls.coded(picture.jpeg)
+
+    @classmethod
+    def coded(cls, coding: JpegCoding) -> Jpeg:
+        """The compression with these tables."""
         operator = cls(50)
-        operator.coding = picture.jpeg
+        operator.coding = coding
         return operator
+
+    def linear_of(self, y: Tensor) -> tuple[Operator, Tensor]:
+        """The linear part, for methods that need one, and its measurement of which decoded pictures y were made."""
+        from .quantised import Quantised
+
+        operator = Quantised(self.coding, tuple(y.shape[1:]))
+        return operator, operator.coefficients(y)
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`; compresses and decompresses."""

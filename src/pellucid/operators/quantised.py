@@ -165,14 +165,14 @@ class Quantised(Operator):
         around = (columns.before % wide, columns.after % wide, rows.before % tall, rows.after % tall)
         samples = F.avg_pool2d(F.pad(colours[None], around, mode="replicate"), (tall, wide))[0]
         for axis, shrunk in ((-2, tall), (-1, wide)):
-            samples = _narrowed(samples, axis) if shrunk == 2 else samples
+            samples = narrowed(samples, axis) if shrunk == 2 else samples
         full = samples.repeat_interleave(tall, -2).repeat_interleave(wide, -1)
         full = full[:, around[2] :, around[0] :][:, : rows.size, : columns.size]
         colour = torch.tensordot(torch.linalg.inv(matrix).to(image), torch.cat([brightness, full]), 1)
         return upright(colour, self.coding.orientation)
 
 
-def _narrowed(samples: Tensor, axis: int) -> Tensor:
+def narrowed(samples: Tensor, axis: int) -> Tensor:
     """Solves 3/4 a + 1/8 (a before + a after) = b along an axis: the mean of two pixels of libjpeg's enlargement."""
     x = samples = samples.transpose(axis, -1)
     for _ in range(_SWEEPS):
