@@ -16,6 +16,7 @@ from torch import Tensor
 from .errors import UsageError
 
 if TYPE_CHECKING:
+    from .diagnosis import Diagnosis
     from .operators import Operator
 
 
@@ -43,6 +44,7 @@ class Problem:
         operator: the degradation A, or None when nobody knows it (blind restoration).
         sigma_y: standard deviation of the noise on y **in [-1, 1] units**, or None when unknown. Use
             `Problem.of` to give it as the papers do, in [0, 1] units.
+        known: what is known of each image's damage, for methods that would look for it; empty to look for all.
 
     Raises:
         UsageError: y is no floating-point batch, holds NaN or infinity, or sigma_y is negative.
@@ -51,6 +53,7 @@ class Problem:
     y: Tensor
     operator: Operator | None = None
     sigma_y: float | None = None
+    known: tuple[Diagnosis, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.y.is_floating_point():
@@ -59,6 +62,8 @@ class Problem:
             raise UsageError(f"Problem needs images of shape (B, C, H, W), not {tuple(self.y.shape)}")
         if not torch.isfinite(self.y).all():
             raise UsageError("the image holds values that are not finite (NaN or infinity)")
+        if self.known and len(self.known) != len(self.y):
+            raise UsageError(f"{len(self.known)} diagnoses are known, of {len(self.y)} images")
         if self.sigma_y is not None and not (math.isfinite(self.sigma_y) and self.sigma_y >= 0):
             raise UsageError(f"the noise level must be a number from 0 up, not {self.sigma_y}")
 

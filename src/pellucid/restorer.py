@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 import torch
 
 from . import images, provenance
+from .diagnosis import told
 from .errors import UsageError
 from .images import Picture
 from .methods.method import State
@@ -48,8 +49,7 @@ class Restorer(Runner):
         restored: list[Picture] = []
         results: list[Restored] = []
         for page, own in zip(picture.pages, seeds, strict=True):
-            operator = None if self._maker is None else self._maker(page)
-            done, result = self._finished(page, self.run(page.tensor(), own, progress, operator, watch))
+            done, result = self._finished(page, self._page(page, own, progress, watch))
             results.append(result)
             restored.append(self._marked(done, result, own) if marked else done)
         nfe, drawn = sum(result.nfe for result in results), any(result.random for result in results)
@@ -80,6 +80,18 @@ class Restorer(Runner):
         result = self.run(torch.cat(tensors, 1), seed, progress, watch=watch)
         restored, result = self._finished(pictures[0], result)
         return self._marked(restored, result, seed), result
+
+    def _page(
+        self,
+        page: Picture,
+        seed: int,
+        progress: Callable[[int], object] | None,
+        watch: Callable[[State], object] | None,
+    ) -> Restored:
+        """What comes of one page; its file tells how it was compressed."""
+        operator = None if self._maker is None else self._maker(page)
+        known = (told(page),) if self.method.diagnoses and page.jpeg is not None else ()
+        return self.run(page.tensor(), seed, progress, operator, watch, known)
 
     def _finished(self, page: Picture, result: Restored) -> tuple[Picture, Restored]:
         """The page with what came of it, which is said together with what happened when it was read."""

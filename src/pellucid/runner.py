@@ -21,7 +21,8 @@ from .methods import Method
 from .methods.latent import InLatents, within
 from .methods.method import State, last
 from .noise import Streams
-from .operators import Grayscale, Mask, Operator
+from .operators import Grayscale, Jpeg, Mask, Operator
+from .operators.quantised import SIGMA
 from .priors import Counted, Prior, fit, load_prior
 from .priors.adapters import alone
 from .priors.fingerprint import fingerprint
@@ -36,6 +37,7 @@ from .restoration import Recipe
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from .diagnosis import Diagnosis
     from .restoration.keywords import Keywords
 
 
@@ -222,6 +224,7 @@ class Runner:
         progress: Callable[[int], object] | None = None,
         operator: Operator | None = None,
         watch: Callable[[State], object] | None = None,
+        known: Sequence[Diagnosis] = (),
     ) -> Restored:
         """Restores a batch.
 
@@ -234,6 +237,7 @@ class Runner:
             progress: called with the pixels of each evaluation; see `work`.
             operator: the degradation, where it was not given for all.
             watch: called with each of the method's states; their images are latents where the prior's are.
+            known: what is known of each image's damage; see `Problem`.
 
         Raises:
             UsageError: the channels do not fit, or the degradation is made of pictures and there is none.
@@ -247,7 +251,7 @@ class Runner:
             # Grey photographs are often saved as ones of colours; of others the colours are to be found anew.
             colours = operator.A(colours)
         noise = self._noise
-        if self.estimates_noise:
+        if self.estimates_noise and not isinstance(operator, Jpeg):
             if len(colours) > 1:
                 # Each image has its own noise level, as it would by itself.
                 return _joined(
@@ -257,7 +261,10 @@ class Runner:
             noise = max(_LEAST, noise_level(colours, operator.known if isinstance(operator, Mask) else None))
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
-        problem = Problem.of(image, operator, noise)
+        problem = replace(Problem.of(image, operator, noise), known=tuple(known))
+        if isinstance(operator, Jpeg) and not self.method.takes_decoded:
+            operator, q = operator.linear_of(problem.y)
+            problem = Problem(q, operator, SIGMA)
         rng = Streams.of(seed, len(image))
         with alone(self._device.type):
             state = last(self._runs.iterate(problem, prior, rng), watch)

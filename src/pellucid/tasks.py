@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import UsageError, unknown_name
+from .errors import PellucidError, UsageError, unknown_name
 from .images import Picture
 from .operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, blur
+from .problem import to_model
 from .settings import imported, names_object
 
 Maker = Callable[[Picture], Operator]
@@ -50,6 +51,17 @@ def _masked(mask: Path | None) -> Operator:
     return Mask.read(mask)
 
 
+def _compressed(picture: Picture) -> Jpeg:
+    """How a picture was compressed, by its file or by its pixels."""
+    from .diagnosis import compression
+
+    found = compression.of(picture) or compression.estimate(to_model(picture.tensor()))
+    if found is None:
+        kind = "is no JPEG file" if picture.jpeg is None else "was changed since it was read from a JPEG file"
+        raise PellucidError(f"{kind}, and its pixels do not tell how it was compressed: use a blind method")
+    return Jpeg.coded(found.coding)
+
+
 def _blind(_: Path | None) -> None:
     return None
 
@@ -75,7 +87,7 @@ _TASKS: dict[str, Task] = {
     "unblur": Task("undo a blur whose kernel nobody knows", "gibbsddrm", _blind, _UNBLUR),
     "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, _LIGHT, several=True),
-    "jpeg": Task("undo the compression of a JPEG file", "ddrm-jpeg", lambda _: Jpeg.of),
+    "jpeg": Task("undo the compression of a JPEG file", "jpeg", lambda _: _compressed),
 }
 
 

@@ -11,6 +11,9 @@ from ..errors import UsageError
 from ..images import Picture
 from ..priors.prior import Prior, device_of
 from ..problem import to_model
+from .compression import Compression
+from .compression import estimate as compression_of
+from .compression import of as told_by
 from .content import Content
 from .content import estimate as content_of
 from .exposure import Exposure
@@ -27,11 +30,13 @@ class Diagnosis:
 
     Attributes:
         content: the kind of picture, which decides what is believed of the rest.
+        compression: as a JPEG; None where there is none.
         noise: None where there is none.
         exposure: None where the light is as in most photographs.
     """
 
     content: Content | None = None
+    compression: Compression | None = None
     noise: Noise | None = None
     exposure: Exposure | None = None
 
@@ -55,9 +60,10 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     """
     known = known or Diagnosis()
     content = known.content or content_of(y)
+    compression = known.compression or compression_of(y)
     noise = known.noise or noise_of(prior, y, content)
     light = known.exposure or exposure_of(y)
-    return replace(known, content=content, noise=noise, exposure=light)
+    return replace(known, content=content, compression=compression, noise=noise, exposure=light)
 
 
 def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
@@ -70,4 +76,10 @@ def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
     grey = pixels.shape[1] == 1
     if not grey and pixels.shape[1] != prior.channels:
         raise UsageError(f"the prior takes images of {prior.channels} channels, this one has {pixels.shape[1]}")
-    return diagnose(prior, to_model(pixels.expand(-1, prior.channels, -1, -1).to(device_of(prior), torch.float32)))
+    pixels = pixels.expand(-1, prior.channels, -1, -1).to(device_of(prior), torch.float32)
+    return diagnose(prior, to_model(pixels), told(picture))
+
+
+def told(picture: Picture) -> Diagnosis:
+    """The part of a diagnosis that a picture's file tells."""
+    return Diagnosis(compression=told_by(picture))

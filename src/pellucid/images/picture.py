@@ -26,14 +26,16 @@ class JpegCoding:
     """How a JPEG file was compressed, for whoever wants to undo it.
 
     Attributes:
-        tables: the steps of brightness and, in colour files, of the colours: 64 numbers each, row by row.
+        tables: the steps of brightness and, in colour files, of the two colours: 64 numbers each, row by row.
         shrunk: by how much the colours were reduced, (rows, columns).
         orientation: the EXIF orientation, 1 to 8, that has been applied to the pixels since.
+        offset: row and column of the stored picture at which a block begins, for pictures that were cut since.
     """
 
     tables: tuple[tuple[int, ...], ...]
     shrunk: tuple[int, int] = (1, 1)
     orientation: int = 1
+    offset: tuple[int, int] = (0, 0)
 
 
 def turns(orientation: int) -> tuple[bool, bool, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, ImageCms
 
 from ..errors import PellucidError
 from . import metadata
-from .picture import Picture, from_array
+from .picture import JpegCoding, Picture, from_array
 
 
 def transparent(image: Image.Image) -> int | None:
@@ -51,6 +52,7 @@ def from_pil(image: Image.Image, key: int | None = None) -> Picture:
         PellucidError: another mode (Lab, 32-bit), which would not come back as it was.
     """
     kept, note = metadata.of_pil(image)
+    jpeg = jpeg_coding(image)
     mode = image.mode
     key = transparent(image) if key is None else key
     if key is not None and mode in ("1", "L", "I;16", "I;16B"):
@@ -72,7 +74,53 @@ def from_pil(image: Image.Image, key: int | None = None) -> Picture:
         return from_array(np.array(image).astype(np.uint16), kept).noted(note)
     elif mode not in ("L", "LA", "RGB", "RGBA"):
         raise PellucidError(f"images of mode {mode} cannot be restored as they are: convert to RGB first")
-    return from_array(np.array(image), kept).noted(note)
+    return replace(from_array(np.array(image), kept), jpeg=jpeg).noted(note)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where EXIF says none or cannot be read: the pixels are sound."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:
+        return 1
+
+
+def jpeg_coding(image: Image.Image, *, upright: bool = False) -> JpegCoding | None:
+    """What the header of an opened JPEG says of its compression.
+
+    Args:
+        image: as Pillow opened it; copies and what was made of it say nothing any more.
+        upright: whether the EXIF orientation has been applied to the pixels.
+
+    Returns:
+        None for other formats, for colours that are not YCbCr, for both colours reduced in different ways, and for a
+        picture that was decoded smaller than it is.
+    """
+    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
+        return None
+    # Each component: name, its share of columns and rows, number of its table.
+    components: list[tuple[int, int, int, int]] | None = getattr(image, "layer", None)
+    stored: dict[int, list[int]] | None = getattr(image, "quantization", None)
+    if not components or not stored or any(table not in stored for *_, table in components):
+        return None
+    if image.mode == "RGB" and (len(components) != 3 or _is_rgb(image, components)):
+        return None
+    if getattr(image, "decoderconfig", (1,))[:1] not in ((), (1,)):
+        return None
+    (_, columns, rows, _), *colours = components
+    reduced = {(rows / tall, columns / wide) for _, wide, tall, _ in colours} or {(1.0, 1.0)}
+    if len(reduced) > 1 or any(by not in (1, 2, 4) for by in next(iter(reduced))):
+        return None
+    tall, wide = (int(by) for by in reduced.pop())
+    tables = tuple(tuple(stored[table]) for *_, table in components)
+    return JpegCoding(tables, (tall, wide), orientation(image) if upright else 1)
+
+
+def _is_rgb(image: Image.Image, components: list[tuple[int, int, int, int]]) -> bool:
+    """Whether a JPEG holds red, green and blue as they are, as Adobe's marker or the components' names say."""
+    if "adobe_transform" in image.info:
+        return bool(image.info["adobe_transform"] == 0)
+    return "jfif" not in image.info and [name for name, *_ in components] == [82, 71, 66]
 
 
 def to_pil(picture: Picture) -> Image.Image:

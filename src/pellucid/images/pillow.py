@@ -17,8 +17,8 @@ from ..errors import PellucidError
 from . import png
 from .formats import check_room, check_size, kind_of
 from .metadata import segment
-from .picture import JpegCoding, Picture
-from .pil import from_pil, to_pil, transparent
+from .picture import Picture
+from .pil import from_pil, jpeg_coding, orientation, to_pil, transparent
 
 # A megabyte is little for what programs write into a text, or for a profile; all texts together are limited, too.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
@@ -145,15 +145,7 @@ def decoded(image: Image.Image) -> Picture:
             image.info["chunks"] = png.colours(Path(os.fsdecode(image.filename)))
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
-    return replace(from_pil(upright(image), key), jpeg=_jpeg_coding(image)).noted(note)
-
-
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where EXIF says none or cannot be read: the pixels are sound."""
-    try:
-        return int(image.getexif().get(0x0112, 1))
-    except Exception:
-        return 1
+    return replace(from_pil(upright(image), key), jpeg=jpeg_coding(image, upright=True)).noted(note)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -180,17 +172,3 @@ def _depth(path: Path, image: Image.Image) -> int:
         bits = re.search(rb"\xff\x4f\xff\x51.{38}(.)", head, re.DOTALL)
         return (bits[1][0] & 127) + 1 if bits else 8
     return 8
-
-
-def _jpeg_coding(image: Image.Image) -> JpegCoding | None:
-    """What a JPEG's header says of its compression; None for other formats and for colours that are not YCbCr."""
-    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
-        return None
-    if image.mode == "RGB" and image.info.get("adobe_transform") == 0:
-        return None
-    # Each component: name, its share of columns and rows, number of its table.
-    components: list[tuple[int, int, int, int]] = image.layer  # type: ignore[attr-defined]
-    stored: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
-    tables = tuple(tuple(stored[table]) for *_, table in components[:2])
-    (_, columns, rows, _), (_, few_columns, few_rows, _) = components[0], components[-1]
-    return JpegCoding(tables, (rows // few_rows, columns // few_columns), orientation(image))

@@ -32,6 +32,7 @@ from .dreamclean_phase import DreamCleanPhase
 from .external import External, names_restorer
 from .gdp import GDP
 from .gibbsddrm import GibbsDDRM
+from .jpeg import JPEG
 from .lowlight import LowLight
 from .method import Method, State
 from .mmps import MMPS
@@ -56,6 +57,7 @@ __all__ = [
     "DPIR",
     "DPS",
     "GDP",
+    "JPEG",
     "MMPS",
     "PSLD",
     "RED",

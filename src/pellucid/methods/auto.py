@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,12 +18,12 @@ from ..diagnosis import Diagnosis, diagnose
 from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from . import walk
+from . import jpeg, walk
 from .method import Method, State
 from .onebyone import Run, one_by_one
 from .plan import Maker, Plan
 
-MAKERS: Sequence[Maker] = (walk.treatment,)
+MAKERS: Sequence[Maker] = (jpeg.treatment, walk.treatment)
 """Makers of the treatments, in the order in which these are applied."""
 
 
@@ -30,12 +31,14 @@ MAKERS: Sequence[Maker] = (walk.treatment,)
 class Auto(Method):
     """Restores whatever it is: finds what is wrong with each picture, mends that alone, and says it.
 
-    Costs at most 10 evaluations to find out, of large pictures of a megapixel of theirs, and at most 5 more to remove
-    noise; one where the noise is white, none where nothing is found.
+    Costs at most 10 evaluations to find out, of large pictures of a megapixel of theirs, at most 5 more to remove
+    noise, one where it is white, and 6 to undo compression; none where nothing is found.
 
     Attributes:
         fidelity: how near to the picture to stay, [0, 1]; 0.5 is nearest to the truth on average, 1 changes nothing.
     """
+
+    diagnoses: ClassVar[bool] = True
 
     fidelity: float = 0.5
 
@@ -44,17 +47,18 @@ class Auto(Method):
 
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes."""
-        return diagnosis.CALLS + walk.CALLS
+        return diagnosis.CALLS + jpeg.CALLS + walk.CALLS
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; the states of each picture's plan, whose `notes` say it."""
         self._require_blind(problem)
-        yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
+        knowns = problem.known or (Diagnosis(),) * len(problem.y)
+        yield from one_by_one(problem, rng, [self._run(prior, one[None], known) for one, known in zip(problem.y, knowns, strict=True)])
 
-    def _run(self, prior: Prior, y: Tensor) -> Run:
+    def _run(self, prior: Prior, y: Tensor, known: Diagnosis) -> Run:
         counted = Counted(prior)
-        plan = self.plan(diagnose(counted, y) if self.fidelity < 1 else Diagnosis())
+        plan = self.plan(diagnose(counted, y, known) if self.fidelity < 1 else Diagnosis())
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
 
     def plan(self, found: Diagnosis) -> Plan:

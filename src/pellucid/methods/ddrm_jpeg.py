@@ -49,6 +49,7 @@ class DDRMJpeg(Stepper):
 
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
+    takes_decoded: ClassVar[bool] = True
 
     strength: float = 300
     steps: int = 20

@@ -76,6 +76,12 @@ class Method:
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Hyper-parameters that go together, by name; every method of a paper has "paper", what that says."""
 
+    diagnoses: ClassVar[bool] = False
+    """Whether it looks for what is wrong with each image, and so is told what its file tells (`Problem.known`)."""
+
+    takes_decoded: ClassVar[bool] = False
+    """Whether it takes a `Jpeg` operator with the decoded picture; others get its coefficients, a linear problem."""
+
     needs_prior: ClassVar[bool] = True
     """Whether it evaluates the prior; one that does not gets images of any number of channels."""
 

@@ -7,6 +7,7 @@ from .jpeg import Jpeg
 from .operator import Operator, Svd
 from .phase import PhaseRetrieval
 from .pixels import Denoise, Grayscale, Mask, ToneCurve
+from .quantised import Quantised
 from .resize import AveragePool, Bicubic
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Mask",
     "Operator",
     "PhaseRetrieval",
+    "Quantised",
     "Stack",
     "Svd",
     "ToneCurve",

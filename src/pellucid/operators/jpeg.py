@@ -35,7 +35,7 @@ _CHROMINANCE = (
 )
 _SHRUNK = {"4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}
 # JFIF 1.02: RGB to Y, Cb, Cr.
-_COLOURS = (
+COLOURS = (
     (0.299, 0.587, 0.114),
     (-0.168735892, -0.331264108, 0.5),
     (0.5, -0.418687589, -0.081312411),
@@ -68,7 +68,8 @@ class Jpeg(Operator):
             torch.tensor(table).mul(scale).add(50).div(100, rounding_mode="floor").clamp(1, 255)
             for table in (_LUMINANCE, _CHROMINANCE)
         )
-        self.coding = JpegCoding(tuple(tuple(table.flatten().tolist()) for table in tables), _SHRUNK[subsampling])
+        brightness, colours = (tuple(table.flatten().tolist()) for table in tables)
+        self.coding = JpegCoding((brightness, colours, colours), _SHRUNK[subsampling])
 
     @classmethod
     def of(cls, picture: Picture) -> Jpeg:
@@ -81,16 +82,28 @@ class Jpeg(Operator):
             raise PellucidError(
                 "is no JPEG file, so how it was compressed is unknown: use a blind method, or Jpeg(quality) in Python"
             )
+        return cls.coded(picture.jpeg)
+
+    @classmethod
+    def coded(cls, coding: JpegCoding) -> Jpeg:
+        """The compression with these tables."""
         operator = cls(50)
-        operator.coding = picture.jpeg
+        operator.coding = coding
         return operator
+
+    def linear_of(self, y: Tensor) -> tuple[Operator, Tensor]:
+        """The linear part, for methods that need one, and its measurement of which decoded pictures y were made."""
+        from .quantised import Quantised
+
+        operator = Quantised(self.coding, tuple(y.shape[1:]))
+        return operator, operator.coefficients(y)
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`; compresses and decompresses."""
         if x.shape[1] not in (1, 3):
             raise UsageError(f"JPEG takes grey or RGB images, not {x.shape[1]} channels")
         orientation = self.coding.orientation
-        return torch.stack([_upright(self._one(_stored(image, orientation)), orientation) for image in x])
+        return torch.stack([upright(self._one(stored(image, orientation)), orientation) for image in x])
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """Always refused: the operator is not linear."""
@@ -107,17 +120,16 @@ class Jpeg(Operator):
         if len(image) == 1:
             decoded = self._plane(planes, 0)
         else:
-            matrix = torch.tensor(_COLOURS, dtype=torch.float64)
-            brightness, colour = torch.tensordot(matrix.to(image), planes, 1).split((1, 2))
-            coded = [self._plane(brightness, 0)]
+            matrix = torch.tensor(COLOURS, dtype=torch.float64)
+            own = torch.tensordot(matrix.to(image), planes, 1).split(1)
             # A grey file's picture as three equal channels has no colours to lose.
-            coded.append(self._plane(colour, 1) if len(self.coding.tables) > 1 else colour)
-            decoded = torch.cat(coded)
+            coded = len(self.coding.tables)
+            decoded = torch.cat([self._plane(plane, i) if i < coded else plane for i, plane in enumerate(own)])
             decoded = torch.tensordot(torch.linalg.inv(matrix).to(image), decoded, 1)
         return (decoded + 0.5) / 127.5
 
     def _plane(self, planes: Tensor, table: int) -> Tensor:
-        """Compresses brightness (table 0) or colours (table 1), (C, H, W)."""
+        """Compresses one component, (1, H, W)."""
         height, width = planes.shape[-2:]
         steps = torch.tensor(self.coding.tables[table]).view(8, 8)
         rows, columns = (1, 1) if table == 0 else self.coding.shrunk
@@ -126,14 +138,14 @@ class Jpeg(Operator):
         return coded.repeat_interleave(rows, -2).repeat_interleave(columns, -1)[..., :height, :width]
 
 
-def _stored(image: Tensor, orientation: int) -> Tensor:
-    """A picture as its file stores it: the inverse of `_upright`."""
+def stored(image: Tensor, orientation: int) -> Tensor:
+    """A picture as its file stores it: the inverse of `upright`."""
     swapped, rows, columns = turns(orientation)
     image = image.flip([-2] * rows + [-1] * columns)
     return image.transpose(-2, -1) if swapped else image
 
 
-def _upright(image: Tensor, orientation: int) -> Tensor:
+def upright(image: Tensor, orientation: int) -> Tensor:
     """A stored picture with its EXIF orientation applied, (C, H, W)."""
     swapped, rows, columns = turns(orientation)
     image = image.transpose(-2, -1) if swapped else image
@@ -142,12 +154,12 @@ def _upright(image: Tensor, orientation: int) -> Tensor:
 
 def _quantised(planes: Tensor, table: Tensor) -> Tensor:
     """Planes (C, H, W) after rounding their 8 x 8 cosine coefficients to multiples of the table, extended to blocks."""
-    table, cosines = table.to(planes), _cosines().to(planes)
+    table, matrix = table.to(planes), cosines().to(planes)
     padded = _extended(planes, 8, 8)
     blocks = padded.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8)).transpose(-3, -2)
-    coefficients = cosines @ blocks @ cosines.T
+    coefficients = matrix @ blocks @ matrix.T
     rounded = (coefficients / table).round() * table
-    decoded: Tensor = cosines.T @ rounded @ cosines
+    decoded: Tensor = matrix.T @ rounded @ matrix
     return decoded.transpose(-3, -2).reshape(padded.shape)
 
 
@@ -157,7 +169,7 @@ def _extended(planes: Tensor, rows: int, columns: int) -> Tensor:
     return F.pad(planes[None], (0, -width % columns, 0, -height % rows), mode="replicate")[0]
 
 
-def _cosines() -> Tensor:
+def cosines() -> Tensor:
     """The orthonormal cosine transform of eight numbers (T.81, A.3.3), (8, 8)."""
     position = torch.arange(8, dtype=torch.float64)
     matrix = torch.cos(math.pi / 8 * (position + 0.5) * position[:, None]) / 2

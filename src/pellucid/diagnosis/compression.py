@@ -1,0 +1,261 @@
+r"""JPEG compression: what the file's own tables say, or what the pixels tell of a picture that was saved as another kind.
+
+The cosine coefficients of a decoded JPEG are multiples of its steps, but for the rounding of pixels. So for each step t
+that may be, every coefficient c that is not rounded to 0 says how much likelier its distance r from the nearest
+multiple is than by chance,
+
+.. math:: \log\big((1 - \epsilon)\, t\, \mathcal N(r; 0, s^2) + \epsilon\big)
+
+The sum over all frequencies decides between the tables of all qualities; nothing is said unless it speaks for one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..estimate import excerpt
+from ..images import JpegCoding, Picture
+from ..operators import Jpeg
+from ..operators.jpeg import COLOURS, cosines, stored
+from ..operators.quantised import narrowed
+
+MILD = 85
+"""From this quality on, what else is wrong with a picture counts for more."""
+
+_SIGMA, _OTHERS = 0.3, 0.05
+_NEAR = 3 * _SIGMA
+_STEPS, _BEST = 160, 97
+_ENOUGH, _MOST, _LEAST = 4, 2048, 24
+_EVIDENCE, _SHARE, _EACH = 60.0, 0.7, 0.35
+_KNOWN = 6.0
+_CLIPPED = 0.999
+
+
+@dataclass(frozen=True)
+class Compression:
+    """JPEG compression of one picture, the last one if there were several.
+
+    Attributes:
+        coding: its tables, how the colours were reduced, and where its blocks begin.
+        told: whether the file says so; else the pixels do.
+        confidence: see `Finding`.
+        numbers: what that rests on.
+    """
+
+    coding: JpegCoding
+    told: bool = False
+    confidence: float = 1.0
+    numbers: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def quality(self) -> int:
+        """The quality, 1 to 100, whose standard table of brightness is nearest."""
+        return quality(self.coding)
+
+    @property
+    def text(self) -> str:
+        """Quality and subsampling."""
+        kind = "grey" if len(self.coding.tables) == 1 else _NAMES.get(self.coding.shrunk, "colours reduced")
+        return f"JPEG quality {self.quality}, {kind}"
+
+    @property
+    def remedy(self) -> str:
+        """The task; nothing where hardly anything was lost."""
+        return "--task jpeg" if self.quality <= HARMLESS else ""
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """The numbers that it rests on, with the quality and the offset of its blocks."""
+        row, column = self.coding.offset
+        return {"quality": self.quality, "row": row, "column": column, "file": float(self.told), **self.numbers}
+
+
+HARMLESS = 93
+"""Above this quality nothing is done."""
+
+_NAMES = {(2, 2): "4:2:0", (1, 2): "4:2:2", (1, 1): "4:4:4", (2, 1): "4:4:0", (1, 4): "4:1:1"}
+
+
+def of(picture: Picture) -> Compression | None:
+    """What a picture's file tells of its compression; None if it was no JPEG, or the pixels are others by now."""
+    if picture.jpeg is None:
+        return None
+    y = picture.tensor() * 2 - 1
+    whole = replace(picture.jpeg, shrunk=(1, 1))
+    evidence = _comb(_coefficients(_plane(y, 0, whole), whole.offset), _clear(y, whole))
+    if evidence.counted(picture.jpeg.tables[0]) >= _EVIDENCE and evidence.share(picture.jpeg.tables[0]) < 1 / 3:
+        return None
+    return Compression(picture.jpeg, told=True)
+
+
+def estimate(image: Tensor) -> Compression | None:
+    """Finds out from the pixels whether a picture was compressed as a JPEG, and how; no evaluation of a prior.
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1].
+    """
+    y = excerpt(image).cpu().float()
+    if min(y.shape[-2:]) < _LEAST or y.shape[1] not in (1, 3):
+        return None
+    grey = bool((y == y[:, :1]).all())
+    plain = JpegCoding(((1,) * 64,))
+    shares = _shares(_plane(y, 0, plain))
+    first, second = shares.flatten().topk(2).values.tolist()
+    offset = divmod(int(shares.argmax()), 8)
+    coding = replace(plain, offset=offset)
+    comb = _comb(_coefficients(_plane(y, 0, plain), offset), _clear(y, coding))
+    table, score = comb.standard(0)
+    counted = comb.counted(table)
+    share = comb.share(table)
+    if score < _EVIDENCE or share < _SHARE or score < _EACH * counted:
+        return None
+    table = comb.own(table, score)
+    numbers = {"log-likelihood": score, "share": share, "lead": first - second}
+    confidence = 1 / (1 + math.exp(-20 * (share - _SHARE) - score / _EVIDENCE))
+    coding = replace(coding, tables=(table,)) if grey else _colours(y, replace(coding, tables=(table,)))
+    return Compression(coding, confidence=confidence, numbers=numbers)
+
+
+def quality(coding: JpegCoding) -> int:
+    """The quality, 1 to 100, whose standard table of brightness is nearest to a coding's."""
+    distance = (_standard(0).log() - torch.tensor(coding.tables[0]).float().log()).abs().sum(1)
+    return int(distance.argmin()) + 1
+
+
+@lru_cache(maxsize=2)
+def _standard(component: int) -> Tensor:
+    """The standard's tables at all qualities, (100, 64)."""
+    return torch.tensor([Jpeg(number).coding.tables[component] for number in range(1, 101)]).float()
+
+
+@dataclass(frozen=True)
+class _Comb:
+    """The evidence of one component's coefficients for each step, (64, steps): its logarithm, and counts."""
+
+    logarithm: Tensor
+    used: Tensor
+    near: Tensor
+
+    def _of(self, values: Tensor, table: tuple[int, ...]) -> float:
+        steps = torch.tensor(table).clamp(max=_STEPS) - 1
+        return values.gather(1, steps[:, None]).sum().item()
+
+    def counted(self, table: tuple[int, ...]) -> float:
+        """How many coefficients a table rounds to another number than 0."""
+        return self._of(self.used, table)
+
+    def share(self, table: tuple[int, ...]) -> float:
+        """How many of them lie near a multiple of its steps."""
+        return self._of(self.near, table) / max(self.counted(table), 1.0)
+
+    def standard(self, component: int) -> tuple[tuple[int, ...], float]:
+        """The likeliest of the standard's tables, and the logarithm of its likelihood over that of none."""
+        tables = _standard(component)[:_BEST].clamp(max=_STEPS).long()
+        scores = self.logarithm.T.gather(0, tables - 1).sum(1)
+        best = int(scores.argmax())
+        return tuple(_standard(component)[best].long().tolist()), scores[best].item()
+
+    def own(self, table: tuple[int, ...], score: float) -> tuple[int, ...]:
+        """A table of its own steps, where these are much likelier than those of a standard's; else that one."""
+        best = self.logarithm.max(1)
+        if best.values.sum().item() < 1.25 * score + _EVIDENCE:
+            return table
+        sure = best.values > _KNOWN
+        steps = best.indices + 1
+        ratio = (steps[sure] / torch.tensor(table)[sure]).median()
+        others = (torch.tensor(table) * ratio).round().clamp(1, 255)
+        return tuple(int(step) for step in torch.where(sure, steps, others))
+
+
+def _comb(coefficients: Tensor, clear: Tensor) -> _Comb:
+    """The evidence of (N, 64) coefficients, of the blocks without clipped pixels if there are enough."""
+    if clear.sum() >= _ENOUGH:
+        coefficients = coefficients[clear]
+    coefficients = coefficients[:: -(-len(coefficients) // _MOST) or 1]
+    logarithm, used, near = (torch.zeros(64, _STEPS) for _ in range(3))
+    for step in range(1, _STEPS + 1):
+        off = (coefficients - step * (coefficients / step).round()).abs()
+        counts = coefficients.abs() > step / 2
+        peak = (1 - _OTHERS) * step / (_SIGMA * math.sqrt(2 * math.pi)) * (-0.5 * (off / _SIGMA).square()).exp()
+        logarithm[:, step - 1] = ((peak + _OTHERS).log() * counts).sum(0)
+        used[:, step - 1] = counts.sum(0)
+        near[:, step - 1] = (counts & (off < _NEAR)).sum(0)
+    return _Comb(logarithm, used, near)
+
+
+def _plane(y: Tensor, component: int, coding: JpegCoding) -> Tensor:
+    """One component of one picture as a file stores it, (H, W), counted from 128."""
+    image = stored(y[0].float(), coding.orientation) * 127.5 - 0.5
+    if len(image) == 1:
+        return image[0]
+    return torch.tensordot(torch.tensor(COLOURS[component]), image, 1)
+
+
+def _coefficients(plane: Tensor, offset: tuple[int, int]) -> Tensor:
+    """The cosine coefficients of all whole blocks, (N, 64)."""
+    matrix = cosines().float()
+    return (matrix @ _cut(plane, offset, 8).unflatten(-1, (8, 8)) @ matrix.T).flatten(1)
+
+
+def _cut(plane: Tensor, offset: tuple[int, int], side: int) -> Tensor:
+    """The whole blocks of a plane, (N, side * side)."""
+    plane = plane[offset[0] :, offset[1] :]
+    height, width = (size // side * side for size in plane.shape)
+    blocks = plane[:height, :width].unflatten(-1, (-1, side)).unflatten(0, (-1, side))
+    return blocks.transpose(1, 2).flatten(0, 1).flatten(1)
+
+
+def _clear(y: Tensor, coding: JpegCoding) -> Tensor:
+    """Which blocks of a component, reduced as the coding says, have no clipped pixel, (N,)."""
+    clipped = (stored(y[0], coding.orientation).abs() > _CLIPPED).any(0).float()
+    rows, columns = (at % by for at, by in zip(coding.offset, coding.shrunk, strict=True))
+    reduced = F.max_pool2d(clipped[None, None, rows:, columns:], coding.shrunk)[0, 0]
+    return _cut(reduced, _reduced(coding), 8).sum(1) == 0
+
+
+def _reduced(coding: JpegCoding) -> tuple[int, int]:
+    """Where the blocks of the reduced colours begin."""
+    (row, column), (tall, wide) = coding.offset, coding.shrunk
+    return row // tall, column // wide
+
+
+def _colours(y: Tensor, coding: JpegCoding) -> JpegCoding:
+    """The coding of brightness with that of the colours, whose reduction explains most of them."""
+    row, column = coding.offset
+    best, most = None, _EVIDENCE
+    for tall, wide in ((2, 2), (1, 1), (1, 2)):
+        for offset in [(a, b) for a in range(row, 8 * tall, 8) for b in range(column, 8 * wide, 8)]:
+            guess = replace(coding, shrunk=(tall, wide), offset=offset)
+            comb = _comb(
+                torch.cat([_coefficients(_samples(_plane(y, i, coding), guess), _reduced(guess)) for i in (1, 2)]),
+                _clear(y, guess).repeat(2),
+            )
+            table, score = comb.standard(1)
+            if score > most:
+                best, most = replace(guess, tables=(*coding.tables, *[comb.own(table, score)] * 2)), score
+    usual = tuple(_standard(1)[quality(coding) - 1].long().tolist())
+    return best or replace(coding, tables=(*coding.tables, usual, usual), shrunk=(2, 2))
+
+
+def _samples(plane: Tensor, coding: JpegCoding) -> Tensor:
+    """A plane of colours as it was before a decoder enlarged it."""
+    rows, columns = (at % by for at, by in zip(coding.offset, coding.shrunk, strict=True))
+    samples = F.avg_pool2d(plane[None, None, rows:, columns:], coding.shrunk)[0, 0]
+    for axis, by in zip((-2, -1), coding.shrunk, strict=True):
+        samples = narrowed(samples[None], axis)[0] if by == 2 else samples
+    return samples
+
+
+def _shares(plane: Tensor) -> Tensor:
+    """For each offset of the blocks, (8, 8), the share of coefficients that are nearly 0."""
+    shares = torch.zeros(8, 8)
+    for row in range(8):
+        for column in range(8):
+            shares[row, column] = (_coefficients(plane, (row, column))[:, 1:].abs() < 0.5).float().mean()
+    return shares

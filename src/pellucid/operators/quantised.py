@@ -1,0 +1,288 @@
+r"""JPEG's quantisation as a linear operator with an exact decomposition, and the cells that rounding leaves open.
+
+An encoder turns RGB into brightness and colours, averages the colours over r x c pixels, takes the cosine transform of
+blocks of 8 x 8, divides by the table's steps and rounds. All but the rounding is linear, and the same matrix for every
+macroblock of 8 r x 8 c pixels: 384 x 768 at 4:2:0, decomposed once for a table. Rounding moves each number by at most a
+half: the original lies in the cell :math:`q - 1/2 \le A x \le q + 1/2`. Taken for noise, its variance is 1/12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UsageError
+from ..images import JpegCoding, turns
+from .jpeg import COLOURS, cosines, stored, upright
+from .operator import Operator, Shape, Svd, by_image
+
+SIGMA = 12**-0.5
+"""The standard deviation of what rounding changes, in steps."""
+
+_SWEEPS = 16
+_RANK = 1e-9
+
+
+class Quantised(Operator):
+    """What JPEG rounds: images (B, C, H, W) in [-1, 1] to cosine coefficients in steps, (B, blocks, numbers).
+
+    Sides that no macroblock divides repeat their edge, as encoders do. A picture with an offset begins within a
+    macroblock, whose part before the picture repeats the edge, too.
+
+    Args:
+        coding: the tables, and how the colours are reduced.
+        shape: of one image, (C, H, W), upright; C is 1 or 3. Of three channels and one table the mean is coded.
+
+    Raises:
+        UsageError: C is neither, or one channel was coded as three.
+    """
+
+    def __init__(self, coding: JpegCoding, shape: tuple[int, ...]) -> None:
+        channels, height, width = shape
+        if channels not in (1, 3) or channels < len(coding.tables):
+            raise UsageError(f"JPEG of {len(coding.tables)} components is no image of {channels} channels")
+        self.coding, self.channels, self.size = coding, channels, (height, width)
+        sides = (width, height) if turns(coding.orientation)[0] else (height, width)
+        self._rows, self._columns = (
+            _Axis.of(size, 8 * shrunk, offset)
+            for size, shrunk, offset in zip(sides, coding.shrunk, coding.offset, strict=True)
+        )
+        self._key = (coding.tables, coding.shrunk, channels)
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        self._check(tuple(x.shape))
+        matrix = _matrix(*self._key).to(x)
+        return by_image(lambda one: (self._blocks(one, "replicate") @ matrix.T).flatten(0, 1), x)
+
+    def svd(self, shape: Shape) -> Svd:
+        """See `Operator`; computed once for each table and kind of block."""
+        self._check(shape)
+        rows, columns = self._rows, self._columns
+        s = torch.empty(rows.blocks, columns.blocks, self.channels * rows.side * columns.side)
+        for tall, wide, part in self._kinds():
+            s[tall, wide] = part.s.float()
+        return Svd(
+            self._image(s)[None],
+            lambda z: by_image(lambda one: self._image(self._each(self._blocks(one), lambda part: part.v.T)), z),
+            lambda x: by_image(lambda one: self._image(self._each(self._blocks(one), lambda part: part.v)), x),
+            lambda z: by_image(lambda one: self._each(self._blocks(one), lambda part: part.u.T).flatten(0, 1), z),
+            lambda y: by_image(self._placed, y),
+        )
+
+    def image_shape(self, measured: Shape) -> Shape:
+        """See `Operator`."""
+        return (measured[0], self.channels, *self.size)
+
+    def coefficients(self, y: Tensor) -> Tensor:
+        """The measurement of which a decoder made a picture: what the file holds, but for a few that clipping moved.
+
+        Decoders enlarge reduced colours smoothly; that is undone where the coefficients are nearer to whole numbers
+        then. Of macroblocks that lie in the picture in part they are not known, and not rounded.
+
+        Args:
+            y: decoded pictures, (B, C, H, W) in [-1, 1].
+        """
+        shift, whole = self._shift(y), self._whole().to(y.device)
+        plain = self.A(y) - shift
+        if len(self.coding.tables) > 1 and max(self.coding.shrunk) > 1:
+            sharp = self.A(by_image(self._sharpened, y)) - shift
+            nearer = _uneven(sharp, whole) < _uneven(plain, whole)
+            plain = torch.where(nearer.view(-1, 1, 1), sharp, plain)
+        return torch.where(whole[:, None], plain.round(), plain) + shift
+
+    def within(self, x: Tensor, q: Tensor, half: float = 0.5) -> Tensor:
+        """Images moved, as little as can be, to where their measurements are at most `half` from `q`."""
+        seen = self.A(x)
+        return x + self.pinv(seen.clamp(q - half, q + half) - seen)
+
+    def _check(self, shape: Shape) -> None:
+        if tuple(shape[1:]) != (self.channels, *self.size):
+            raise UsageError(f"this JPEG is of images {(self.channels, *self.size)}, not {tuple(shape[1:])}")
+
+    def _shift(self, y: Tensor) -> Tensor:
+        """What `A` adds to the file's numbers: they count from 128, and mid grey here is 127.5."""
+        blocks = self.coding.shrunk[0] * self.coding.shrunk[1]
+        numbers = 64 * blocks + 64 * (len(self.coding.tables) - 1)
+        shift = torch.zeros(numbers, dtype=y.dtype, device=y.device)
+        shift[: 64 * blocks : 64] = 4 / self.coding.tables[0][0]
+        return shift
+
+    def _whole(self) -> Tensor:
+        """Which macroblocks lie in the picture with all of their pixels, (blocks,)."""
+        rows, columns = self._rows.whole(), self._columns.whole()
+        return (rows[:, None] & columns).flatten()
+
+    def _blocks(self, image: Tensor, mode: str = "constant") -> Tensor:
+        """Macroblocks of one image, (rows, columns, C * 8r * 8c); beyond its edge they are 0, or repeat it."""
+        image = stored(image, self.coding.orientation)
+        rows, columns = self._rows, self._columns
+        padded = F.pad(image[None], (columns.before, columns.after, rows.before, rows.after), mode=mode)[0]
+        blocks = padded.unflatten(-1, (-1, columns.side)).unflatten(-3, (-1, rows.side))
+        return blocks.permute(1, 3, 0, 2, 4).flatten(2)
+
+    def _image(self, blocks: Tensor) -> Tensor:
+        """The inverse of `_blocks`."""
+        rows, columns = self._rows, self._columns
+        planes = blocks.unflatten(2, (self.channels, rows.side, columns.side)).permute(2, 0, 3, 1, 4)
+        whole = planes.flatten(3).flatten(1, 2)
+        cut = whole[:, rows.before : rows.before + rows.size, columns.before : columns.before + columns.size]
+        return upright(cut, self.coding.orientation)
+
+    def _kinds(self) -> Iterator[tuple[slice, slice, _Part]]:
+        """Blocks that are alike, as slices of rows and columns, with their decomposition."""
+        for tall, rows in self._rows.kinds():
+            for wide, columns in self._columns.kinds():
+                yield tall, wide, _decomposed(*self._key, rows, columns)
+
+    def _each(self, blocks: Tensor, matrix: Callable[[_Part], Tensor]) -> Tensor:
+        """Each block, a row, times its kind's matrix, transposed."""
+        done = None
+        for tall, wide, part in self._kinds():
+            own = blocks[tall, wide] @ matrix(part).to(blocks)
+            if done is None:
+                done = own.new_empty(*blocks.shape[:2], own.shape[-1])
+            done[tall, wide] = own
+        assert done is not None  # no image is empty
+        return done
+
+    def _placed(self, measured: Tensor) -> Tensor:
+        blocks = measured.unflatten(0, (self._rows.blocks, self._columns.blocks))
+        return self._image(self._each(blocks, lambda part: part.u))
+
+    def _sharpened(self, image: Tensor) -> Tensor:
+        """One picture with the colours that the decoder had before it enlarged them, repeated."""
+        image = stored(image, self.coding.orientation)
+        matrix = torch.tensor(COLOURS, dtype=torch.float64)
+        brightness, colours = torch.tensordot(matrix.to(image), image, 1).split((1, 2))
+        rows, columns, (tall, wide) = self._rows, self._columns, self.coding.shrunk
+        # As many pixels before and after as complete the outermost samples of the colours.
+        around = (columns.before % wide, columns.after % wide, rows.before % tall, rows.after % tall)
+        samples = F.avg_pool2d(F.pad(colours[None], around, mode="replicate"), (tall, wide))[0]
+        for axis, shrunk in ((-2, tall), (-1, wide)):
+            samples = narrowed(samples, axis) if shrunk == 2 else samples
+        full = samples.repeat_interleave(tall, -2).repeat_interleave(wide, -1)
+        full = full[:, around[2] :, around[0] :][:, : rows.size, : columns.size]
+        colour = torch.tensordot(torch.linalg.inv(matrix).to(image), torch.cat([brightness, full]), 1)
+        return upright(colour, self.coding.orientation)
+
+
+def narrowed(samples: Tensor, axis: int) -> Tensor:
+    """Solves 3/4 a + 1/8 (a before + a after) = b along an axis: the mean of two pixels of libjpeg's enlargement."""
+    x = samples = samples.transpose(axis, -1)
+    for _ in range(_SWEEPS):
+        around = F.pad(x, (1, 1), mode="replicate")
+        x = (samples - (around[..., :-2] + around[..., 2:]) / 8) / 0.75
+    return x.transpose(axis, -1)
+
+
+def _uneven(q: Tensor, whole: Tensor) -> Tensor:
+    """How far the colours' numbers are from whole ones, of each image."""
+    colours = q[:, whole, -128:]
+    return (colours - colours.round()).abs().flatten(1).sum(1)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """How an axis is cut: pixels missing before and after, and pixels of a macroblock."""
+
+    size: int
+    side: int
+    before: int
+    after: int
+
+    @classmethod
+    def of(cls, size: int, side: int, offset: int) -> _Axis:
+        before = -offset % side
+        return cls(size, side, before, -(before + size) % side)
+
+    @property
+    def blocks(self) -> int:
+        return (self.before + self.size + self.after) // self.side
+
+    def whole(self) -> Tensor:
+        whole = torch.ones(self.blocks, dtype=torch.bool)
+        whole[0] &= not self.before
+        whole[-1] &= not self.after
+        return whole
+
+    def kinds(self) -> Iterator[tuple[slice, tuple[int, int]]]:
+        """Blocks that have the same pixels, and the first and last of these."""
+        blocks, end = self.blocks, self.side - self.after
+        if blocks == 1:
+            yield slice(0, 1), (self.before, end)
+            return
+        first, last = int(self.before > 0), blocks - int(self.after > 0)
+        if first:
+            yield slice(0, 1), (self.before, self.side)
+        if last > first:
+            yield slice(first, last), (0, self.side)
+        if last < blocks:
+            yield slice(last, blocks), (0, end)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The decomposition of a kind of block: s (D,), v (D, D), u (numbers, D), 0 for pixels that it does not have."""
+
+    s: Tensor
+    v: Tensor
+    u: Tensor
+
+
+Tables = tuple[tuple[int, ...], ...]
+Span = tuple[int, int]
+
+
+@lru_cache(maxsize=16)
+def _matrix(tables: Tables, shrunk: tuple[int, int], channels: int) -> Tensor:
+    """What becomes of a macroblock, (numbers, C * 8r * 8c): brightness block by block, then the colours."""
+    tall, wide = shrunk
+    colours = torch.tensor(COLOURS, dtype=torch.float64)
+    if len(tables) == 1:
+        colours = torch.full((1, channels), 1 / channels, dtype=torch.float64)
+    planes = [
+        (0, torch.kron(_picked(tall, row), _picked(wide, column))) for row in range(tall) for column in range(wide)
+    ]
+    planes += [(component, torch.kron(_averaged(tall), _averaged(wide))) for component in range(1, len(tables))]
+    rows = []
+    for component, plane in planes:
+        steps = torch.tensor(tables[component], dtype=torch.float64)
+        rows.append(torch.kron(colours[component : component + 1], 127.5 * plane / steps[:, None]))
+    return torch.cat(rows)
+
+
+def _picked(blocks: int, number: int) -> Tensor:
+    """The cosine transform of one of several blocks in a row, (8, 8 blocks)."""
+    picked = torch.zeros(8, 8 * blocks, dtype=torch.float64)
+    picked[:, 8 * number : 8 * number + 8] = cosines()
+    return picked
+
+
+def _averaged(by: int) -> Tensor:
+    """The cosine transform of means of so many pixels, (8, 8 by)."""
+    return cosines().repeat_interleave(by, 1) / by
+
+
+@lru_cache(maxsize=24)
+def _decomposed(tables: Tables, shrunk: tuple[int, int], channels: int, rows: Span, columns: Span) -> _Part:
+    """Decomposes the matrix of a block of which there are these rows and columns; others repeat the nearest."""
+    matrix = _matrix(tables, shrunk, channels)
+    sides = (8 * shrunk[0], 8 * shrunk[1])
+    at = torch.arange(channels * sides[0] * sides[1]).view(channels, *sides)
+    nearest = [torch.arange(side).clamp(low, high - 1) for side, (low, high) in zip(sides, (rows, columns), strict=True)]
+    own = at[:, nearest[0]][:, :, nearest[1]].flatten()
+    folded = torch.zeros_like(matrix).index_add_(1, own, matrix)
+    there = own.unique()
+    u, s, vt = torch.linalg.svd(folded[:, there], full_matrices=True)
+    known = int((s > _RANK * s[0]).sum())
+    part = _Part(torch.zeros(at.numel()).double(), torch.zeros(at.numel(), at.numel()).double(), torch.zeros_like(matrix))
+    part.s[there[:known]] = s[:known]
+    part.v[there[:, None], there] = vt.T
+    part.u[:, there[:known]] = u[:, :known]
+    return part
