@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -47,6 +49,50 @@ def test_mixed_noise_is_the_sum_of_its_parts() -> None:
     n1, n2 = rng.like(image), rng.like(image)
     expected = 0.75 * (image + 0.2 * n1 * image) + 0.25 * (image + 0.1 * n2)
     torch.testing.assert_close(degradations.mixed_noise(image, 0.2, 0.1, 0.75, seed=7), expected.clamp(0, 1))
+
+
+def test_shared_noise_and_grain_are_one_field_of_their_level() -> None:
+    image = torch.full((1, 3, 256, 256), 0.5)
+    for damage in (degradations.shared_noise(image, 0.06), degradations.grain(image, 0.06, 1.2)):
+        noise = damage - image
+        assert torch.equal(noise[:, 0], noise[:, 1])
+        assert noise[:, 0].std().item() == pytest.approx(0.06, rel=0.05)
+    # White noise has no correlation with its neighbour; that of a Gaussian of deviation s is exp(-1 / (4 s^2)).
+    flat = (degradations.grain(image, 0.06, 1.2) - image)[0, 0]
+    neighbours = (flat[:, 1:] * flat[:, :-1]).mean() / flat.square().mean()
+    assert neighbours.item() == pytest.approx(math.exp(-1 / (4 * 1.2**2)), abs=0.03)
+    torch.testing.assert_close(degradations.grain(image, 0.06, 0.0), degradations.shared_noise(image, 0.06))
+
+
+def test_chroma_noise_leaves_the_luma_its_own_noise() -> None:
+    image = torch.full((1, 3, 256, 256), 0.5)
+    noise = degradations.chroma_noise(image, 0.08, 2.0, 0.01) - image
+    luma = (torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1) * noise).sum(1)
+    assert luma.std().item() == pytest.approx(0.01, rel=0.05)
+    assert (noise[:, 0] - luma).std().item() == pytest.approx(1.402 * 0.08, rel=0.15)
+
+
+def test_a_sensors_noise_has_both_variances() -> None:
+    noisy = degradations.poisson_gaussian(torch.full((1, 1, 300, 300), 0.4), 500.0, 0.02)
+    assert noisy.var().item() == pytest.approx(0.4 / 500 + 0.02**2, rel=0.03)
+
+
+def test_a_phone_without_noise_keeps_what_is_flat() -> None:
+    flat = torch.tensor([0.2, 0.5, 0.7]).view(1, 3, 1, 1).expand(1, 3, 24, 24)
+    shot = degradations.phone(flat, peak=2.0**24, read=0.0)
+    torch.testing.assert_close(shot, flat, atol=2e-3, rtol=0)
+
+
+def test_a_faded_print_is_its_line() -> None:
+    image = draw(1, 3, 8, 8)
+    faded = degradations.faded(image, 0.5, 0.25, (1.0, 0.9, 0.8))
+    torch.testing.assert_close(faded, (0.25 + 0.5 * image) * torch.tensor([1.0, 0.9, 0.8]).view(1, 3, 1, 1))
+
+
+def test_chroma_is_kept_where_it_is_not_subsampled() -> None:
+    image = draw(1, 3, 32, 32)
+    full, quarter = (degradations.compress(image, 95, kind) for kind in ("4:4:4", "4:2:0"))
+    assert (full - image).abs().mean() < 0.3 * (quarter - image).abs().mean()
 
 
 def test_low_light_is_its_curve() -> None:

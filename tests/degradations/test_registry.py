@@ -11,7 +11,7 @@ from pellucid.settings import read
 
 RANDOM = (
     "noise", "poisson", "mixed-noise", "deform", "water-drops", "random-mask", "low-light", "rain", "snow",
-    "old-photograph",
+    "old-photograph", "shared-noise", "grain", "chroma-noise", "poisson-gaussian", "phone",
 )  # fmt: skip
 
 
@@ -81,6 +81,16 @@ def test_parameters_are_read_from_texts() -> None:
         ("noise", {"sigma": float("nan")}),
         ("mixed-noise", {"share": 1.1}),
         ("mixed-noise", {"speckle": -1.0}),
+        ("shared-noise", {"sigma": -0.1}),
+        ("grain", {"sigma": float("inf")}),
+        ("grain", {"size": -1.0}),
+        ("chroma-noise", {"luma": -1.0}),
+        ("chroma-noise", {"size": 101.0}),
+        ("poisson-gaussian", {"read": -1.0}),
+        ("phone", {"smooth": 2.0}),
+        ("faded", {"contrast": 1.5}),
+        ("faded", {"cast": (1.0, 0.0, 1.0)}),
+        ("jpeg", {"subsampling": "4:1:0"}),
         ("blur", {"std": -1.0}),
         ("motion-blur", {"length": 0.0}),
         ("motion-blur", {"degrees": float("inf")}),

@@ -21,9 +21,10 @@ from .age import old_photograph
 from .compose import is_composed, steps
 from .fourier import magnitudes
 from .jpeg import compress, multiple_jpeg
-from .light import exposures, low_light
+from .light import exposures, faded, low_light
 from .missing import box_mask, grey, random_mask, text_mask
-from .noise import gaussian_noise, mixed_noise, poisson
+from .noise import chroma_noise, gaussian_noise, grain, mixed_noise, poisson, poisson_gaussian, shared_noise
+from .phone import phone
 from .sharpness import anisotropic_blur, blur, gaussian_blur, motion_blur, reduce, uniform_blur
 from .warp import deform, water_drops
 from .weather import haze, rain, snow
@@ -32,14 +33,17 @@ __all__ = [
     "anisotropic_blur",
     "blur",
     "box_mask",
+    "chroma_noise",
     "compress",
     "deform",
     "describe",
     "exposures",
+    "faded",
     "find",
     "gaussian_blur",
     "gaussian_noise",
     "get",
+    "grain",
     "grey",
     "haze",
     "low_light",
@@ -50,10 +54,13 @@ __all__ = [
     "names",
     "old_photograph",
     "parameters",
+    "phone",
     "poisson",
+    "poisson_gaussian",
     "rain",
     "random_mask",
     "reduce",
+    "shared_noise",
     "snow",
     "text_mask",
     "uniform_blur",
@@ -69,6 +76,11 @@ _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "noise": gaussian_noise,
     "poisson": poisson,
     "mixed-noise": mixed_noise,
+    "shared-noise": shared_noise,
+    "grain": grain,
+    "chroma-noise": chroma_noise,
+    "poisson-gaussian": poisson_gaussian,
+    "phone": phone,
     "blur": gaussian_blur,
     "uniform-blur": uniform_blur,
     "anisotropic-blur": anisotropic_blur,
@@ -81,6 +93,7 @@ _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "text-mask": text_mask,
     "grey": grey,
     "low-light": low_light,
+    "faded": faded,
     "exposures": exposures,
     "rain": rain,
     "snow": snow,

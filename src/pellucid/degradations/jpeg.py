@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -17,25 +18,30 @@ from torch import Tensor
 
 from ..errors import UsageError
 
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
-def compress(image: Tensor, quality: int = 10) -> Tensor:
-    """Compresses each image of a batch as a JPEG file (4:2:0, libjpeg) and reads it back.
+
+def compress(image: Tensor, quality: int = 10, subsampling: Subsampling = "4:2:0") -> Tensor:
+    """Compresses each image of a batch as a JPEG file (libjpeg) and reads it back.
 
     Args:
         image: (B, 1 or 3, H, W) in [0, 1]; values between 8-bit steps are rounded first, as a file demands.
         quality: 1 to 100.
+        subsampling: of the chroma: "4:4:4" keeps all of it, "4:2:2" half, "4:2:0" a quarter.
 
     Returns:
         The decoded images, (B, C, H, W) in [0, 1].
 
     Raises:
-        UsageError: quality is out of range, or images that are neither grey nor RGB.
+        UsageError: quality or subsampling is out of range, or images that are neither grey nor RGB.
     """
     if not 1 <= quality <= 100:
         raise UsageError(f"JPEG quality goes from 1 to 100, not {quality}")
+    if subsampling not in get_args(Subsampling):
+        raise UsageError(f"JPEG subsampling is one of {', '.join(get_args(Subsampling))}, not {subsampling!r}")
     if image.shape[1] not in (1, 3):
         raise UsageError(f"JPEG takes grey or RGB images, not {image.shape[1]} channels")
-    return torch.stack([_roundtrip(one, quality) for one in image]).to(image)
+    return torch.stack([_roundtrip(one, quality, subsampling) for one in image]).to(image)
 
 
 def multiple_jpeg(image: Tensor, qualities: Sequence[int] = (10, 20, 40), shifts: Sequence[int] = (0, 3, 6)) -> Tensor:
@@ -70,10 +76,10 @@ def _mirrored(size: int, before: int) -> Tensor:
     return torch.arange(-before, size).abs().clamp(max=size - 1)
 
 
-def _roundtrip(image: Tensor, quality: int) -> Tensor:
+def _roundtrip(image: Tensor, quality: int, subsampling: Subsampling) -> Tensor:
     pixels = (image * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     picture = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
     file = io.BytesIO()
-    picture.save(file, format="JPEG", quality=quality, subsampling="4:2:0")
+    picture.save(file, format="JPEG", quality=quality, subsampling=subsampling)
     decoded = torch.from_numpy(np.array(Image.open(file))).float() / 255
     return decoded[None] if decoded.ndim == 2 else decoded.permute(2, 0, 1)

@@ -69,3 +69,30 @@ def low_light(
         raise UsageError(f"low light takes an exposure from 0 to 1 and a gamma above 0, not {exposure} and {gamma}")
     dark = alone(lambda one: exposure * one.clamp(0, 1) ** gamma, image)
     return gaussian_noise(dark, noise, seed).clamp(0, 1)
+
+
+def faded(
+    image: Tensor, contrast: float = 0.55, black: float = 0.25, cast: Sequence[float] = (1.05, 1.0, 0.85)
+) -> Tensor:
+    """Fades an image as light does to a print: black becomes grey, contrast goes, and the balance of colours shifts.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        contrast: from black to white, from 0 to 1.
+        black: what black becomes, from 0 to 1.
+        cast: factor of each channel, above 0; grey images have the mean of all.
+
+    Returns:
+        The images, (B, C, H, W), clamped to [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    if not (0 <= contrast <= 1 and 0 <= black <= 1):
+        raise UsageError(f"a faded image has a contrast and a black from 0 to 1, not {contrast} and {black}")
+    if not cast or not all(0 < factor < math.inf for factor in cast):
+        raise UsageError(f"a cast is a factor above 0 for each channel, not {list(cast)}")
+    channels = image.shape[1]
+    factors = list(cast) if len(cast) == channels else [sum(cast) / len(cast)] * channels
+    balance = torch.tensor(factors).to(image).view(1, channels, 1, 1)
+    return ((black + contrast * image.clamp(0, 1)) * balance).clamp(0, 1)

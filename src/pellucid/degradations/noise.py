@@ -1,4 +1,4 @@
-"""Noise: of electronics, of light, and of both.
+"""Noise: of electronics, of light, of film, of cameras that process it, and mixtures.
 
 References:
     Chung et al., "Diffusion Posterior Sampling for General Noisy Inverse Problems" (DPS), ICLR 2023: Poisson noise.
@@ -12,9 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from ..errors import UsageError
+from ..noise import Streams, derive_seed
 from .chance import streams
 
 
@@ -89,3 +91,123 @@ def mixed_noise(
     rng = streams(image, seed)
     speckled = image + speckle * rng.like(image) * image
     return (share * speckled + (1 - share) * (image + sigma * rng.like(image))).clamp(0, 1)
+
+
+def shared_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] = 0) -> Tensor:
+    """Adds one field of white Gaussian noise to all channels alike, as a grey scan saved in colour has it.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        sigma: its standard deviation in [0, 1] units, 0 or more.
+        seed: image i has noise of seed `seed + i`, or `seed[i]`.
+
+    Returns:
+        The images, (B, C, H, W), clamped to [0, 1].
+
+    Raises:
+        UsageError: sigma is negative.
+    """
+    _check_levels("shared noise", sigma)
+    return (image + sigma * streams(image, seed).like(image[:, :1])).clamp(0, 1)
+
+
+def grain(image: Tensor, sigma: float = 0.06, size: float = 0.7, seed: int | Sequence[int] = 0) -> Tensor:
+    """Adds the grain of film: Gaussian noise that is alike in all channels and correlated over some pixels.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        sigma: its standard deviation in [0, 1] units, 0 or more.
+        size: standard deviation in pixels of the Gaussian that white noise is convolved with, from 0 to 100.
+        seed: image i has grain of seed `seed + i`, or `seed[i]`.
+
+    Returns:
+        The images, (B, C, H, W), clamped to [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    _check_levels("grain", sigma)
+    _check_size(size)
+    return (image + sigma * _correlated(streams(image, seed).like(image[:, :1]), size)).clamp(0, 1)
+
+
+def chroma_noise(
+    image: Tensor, sigma: float = 0.08, size: float = 2.0, luma: float = 0.02, seed: int | Sequence[int] = 0
+) -> Tensor:
+    """Adds blotches of colour, as small sensors leave them: coarse noise in Cb and Cr, and a little fine luma noise.
+
+    Args:
+        image: (B, 3, H, W) in [0, 1].
+        sigma: standard deviation of Cb's and of Cr's noise in [0, 1] units, 0 or more.
+        size: of the blotches, standard deviation in pixels, from 0 to 100.
+        luma: standard deviation of the luma's white noise, 0 or more.
+        seed: image i has noise of seed `seed + i`, or `seed[i]`.
+
+    Returns:
+        The images, (B, 3, H, W), clamped to [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range, or the images have no colours.
+    """
+    _check_levels("chroma noise", sigma, luma)
+    _check_size(size)
+    rng = streams(image, seed)
+    fine = luma * rng.like(image[:, :1])
+    if image.shape[1] == 1:
+        return (image + fine).clamp(0, 1)
+    if image.shape[1] != 3:
+        raise UsageError(f"chroma noise takes grey or RGB images, not {image.shape[1]} channels")
+    blue, red = (sigma * _correlated(rng.like(image[:, :1]), size) for _ in range(2))
+    # JFIF's Cb and Cr as R, G and B.
+    colours = torch.cat([1.402 * red, -0.344136 * blue - 0.714136 * red, 1.772 * blue], 1)
+    return (image + fine + colours).clamp(0, 1)
+
+
+def poisson_gaussian(
+    image: Tensor, peak: float = 255.0, read: float = 3 / 255, seed: int | Sequence[int] = 0
+) -> Tensor:
+    """Adds a raw sensor's noise: counted photons, then Gaussian read noise; the variance is `x / peak + read^2`.
+
+    Args:
+        image: (B, C, H, W) in [0, 1]; values beyond are clamped first.
+        peak: photons that a white pixel counts on average, above 0.
+        read: standard deviation of the read noise in [0, 1] units, 0 or more.
+        seed: image i has noise of seed `seed + i`, or `seed[i]`.
+
+    Returns:
+        The images, (B, C, H, W), clamped to [0, 1].
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+    _check_levels("read noise", read)
+    counted = poisson(image, peak, seed)
+    return (
+        counted
+        + read * streams(counted, [derive_seed(own, "read") for own in Streams.seeds(seed, len(image))]).like(counted)
+    ).clamp(0, 1)
+
+
+def _correlated(white: Tensor, size: float) -> Tensor:
+    """White noise after a Gaussian of so many pixels, periodic, with a deviation of 1 again."""
+    height, width = white.shape[-2:]
+    at = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)).to(white)
+    passed = (-2 * (math.pi * size * at).square()).exp()
+    # Power of a whole plane, where all columns of an rfft but the first and the middle one count twice.
+    twice = torch.full((width // 2 + 1,), 2.0).to(white)
+    twice[0] = 1.0
+    if width % 2 == 0:
+        twice[-1] = 1.0
+    power = (passed.square() * twice).sum() / (height * width)
+    field = [torch.fft.irfft2(torch.fft.rfft2(one) * passed, s=(height, width)) for one in white]
+    return torch.stack(field) / power.sqrt()
+
+
+def _check_levels(name: str, *levels: float) -> None:
+    if not all(0 <= level < math.inf for level in levels):
+        raise UsageError(f"{name} takes levels of 0 or more, not {', '.join(map(str, levels))}")
+
+
+def _check_size(size: float) -> None:
+    if not 0 <= size <= 100:
+        raise UsageError(f"noise is correlated over 0 to 100 pixels, not {size}")

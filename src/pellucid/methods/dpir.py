@@ -31,7 +31,7 @@ from ..operators import Operator
 from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .method import Method, State
+from .method import PAPERS, Method, State
 
 
 class DataStep:
@@ -113,6 +113,7 @@ class DPIR(Method):
     """
 
     blind: ClassVar[bool] = False
+    presets = PAPERS
 
     steps: int = 8
     strength: float = 49 / 255

@@ -50,6 +50,8 @@ class Keywords(Options, total=False):
     corrections: int
     degradation: Literal["kernel", "light", "none"]
     doubt: float
+    ends: Literal["prior", "data"]
+    ensemble: bool
     error_weight: float
     eta: float
     eta_b: float
@@ -65,6 +67,7 @@ class Keywords(Options, total=False):
     gradient: Literal["exact", "straight-through"]
     guide: Literal["x0", "xt"]
     hold: float
+    inner: int
     inputs: int
     iterations: int
     jitter: float
@@ -75,6 +78,7 @@ class Keywords(Options, total=False):
     latent_rates: tuple[float, ...]
     latent_weight: float
     layers: int
+    least: float
     level: float
     levels: int
     loss: Literal["mse", "l1", "ssim"]
