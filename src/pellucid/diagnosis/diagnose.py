@@ -11,6 +11,8 @@ from ..errors import UsageError
 from ..images import Picture
 from ..priors.prior import Prior, device_of
 from ..problem import to_model
+from .blur import Blur
+from .blur import estimate as blur_of
 from .content import Content
 from .content import estimate as content_of
 from .finding import Finding
@@ -26,10 +28,12 @@ class Diagnosis:
     Attributes:
         content: the kind of picture, which decides what is believed of the rest.
         noise: None where there is none.
+        blur: likewise.
     """
 
     content: Content | None = None
     noise: Noise | None = None
+    blur: Blur | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -52,7 +56,8 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     known = known or Diagnosis()
     content = known.content or content_of(y)
     noise = known.noise or noise_of(prior, y, content)
-    return replace(known, content=content, noise=noise)
+    blur = known.blur or blur_of(y, content.drawn)
+    return replace(known, content=content, noise=noise, blur=blur)
 
 
 def of_picture(prior: Prior, picture: Picture) -> Diagnosis:

@@ -27,6 +27,7 @@ from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
 from .dreamclean_phase import DreamCleanPhase
+from .enlarge import Enlarge
 from .external import External, names_restorer
 from .gdp import GDP
 from .gibbsddrm import GibbsDDRM
@@ -34,6 +35,7 @@ from .method import Method, State
 from .mmps import MMPS
 from .red import RED
 from .snips import SNIPS
+from .unblur import Unblur
 from .zero_dce import ZeroDCE
 
 __all__ = [
@@ -57,10 +59,12 @@ __all__ = [
     "DreamClean",
     "DreamCleanKnown",
     "DreamCleanPhase",
+    "Enlarge",
     "External",
     "GibbsDDRM",
     "Method",
     "State",
+    "Unblur",
     "ZeroDCE",
     "describe",
     "differing",

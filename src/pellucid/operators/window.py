@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UsageError
 from .blur import Blur
 from .operator import Operator, Shape
 
@@ -17,9 +18,15 @@ class Window(Operator):
 
     Args:
         kernel: (h, w), odd sides.
+
+    Raises:
+        UsageError: a side is even.
     """
 
     def __init__(self, kernel: Tensor) -> None:
+        if not (kernel.shape[-2] % 2 and kernel.shape[-1] % 2):
+            raise UsageError(f"a window's kernel has odd sides, not {tuple(kernel.shape)}")
+        # Around the border goes only what is not measured.
         self._blur = Blur(kernel)
         self.edge = (kernel.shape[0] // 2, kernel.shape[1] // 2)
 
