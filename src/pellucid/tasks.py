@@ -86,7 +86,7 @@ _TASKS: dict[str, Task] = {
     "inpaint": Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0),
     "colorize": Task("give a grey image colours", "ddrm", lambda _: Grayscale()),
     "unblur": Task("undo a blur whose kernel nobody knows", "unblur", _blind),
-    "lowlight": Task("brighten what was exposed too briefly", "gdp", _blind, _LIGHT),
+    "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, _LIGHT, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "ddrm-jpeg", lambda _: Jpeg.of),
 }

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from pellucid.errors import UsageError
+from pellucid.operators.blur import disk
 from pellucid.priors.exact import CovariantPrior
-from pellucid.priors.kernels import disk, kernel_prior, shake, to_image, to_kernel
+from pellucid.priors.kernels import kernel_prior, shake, to_image, to_kernel
 
 
 def test_the_posterior_mean_of_correlated_images() -> None:

@@ -46,6 +46,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "rates": (0.0, 5e-4, 5e-4, 1e-4), "latent_rates": (3e-2, 1e-2, 1e-2, 3e-3),
     },
     "zero-dce": {},
+    "lowlight": {},
 }  # fmt: skip
 
 _QUICK_FOR: dict[str, dict[str, dict[str, Any]]] = {
@@ -53,7 +54,7 @@ _QUICK_FOR: dict[str, dict[str, dict[str, Any]]] = {
     "low light": {"gdp": {"steps": 60, "scale": 500_000, "map_rate": 0.0, "bright": 0.003, "level": 0.5}}
 }
 
-_ONLY_FOR: dict[str, tuple[str, ...]] = {"zero-dce": ("low light",)}
+_ONLY_FOR: dict[str, tuple[str, ...]] = {"zero-dce": ("low light",), "lowlight": ("low light",)}
 """Methods that are made for some of the damages and take no part in the others."""
 
 

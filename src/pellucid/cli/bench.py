@@ -178,6 +178,48 @@ def blind(
     _print(rows, f"{len(chosen)} images, {computed(prior, precision)}", json, markdown)
 
 
+@app.command("photographs")
+def photographs(
+    prior: Prior = "natural",
+    data: Data = None,
+    images: Images = None,
+    crop: Crop = None,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", help="One of the kinds of damage (default: all); repeatable.")
+    ] = None,
+    method: Methods = None,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of the damage for each image.")] = 1,
+    lpips: LpipsFile = None,
+    offline: Offline = False,
+    seed: Seed = 0,
+    device: Device = None,
+    backend: Backend = "torch",
+    precision: Precision = "float32",
+    json: Json = False,
+) -> None:
+    """Measures the default and the tasks on pictures as people have them, beside other tools; prints Markdown.
+
+    Columns: PSNR, the mean and the least gain over the damaged picture, LPIPS, evaluations, seconds, the worst image.
+    Peers take part where they are installed: bm3d, opencv-python, scikit-image.
+    """
+    from ..bench import everyday, kinds
+    from ..bench.prior import load
+    from ..bench.rows import computed
+    from ..problem import to_unit
+
+    kinds.chosen(row or ())
+    what = load(prior, device, offline=offline, backend=backend, precision=precision)
+    chosen = {name: to_unit(image) for name, image in _photographs(data, images, 3, crop).items()}
+    table = everyday.compare(what, chosen, row or (), method or (), draws, _measure(lpips), seed)
+    if json:
+        for figures in table:
+            as_json(vars(figures))
+        return
+    typer.echo(f"{len(chosen)} images, {draws} draws, {computed(prior, precision)}\n")
+    for line in everyday.markdown(table):
+        typer.echo(line)
+
+
 @app.command("conformance")
 def conformance(method: Methods = None, seed: Seed = 0, json: Json = False) -> None:
     """Compares the methods with the true posterior of a Gaussian prior; prints a table in Markdown."""

@@ -25,7 +25,7 @@ from .light import exposures, faded, low_light
 from .missing import box_mask, grey, random_mask, text_mask
 from .noise import chroma_noise, gaussian_noise, grain, mixed_noise, poisson, poisson_gaussian, shared_noise
 from .phone import phone
-from .sharpness import anisotropic_blur, blur, gaussian_blur, motion_blur, reduce, uniform_blur
+from .sharpness import anisotropic_blur, blur, disk_blur, gaussian_blur, motion_blur, reduce, uniform_blur
 from .warp import deform, water_drops
 from .weather import haze, rain, snow
 
@@ -37,6 +37,7 @@ __all__ = [
     "compress",
     "deform",
     "describe",
+    "disk_blur",
     "exposures",
     "faded",
     "find",
@@ -82,6 +83,7 @@ _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "poisson-gaussian": poisson_gaussian,
     "phone": phone,
     "blur": gaussian_blur,
+    "disk-blur": disk_blur,
     "uniform-blur": uniform_blur,
     "anisotropic-blur": anisotropic_blur,
     "motion-blur": motion_blur,

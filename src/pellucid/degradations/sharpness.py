@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..operators import Blur
-from ..operators.blur import anisotropic, gaussian, motion, uniform
+from ..operators.blur import anisotropic, disk, gaussian, motion, uniform
 from .noise import gaussian_noise
 
 
@@ -65,6 +65,24 @@ def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
     # One row after one column cost less than their product.
     row = gaussian(std).sum(0, keepdim=True)
     return blur(blur(image, row), row.T)
+
+
+def disk_blur(image: Tensor, radius: float = 3.0) -> Tensor:
+    """Takes the mean over a disk around each pixel, as a lens that is out of focus.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        radius: of the disk in pixels, above 0.
+
+    Returns:
+        The blurred images, (B, C, H, W) in [0, 1].
+
+    Raises:
+        UsageError: radius is out of range.
+    """
+    if not 0 < radius <= 100:
+        raise UsageError(f"a disk blur takes a radius above 0, at most 100 pixels, not {radius}")
+    return blur(image, disk(radius, 2 * math.ceil(radius + 0.5) + 1))
 
 
 def uniform_blur(image: Tensor, size: int = 9) -> Tensor:

@@ -15,6 +15,8 @@ from .blur import Blur
 from .blur import estimate as blur_of
 from .content import Content
 from .content import estimate as content_of
+from .exposure import Exposure
+from .exposure import estimate as exposure_of
 from .finding import Finding
 from .noise import CALLS as CALLS
 from .noise import Noise
@@ -29,11 +31,13 @@ class Diagnosis:
         content: the kind of picture, which decides what is believed of the rest.
         noise: None where there is none.
         blur: likewise.
+        exposure: None where the light is as in most photographs.
     """
 
     content: Content | None = None
     noise: Noise | None = None
     blur: Blur | None = None
+    exposure: Exposure | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -57,7 +61,8 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     content = known.content or content_of(y)
     noise = known.noise or noise_of(prior, y, content)
     blur = known.blur or blur_of(y, content.drawn)
-    return replace(known, content=content, noise=noise, blur=blur)
+    light = known.exposure or exposure_of(y)
+    return replace(known, content=content, noise=noise, blur=blur, exposure=light)
 
 
 def of_picture(prior: Prior, picture: Picture) -> Diagnosis:

@@ -121,8 +121,8 @@ def passed(kernel: Tensor) -> Tensor:
     # The Hann window's own spectrum: 1/4, 1/2, 1/4 of the amplitude, squared, to a sum of 1.
     for axis in (1, 2):
         both = both * (2 / 3) + (both.roll(1, axis) + both.roll(-1, axis)) / 6
-    through, all_of_it = polar(both)
-    return through / all_of_it
+    sampled = polar(both)
+    return sampled[0] / sampled[1]
 
 
 @dataclass(frozen=True)

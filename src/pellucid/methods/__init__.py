@@ -31,6 +31,7 @@ from .enlarge import Enlarge
 from .external import External, names_restorer
 from .gdp import GDP
 from .gibbsddrm import GibbsDDRM
+from .lowlight import LowLight
 from .method import Method, State
 from .mmps import MMPS
 from .red import RED
@@ -62,6 +63,7 @@ __all__ = [
     "Enlarge",
     "External",
     "GibbsDDRM",
+    "LowLight",
     "Method",
     "State",
     "Unblur",

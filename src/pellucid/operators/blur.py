@@ -185,6 +185,13 @@ def uniform(size: int) -> Tensor:
     return torch.full((size, size), 1 / size**2, dtype=torch.float64)
 
 
+def disk(radius: float, size: int) -> Tensor:
+    """A lens out of focus: a disk, its edge a pixel wide, (size, size), its sum 1."""
+    place = torch.arange(size, dtype=torch.float64) - size // 2
+    kernel = (radius + 0.5 - (place[:, None] ** 2 + place**2).sqrt()).clamp(0, 1)
+    return kernel / kernel.sum()
+
+
 def motion(length: float, degrees: float = 0.0) -> Tensor:
     """A straight movement of the camera by `length` pixels, in a direction counted anticlockwise from right.
 

@@ -32,19 +32,12 @@ def kernel_prior(size: int, shaken: int = 300) -> CovariantPrior:
         *(blur.anisotropic(wide, narrow, 180 * turn / _TURNS, size)
           for wide in _WIDTHS for narrow in _WIDTHS if narrow <= wide and 4 * wide < size
           for turn in range(_TURNS if narrow < wide else 1)),
-        *(disk(radius, size) for radius in range(1, size // 2)),
+        *(blur.disk(radius, size) for radius in range(1, size // 2)),
         *(_fitted(blur.motion(length, 180 * turn / _TURNS), size)
           for length in _LENGTHS if length < size for turn in range(_TURNS)),
         *(shake(size, seed) for seed in range(shaken)),
     ]  # fmt: skip
     return CovariantPrior(to_image(torch.stack(made)[:, None].float()))
-
-
-def disk(radius: float, size: int) -> Tensor:
-    """A lens out of focus: a disk, its edge a pixel wide, (size, size), its sum 1."""
-    place = torch.arange(size, dtype=torch.float64) - size // 2
-    kernel = (radius + 0.5 - (place[:, None] ** 2 + place**2).sqrt()).clamp(0, 1)
-    return kernel / kernel.sum()
 
 
 def shake(size: int, seed: int) -> Tensor:

@@ -65,6 +65,7 @@ class Keywords(Options, total=False):
     first: int
     fit: Literal["patches", "resize"]
     gamma: float
+    gain: float
     generator: str | Path | Callable[[Tensor], Tensor]
     gradient: Literal["exact", "straight-through"]
     guide: Literal["x0", "xt"]
@@ -119,4 +120,5 @@ class Keywords(Options, total=False):
     travel_repeat: int
     variance: Literal["posterior", "beta", "learned"]
     weight: float
+    white: float
     window: int

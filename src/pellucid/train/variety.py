@@ -7,7 +7,7 @@ crops shows it these.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -68,17 +68,33 @@ def drawn(size: int, channels: int, rng: np.random.Generator) -> Pixels:
     Returns:
         (size, size, channels), 8 bits.
     """
+    kinds = ("text", "text", "lines", "screen")
+    pixels = page(kinds, size, rng)
+    if channels == 1:
+        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+    return pixels
+
+
+def page(kinds: str | Sequence[str], size: int, rng: np.random.Generator) -> Pixels:
+    """Draws one page of a kind, or of one out of several.
+
+    Args:
+        kinds: of "text", "lines" and "screen".
+        size: height and width.
+        rng: source of chance.
+
+    Returns:
+        (size, size, 3), 8 bits.
+    """
     scale = float(rng.uniform(1.5, 3)) if rng.random() < 0.5 else 1.0
     side = round(size * scale)
     paper, ink = _colours(rng)
-    page = Image.new("RGB", (side, side), paper)
-    kinds: tuple[Callable[..., None], ...] = (_text, _text, _lines, _screen)
-    kinds[int(rng.integers(len(kinds)))](ImageDraw.Draw(page), side, ink, scale, rng)
+    sheet = Image.new("RGB", (side, side), paper)
+    kind = kinds if isinstance(kinds, str) else kinds[int(rng.integers(len(kinds)))]
+    _DRAWING[kind](ImageDraw.Draw(sheet), side, ink, scale, rng)
     if side != size:
-        page = page.resize((size, size), Image.Resampling.BOX)
-    if channels == 1:
-        return np.asarray(page.convert("L"))[..., None]
-    return np.asarray(page)
+        sheet = sheet.resize((size, size), Image.Resampling.BOX)
+    return np.asarray(sheet)
 
 
 def _colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
@@ -139,6 +155,9 @@ def _screen(page: ImageDraw.ImageDraw, side: int, ink: Colour, scale: float, rng
         page.rounded_rectangle(box, radius, _any(rng, 0, 256), edge, max(1, round(scale)))
         size = scale * float(rng.uniform(8, 16))
         page.text((left + size / 2, top + size / 3), _words(rng), _any(rng, 0, 256), _font(size, rng))
+
+
+_DRAWING: Mapping[str, Callable[..., None]] = {"text": _text, "lines": _lines, "screen": _screen}
 
 
 def _words(rng: np.random.Generator) -> str:

@@ -1,0 +1,116 @@
+"""Kinds of damage that pictures of people have: the rows of `pellucid bench photographs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table: how clean pictures are damaged, and what is known about that.
+
+    Attributes:
+        damage: what `degradations.get` takes; empty for none.
+        quality: of the JPEG file that the damaged picture is saved as; None for PNG.
+        subsampling: of that file's chroma.
+        grey: whether the photograph is grey before.
+        drawn: "text", "lines" or "screen" instead of a photograph.
+        reduced: factor by which the picture is reduced, for rows that enlarge.
+        task: the task that a person who knows the damage would name.
+        peers: kinds of peers that take part: "noise", "blur", "jpeg", "enlarge".
+        sigma: level of the noise that some peers are told, in [0, 1] units.
+        exposure: whether images are compared at the factor of light that fits the truth best.
+    """
+
+    damage: str = ""
+    quality: int | None = None
+    subsampling: str = "4:2:0"
+    grey: bool = False
+    drawn: str | None = None
+    reduced: int = 1
+    task: str | None = None
+    peers: str | None = None
+    sigma: float | None = None
+    exposure: bool = False
+
+
+def _noise(level: int, *, grey: bool = False, quality: int | None = None) -> Kind:
+    name = "shared-noise" if grey else "noise"
+    damage = f"{name}:{level / 255:.6f}"
+    return Kind(damage, quality, grey=grey, task="denoise", peers="noise", sigma=level / 255)
+
+
+def _blurs(damage: str) -> dict[str, Kind]:
+    name = (
+        damage.replace(":", " ")
+        .replace("-", " ")
+        .replace("|", ", ")
+        .replace("length=", "")
+        .replace(";degrees=", " at ")
+    )
+    return {
+        f"{name}": Kind(damage, task="unblur", peers="blur"),
+        f"{name}, noise 5": Kind(f"{damage}|noise:{5 / 255:.6f}", task="unblur", peers="blur"),
+        f"{name}, JPEG 90": Kind(damage, 90, task="unblur", peers="blur"),
+    }
+
+
+KINDS: dict[str, Kind] = {
+    "grey 10": _noise(10, grey=True),
+    "grey 25": _noise(25, grey=True),
+    "same in all channels 25": Kind("shared-noise:0.098039", task="denoise", peers="noise", sigma=25 / 255),
+    "colour 10, JPEG 92": _noise(10, quality=92),
+    "colour 25, JPEG 92": _noise(25, quality=92),
+    "grain 15, 0.7 px": Kind("grain:sigma=0.058824;size=0.7", task="denoise", peers="noise", sigma=15 / 255),
+    "grain 15, 1.2 px": Kind("grain:sigma=0.058824;size=1.2", task="denoise", peers="noise", sigma=15 / 255),
+    "chroma noise": Kind("chroma-noise", task="denoise", peers="noise"),
+    "Poisson-Gaussian, weak": Kind("poisson-gaussian", task="denoise", peers="noise"),
+    "Poisson-Gaussian, strong": Kind("poisson-gaussian:peak=30;read=0.04", task="denoise", peers="noise"),
+    "phone, JPEG 90": Kind("phone", 90, task="denoise", peers="noise"),
+    "white 10": _noise(10),
+    "white 25": _noise(25),
+    "white 50": _noise(50),
+    "JPEG 5": Kind("", 5, task="jpeg", peers="jpeg"),
+    "JPEG 10": Kind("", 10, task="jpeg", peers="jpeg"),
+    "JPEG 30": Kind("", 30, task="jpeg", peers="jpeg"),
+    "JPEG 60": Kind("", 60, task="jpeg", peers="jpeg"),
+    "JPEG 80": Kind("", 80, task="jpeg", peers="jpeg"),
+    "JPEG 10, 4:4:4": Kind("", 10, "4:4:4", task="jpeg", peers="jpeg"),
+    "JPEG 30, 4:4:4": Kind("", 30, "4:4:4", task="jpeg", peers="jpeg"),
+    "JPEG 80, then 30": Kind("jpeg:80", 30, task="jpeg", peers="jpeg"),
+    "three JPEGs, shifted": Kind("multiple-jpeg", peers="jpeg"),
+    "JPEG 10, saved as PNG": Kind("jpeg:10", peers="jpeg"),
+    **_blurs("blur:1.2"),
+    **_blurs("blur:2.4"),
+    **_blurs("disk-blur:2.6"),
+    **_blurs("disk-blur:4.1"),
+    **_blurs("motion-blur:length=8.3;degrees=37"),
+    "x2": Kind(reduced=2, task="enlarge", peers="enlarge"),
+    "x4": Kind(reduced=4, task="enlarge", peers="enlarge"),
+    "x2, JPEG 80": Kind("", 80, reduced=2, task="enlarge", peers="enlarge"),
+    "x4, JPEG 80": Kind("", 80, reduced=4, task="enlarge", peers="enlarge"),
+    "dark, linear": Kind("low-light:exposure=0.2;gamma=1;noise=0.02", task="lowlight", exposure=True),
+    "dark, gamma": Kind("low-light:exposure=0.25;gamma=1.5;noise=0.02", task="lowlight", exposure=True),
+    "faded, a cast": Kind("faded", exposure=True),
+    "clean": Kind(),
+    "clean, grey": Kind(grey=True),
+    "text": Kind(drawn="text"),
+    "line art": Kind(drawn="lines"),
+    "screenshot": Kind(drawn="screen"),
+}
+"""All rows by name."""
+
+
+def chosen(names: Sequence[str]) -> dict[str, Kind]:
+    """Rows by name; all for none.
+
+    Raises:
+        UsageError: there is no such row.
+    """
+    for name in names:
+        if name not in KINDS:
+            raise unknown_name("row", name, KINDS)
+    return {name: KINDS[name] for name in names or KINDS}

@@ -1,0 +1,107 @@
+"""A picture's light: too dark, faded, or tinted; found from its darkest, middle and brightest values alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..problem import to_unit
+
+_MOST = 1 << 20
+"""Pixels that quantiles are taken of."""
+
+_DARK, _BRIGHTEST = 0.22, 0.6
+_GREY, _PALE, _FLAT = 0.2, 0.75, 0.1
+_CAST = 1.35
+_SURE = 12.0
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Light that is not as in most photographs.
+
+    Of 159 training photographs the mean brightness is 0.29 to 0.78 in nine of ten, the brightest values lie above 0.75
+    in nineteen of twenty, and the darkest below 0.15.
+
+    Attributes:
+        mean: luma, from 0 to 1.
+        white: value that one pixel in 200 exceeds in one of its channels.
+        black: value that one pixel in 200 falls below in one of its channels.
+        cast: brightest channel mean over the darkest; 1 for grey pictures.
+    """
+
+    mean: float
+    white: float
+    black: float
+    cast: float
+
+    @property
+    def dark(self) -> bool:
+        """Whether it was exposed too briefly: dark in the middle, and nowhere bright."""
+        return self.mean < _DARK and self.white < _BRIGHTEST
+
+    @property
+    def faded(self) -> bool:
+        """Whether black is grey and white is pale or tinted."""
+        return self.black > _GREY and _FLAT < self.white - self.black < _PALE
+
+    @property
+    def confidence(self) -> float:
+        """Grows with the distance of what decides it from its limit."""
+        if self.dark:
+            return _sure(_BRIGHTEST - self.white)
+        return _sure(min(self.black - _GREY, _PALE - self.white + self.black))
+
+    @property
+    def text(self) -> str:
+        """The light in words."""
+        tinted = ", with a colour cast" if self.cast > _CAST else ""
+        return ("dark" if self.dark else "faded") + tinted
+
+    @property
+    def remedy(self) -> str:
+        """The task that brightens; nothing mends fading yet."""
+        return "--task lowlight" if self.dark else ""
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """The four values."""
+        return {"mean": self.mean, "white": self.white, "black": self.black, "cast": self.cast}
+
+
+def _sure(distance: float) -> float:
+    return 1 - 0.5 * math.exp(-_SURE * max(distance, 0.0))
+
+
+def measure(image: Tensor) -> Exposure:
+    """The light of a picture, whether or not there is anything wrong with it.
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1], C 1 or 3.
+    """
+    step = max(1, math.ceil(math.sqrt(image.shape[-2] * image.shape[-1] / _MOST)))
+    seen = to_unit(image[..., ::step, ::step])[0].flatten(1).double()
+    means = seen.mean(1)
+    weights = torch.tensor(_LUMA if len(means) == 3 else [1 / len(means)] * len(means)).to(means)
+    white, black = (torch.quantile(side, q).item() for side, q in ((seen.amax(0), 0.995), (seen.amin(0), 0.005)))
+    cast = (means.max() / means.min().clamp_min(1e-6)).item()
+    return Exposure((weights * means).sum().item(), white, black, cast)
+
+
+_LUMA = [0.299, 0.587, 0.114]
+
+
+def estimate(image: Tensor) -> Exposure | None:
+    """Looks for a picture that is dark or faded.
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1].
+
+    Returns:
+        None where the light is as in most photographs.
+    """
+    found = measure(image)
+    return found if found.dark or found.faded else None
