@@ -21,8 +21,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..operators.blur import gaussian, motion
-from ..priors.kernels import disk
+from ..operators.blur import disk, gaussian, motion
 from .spectrum import BLOCK, LEAST, Photographs, luminance, passed, spectrum
 
 Family = Literal["none", "gaussian", "disk", "motion"]
