@@ -76,7 +76,7 @@ def test_the_papers_settings_have_a_name() -> None:
     assert isinstance(known, methods.DreamCleanKnown)
     assert (known.gamma, known.strength) == (0.05, 300)
     without = {name for name in methods.names() if "paper" not in methods.find(name).presets}
-    assert without == {"auto", "denoise", "external", "lowlight"}
+    assert without == {"auto", "denoise", "enlarge", "external", "lowlight", "unblur"}
 
 
 def misspelt(image: Image.Image) -> None:
@@ -126,6 +126,7 @@ def test_every_field_changes_the_fingerprint(tmp_path: Path, tiny_prior: Path) -
         "operator": (told, AveragePool(4)),
         "mask": (paint, b),
         "kernel": (blur, b),
+        "by": (Recipe(task="enlarge"), 3),
         "noise": (told, 0.1),
         "exact": (told, True),
         "label": (plain, 3),
@@ -176,8 +177,9 @@ def test_the_command_line_offers_every_field() -> None:
         Recipe("dreamclean", {"strength": 20, "schedule": "langevin"}, seed=7),
         Recipe(),
         Recipe(task="sr2", noise=0.02, settings={"steps": 20}),
+        Recipe(task="enlarge", by=3),
     ],
-    ids=["bare", "strength", "nothing", "task"],
+    ids=["bare", "strength", "nothing", "task", "factor"],
 )
 def test_every_door_gives_the_same_bytes(
     recipe: Recipe, tmp_path: Path, tiny_prior: Path, pellucid_command: Callable[..., Any]
@@ -201,7 +203,7 @@ def test_every_door_gives_the_same_bytes(
     settings = tuple(f"{key}={value}" for key, value in recipe.settings.items())
     choices = Choices(
         task=recipe.task, method=recipe.method, prior=str(tiny_prior), settings=settings,  # type: ignore[arg-type]
-        noise=recipe.noise, seed=recipe.seed,
+        noise=recipe.noise, seed=recipe.seed, by=recipe.by,
     )  # fmt: skip
     (variant,) = variants(choices)
     assert variant.choices.recipe() == recipe

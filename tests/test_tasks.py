@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,8 @@ def test_every_task_has_a_method_and_an_operator(tmp_path: Path) -> None:
     for name in tasks.names():
         task = tasks.find(name)
         find(task.method)(**task.settings)
-        operator = tasks.operator(name, **{task.needs: tmp_path / f"{task.needs}.png"} if task.needs else {})
+        files: dict[str, Any] = {kind: tmp_path / f"{kind}.png" for kind in ("mask", "kernel") if kind == task.needs}
+        operator = tasks.operator(name, **files)
         if operator is None:
             assert find(task.method).blind
             continue
@@ -40,3 +42,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         tasks.operator("denoise", kernel=tmp_path)
     with pytest.raises(UsageError, match="takes no mask"):
         tasks.operator("sr4", tmp_path)
+    with pytest.raises(UsageError, match="sr4 takes no factor"):
+        tasks.operator("sr4", by=2)
+    with pytest.raises(UsageError, match="by is one of 2, 3, 4, not 5"):
+        tasks.operator("enlarge", by=5)

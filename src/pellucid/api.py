@@ -122,7 +122,7 @@ def restore(
         seed: the same seed gives the same bytes on the same machine. Image i of a tensor has `seed + i`.
         samples: how many restorations to make, each with noise of its own; the first is what None gives. A method that
             draws no noise makes equal ones, which is said as a warning of the logger "pellucid".
-        said: any other field of `Recipe`, which says what they are: `task="sr4"`, `mask=`, `kernel=`, `exact=`,
+        said: any other field of `Recipe`, which says what they are: `task="sr4"`, `mask=`, `kernel=`, `by=`, `exact=`,
             `preset="fast"`, `tile=`, `device=`, `backend=`, `precision=`, `label=`, `prompt=`, `offline=`; and
             hyper-parameters of the method, `strength=200`, also as `settings={"strength": 200}`.
 

@@ -15,7 +15,7 @@ from .methods.method import State
 from .noise import derive_seed
 from .runner import Restored, Runner
 
-_TOLD = ("exact", "label", "prompt", "tile", "backend")
+_TOLD = ("exact", "label", "prompt", "tile", "backend", "by")
 """Fields of the recipe that a file says beside the method, the operator, the noise, the prior and the seed."""
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 from .errors import PellucidError, UsageError, unknown_name
 from .images import Picture
-from .operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, blur
+from .operators import AveragePool, Bicubic, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, blur
 from .problem import to_model
 from .settings import imported, names_object
+
+FACTORS = (2, 3, 4)
+"""How many times larger pictures are made."""
 
 Maker = Callable[[Picture], Operator]
 """What makes an operator of each damaged picture."""
@@ -24,21 +27,28 @@ class Task:
     Attributes:
         summary: what goes in and what comes out, in a line.
         method: the method that it is done with unless another is named.
-        make: makes the operator from the file that `needs` names, if any; None for blind methods.
+        make: makes the operator from what `needs` names, if anything; None for blind methods.
         settings: hyper-parameters of that method that are best for it with the embedded prior; docs/known.md has what
             they gain.
-        needs: "mask" or "kernel" where a file is needed.
+        needs: "mask" or "kernel" where a file is needed, "by" where a factor is taken, 2 where none is said.
         several: whether all inputs are exposures of one image.
         noise: the noise level that is taken for granted, in [0, 1] units; None to estimate it.
     """
 
     summary: str
     method: str
-    make: Callable[[Path | None], Operator | Maker | None]
+    make: Callable[[Any], Operator | Maker | None]
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs: str | None = None
     several: bool = False
     noise: float | None = None
+
+    def check(self, name: str, by: int | None) -> None:
+        """Refuses a factor that the task of this name does not take."""
+        if by is not None and self.needs != "by":
+            raise UsageError(f"{name} takes no factor: leave `by` out, or take the task enlarge")
+        if by is not None and by not in FACTORS:
+            raise UsageError(f"by is one of {', '.join(map(str, FACTORS))}, not {by}")
 
 
 def _blurred(kernel: Path | None) -> Operator:
@@ -62,12 +72,14 @@ def _compressed(picture: Picture) -> Jpeg:
     return Jpeg.coded(found.coding)
 
 
+def _enlarged(by: int | None) -> Operator:
+    return Bicubic(FACTORS[0] if by is None else by)
+
+
 def _blind(_: Path | None) -> None:
     return None
 
 
-# Few draws of the kernel, late: an estimate of noise says nothing about it, and every draw drifts a little.
-_UNBLUR = {"steps": 20, "begin": 0.15, "repeats": 1, "ridge": 0.5}
 # Exposure control, as nothing else says how bright the image was; without a map, which takes dark places for shade.
 _LIGHT = {"steps": 100, "scale": 500_000, "bright": 0.003, "level": 0.5, "map_rate": 0.0}
 
@@ -76,6 +88,7 @@ _LARGE = {"gamma": 0.5}
 
 _TASKS: dict[str, Task] = {
     "denoise": Task("remove noise", "denoise", lambda _: Denoise()),
+    "enlarge": Task("enlarge by 2, 3 or 4: --by", "enlarge", _enlarged, needs="by"),
     "sr2": Task("enlarge by 2", "dreamclean-known", lambda _: AveragePool(2), _LARGE),
     "sr4": Task("enlarge by 4", "dreamclean-known", lambda _: AveragePool(4), _LARGE),
     "sr8": Task("enlarge by 8", "dreamclean-known", lambda _: AveragePool(8), _LARGE),
@@ -84,7 +97,7 @@ _TASKS: dict[str, Task] = {
     # Known pixels are to stay as they are, to the bit.
     "inpaint": Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0),
     "colorize": Task("give a grey image colours", "ddrm", lambda _: Grayscale()),
-    "unblur": Task("undo a blur whose kernel nobody knows", "gibbsddrm", _blind, _UNBLUR),
+    "unblur": Task("undo a blur whose kernel nobody knows", "unblur", _blind),
     "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, _LIGHT, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "jpeg", lambda _: _compressed),
@@ -117,19 +130,22 @@ def find(name: str) -> Task:
     return Task((own.__doc__ or "").partition("\n")[0], "dps", lambda _: own)
 
 
-def operator(name: str, mask: Path | None = None, kernel: Path | None = None) -> Operator | Maker | None:
+def operator(
+    name: str, mask: Path | None = None, kernel: Path | None = None, by: int | None = None
+) -> Operator | Maker | None:
     """The degradation that a task undoes.
 
     Args:
         name: of the task.
         mask: image file, white where pixels are missing, for "inpaint".
         kernel: image file of the blur's kernel, for "deblur"; its sum is made 1.
+        by: how many times larger "enlarge" makes both sides, one of `FACTORS`; None for 2.
 
     Returns:
         The operator, or what makes it of each picture; None if the task's method finds out by itself.
 
     Raises:
-        UsageError: there is no such task, or a file is missing or not wanted.
+        UsageError: there is no such task, a file is missing or not wanted, or the factor is none of those.
         PellucidError: the file cannot be read.
     """
     task = find(name)
@@ -139,7 +155,8 @@ def operator(name: str, mask: Path | None = None, kernel: Path | None = None) ->
             raise UsageError(f"{name} needs a {kind}: {_WANTED[kind]}")
         if kind != task.needs and path is not None:
             raise UsageError(f"{name} takes no {kind}")
-    return task.make(given.get(task.needs or ""))
+    task.check(name, by)
+    return task.make(by if task.needs == "by" else given.get(task.needs or ""))
 
 
 _WANTED = {"mask": "an image, white where pixels are missing", "kernel": "an image of how a point is blurred"}

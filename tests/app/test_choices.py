@@ -85,7 +85,7 @@ def test_methods_that_are_offered() -> None:
     assert "auto" in fitting(None)
     assert "ddrm" not in fitting(None)
     assert "ddrm" in fitting("inpaint")
-    assert "gibbsddrm" in fitting("unblur")
+    assert {"gibbsddrm", "unblur"} <= set(fitting("unblur"))
 
 
 def test_the_page_says_what_bm3d_is_for() -> None:

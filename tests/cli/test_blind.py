@@ -113,7 +113,7 @@ def test_a_kernel_is_saved_and_can_be_used(
 ) -> None:
     kernel = tmp_path / "kernels" / "k.png"
     common = ("restore", photo, "-p", tiny_prior, "--overwrite")
-    unblur = ("--task", "unblur", "--set", "kernel=5", "--set", "steps=4")
+    unblur = ("--task", "unblur", "-m", "gibbsddrm", "--set", "kernel=5", "--set", "steps=4")
     record(pellucid_command(*common, "-o", tmp_path / "o.png", *unblur, "--save-kernel", kernel, "--json"))
     found = blur.read(kernel)
     assert found.shape == (5, 5)

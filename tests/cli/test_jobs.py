@@ -273,7 +273,7 @@ def test_patterns_that_no_shell_expanded(
 def test_traces_and_kernels_go_on_with_the_job(
     pellucid_command: Command, scans: Path, tmp_path: Path, tiny_prior: Path
 ) -> None:
-    blind = ("--task", "unblur", "--set", "kernel=5", "--set", "steps=4")
+    blind = ("--task", "unblur", "-m", "gibbsddrm", "--set", "kernel=5", "--set", "steps=4")
     places = ("--trace", tmp_path / "traces", "--save-kernel", tmp_path / "kernels")
     job = ("restore", scans / "a.png", scans / "b.png", "-o", tmp_path / "out", "-p", tiny_prior, *blind, *places)
     assert pellucid_command(*job, "--time-limit", "1e-9").code == 130

@@ -101,7 +101,7 @@ def test_equal_samples_are_said(pellucid_command: Command, scans: Path, tmp_path
 def test_what_lies_beside_them_is_apart_too(
     pellucid_command: Command, scans: Path, tmp_path: Path, tiny_prior: Path
 ) -> None:
-    blind = ("--task", "unblur", "--set", "kernel=5", "--set", "steps=4")
+    blind = ("--task", "unblur", "-m", "gibbsddrm", "--set", "kernel=5", "--set", "steps=4")
     places = ("--trace", tmp_path / "traces", "--save-kernel", tmp_path / "kernels")
     said = pellucid_command(
         "restore", scans / "a.png", "-o", tmp_path / "o.png", "-p", tiny_prior, *blind, *places, "--samples", 2

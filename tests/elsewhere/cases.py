@@ -79,6 +79,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "mmps": {"steps": 3},
     "red": {"iterations": 2},
     "snips": {"levels": 3},
+    "unblur": {"steps": 2},
     "zero-dce": {},
 }
 # What does not follow from the prior and the degradation, and other code than the usual.

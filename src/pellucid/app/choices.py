@@ -40,6 +40,7 @@ class Choices:
         compare: methods to show side by side, instead of one.
         mask: file, white where the picture is missing.
         kernel: file of the blur's kernel.
+        by: how many times larger "enlarge" makes the picture.
     """
 
     task: str | None = None
@@ -57,6 +58,7 @@ class Choices:
     compare: tuple[str, ...] = ()
     mask: Path | None = None
     kernel: Path | None = None
+    by: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.samples <= MOST_SAMPLES:
@@ -106,6 +108,7 @@ class Choices:
             task=self.task,
             mask=self.mask if self._needs("mask") else None,
             kernel=self.kernel if self._needs("kernel") else None,
+            by=self.by if self._needs("by") else None,
             noise=self.noise,
             exact=self.exact,
             prior=self.prior,

@@ -50,6 +50,8 @@ class Controls:
                 )  # fmt: skip
                 self.mask = gr.UploadButton("Mask from a file", visible=False)
                 self.kernel = gr.UploadButton("Kernel from a file", visible=False)
+                self.by = gr.Radio([(f"by {by}", by) for by in tasks.FACTORS], value=tasks.FACTORS[0], visible=False,
+                                   label="How many times larger")  # fmt: skip
                 self.noise = gr.Textbox("", label="Noise", placeholder="estimated",
                                         info="from 0 to 1, where the damage is known")  # fmt: skip
                 self.exact = gr.Checkbox(False, label="Known pixels stay as they are, to the bit")
@@ -74,11 +76,11 @@ class Controls:
         """What `read` gets the values of."""
         return [
             self.task, self.method, self.prior, self.fidelity, self.strength, self.steps, self.settings, self.noise,
-            self.exact, self.seed, self.tile, self.samples, self.compare,
+            self.exact, self.seed, self.tile, self.samples, self.compare, self.by,
         ]  # fmt: skip
 
     def needs(self, task: str) -> str | None:
-        """The file that a task needs."""
+        """The file or the factor that a task needs."""
         return tasks.find(task).needs if task in tasks.names() else None
 
     def read(self, session: Session, values: Sequence[Any]) -> Choices:
@@ -87,7 +89,8 @@ class Controls:
         Raises:
             UsageError: they exclude each other.
         """
-        task, method, prior, fidelity, strength, steps, settings, noise, exact, seed, tile, samples, compare = values
+        task, method, prior, fidelity, strength, steps, settings, noise, exact, seed, tile, *rest = values
+        samples, compare, by = rest
         texts = {"noise": noise, "steps": steps, "tile": tile, "seed": seed}
         numbers = settings_of(_NUMBERS, "the page", {key: text for key, text in texts.items() if text.strip()})
         return Choices(
@@ -102,5 +105,6 @@ class Controls:
             compare=tuple(compare or ()),
             mask=session.mask,
             kernel=session.kernel,
+            by=None if by == tasks.FACTORS[0] else by,
             **numbers,
         )

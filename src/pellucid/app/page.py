@@ -109,7 +109,7 @@ class Page:
         gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
         controls.task.change(
             self._fit, [token, controls.task],
-            [controls.method, controls.compare, controls.mask, controls.kernel, *shown], **quiet,
+            [controls.method, controls.compare, controls.mask, controls.kernel, controls.by, *shown], **quiet,
         )  # fmt: skip
         gr.on([controls.task.change, controls.method.change], self._fidelity, [controls.task, controls.method],
               controls.fidelity, **quiet)  # fmt: skip
@@ -214,6 +214,7 @@ class Page:
             gr.Dropdown(choices=labelled(names), value=[], multiselect=True, max_choices=MOST_COMPARED),
             gr.UploadButton(visible=needs == "mask"),
             gr.UploadButton(visible=needs == "kernel"),
+            gr.Radio(visible=needs == "by"),
             *self._shown(session),
         ]
 

@@ -33,6 +33,9 @@ def restore(
     ] = None,
     mask: Annotated[Path | None, typer.Option("--mask", help="Image, white where pixels are missing.")] = None,
     kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of how a point is blurred.")] = None,
+    by: Annotated[
+        int | None, typer.Option("--by", help="How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
+    ] = None,
     method: Annotated[
         str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: auto, or the task's).")
     ] = None,

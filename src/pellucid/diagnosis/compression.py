@@ -1,4 +1,4 @@
-r"""JPEG compression: what the file's own tables say, or what the pixels tell of a picture that was saved as another kind.
+r"""JPEG compression: what the file's tables say, or what the pixels tell of a picture saved as another kind.
 
 The cosine coefficients of a decoded JPEG are multiples of its steps, but for the rounding of pixels. So for each step t
 that may be, every coefficient c that is not rounded to 0 says how much likelier its distance r from the nearest

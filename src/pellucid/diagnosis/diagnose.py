@@ -11,6 +11,8 @@ from ..errors import UsageError
 from ..images import Picture
 from ..priors.prior import Prior, device_of
 from ..problem import to_model
+from .blur import Blur
+from .blur import estimate as blur_of
 from .compression import Compression
 from .compression import estimate as compression_of
 from .compression import of as told_by
@@ -32,12 +34,14 @@ class Diagnosis:
         content: the kind of picture, which decides what is believed of the rest.
         compression: as a JPEG; None where there is none.
         noise: None where there is none.
+        blur: likewise.
         exposure: None where the light is as in most photographs.
     """
 
     content: Content | None = None
     compression: Compression | None = None
     noise: Noise | None = None
+    blur: Blur | None = None
     exposure: Exposure | None = None
 
     @property
@@ -62,8 +66,9 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     content = known.content or content_of(y)
     compression = known.compression or compression_of(y)
     noise = known.noise or noise_of(prior, y, content)
+    blur = known.blur or blur_of(y, content.drawn)
     light = known.exposure or exposure_of(y)
-    return replace(known, content=content, compression=compression, noise=noise, exposure=light)
+    return replace(known, content=content, compression=compression, noise=noise, blur=blur, exposure=light)
 
 
 def of_picture(prior: Prior, picture: Picture) -> Diagnosis:

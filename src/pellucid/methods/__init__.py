@@ -29,6 +29,7 @@ from .dps import DPS
 from .dreamclean import DreamClean
 from .dreamclean_known import DreamCleanKnown
 from .dreamclean_phase import DreamCleanPhase
+from .enlarge import Enlarge
 from .external import External, names_restorer
 from .gdp import GDP
 from .gibbsddrm import GibbsDDRM
@@ -43,6 +44,7 @@ from .reddiff import REDDiff
 from .repaint import RePaint
 from .resample import ReSample
 from .snips import SNIPS
+from .unblur import Unblur
 from .zero_dce import ZeroDCE
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "DreamClean",
     "DreamCleanKnown",
     "DreamCleanPhase",
+    "Enlarge",
     "External",
     "GibbsDDRM",
     "LowLight",
@@ -79,6 +82,7 @@ __all__ = [
     "RePaint",
     "ReSample",
     "State",
+    "Unblur",
     "ZeroDCE",
     "describe",
     "differing",

@@ -89,8 +89,8 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     found = diagnosis.compression
     if found is None or found.quality > HARMLESS:
         return None
-    if diagnosis.noise is not None and found.quality >= MILD:
-        # What such a file lost is far below the noise, and its cells hold the noise, which would come back.
+    if (diagnosis.noise is not None or diagnosis.blur is not None) and found.quality >= MILD:
+        # What such a file lost is far below the noise, and its cells hold the noise, or the blur, which would come back.
         return None
     grey = diagnosis.content is not None and diagnosis.content.grey
     return Decompression(found, weight=strength * WEIGHT, grey=grey)

@@ -48,5 +48,6 @@ def one_by_one(problem: Problem, rng: Streams, runs: Sequence[Run]) -> Iterator[
             # Images of a batch are restored side by side elsewhere: evaluations are counted as for one of them.
             nfe, own_total = max(nfe, run.before + state.nfe), state.total
             total = done + own_total + len(runs) - 1 - i
+            notes = (*notes[:i], *(state.notes or notes[i : i + 1]), *notes[i + 1 :])
             yield replace(state, step=done + state.step, total=total, x=x, x0=x0, nfe=nfe, curves={}, notes=notes)
         done += own_total

@@ -89,7 +89,8 @@ class Plan:
                 end = state.step == state.total
                 x = torch.lerp(before, state.x, self.weight) if end and self.weight < 1 else state.x
                 total = done + state.total + len(self.stages) - number
-                yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe)
+                # A stage may have found out in the end that it does not help.
+                yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe, notes=(self.note,))
             done += state.step if state is not None else 0
 
 

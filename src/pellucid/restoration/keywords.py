@@ -23,6 +23,7 @@ class Options(TypedDict, total=False):
     task: str | None
     mask: str | Path | None
     kernel: str | Path | int | None
+    by: int | None
     exact: bool
     label: int | None
     prompt: str | None
@@ -64,6 +65,7 @@ class Keywords(Options, total=False):
     features: Callable[[Tensor], Sequence[Tensor]] | None
     fidelity: float
     final: float
+    finish: Literal["faithful", "crisp"]
     first: int
     fit: Literal["patches", "resize"]
     floor: float

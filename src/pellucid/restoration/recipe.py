@@ -67,6 +67,7 @@ class Recipe:
         operator: the degradation itself, or what makes it of each picture; instead of a task.
         mask: image file, white where pixels are missing, for the task "inpaint".
         kernel: image file of how a point is blurred, for the task "deblur".
+        by: how many times larger both sides become, 2, 3 or 4, for the task "enlarge"; None for 2.
         noise: standard deviation of the noise in [0, 1] units; None to estimate it, unless the task says.
         exact: whether the result is moved to the nearest image that agrees with the measurement.
         prior: what `load_prior` takes.
@@ -98,6 +99,9 @@ class Recipe:
     operator: Operator | Maker | None = None
     mask: Path | None = field(default=None, metadata=_about(Path, "Image, white where pixels are missing."))
     kernel: Path | None = field(default=None, metadata=_about(Path, "Image of how a point is blurred."))
+    by: int | None = field(
+        default=None, metadata=_about(int, "How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
+    )
     noise: float | None = field(
         default=None, metadata=_about(float, "The noise in [0, 1] units, for tasks (default: estimated).")
     )
@@ -187,7 +191,7 @@ class Recipe:
 
     def _checked(self) -> dict[str, Any]:
         """The settings as values; refuses what no file or prior is needed to refuse."""
-        from .. import methods
+        from .. import methods, tasks
 
         if self.task is not None and (self.operator is not None or isinstance(self.method, methods.Method)):
             raise UsageError("a task brings operator and method: leave the operator out, and name the method")
@@ -198,6 +202,10 @@ class Recipe:
             return {}
         if self.task is None and (self.mask is not None or self.kernel is not None):
             raise UsageError("a mask goes with the task inpaint, a kernel with the task deblur")
+        if self.by is not None:
+            if self.task is None:
+                raise UsageError("by goes with the task enlarge")
+            tasks.find(self.task).check(self.task, self.by)
         methods.of_preset(self.kind, self._name, self.preset)
         return values(self.kind, self._name, self.settings)
 
@@ -234,7 +242,7 @@ class Recipe:
         several = False
         if self.task is not None:
             usual = tasks.find(self.task)
-            operator, several = tasks.operator(self.task, self.mask, self.kernel), usual.several
+            operator, several = tasks.operator(self.task, self.mask, self.kernel, self.by), usual.several
             noise = usual.noise if noise is None else noise
             # A preset is what its paper, or its name, says, and nothing of ours.
             ours = usual.settings if name == usual.method and self.preset is None else {}

@@ -1,0 +1,296 @@
+r"""The blur of a picture, by the likelihood of its power spectrum.
+
+A blurred photograph has, at a point of the frequency plane, the power
+
+.. math:: P = |K_t|^2 e^{m + r} + n, \qquad r \sim N(0, \Sigma)
+
+with the kernel's transfer function K_t, the mean m and covariance Sigma of photographs' log-spectra (`Photographs`),
+and noise n. For each kernel of three families, and for none, r and n are fitted by Gauss-Newton steps. The Gaussian
+likelihood at the fit says how well the kernel explains the spectrum. The covariance knows that photographs differ in
+slope and in the direction of their edges, and that none has a ring of zeros.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..operators.blur import disk, gaussian, motion
+from .spectrum import BLOCK, LEAST, Photographs, luminance, passed, spectrum
+
+Family = Literal["none", "gaussian", "disk", "motion"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A blur's kernel by its numbers.
+
+    Attributes:
+        family: "none", "gaussian", "disk" (a lens out of focus) or "motion" (straight).
+        size: standard deviation, radius or length in pixels.
+        degrees: direction of a motion, anticlockwise from right, [0, 180).
+    """
+
+    family: Family
+    size: float = 0.0
+    degrees: float = 0.0
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation in pixels, along the motion where it is one."""
+        return self.size / {"none": 1.0, "gaussian": 1.0, "disk": 2.0, "motion": math.sqrt(12)}[self.family]
+
+    def kernel(self) -> Tensor:
+        """The kernel, (h, w), odd sides, its sum 1."""
+        if self.family == "gaussian":
+            return gaussian(self.size)
+        if self.family == "disk":
+            return disk(self.size, 2 * math.ceil(self.size + 0.5) + 1)
+        return motion(self.size, self.degrees) if self.family == "motion" else torch.ones(1, 1, dtype=torch.float64)
+
+
+NONE = Shape("none")
+
+
+def _steps(first: float, last: float, number: int) -> list[float]:
+    levels: list[float] = torch.linspace(math.log(first), math.log(last), number, dtype=torch.float64).exp().tolist()
+    return levels
+
+
+@lru_cache(maxsize=1)
+def grid() -> tuple[Shape, ...]:
+    """The kernels that are tried first, none of them the first."""
+    return (
+        NONE,
+        *(Shape("gaussian", size) for size in _steps(0.5, 5, 18)),
+        *(Shape("disk", size) for size in _steps(0.9, 9, 22)),
+        *(Shape("motion", size, 15.0 * turn) for size in _steps(2.5, 24, 14) for turn in range(12)),
+    )
+
+
+def around(shape: Shape) -> tuple[Shape, ...]:
+    """Finer steps about a kernel of the grid."""
+    if shape.family == "motion":
+        sizes = _steps(shape.size * 0.88, shape.size * 1.14, 5)
+        turns = (-9, -4.5, 0, 4.5, 9)
+        return tuple(Shape("motion", size, (shape.degrees + turn) % 180) for size in sizes for turn in turns)
+    return tuple(Shape(shape.family, size) for size in _steps(shape.size * 0.88, shape.size * 1.14, 9))
+
+
+@lru_cache(maxsize=1024)
+def _passed(shape: Shape) -> Tensor:
+    kernel = shape.kernel()
+    return passed(kernel[: BLOCK - 1, : BLOCK - 1]).clamp_min(1e-12).log().flatten()
+
+
+_ROUNDS, _QUICK_ROUNDS, _QUICK_RANK = 5, 3, 12
+_STARTS, _QUICK_STARTS = (0.95, 0.1), (0.5,)
+_CHANCE_OF_NOISE = 1.0
+"""Standard deviation of the logarithm of the noise about where the search begins."""
+
+
+def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *, quick: bool = False) -> Tensor:
+    """How well each kernel explains a spectrum, (n,): the logarithm of the likelihood, up to a constant.
+
+    Args:
+        power: what `spectrum` gives.
+        shapes: n kernels.
+        floor: power that is added to all of it: below, nothing is believed; compression leaves less than noise would.
+        quick: whether to do with fewer factors of photographs and fewer steps, to choose whom to look at closely.
+    """
+    photographs = Photographs.load()
+    seen = (power + floor).log().flatten()
+    factors, rest = photographs.factors, photographs.rest
+    if quick:
+        rest = rest + factors[:, :-_QUICK_RANK].square().sum(1)
+        factors = factors[:, -_QUICK_RANK:]
+    expected = torch.stack([_passed(shape) for shape in shapes]) + photographs.mean
+    lowest = (power.mean(1).min() + floor).log().item()
+    rounds, starts = (_QUICK_ROUNDS, _QUICK_STARTS) if quick else (_ROUNDS, _STARTS)
+    found = [
+        _fit(seen, expected, factors, rest, photographs.chance, lowest + math.log(share), rounds) for share in starts
+    ]
+    return torch.stack(found).amax(0)
+
+
+def _fit(
+    seen: Tensor, expected: Tensor, factors: Tensor, rest: Tensor, chance: Tensor, noise: float, rounds: int
+) -> Tensor:
+    """The likelihood at the end of a search for r and n that begins at a level of noise, (n,)."""
+    r, q = torch.zeros_like(expected), torch.zeros(len(expected), 1, dtype=expected.dtype)
+    eye = torch.eye(factors.shape[1] + 1, dtype=factors.dtype)
+    for step in range(rounds):
+        made = torch.logaddexp(expected + r, (noise + q).expand_as(r))
+        share = (expected + r - made).exp()  # of the picture in the power; the noise has the rest
+        residual = seen - made + share * r + (1 - share) * q
+        # Covariance: factors and noise as one low rank, the rest on the diagonal.
+        low = torch.cat([share[..., None] * factors, (_CHANCE_OF_NOISE * (1 - share))[..., None]], -1)
+        diagonal = share.square() * rest + (1 - share).square() * chance
+        scaled = low / diagonal[..., None]
+        lower = torch.linalg.cholesky(eye + low.mT @ scaled)
+        held = torch.cholesky_solve((scaled.mT @ residual[..., None]), lower)
+        weights = (residual - (low @ held)[..., 0]) / diagonal
+        if step == rounds - 1:
+            break
+        new_r = (weights[:, None] * share[:, None] @ factors @ factors.T)[:, 0] + rest * share * weights
+        r, q = r + (new_r - r).clamp(-3, 3), q + (held[:, -1] * _CHANCE_OF_NOISE - q).clamp(-1, 1)
+    determinant = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1) + diagonal.log().sum(-1)
+    return -0.5 * ((residual * weights).sum(-1) + determinant)
+
+
+def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, float]]:
+    """The likeliest kernel of each family, and by how much it is likelier than none.
+
+    Args:
+        power: what `spectrum` gives.
+        floor: see `likelihoods`.
+    """
+    shapes = grid()
+    scores = likelihoods(power, shapes, floor, quick=True).tolist()
+    order = sorted(zip(scores, shapes, strict=True), key=lambda pair: pair[0], reverse=True)
+    families: tuple[Family, ...] = ("gaussian", "disk", "motion")
+    few = [shape for family in families for shape in [s for _, s in order if s.family == family][:_CLOSELY]]
+    none, *exact = likelihoods(power, [NONE, *few], floor).tolist()
+    found: dict[Family, tuple[Shape, float]] = {"none": (NONE, 0.0)}
+    for family in families:
+        own = [(score, shape) for score, shape in zip(exact, few, strict=True) if shape.family == family]
+        finer = around(max(own, key=lambda pair: pair[0])[1])
+        score, shape = max(zip(likelihoods(power, finer, floor).tolist(), finer, strict=True), key=lambda p: p[0])
+        found[family] = (shape, score - none)
+    return found
+
+
+_CLOSELY = 4
+"""Kernels of each family that are looked at closely."""
+
+
+@dataclass(frozen=True)
+class _Least:
+    """What is asked of a family: margins over none and over the other families, and a range of sizes in pixels."""
+
+    margin: float
+    ahead: float
+    smallest: float
+    largest: float
+
+
+_LEAST: dict[Family, _Least] = {
+    "gaussian": _Least(20.0, 0.0, 0.95, 5.5),
+    "disk": _Least(30.0, 0.0, 1.7, 10.0),
+    "motion": _Least(60.0, 18.0, 4.0, 25.0),
+}
+"""Chosen on training photographs: sharp ones, noisy, compressed and enlarged ones too, have less of one of these.
+
+A size at the end of the grid is that of a picture without detail, whose blur nobody can tell.
+"""
+
+_OFTEN = 10.0
+"""Margin beyond the least that is e-fold surer."""
+
+
+@dataclass(frozen=True)
+class Blur:
+    """The blur that was found in a picture.
+
+    Attributes:
+        shape: its kernel.
+        margin: how much likelier the spectrum is with it than with none, a natural logarithm.
+        ahead: how much likelier than with the best kernel of another family.
+        grid: how far the blocks of JPEG stand out, in standard errors; see `blockiness`.
+    """
+
+    shape: Shape
+    margin: float
+    ahead: float
+    grid: float = 0.0
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it was compressed after the blur, so that of its high frequencies nothing is left."""
+        return self.grid >= _GRID
+
+    @property
+    def confidence(self) -> float:
+        """Grows with the margin, from 0.5 at the least that is believed."""
+        return 1 - 0.5 * math.exp(-(self.margin - _LEAST[self.shape.family].margin) / _OFTEN)
+
+    @property
+    def text(self) -> str:
+        """The blur in plain words."""
+        size = self.shape.size
+        if self.shape.family == "motion":
+            return f"motion blur of {size:.1f} pixels at {self.shape.degrees:.0f} degrees"
+        kind = "lens blur of radius" if self.shape.family == "disk" else "Gaussian blur of"
+        return f"{kind} {size:.1f} pixels"
+
+    @property
+    def remedy(self) -> str:
+        """The options that mend it."""
+        return "--task unblur"
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """The numbers that it rests on."""
+        shape = self.shape
+        numbers = {"size": shape.size, "degrees": shape.degrees, "margin": self.margin, "ahead": self.ahead}
+        return {**numbers, "grid": self.grid}
+
+
+_GRID = 2.8
+_FLOOR, _COMPRESSED_FLOOR = (2 / 255) ** 2 / 12, (16 / 255) ** 2 / 12
+"""Power that rounding leaves: to 8 bits, and to the steps of a fine JPEG at the frequencies that a blur dampens."""
+
+
+def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
+    """Looks for a blur; no evaluation of a prior.
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1]; of a large one 1,500 blocks are looked at.
+        drawn: whether it is text, line art or a screenshot, whose spectrum is not that of photographs.
+
+    Returns:
+        None where there is none that can be believed: a small margin or kernel, or a picture below 96 pixels.
+    """
+    if drawn or min(image.shape[-2:]) < BLOCK + BLOCK // 2:
+        return None
+    image = image.detach().cpu()
+    grid = blockiness(image)
+    families = search(spectrum(image), _COMPRESSED_FLOOR if grid >= _GRID else _FLOOR)
+    order = sorted(families.values(), key=lambda pair: pair[1], reverse=True)
+    (shape, margin), (_, second) = order[0], order[1]
+    if shape.family == "none":
+        return None
+    least, ahead = _LEAST[shape.family], margin - second
+    if margin < least.margin or ahead < least.ahead or not least.smallest <= shape.size <= least.largest:
+        return None
+    return Blur(shape, margin, ahead, grid)
+
+
+def compressed(image: Tensor) -> bool:
+    """Whether JPEG's blocks are seen in a picture, (1, C, H, W)."""
+    return min(image.shape[-2:]) >= 24 and blockiness(image) >= _GRID
+
+
+def blockiness(image: Tensor) -> float:
+    """How far steps at one of eight places, as JPEG's blocks leave them, stand out of the others, in standard errors.
+
+    Args:
+        image: one picture, (1, C, H, W), of 24 pixels or more each way.
+    """
+    bright = luminance(image)[0, 0]
+    found = []
+    for x in (bright, bright.mT):
+        step = x.diff(dim=1).abs()
+        edge = (step[:, 1:-1] - (step[:, :-2] + step[:, 2:]) / 2).mean(0)
+        edge = edge[: len(edge) // 8 * 8].view(-1, 8)
+        place = int(edge.mean(0).argmax())
+        rest = torch.cat([edge[:, :place], edge[:, place + 1 :]], 1)
+        error = rest.std() / math.sqrt(len(edge)) + 1e-6
+        found.append(((edge[:, place].mean() - rest.mean()) / error).item())
+    return sum(found) / 2

@@ -1,0 +1,169 @@
+r"""The power spectrum of a picture in polar coordinates, and how photographs' spectra are distributed.
+
+A picture's luminance is cut into overlapping blocks of 64 x 64, each times a Hann window; the mean of their
+periodograms is sampled at `RADII` x `ANGLES` points of the frequency plane. Its logarithm, over photographs, is nearly
+Gaussian: a mean, a covariance of low rank (level, slope, directions) and a rest of its own at each point. `Photographs`
+holds these numbers; they were learned from photographs that no test sees.
+
+References:
+    Field, "Relations between the statistics of natural images and the response properties of cortical cells", 1987.
+    Torralba and Oliva, "Statistics of natural image categories", 2003.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLOCK = 64
+"""Side of a block in pixels."""
+
+ANGLES = 12
+"""Directions, equally spaced over half a turn, counted anticlockwise from right."""
+
+RADII = torch.arange(0.045, 0.49, 0.0185, dtype=torch.float64)
+"""Spatial frequencies in cycles a pixel."""
+
+LEAST = (2 / 255) ** 2 / 12
+"""Variance that rounding to 8 bits leaves, in [-1, 1] units."""
+
+_FINE = 4
+"""Points a direction, and two a radius, whose power is averaged."""
+
+
+def luminance(image: Tensor) -> Tensor:
+    """The brightness of images (B, C, H, W), weighted as the eye does where there are colours, (B, 1, H, W)."""
+    if image.shape[1] != 3:
+        return image.mean(1, keepdim=True)
+    weights = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return (image * weights).sum(1, keepdim=True)
+
+
+@lru_cache(maxsize=1)
+def _window() -> Tensor:
+    """The periodic Hann window, whose convolution in the frequency plane has three taps, with a mean square of 1."""
+    row = torch.hann_window(BLOCK, periodic=True, dtype=torch.float64)
+    window = row[:, None] * row
+    return window / window.square().mean().sqrt()
+
+
+@lru_cache(maxsize=1)
+def _points() -> Tensor:
+    """Where the spectrum is sampled, as `grid_sample` wants it, (1, radii * 2, angles * fine, 2)."""
+    spacing = (RADII[1] - RADII[0]).item()
+    radii = (RADII[:, None] + spacing * torch.tensor([-0.25, 0.25], dtype=torch.float64)).flatten()
+    angles = (torch.arange(ANGLES * _FINE, dtype=torch.float64) + 0.5 - _FINE / 2) * math.pi / (ANGLES * _FINE)
+    right, down = radii[:, None] * angles.cos(), -radii[:, None] * angles.sin()
+    # Frequency 0 is pixel BLOCK / 2 after fftshift; one pixel more around it closes the circle.
+    return 2 * torch.stack([right, down], -1)[None]
+
+
+def polar(power: Tensor) -> Tensor:
+    """Samples a power spectrum.
+
+    Args:
+        power: (N, BLOCK, BLOCK), frequency 0 first.
+
+    Returns:
+        Mean power around each point, (N, radii, angles).
+    """
+    shifted = F.pad(torch.fft.fftshift(power, (-2, -1))[:, None], (0, 1, 0, 1), mode="circular")
+    points = _points().to(power).expand(len(power), -1, -1, -1)
+    found = F.grid_sample(shifted, points, mode="bilinear", align_corners=True)
+    return found.view(len(power), len(RADII), 2, ANGLES, _FINE).mean((2, 4))
+
+
+def spectrum(image: Tensor, most: int = 1500) -> Tensor:
+    """The spectrum of one picture's brightness.
+
+    Args:
+        image: (1, C, H, W), H and W at least `BLOCK`, in any units.
+        most: blocks, equally spaced where there are more.
+
+    Returns:
+        Power at each point, (radii, angles); white noise of variance v has v everywhere.
+    """
+    bright = luminance(image)[0, 0].double()
+    step = BLOCK // 2
+    tops, lefts = (torch.linspace(0, n - BLOCK, (n - BLOCK) // step + 1).long() for n in bright.shape)
+    places = torch.cartesian_prod(tops, lefts)
+    places = places[:: -(-len(places) // most)]
+    total, window = torch.zeros(BLOCK, BLOCK, dtype=torch.float64), _window()
+    for some in places.split(256):
+        blocks = torch.stack([bright[top : top + BLOCK, left : left + BLOCK] for top, left in some.tolist()])
+        blocks = (blocks - (blocks * window).mean((1, 2), keepdim=True) / window.mean()) * window
+        total += torch.fft.fft2(blocks).abs().square().sum(0)
+    return polar((total / (len(places) * BLOCK**2))[None])[0]
+
+
+def passed(kernel: Tensor) -> Tensor:
+    """The share of photographs' power that a kernel lets through, as `spectrum` sees it, (radii, angles).
+
+    The window mixes neighbouring frequencies, so that no zero of a kernel is seen as zero.
+
+    Args:
+        kernel: (h, w), no larger than a block.
+    """
+    canvas = torch.zeros(BLOCK, BLOCK, dtype=torch.float64)
+    canvas[: kernel.shape[0], : kernel.shape[1]] = kernel
+    frequency = torch.fft.fftfreq(BLOCK, dtype=torch.float64)
+    usual = (frequency[:, None] ** 2 + frequency**2).clamp_min(BLOCK**-2.0) ** -1.25
+    usual[0, 0] = 0  # a block's mean is taken away
+    both = torch.stack([torch.fft.fft2(canvas).abs().square() * usual, usual])
+    # The Hann window's own spectrum: 1/4, 1/2, 1/4 of the amplitude, squared, to a sum of 1.
+    for axis in (1, 2):
+        both = both * (2 / 3) + (both.roll(1, axis) + both.roll(-1, axis)) / 6
+    sampled = polar(both)
+    return sampled[0] / sampled[1]
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """How the logarithm of photographs' spectra is distributed, n points in all.
+
+    Attributes:
+        mean: (n,).
+        factors: of the covariance, `factors @ factors.T + diag(rest)`, (n, k).
+        rest: (n,).
+        chance: variance of each point's logarithm for white noise in a picture of 128 x 128, (n,).
+    """
+
+    mean: Tensor
+    factors: Tensor
+    rest: Tensor
+    chance: Tensor
+
+    @classmethod
+    def learn(cls, images: Iterable[Tensor], rank: int = 40) -> Photographs:
+        """Learns it from photographs (1, C, H, W) in [-1, 1], each turned and mirrored in all eight ways."""
+        logs = torch.stack([spectrum(image).clamp_min(LEAST).log() for image in images])
+        ways = [logs, logs.roll(-ANGLES // 2, 2)]
+        ways += [way.flip(2).roll(1, 2) for way in ways]
+        found = torch.cat(ways).flatten(1)
+        mean = found.mean(0)
+        values, vectors = torch.linalg.eigh((found - mean).T.cov())
+        factors = vectors[:, -rank:] * values[-rank:].sqrt()
+        rest = (found.var(0) - factors.square().sum(1)).clamp_min(1e-3)
+        noise = torch.randn((200, 1, 1, 128, 128), generator=torch.Generator().manual_seed(0))
+        chance = torch.stack([spectrum(one).log() for one in noise]).var(0).flatten()
+        return cls(mean, factors, rest, chance)
+
+    def arrays(self) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float16]]]:
+        """The numbers, as they are stored."""
+        return {name: value.numpy().astype(np.float16) for name, value in vars(self).items()}
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def load(cls) -> Photographs:
+        """Reads the package's own."""
+        with (files("pellucid.diagnosis") / "photographs.npz").open("rb") as file:
+            stored = np.load(file)
+            return cls(*(torch.from_numpy(stored[name].astype(np.float64)) for name in cls.__dataclass_fields__))

@@ -1,0 +1,179 @@
+"""Unblur: the blur's family and size from the spectrum, then splitting on a canvas larger than the picture.
+
+The kernel is one of a few numbers (`diagnosis.blur`), found without the prior. The picture's border is unknown, not
+made up: the image that is solved for is larger than the picture by half a kernel on each side (`operators.window`).
+A picture whose spectrum does not ask clearly for a blur comes back as it is, and so does one whose result, blurred
+again, does not explain it.
+
+References:
+    Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", IEEE TPAMI 2021: the splitting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..diagnosis import Diagnosis
+from ..diagnosis.blur import NONE, Blur, estimate
+from ..diagnosis.content import Content
+from ..diagnosis.content import estimate as content_of
+from ..diagnosis.noise import LEAST
+from ..diagnosis.noise import estimate as noise_of
+from ..noise import Streams
+from ..operators.window import Window
+from ..priors.prior import Counted, Padded, Prior
+from ..problem import Problem
+from . import walk
+from .dpir import DataStep, geometric, turned
+from .method import Method, State
+from .onebyone import Run, left_alone, one_by_one
+
+_ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
+"""Noise that is taken for granted, in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
+
+_LEAST_LEFT = 1 / 127.5
+"""What a result, blurred again, may differ from a picture without noise, over `doubt`."""
+
+CALLS = 8
+"""Evaluations of the splitting, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Unblur(Method):
+    """Undoes a Gaussian, lens or straight motion blur that it finds by itself, or leaves the picture alone.
+
+    Costs `steps` evaluations, and up to 10 to learn how noisy the picture is; none where there is no blur.
+    Deterministic.
+
+    Attributes:
+        steps: of the splitting.
+        strength: level of the denoiser at first, in [0, 1] units.
+        weight: what trades the measurement against the prior; see `DPIR`.
+        inner: conjugate gradients a step.
+        doubt: the most that the result, blurred again, may differ from the picture, over the noise; else left alone.
+    """
+
+    steps: int = CALLS
+    strength: float = 49 / 255
+    weight: float = 0.23
+    inner: int = 8
+    doubt: float = 4.0
+
+    def __post_init__(self) -> None:
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(self.inner >= 1, "inner", "at least 1")
+        for name in ("strength", "weight", "doubt"):
+            self._require(getattr(self, name) > 0, name, "above 0")
+
+    def nfe(self, prior: Prior) -> int:
+        """One evaluation a step, and those that look for noise, at most."""
+        from ..diagnosis import CALLS as LOOKS
+
+        return self.steps + LOOKS
+
+    @torch.no_grad()
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; `notes` say which blur was found, `found` has each "kernel", a point where there is none."""
+        self._require_blind(problem)
+        contents = [content_of(one) for one in problem.y.split(1)]
+        blurs = [estimate(one, content.drawn) for one, content in zip(problem.y.split(1), contents, strict=True)]
+        runs = [self._run(prior, *one) for one in zip(problem.y.split(1), contents, blurs, strict=True)]
+        kernels = _side_by_side([(blur.shape if blur else NONE).kernel() for blur in blurs]).to(problem.y)
+        for state in one_by_one(problem, rng, runs):
+            yield replace(state, found={"kernel": kernels})
+
+    def _run(self, prior: Prior, y: Tensor, content: Content, blur: Blur | None) -> Run:
+        if blur is None:
+            return left_alone("no blur found, left as it is", 0)
+        counted = Counted(prior)
+        stage = Unblurring.of(Diagnosis(content, noise_of(counted, y, content)), blur, self)
+        return Run(lambda y, rng: stage.iterate(y, Counted(prior), rng), counted.nfe, stage.note)
+
+
+@dataclass(frozen=True)
+class Unblurring:
+    """Undoes a blur that was found; see `plan.Treatment`.
+
+    Attributes:
+        blur: the finding.
+        noise: standard deviation of the picture's noise, in [-1, 1] units.
+        grey: whether the picture is grey, and stays so.
+        how: the hyper-parameters.
+    """
+
+    blur: Blur
+    noise: float
+    grey: bool = False
+    how: Unblur = Unblur()
+    _vain: list[str] = field(default_factory=list, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, diagnosis: Diagnosis, blur: Blur, how: Unblur, strength: float = 1.0) -> Unblurring:
+        """Of a blur, and of the noise that was found with it."""
+        least = _COMPRESSED if blur.compressed else _ROUNDED
+        noise = diagnosis.noise.level if diagnosis.noise is not None else 0.0
+        grey = diagnosis.content is not None and diagnosis.content.grey
+        return cls(blur, max(strength * noise, least), grey, how)
+
+    @property
+    def note(self) -> str:
+        """The blur that is undone, or that it was tried in vain."""
+        noise = f" with noise of {self.noise * 127.5:.1f}" if self.noise >= LEAST else ""
+        return self._vain[0] if self._vain else f"{self.blur.text}{noise} undone"
+
+    @property
+    def nfe(self) -> int:
+        """One a step."""
+        return self.how.steps
+
+    @torch.no_grad()
+    def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
+        """See `plan.Treatment`."""
+        how, padded = self.how, Padded(prior)
+        window = Window(self.blur.shape.kernel())
+        step, z = DataStep(window, y, how.inner), window.around(y)
+        levels = geometric(max(2 * how.strength, self.noise), max(self.noise, 0.01), how.steps)
+        for done, sigma in enumerate(levels, 1):
+            x = step(z, how.weight * self.noise**2 / sigma**2)
+            z = turned(padded, x, sigma, done - 1)
+            if done < how.steps:
+                yield State(done, how.steps, sigma, window.inside(x), window.inside(z), prior.nfe)
+        left = (y - window.A(z)).square().mean().sqrt().item()
+        result = window.inside(z)
+        if left > how.doubt * max(self.noise, _LEAST_LEFT):
+            self._vain[:] = [f"{self.blur.text} does not explain the picture, left as it is"]
+            result = y
+        elif self.grey:
+            result = result.mean(1, keepdim=True).expand_as(result)
+        yield State(how.steps, how.steps, 0.0, result, result, prior.nfe, notes=(self.note,))
+
+
+def _side_by_side(kernels: list[Tensor]) -> Tensor:
+    """Kernels of odd sides as a batch, (B, 1, h, w), the smaller ones with zeros around."""
+    height, width = (max(kernel.shape[axis] for kernel in kernels) for axis in (0, 1))
+
+    def framed(kernel: Tensor) -> Tensor:
+        top, left = (height - kernel.shape[0]) // 2, (width - kernel.shape[1]) // 2
+        return F.pad(kernel, (left, left, top, top))
+
+    return torch.stack([framed(kernel) for kernel in kernels])[:, None]
+
+
+def treatment(diagnosis: Diagnosis, strength: float) -> Unblurring | None:
+    """Unblurring where a blur was found; see `plan.Maker`. Noise that is not white has been removed before."""
+    if diagnosis.blur is None:
+        return None
+    white = diagnosis.noise is not None and diagnosis.noise.white
+    return Unblurring.of(diagnosis if white else replace(diagnosis, noise=None), diagnosis.blur, Unblur(), strength)
+
+
+def noise_treatment(diagnosis: Diagnosis, strength: float) -> walk.Denoising | None:
+    """Denoising; but white noise of a blurred picture is left to `treatment`, which loses less of the picture."""
+    if diagnosis.blur is not None and diagnosis.noise is not None and diagnosis.noise.white:
+        return None
+    return walk.treatment(diagnosis, strength)

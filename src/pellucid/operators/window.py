@@ -1,0 +1,54 @@
+"""Convolution of which only a part was measured: the picture goes on beyond its edges, nobody knows how."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UsageError
+from .blur import Blur
+from .operator import Operator, Shape
+
+
+class Window(Operator):
+    """Convolution with a kernel, measured only where all of the kernel lies within the image.
+
+    An image (B, C, H + h - 1, W + w - 1) gives a measurement (B, C, H, W). What is beyond the measurement's edge is
+    part of the unknown image, so that no border has to be made up.
+
+    Args:
+        kernel: (h, w), odd sides.
+
+    Raises:
+        UsageError: a side is even.
+    """
+
+    def __init__(self, kernel: Tensor) -> None:
+        if not (kernel.shape[-2] % 2 and kernel.shape[-1] % 2):
+            raise UsageError(f"a window's kernel has odd sides, not {tuple(kernel.shape)}")
+        # Around the border goes only what is not measured.
+        self._blur = Blur(kernel)
+        self.edge = (kernel.shape[0] // 2, kernel.shape[1] // 2)
+
+    def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        return self.inside(self._blur.A(x))
+
+    def At(self, y: Tensor) -> Tensor:  # noqa: N802
+        """See `Operator`."""
+        top, left = self.edge
+        return self._blur.At(F.pad(y, (left, left, top, top)))
+
+    def image_shape(self, measured: Shape) -> Shape:
+        """See `Operator`."""
+        return (*measured[:2], measured[2] + 2 * self.edge[0], measured[3] + 2 * self.edge[1])
+
+    def inside(self, x: Tensor) -> Tensor:
+        """The part of an image where it was measured."""
+        top, left = self.edge
+        return x[..., top : x.shape[-2] - top, left : x.shape[-1] - left]
+
+    def around(self, y: Tensor) -> Tensor:
+        """A measurement as an image, its edge repeated."""
+        top, left = self.edge
+        return F.pad(y, (left, left, top, top), mode="replicate")

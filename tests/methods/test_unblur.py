@@ -1,0 +1,86 @@
+"""Unblur: a canvas beyond the border, gains on photographs, and nothing done to what is not blurred."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pellucid.degradations import blur as convolved
+from pellucid.diagnosis.blur import Blur, Shape
+from pellucid.errors import UsageError
+from pellucid.methods import Auto, Unblur
+from pellucid.methods.unblur import Unblurring
+from pellucid.metrics import psnr
+from pellucid.noise import Streams
+from pellucid.operators.window import Window
+from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
+from pellucid.problem import Problem, to_model, to_unit
+
+LENS = Shape("disk", 2.6)
+FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
+
+
+@pytest.fixture(scope="module")
+def natural() -> Prior:
+    return load_prior("natural")
+
+
+def draw(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@given(st.integers(0, 3), st.integers(0, 3), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_a_windows_adjoint(down: int, across: int, height: int, width: int, seed: int) -> None:
+    window = Window(draw(seed, 2 * down + 1, 2 * across + 1))
+    y = draw(seed + 1, 2, 3, height, width)
+    x = draw(seed + 2, *window.image_shape(tuple(y.shape)))
+    assert window.A(x).shape == y.shape
+    assert (window.A(x) * y).sum().item() == pytest.approx((x * window.At(y)).sum().item(), abs=1e-9)
+
+
+def test_a_window_is_the_convolution_where_all_of_it_is_known() -> None:
+    kernel, x = draw(0, 3, 5), draw(1, 1, 2, 9, 11)
+    expected = torch.nn.functional.conv2d(x, kernel.flip(0, 1).expand(2, 1, -1, -1), groups=2)
+    window = Window(kernel)
+    torch.testing.assert_close(window.A(x), expected)
+    assert torch.equal(window.inside(window.around(expected)), expected)
+    with pytest.raises(UsageError, match="odd sides"):
+        Window(draw(0, 2, 3))
+
+
+def test_a_lens_blur_is_undone_and_nothing_else(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][..., 64:192, 64:192])
+    blurred = (convolved(to_unit(bundled["coffee"]), LENS.kernel())[..., 64:192, 64:192] * 255).round() / 255
+    *_, state = Auto().iterate(Problem(to_model(blurred)), natural, Streams([0]))
+    assert state.notes == ("lens blur of radius 2.6 pixels undone",)
+    assert psnr(to_unit(state.x), clean).item() > psnr(blurred, clean).item() + 4
+    assert state.nfe <= Auto().nfe(natural)
+    # A batch is its pictures, one by one.
+    both = torch.cat([to_model(clean), to_model(blurred)])
+    *_, batch = Unblur().iterate(Problem(both), natural, Streams([0, 1]))
+    assert torch.equal(batch.x, torch.cat([to_model(clean), state.x]))
+    assert batch.notes == ("no blur found, left as it is", "lens blur of radius 2.6 pixels undone")
+    assert batch.found["kernel"].shape == (2, 1, *LENS.kernel().shape)
+    assert batch.found["kernel"].sum((2, 3)).flatten().tolist() == pytest.approx([1, 1])
+
+
+def test_what_it_does_not_explain_is_left_alone() -> None:
+    """A prior that knows nothing but grey gives an image that, blurred again, is not the picture."""
+    y = 0.5 * draw(0, 1, 3, 20, 20).float()
+    stage = Unblurring(Blur(LENS, 100.0, 100.0), 0.01)
+    assert stage.note.endswith("undone")
+    *_, state = stage.iterate(y, Counted(FLAT), Streams([0]))
+    assert torch.equal(state.x, y)
+    assert stage.note == "lens blur of radius 2.6 pixels does not explain the picture, left as it is"
+
+
+@pytest.mark.parametrize("field", ["steps", "inner", "strength", "weight", "doubt"])
+def test_hyper_parameters_have_ranges(field: str) -> None:
+    with pytest.raises(UsageError, match=field):
+        Unblur(**{field: 0})
+    with pytest.raises(UsageError, match="blind"):
+        Unblur()(Problem(torch.zeros(1, 3, 8, 8), None, 0.1), FLAT)
