@@ -75,4 +75,4 @@ def test_a_factor_goes_with_its_task() -> None:
         ({"task": "enlarge", "by": 5}, "one of 2, 3, 4"),
     ):
         with pytest.raises(UsageError, match=says):
-            Recipe(**wrong)  # type: ignore[arg-type]
+            Recipe(**wrong)

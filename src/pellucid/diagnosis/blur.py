@@ -141,7 +141,8 @@ def _fit(
         new_r = (weights[:, None] * share[:, None] @ factors @ factors.T)[:, 0] + rest * share * weights
         r, q = r + (new_r - r).clamp(-3, 3), q + (held[:, -1] * _CHANCE_OF_NOISE - q).clamp(-1, 1)
     determinant = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1) + diagonal.log().sum(-1)
-    return -0.5 * ((residual * weights).sum(-1) + determinant)
+    likelihood: Tensor = -0.5 * ((residual * weights).sum(-1) + determinant)
+    return likelihood
 
 
 def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, float]]:

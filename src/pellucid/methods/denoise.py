@@ -74,7 +74,7 @@ class Denoise(Method):
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
         counted, content = Counted(prior), content_of(y)
-        stage = walk.treatment(Diagnosis(content, noise_of(counted, y, content)), self.boost)
+        stage = walk.treatment(Diagnosis(content, noise=noise_of(counted, y, content)), self.boost)
         plan = Plan([stage] if stage else [])
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
 

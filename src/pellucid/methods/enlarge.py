@@ -69,7 +69,8 @@ class Enlarge(Method):
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a step of the finish, whose `notes` say which noise was removed before."""
         operator = self._operator(problem)
-        runs, before, notes = [], 0, []
+        runs, before = [], 0
+        notes: list[str] = []
         for i, (y, own) in enumerate(zip(problem.y.split(1), rng.split(), strict=True)):
             counted = Counted(prior)
             small, noise, note = (y, problem.sigma_y, "") if problem.sigma_y is not None else _cleaned(counted, y, own)
@@ -83,7 +84,7 @@ class Enlarge(Method):
 def _cleaned(prior: Counted, y: Tensor, rng: Streams) -> tuple[Tensor, float, str]:
     """A small picture without the noise that is found in it, the noise that may be left, and what was done."""
     content = content_of(y)
-    stage = walk.treatment(Diagnosis(content, noise_of(prior, y, content)), 1.0)
+    stage = walk.treatment(Diagnosis(content, noise=noise_of(prior, y, content)), 1.0)
     if stage is None:
         return y, _COMPRESSED if compressed(y) else _CLEAN, ""
     *_, state = stage.iterate(y, prior, rng)

@@ -115,7 +115,7 @@ class LowLight(Method):
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
         counted, content = Counted(prior), content_of(y)
-        noise = walk.treatment(Diagnosis(content, noise_of(counted, y, content)), 1.0)
+        noise = walk.treatment(Diagnosis(content, noise=noise_of(counted, y, content)), 1.0)
         brightening = Brightening(self.white, self.level, self.gain, self.gamma)
         stages: list[Treatment] = [brightening] if noise is None else [noise, brightening]
         plan = Plan(stages)

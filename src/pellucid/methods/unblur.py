@@ -91,7 +91,7 @@ class Unblur(Method):
         if blur is None:
             return left_alone("no blur found, left as it is", 0)
         counted = Counted(prior)
-        stage = Unblurring.of(Diagnosis(content, noise_of(counted, y, content)), blur, self)
+        stage = Unblurring.of(Diagnosis(content, noise=noise_of(counted, y, content)), blur, self)
         return Run(lambda y, rng: stage.iterate(y, Counted(prior), rng), counted.nfe, stage.note)
 
 
