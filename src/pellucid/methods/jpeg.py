@@ -90,7 +90,7 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     if found is None or found.quality > HARMLESS:
         return None
     if (diagnosis.noise is not None or diagnosis.blur is not None) and found.quality >= MILD:
-        # What such a file lost is far below the noise, and its cells hold the noise, or the blur, which would come back.
+        # What such a file lost is far below the noise, and its cells hold the noise, or the blur, again.
         return None
     grey = diagnosis.content is not None and diagnosis.content.grey
     return Decompression(found, weight=strength * WEIGHT, grey=grey)
