@@ -14,7 +14,7 @@ from pellucid.diagnosis.noise import blocks
 from pellucid.images import from_pil
 from pellucid.priors import Counted, Prior, fit, load_prior
 from pellucid.problem import to_model, to_unit
-from pellucid.stationary import from_opponent, to_opponent
+from pellucid.stationary import Spectrum, from_opponent, to_opponent
 
 
 def draw(*shape: int) -> Tensor:
@@ -125,3 +125,28 @@ def test_what_is_known_is_not_looked_for(natural: Prior, clean: Tensor) -> None:
     assert diagnose(counted, y, known) == known
     assert counted.nfe == 0
     assert Diagnosis().findings == []
+
+
+def test_noise_that_depends_on_brightness(natural: Prior, clean: Tensor) -> None:
+    noise = found(natural, (clean + (9 / 255**2 + clean / 255).sqrt() * draw(1, 3, 128, 128)).clamp(0, 1))
+    assert noise is not None
+    assert noise.variance is not None
+    assert noise.text.startswith("noise that depends on brightness of")
+    # Half of either: the fit is over the middle of the range of brightness, and a and b make up for each other.
+    assert noise.evidence["b"] == pytest.approx(1, rel=0.5)
+    assert noise.evidence["a"] + 128 * noise.evidence["b"] == pytest.approx(9 + 128, rel=0.25)
+
+
+def test_noise_of_a_compressed_picture_is_found_and_compression_alone_is_none(natural: Prior, clean: Tensor) -> None:
+    noise = found(natural, compress(gaussian_noise(clean, 0.1), 92))
+    assert noise is not None
+    # 25 of 255, less what the compression and its half of the colours' resolution took.
+    assert 15 < noise.level * 127.5 < 27
+    for quality in (10, 60):
+        assert found(natural, compress(clean, quality)) is None
+
+
+def test_doubtful_noise_is_removed_in_part() -> None:
+    white = Spectrum.white(0.1, 3)
+    weights = [Noise(white, 0.1, confidence).weight for confidence in (0.46, 0.575, 0.7, 0.99)]
+    assert weights == pytest.approx([0.2, 0.5, 1, 1])

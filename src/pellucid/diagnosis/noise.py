@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from ..estimate import WHOLE, excerpt
 from ..noise import Streams
 from ..priors.prior import Prior
+from ..stabilised import Variance
 from ..stationary import (
     BANDS,
     EDGES,
@@ -34,7 +35,7 @@ from ..stationary import (
     walk,
 )  # fmt: skip
 from .content import Content
-from .signs import SIDE, SLOW, STRIDE, probability, read
+from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, unclipped
 
 CALLS = 10
 """The most evaluations that `estimate` makes."""
@@ -48,6 +49,7 @@ _LEAST_SIDE = 32
 _MORE, _FINE = 1.25, 3
 _WHITE, _TESTS = 4, 3
 _WHITE_SHARE, _HOPELESS = 0.65, 0.5
+_DEPENDS, _EXPLAINED, _FAINT = 1.4, 0.8, 0.03
 _TARGET, _POWER = 0.86, 4
 _SHRINK, _GROW = 0.03, 1.15
 _LESS, _MORE_POWER = 0.2, 1.5
@@ -63,12 +65,14 @@ class Noise:
             channel to channel, or on the grey axis of a grey picture; else 0.
         confidence: see `Finding`.
         numbers: what that rests on.
+        variance: how it depends on brightness, if it is white and does.
     """
 
     spectrum: Spectrum
     white: float
     confidence: float
     numbers: dict[str, float] = field(default_factory=dict, compare=False)
+    variance: Variance | None = None
 
     @property
     def level(self) -> float:
@@ -90,7 +94,7 @@ class Noise:
     @property
     def text(self) -> str:
         """Its level of 255 and its kind."""
-        kind = "white noise"
+        kind = "white noise" if self.variance is None else "noise that depends on brightness"
         if not self.white:
             grey, *colours = self.spectrum.levels
             chroma = math.sqrt(sum(colour**2 for colour in colours) / 2) if colours else 0.0
@@ -105,15 +109,16 @@ class Noise:
 
     @property
     def evidence(self) -> dict[str, float]:
-        """The numbers that it rests on, with its levels of 255 by colour axis."""
+        """The numbers that it rests on, with its levels of 255 by colour axis, and a and b of its variance a + b I."""
         names = ("grey", "red-blue", "green") if len(self.spectrum.power) == 3 else ()
         levels = dict(zip(names, (level * 127.5 for level in self.spectrum.levels), strict=False))
-        return {**self.numbers, **levels, "grain": self.grain}
+        by_light = {} if self.variance is None else {"a": self.variance.a * 255**2, "b": self.variance.b * 255}
+        return {**self.numbers, **levels, "grain": self.grain, **by_light}
 
 
 _COARSE = 0.30
 WHITE_CONFIDENCE = 0.99
-DOUBTFUL, SURE, _LEAST_WEIGHT = 0.45, 0.85, 0.2
+DOUBTFUL, SURE, _LEAST_WEIGHT = 0.45, 0.7, 0.2
 """Confidence from which something is done about noise, and from which all of it is."""
 
 
@@ -168,15 +173,33 @@ def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
     bound, calls = calmest(y, axes), CALLS
     room = bound.power[:axes, _FINE:].min().sqrt().item()
     if room >= LEAST:
-        level, share, spent = white_level(prior, y, axes, room, _WHITE)
-        if level >= LEAST and share >= _WHITE_SHARE:
-            return Noise(Spectrum.white(level, y.shape[1], axes), level, WHITE_CONFIDENCE, {"share": share})
-        calls -= spent
+        seen = white_level(prior, y, axes, room, _WHITE)
+        if seen.level >= LEAST and seen.share >= _WHITE_SHARE:
+            spectrum = Spectrum.white(seen.level, y.shape[1], axes)
+            return Noise(spectrum, seen.level, WHITE_CONFIDENCE, {"share": seen.share}, _variance(y, seen.x0, axes))
+        calls -= seen.calls
     return measure(prior, y, axes, bound, calls) if min(y.shape[-2:]) >= _LEAST_SIDE else None
 
 
-def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> tuple[float, float, int]:
-    """The level of white noise, the share of what a prior was told that it took in the end, and the evaluations made.
+@dataclass(frozen=True)
+class _White:
+    """What was seen of white noise.
+
+    Attributes:
+        level: of the noise, in [-1, 1] units.
+        share: of what a prior was told, that it took in the end.
+        calls: evaluations that were made.
+        x0: the last estimate.
+    """
+
+    level: float
+    share: float
+    calls: int
+    x0: Tensor
+
+
+def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> _White:
+    """Looks for the level of white noise.
 
     Told a quarter more than there is, a prior takes the noise and hardly anything else, in flat places and in texture;
     told less, it spares texture with its noise. From above, each call is told a quarter more than the last one took.
@@ -189,13 +212,42 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
         above: a level that is not below the noise's.
         calls: the most evaluations; there are fewer where a prior takes less than half.
     """
-    told, taken, spent = _MORE * above, 0.0, 0
+    told, taken, spent, x0 = _MORE * above, 0.0, 0, y
     while spent < calls and (not spent or WHOLE * taken / told >= _HOPELESS):
         told = _MORE * taken or told
         x0 = prior(whitened(y, told, axes, Streams([0])), told)
         fine = blocks(y - x0, centred=False)[:, :axes, _FINE:]
         taken, spent = fine.mean((1, 2)).median().sqrt().item() / WHOLE, spent + 1
-    return taken, WHOLE * taken / told, spent
+    return _White(taken, WHOLE * taken / told, spent, x0)
+
+
+def _variance(y: Tensor, x0: Tensor, axes: int) -> Variance | None:
+    """How white noise depends on brightness, channel by channel; None where it hardly does."""
+    if axes < y.shape[1]:
+        y, x0 = y.mean(1, keepdim=True), x0.mean(1, keepdim=True)
+    left = F.pad(y - x0, (1, 0, 1, 0), mode="replicate")
+    fine = (left[..., 1:, 1:] - left[..., :-1, 1:] - left[..., 1:, :-1] + left[..., :-1, :-1]) / 2
+    channels = range(y.shape[1])
+    kept = torch.cat([unclipped(y[:, c : c + 1]) for c in channels])
+    light = torch.cat([brightness(x0[:, c : c + 1]) for c in channels])[kept].clamp(0, 1)
+    # Of a square of noise as of brightness, the mean of each block; `brightness` maps it as it does an image.
+    power = torch.cat([2 * brightness(fine[:, c : c + 1].square()) - 1 for c in channels])[kept]
+    a, b, fit = line(power, light)
+    low, high = fit.quantile(0.05).item(), fit.quantile(0.95).item()
+    # A line must explain what it is fitted to: texture, where a prior spares noise, may be dark or bright by chance.
+    explained = (power / fit).log().std() < _EXPLAINED * (power / power.mean()).log().std()
+    if high < _DEPENDS * low or not explained:
+        return None
+    # No noise has a negative variance anywhere, and some is left in black and in white.
+    middle, mean = light.mean().item(), power.mean().item()
+    if a < _FAINT * (a + b):
+        a = _FAINT * mean / (_FAINT + (1 - _FAINT) * middle)
+        b = (mean - a) / middle
+    elif a + b < _FAINT * a:
+        a = mean / (1 - (1 - _FAINT) * middle)
+        b = -(1 - _FAINT) * a
+    # From [-1, 1] units to [0, 1], and from what a prior takes to what there is.
+    return Variance(a / (2 * WHOLE) ** 2, b / (2 * WHOLE) ** 2)
 
 
 def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:

@@ -24,16 +24,16 @@ _PERIOD = 8
 _TINY = 1e-6
 
 RULE: Mapping[str, tuple[float, float]] = {
-    "share": (0.759, 5.125),
-    "spread": (-1.035, -1.983),
-    "calm": (-0.220, 5.861),
-    "bound": (0.839, 3.843),
-    "level": (2.359, 0.529),
-    "grid": (0.160, -4.193),
-    "direction": (-1.704, -1.024),
+    "share": (0.759, 5.399),
+    "spread": (-1.087, -1.498),
+    "calm": (-0.220, 6.030),
+    "bound": (0.839, 3.490),
+    "level": (2.359, 0.534),
+    "grid": (0.160, -4.516),
+    "direction": (-1.704, -0.933),
 }
 """Of each sign the value that says nothing, and its weight."""
-_OFFSET = -1.928
+_OFFSET = -1.952
 
 
 def probability(signs: Mapping[str, float]) -> float:
@@ -59,11 +59,12 @@ def read(
         bound: the power of the calmest blocks.
         axes: colour axes that count.
     """
-    kept = _unclipped(y)
+    kept = unclipped(y)
     light = brightness(x0)[kept]
     own, reference = (_relative(power[kept], told, axes) for power in (taken, drawn))
     return {
-        "spread": math.log(_spread(own, light)),
+        # The mean of fewer colours varies more from block to block.
+        "spread": math.log(_spread(own, light)) + math.log(axes / y.shape[1]) / 2,
         "calm": _calm(own) - _calm(reference),
         "bound": told.level / bound.level,
         "level": math.log(told.level * 127.5),
@@ -97,7 +98,7 @@ def _tiles(x: Tensor) -> Tensor:
     return x.unfold(-2, SIDE, STRIDE).unfold(-2, SIDE, STRIDE)
 
 
-def _unclipped(y: Tensor) -> Tensor:
+def unclipped(y: Tensor) -> Tensor:
     """The blocks, (N,), that are hardly clipped, where noise is less than elsewhere; all if they are few."""
     clipped = (y.abs() >= 1 - 1.01 / 127.5).float().amax(1)
     kept = _tiles(clipped).mean((-2, -1)).flatten().cpu() < _CLIPPED

@@ -2,13 +2,15 @@ r"""Noise as it is taken away: one call of the prior where it is white, a walk d
 
 White noise of a known level is what a denoiser was trained for; no method has a smaller mean squared error than that
 one call (Tweedie's formula). All other stationary noise is removed by the walk of `pellucid.stationary`, which leaves
-each frequency of each colour as much of the picture as the noise there allows.
+each frequency of each colour as much of the picture as the noise there allows. White noise that depends on brightness
+is made the same everywhere first (`pellucid.stabilised`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -64,8 +66,14 @@ class Denoising:
             yield State(step, total, 0.0 if end else level, kept, own, prior.nfe)
 
     def _estimates(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[tuple[float, Tensor]]:
-        level = self.strength * self.noise.white
-        if not level:
+        level, variance = self.strength * self.noise.white, self.noise.variance
+        if variance is not None and level:
+            # On the grey axis the noise of equal channels adds up.
+            white = variance.level * (math.sqrt(y.shape[1]) if self.grey else 1.0)
+            inner = replace(self, noise=replace(self.noise, white=white, variance=None))
+            for told, x0 in inner._estimates(variance.forward(y), prior, rng):
+                yield told, variance.inverse(x0)
+        elif not level:
             yield from walk(prior, y, self.noise.spectrum.scaled(self.strength), self._levels, rng)
         elif not self.grey:
             yield level, prior(y, level)

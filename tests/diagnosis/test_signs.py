@@ -1,0 +1,63 @@
+"""The signs that tell noise from texture."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from pellucid.diagnosis import signs
+from pellucid.diagnosis.noise import blocks
+from pellucid.noise import Streams
+from pellucid.stationary import Spectrum, simulated
+
+NOISE = Spectrum.white(0.1, 3)
+FLAT = torch.zeros(1, 3, 128, 128)
+
+
+def drawn(seed: int) -> Tensor:
+    return simulated(FLAT, NOISE, Streams([seed]))
+
+
+def read(left: Tensor) -> dict[str, float]:
+    taken, usual = blocks(left, centred=False), blocks(drawn(2), centred=False)
+    return signs.read(FLAT + left, FLAT, taken, usual, NOISE, NOISE, 3)
+
+
+def test_noise_is_even_everywhere_and_in_all_directions() -> None:
+    found = read(drawn(1))
+    assert found["spread"] < math.log(0.2)
+    assert found["calm"] == pytest.approx(0, abs=0.1)
+    assert found["direction"] < math.log(0.3)
+    assert found["bound"] == pytest.approx(1)
+    assert found["level"] == pytest.approx(math.log(12.75), rel=1e-5)
+    assert signs.probability({"share": 0.85, **found}) > 0.8
+
+
+def test_texture_is_in_places() -> None:
+    patchy = drawn(1)
+    patchy[..., :64] *= 0.2
+    found, even = read(patchy), read(drawn(1))
+    assert found["spread"] > even["spread"] + 1
+    assert found["calm"] < even["calm"] - 1
+    assert signs.probability({"share": 0.85, **found}) < 0.2
+
+
+def test_texture_has_a_direction() -> None:
+    striped = torch.nn.functional.avg_pool2d(drawn(1), (1, 5), 1, (0, 2)) * 5**0.5
+    assert read(striped)["direction"] > read(drawn(1))["direction"] + 1
+
+
+def test_the_grid_of_a_jpeg() -> None:
+    steps = (torch.arange(128) // 8 % 2).expand(1, 3, 128, 128) * 0.1
+    assert read(steps + 0.1 * drawn(1))["grid"] > 1
+    assert read(drawn(1))["grid"] < 0.3
+
+
+def test_a_line_through_the_power_of_blocks() -> None:
+    light = torch.rand(500, generator=torch.Generator().manual_seed(0))
+    a, b, fit = signs.line(0.3 + 0.7 * light, light)
+    assert (a, b) == pytest.approx((0.3, 0.7), abs=1e-4)
+    torch.testing.assert_close(fit, 0.3 + 0.7 * light, atol=1e-4, rtol=0)
