@@ -404,7 +404,7 @@ def test_windows_locks_a_byte_behind_all(tmp_path: Path, monkeypatch: pytest.Mon
             taken.add(place)
 
     monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setitem(sys.modules, "msvcrt", Msvcrt)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "msvcrt", Msvcrt)
     with (tmp_path / "a").open("ab") as one, (tmp_path / "a").open("ab") as other, (tmp_path / "b").open("ab") as third:
         assert (lock(one), lock(other), lock(third)) == (True, False, True)
         one.write(b"line")
