@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -52,7 +51,7 @@ def main() -> None:
 
 def _peak(side: int, suffix: str, kind: type) -> int:
     ramp = np.add.outer(np.arange(side), np.arange(side))[..., None] * np.ones(3) / (2 * side)
-    pixels: np.ndarray[Any, Any] = (ramp if kind is np.float32 else ramp * np.iinfo(kind).max).astype(kind)
+    pixels: images.Pixels = (ramp if kind is np.float32 else ramp * np.iinfo(kind).max).astype(kind)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"image.{suffix}"
         if suffix in ("jp2", "ppm"):

@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 
 import pellucid
-from pellucid import Problem, methods, tasks
-from pellucid.errors import UsageError
+from pellucid import Problem, degradations, methods, metrics, tasks
+from pellucid.bench import spec
+from pellucid.errors import PellucidError, UsageError
+from pellucid.jobs import executors
 from pellucid.jobs.fingerprint import of_configuration
 from pellucid.operators import AveragePool, Operator
 from pellucid.priors import load_prior
@@ -28,9 +30,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder with the page's files in it, which nobody has imported yet."""
-    mine, nets, degradation, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    for name, code in (("mine", mine), ("nets", nets), ("columns", degradation)):
-        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for name, code in zip(("mine", "nets", "columns", "", "vig", "errors", "gentle"), blocks, strict=True):
+        if name:
+            (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    *_, table = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "mine.toml").write_text(table, encoding="utf-8")
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
     for name, module in list(sys.modules.items()):
@@ -156,3 +162,63 @@ def test_what_cannot_be_taken_is_said_in_a_line(
     said = pellucid_command("methods", name)
     assert said.code == 2
     assert len(said.err.splitlines()) == 1
+
+
+def test_a_damage_in_a_file(written: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(written)
+    Image.new("RGB", (9, 7), (200, 200, 200)).save("photograph.png")
+    said = pellucid_command(
+        "degrade", "photograph.png", "-o", "dark.png", "-d", "vig.py:vignette", "--set", "strength=0.8", "--json"
+    )
+    assert (said.code, json.loads(said.out)["parameters"]) == (0, {"strength": 0.8})
+    with Image.open("dark.png") as dark:
+        assert (dark.getpixel((4, 3)), dark.getpixel((0, 0))) == ((200,) * 3, (40,) * 3)
+    image = torch.full((1, 3, 8, 8), 0.5)
+    both = degradations.get("vig.py:vignette:0.8+noise:0.05|jpeg:30")(image, 3)
+    first = degradations.get("vig.py:vignette", strength=0.8)(image, 3)
+    assert torch.equal(both, degradations.get("grey|noise:0.05|jpeg:30")(first, 3))
+    with pytest.raises(UsageError, match="has no 'strenght'; it has strength"):
+        degradations.get("vig.py:vignette", strenght=1)
+    with pytest.raises(UsageError, match="is no damage"):
+        degradations.get("vig.py:torch")
+
+
+def test_a_metric_in_a_file(written: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(written)
+    for name, level in (("a", 100), ("b", 103)):
+        Image.new("RGB", (9, 7), (level,) * 3).save(f"{name}.png")
+    own = "errors.py:MeanError"
+    said = pellucid_command("compare", "a.png", "b.png", "-m", own, "-m", "psnr", "--set", f"{own}.border=2", "--json")
+    row, summary = map(json.loads, said.out.splitlines())
+    assert (said.code, list(row["figures"])) == (0, ["mae", "psnr"])
+    assert summary["mean"]["mae"] == pytest.approx(3, abs=1e-4)
+    assert "mae: lower is better" in pellucid_command("compare", "a.png", "b.png", "-m", own).out.lower()
+    with pytest.raises(UsageError, match="is no metric: a class that inherits from"):
+        metrics.get("errors.py:torch")
+
+
+def test_a_table_in_a_file(
+    written: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(written)
+    said = pellucid_command("bench", "mine.toml", "--quick", "--images", "1", "-p", tiny_prior, "-o", "rows", "--json")
+    assert [json.loads(line)["method"] for line in said.out.splitlines()] == ["damaged", "DreamClean"]
+    for name, line in (("nowhere.toml", "cannot be read"), ("dreamclean-1.toml", "give the file another name")):
+        with pytest.raises(PellucidError, match=line):
+            spec.load(name)
+
+
+def test_an_executor_in_a_file(
+    written: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(written)
+    Path("scans").mkdir()
+    for name in "ab":
+        Image.new("RGB", (9, 7), (200, 200, 200)).save(f"scans/{name}.png")
+    call = ("restore", "scans", "-p", tiny_prior, "-s", "20", "-o")
+    said = pellucid_command(*call, "out", "--executor", "gentle.py:Gentle")
+    assert (said.code, len(said.out.splitlines())) == (0, 2)
+    assert pellucid_command(*call, "this", "--executor", "this").code == 0
+    assert all(Path(f"out/{name}.png").read_bytes() == Path(f"this/{name}.png").read_bytes() for name in "ab")
+    with pytest.raises(UsageError, match="cannot be made of what is said"):
+        executors.find("gentle.py:Gentle", workers=2)

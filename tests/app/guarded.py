@@ -1,4 +1,4 @@
-"""Runs `pellucid` and notes in a file every address beyond this machine that it tries to reach.
+"""Runs `pellucid` and notes in a file every address beyond this machine that it tries to reach; of a page its routes.
 
 python tests/app/guarded.py NOTES app --port 0
 """
@@ -27,8 +27,25 @@ def _guard(notes: Path) -> None:
     sys.addaudithook(note)
 
 
+def _note_routes(file: Path) -> None:
+    """Writes down the routes of the page that is going to be served, so that no other has to be started for them."""
+    from routes import lines_of
+
+    from pellucid.app import server
+
+    made = server.application
+
+    def application(*arguments: Any) -> Any:
+        app = made(*arguments)
+        file.write_text("\n".join([*lines_of(app), ""]))
+        return app
+
+    server.application = application
+
+
 if __name__ == "__main__":
     _guard(Path(sys.argv[1]))
+    _note_routes(Path(sys.argv[1]).with_name("routes.txt"))
     sys.argv = ["pellucid", *sys.argv[2:]]
     from pellucid.cli import main
 

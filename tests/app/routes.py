@@ -22,16 +22,21 @@ def _all(found: Any) -> Iterator[Any]:
 
 
 def lines(prior: str) -> list[str]:
-    """A line for each method of each route."""
+    """A line for each method of each route of a page with this prior."""
     from pellucid.app import server
-    from pellucid.app.gate import SESSION, is_open
 
     serving = server.Serving(priors=(prior,), device="cpu")
-    found = {("POST", SESSION)}
     with server.desk_of(serving) as desk:
-        app: Any = server.application(desk, serving)
-        for route in _all(app.app.app.routes):
-            found |= {(method, route.path) for method in getattr(route, "methods", None) or ["ANY"]}
+        return lines_of(server.application(desk, serving))
+
+
+def lines_of(app: Any) -> list[str]:
+    """A line for each method of each route of a page."""
+    from pellucid.app.gate import SESSION, is_open
+
+    found = {("POST", SESSION)}
+    for route in _all(app.app.app.routes):
+        found |= {(method, route.path) for method in getattr(route, "methods", None) or ["ANY"]}
     # Where a part of a path is anything, a name is put that fits all patterns; of functions, the one that is called.
     found_named = ((method, path, path.replace("{api_name}", "predict")) for method, path in found)
     named = ((method, path, re.sub(r"\{[^}]*\}", "abcd1234", name)) for method, path, name in found_named)

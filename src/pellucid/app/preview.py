@@ -120,8 +120,8 @@ def _bytes(pixels: images.Pixels) -> images.Pixels:
         return np.ascontiguousarray(pixels)
     full = np.float32(65535 if pixels.dtype == np.uint16 else 1)
     # What is no number is black.
-    seen: images.Pixels = np.rint(np.nan_to_num(pixels.astype(np.float32) / full).clip(0, 1) * 255).astype(np.uint8)
-    return seen
+    scaled: images.Pixels = np.rint(np.nan_to_num(pixels.astype(np.float32) / full).clip(0, 1) * 255).astype(np.uint8)
+    return scaled
 
 
 def _data_url(image: Image.Image, quality: int) -> str:

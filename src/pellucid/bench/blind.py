@@ -114,7 +114,7 @@ def _find(name: str) -> Damage:
     """A damage that leaves an image an image of its size."""
     if name in DAMAGES:
         return DAMAGES[name]
-    if not is_composed(name) and name not in degradations.names():
+    if not is_composed(name) and name not in degradations.names() and ".py:" not in name:
         raise unknown_name("damage", name, dict.fromkeys((*DAMAGES, *degradations.names())))
     damage, image = degradations.get(name), torch.zeros(1, 3, 1, 1)
     if damage(image, 0).shape != image.shape:

@@ -69,7 +69,7 @@ def chosen(
     names = names or list(dict.fromkeys([*USUAL, *weights]))
     texts: dict[str, dict[str, str]] = {}
     for key, text in protocol.items():
-        name, _, option = key.partition(".")
+        name, _, option = key.rpartition(".") if "." in key else (key, "", "")
         texts.setdefault(name, {})[option] = text
     for name in (*weights, *texts):
         if name not in names:
@@ -83,7 +83,7 @@ def _metric(name: str, weights: Path | None, texts: Mapping[str, str], given: Se
     if why is not None:
         raise UsageError(why.replace("give weights", f"say --weights {name}=FILE").replace("give damage", _NO_DAMAGE))
     options = metrics.options(name, texts) | needed
-    if name in metrics.sets():
+    if metrics.is_set(name):
         return metrics.get_set(name, **options)
     metric = metrics.get(name, **options)
     if metric.against == "truth" and "truth" not in given:

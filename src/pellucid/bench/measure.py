@@ -51,7 +51,7 @@ class Measures:
             why = metrics.missing(name, **options)
             if why is not None:
                 self.missing[name] = why.replace("give weights", f"say --weights {name}=FILE")
-            elif name in metrics.sets():
+            elif metrics.is_set(name):
                 self._sets[name] = metrics.get_set(name, **options)
             else:
                 self._single[name] = metrics.get(name, **options)

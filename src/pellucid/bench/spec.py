@@ -7,11 +7,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from ..errors import PellucidError, unknown_name
+from ..errors import PellucidError, UsageError, unknown_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -226,16 +227,39 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in _FOLDER.iterdir() if file.name.endswith(".toml")))
 
 
+def check(name: str, *more: str) -> None:
+    """Refuses a name that is none of a table.
+
+    Args:
+        name: one of `names()`, or the path of somebody's own TOML file.
+        more: further names that are good.
+
+    Raises:
+        UsageError: it is.
+    """
+    if name in names() or name in more:
+        return
+    if not name.endswith(".toml"):
+        raise unknown_name("table", name, (*names(), *more))
+    if Path(name).stem in (*names(), *more):
+        raise UsageError(f"{name}: there is a table {Path(name).stem} already: give the file another name")
+
+
 def load(name: str) -> Table:
-    """A table by name.
+    """A table by name, or from a file of one's own, whose name without `.toml` is the table's.
 
     Raises:
         UsageError: there is none of that name.
-        PellucidError: its file is not as it must be.
+        PellucidError: its file cannot be read, or is not as it must be.
     """
-    if name not in names():
-        raise unknown_name("table", name, names())
-    return parse((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
+    check(name)
+    if name in names():
+        return parse((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise PellucidError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return parse(text, Path(name).stem)
 
 
 def parse(text: str, name: str) -> Table:

@@ -38,7 +38,9 @@ def compare(
     ] = False,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe or fid; may be said again."),
+        typer.Option(
+            "--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe, fid or FILE.py:CLASS; may be said again."
+        ),
     ] = None,
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="METRIC=FILE", help="The network of a metric.")

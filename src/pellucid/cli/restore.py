@@ -97,7 +97,8 @@ def restore(
     executor: Annotated[
         str | None,
         typer.Option(
-            "--executor", help="Where to do it: this, processes or ray (default: processes for much work on a CPU)."
+            "--executor",
+            help="Where to do it: this, processes, ray or FILE.py:OBJECT (default: processes for much work on a CPU).",
         ),
     ] = None,
     workers: Annotated[

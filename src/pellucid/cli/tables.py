@@ -48,7 +48,9 @@ class Tables(TyperGroup):
 
 
 def run(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"A table's name, or {ALL}; see pellucid bench --list.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"A table's name, {ALL}, or FILE.toml; see pellucid bench --list.")
+    ],
     data: Annotated[Path | None, typer.Option("--data", "-d", help="Folder of the table's data set.")] = None,
     prior: Prior = "natural",
     output: Rows = Path("bench-runs"),
@@ -102,8 +104,7 @@ def run(
     if json and shape not in ("text", "json"):
         raise UsageError(f"--json and --format {shape} exclude each other")
     shape = "json" if json else shape
-    if name != ALL and name not in spec.names():
-        raise unknown_name("table", name, (*spec.names(), ALL))
+    spec.check(name, ALL)
     if quick == (data is not None):
         raise UsageError(
             "--quick has photographs of its own: leave --data out"

@@ -17,6 +17,7 @@ from torch import Tensor
 from .. import settings
 from ..errors import UsageError, unknown_name
 from ..noise import Streams, derive_seed
+from ..settings import imported, names_object
 from .age import old_photograph
 from .compose import is_composed, steps
 from .fourier import magnitudes
@@ -112,12 +113,21 @@ def names() -> tuple[str, ...]:
 def find(name: str) -> Callable[..., Tensor]:
     """The function of a damage.
 
+    Args:
+        name: one of `names()`; or FILE.py:FUNCTION, which takes images, what parameters it has, and `seed` if anything
+            in it is random.
+
     Raises:
         UsageError: there is none of that name.
     """
-    if name not in _DAMAGES:
+    if name in _DAMAGES:
+        return _DAMAGES[name]
+    if not (".py:" in name and names_object(name)):
         raise unknown_name("damage", name, _DAMAGES)
-    return _DAMAGES[name]
+    own: Callable[..., Tensor] = imported(name)
+    if not inspect.isroutine(own) or not inspect.signature(own).parameters:
+        raise UsageError(f"{name}: is no damage: a function of images (B, C, H, W) in [0, 1]")
+    return own
 
 
 def parameters(name: str) -> dict[str, Any]:
@@ -130,8 +140,10 @@ def parameters(name: str) -> dict[str, Any]:
     """
     if is_composed(name):
         return {}
-    hints = get_type_hints(find(name))
-    return {key: kind for key, kind in hints.items() if key not in ("image", "seed", "return")}
+    function = find(name)
+    hints = get_type_hints(function)
+    # The first is the images, whatever they are called.
+    return {key: hints.get(key, str) for key in list(inspect.signature(function).parameters)[1:] if key != "seed"}
 
 
 def get(name: str, **chosen: Any) -> Damage:
@@ -156,7 +168,12 @@ def get(name: str, **chosen: Any) -> Damage:
         return function(image, **chosen, seed=seed) if random else function(image, **chosen)
 
     # Wrong values are found on a single pixel, before there are images.
-    damage(torch.zeros(1, 1, 1, 1), 0)
+    try:
+        one = damage(torch.zeros(1, 1, 1, 1), 0)
+    except TypeError as error:
+        raise UsageError(f"{name}: cannot be called with what is said ({error})") from error
+    if not isinstance(one, Tensor) or one.ndim != 4:
+        raise UsageError(f"{name}: is no damage: what it gives are no images (B, C, H, W)")
     return damage
 
 

@@ -11,9 +11,14 @@ Step = tuple[str, dict[str, str]]
 
 _REDUCTION = re.compile(r"sr(\d+)")
 
+_OWN = re.compile(r"([^|+]*?\.py:[^\W\d][\w.]*)")
+"""FILE.py:FUNCTION, in a path without `|` and `+`."""
+
 
 def is_composed(text: str) -> bool:
     """Whether a text is more than a name."""
+    if _OWN.fullmatch(text):
+        return False
     return _REDUCTION.fullmatch(text) is not None or any(sign in text for sign in "|+:")
 
 
@@ -39,7 +44,9 @@ def _part(text: str, part: str) -> list[Step]:
 
 
 def _step(text: str, piece: str) -> Step:
-    name, colon, rest = (each.strip() for each in piece.partition(":"))
+    own = _OWN.match(piece.strip())
+    name, colon, rest = (each.strip() for each in piece.strip()[own.end() if own else 0 :].partition(":"))
+    name = own[1] if own and not name else name
     values: dict[str, str] = {}
     if reduced := _REDUCTION.fullmatch(name):
         name, values = "reduce", {"factor": reduced[1]}

@@ -7,7 +7,7 @@ from .lpips import Lpips
 from .metric import Metric, SetMetric
 from .niqe import Niqe, Pristine
 from .psnr import Psnr, psnr
-from .registry import get, get_set, missing, names, options, sets
+from .registry import get, get_set, is_set, missing, names, options, sets
 from .ssim import Ssim, ssim
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "frechet",
     "get",
     "get_set",
+    "is_set",
     "missing",
     "names",
     "options",

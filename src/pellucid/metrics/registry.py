@@ -1,4 +1,4 @@
-"""Metrics by name, and what of them cannot be measured here."""
+"""Metrics by name, or by FILE.py:CLASS, and what of them cannot be measured here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from .. import settings
 from ..errors import UsageError, unknown_name
+from ..settings import imported, names_object
 from .consistency import Consistency
 from .fid import Fid
 from .loe import Loe
@@ -41,7 +42,7 @@ def options(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         UsageError: there is no such option, or a text cannot be read as its value.
     """
-    kind = _kinds()[name]
+    kind = _kind(name)
     types = {key: one for key, one in get_type_hints(kind.__init__).items() if key not in ("return", *kind.needs)}
     return settings.read(types, name, texts)
 
@@ -53,9 +54,9 @@ def get(name: str, **options: Any) -> Metric:
         UsageError: there is no such metric or option, a value is out of range, or something that it needs is not given.
         PellucidError: a file that it needs cannot be read.
     """
-    if name in _SETS:
+    if is_set(name):
         raise UsageError(f"{name} compares sets of images, not one with another: use get_set")
-    metric: Metric = _checked(name, _METRICS, options)(**options)
+    metric: Metric = _checked(name, options)(**options)
     return metric
 
 
@@ -66,9 +67,9 @@ def get_set(name: str, **options: Any) -> SetMetric:
         UsageError: as for `get`.
         PellucidError: a file that it needs cannot be read.
     """
-    if name in _METRICS:
+    if not is_set(name) and name not in _NOWHERE:
         raise UsageError(f"{name} compares one image with another, not sets: use get")
-    metric: SetMetric = _checked(name, _SETS, options)(**options)
+    metric: SetMetric = _checked(name, options)(**options)
     return metric
 
 
@@ -80,10 +81,7 @@ def missing(name: str, **options: Any) -> str | None:
     """
     if name in _NOWHERE:
         return _NOWHERE[name]
-    kinds = _kinds()
-    if name not in kinds:
-        raise unknown_name("metric", name, names())
-    for option, what in kinds[name].needs.items():
+    for option, what in _kind(name).needs.items():
         if options.get(option) is None:
             return f"{name} needs {what}: give {option}"
         given = options[option]
@@ -92,13 +90,34 @@ def missing(name: str, **options: Any) -> str | None:
     return None
 
 
-def _kinds() -> dict[str, type[Any]]:
-    return {**_METRICS, **_SETS}
+def is_set(name: str) -> bool:
+    """Whether a metric is one of sets of images.
+
+    Raises:
+        UsageError: there is no metric of that name.
+    """
+    return name not in _NOWHERE and issubclass(_kind(name), SetMetric)
 
 
-def _checked(name: str, kinds: Mapping[str, type[Any]], options: dict[str, Any]) -> type[Any]:
+def _kind(name: str) -> type[Any]:
+    known: dict[str, type[Any]] = {**_METRICS, **_SETS}
+    if name in known:
+        return known[name]
+    if not (".py:" in name and names_object(name)):
+        raise unknown_name("metric", name, names())
+    own = imported(name)
+    if not (isinstance(own, type) and issubclass(own, Metric | SetMetric)):
+        raise UsageError(f"{name}: is no metric: a class that inherits from pellucid.metrics.Metric or SetMetric")
+    lacks = [field for field in ("name", "better") if not hasattr(own, field)]
+    if lacks:
+        raise UsageError(f"{name}: does not say its {lacks[0]}")
+    return own
+
+
+def _checked(name: str, options: dict[str, Any]) -> type[Any]:
     lacking = missing(name, **options)
     if lacking is not None:
         raise UsageError(lacking)
-    settings.check_known(signature(kinds[name]).parameters, name, options)
-    return kinds[name]
+    kind = _kind(name)
+    settings.check_known(signature(kind).parameters, name, options)
+    return kind

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from ...errors import UsageError, unknown_name
+from ...settings import imported, names_object
 from .executor import Executor
 from .processes import Processes
 from .this import this
@@ -41,13 +44,16 @@ def find(name: str, workers: int | None = None, address: str | None = None) -> E
     """An executor by name.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`; or FILE.py:OBJECT, an `Executor` or a class of such, which takes `workers` and
+            `address` where they are said.
         workers: how many processes; None for one for each core.
         address: of a Ray cluster.
 
     Raises:
         UsageError: there is none of that name, or it takes no such setting.
     """
+    if ".py:" in name and names_object(name):
+        return _own(name, {key: value for key, value in (("workers", workers), ("address", address)) if value})
     if address is not None and name != "ray":
         raise UsageError("--address names a Ray cluster: it goes with --executor ray")
     if name == "processes":
@@ -61,3 +67,18 @@ def find(name: str, workers: int | None = None, address: str | None = None) -> E
     if workers is not None:
         raise UsageError("--workers goes with --executor processes or ray: this process is one")
     return this
+
+
+def _own(name: str, said: dict[str, Any]) -> Executor:
+    """Somebody's own."""
+    found = imported(name)
+    try:
+        made = found(**said) if isinstance(found, type) else found
+    except TypeError as error:
+        raise UsageError(f"{name}: cannot be made of what is said ({error})") from error
+    if not callable(made):
+        raise UsageError(f"{name}: is no executor: something to call with a Work and its items")
+    if said and not isinstance(found, type):
+        raise UsageError(f"{name}: is made already: leave --{min(said)} out")
+    own: Executor = made
+    return own
