@@ -93,7 +93,7 @@ def daps(method: DAPS, seen: bool, sigma_y: float) -> Scalar:
             factor, shift = move * factor, move * shift + (1 - share(level)) * (1 - below / level) * MEAN
         a, b, v = affine(state, factor, shift)
         if method.draw == "exact":
-            wide = min(sigma, method.width)
+            wide = method.width * sigma
             tight = wide**2 / (wide**2 + beta**2) if seen else 0.0
             state = affine((a, b, v), 1 - tight, 0.0, tight, wide**2 * (1 - tight))
         else:

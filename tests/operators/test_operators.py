@@ -20,6 +20,7 @@ from pellucid.operators import (
     Bicubic,
     Blur,
     Denoise,
+    Fourier,
     Grayscale,
     Hadamard,
     Mask,
@@ -46,6 +47,8 @@ SPECTRAL: dict[str, tuple[Make, int]] = {
     "uniform": (lambda h, w: Blur(kernels.uniform(3)), 1),
     "motion": (lambda h, w: Blur(kernels.motion(3.5, 30)), 1),
     "even kernel": (lambda h, w: Blur(torch.tensor([[1.0, 2.0], [3.0, 4.0]]) / 10), 1),
+    "fourier": (lambda h, w: Fourier(torch.rand(h, w, generator=torch.Generator().manual_seed(0)) < 0.5), 1),
+    "lines": (lambda h, w: Fourier.lines(h, w, 0.5), 1),
     "delta": (lambda h, w: Blur(torch.ones(1, 1)), 1),
 }
 OTHERS: dict[str, tuple[Make, int]] = {
@@ -203,7 +206,8 @@ def test_a_mask_of_a_share_misses_that_many_pixels_in_all_channels(tmp_path: Pat
     assert torch.equal(y[:, 0], y[:, 2])
     assert (Mask.box(10, 10, 2, 3, 4, 5).known == 0).sum() == 20
     Image.fromarray(np.array([[0, 255], [100, 200]], np.uint8)).save(tmp_path / "mask.png")
-    assert Mask.read(tmp_path / "mask.png").known.tolist() == [[[[1, 0], [1, 0]]]]
+    for path in (tmp_path / "mask.png", str(tmp_path / "mask.png")):
+        assert Mask.read(path).known.tolist() == [[[[1, 0], [1, 0]]]]
     for wrong in (torch.ones(3), torch.full((2, 2), 0.5)):
         with pytest.raises(UsageError):
             Mask(wrong)
@@ -260,7 +264,8 @@ def test_kernels() -> None:
 
 def test_kernels_are_read_from_images(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 100], [100, 200]], np.uint8)).save(tmp_path / "kernel.png")
-    close(kernels.read(tmp_path / "kernel.png"), torch.tensor([[0, 0.25], [0.25, 0.5]]))
+    for path in (tmp_path / "kernel.png", str(tmp_path / "kernel.png")):
+        close(kernels.read(path), torch.tensor([[0, 0.25], [0.25, 0.5]]))
     Image.new("L", (3, 3)).save(tmp_path / "black.png")
     with pytest.raises(UsageError, match="black"):
         kernels.read(tmp_path / "black.png")
@@ -320,3 +325,39 @@ def test_phase_retrieval_measures_magnitudes_and_projects_onto_them() -> None:
     close(operator.project(x, y), x)
     near = x + 0.1 * draw(2, 1, 8, 6, seed=1)
     assert (operator.A(operator.project(near, y)) - y).norm() < (operator.A(near) - y).norm()
+
+
+def test_frequencies_are_those_of_the_fourier_transform() -> None:
+    x = torch.rand(2, 3, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    operator = Fourier.lines(6, 8, 0.5, 0.25, seed=1)
+    known = operator.known[0]
+    assert known.sum() == 4
+    assert known[:2].tolist() == [1, 1]  # round(8 / 4) lines around frequency 0: itself and the next
+    y = operator.A(x)
+    assert operator.image_shape(tuple(y.shape)) == tuple(x.shape)
+    spectrum = torch.fft.fft2(x, norm="ortho") * operator.known
+    torch.testing.assert_close(Fourier.complex(y), spectrum)
+    torch.testing.assert_close(Fourier.real(spectrum), y)
+    for wrong in (torch.ones(3), torch.full((2, 2), 0.5)):
+        with pytest.raises(UsageError, match="mask of frequencies"):
+            Fourier(wrong)
+    for shape, says in (((1, 3, 6, 8), "two channels"), ((1, 2, 6, 6), "does not fit")):
+        with pytest.raises(UsageError, match=says):
+            operator.At(torch.zeros(shape))
+    with pytest.raises(UsageError, match="shares of lines"):
+        Fourier.lines(6, 8, 0.1, 0.2)
+
+
+def test_methods_take_frequencies() -> None:
+    """A measurement of all of them, without noise, is the image."""
+    from pellucid.methods import DDNM, DDRM
+    from pellucid.priors import GaussianPrior
+    from pellucid.problem import Problem
+
+    x = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    prior = GaussianPrior(torch.zeros(3, 1, 1).double(), variance=torch.full((3, 1, 1), 0.3).double())
+    for operator in (Fourier(torch.ones(6, 8)), Fourier.lines(6, 8, 0.5)):
+        y = operator.A(x)
+        for method in (DDRM(steps=5), DDNM(steps=5)):
+            out = method(Problem(y, operator, 0.0), prior)
+            torch.testing.assert_close(operator.A(out), y, atol=1e-4, rtol=1e-4)

@@ -36,7 +36,7 @@ METHODS: dict[str, Method] = {
     "DPIR, 8 steps": methods.DPIR(),
     "DAPS, 200 steps": methods.DAPS(),
     "DAPS, 200 steps, exact draws": methods.DAPS(beta=None, draw="exact"),
-    "DAPS, 200 steps, narrow exact draws": methods.DAPS(beta=None, draw="exact", width=0.1),
+    "DAPS, 200 steps, narrow exact draws": methods.DAPS(beta=None, draw="exact", width=0.3),
     "RED-diff, 1000 steps": methods.REDDiff(),
     "RePaint, 250 steps": methods.RePaint(),
     "MMPS, 100 steps": methods.MMPS(),

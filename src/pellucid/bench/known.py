@@ -44,7 +44,7 @@ QUICK: dict[str, Method] = {
     "dpir": methods.DPIR(),
     "diffpir": methods.DiffPIR(steps=20, spacing="quad", weight=8.0, zeta=1.0),
     "pigdm": methods.PiGDM(steps=20),
-    "daps": methods.DAPS(steps=20, flow=3, top=10.0, bottom=0.03, beta=None, draw="exact", width=0.1),
+    "daps": methods.DAPS(steps=20, flow=3, top=10.0, bottom=0.03, beta=None, draw="exact", width=0.2),
     "reddiff": methods.REDDiff(steps=50),
 }
 

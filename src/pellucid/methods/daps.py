@@ -52,9 +52,9 @@ class DAPS(Stepper):
         floor: delta, the share of it that is left at the lowest.
         beta: noise that the measurement is taken to have, in [-1, 1] units; None for what it has.
         draw: "langevin", the paper's, or "exact" for linear operators.
-        width: the most that the standard deviation of the clean image is taken for, sigma as in the paper where that is
-            less. Langevin's small steps hardly reach so far; exact draws do, and leave that much noise where nothing is
-            measured: 0.1 suits them.
+        width: what the standard deviation of the clean image is taken for, in sigmas; 1 in the paper. Langevin's small
+            steps hardly reach so far; exact draws do, and leave the latent noisier than the prior is told: a fifth
+            suits them with a network.
         inner: conjugate gradients an exact draw, where the operator has no decomposition.
     """
 
@@ -73,7 +73,7 @@ class DAPS(Stepper):
     floor: float = 0.01
     beta: float | None = 0.01
     draw: Literal["langevin", "exact"] = "langevin"
-    width: float = 100.0
+    width: float = 1.0
     inner: int = 8
 
     def __post_init__(self) -> None:
@@ -106,7 +106,7 @@ class DAPS(Stepper):
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):
             with torch.no_grad():
                 x0 = self.flowed(prior, x, sigma)
-            left, width = (self.steps - step) / self.steps, min(sigma, self.width)
+            left, width = (self.steps - step) / self.steps, self.width * sigma
             if self.draw == "exact":
                 with torch.no_grad():
                     x0 = self._exactly(operator, y + beta * rng.like(y), x0 + width * rng.like(x0), beta / width)

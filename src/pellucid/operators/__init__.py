@@ -2,6 +2,7 @@
 
 from .blur import Blur
 from .compose import Compose, Stack
+from .fourier import Fourier
 from .hadamard import Hadamard
 from .jpeg import Jpeg
 from .operator import Operator, Svd
@@ -16,6 +17,7 @@ __all__ = [
     "Blur",
     "Compose",
     "Denoise",
+    "Fourier",
     "Grayscale",
     "Hadamard",
     "Jpeg",

@@ -214,7 +214,7 @@ def motion(length: float, degrees: float = 0.0) -> Tensor:
     return kernel / kernel.sum()
 
 
-def read(path: Path) -> Tensor:
+def read(path: str | Path) -> Tensor:
     """Reads a kernel from an image file; its sum is made 1.
 
     Raises:
@@ -222,7 +222,7 @@ def read(path: Path) -> Tensor:
     """
     from .. import images
 
-    kernel = images.read(path).tensor(1)[0, 0].to(torch.float64)
+    kernel = images.read(Path(path)).tensor(1)[0, 0].to(torch.float64)
     if not kernel.sum() > 0:
         raise UsageError(f"{path}: is black, and no kernel")
     return kernel / kernel.sum()

@@ -69,7 +69,7 @@ class Mask(Operator):
         return cls(known)
 
     @classmethod
-    def read(cls, path: Path) -> Mask:
+    def read(cls, path: str | Path) -> Mask:
         """Reads an image file: white where the picture is missing, black where it is known, cut at the middle.
 
         Raises:
@@ -77,7 +77,7 @@ class Mask(Operator):
         """
         from .. import images
 
-        picture = images.read(path)
+        picture = images.read(Path(path))
         known = (picture.tensor(1)[0, 0] < 0.5).float()
         if known.all():
             alpha = "; its transparency is not looked at" if picture.alpha is not None else ""
