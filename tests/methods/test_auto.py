@@ -150,7 +150,7 @@ def test_one_after_the_other() -> None:
 def test_it_does_no_harm_and_some_good(natural: Prior, bundled: dict[str, Tensor]) -> None:
     for image in bundled.values():
         clean = to_unit(image[..., 64:192, 64:192])
-        for untouched in (clean, compress(clean, 90)):
+        for untouched in (clean, compress(clean, 95)):
             *_, state = Auto().iterate(Problem(to_model(untouched)), natural, Streams([0]))
             assert psnr(to_unit(state.x), untouched).item() > 45
         noisy = gaussian_noise(clean, 0.1)
