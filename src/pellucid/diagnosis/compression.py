@@ -1,4 +1,4 @@
-r"""JPEG compression: what the file's tables say, or what the pixels tell of a picture saved as another kind.
+r"""JPEG compression: what a file's tables say, or what the pixels tell of a picture that was saved as another kind.
 
 The cosine coefficients of a decoded JPEG are multiples of its steps, but for the rounding of pixels. So for each step t
 that may be, every coefficient c that is not rounded to 0 says how much likelier its distance r from the nearest
@@ -87,11 +87,9 @@ def of(picture: Picture) -> Compression | None:
     if picture.jpeg is None:
         return None
     y = picture.tensor() * 2 - 1
-    whole = replace(picture.jpeg, shrunk=(1, 1))
-    evidence = _comb(_coefficients(_plane(y, 0, whole), whole.offset), _clear(y, whole))
-    if evidence.counted(picture.jpeg.tables[0]) >= _EVIDENCE and evidence.share(picture.jpeg.tables[0]) < 1 / 3:
-        return None
-    return Compression(picture.jpeg, told=True)
+    whole, table = replace(picture.jpeg, shrunk=(1, 1)), picture.jpeg.tables[0]
+    _, share = _told(_coefficients(_plane(y, 0, whole), whole.offset), _clear(y, whole), table)
+    return Compression(picture.jpeg, told=True, numbers={"share": share}) if not share or share >= 1 / 3 else None
 
 
 def estimate(image: Tensor) -> Compression | None:
@@ -109,7 +107,8 @@ def estimate(image: Tensor) -> Compression | None:
     first, second = shares.flatten().topk(2).values.tolist()
     offset = divmod(int(shares.argmax()), 8)
     coding = replace(plain, offset=offset)
-    comb = _comb(_coefficients(_plane(y, 0, plain), offset), _clear(y, coding))
+    # Without the means, which in flat areas are a multiple of anything.
+    comb = _comb(_coefficients(_plane(y, 0, plain), offset) * (torch.arange(64) > 0), _clear(y, coding))
     table, score = comb.standard(0)
     counted = comb.counted(table)
     share = comb.share(table)
@@ -173,19 +172,33 @@ class _Comb:
         return tuple(int(step) for step in torch.where(sure, steps, others))
 
 
-def _comb(coefficients: Tensor, clear: Tensor) -> _Comb:
-    """The evidence of (N, 64) coefficients, of the blocks without clipped pixels if there are enough."""
+def _some(coefficients: Tensor, clear: Tensor) -> Tensor:
+    """At most so many (N, 64) coefficients, of the blocks without clipped pixels if there are enough."""
     if clear.sum() >= _ENOUGH:
         coefficients = coefficients[clear]
-    coefficients = coefficients[:: -(-len(coefficients) // _MOST) or 1]
+    return coefficients[:: -(-len(coefficients) // _MOST) or 1]
+
+
+def _evidence(coefficients: Tensor, step: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
+    """The logarithm of the likelihood of steps, the coefficients that are used and that are near a multiple, (64,)."""
+    off = (coefficients - step * (coefficients / step).round()).abs()
+    counts = coefficients.abs() > step / 2
+    peak = (1 - _OTHERS) * step / (_SIGMA * math.sqrt(2 * math.pi)) * (-0.5 * (off / _SIGMA).square()).exp()
+    return ((peak + _OTHERS).log() * counts).sum(0), counts.sum(0), (counts & (off < _NEAR)).sum(0)
+
+
+def _told(coefficients: Tensor, clear: Tensor, table: tuple[int, ...]) -> tuple[float, float]:
+    """The logarithm of the likelihood of one table, and the share of coefficients near a multiple."""
+    logarithm, used, near = _evidence(_some(coefficients, clear), torch.tensor(table).float())
+    return logarithm.sum().item(), near.sum().item() / max(used.sum().item(), 1.0)
+
+
+def _comb(coefficients: Tensor, clear: Tensor) -> _Comb:
+    """The evidence of (N, 64) coefficients for every step."""
+    coefficients = _some(coefficients, clear)
     logarithm, used, near = (torch.zeros(64, _STEPS) for _ in range(3))
     for step in range(1, _STEPS + 1):
-        off = (coefficients - step * (coefficients / step).round()).abs()
-        counts = coefficients.abs() > step / 2
-        peak = (1 - _OTHERS) * step / (_SIGMA * math.sqrt(2 * math.pi)) * (-0.5 * (off / _SIGMA).square()).exp()
-        logarithm[:, step - 1] = ((peak + _OTHERS).log() * counts).sum(0)
-        used[:, step - 1] = counts.sum(0)
-        near[:, step - 1] = (counts & (off < _NEAR)).sum(0)
+        logarithm[:, step - 1], used[:, step - 1], near[:, step - 1] = _evidence(coefficients, step)
     return _Comb(logarithm, used, near)
 
 
@@ -230,19 +243,38 @@ def _reduced(coding: JpegCoding) -> tuple[int, int]:
 def _colours(y: Tensor, coding: JpegCoding) -> JpegCoding:
     """The coding of brightness with that of the colours, whose reduction explains most of them."""
     row, column = coding.offset
-    best, most = None, _EVIDENCE
-    for tall, wide in ((2, 2), (1, 1), (1, 2)):
-        for offset in [(a, b) for a in range(row, 8 * tall, 8) for b in range(column, 8 * wide, 8)]:
-            guess = replace(coding, shrunk=(tall, wide), offset=offset)
-            comb = _comb(
-                torch.cat([_coefficients(_samples(_plane(y, i, coding), guess), _reduced(guess)) for i in (1, 2)]),
-                _clear(y, guess).repeat(2),
-            )
-            table, score = comb.standard(1)
-            if score > most:
-                best, most = replace(guess, tables=(*coding.tables, *[comb.own(table, score)] * 2)), score
+    guesses = [
+        replace(coding, shrunk=(tall, wide), offset=(down, along))
+        for tall, wide in ((2, 2), (1, 1), (1, 2))
+        for down in range(row, 8 * tall, 8)
+        for along in range(column, 8 * wide, 8)
+    ]
     usual = tuple(_standard(1)[quality(coding) - 1].long().tolist())
-    return best or replace(coding, tables=(*coding.tables, usual, usual), shrunk=(2, 2))
+    best, most, near = guesses[0], 0.0, 0.0
+    for guess in guesses:
+        score, share = _told(*_colour_numbers(y, guess), usual)
+        if score > most:
+            best, most, near = guess, score, share
+    table = usual
+    if near < _SHARE:
+        # The colours may have a table of another quality, or of nobody else's.
+        for guess in guesses:
+            comb = _comb(*_colour_numbers(y, guess))
+            other, score = comb.standard(1)
+            if score > most + _EVIDENCE:
+                best, most, table = guess, score, comb.own(other, score)
+    if most < 4 * _EVIDENCE:
+        # Hardly any of the colours' numbers are not 0: where their blocks begin, most are.
+        alike = [guess for guess in guesses if guess.shrunk == best.shrunk]
+        best = max(alike, key=lambda guess: (_colour_numbers(y, guess)[0].abs() < 0.5).float().mean().item())
+    return replace(best, tables=(*coding.tables, table, table))
+
+
+def _colour_numbers(y: Tensor, coding: JpegCoding) -> tuple[Tensor, Tensor]:
+    """The coefficients of both colours, and which of their blocks have no clipped pixel."""
+    at = _reduced(coding)
+    numbers = [_coefficients(_samples(_plane(y, component, coding), coding), at) for component in (1, 2)]
+    return torch.cat(numbers), _clear(y, coding).repeat(2)
 
 
 def _samples(plane: Tensor, coding: JpegCoding) -> Tensor:

@@ -54,9 +54,8 @@ class Auto(Method):
         """See `Method`; the states of each picture's plan, whose `notes` say it."""
         self._require_blind(problem)
         knowns = problem.known or (Diagnosis(),) * len(problem.y)
-        yield from one_by_one(
-            problem, rng, [self._run(prior, one[None], known) for one, known in zip(problem.y, knowns, strict=True)]
-        )
+        runs = [self._run(prior, one[None], known) for one, known in zip(problem.y, knowns, strict=True)]
+        yield from one_by_one(problem, rng, runs)
 
     def _run(self, prior: Prior, y: Tensor, known: Diagnosis) -> Run:
         counted = Counted(prior)

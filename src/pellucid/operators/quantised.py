@@ -275,17 +275,13 @@ def _decomposed(tables: Tables, shrunk: tuple[int, int], channels: int, rows: Sp
     matrix = _matrix(tables, shrunk, channels)
     sides = (8 * shrunk[0], 8 * shrunk[1])
     at = torch.arange(channels * sides[0] * sides[1]).view(channels, *sides)
-    nearest = [
-        torch.arange(side).clamp(low, high - 1) for side, (low, high) in zip(sides, (rows, columns), strict=True)
-    ]
-    own = at[:, nearest[0]][:, :, nearest[1]].flatten()
+    down, along = torch.arange(sides[0]).clamp(rows[0], rows[1] - 1), torch.arange(sides[1])
+    own = at[:, down][:, :, along.clamp(columns[0], columns[1] - 1)].flatten()
     folded = torch.zeros_like(matrix).index_add_(1, own, matrix)
     there = own.unique()
     u, s, vt = torch.linalg.svd(folded[:, there], full_matrices=True)
     known = int((s > _RANK * s[0]).sum())
-    part = _Part(
-        torch.zeros(at.numel()).double(), torch.zeros(at.numel(), at.numel()).double(), torch.zeros_like(matrix)
-    )
+    part = _Part(matrix.new_zeros(at.numel()), matrix.new_zeros(at.numel(), at.numel()), torch.zeros_like(matrix))
     part.s[there[:known]] = s[:known]
     part.v[there[:, None], there] = vt.T
     part.u[:, there[:known]] = u[:, :known]

@@ -1,0 +1,77 @@
+"""JPEG compression from a file's tables and from pixels."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from pellucid.diagnosis import Finding, compression
+from pellucid.images import JpegCoding, from_pil
+from pellucid.operators import Jpeg
+from pellucid.problem import to_model, to_unit
+
+
+def saved(clean: Tensor, quality: int, subsampling: str) -> Image.Image:
+    file = io.BytesIO()
+    pixels = (clean[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return Image.open(file)
+
+
+@pytest.mark.parametrize("quality", range(1, 101, 11))
+def test_the_quality_of_a_standard_table(quality: int) -> None:
+    assert compression.quality(Jpeg(quality).coding) == quality
+
+
+@pytest.mark.parametrize(("quality", "subsampling"), [(20, "4:2:0"), (40, "4:2:0"), (60, "4:4:4"), (85, "4:2:2")])
+@pytest.mark.parametrize("cut", [(0, 0), (3, 5)])
+def test_pixels_tell(bundled: dict[str, Tensor], quality: int, subsampling: str, cut: tuple[int, int]) -> None:
+    clean = to_unit(bundled["coffee"][..., 32:224, 32:224])
+    picture = from_pil(saved(clean, quality, subsampling))
+    y = to_model(picture.tensor())[..., cut[0] :, cut[1] :]
+    found = compression.estimate(y)
+    assert isinstance(found, Finding)
+    assert found.text == f"JPEG quality {quality}, {subsampling}"
+    assert found.remedy == "--task jpeg"
+    assert found.confidence > 0.9
+    assert found.coding.tables == Jpeg(quality).coding.tables
+    assert tuple(at % 8 for at in found.coding.offset) == tuple(-by % 8 for by in cut)
+    tall, wide = found.coding.shrunk
+    assert found.coding.offset == (-cut[0] % (8 * tall), -cut[1] % (8 * wide))
+
+
+def test_nothing_is_said_of_what_was_not_compressed(bundled: dict[str, Tensor]) -> None:
+    clean = F.avg_pool2d(to_unit(bundled["coffee"]), 2)
+    rng = torch.Generator().manual_seed(0)
+    for image in (clean, clean + 0.1 * torch.randn(clean.shape, generator=rng), torch.zeros(1, 3, 64, 64)):
+        eight = (image.clamp(0, 1) * 255).round() / 255
+        assert compression.estimate(to_model(eight)) is None
+    assert compression.estimate(torch.zeros(1, 3, 5, 5)) is None
+
+
+def test_a_file_is_believed_unless_its_pixels_are_others(bundled: dict[str, Tensor]) -> None:
+    picture = from_pil(saved(to_unit(bundled["coffee"][..., 64:192, 64:192]), 25, "4:2:0"))
+    found = compression.of(picture)
+    assert found is not None
+    assert (found.quality, found.told, found.confidence) == (25, True, 1.0)
+    other = from_pil(saved(to_unit(bundled["cat"][..., 64:192, 64:192]), 95, "4:4:4"))
+    object.__setattr__(other, "jpeg", picture.jpeg)
+    assert compression.of(other) is None
+
+
+def test_odd_files(bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][..., :64, :64])
+    file = io.BytesIO()
+    saved(clean, 90, "4:4:4").convert("CMYK").save(file, "JPEG")
+    assert from_pil(Image.open(file)).jpeg is None
+    file = io.BytesIO()
+    saved(clean, 90, "4:4:4").copy().save(file, "JPEG", progressive=True, quality=40)
+    assert from_pil(Image.open(file)).jpeg == Jpeg(40).coding
+    grey = io.BytesIO()
+    saved(clean, 90, "4:4:4").convert("L").save(grey, "JPEG", quality=40)
+    assert from_pil(Image.open(grey)).jpeg == JpegCoding(Jpeg(40).coding.tables[:1])

@@ -1,0 +1,143 @@
+"""JPEG by splitting: its step, its cells, what it gains, what it leaves alone, at every door."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import pellucid
+from pellucid import images
+from pellucid.degradations import compress
+from pellucid.diagnosis import Compression, Diagnosis
+from pellucid.errors import PellucidError, UsageError
+from pellucid.methods import JPEG, Auto
+from pellucid.methods.dpir import geometric
+from pellucid.metrics import psnr
+from pellucid.noise import Streams
+from pellucid.operators import Denoise, Jpeg, Quantised
+from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
+from pellucid.problem import Problem, to_model, to_unit
+
+PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.1).double(), variance=torch.full((3, 1, 1), 0.05).double())
+
+
+@pytest.fixture(scope="module")
+def natural() -> Prior:
+    return load_prior("natural")
+
+
+def draw(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) / 4
+
+
+def file_of(clean: Tensor, quality: int, **more: Any) -> io.BytesIO:
+    file = io.BytesIO()
+    pixels = (clean[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, **more)
+    file.seek(0)
+    return file
+
+
+def test_the_step_is_the_stated_one() -> None:
+    """(12 s U^T q + (lambda / g^2) V^T x0) / (12 s^2 + lambda / g^2), then the cells."""
+    operator = Jpeg(30)
+    y = operator.A(draw(0, 1, 3, 32, 32))
+    linear = Quantised(operator.coding, (3, 32, 32))
+    q, svd, x = linear.coefficients(y), linear.svd((1, 3, 32, 32)), y
+    s = svd.s.double()
+    for g in geometric(0.2, 0.02, 3):
+        x0, weight = PRIOR(x, g), 0.2 / g**2
+        x = svd.V((12 * s * svd.Ut(q) + weight * svd.Vt(x0)) / (12 * s**2 + weight))
+    out = JPEG(steps=3)(Problem(y, operator), PRIOR)
+    torch.testing.assert_close(out, linear.within(x0, q), atol=1e-6, rtol=0)
+    assert (linear.A(out) - q).abs().max() <= 0.5 + 1e-4
+
+
+def test_laws() -> None:
+    operator, counted = Jpeg(30), Counted(PRIOR)
+    y = operator.A(draw(0, 2, 3, 21, 37))
+    before = y.clone()
+    states = list(JPEG().iterate(Problem(y, operator), counted, Streams([0, 1])))
+    assert torch.equal(y, before)
+    assert counted.nfe == 12
+    assert states[-1].nfe == JPEG().nfe(PRIOR) == 6
+    assert states[-1].notes == ("JPEG quality 30, 4:2:0 undone",) * 2
+    for i in range(2):
+        assert torch.equal(JPEG()(Problem(y[i : i + 1], operator), PRIOR), states[-1].x[i : i + 1])
+
+
+def test_fidelity_is_monotone() -> None:
+    operator = Jpeg(20)
+    y = operator.A(draw(0, 1, 3, 32, 32))
+    moved = [(JPEG(fidelity=f)(Problem(y, operator), PRIOR) - y).norm().item() for f in (0, 0.3, 0.5, 0.8, 1)]
+    assert moved == sorted(moved, reverse=True)
+    assert moved[-1] == 0
+
+
+def test_it_gains(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][..., 64:192, 64:192])
+    y = compress(clean, 10)
+    out = to_unit(JPEG()(Problem(to_model(y), Jpeg(10)), natural))
+    assert psnr(out, clean).item() > psnr(y, clean).item() + 0.8
+
+
+def test_pillows_own_object_carries_its_tables(bundled: dict[str, Tensor], tmp_path: Path, natural: Prior) -> None:
+    """Path and object give the same bytes, turned by EXIF or not; what was made smaller since is refused."""
+    file = file_of(to_unit(bundled["coffee"][..., 64:128, 64:144]), 15)
+    (tmp_path / "a.jpg").write_bytes(file.getvalue())
+    for method in ({"task": "jpeg"}, {}):
+        path, opened = (
+            np.array(pellucid.restore(image, prior=natural, **method))
+            for image in (tmp_path / "a.jpg", Image.open(file))
+        )
+        assert np.array_equal(path, opened)
+        assert not np.array_equal(path, np.array(Image.open(file)))
+    small = Image.open(file)
+    small.thumbnail((40, 40))
+    with pytest.raises(PellucidError, match="do not tell how it was compressed"):
+        pellucid.restore(small, task="jpeg", prior=natural)
+
+
+def test_other_methods_work_on_the_same_operator(bundled: dict[str, Tensor], natural: Prior) -> None:
+    clean = to_unit(bundled["coffee"][..., 64:128, 64:128])
+    image = Image.open(file_of(clean, 10))
+    y = images.from_pil(image).tensor()
+    for name in ("ddrm", "ddnm", "dreamclean-known", "dpir", "ddrm-jpeg"):
+        out = torch.from_numpy(np.array(pellucid.restore(image, name, natural, task="jpeg"))).permute(2, 0, 1) / 255
+        assert psnr(out[None], y).item() > 22
+
+
+def test_a_mild_file_is_left_alone(bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][..., :64, :64])
+    y = to_model(compress(clean, 95))
+    *_, state = JPEG().iterate(Problem(y, Jpeg(95)), PRIOR, Streams([0]))
+    assert torch.equal(state.x, y)
+    assert state.notes == ("JPEG quality 95, 4:2:0, left as it is",)
+    found = Diagnosis(compression=Compression(Jpeg(95).coding))
+    assert Auto().plan(found).nfe == 0
+
+
+def test_auto_takes_what_the_file_tells(bundled: dict[str, Tensor], natural: Prior) -> None:
+    y = to_model(compress(to_unit(bundled["coffee"][..., :64, :64]), 10))
+    known = Diagnosis(compression=Compression(Jpeg(11).coding, told=True))
+    *_, state = Auto().iterate(Problem(y, known=(known,)), natural, Streams([0]))
+    assert state.notes == ("JPEG quality 11, 4:2:0 undone",)
+    *_, state = Auto().iterate(Problem(y), natural, Streams([0]))
+    assert state.notes[0].startswith("JPEG quality 10, 4:2")
+    with pytest.raises(UsageError, match="1 diagnoses are known, of 2 images"):
+        Problem(torch.cat([y, y]), known=(known,))
+
+
+@pytest.mark.parametrize("fields", [{"steps": 0}, {"weight": 0}, {"fidelity": 2}])
+def test_nonsense_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(fields))):
+        JPEG(**fields)
+    with pytest.raises(UsageError, match="undoes Jpeg, not Denoise"):
+        JPEG()(Problem(draw(0, 1, 3, 8, 8), Denoise()), PRIOR)

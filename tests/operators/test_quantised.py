@@ -1,0 +1,103 @@
+"""JPEG's quantisation as a linear operator against its laws, and against what Pillow writes."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+
+from pellucid.errors import UsageError
+from pellucid.images import JpegCoding, from_pil
+from pellucid.operators import Jpeg, Quantised
+from pellucid.problem import to_model, to_unit
+
+KINDS = ["grey", "4:4:4", "4:2:2", "4:2:0"]
+
+
+def draw(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def coding(kind: str, offset: tuple[int, int] = (0, 0), orientation: int = 1) -> JpegCoding:
+    whole = Jpeg(35, "4:4:4" if kind == "grey" else kind).coding
+    return replace(whole, tables=whole.tables[: 1 if kind == "grey" else 3], offset=offset, orientation=orientation)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=6)
+@given(
+    height=st.integers(1, 40), width=st.integers(1, 40), offset=st.sampled_from([(0, 0), (3, 6)]),
+    orientation=st.sampled_from([1, 6]),
+)  # fmt: skip
+def test_laws(kind: str, height: int, width: int, offset: tuple[int, int], orientation: int) -> None:
+    operator = Quantised(coding(kind, offset, orientation), (3, height, width))
+    x = draw(0, 2, 3, height, width)
+    y, decomposed = operator.A(x), operator.svd((2, 3, height, width))
+    u, z, scale = draw(1, *y.shape), decomposed.Vt(x), y.abs().max().item()
+    assert operator.image_shape(tuple(y.shape)) == tuple(x.shape)
+    torch.testing.assert_close(decomposed.U(decomposed.s * z), y, atol=1e-6 * scale, rtol=1e-6)
+    torch.testing.assert_close(decomposed.V(z), x, atol=1e-10, rtol=0)
+    seen = z * (decomposed.s > 0)
+    torch.testing.assert_close(decomposed.Ut(decomposed.U(z)), seen, atol=1e-10, rtol=0)
+    forward, backward = (y * u).sum().item(), (x * operator.At(u)).sum().item()
+    assert forward == pytest.approx(backward, rel=1e-5, abs=1e-4 * scale)
+    torch.testing.assert_close(operator.A(operator.pinv(y)), y, atol=1e-6 * scale, rtol=1e-6)
+    torch.testing.assert_close(operator.A(x[1:]), y[1:], atol=0, rtol=0)
+
+
+def test_it_has_the_promised_size() -> None:
+    assert Quantised(coding("4:2:0"), (3, 32, 48)).A(draw(0, 1, 3, 32, 48)).shape == (1, 6, 384)
+    assert Quantised(coding("4:4:4"), (3, 32, 48)).A(draw(0, 1, 3, 32, 48)).shape == (1, 24, 192)
+    assert Quantised(coding("grey"), (1, 32, 48)).A(draw(0, 1, 1, 32, 48)).shape == (1, 24, 64)
+
+
+@pytest.mark.parametrize("kind", ["4:4:4", "4:2:2", "4:2:0"])
+def test_rounded_it_is_the_compression(kind: str) -> None:
+    """Of what the nonlinear operator decodes it measures whole numbers, and these are a file's."""
+    x = draw(0, 1, 3, 32, 48) / 4
+    operator, whole = Quantised(coding(kind), (3, 32, 48)), Jpeg(35, kind)
+    decoded = whole.A(x)
+    q = operator.coefficients(decoded)
+    torch.testing.assert_close(operator.A(decoded), q, atol=1e-8, rtol=0)
+    assert ((operator.A(x) - q).abs() <= 0.5 + 1e-8).all()
+
+
+@pytest.mark.parametrize(("quality", "wrong"), [(10, 0.001), (80, 0.03)])
+@pytest.mark.parametrize("kind", ["4:4:4", "4:2:0"])
+def test_numbers_of_a_file_are_found_from_its_pixels(
+    bundled: dict[str, Tensor], kind: str, quality: int, wrong: float
+) -> None:
+    pixels = (to_unit(bundled["cat"][0, :, :128, :128]) * 255).round().byte().permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=kind)
+    picture = from_pil(Image.open(file))
+    assert picture.jpeg == Jpeg(quality, kind).coding
+    operator = Quantised(picture.jpeg, (3, 128, 128))
+    q = operator.coefficients(to_model(picture.tensor()).double())
+    # What libjpeg's encoder rounded, but for its own arithmetic.
+    truth = operator.A(to_model(torch.from_numpy(pixels.astype(np.float64) / 255).permute(2, 0, 1)[None]))
+    assert ((q - truth).abs() > 0.6).double().mean() < wrong
+
+
+def test_cells_hold(bundled: dict[str, Tensor]) -> None:
+    x = bundled["cat"][..., :64, :96].double()
+    operator = Quantised(coding("4:2:0"), (3, 64, 96))
+    q = operator.A(x).round()
+    moved = operator.within(draw(0, 1, 3, 64, 96), q)
+    assert (operator.A(moved) - q).abs().max() <= 0.5 + 1e-5
+    inside = operator.pinv(q)
+    torch.testing.assert_close(operator.within(inside, q), inside)
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(UsageError, match="3 components is no image of 1 channels"):
+        Quantised(coding("4:2:0"), (1, 8, 8))
+    with pytest.raises(UsageError, match="this JPEG is of images"):
+        Quantised(coding("4:2:0"), (3, 8, 8)).A(draw(0, 1, 3, 8, 9))
