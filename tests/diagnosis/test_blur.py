@@ -45,7 +45,7 @@ def test_a_kernel_passes_the_square_of_its_transfer_function() -> None:
     motion = passed(Shape("motion", 8.0).kernel())
     expected = torch.sinc(8 * RADII).square()
     assert (motion[:, 0] - expected)[RADII > 0.09].abs().max() < 0.06
-    assert motion[:, ANGLES // 2].min() > 0.8
+    assert motion[:, ANGLES // 2].min() > 0.75
     # A Gaussian's is a Gaussian; the window mixes in what lies beside.
     gaussian = passed(Shape("gaussian", 1.2).kernel())
     wanted = (-((2 * math.pi * 1.2 * RADII) ** 2)).exp()
