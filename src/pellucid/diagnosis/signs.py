@@ -143,4 +143,4 @@ def _direction(left: Tensor, kept: Tensor) -> float:
     at = torch.hypot(torch.fft.fftfreq(SIDE)[:, None], torch.fft.fftfreq(SIDE)[None])
     weight = ((at > 0.09) & (at < 0.5)) * power.sqrt()
     unlike = ((log - log.T) ** 2 + (log - turned) ** 2) / 2
-    return max(((unlike * weight).sum() / weight.sum()).sqrt().item(), _TINY)
+    return max(float(((unlike * weight).sum() / weight.sum()).sqrt()), _TINY)
