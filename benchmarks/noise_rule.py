@@ -12,7 +12,7 @@ import io
 import random
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -78,7 +78,8 @@ def sample(prior: Prior, crop: Tensor, number: int, row: str) -> Sample | None:
     found = None if content.clean else noise.examined(prior, y, content)
     if found is None or found.white:
         return None
-    stage = Denoising(found, content.grey)
+    # All of it is removed, however doubtful it is to the rule that there was before.
+    stage = Denoising(replace(found, confidence=1.0), content.grey)
     out = psnr(to_unit(last(stage.iterate(y, Counted(prior), Streams([number]))).x), truth).item()
     # An undamaged picture that comes back at 50 dB is as good as untouched.
     before = min(psnr(damaged, truth).item(), 50.0)
