@@ -107,8 +107,8 @@ def main() -> None:
     print("| row | by | mean gain | least gain | LPIPS | refused |\n|---|---|---|---|---|---|")
     for row in arguments.row or [*ROWS, "text"]:
         for by in arguments.by or ["jpeg", "auto"]:
-            said = {"task": "jpeg"} if by == "jpeg" else {}
-            restorer = Restorer(prior=prior, settings={"fidelity": arguments.fidelity}, **said)
+            task = "jpeg" if by == "jpeg" else None
+            restorer = Restorer(prior=prior, settings={"fidelity": arguments.fidelity}, task=task)
             own = [text(arguments.crop)] if row == "text" else photographs
             for name in ["JPEG 10 4:2:0", "JPEG 50 4:2:0", "JPEG 90 4:4:4"] if row == "text" else [row]:
                 label = f"text, {name}" if row == "text" else row

@@ -92,9 +92,9 @@ def test_pillows_own_object_carries_its_tables(bundled: dict[str, Tensor], tmp_p
     """Path and object give the same bytes, turned by EXIF or not; what was made smaller since is refused."""
     file = file_of(to_unit(bundled["coffee"][..., 64:128, 64:144]), 15)
     (tmp_path / "a.jpg").write_bytes(file.getvalue())
-    for method in ({"task": "jpeg"}, {}):
+    for task in ("jpeg", None):
         path, opened = (
-            np.array(pellucid.restore(image, prior=natural, **method))
+            np.array(pellucid.restore(image, prior=natural, task=task))
             for image in (tmp_path / "a.jpg", Image.open(file))
         )
         assert np.array_equal(path, opened)

@@ -124,7 +124,8 @@ class Quantised(Operator):
         rows, columns = self._rows, self._columns
         padded = F.pad(image[None], (columns.before, columns.after, rows.before, rows.after), mode=mode)[0]
         blocks = padded.unflatten(-1, (-1, columns.side)).unflatten(-3, (-1, rows.side))
-        return blocks.permute(1, 3, 0, 2, 4).flatten(2)
+        cut: Tensor = blocks.permute(1, 3, 0, 2, 4).flatten(2)
+        return cut
 
     def _image(self, blocks: Tensor) -> Tensor:
         """The inverse of `_blocks`."""
