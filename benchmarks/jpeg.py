@@ -69,7 +69,7 @@ def damaged(row: str, image: Tensor) -> Image.Image:
 
 
 ROWS = [
-    *(f"JPEG {quality} {subsampling}" for quality, subsampling in _KNOWN), "twice, 30 and 80", "three, shifted",
+    *(f"JPEG {quality} {subsampling}" for quality, subsampling in _KNOWN), "twice 30 80", "three shifted",
     "from pixels 10", "from pixels 30", "from pixels 80", "noise 10 + 92", "noise 25 + 92",
 ]  # fmt: skip
 
