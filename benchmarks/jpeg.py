@@ -69,7 +69,7 @@ def damaged(row: str, image: Tensor) -> Image.Image:
 
 
 ROWS = [
-    *(f"JPEG {quality} {subsampling}" for quality, subsampling in _KNOWN), "twice, 30 and 80", "three, shifted",
+    *(f"JPEG {quality} {subsampling}" for quality, subsampling in _KNOWN), "twice 30 80", "three shifted",
     "from pixels 10", "from pixels 30", "from pixels 80", "noise 10 + 92", "noise 25 + 92",
 ]  # fmt: skip
 
@@ -107,9 +107,8 @@ def main() -> None:
     print("| row | by | mean gain | least gain | LPIPS | refused |\n|---|---|---|---|---|---|")
     for row in arguments.row or [*ROWS, "text"]:
         for by in arguments.by or ["jpeg", "auto"]:
-            restorer = Restorer(
-                prior=prior, settings={"fidelity": arguments.fidelity}, task="jpeg" if by == "jpeg" else None
-            )
+            task = "jpeg" if by == "jpeg" else None
+            restorer = Restorer(prior=prior, settings={"fidelity": arguments.fidelity}, task=task)
             own = [text(arguments.crop)] if row == "text" else photographs
             for name in ["JPEG 10 4:2:0", "JPEG 50 4:2:0", "JPEG 90 4:4:4"] if row == "text" else [row]:
                 label = f"text, {name}" if row == "text" else row

@@ -76,6 +76,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "dreamclean-phase": {"strength": 50, "restarts": 2, "iterations": 3},
     "gdp": {"steps": 3, "first": 8, "bright": 1.0, "scale": 2000.0},
     "gibbsddrm": {"steps": 3, "kernel": 3},
+    "jpeg": {"steps": 2},
     "mmps": {"steps": 3},
     "red": {"iterations": 2},
     "snips": {"levels": 3},
@@ -139,7 +140,7 @@ def test_blind_methods(name: str, settings: dict[str, Any], priors: tuple[Prior,
 
 @pytest.mark.parametrize("name", [name for name in SMALL if not methods.find(name).blind])
 def test_methods_that_are_told(name: str, priors: tuple[Prior, Prior]) -> None:
-    operators = {"ddrm-jpeg": ["jpeg"], "dreamclean-phase": ["phase"]}.get(
+    operators = {"ddrm-jpeg": ["jpeg"], "jpeg": ["jpeg"], "dreamclean-phase": ["phase"]}.get(
         name, ["average", "blur", "mask", "hadamard"]
     )
     for operator in map(OPERATORS.__getitem__, operators):

@@ -207,23 +207,24 @@ def _plane(y: Tensor, component: int, coding: JpegCoding) -> Tensor:
     image = stored(y[0].float(), coding.orientation) * 127.5 - 0.5
     if len(image) == 1:
         return image[0]
-    mixed: Tensor = torch.tensordot(torch.tensor(COLOURS[component]), image, 1)
-    return mixed
+    plane: Tensor = torch.tensordot(torch.tensor(COLOURS[component]), image, 1)
+    return plane
 
 
 def _coefficients(plane: Tensor, offset: tuple[int, int]) -> Tensor:
     """The cosine coefficients of all whole blocks, (N, 64)."""
     matrix = cosines().float()
-    found: Tensor = matrix @ _cut(plane, offset, 8).unflatten(-1, (8, 8)) @ matrix.T
-    return found.flatten(1)
+    coefficients: Tensor = matrix @ _cut(plane, offset, 8).unflatten(-1, (8, 8)) @ matrix.T
+    return coefficients.flatten(1)
 
 
 def _cut(plane: Tensor, offset: tuple[int, int], side: int) -> Tensor:
     """The whole blocks of a plane, (N, side * side)."""
     plane = plane[offset[0] :, offset[1] :]
     height, width = (size // side * side for size in plane.shape)
-    blocks: Tensor = plane[:height, :width].unflatten(-1, (-1, side)).unflatten(0, (-1, side))
-    return blocks.transpose(1, 2).flatten(0, 1).flatten(1)
+    blocks = plane[:height, :width].unflatten(-1, (-1, side)).unflatten(0, (-1, side))
+    cut: Tensor = blocks.transpose(1, 2).flatten(0, 1).flatten(1)
+    return cut
 
 
 def _clear(y: Tensor, coding: JpegCoding) -> Tensor:

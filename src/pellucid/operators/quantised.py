@@ -123,8 +123,9 @@ class Quantised(Operator):
         image = stored(image, self.coding.orientation)
         rows, columns = self._rows, self._columns
         padded = F.pad(image[None], (columns.before, columns.after, rows.before, rows.after), mode=mode)[0]
-        blocks: Tensor = padded.unflatten(-1, (-1, columns.side)).unflatten(-3, (-1, rows.side))
-        return blocks.permute(1, 3, 0, 2, 4).flatten(2)
+        blocks = padded.unflatten(-1, (-1, columns.side)).unflatten(-3, (-1, rows.side))
+        cut: Tensor = blocks.permute(1, 3, 0, 2, 4).flatten(2)
+        return cut
 
     def _image(self, blocks: Tensor) -> Tensor:
         """The inverse of `_blocks`."""
