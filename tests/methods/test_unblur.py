@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pellucid.degradations import blur as convolved
 from pellucid.diagnosis.blur import Blur, Shape
-from pellucid.errors import UsageError
+from pellucid.errors import PellucidError, UsageError
 from pellucid.methods import Auto, Unblur
 from pellucid.methods.unblur import Unblurring
 from pellucid.metrics import psnr
@@ -76,6 +76,13 @@ def test_what_it_does_not_explain_is_left_alone() -> None:
     *_, state = stage.iterate(y, Counted(FLAT), Streams([0]))
     assert torch.equal(state.x, y)
     assert stage.note == "lens blur of radius 2.6 pixels does not explain the picture, left as it is"
+
+
+def test_a_prior_that_breaks_is_an_error(bundled: dict[str, Tensor]) -> None:
+    blurred = convolved(to_unit(bundled["coffee"][..., 64:192, 64:192]), LENS.kernel())
+    broken = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((1, 1, 1), float("nan")))
+    with pytest.raises(PellucidError, match="not finite"):
+        Unblur()(Problem(to_model(blurred)), broken)
 
 
 @pytest.mark.parametrize("field", ["steps", "inner", "strength", "weight", "doubt"])
