@@ -32,8 +32,8 @@ SIZE = 16
 HEAD = """# Choosing a method
 
 Methods that are told the degradation, at their defaults. Written by `python -m benchmarks.choosing`, which lets each
-make a step on small problems of every kind: nothing here is typed. Blind ones are in [choosing.md](choosing.md); what
-each gains is in [known.md](known.md).
+make a step on small problems of every kind: nothing here is typed. Blind ones are in [choosing.md](choosing.md);
+what each gains is in [known.md](known.md).
 
 - **degradation**: the widest kind that it takes.
 - **noise**: whether it must be told the level; "above 0" if it refuses measurements without noise.

@@ -10,6 +10,7 @@ import torch
 
 from .. import methods
 from ..methods import Method
+from ..noise import Streams, derive_seed
 from ..operators import Mask
 from ..priors import GaussianPrior
 from ..problem import Problem
@@ -55,6 +56,9 @@ class Row:
         seen_ratio: their variance over the posterior's.
         unseen_error: the same of the pixels that were not measured.
         unseen_ratio: the same of these.
+        seen_coverage: how often the truth of a measured pixel lies between the least and the greatest of 19 results;
+            0.9 of samples of the posterior, exactly.
+        unseen_coverage: the same of those that were not measured.
     """
 
     method: str
@@ -63,6 +67,8 @@ class Row:
     seen_ratio: float
     unseen_error: float
     unseen_ratio: float
+    seen_coverage: float
+    unseen_coverage: float
 
 
 def compare(
@@ -86,16 +92,46 @@ def compare(
                 seen.var().item() / variance,
                 unseen.mean().item() - MEAN,
                 unseen.var().item() / VARIANCE,
+                *coverage(method, noise, seed),
             )
+
+
+def coverage(method: Method, noise: float, seed: int = 0) -> tuple[float, float]:
+    """How often the truth lies in the interval that 19 results of a method span.
+
+    The truth and 19 samples of its posterior are 20 draws of one distribution, and the truth is neither the least nor
+    the greatest of them in 18 of 20 cases: 0.9, whatever the posterior.
+
+    Args:
+        method: what restores.
+        noise: of the measurement, in [-1, 1] units.
+        seed: of the images, their noise and the method.
+
+    Returns:
+        Of the 1,536 measured pixels of an image, and of those that were not measured.
+    """
+    prior = GaussianPrior(torch.full((3, 1, 1), MEAN), variance=torch.full((3, 1, 1), VARIANCE))
+    known = torch.zeros(_SIDE, _SIDE)
+    known[:, ::2] = 1
+    rng = Streams.of(derive_seed(seed, "truth"), 1)
+    truth = prior.sample((_SIDE, _SIDE), rng)
+    y = known * (truth + noise * rng.like(truth))
+    out = method(Problem(y.expand(19, -1, -1, -1), Mask(known), noise), prior, seed)
+    inside = ((out.amin(0) <= truth) & (truth <= out.amax(0))).float()
+    return inside[..., ::2].mean().item(), inside[..., 1::2].mean().item()
+
+
+_SIDE = 32
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a table."""
-    lines = ["| method | noise | measured: mean error | variance ratio | not measured: mean error | variance ratio |"]
-    lines.append("|---|---|---|---|---|---|")
+    heads = ["mean error", "variance ratio", "coverage"]
+    lines = [f"| method | noise | measured: {' | '.join(heads)} | not measured: {' | '.join(heads)} |"]
+    lines.append("|---" * 8 + "|")
     lines += [
-        f"| {row.method} | {row.noise:g} | {row.seen_error:+.3f} | {row.seen_ratio:.2f} "
-        f"| {row.unseen_error:+.3f} | {row.unseen_ratio:.2f} |"
+        f"| {row.method} | {row.noise:g} | {row.seen_error:+.3f} | {row.seen_ratio:.2f} | {row.seen_coverage:.2f} "
+        f"| {row.unseen_error:+.3f} | {row.unseen_ratio:.2f} | {row.unseen_coverage:.2f} |"
         for row in rows
     ]
     return "\n".join(lines)
