@@ -29,7 +29,7 @@ def _guard(notes: Path) -> None:
 
 def _note_routes(file: Path) -> None:
     """Writes down the routes of the page that is going to be served, so that no other has to be started for them."""
-    from routes import lines_of
+    from routes import lines_of  # type: ignore[import-not-found]  # this is a script, beside it
 
     from pellucid.app import server
 
@@ -40,7 +40,7 @@ def _note_routes(file: Path) -> None:
         file.write_text("\n".join([*lines_of(app), ""]))
         return app
 
-    server.application = application
+    vars(server)["application"] = application
 
 
 if __name__ == "__main__":

@@ -153,8 +153,9 @@ def decoded(image: Image.Image) -> Picture:
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
     picture = replace(from_pil(upright(image), key), jpeg=_jpeg_coding(image)).noted(note)
-    if image.format in ("JPEG", "MPO") and image.filename and "video" not in (picture.note or ""):
-        return picture.noted(_VIDEO if _has_video(Path(os.fsdecode(image.filename)).read_bytes()) else None)
+    name = getattr(image, "filename", "")
+    if image.format in ("JPEG", "MPO") and name and "video" not in (picture.note or ""):
+        return picture.noted(_VIDEO if _has_video(Path(os.fsdecode(name)).read_bytes()) else None)
     return picture
 
 
