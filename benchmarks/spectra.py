@@ -7,6 +7,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,4 +34,5 @@ def middles(archive: Path) -> Iterator[Tensor]:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(sys.argv[2], **Photographs.learn(middles(Path(sys.argv[1]))).arrays())
+    arrays: dict[str, Any] = dict(Photographs.learn(middles(Path(sys.argv[1]))).arrays())
+    np.savez_compressed(sys.argv[2], **arrays)

@@ -42,7 +42,7 @@ def _note_routes(file: Path) -> None:
         file.write_text("\n".join([*lines_of(app), ""]))
         return app
 
-    setattr(server, "application", application)  # noqa: B010, of another type
+    vars(server)["application"] = application
 
 
 if __name__ == "__main__":

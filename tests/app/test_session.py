@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from pellucid import apart
+from pellucid.apart import processes
 from pellucid.app.choices import Choices, variants
 from pellucid.app.limits import Limits
 from pellucid.app.session import Outcome, Round, Session
@@ -77,3 +81,22 @@ def test_the_page_follows_the_work_unless_another_picture_is_chosen(alone: Sessi
     alone.look_at(99)
     alone.follow()
     assert alone.current == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signal")
+def test_a_picture_that_crashes_its_decoder_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its header nor its pixels are decoded in the server's process."""
+    (tmp_path / "rawpy.py").write_text(
+        "import os, signal\nclass LibRawError(Exception): pass\n"
+        "def imread(path): os.kill(os.getpid(), signal.SIGSEGV)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(processes, "_all", {})
+    Image.new("RGB", (8, 6)).save(tmp_path / "good.png")
+    (tmp_path / "bad.nef").write_bytes(b"II*\0")
+    session, limits = Session(tmp_path / "session"), Limits()
+    with apart.inside(limits.reading):
+        session.add({tmp_path / "bad.nef": "bad.nef", tmp_path / "good.png": "good.png"}, limits)
+    processes.of(limits.reading).close()
+    assert [picture.name for picture in session.pictures] == ["good.png"]
+    assert session.messages == ["bad.nef: the process that read it was ended by SIGSEGV"]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import struct
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -139,3 +141,45 @@ def test_texts_of_a_png_stay_wherever_they_stand(tmp_path: Path, deep: bool) -> 
 def test_a_comment_is_a_text_of_a_png(tmp_path: Path) -> None:
     images.write(images.from_array(np.zeros((4, 5, 3), np.uint8), {"comment": b"a lake"}), tmp_path / "a.png")
     assert images.read(tmp_path / "a.png").metadata["texts"] == {"Comment": "a lake"}
+
+
+def test_exif_says_the_size_that_is_written(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a view"
+    exif.get_ifd(0x8769).update({0xA002: 8, 0xA003: 6, 0x9003: "2020:01:01 00:00:00"})
+    Image.new("RGB", (8, 6)).save(tmp_path / "in.jpg", exif=exif)
+    picture = images.read(tmp_path / "in.jpg")
+    assert picture.colour.shape == (8, 6, 3)
+    for name, pixels in (("turned", picture.colour), ("large", np.zeros((24, 16, 3), np.uint8))):
+        for suffix in (".jpg", ".png", ".tif"):
+            path = tmp_path / f"{name}{suffix}"
+            images.write(replace(picture, colour=pixels), path)
+            with Image.open(path) as written:
+                found = written.getexif()
+                said = found.get_ifd(0x8769)
+                assert (said[0xA002], said[0xA003]) == written.size == pixels.shape[1::-1]
+                assert (said[0x9003], found[0x010E]) == ("2020:01:01 00:00:00", "a view")
+
+
+def test_the_shape_of_pixels_is_kept(tmp_path: Path) -> None:
+    """A pHYs chunk without a unit, which Pillow forgets."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(file, "PNG")
+    chunk = b"pHYs" + struct.pack(">IIB", 4, 3, 0)
+    whole = file.getvalue()[:33] + struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "in.png").write_bytes(whole + file.getvalue()[33:])
+    images.write(images.read(tmp_path / "in.png").marked("Restored by pellucid 1"), tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as written:
+        assert written.info["aspect"] == (4, 3)
+    images.write(images.read(tmp_path / "in.png"), tmp_path / "out.jpg")
+
+
+@pytest.mark.parametrize(
+    ("behind", "said"), [(b"\0\0\0\x18ftypmp42", True), (b"\0\0\0\x18ftypnone", False), (b"", False)]
+)
+def test_a_video_behind_a_jpeg_is_said(tmp_path: Path, behind: bytes, said: bool) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "in.jpg")
+    with (tmp_path / "in.jpg").open("ab") as file:
+        file.write(behind + bytes(40))
+    assert images.read(tmp_path / "in.jpg").note == ("the video behind it was left out" if said else None)

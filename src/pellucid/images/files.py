@@ -72,7 +72,7 @@ def write(picture: Picture, path: Path, *, new: bool = False) -> None:
     form = check_suffix(path)
     try:
         with replacing(path, new=new) as file:
-            codec(form).write(picture, file, form.saving)
+            codec(form).write(picture.sized(), file, form.saving)
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
     except OSError as error:

@@ -15,6 +15,7 @@ MARK = "Restored by pellucid "
 """What a line of the description begins with that says how an image was restored."""
 
 _DESCRIPTION, _SOFTWARE, _ORIENTATION = 0x010E, 0x0131, 0x0112
+_WIDTH, _HEIGHT = 0xA002, 0xA003
 PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 """The directories of EXIF that a directory points to: of the exposure and of the place."""
 
@@ -127,6 +128,23 @@ def marked(metadata: Mapping[str, Any], line: str) -> dict[str, Any]:
         exif[_DESCRIPTION] = before + b"\n" * bool(before) + said
         exif[_SOFTWARE] = line[len("Restored by ") :].partition(":")[0]
     return {**metadata, "exif": _dump(exif)}
+
+
+def sized(metadata: Mapping[str, Any], height: int, width: int) -> Mapping[str, Any]:
+    """Makes true what EXIF says of the picture's size, where it says anything: it may have been turned or enlarged.
+
+    Args:
+        metadata: of a `Picture`.
+        height: of its pixels.
+        width: of its pixels.
+    """
+    if "exif" not in metadata:
+        return metadata
+    exif = load(metadata)
+    said = exif.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in exif else {}
+    wrong = {tag: true for tag, true in ((_WIDTH, width), (_HEIGHT, height)) if said.get(tag, true) != true}
+    said.update(wrong)
+    return {**metadata, "exif": _dump(exif)} if wrong else metadata
 
 
 def make_true(exif: Image.Exif, shapes: Sequence[tuple[int, ...]]) -> None:

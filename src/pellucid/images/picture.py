@@ -85,6 +85,11 @@ class Picture:
         """The same picture, whose description says in a further line by what it was restored; see `metadata.MARK`."""
         return bound([replace(page, metadata=fields.marked(page.metadata, line)) for page in self.pages])
 
+    def sized(self) -> Picture:
+        """The same picture, whose EXIF says its size; see `metadata.sized`."""
+        pages = [replace(one, metadata=dict(fields.sized(one.metadata, *one.colour.shape[:2]))) for one in self.pages]
+        return bound(pages)
+
     def stripped(self) -> Picture:
         """The same picture with no metadata but the colour profile and what it says of earlier restorations."""
         return bound([replace(page, metadata=fields.stripped(page.metadata)) for page in self.pages])

@@ -76,7 +76,14 @@ def save(image: Image.Image, metadata: Mapping[str, Any], file: IO[bytes], savin
         kept["extra"] = segment(metadata["iptc"]) if "iptc" in metadata else b""
     if saving["format"] == "AVIF" and not features.check("avif"):
         raise PellucidError("this Pillow has no AVIF: pip install -U 'pillow>=11.3'")
-    image.save(file, **saving, **kept)
+    shape = metadata.get("chunks", {}).get(b"pHYs") if saving["format"] == "PNG" else None
+    if shape is None:
+        image.save(file, **saving, **kept)
+        return
+    # Pillow writes this chunk with a unit alone.
+    whole = io.BytesIO()
+    image.save(whole, **saving, **kept)
+    file.write(png.with_chunk(whole.getvalue(), b"pHYs", shape))
 
 
 def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
@@ -90,7 +97,7 @@ def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
     for key, text in said.items():
         texts.add_text(key, text)
     for kind, content in metadata.get("chunks", {}).items():
-        if not (kind == b"sRGB" and "icc_profile" in metadata):
+        if kind != b"pHYs" and not (kind == b"sRGB" and "icc_profile" in metadata):
             texts.add(kind, content)
     return texts
 
@@ -145,7 +152,27 @@ def decoded(image: Image.Image) -> Picture:
             image.info["chunks"] = png.colours(Path(os.fsdecode(image.filename)))
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
-    return replace(from_pil(upright(image), key), jpeg=jpeg_coding(image, upright=True)).noted(note)
+    picture = replace(from_pil(upright(image), key), jpeg=jpeg_coding(image, upright=True)).noted(note)
+    name = getattr(image, "filename", "")
+    if image.format in ("JPEG", "MPO") and name and "video" not in (picture.note or ""):
+        return picture.noted(_VIDEO if _has_video(Path(os.fsdecode(name)).read_bytes()) else None)
+    return picture
+
+
+_VIDEO = "the video behind it was left out"
+_BRANDS = (b"isom", b"iso2", b"mp41", b"mp42", b"qt  ", b"avc1", b"3gp4", b"3gp5")
+
+
+def _has_video(content: bytes) -> bool:
+    """Whether a film follows the end of a JPEG, as phones put it there, with or without a word in its metadata."""
+    place = content.find(b"ftyp")
+    while place >= 0:
+        # The box that an MP4 begins with: its length, its kind, its brand.
+        length = int.from_bytes(content[place - 4 : place], "big") if place >= 4 else 0
+        if 16 <= length <= 256 and content[place + 4 : place + 8] in _BRANDS and b"\xff\xd9" in content[: place - 4]:
+            return True
+        place = content.find(b"ftyp", place + 4)
+    return False
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -22,6 +22,9 @@ _HEAD = 33
 _COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
 """What Pillow writes if it is told to."""
 
+_NO_UNIT = 0
+"""Of a pHYs chunk that says the shape of the pixels alone, which Pillow does not keep."""
+
 
 def read(path: Path, image: Image.Image) -> Picture:
     """Reads a file.
@@ -47,8 +50,17 @@ def write(picture: Picture, file: IO[bytes]) -> None:
     file.write(whole[:_HEAD])
     for kind, content in _chunks(small.getvalue()):
         if kind not in (b"IHDR", b"IDAT", b"IEND"):
-            file.write(struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content)))
+            file.write(_chunk(kind, content))
     file.write(whole[_HEAD:])
+
+
+def with_chunk(whole: bytes, kind: bytes, content: bytes) -> bytes:
+    """A file with a chunk more, behind its first."""
+    return whole[:_HEAD] + _chunk(kind, content) + whole[_HEAD:]
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -60,7 +72,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def colours(path: Path) -> dict[bytes, bytes]:
-    """The chunks of a file that say which colours its numbers are."""
+    """The chunks of a file that say which colours its numbers are, and of what shape its pixels."""
     found: dict[bytes, bytes] = {}
     with path.open("rb") as file:
         file.seek(8)
@@ -70,6 +82,10 @@ def colours(path: Path) -> dict[bytes, bytes]:
                 break
             if kind in _COLOURS and length <= 64:
                 found[kind] = file.read(length)
+                file.seek(4, io.SEEK_CUR)
+            elif kind == b"pHYs" and length == 9:
+                content = file.read(length)
+                found |= {kind: content} if content[8] == _NO_UNIT else {}
                 file.seek(4, io.SEEK_CUR)
             else:
                 file.seek(length + 4, io.SEEK_CUR)
