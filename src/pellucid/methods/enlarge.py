@@ -69,8 +69,8 @@ class Enlarge(Method):
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a step of the finish, whose `notes` say which noise was removed before."""
         operator = self._operator(problem)
-        runs, before = [], 0
-        notes: list[str] = []
+        runs: list[Iterator[State]] = []
+        before, notes = 0, list[str]()
         for i, (y, own) in enumerate(zip(problem.y.split(1), rng.split(), strict=True)):
             counted = Counted(prior)
             small, noise, note = (y, problem.sigma_y, "") if problem.sigma_y is not None else _cleaned(counted, y, own)
