@@ -73,8 +73,8 @@ class Fourier(Operator):
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         self._check(self.image_shape(tuple(y.shape)))
-        image: Tensor = torch.fft.ifft2(self.complex(y) * self.known.to(y), norm="ortho").real
-        return image
+        x: Tensor = torch.fft.ifft2(self.complex(y) * self.known.to(y), norm="ortho").real
+        return x
 
     def image_shape(self, measured: Shape) -> Shape:
         """See `Operator`."""
