@@ -46,12 +46,14 @@ class Compression:
         told: whether the file says so; else the pixels do.
         confidence: see `Finding`.
         numbers: what that rests on.
+        clear: share of blocks without clipped pixels. Of text on white it is nearly 0, and what was rounded is lost.
     """
 
     coding: JpegCoding
     told: bool = False
     confidence: float = 1.0
     numbers: dict[str, float] = field(default_factory=dict, compare=False)
+    clear: float = 1.0
 
     @property
     def quality(self) -> int:
@@ -76,6 +78,9 @@ class Compression:
         return {"quality": self.quality, "row": row, "column": column, "file": float(self.told), **self.numbers}
 
 
+LEAST_CLEAR = 0.1
+"""Below this share of blocks without clipped pixels nothing is done: text on white came back 2 dB worse."""
+
 HARMLESS = 93
 """Above this quality nothing is done."""
 
@@ -88,8 +93,11 @@ def of(picture: Picture) -> Compression | None:
         return None
     y = picture.tensor() * 2 - 1
     whole, table = replace(picture.jpeg, shrunk=(1, 1)), picture.jpeg.tables[0]
-    _, share = _told(_coefficients(_plane(y, 0, whole), whole.offset), _clear(y, whole), table)
-    return Compression(picture.jpeg, told=True, numbers={"share": share}) if not share or share >= 1 / 3 else None
+    clear = _clear(y, whole)
+    _, share = _told(_coefficients(_plane(y, 0, whole), whole.offset), clear, table)
+    if clear.sum() >= _ENOUGH and 0 < share < 1 / 3:
+        return None
+    return Compression(picture.jpeg, told=True, numbers={"share": share}, clear=clear_share(y, picture.jpeg))
 
 
 def estimate(image: Tensor) -> Compression | None:
@@ -118,7 +126,13 @@ def estimate(image: Tensor) -> Compression | None:
     numbers = {"log-likelihood": score, "share": share, "lead": first - second}
     confidence = 1 / (1 + math.exp(-20 * (share - _SHARE) - score / _EVIDENCE))
     coding = replace(coding, tables=(table,)) if grey else _colours(y, replace(coding, tables=(table,)))
-    return Compression(coding, confidence=confidence, numbers=numbers)
+    return Compression(coding, confidence=confidence, numbers=numbers, clear=clear_share(y, coding))
+
+
+def clear_share(y: Tensor, coding: JpegCoding) -> float:
+    """The share of blocks without clipped pixels of one picture, (1, C, H, W) in [-1, 1]; 1 if there is no block."""
+    clear = _clear(y, replace(coding, shrunk=(1, 1)))
+    return clear.float().mean().item() if len(clear) else 1.0
 
 
 def quality(coding: JpegCoding) -> int:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import Diagnosis
-from ..diagnosis.compression import HARMLESS, MILD, Compression
+from ..diagnosis.compression import HARMLESS, LEAST_CLEAR, MILD, Compression, clear_share
 from ..errors import UsageError
 from ..noise import Streams
 from ..operators import Jpeg, Quantised
@@ -87,7 +87,7 @@ class Decompression:
 def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     """Decompression where it lost enough; see `plan.Maker`."""
     found = diagnosis.compression
-    if found is None or found.quality > HARMLESS:
+    if found is None or found.quality > HARMLESS or found.clear < LEAST_CLEAR:
         return None
     if (diagnosis.noise is not None or diagnosis.blur is not None) and found.quality >= MILD:
         # What such a file lost is far below the noise, and its cells hold the noise, or the blur, again.
@@ -141,7 +141,7 @@ class JPEG(Method):
 
     def _run(self, prior: Prior, found: Compression, y: Tensor) -> Run:
         strength = 2 * (1 - self.fidelity)
-        if not strength or found.quality > HARMLESS:
+        if not strength or found.quality > HARMLESS or clear_share(y, found.coding) < LEAST_CLEAR:
             return left_alone(LEFT if not strength else f"{found.text}, left as it is", 0)
         grey = bool((y == y[:, :1]).all())
         plan = Plan([Decompression(found, self.steps, max(strength, 1.0) * self.weight, grey)], min(strength, 1.0))
