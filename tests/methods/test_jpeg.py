@@ -19,6 +19,7 @@ from pellucid.diagnosis import Compression, Diagnosis
 from pellucid.errors import PellucidError, UsageError
 from pellucid.methods import JPEG, Auto
 from pellucid.methods.dpir import geometric
+from pellucid.methods.jpeg import ones
 from pellucid.metrics import psnr
 from pellucid.noise import Streams
 from pellucid.operators import Denoise, Jpeg, Quantised
@@ -141,3 +142,13 @@ def test_nonsense_is_refused(fields: dict[str, Any]) -> None:
         JPEG(**fields)
     with pytest.raises(UsageError, match="undoes Jpeg, not Denoise"):
         JPEG()(Problem(draw(0, 1, 3, 8, 8), Denoise()), PRIOR)
+
+
+def test_a_fine_copy_of_a_coarse_file_is_left_alone(bundled: dict[str, Tensor], natural: Prior) -> None:
+    clean = to_unit(bundled["coffee"][..., 64:192, 64:192])
+    for before, share in ((clean, (0.45, 1.0)), (compress(clean, 60), (0.0, 0.4))):
+        y = to_model(compress(before, 90))
+        coefficients = Quantised(Jpeg(90).coding, (3, 128, 128)).coefficients(y)
+        assert share[0] <= ones(coefficients) <= share[1]
+    out = JPEG()(Problem(y, Jpeg(90)), natural)
+    assert torch.equal(out, y)
