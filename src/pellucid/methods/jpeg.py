@@ -44,7 +44,7 @@ CALLS, WEIGHT = 6, 0.2
 _LEVELS = (0.2, 0.02)
 
 _ONES = 0.45
-"""Least share of 1 among coefficients of 1 to 5; they have 0.50 or more after one compression, 0.35 or less after two."""
+"""Least share of 1 among coefficients of 1 to 5: 0.50 or more after one compression, 0.35 or less after two."""
 
 
 @dataclass(frozen=True)
