@@ -6,7 +6,6 @@ python tests/app/guarded.py NOTES app --port 0
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,9 @@ def _guard(notes: Path) -> None:
 
 def _note_routes(file: Path) -> None:
     """Writes down the routes of the page that is going to be served, so that no other has to be started for them."""
-    from pellucid.app import server
+    from routes import lines_of  # type: ignore[import-not-found]  # this is a script, beside it
 
-    # Beside this file, which is run as a script.
-    lines_of = import_module("routes").lines_of
+    from pellucid.app import server
 
     made = server.application
 
