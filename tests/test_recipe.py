@@ -76,7 +76,7 @@ def test_the_papers_settings_have_a_name() -> None:
     assert isinstance(known, methods.DreamCleanKnown)
     assert (known.gamma, known.strength) == (0.05, 300)
     without = {name for name in methods.names() if "paper" not in methods.find(name).presets}
-    assert without == {"auto", "denoise", "enlarge", "external", "jpeg", "lowlight", "unblur"}
+    assert without == {"auto", "colorize", "denoise", "enlarge", "external", "jpeg", "lowlight", "unblur"}
 
 
 def misspelt(image: Image.Image) -> None:

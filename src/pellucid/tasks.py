@@ -96,7 +96,7 @@ _TASKS: dict[str, Task] = {
     "deblur": Task("undo the blur of a kernel", "red", _blurred, {"weight": 0.002}, needs="kernel"),
     # Known pixels are to stay as they are, to the bit.
     "inpaint": Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0),
-    "colorize": Task("give a grey image colours", "ddrm", lambda _: Grayscale()),
+    "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
     "unblur": Task("undo a blur whose kernel nobody knows", "unblur", _blind),
     "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, _LIGHT, several=True),

@@ -206,7 +206,7 @@ def test_a_trace_tells_every_step(pellucid_command: Command, photo: Path, tiny_p
         ("denoise", "denoise", 10),
         ("sr2", "dreamclean-known", 60),
         ("inpaint", "dreamclean-known", 60),
-        ("colorize", "ddrm", 20),
+        ("colorize", "colorize", 80),
     ],
 )
 def test_tasks(

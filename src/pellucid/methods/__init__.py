@@ -15,6 +15,7 @@ from .auto import Auto
 from .bird import BIRD
 from .blinddps import BlindDPS
 from .bm3d import BM3D
+from .colorize import Colorize
 from .daps import DAPS
 from .ddnm import DDNM
 from .ddrm import DDRM
@@ -66,6 +67,7 @@ __all__ = [
     "SNIPS",
     "Auto",
     "BlindDPS",
+    "Colorize",
     "DDRMJpeg",
     "Denoise",
     "DiffPIR",

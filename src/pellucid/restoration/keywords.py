@@ -54,6 +54,7 @@ class Keywords(Options, total=False):
     degradation: Literal["kernel", "light", "none"]
     doubt: float
     draw: Literal["langevin", "exact"]
+    draws: int
     ends: Literal["prior", "data"]
     ensemble: bool
     error_weight: float

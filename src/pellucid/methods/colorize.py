@@ -1,0 +1,86 @@
+r"""Colours for a grey picture: the mean of several samples, with colours smoother than the light.
+
+One sample of the posterior has colours that a small prior makes up in patches. Their mean has the least squared error
+of all (it is the posterior's mean), and what is left of the patches is finer than colours are in photographs. So the
+part that the measurement does not see is smoothed:
+
+.. math:: \bar{x} = \frac{1}{K} \sum_k x_k, \qquad x = A^+ A \bar{x} + G * (\bar{x} - A^+ A \bar{x})
+
+G is the same for all channels, so A x stays as it was: the light of a noiseless picture is kept exactly.
+
+References:
+    Kawar et al., "Denoising Diffusion Restoration Models" (DDRM), NeurIPS 2022: the samples.
+        https://arxiv.org/abs/2201.11793
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+
+from ..errors import UsageError
+from ..noise import Streams
+from ..operators import Blur, Grayscale
+from ..operators.blur import gaussian
+from ..priors.prior import Prior
+from ..problem import Problem
+from .ddrm import DDRM
+from .method import Method, State
+
+
+@dataclass(frozen=True)
+class Colorize(Method):
+    """Gives a grey image colours: the mean of samples of DDRM, its colours smoothed.
+
+    Costs `draws` times `steps` evaluations. Takes the operator `Grayscale`.
+
+    Attributes:
+        draws: samples of which the mean is taken.
+        steps: levels that each walks.
+        smooth: standard deviation in pixels of what smooths the colours; 0 leaves them.
+    """
+
+    blind: ClassVar[bool] = False
+
+    draws: int = 4
+    steps: int = 20
+    smooth: float = 4.0
+
+    def __post_init__(self) -> None:
+        self._require(self.draws >= 1, "draws", "at least 1")
+        self._require(self.steps >= 1, "steps", "at least 1")
+        self._require(0 <= self.smooth <= 100, "smooth", "from 0 to 100")
+
+    def nfe(self, prior: Prior) -> int:
+        """The evaluations of all samples."""
+        return self.draws * DDRM(self.steps).nfe(prior)
+
+    @torch.no_grad()
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; the states of one sample after the other, the last one is the result.
+
+        Raises:
+            UsageError: another operator than `Grayscale`.
+        """
+        operator, _ = self._known(problem)
+        if not isinstance(operator, Grayscale):
+            raise UsageError(f"Colorize undoes Grayscale, not {type(operator).__name__}")
+        total, nfe = 0.0, 0
+        for number in range(self.draws):
+            state = None
+            for state in DDRM(self.steps).iterate(problem, prior, rng):
+                step, steps = number * state.total + state.step, self.draws * state.total
+                if step < steps:
+                    yield replace(state, step=step, total=steps, nfe=nfe + state.nfe)
+            assert state is not None
+            total, nfe = total + state.x, nfe + state.nfe
+        mean = total / self.draws
+        seen = operator.pinv(operator.A(mean))
+        colours = mean - seen
+        if self.smooth:
+            colours = Blur(gaussian(self.smooth), "replicate").A(colours)
+        x = seen + colours
+        yield State(steps, steps, 0.0, x, x, nfe)
