@@ -67,10 +67,15 @@ class Given(NamedTuple):
     def problem(self, method: Method) -> Problem:
         """What a method is given: the degradation, if it is known and the method takes it.
 
+        Denoisers (`Method.takes_noise`) undo no other operator than `Denoise`, and see the damaged image alone elsewhere.
+
         Raises:
             PellucidError: it must be told, and nobody knows.
         """
-        if self.told is not None and (not method.blind or method.takes_operator):
+        taken = not method.blind or method.takes_operator
+        if method.takes_noise:
+            taken = self.told is not None and isinstance(self.told.operator, Denoise)
+        if self.told is not None and taken:
             return self.told
         if not method.blind:
             raise PellucidError(f"{type(method).__name__} must be told the degradation, which this task does not say")
