@@ -168,7 +168,7 @@ def test_dry_run_checks_and_writes_nothing(
     assert said.out == f"{photo} -> {tmp_path / 'out' / 'photo.png'}  30x20, 29 evaluations of 1 tile(s)\n"
     assert "missing.png: there is no such file" in said.err
     record = json.loads(pellucid_command(*arguments, "--json").out)
-    assert (record["nfe"], record["tiles"], record["width"]) == (15, 1, 30)
+    assert (record["nfe"], record["tiles"], record["width"]) == (29, 1, 30)
     assert list(tmp_path.iterdir()) == [photo]
 
 

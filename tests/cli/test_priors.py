@@ -32,7 +32,18 @@ def test_a_label_chooses_the_class(grey: Path, tmp_path: Path, pellucid_command:
     for label in ("0", "2"):
         out = tmp_path / f"{label}.png"
         said = pellucid_command(
-            "restore", grey, "-o", out, "-m", "denoise", "--prior", tmp_path / "model.pt", "--label", label
+            "restore",
+            grey,
+            "-o",
+            out,
+            "-m",
+            "denoise",
+            "--noise",
+            0.1,
+            "--prior",
+            tmp_path / "model.pt",
+            "--label",
+            label,
         )
         assert said.code == 0, said.err
         written.append(images.read(out).tensor())

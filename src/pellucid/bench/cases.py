@@ -67,7 +67,7 @@ class Given(NamedTuple):
     def problem(self, method: Method) -> Problem:
         """What a method is given: the degradation, if it is known and the method takes it.
 
-        Denoisers (`Method.takes_noise`) undo no other operator than `Denoise`, and see the damaged image alone elsewhere.
+        Denoisers (`Method.takes_noise`) undo no operator but `Denoise`, and see the damaged image alone elsewhere.
 
         Raises:
             PellucidError: it must be told, and nobody knows.
