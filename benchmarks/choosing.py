@@ -20,7 +20,7 @@ from pellucid.bench.conformance import METHODS
 from pellucid.errors import UsageError
 from pellucid.methods import Method
 from pellucid.noise import Streams
-from pellucid.operators import Blur, Denoise, Jpeg, Mask, Operator, PhaseRetrieval, ToneCurve, blur
+from pellucid.operators import Blur, Denoise, Grayscale, Jpeg, Mask, Operator, PhaseRetrieval, ToneCurve, blur
 from pellucid.operators.decoder import Decoder
 from pellucid.priors import GaussianPrior
 from pellucid.problem import Problem
@@ -59,6 +59,7 @@ KINDS: dict[str, Operator] = {
     "with a decomposition": Blur(blur.gaussian(0.6)),
     "a mask": Mask.random(SIZE, SIZE),
     "`Jpeg`": Jpeg(50),
+    "`Grayscale`": Grayscale(),
     "`PhaseRetrieval`": PhaseRetrieval(),
     "any differentiable, in latents": Decoder(lambda z: z, (3, SIZE, SIZE), 3, Denoise(), lambda x: x),
 }
