@@ -21,7 +21,8 @@ from ..diagnosis.noise import estimate as noise_of
 from ..errors import UsageError
 from ..estimate import noise_seen
 from ..noise import Streams
-from ..priors.prior import Counted, Prior
+from ..priors.denoisers import Blind
+from ..priors.prior import Counted, Prior, innermost
 from ..problem import Problem
 from . import walk
 from .method import Method, State
@@ -51,32 +52,43 @@ class Denoise(Method):
 
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes."""
-        return diagnosis.CALLS + walk.CALLS if prior.channels in _PICTURES else _CALLS + 1
+        return diagnosis.CALLS + walk.CALLS if _tells(prior) else _CALLS + 1
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; the `notes` say which noise was removed.
+        """See `Method`; the `notes` say which noise was removed, or `curves` has the "noise" found, in [-1, 1] units.
 
         Raises:
             UsageError: another operator than `Denoise`.
         """
         if problem.operator is not None and not isinstance(problem.operator, operators.Denoise):
             raise UsageError("Denoise removes noise and undoes no other degradation: leave the operator out")
-        if problem.sigma_y is None and problem.y.shape[1] in _PICTURES:
+        if problem.sigma_y is None and _tells(prior):
             yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
             return
-        # Latents have neither colours nor calm blocks: the level that the prior finds stands for all of their noise.
         counted = Counted(prior)
-        found = noise_seen(counted, problem.y, _CALLS) if problem.sigma_y is None else problem.sigma_y
-        level = self.boost * found
-        x0 = counted(problem.y, level)
-        yield State(1, 1, 0.0, x0, x0, counted.nfe)
+        if problem.sigma_y is not None:
+            x0 = counted(problem.y, self.boost * problem.sigma_y)
+            yield State(1, 1, 0.0, x0, x0, counted.nfe)
+            return
+        level = noise_seen(counted, problem.y, _CALLS)
+        x0 = counted(problem.y, self.boost * level)
+        yield State(1, 1, 0.0, x0, x0, counted.nfe, {"noise": tuple(level.tolist())})
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
         counted, content = Counted(prior), content_of(y)
         stage = walk.treatment(Diagnosis(content, noise=noise_of(counted, y, content)), self.boost)
         plan = Plan([stage] if stage else [])
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
+
+
+def _tells(prior: Prior) -> bool:
+    """Whether a prior can tell noise of all kinds.
+
+    Latents have neither colours nor calm blocks, and a denoiser that is told no level takes what it takes: of these,
+    the level that is found stands for all of the noise.
+    """
+    return prior.channels in _PICTURES and not isinstance(innermost(prior), Blind)
 
 
 _PICTURES = (1, 3)
