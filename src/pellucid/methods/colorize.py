@@ -68,7 +68,7 @@ class Colorize(Method):
         operator, _ = self._known(problem)
         if not isinstance(operator, Grayscale):
             raise UsageError(f"Colorize undoes Grayscale, not {type(operator).__name__}")
-        total, nfe = 0.0, 0
+        total, nfe = torch.zeros(()).to(problem.y), 0
         for number in range(self.draws):
             state = None
             for state in DDRM(self.steps).iterate(problem, prior, rng):
