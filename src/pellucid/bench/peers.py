@@ -1,4 +1,4 @@
-"""Tools that people would pick instead, where they are installed: `pip install bm3d opencv-python scikit-image`.
+"""Tools that people would pick instead, where they are installed: `pip install bm3d opencv-python scikit-image PyWavelets`.
 
 Each is a function from 8-bit colours (H, W, 3) to such. It is called as its documentation shows first, with the noise
 level that it estimates itself unless its name says that it is told.
@@ -41,8 +41,9 @@ def of(kind: str | None, sigma: float | None, by: int = 1) -> dict[str, Peer]:
             found["BM3D"] = lambda pixels: _bm3d(pixels, _level(pixels))
         if find_spec("cv2"):
             found["OpenCV non-local means"] = _opencv
-        if find_spec("skimage"):
+        if find_spec("skimage") and find_spec("pywt"):
             found["wavelets"] = _wavelets
+        if find_spec("skimage"):
             found["total variation"] = _total_variation
     elif kind == "jpeg" and find_spec("skimage"):
         found["total variation"] = _total_variation

@@ -200,7 +200,7 @@ def photographs(
     """Measures the default and the tasks on pictures as people have them, beside other tools; prints Markdown.
 
     Columns: PSNR, the mean and the least gain over the damaged picture, LPIPS, evaluations, seconds, the worst image.
-    Peers take part where they are installed: bm3d, opencv-python, scikit-image.
+    Peers take part where they are installed: bm3d, opencv-python, scikit-image with PyWavelets.
     """
     from ..bench import everyday, kinds
     from ..bench.prior import load
