@@ -1,4 +1,4 @@
-"""Tools that people would pick instead, where they are installed: `pip install bm3d opencv-python scikit-image PyWavelets`.
+"""Tools that people would pick instead, where they are installed: bm3d, opencv-python, scikit-image, PyWavelets.
 
 Each is a function from 8-bit colours (H, W, 3) to such. It is called as its documentation shows first, with the noise
 level that it estimates itself unless its name says that it is told.
