@@ -150,3 +150,12 @@ def test_doubtful_noise_is_removed_in_part() -> None:
     white = Spectrum.white(0.1, 3)
     weights = [Noise(white, 0.1, confidence).weight for confidence in (0.46, 0.575, 0.7, 0.99)]
     assert weights == pytest.approx([0.2, 0.5, 1, 1])
+
+
+def test_strong_noise_is_not_taken_for_a_blur(bundled: dict[str, Tensor]) -> None:
+    prior = load_prior("natural")
+    for name in bundled:
+        clean = to_unit(bundled[name][..., 64:192, 64:192])
+        damaged = compress(clean + 25 / 255 * draw(1, 3, 128, 128), 92)
+        found = diagnose(prior, to_model(damaged))
+        assert (found.blur, found.noise is None) == (None, False)

@@ -71,8 +71,13 @@ def _bytes(image: npt.NDArray[Any]) -> Pixels:
 def _bm3d(pixels: Pixels, sigma: float) -> Pixels:
     if sigma <= 0:
         return pixels
+    image = _floats(pixels)
+    grey = bool((pixels == pixels[..., :1]).all())
     try:
-        return _bytes(import_module("bm3d").bm3d_rgb(_floats(pixels), sigma))
+        # Of equal channels its colour transform makes nothing that is a number.
+        if grey:
+            return _bytes(np.repeat(import_module("bm3d").bm3d(image[..., 0], sigma)[..., None], 3, -1))
+        return _bytes(import_module("bm3d").bm3d_rgb(image, sigma))
     except (ValueError, RuntimeError) as error:
         raise PeerError from error
 

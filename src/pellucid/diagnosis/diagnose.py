@@ -25,6 +25,9 @@ from .noise import CALLS as CALLS
 from .noise import Noise
 from .noise import estimate as noise_of
 
+_READABLE = 9 / 127.5
+"""The most white noise, in [-1, 1] units, with which a blur is believed."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -66,7 +69,9 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     content = known.content or content_of(y)
     compression = known.compression or compression_of(y)
     noise = known.noise or noise_of(prior, y, content)
-    blur = known.blur or blur_of(y, content.drawn)
+    # Strong or coloured noise hides the spectrum that a blur is read off, and was taken for one.
+    readable = noise is None or (noise.white and noise.level <= _READABLE)
+    blur = known.blur or (blur_of(y, content.drawn) if readable else None)
     light = known.exposure or exposure_of(y)
     return replace(known, content=content, compression=compression, noise=noise, blur=blur, exposure=light)
 
