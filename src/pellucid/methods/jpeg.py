@@ -43,6 +43,9 @@ CALLS, WEIGHT = 6, 0.2
 
 _LEVELS = (0.2, 0.02)
 
+_OLD = 70
+"""From this quality on, compression that the pixels alone tell of is left as it is."""
+
 _ONES = 0.45
 """Least share of 1 among coefficients of 1 to 5: 0.50 or more after one compression, 0.35 or less after two."""
 
@@ -107,6 +110,9 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     """Decompression where it lost enough; see `plan.Maker`."""
     found = diagnosis.compression
     if found is None or found.quality > HARMLESS or found.clear < LEAST_CLEAR:
+        return None
+    if not found.told and found.quality >= _OLD:
+        # A picture that was a fine JPEG long ago is what its owner takes for the clean one: only a file asks for more.
         return None
     if (diagnosis.noise is not None or diagnosis.blur is not None) and found.quality >= MILD:
         # What such a file lost is far below the noise, and its cells hold the noise, or the blur, again.
