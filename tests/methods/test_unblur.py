@@ -75,7 +75,7 @@ def test_what_it_does_not_explain_is_left_alone() -> None:
     assert stage.note.endswith("undone")
     *_, state = stage.iterate(y, Counted(FLAT), Streams([0]))
     assert torch.equal(state.x, y)
-    assert stage.note == "lens blur of radius 2.6 pixels does not explain the picture, left as it is"
+    assert state.notes == ("lens blur of radius 2.6 pixels does not explain the picture, left as it is",)
 
 
 def test_a_prior_that_breaks_is_an_error(bundled: dict[str, Tensor]) -> None:

@@ -61,6 +61,11 @@ class Compression:
         return quality(self.coding)
 
     @property
+    def harmful(self) -> bool:
+        """Whether it lost something that can be told: not of the finest quality, and not nearly all clipped."""
+        return self.quality <= HARMLESS and self.clear >= LEAST_CLEAR
+
+    @property
     def text(self) -> str:
         """Quality and subsampling."""
         kind = "grey" if len(self.coding.tables) == 1 else _NAMES.get(self.coding.shrunk, "colours reduced")

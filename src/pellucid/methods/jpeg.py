@@ -19,14 +19,14 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..diagnosis import Diagnosis
-from ..diagnosis.compression import HARMLESS, LEAST_CLEAR, MILD, Compression, clear_share
+from ..diagnosis.compression import MILD, Compression, clear_share
 from ..errors import UsageError
 from ..noise import Streams
 from ..operators import Jpeg, Quantised
@@ -65,12 +65,11 @@ class Decompression:
     steps: int = CALLS
     weight: float = WEIGHT
     grey: bool = False
-    _vain: list[str] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def note(self) -> str:
-        """The compression that is undone, or why it is not."""
-        return self._vain[0] if self._vain else f"{self.compression.text} undone"
+        """The compression that is undone."""
+        return f"{self.compression.text} undone"
 
     @property
     def nfe(self) -> int:
@@ -84,8 +83,8 @@ class Decompression:
         q = operator.coefficients(y)
         if self.compression.quality >= MILD and ones(q) < _ONES:
             # The damage is that of a coarser compression before, whose cells this file does not tell.
-            self._vain[:] = [f"{self.compression.text}, compressed more before, left as it is"]
-            yield State(1, 1, 0.0, y, y, prior.nfe)
+            note = f"{self.compression.text}, compressed more before, left as it is"
+            yield State(1, 1, 0.0, y, y, prior.nfe, notes=(note,))
             return
         data, x = DataStep(operator, q), y
         for step, level in enumerate(geometric(*_LEVELS, self.steps), 1):
@@ -109,7 +108,7 @@ def ones(q: Tensor) -> float:
 def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     """Decompression where it lost enough; see `plan.Maker`."""
     found = diagnosis.compression
-    if found is None or found.quality > HARMLESS or found.clear < LEAST_CLEAR:
+    if found is None or not found.harmful:
         return None
     if not found.told and found.quality >= _OLD:
         # A picture that was a fine JPEG long ago is what its owner takes for the clean one: only a file asks for more.
@@ -161,12 +160,14 @@ class JPEG(Method):
         operator = self._operator(problem)
         if not isinstance(operator, Jpeg):
             raise UsageError(f"JPEG undoes Jpeg, not {type(operator).__name__}")
-        found = Compression(operator.coding, told=True)
-        yield from one_by_one(problem, rng, [self._run(prior, found, one[None]) for one in problem.y])
+        told = Compression(operator.coding, told=True)
+        founds = [replace(told, clear=clear_share(one[None], operator.coding)) for one in problem.y]
+        pairs = zip(founds, problem.y, strict=True)
+        yield from one_by_one(problem, rng, [self._run(prior, found, one[None]) for found, one in pairs])
 
     def _run(self, prior: Prior, found: Compression, y: Tensor) -> Run:
         strength = 2 * (1 - self.fidelity)
-        if not strength or found.quality > HARMLESS or clear_share(y, found.coding) < LEAST_CLEAR:
+        if not strength or not found.harmful:
             return left_alone(LEFT if not strength else f"{found.text}, left as it is", 0)
         grey = bool((y == y[:, :1]).all())
         plan = Plan([Decompression(found, self.steps, max(strength, 1.0) * self.weight, grey)], min(strength, 1.0))

@@ -82,15 +82,17 @@ class Plan:
         """Runs one stage after the other; `total` counts the steps of those that have begun, and one of each other."""
         if not self.stages:
             yield State(1, 1, 0.0, y, y, 0)
-        x, done = y, 0
+        x, done, notes = y, 0, [stage.note for stage in self.stages]
         for number, stage in enumerate(self.stages, 1):
             state, before = None, x
             for state in stage.iterate(x, prior, rng):
                 end = state.step == state.total
                 x = torch.lerp(before, state.x, self.weight) if end and self.weight < 1 else state.x
                 total = done + state.total + len(self.stages) - number
-                # A stage may have found out in the end that it does not help.
-                yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe, notes=(self.note,))
+                # A stage may find out in the end that it does not help.
+                notes[number - 1 : number] = state.notes or notes[number - 1 : number]
+                said = (", then ".join(notes),)
+                yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe, notes=said)
             done += state.step if state is not None else 0
 
 

@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -110,7 +110,6 @@ class Unblurring:
     noise: float
     grey: bool = False
     how: Unblur = Unblur()
-    _vain: list[str] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of(cls, diagnosis: Diagnosis, blur: Blur, how: Unblur, strength: float = 1.0) -> Unblurring:
@@ -122,9 +121,9 @@ class Unblurring:
 
     @property
     def note(self) -> str:
-        """The blur that is undone, or that it was tried in vain."""
+        """The blur that is undone."""
         noise = f" with noise of {self.noise * 127.5:.1f}" if self.noise >= LEAST else ""
-        return self._vain[0] if self._vain else f"{self.blur.text}{noise} undone"
+        return f"{self.blur.text}{noise} undone"
 
     @property
     def nfe(self) -> int:
@@ -144,13 +143,12 @@ class Unblurring:
             if done < how.steps:
                 yield State(done, how.steps, sigma, window.inside(x), window.inside(z), prior.nfe)
         left = (y - window.A(z)).square().mean().sqrt().item()
-        result = window.inside(z)
+        result, note = window.inside(z), self.note
         if left > how.doubt * max(self.noise, _LEAST_LEFT):
-            self._vain[:] = [f"{self.blur.text} does not explain the picture, left as it is"]
-            result = y
+            result, note = y, f"{self.blur.text} does not explain the picture, left as it is"
         elif self.grey:
             result = result.mean(1, keepdim=True).expand_as(result)
-        yield State(how.steps, how.steps, 0.0, result, result, prior.nfe, notes=(self.note,))
+        yield State(how.steps, how.steps, 0.0, result, result, prior.nfe, notes=(note,))
 
 
 def _side_by_side(kernels: list[Tensor]) -> Tensor:
