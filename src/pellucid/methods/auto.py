@@ -19,6 +19,7 @@ from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from . import jpeg, unblur, walk
+from .dreamclean import DreamClean
 from .method import Method, State
 from .onebyone import Run, one_by_one
 from .plan import Maker, Plan
@@ -48,6 +49,10 @@ class Auto(Method):
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes."""
         return diagnosis.CALLS + jpeg.CALLS + walk.CALLS + unblur.CALLS
+
+    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+        """See `Method`; a diagnosis is of pixels, so latents get DreamClean."""
+        return super().in_latents(told) if told else DreamClean("auto", fidelity=self.fidelity).in_latents(told)
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

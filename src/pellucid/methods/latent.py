@@ -25,8 +25,6 @@ from ..priors.latent import Latent
 from ..priors.memory import Memory, estimate
 from ..priors.prior import Prior
 from ..problem import Problem, to_zero_one
-from .auto import Auto
-from .dreamclean import DreamClean
 from .method import Method, State
 
 
@@ -128,7 +126,5 @@ def within(method: Method, latent: Latent, *, told: bool, tile: int | None = Non
     Raises:
         UsageError: the method cannot work there.
     """
-    if isinstance(method, Auto) and not told:
-        method = DreamClean("auto", fidelity=method.fidelity)
     adapted, note = method.in_latents(told)
     return InLatents(adapted, latent, tile, note)
