@@ -21,11 +21,12 @@ from pellucid.methods import Auto
 from pellucid.methods.method import last
 from pellucid.metrics import psnr
 from pellucid.noise import Streams
+from pellucid.operators.jpeg import LUMA
 from pellucid.priors import load_prior
 from pellucid.problem import Problem, to_model, to_unit
 
 Damage = Callable[[Tensor, torch.Generator], Tensor]
-GREY = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+GREY = torch.tensor(LUMA).view(1, 3, 1, 1)
 _CHROMA = torch.tensor([[0.0, 1.402], [-0.344, -0.714], [1.772, 0.0]])
 
 

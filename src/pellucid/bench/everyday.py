@@ -24,6 +24,7 @@ from ..errors import UsageError
 from ..images import Picture
 from ..metrics import Lpips, psnr
 from ..noise import derive_seed
+from ..operators.jpeg import LUMA
 from ..priors.prior import Prior
 from ..restoration import Recipe
 from ..train.variety import page
@@ -110,18 +111,15 @@ def compare(
     default = _of(Recipe(), prior)
     with TemporaryDirectory() as folder:
         for name, kind in kinds.items():
-            entrants: dict[str, Entrant] = {"default": default}
+            # A restoration that does not enlarge cannot be compared with the larger truth.
+            entrants: dict[str, Entrant] = {} if kind.reduced > 1 else {"default": default}
             if kind.task is not None:
                 more: dict[str, Any] = {"by": kind.reduced} if kind.task == "enlarge" else {}
                 entrants[f"task {kind.task}"] = _of(Recipe(task=kind.task, **more), prior)
-            entrants |= others
+            entrants |= {} if kind.reduced > 1 else others
             entrants |= {
                 label: _peer(function) for label, function in peers.of(kind.peers, kind.sigma, kind.reduced).items()
             }
-            if kind.reduced > 1:
-                # A restoration that does not enlarge cannot be compared.
-                del entrants["default"]
-                entrants = {label: entrant for label, entrant in entrants.items() if label not in others}
             shots = [
                 _shot(kind, image, photograph, draw, seed, Path(folder))
                 for draw in range(draws)
@@ -174,7 +172,7 @@ def _shot(kind: Kind, name: str, photograph: Tensor, draw: int, seed: int, folde
     return _Shot(name, truth, path, baseline)
 
 
-_LUMA = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+_LUMA = torch.tensor(LUMA).view(1, 3, 1, 1)
 
 
 def _figures(

@@ -43,16 +43,10 @@ def _noise(level: int, *, grey: bool = False, quality: int | None = None) -> Kin
     return Kind(damage, quality, grey=grey, task="denoise", peers="noise", sigma=level / 255)
 
 
-def _blurs(damage: str) -> dict[str, Kind]:
-    name = (
-        damage.replace(":", " ")
-        .replace("-", " ")
-        .replace("|", ", ")
-        .replace("length=", "")
-        .replace(";degrees=", " at ")
-    )
+def _blurs(name: str, damage: str) -> dict[str, Kind]:
+    """A blur alone, under noise and under JPEG."""
     return {
-        f"{name}": Kind(damage, task="unblur", peers="blur"),
+        name: Kind(damage, task="unblur", peers="blur"),
         f"{name}, noise 5": Kind(f"{damage}|noise:{5 / 255:.6f}", task="unblur", peers="blur"),
         f"{name}, JPEG 90": Kind(damage, 90, task="unblur", peers="blur"),
     }
@@ -83,11 +77,11 @@ KINDS: dict[str, Kind] = {
     "JPEG 80, then 30": Kind("jpeg:80", 30, task="jpeg", peers="jpeg"),
     "three JPEGs, shifted": Kind("multiple-jpeg", peers="jpeg"),
     "JPEG 10, saved as PNG": Kind("jpeg:10", peers="jpeg"),
-    **_blurs("blur:1.2"),
-    **_blurs("blur:2.4"),
-    **_blurs("disk-blur:2.6"),
-    **_blurs("disk-blur:4.1"),
-    **_blurs("motion-blur:length=8.3;degrees=37"),
+    **_blurs("blur 1.2", "blur:1.2"),
+    **_blurs("blur 2.4", "blur:2.4"),
+    **_blurs("disk blur 2.6", "disk-blur:2.6"),
+    **_blurs("disk blur 4.1", "disk-blur:4.1"),
+    **_blurs("motion blur 8.3 at 37", "motion-blur:length=8.3;degrees=37"),
     "x2": Kind(reduced=2, task="enlarge", peers="enlarge"),
     "x4": Kind(reduced=4, task="enlarge", peers="enlarge"),
     "x2, JPEG 80": Kind("", 80, reduced=2, task="enlarge", peers="enlarge"),

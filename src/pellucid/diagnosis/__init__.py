@@ -2,7 +2,7 @@
 
 from .compression import Compression
 from .content import Content
-from .diagnose import CALLS, Diagnosis, diagnose, of_picture, told
+from .diagnose import CALLS, Diagnosis, diagnose, noise_alone, of_picture, told
 from .exposure import Exposure
 from .finding import Finding
 from .noise import Noise
@@ -16,6 +16,7 @@ __all__ = [
     "Finding",
     "Noise",
     "diagnose",
+    "noise_alone",
     "of_picture",
     "told",
 ]

@@ -54,6 +54,12 @@ class Diagnosis:
         return [value for value in values if value is not None]
 
 
+def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
+    """Looks for the kind of picture and its noise, and for nothing else; see `diagnose`."""
+    content = content_of(y)
+    return Diagnosis(content, noise=noise_of(prior, y, content))
+
+
 @torch.no_grad()
 def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnosis:
     """Looks for every kind of damage.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..operators.jpeg import LUMA
 from ..problem import to_unit
 
 _MOST = 1 << 20
@@ -85,13 +86,10 @@ def measure(image: Tensor) -> Exposure:
     step = max(1, math.ceil(math.sqrt(image.shape[-2] * image.shape[-1] / _MOST)))
     seen = to_unit(image[..., ::step, ::step])[0].flatten(1).double()
     means = seen.mean(1)
-    weights = torch.tensor(_LUMA if len(means) == 3 else [1 / len(means)] * len(means)).to(means)
+    weights = torch.tensor(LUMA if len(means) == 3 else [1 / len(means)] * len(means)).to(means)
     white, black = (torch.quantile(side, q).item() for side, q in ((seen.amax(0), 0.995), (seen.amin(0), 0.005)))
     cast = (means.max() / means.min().clamp_min(1e-6)).item()
     return Exposure((weights * means).sum().item(), white, black, cast)
-
-
-_LUMA = [0.299, 0.587, 0.114]
 
 
 def estimate(image: Tensor) -> Exposure | None:

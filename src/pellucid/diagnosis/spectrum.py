@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..operators.jpeg import LUMA
+
 BLOCK = 64
 """Side of a block in pixels."""
 
@@ -43,7 +45,7 @@ def luminance(image: Tensor) -> Tensor:
     """The brightness of images (B, C, H, W), weighted as the eye does where there are colours, (B, 1, H, W)."""
     if image.shape[1] != 3:
         return image.mean(1, keepdim=True)
-    weights = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    weights = image.new_tensor(LUMA).view(1, 3, 1, 1)
     return (image * weights).sum(1, keepdim=True)
 
 

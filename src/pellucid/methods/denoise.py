@@ -15,9 +15,6 @@ import torch
 from torch import Tensor
 
 from .. import diagnosis, operators
-from ..diagnosis import Diagnosis
-from ..diagnosis.content import estimate as content_of
-from ..diagnosis.noise import estimate as noise_of
 from ..errors import UsageError
 from ..estimate import noise_seen
 from ..noise import Streams
@@ -76,8 +73,8 @@ class Denoise(Method):
         yield State(1, 1, 0.0, x0, x0, counted.nfe, {"noise": tuple(level.tolist())})
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
-        counted, content = Counted(prior), content_of(y)
-        stage = walk.treatment(Diagnosis(content, noise=noise_of(counted, y, content)), self.boost)
+        counted = Counted(prior)
+        stage = walk.treatment(diagnosis.noise_alone(counted, y), self.boost)
         plan = Plan([stage] if stage else [])
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
 

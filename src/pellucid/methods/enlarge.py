@@ -19,10 +19,8 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import CALLS as LOOKS
-from ..diagnosis import Diagnosis
+from ..diagnosis import noise_alone
 from ..diagnosis.blur import compressed
-from ..diagnosis.content import estimate as content_of
-from ..diagnosis.noise import estimate as noise_of
 from ..noise import Streams
 from ..priors.prior import Counted, Padded, Prior
 from ..problem import Problem
@@ -83,11 +81,9 @@ class Enlarge(Method):
 
 def _cleaned(prior: Counted, y: Tensor, rng: Streams) -> tuple[Tensor, float, str]:
     """A small picture without the noise that is found in it, the noise that may be left, and what was done."""
-    content = content_of(y)
-    noise = noise_of(prior, y, content)
     # Texture of a small picture looks like grain, and is found to be some in a quarter of them; it is never white.
-    stage = walk.treatment(Diagnosis(content, noise=noise if noise is not None and noise.white else None), 1.0)
-    if stage is None:
+    stage = walk.treatment(noise_alone(prior, y), 1.0)
+    if stage is None or not stage.noise.white:
         return y, _COMPRESSED if compressed(y) else _CLEAN, ""
     *_, state = stage.iterate(y, prior, rng)
     return state.x, _CLEAN, stage.note

@@ -23,16 +23,14 @@ import torch
 from torch import Tensor
 
 from .. import diagnosis
-from ..diagnosis import Diagnosis, exposure
-from ..diagnosis.content import estimate as content_of
-from ..diagnosis.noise import estimate as noise_of
+from ..diagnosis import exposure
 from ..noise import Streams
 from ..priors.prior import Counted, Prior
 from ..problem import Problem, to_model, to_unit
 from . import walk
 from .method import Method, State
 from .onebyone import Run, one_by_one
-from .plan import Plan, Treatment
+from .plan import Plan
 
 
 def curve(y: Tensor, white: float, level: float, gain: float, gamma: float) -> Tensor:
@@ -114,9 +112,8 @@ class LowLight(Method):
         yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
-        counted, content = Counted(prior), content_of(y)
-        noise = walk.treatment(Diagnosis(content, noise=noise_of(counted, y, content)), 1.0)
+        counted = Counted(prior)
+        noise = walk.treatment(diagnosis.noise_alone(counted, y), 1.0)
         brightening = Brightening(self.white, self.level, self.gain, self.gamma)
-        stages: list[Treatment] = [brightening] if noise is None else [noise, brightening]
-        plan = Plan(stages)
+        plan = Plan([brightening] if noise is None else [noise, brightening])
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)

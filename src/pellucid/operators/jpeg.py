@@ -41,6 +41,9 @@ COLOURS = (
     (0.5, -0.418687589, -0.081312411),
 )
 
+LUMA = COLOURS[0]
+"""Weights of red, green and blue in brightness (Rec. 601)."""
+
 
 class Jpeg(Operator):
     """What JPEG makes of images, (B, 1 or 3, H, W) -> the same. Not linear; a second time changes nothing.

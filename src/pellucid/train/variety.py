@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from ..operators.jpeg import LUMA
+
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
@@ -25,8 +27,8 @@ _FONT_FOLDERS = (
     "/System/Library/Fonts",
     "C:/Windows/Fonts",
 )
-# Rec. 601 luma, as Pillow's "L".
-_LUMA = np.array([0.299, 0.587, 0.114])
+# As Pillow's "L".
+_LUMA = np.array(LUMA)
 
 
 def grey(pixels: Pixels) -> Pixels:
