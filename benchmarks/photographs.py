@@ -1,0 +1,93 @@
+"""Writes docs/photographs.md from measured rows: `pellucid bench photographs FOLDER --json > ROWS`, then this on ROWS.
+
+    python -m benchmarks.photographs ROWS.jsonl [MORE.jsonl ...]
+
+Rows do not depend on each other: they may be measured in pieces, with --row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.bench.kinds import KINDS
+
+PAGE = Path(__file__).parent.parent / "docs" / "photographs.md"
+
+HEAD = """# Pictures as people have them
+
+Written by `python -m benchmarks.photographs ROWS.jsonl` from what this prints:
+
+    {command}
+
+Each row damages clean photographs, saves them as a file, and restores the file with the default of `pellucid restore`,
+with the task that names the damage, and with other tools. *before* is the damaged file against the truth. All other
+figures are PSNR in dB over it: the mean, and in brackets the least of all images. LPIPS is lower where the picture
+looks more alike. *calls* is the most evaluations of the prior an image took. Rows that enlarge compare with bicubic
+interpolation; dark and faded rows compare at the factor of light that fits the truth best.
+
+"""
+
+
+def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The lines of the table: damage, default, task, and the best of the peers."""
+    yield "| damage | before | default | task | LPIPS before | default | task | calls | best other tool |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for name in KINDS:
+        own = {row["entrant"]: row for row in rows if row["row"] == name}
+        if not own:
+            continue
+        before, default = own.pop("damaged"), own.pop("default", None)
+        task = next((own.pop(entrant) for entrant in list(own) if entrant.startswith("task ")), None)
+        best = max(own.values(), key=lambda row: float(row["gain"]), default=None)
+        cells = [
+            name,
+            f"{before['psnr']:.2f}",
+            _gain(default),
+            _gain(task),
+            _lpips(before),
+            _lpips(default),
+            _lpips(task),
+            str((default or task or before)["nfe"]),
+            "-" if best is None else f"{best['entrant']} {_gain(best)}",
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def peers(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The lines of a table of all peers."""
+    yield "| damage | tool | gain | LPIPS | seconds | worst image |"
+    yield "|---|---|---|---|---|---|"
+    for row in rows:
+        if row["entrant"] not in ("damaged", "default") and not row["entrant"].startswith("task "):
+            yield (
+                f"| {row['row']} | {row['entrant']} | {_gain(row)} | {_lpips(row)} | {row['seconds']:.2f} | "
+                f"{row['worst']} |"
+            )
+
+
+def _gain(row: dict[str, Any] | None) -> str:
+    return "-" if row is None else f"{row['gain']:+.2f} ({row['least']:+.2f})"
+
+
+def _lpips(row: dict[str, Any] | None) -> str:
+    return "-" if row is None or row["lpips"] is None else f"{row['lpips']:.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", type=Path, nargs="+", help="what bench photographs --json printed")
+    parser.add_argument(
+        "--command", default="pellucid bench photographs FOLDER --crop 128 --draws 3 --lpips FILE --json"
+    )
+    options = parser.parse_args()
+    rows = [json.loads(line) for path in options.rows for line in path.read_text().splitlines() if line.strip()]
+    parts = [HEAD.format(command=options.command), "\n".join(table(rows)), "\n\n## Other tools\n\n"]
+    PAGE.write_text("".join(parts) + "\n".join(peers(rows)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
