@@ -98,5 +98,5 @@ def test_what_is_rounded_is_not_known_exactly(bundled: dict[str, Tensor]) -> Non
     operator = Blur(torch.full((9, 9), 1 / 81), "replicate")
     colours = (operator.A(to_unit(bundled["coffee"])[..., :40, :40]) * 255).round() / 255
     assert noise_level(colours) == pytest.approx(0, abs=1e-6)
-    restored = Runner("red", PRIOR, operator=operator, iterations=2).run(colours)
+    restored = Runner("red", "natural", operator=operator, iterations=2).run(colours)
     assert list(restored.noise) == pytest.approx([0.5 / 255])

@@ -18,9 +18,12 @@ from .errors import UsageError
 from .estimate import noise_level
 from .images import Picture
 from .methods import Method
+from .methods.denoise import tells
 from .methods.latent import InLatents, within
+from .methods.measurement import CALLS as LOOKS
+from .methods.measurement import treated
 from .methods.method import State, last
-from .noise import Streams
+from .noise import Streams, derive_seed
 from .operators import Grayscale, Jpeg, Mask, Operator
 from .operators.quantised import SIGMA
 from .priors import Counted, Prior, fit, load_prior
@@ -182,15 +185,21 @@ class Runner:
     @property
     def estimates_noise(self) -> bool:
         """Whether the noise level is to be found from each image."""
-        return self._noise is None and self.method.needs_noise and self._is_told
+        return self.recipe.noise is None and self.method.needs_noise and self._is_told
+
+    @property
+    def _treats_noise(self) -> bool:
+        """Whether the noise of each measurement is diagnosed, and removed where no method can be told of it."""
+        diagnosed = self._operator is not None and self._operator.pictures and self._latent is None and not self._exact
+        return self.estimates_noise and diagnosed and self.method.needs_prior and tells(self.prior)
 
     @property
     def _is_told(self) -> bool:
         return self._operator is not None or self._maker is not None
 
     def nfe(self) -> int:
-        """Evaluations of the prior for one image."""
-        return self._runs.nfe(self.prior)
+        """Evaluations of the prior for one image, at most."""
+        return self._runs.nfe(self.prior) + self._treats_noise * LOOKS
 
     @property
     def channels(self) -> int:
@@ -258,15 +267,21 @@ class Runner:
                     self.run(image[None], own, progress, operator and operator.alone(i), watch)
                     for i, (image, own) in enumerate(zip(colours, Streams.seeds(seed, len(colours)), strict=True))
                 )
-            noise = max(_LEAST, noise_level(colours, operator.known if isinstance(operator, Mask) else None))
+            if noise is None:
+                noise = max(_LEAST, noise_level(colours, operator.known if isinstance(operator, Mask) else None))
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = replace(Problem.of(image, operator, noise), known=tuple(known))
         if isinstance(operator, Jpeg) and not self.method.takes_decoded:
             operator, q = operator.linear_of(problem.y)
             problem = Problem(q, operator, SIGMA)
-        rng = Streams.of(seed, len(image))
+        rng, before, said = Streams.of(seed, len(image)), 0, ""
+        own = Streams([derive_seed(one, "measurement") for one in Streams.seeds(seed, len(image))])
         with alone(self._device.type):
+            if self._treats_noise:
+                treatment = treated(problem, prior, own)
+                problem, before, said = treatment.problem, treatment.nfe, treatment.note
+                noise = problem.noise
             state = last(self._runs.iterate(problem, prior, rng), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
@@ -274,7 +289,9 @@ class Runner:
             restored = restored.mean(1, keepdim=True)
         found = {name: value.cpu() for name, value in state.found.items()}
         levels = () if noise is None else (noise,) * len(image)
-        return Restored(restored.cpu(), state.nfe, levels, state.notes, found, rng.drawn)
+        # Of a measurement whose noise was found there is no batch.
+        notes = ("; ".join((said, *filter(None, state.notes))),) if said else state.notes
+        return Restored(restored.cpu(), before + state.nfe, levels, notes, found, rng.drawn or own.drawn)
 
     def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
         """The measurement with as many channels as the prior's images need, and whether they were made of one."""
@@ -294,7 +311,7 @@ def _joined(alone: Iterable[Restored]) -> Restored:
     each = list(alone)
     return Restored(
         torch.cat([one.colours for one in each]),
-        each[0].nfe,
+        max(one.nfe for one in each),
         tuple(level for one in each for level in one.noise),
         tuple(note for one in each for note in one.notes or ("",)) if any(one.notes for one in each) else (),
         {name: torch.cat([one.found[name] for one in each]) for name in each[0].found},

@@ -49,7 +49,7 @@ class Denoise(Method):
 
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes."""
-        return diagnosis.CALLS + walk.CALLS if _tells(prior) else _CALLS + 1
+        return diagnosis.CALLS + walk.CALLS if tells(prior) else _CALLS + 1
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
@@ -60,7 +60,7 @@ class Denoise(Method):
         """
         if problem.operator is not None and not isinstance(problem.operator, operators.Denoise):
             raise UsageError("Denoise removes noise and undoes no other degradation: leave the operator out")
-        if problem.sigma_y is None and _tells(prior):
+        if problem.sigma_y is None and tells(prior):
             yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
             return
         counted = Counted(prior)
@@ -79,7 +79,7 @@ class Denoise(Method):
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
 
 
-def _tells(prior: Prior) -> bool:
+def tells(prior: Prior) -> bool:
     """Whether a prior can tell noise of all kinds.
 
     Latents have neither colours nor calm blocks, and a denoiser that is told no level takes what it takes: of these,

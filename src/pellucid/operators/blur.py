@@ -34,6 +34,8 @@ class Blur(Operator):
         UsageError: the kernel is no (h, w), or border is unknown.
     """
 
+    pictures = True
+
     def __init__(self, kernel: Tensor, border: Literal["circular", "replicate"] = "circular") -> None:
         if kernel.ndim != 2 or not kernel.numel() or not kernel.isfinite().all():
             raise UsageError(f"a blur's kernel is (h, w), of finite numbers, not {tuple(kernel.shape)}")

@@ -55,6 +55,9 @@ class Operator:
     linear: bool = True
     """Whether A(a x + b z) = a A(x) + b A(z)."""
 
+    pictures: bool = False
+    """Whether measurements are pictures, (B, C, H, W), whose noise looks like that of any picture."""
+
     def A(self, x: Tensor) -> Tensor:  # noqa: N802 - the field's letter
         """Degrades images (B, C, H, W), without noise."""
         raise NotImplementedError

@@ -36,6 +36,8 @@ class Mask(Operator):
         UsageError: it has another number of axes, or values that are neither 0 nor 1.
     """
 
+    pictures = True
+
     def __init__(self, known: Tensor) -> None:
         if known.ndim not in (2, 3, 4):
             raise UsageError(f"a mask is (H, W), (C, H, W) or (B, C, H, W), not {tuple(known.shape)}")
@@ -122,6 +124,8 @@ class Grayscale(Operator):
     Args:
         weights: of the channels; the default is their mean, as in the papers' colourisation.
     """
+
+    pictures = True
 
     def __init__(self, weights: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)) -> None:
         self.weights = torch.tensor(weights, dtype=torch.float64)

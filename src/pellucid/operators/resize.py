@@ -19,6 +19,8 @@ from .separable import Axis, Separable
 class _Reduction(Operator):
     """What makes an image k times smaller in both directions."""
 
+    pictures = True
+
     def __init__(self, k: int) -> None:
         if k < 1:
             raise UsageError(f"{type(self).__name__} reduces by a whole number from 1 up, not {k}")
