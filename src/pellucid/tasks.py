@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import PellucidError, UsageError, unknown_name
 from .images import Picture
-from .operators import AveragePool, Bicubic, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, blur
+from .operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, Thumbnail, blur
 from .problem import to_model
 from .settings import imported, names_object
 
@@ -73,7 +73,7 @@ def _compressed(picture: Picture) -> Jpeg:
 
 
 def _enlarged(by: int | None) -> Operator:
-    return Bicubic(FACTORS[0] if by is None else by)
+    return Thumbnail(FACTORS[0] if by is None else by)
 
 
 def _blind(_: Path | None) -> None:

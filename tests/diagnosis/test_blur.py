@@ -12,7 +12,7 @@ from torch import Tensor
 from pellucid.degradations import blur as convolved
 from pellucid.degradations import compress
 from pellucid.diagnosis import Finding
-from pellucid.diagnosis.blur import NONE, Blur, Shape, blockiness, compressed, estimate, search
+from pellucid.diagnosis.blur import NONE, Blur, Shape, blockiness, estimate, search
 from pellucid.diagnosis.spectrum import ANGLES, LEAST, RADII, Photographs, passed, spectrum
 from pellucid.images import from_pil
 from pellucid.problem import to_model, to_unit
@@ -102,9 +102,6 @@ def test_the_blocks_of_jpeg_stand_out_wherever_they_begin(clean: Tensor) -> None
     blurred = convolved(clean, Shape("gaussian", 2.0).kernel())
     coarse = compress(blurred, 60)
     assert blockiness(to_model(blurred)) < 2.8 < blockiness(to_model(coarse))
-    assert compressed(to_model(coarse[..., 3:, 5:]))
-    assert not compressed(torch.zeros(1, 3, 64, 64))
-    assert not compressed(torch.zeros(1, 3, 8, 8))
 
 
 def test_a_finding_says_its_numbers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from pellucid.degradations import compress, multiple_jpeg
 from pellucid.diagnosis import Finding, compression
 from pellucid.images import JpegCoding, from_pil
 from pellucid.operators import Jpeg
@@ -52,6 +54,33 @@ def test_nothing_is_said_of_what_was_not_compressed(bundled: dict[str, Tensor]) 
         eight = (image.clamp(0, 1) * 255).round() / 255
         assert compression.estimate(to_model(eight)) is None
     assert compression.estimate(torch.zeros(1, 3, 5, 5)) is None
+
+
+@pytest.mark.parametrize("quality", [10, 40, 80, 90])
+def test_of_one_compression_no_second_is_said(bundled: dict[str, Tensor], quality: int) -> None:
+    clean = F.avg_pool2d(to_unit(bundled["coffee"]), 2)
+    assert compression.known(to_model(compress(clean, quality)), Jpeg(quality).coding).before is None
+
+
+@pytest.mark.parametrize(("first", "last"), [(75, 80), (40, 80), (60, 90), (20, 40)])
+def test_a_coarser_compression_on_the_same_blocks(bundled: dict[str, Tensor], first: int, last: int) -> None:
+    clean = F.avg_pool2d(to_unit(bundled["coffee"]), 2)
+    found = compression.known(to_model(compress(compress(clean, first), last)), Jpeg(last).coding)
+    assert found.before is not None
+    assert (found.before.quality, found.before.aligned) == (first, True)
+    assert found.text.endswith(f"after quality {first}")
+    assert found.evidence["before"] == first
+
+
+def test_a_coarser_compression_on_other_blocks(bundled: dict[str, Tensor]) -> None:
+    clean = F.avg_pool2d(to_unit(bundled["coffee"]), 2)
+    y = to_model(multiple_jpeg(clean, (20, 60), (3, 0)))
+    found = compression.known(y, Jpeg(60).coding)
+    assert found.before is not None
+    assert (found.before.quality, found.before.aligned) == (20, False)
+    assert "another grid" in found.text
+    turned = compression.known(y.flip(-2, -1), replace(Jpeg(60).coding, orientation=3))
+    assert turned.before == found.before
 
 
 def test_a_file_is_believed_unless_its_pixels_are_others(bundled: dict[str, Tensor]) -> None:

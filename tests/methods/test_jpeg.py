@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from torch import Tensor
 
 import pellucid
 from pellucid import images
-from pellucid.degradations import compress
-from pellucid.diagnosis import Compression, Diagnosis
+from pellucid.degradations import compress, multiple_jpeg
+from pellucid.diagnosis import Compression, Diagnosis, compression
 from pellucid.errors import PellucidError, UsageError
 from pellucid.methods import JPEG, Auto
-from pellucid.methods.dpir import geometric
-from pellucid.methods.jpeg import ones
+from pellucid.methods.dpir import geometric, turned
+from pellucid.methods.jpeg import Decompression
 from pellucid.metrics import psnr
 from pellucid.noise import Streams
 from pellucid.operators import Denoise, Jpeg, Quantised
@@ -47,18 +48,20 @@ def file_of(clean: Tensor, quality: int, **more: Any) -> io.BytesIO:
 
 
 def test_the_step_is_the_stated_one() -> None:
-    """(12 s U^T q + (lambda / g^2) V^T x0) / (12 s^2 + lambda / g^2), then the cells."""
+    """(12 s U^T q + (lambda / g^2) V^T x0) / (12 s^2 + lambda / g^2), then the cells; at fidelity 0 of x0 itself."""
     operator = Jpeg(30)
     y = operator.A(draw(0, 1, 3, 32, 32))
     linear = Quantised(operator.coding, (3, 32, 32))
-    q, svd, x = linear.coefficients(y), linear.svd((1, 3, 32, 32)), y
+    q, svd = linear.coefficients(y), linear.svd((1, 3, 32, 32))
     s = svd.s.double()
-    for g in geometric(0.2, 0.02, 3):
-        x0, weight = PRIOR(x, g), 0.2 / g**2
-        x = svd.V((12 * s * svd.Ut(q) + weight * svd.Vt(x0)) / (12 * s**2 + weight))
-    out = JPEG(steps=3)(Problem(y, operator), PRIOR)
-    torch.testing.assert_close(out, linear.within(x0, q), atol=1e-6, rtol=0)
-    assert (linear.A(out) - q).abs().max() <= 0.5 + 1e-4
+    for fidelity, times in ((0.5, 1), (0.0, 2)):
+        x = y
+        for way, g in enumerate(geometric(0.2, 0.02, 3)):
+            x0, weight = turned(PRIOR, x, g, way), times * 0.1 / g**2
+            x = svd.V((12 * s * svd.Ut(q) + weight * svd.Vt(x0)) / (12 * s**2 + weight))
+        out = JPEG(steps=3, weight=0.1, fidelity=fidelity)(Problem(y, operator), PRIOR)
+        torch.testing.assert_close(out, linear.within(x if fidelity else x0, q), atol=1e-6, rtol=0)
+        assert (linear.A(out) - q).abs().max() <= 0.5 + 1e-4
 
 
 def test_laws() -> None:
@@ -144,11 +147,36 @@ def test_nonsense_is_refused(fields: dict[str, Any]) -> None:
         JPEG()(Problem(draw(0, 1, 3, 8, 8), Denoise()), PRIOR)
 
 
-def test_a_fine_copy_of_a_coarse_file_is_left_alone(bundled: dict[str, Tensor], natural: Prior) -> None:
+def test_of_two_compressions_the_last_alone_is_undone_where_the_first_was_fine(bundled: dict[str, Tensor]) -> None:
+    first = compress(to_unit(bundled["coffee"][..., 64:192, 64:192]), 75)
+    y = compress(first, 80)
+    counted = Counted(PRIOR)
+    *_, state = JPEG().iterate(Problem(to_model(y), Jpeg(80)), counted, Streams([0]))
+    assert state.notes == ("JPEG quality 80, 4:2:0, after quality 75: the last one undone",)
+    assert counted.nfe == 0
+    assert psnr(to_unit(state.x), first).item() > psnr(y, first).item() + 0.5
+
+
+def test_a_fine_copy_of_a_coarse_file_is_mended_by_the_coarse_ones_table(
+    bundled: dict[str, Tensor], natural: Prior
+) -> None:
     clean = to_unit(bundled["coffee"][..., 64:192, 64:192])
-    for before, share in ((clean, (0.45, 1.0)), (compress(clean, 60), (0.0, 0.4))):
-        y = to_model(compress(before, 90))
-        coefficients = Quantised(Jpeg(90).coding, (3, 128, 128)).coefficients(y)
-        assert share[0] <= ones(coefficients) <= share[1]
-    out = JPEG()(Problem(y, Jpeg(90)), natural)
-    assert torch.equal(out, y)
+    y = compress(compress(clean, 30), 90)
+    *_, state = JPEG().iterate(Problem(to_model(y), Jpeg(90)), natural, Streams([0]))
+    assert state.notes == ("JPEG quality 90, 4:2:0, after quality 30 undone",)
+    assert psnr(to_unit(state.x), clean).item() > psnr(y, clean).item() + 0.6
+
+
+def test_the_last_of_shifted_compressions_is_believed_less(bundled: dict[str, Tensor], natural: Prior) -> None:
+    clean = to_unit(bundled["coffee"][..., 64:192, 64:192])
+    y = multiple_jpeg(clean)
+    found = compression.estimate(to_model(y))
+    assert found is not None
+    assert found.before is not None
+    assert not found.before.aligned
+    out = {before: Decompression(replace(found, before=before)) for before in (found.before, None)}
+    gained = {}
+    for before, stage in out.items():
+        *_, state = stage.iterate(to_model(y), Counted(natural), Streams([0]))
+        gained[before] = psnr(to_unit(state.x), clean).item() - psnr(y, clean).item()
+    assert gained[found.before] > gained[None] + 0.2

@@ -27,6 +27,7 @@ from pellucid.operators import (
     Operator,
     PhaseRetrieval,
     Stack,
+    Thumbnail,
     ToneCurve,
 )
 from pellucid.operators import blur as kernels
@@ -43,6 +44,8 @@ SPECTRAL: dict[str, tuple[Make, int]] = {
     "pool 3": (lambda h, w: AveragePool(3), 3),
     "bicubic 2": (lambda h, w: Bicubic(2), 2),
     "bicubic 3": (lambda h, w: Bicubic(3), 3),
+    "thumbnail 2": (lambda h, w: Thumbnail(2), 2),
+    "thumbnail 3": (lambda h, w: Thumbnail(3), 3),
     "gaussian": (lambda h, w: Blur(kernels.gaussian(0.7)), 1),
     "uniform": (lambda h, w: Blur(kernels.uniform(3)), 1),
     "motion": (lambda h, w: Blur(kernels.motion(3.5, 30)), 1),

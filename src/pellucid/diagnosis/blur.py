@@ -243,7 +243,7 @@ class Blur:
         return {**numbers, "grid": self.grid}
 
 
-_GRID, _SHARP_GRID = 2.8, 4.0
+_GRID = 2.8
 _FLOOR, _COMPRESSED_FLOOR = (2 / 255) ** 2 / 12, (16 / 255) ** 2 / 12
 """Power that rounding leaves: to 8 bits, and to the steps of a fine JPEG at the frequencies that a blur dampens."""
 
@@ -271,11 +271,6 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     if margin < least.margin or ahead < least.ahead or not least.smallest <= shape.size <= least.largest:
         return None
     return Blur(shape, margin, ahead, grid)
-
-
-def compressed(image: Tensor) -> bool:
-    """Whether JPEG's blocks are seen in a picture that need not be blurred, (1, C, H, W)."""
-    return min(image.shape[-2:]) >= 24 and blockiness(image) >= _SHARP_GRID
 
 
 def blockiness(image: Tensor) -> float:

@@ -35,6 +35,10 @@ _ENOUGH, _MOST, _LEAST = 4, 2048, 24
 _EVIDENCE, _SHARE, _EACH = 60.0, 0.7, 0.35
 _KNOWN = 6.0
 _CLIPPED = 0.999
+_WIDEST, _SIZES = 512, 40
+_COARSER, _ROUNDED, _ELSE = 60.0, 0.45, 0.1
+_GATHERED, _FEW, _FEWEST = 5.0, 512, 24
+_QUALITIES = (5, 8, 10, 12, 15, 18, 20, 25, 30, 35, 40, 45, 50, 60)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Compression:
         confidence: see `Finding`.
         numbers: what that rests on.
         clear: share of blocks without clipped pixels. Of text on white it is nearly 0, and what was rounded is lost.
+        before: a coarser compression before it, where one is seen.
     """
 
     coding: JpegCoding
@@ -54,6 +59,7 @@ class Compression:
     confidence: float = 1.0
     numbers: dict[str, float] = field(default_factory=dict, compare=False)
     clear: float = 1.0
+    before: Before | None = None
 
     @property
     def quality(self) -> int:
@@ -69,7 +75,8 @@ class Compression:
     def text(self) -> str:
         """Quality and subsampling."""
         kind = "grey" if len(self.coding.tables) == 1 else _NAMES.get(self.coding.shrunk, "colours reduced")
-        return f"JPEG quality {self.quality}, {kind}"
+        before = f", after {self.before.text}" if self.before is not None else ""
+        return f"JPEG quality {self.quality}, {kind}{before}"
 
     @property
     def remedy(self) -> str:
@@ -80,7 +87,34 @@ class Compression:
     def evidence(self) -> dict[str, float]:
         """The numbers that it rests on, with the quality and the offset of its blocks."""
         row, column = self.coding.offset
-        return {"quality": self.quality, "row": row, "column": column, "file": float(self.told), **self.numbers}
+        before = self.before.evidence if self.before is not None else {}
+        own = {"quality": self.quality, "row": row, "column": column, "file": float(self.told)}
+        return {**own, **self.numbers, **before}
+
+
+@dataclass(frozen=True)
+class Before:
+    """A coarser compression before the last one.
+
+    Attributes:
+        quality: whose standard table of brightness it had.
+        aligned: whether its blocks began where the last one's do.
+        score: the logarithm of its likelihood over that of none where aligned, else what `_shifted` says.
+    """
+
+    quality: int
+    aligned: bool
+    score: float
+
+    @property
+    def text(self) -> str:
+        """Its quality, and where its blocks were."""
+        return f"quality {self.quality}" + ("" if self.aligned else " on another grid")
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """The numbers that it rests on."""
+        return {"before": self.quality, "before aligned": float(self.aligned), "before score": self.score}
 
 
 LEAST_CLEAR = 0.1
@@ -102,7 +136,17 @@ def of(picture: Picture) -> Compression | None:
     _, share = _told(_coefficients(_plane(y, 0, whole), whole.offset), clear, table)
     if clear.sum() >= _ENOUGH and 0 < share < 1 / 3:
         return None
-    return Compression(picture.jpeg, told=True, numbers={"share": share}, clear=clear_share(y, picture.jpeg))
+    return replace(known(y, picture.jpeg), numbers={"share": share})
+
+
+def known(y: Tensor, coding: JpegCoding) -> Compression:
+    """The finding of a picture whose last coding is known.
+
+    Args:
+        y: one picture, (1, C, H, W) in [-1, 1].
+        coding: of its file.
+    """
+    return Compression(coding, told=True, clear=clear_share(y, coding), before=before(y, coding))
 
 
 def estimate(image: Tensor) -> Compression | None:
@@ -131,7 +175,84 @@ def estimate(image: Tensor) -> Compression | None:
     numbers = {"log-likelihood": score, "share": share, "lead": first - second}
     confidence = 1 / (1 + math.exp(-20 * (share - _SHARE) - score / _EVIDENCE))
     coding = replace(coding, tables=(table,)) if grey else _colours(y, replace(coding, tables=(table,)))
-    return Compression(coding, confidence=confidence, numbers=numbers, clear=clear_share(y, coding))
+    earlier = before(y, coding)
+    return Compression(coding, confidence=confidence, numbers=numbers, clear=clear_share(y, coding), before=earlier)
+
+
+def before(image: Tensor, coding: JpegCoding) -> Before | None:
+    """Looks for a coarser compression before the last one; no evaluation of a prior.
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1].
+        coding: of its last compression.
+
+    Returns:
+        The likelier one of those on the same blocks and on others, None where neither is seen clearly. Blocks that
+        share their rows or columns with the last one's are not looked for.
+    """
+    offset = (coding.offset[0] % 8, coding.offset[1] % 8)
+    y = stored(image[0], coding.orientation)[None]
+    whole = replace(coding, shrunk=(1, 1), orientation=1, offset=offset)
+    # Cut at a multiple of 8, so that the offset stays what it is.
+    rows, columns = (max(size - _WIDEST, 0) // 16 * 8 for size in y.shape[-2:])
+    y = y[..., rows : rows + _WIDEST, columns : columns + _WIDEST].detach().cpu().float()
+    plane = _plane(y, 0, whole)
+    if min(plane.shape) < _LEAST:
+        return None
+    return _aligned(_some(_coefficients(plane, offset), _clear(y, whole)), coding) or _shifted(plane, offset, coding)
+
+
+def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
+    r"""A coarser compression on the same blocks: it leaves gaps among the numbers k that the last one rounds to.
+
+    With one compression the sizes k fall off exponentially, as the cosine coefficients of photographs do. After a
+    step r times as large the same density lies on the multiples m r, each rounded again. The sum over all k of the
+    logarithm of the ratio of both probabilities decides.
+    """
+    step = torch.tensor(coding.tables[0])[1:].float()
+    k = (coefficients[:, 1:] / step).round().abs()
+    sizes = torch.arange(1.0, _SIZES)
+    counts = torch.stack([(k == size).sum(0) for size in sizes], 1).float()
+    spread = ((counts * sizes).sum(1, keepdim=True) / counts.sum(1, keepdim=True).clamp_min(1) - 0.5).clamp(0.3, 50)
+
+    def between(low: Tensor, high: Tensor) -> Tensor:
+        return (-low / spread).exp() - (-high / spread).exp()
+
+    once = between(sizes - 0.5, sizes + 0.5)
+    once, best = once / once.sum(1, keepdim=True), (_COARSER, 0)
+    deviation = _ROUNDED / step[:, None, None]
+    for number, table in enumerate(_standard(0)[: max(quality(coding) - 3, 0)], 1):
+        ratio = table[1:, None] / step[:, None]
+        mass = between((sizes - 0.5) * ratio, (sizes + 0.5) * ratio)
+        away = sizes[:, None] - (sizes * ratio)[:, None, :]
+        share = torch.special.ndtr((away + 0.5) / deviation) - torch.special.ndtr((away - 0.5) / deviation)
+        twice = (share * mass[:, None, :]).sum(-1)
+        twice = twice / twice.sum(1, keepdim=True).clamp_min(1e-9)
+        mixed = (1 - _ELSE) * twice / once.clamp_min(1e-12) + _ELSE
+        best = max(best, ((counts * mixed.log()).sum().item(), number))
+    return Before(best[1], True, best[0]) if best[1] else None
+
+
+def _shifted(plane: Tensor, offset: tuple[int, int], coding: JpegCoding) -> Before | None:
+    """A compression on other blocks: their coefficients gather about the multiples of its steps.
+
+    The mean of cos(2 pi c / step) over the coefficients c that it would not round to 0, in standard errors of chance.
+    """
+    tables = _standard(0)[[number - 1 for number in _QUALITIES]].clone()
+    tables[:, 0] = math.inf
+    best = (_GATHERED, 0)
+    for row in range(8):
+        for column in range(8):
+            if row == offset[0] or column == offset[1]:
+                continue
+            coefficients = _coefficients(plane, (row, column))[:: -(-plane.numel() // 64 // _FEW) or 1]
+            for number, table in zip(_QUALITIES, tables, strict=True):
+                used = coefficients.abs() > table / 2
+                chosen = (coefficients / table)[used]
+                if len(chosen) >= _FEWEST:
+                    score = torch.cos(2 * math.pi * chosen).sum().item() / math.sqrt(len(chosen) / 2)
+                    best = max(best, (score, number))
+    return Before(best[1], False, best[0]) if best[1] and best[1] < quality(coding) else None
 
 
 def clear_share(y: Tensor, coding: JpegCoding) -> float:

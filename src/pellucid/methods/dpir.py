@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UsageError
 from ..noise import Streams
-from ..operators import Operator
+from ..operators import AveragePool, Bicubic, Operator
 from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
@@ -85,8 +86,16 @@ class DataStep:
         return x0 + conjugate_gradients(product, operator.At(self._y - operator.A(x0)), self._iterations)
 
     def start(self) -> Tensor:
-        """An image to begin with: the measurement where it has the image's size, else its pseudo-inverse."""
-        return self._y if tuple(self._y.shape) == tuple(self.shape) else self._operator.pinv(self._y)
+        """An image to begin with: the measurement where it has the image's size, else its pseudo-inverse.
+
+        Of a reduction it is the small image enlarged by a cubic filter, as in the paper: the pseudo-inverse of means
+        of blocks has steps at their sides, which a denoiser takes for the picture's.
+        """
+        if tuple(self._y.shape) == tuple(self.shape):
+            return self._y
+        if isinstance(self._operator, AveragePool | Bicubic):
+            return F.interpolate(self._y, self.shape[-2:], mode="bicubic")
+        return self._operator.pinv(self._y)
 
 
 def geometric(first: float, last: float, steps: int) -> list[float]:

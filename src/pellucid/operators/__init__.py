@@ -9,7 +9,7 @@ from .operator import Operator, Svd
 from .phase import PhaseRetrieval
 from .pixels import Denoise, Grayscale, Mask, ToneCurve
 from .quantised import Quantised
-from .resize import AveragePool, Bicubic
+from .resize import AveragePool, Bicubic, Thumbnail
 
 __all__ = [
     "AveragePool",
@@ -27,5 +27,6 @@ __all__ = [
     "Quantised",
     "Stack",
     "Svd",
+    "Thumbnail",
     "ToneCurve",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -102,11 +102,14 @@ class Bicubic(_Reduction, Separable):
         k: reduction.
     """
 
+    _mean: ClassVar[float] = 0.0
+    """How much of the filter is the mean of the block's pixels."""
+
     def axis(self, size: int, down: bool) -> Axis:
         """See `Separable`."""
         if size % self.k:
-            raise UsageError(f"Bicubic({self.k}) takes sizes that {self.k} divides, not {size}")
-        return _cubic(size, self.k)
+            raise UsageError(f"{type(self).__name__}({self.k}) takes sizes that {self.k} divides, not {size}")
+        return _cubic(size, self.k, self._mean)
 
     def pinv(self, y: Tensor) -> Tensor:
         """See `Operator`."""
@@ -157,14 +160,24 @@ class Bicubic(_Reduction, Separable):
     def _spectra(self, shape: Shape) -> tuple[Tensor, Tensor]:
         """The singular values s and the diagonal of E^T Q, each (1, 1, H / k, W / k), in float64."""
         self._check(shape)
-        (rows, rows_overlap), (columns, columns_overlap) = (_spectrum(size, self.k) for size in shape[-2:])
+        (rows, rows_overlap), (columns, columns_overlap) = (_spectrum(size, self.k, self._mean) for size in shape[-2:])
         return torch.outer(rows, columns)[None, None], torch.outer(rows_overlap, columns_overlap)[None, None]
 
 
+class Thumbnail(Bicubic):
+    """Reduction by k as nobody knows which program made it: in each direction halfway from `AveragePool` to `Bicubic`.
+
+    Args:
+        k: reduction.
+    """
+
+    _mean: ClassVar[float] = 0.5
+
+
 @lru_cache(maxsize=16)
-def _spectrum(size: int, k: int) -> tuple[Tensor, Tensor]:
+def _spectrum(size: int, k: int, mean: float) -> tuple[Tensor, Tensor]:
     """Of one axis: singular values, and their vectors' inner products with blocks' means' cosines, both (size / k,)."""
-    matrix = _cubic(size, k).matrix
+    matrix = _cubic(size, k, mean).matrix
     s = _diagonal(matrix @ matrix.T).sqrt()
     means = matrix.unflatten(1, (-1, k)).sum(2) / math.sqrt(k)
     return s, _diagonal(means) / s
@@ -176,8 +189,8 @@ def _diagonal(matrix: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _cubic(size: int, k: int) -> Axis:
-    """What reduces one axis: a matrix (size / k, size)."""
+def _cubic(size: int, k: int, mean: float) -> Axis:
+    """What reduces one axis: a matrix (size / k, size), of which a share is the mean of k pixels."""
     centre = torch.arange(size // k, dtype=torch.float64)[:, None] * k + (k - 1) / 2
     tap = (centre - 2 * k).floor() + 1 + torch.arange(4 * k + 1, dtype=torch.float64)
     distance = ((tap - centre) / k).abs()
@@ -188,4 +201,6 @@ def _cubic(size: int, k: int) -> Axis:
     # Mirrored with the edge repeated: -1 is 0, -2 is 1; taps beyond a whole period come round again.
     period = tap.long() % (2 * size)
     index = torch.minimum(period, 2 * size - 1 - period)
-    return Axis(torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight))
+    cubic = torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, index, weight)
+    means = torch.eye(len(centre), dtype=torch.float64).repeat_interleave(k, 1) / k
+    return Axis(torch.lerp(cubic, means, mean) if mean else cubic)
