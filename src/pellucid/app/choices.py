@@ -134,7 +134,7 @@ class Choices:
     @property
     def automatic(self) -> bool:
         """Whether nothing is said of what is to be done."""
-        return self.task is None and self.method in (None, "auto")
+        return self.task is None and (self.method or methods.usual(self.values())) == "auto"
 
     def needs(self, file: str) -> bool:
         """Whether the task takes a mask, a kernel or a factor."""

@@ -103,7 +103,7 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
     pixels = pixels.expand(-1, prior.channels, -1, -1) if pixels.shape[1] == 1 else pixels
     # The light is that of all of it; measuring it takes few of its pixels.
     light = exposure.estimate(to_model(pixels))
-    seen = _excerpt(pixels)
+    seen = excerpt(pixels)
     timed = Timed(prior)
     counted = Counted(fit(timed, None))
     own = to_model(seen.to(device_of(prior), torch.float32))
@@ -112,7 +112,7 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
     return made, timed.seconds / timed.pixels if timed.pixels else None
 
 
-def _excerpt(pixels: Tensor) -> Tensor:
+def excerpt(pixels: Tensor) -> Tensor:
     """What is looked at: a quarter of a megapixel at most, a quarter of what a restoration looks at."""
     for axis in (-2, -1):
         size = pixels.shape[axis]
