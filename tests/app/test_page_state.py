@@ -101,7 +101,7 @@ def test_a_mask_of_another_size_is_a_message_without_a_path(desk: Desk, two: Ses
 
 def test_exposures_are_two_or_more(desk: Desk, session: Session, photo: Path) -> None:
     session.add({photo: "a.jpg"}, desk.limits)
-    desk.run(session, Choices(task="hdr"))
+    desk.run(session, Choices(prior=desk.priors[0], task="hdr"))
     assert session.job is None
     assert session.messages == [
         "One picture is made of several exposures: add two or more of the same view, or choose another damage"
