@@ -16,8 +16,9 @@ from ..priors import Counted, Prior, fit
 from ..priors.prior import Evaluation, Wrapper, device_of
 from ..problem import to_model
 
-_STRETCH, _STRETCHES = 256, 2
-"""Of a longer side than two stretches these are looked at, from the middles of its halves."""
+_WHOLE = 512
+_STRETCH, _STRETCHES = 192, 2
+"""Of a longer side than that two stretches are looked at, from the middles of its halves."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def excerpt(pixels: Tensor) -> Tensor:
     """What is looked at: a quarter of a megapixel at most, a quarter of what a restoration looks at."""
     for axis in (-2, -1):
         size = pixels.shape[axis]
-        if size > _STRETCH * _STRETCHES:
+        if size > _WHOLE:
             # On JPEG's grid, so that its blocks stay where they are.
             middles = [(2 * i + 1) * size // (2 * _STRETCHES) for i in range(_STRETCHES)]
             starts = [(middle - _STRETCH // 2) // 16 * 16 for middle in middles]
