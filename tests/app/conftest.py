@@ -114,5 +114,7 @@ def serving(folder: Path, *arguments: object, end: signal.Signals = signal.SIGIN
 def local(tiny_prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A page for this machine alone."""
     prior = "natural" if os.environ.get("PELLUCID_SCREENSHOTS") else tiny_prior
-    with serving(tmp_path_factory.mktemp("local"), "--prior", prior, end=signal.SIGTERM) as served:
+    with serving(
+        tmp_path_factory.mktemp("local"), "--prior", prior, "--max-megabytes", 1, end=signal.SIGTERM
+    ) as served:
         yield served

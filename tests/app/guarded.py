@@ -49,6 +49,10 @@ if __name__ == "__main__":
     _guard(Path(sys.argv[1]))
     _note_routes(Path(sys.argv[1]).with_name("routes.txt"))
     sys.argv = ["pellucid", *sys.argv[2:]]
+    from pellucid.app import sessions
     from pellucid.cli import main
+
+    # A page that was closed ends its job as soon as a slow machine allows.
+    vars(sessions)["STOP_AFTER"] = 5.0
 
     main()

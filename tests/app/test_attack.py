@@ -99,7 +99,7 @@ def test_files_of_the_machine_are_taken_by_no_name(attacker: Client, secret: Pat
             assert status == (401 if outside else 403)
             assert SECRET.encode() not in said
     # As the page names them, by a handle: what is none is left out.
-    status, said = attacker.call(TAKE, token, None, json.dumps([record]))
+    status, said = attacker.call(TAKE, token, json.dumps([record]))
     assert (status == 401) if outside else (b'"pictures":[]' in said.replace(b" ", b""))
     for path in (secret, Path("/etc/passwd")):
         for name in (str(path), f"/tmp/..{path}", f"./{path}"):
@@ -116,11 +116,11 @@ def test_what_one_person_uploads_is_nobody_elses(local: Served) -> None:
     assert (status, "/" in handle) == (200, False)
     mine, yours = me.token(), you.token()
     handed = json.dumps([{"path": handle}])
-    assert b"a.png" not in you.call(TAKE, yours, None, handed)[1]
+    assert b"a.png" not in you.call(TAKE, yours, handed)[1]
     # Nor by my token in your hands.
     assert me.call(LOAD, mine)[0] == 200
-    assert b"a.png" not in you.call(TAKE, mine, None, handed)[1]
-    status, said = me.call(TAKE, mine, None, handed)
+    assert b"a.png" not in you.call(TAKE, mine, handed)[1]
+    status, said = me.call(TAKE, mine, handed)
     assert status == 200
     path = re.search(rb"gradio_api/file=([^\"]+shown\.png)", said)
     assert path

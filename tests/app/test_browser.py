@@ -1,10 +1,11 @@
 """The page in a browser, as people use it.
 
-With PELLUCID_SCREENSHOTS=1 the embedded prior restores, and docs/app.png is written anew.
+With PELLUCID_SCREENSHOTS=1 the embedded prior restores, and docs/app*.png are written anew.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 import numpy as np
+import PIL.Image
 import pytest
 from torch import Tensor
 
@@ -99,9 +101,18 @@ def restore(page: Page) -> None:
     page.get_by_role("button", name="Restore", exact=True).click()
 
 
-def advanced(page: Page) -> None:
-    page.get_by_role("button", name="Advanced").click()
-    page.get_by_label("Strength").wait_for()
+def advanced(page: Page, panel: str = "Method") -> None:
+    """Opens a panel of the fold."""
+    if not page.get_by_role("tab", name=panel, exact=True).is_visible():
+        page.get_by_role("button", name="Advanced").click()
+    page.get_by_role("tab", name=panel, exact=True).click()
+
+
+def damage(page: Page, name: str) -> None:
+    """Says what the damage is."""
+    advanced(page, "Damage")
+    page.get_by_label("The damage", exact=True).click()
+    page.get_by_role("option", name=re.compile(f"^{name}")).click()
 
 
 def slow(page: Page) -> None:
@@ -120,7 +131,7 @@ def download(page: Page, words: str | re.Pattern[str]) -> Path:
 def test_a_picture_is_restored_compared_zoomed_kept_and_taken_back(page: Page) -> None:
     hand_over(page, "coffee.png")
     restore(page)
-    page.get_by_text("1 of 1 restored").wait_for()
+    page.get_by_text("1 of 1 done").wait_for()
     restored = images.read(_png(download(page, "Download coffee-restored.png")))
     assert restored.colour.shape == (256, 256, 3)
     # The slider, by keyboard and by hand.
@@ -165,7 +176,7 @@ def test_many_pictures_a_bad_one_among_them_become_a_zip(page: Page, tmp_path: P
     assert page.get_by_role("alert").locator("li").count() == 1
     assert page.get_by_role("alert").inner_text().startswith("evil<b>.png: ")
     restore(page)
-    page.get_by_text("2 of 2 restored").wait_for()
+    page.get_by_text("2 of 2 done").wait_for()
     with ZipFile(download(page, "Download all 2 as a zip")) as archive:
         assert archive.namelist() == ["cat-restored.png", "coffee-restored.png"]
     page.get_by_role("button", name="Remove cat.png").click()
@@ -214,15 +225,14 @@ def test_two_people_wait_for_each_other_and_a_closed_page_stops_its_job(visit: C
     restore(second)
     second.get_by_text("In the queue: 1 job comes before yours.").wait_for()
     first.close()
-    second.get_by_text("1 of 1 restored").wait_for()
+    second.get_by_text("1 of 1 done").wait_for()
 
 
 def test_a_mask_is_painted_and_what_is_known_stays(page: Page) -> None:
     hand_over(page, "coffee.png")
-    advanced(page)
-    page.get_by_label("The damage", exact=True).click()
-    page.get_by_role("option", name=re.compile("^inpaint")).click()
+    damage(page, "inpaint")
     page.get_by_role("button", name="Paint", exact=True).wait_for()
+    advanced(page)
     page.get_by_label("Steps").fill("20")
     page.evaluate("scrollTo(0, 0)")
     image = page.locator(".pv-before img").bounding_box()
@@ -235,6 +245,7 @@ def test_a_mask_is_painted_and_what_is_known_stays(page: Page) -> None:
     page.locator(".pv-stage").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press(" ")
+    advanced(page, "Damage")
     page.get_by_label("Known pixels stay as they are, to the bit").check()
     page.get_by_role("button", name="As a command or in Python").click()
     page.get_by_role("link", name="Download the mask").wait_for()
@@ -244,7 +255,7 @@ def test_a_mask_is_painted_and_what_is_known_stays(page: Page) -> None:
     mask = images.read(_png(download(page, "Download the mask"))).colour[..., 0]
     assert (mask[128, 90], mask[10, 10]) == (255, 0)
     restore(page)
-    page.get_by_text("1 of 1 restored").wait_for()
+    page.get_by_text("1 of 1 done").wait_for()
     before, after = (images.read(path).colour for path in (ASSETS / "coffee.png",
                      _png(download(page, "Download coffee-restored.png"))))  # fmt: skip
     assert np.array_equal(before[mask == 0], after[mask == 0])
@@ -256,7 +267,7 @@ def test_a_part_is_tried_and_methods_are_compared(page: Page) -> None:
     page.get_by_role("button", name="Try this part").click()
     page.get_by_text("This is what would come of this part").wait_for()
     assert page.get_by_role("link", name=re.compile("Download")).count() == 0
-    advanced(page)
+    advanced(page, "Research")
     for name in ("auto", "denoise"):
         page.get_by_label("Compare").click()
         page.get_by_role("option", name=name, exact=True).click()
@@ -289,7 +300,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     assert {"Restore", "Advanced", "Zoom in", "Show cat.png", "Remove cat.png", "Try this part"} <= reached
     page.get_by_role("button", name="Restore", exact=True).focus()
     page.keyboard.press("Enter")
-    page.get_by_text("1 of 1 restored").wait_for()
+    page.get_by_text("1 of 1 done").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -303,13 +314,12 @@ def test_labels_and_contrast(page: Page, scheme: str, tmp_path: Path) -> None:
     page.set_input_files("#pellucid-upload input[type=file]", [ASSETS / "cat.png", tmp_path / "text.png"])
     page.get_by_role("alert").wait_for()
     restore(page)
-    page.get_by_text("1 of 1 restored").wait_for()
+    page.get_by_text("1 of 1 done").wait_for()
     assert flaws(page) == "[]"
     page.get_by_role("button", name="Undo").click()
-    advanced(page)
-    page.get_by_label("The damage", exact=True).click()
-    page.get_by_role("option", name=re.compile("^inpaint")).click()
+    damage(page, "inpaint")
     page.get_by_role("button", name="Paint", exact=True).wait_for()
+    advanced(page)
     page.get_by_label("Steps").fill("many")
     restore(page)
     page.get_by_role("alert").wait_for()
@@ -327,17 +337,152 @@ def flaws(page: Page) -> str:
     return json.dumps([(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found], indent=1)
 
 
-def test_a_picture_of_the_page_for_its_docs(page: Page, bundled: dict[str, Tensor], tmp_path: Path) -> None:
-    noisy = gaussian_noise(to_unit(bundled["coffee"]), 25 / 255, 0).clamp(0, 1)
-    images.write(images.from_tensor(noisy), tmp_path / "coffee.png")
-    page.set_input_files("#pellucid-upload input[type=file]", [ASSETS / "cat.png", tmp_path / "coffee.png"])
+def small(folder: Path, *names: str) -> list[Path]:
+    """Pictures of which it is found out at once what is wrong with them."""
+    for name in names:
+        images.write(images.from_array(images.read(ASSETS / "cat.png").colour[:64, :64]), folder / name)
+    return [folder / name for name in names]
+
+
+def looked(page: Page) -> None:
+    """Waits until it is said of all pictures what is wrong with them."""
+    page.wait_for_function("![...document.querySelectorAll('.pv-row')].some((row) => row.dataset.state === 'looking')")
+
+
+def stroke(page: Page) -> None:
+    image = page.locator(".pv-before img").bounding_box()
+    assert image is not None
+    page.mouse.move(image["x"] + 0.4 * image["width"], image["y"] + 0.5 * image["height"])
+    page.mouse.down()
+    page.mouse.move(image["x"] + 0.5 * image["width"], image["y"] + 0.5 * image["height"])
+    page.mouse.up()
+
+
+def test_a_mask_and_a_result_belong_to_one_picture(page: Page, tmp_path: Path) -> None:
+    page.set_input_files("#pellucid-upload input[type=file]", small(tmp_path, "cat.png", "coffee.png"))
     page.get_by_role("button", name="Show coffee.png").wait_for()
+    looked(page)
+    page.get_by_role("button", name="Show cat.png").click()
+    # What was found out leads to a result in one press, for the picture that is looked at alone.
+    page.get_by_role("button", name=re.compile("^Clean")).click()
+    page.get_by_text("1 of 1 done").wait_for()
+    page.get_by_role("row", name=re.compile("coffee.png.*ready")).wait_for()
+    # The original is there as long as a key is held.
+    after = page.locator(".pv-after")
+    page.keyboard.down("o")
+    assert " 100%" in str(after.get_attribute("style"))
+    page.keyboard.up("o")
+    assert " 50%" in str(after.get_attribute("style"))
+    # With a result shown, something can be erased.
+    page.get_by_role("button", name="Erase something").click()
+    page.get_by_role("button", name="Paint", exact=True).wait_for()
+    fill = page.get_by_role("button", name="Fill in")
+    assert fill.is_disabled()
+    stroke(page)
+    page.wait_for_function("!document.querySelector('.pv-fill').disabled")
+    assert flaws(page) == "[]"
+    page.get_by_role("button", name="Undo stroke").click()
+    page.wait_for_function("document.querySelector('.pv-fill').disabled")
+    stroke(page)
+    page.wait_for_function("!document.querySelector('.pv-fill').disabled")
+    # The other picture has neither the mask nor the brush.
+    page.get_by_role("button", name="Show coffee.png").click()
+    page.get_by_role("button", name="Paint", exact=True).wait_for(state="hidden")
+    page.get_by_role("button", name="Erase something").click()
+    page.get_by_role("button", name="Paint", exact=True).wait_for()
+    assert fill.is_disabled()
+    page.get_by_role("button", name="Show cat.png").click()
+    page.wait_for_function("!document.querySelector('.pv-fill').disabled")
+
+
+def test_what_does_not_work_is_said_and_the_rest_goes_on(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "huge.jpg").write_bytes(bytes(1_200_000))
+    files = [*small(tmp_path, "cat.png"), tmp_path / "huge.jpg"]
+    if find_spec("pillow_heif"):
+        images.write(images.from_array(np.full((64, 64, 3), 120, np.uint8)), tmp_path / "phone.heic")
+        files.append(tmp_path / "phone.heic")
+    page.set_input_files("#pellucid-upload input[type=file]", files)
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    assert alert.inner_text() == "huge.jpg: has 1.2 MB, more than the 1 allowed here"
+    assert page.get_by_role("row").count() == len(files)  # with that of the headings, without the one that is too large
+    while page.get_by_role("button", name=re.compile("^Remove ")).count() > 1:
+        page.get_by_role("button", name=re.compile("^Remove ")).last.click()
+        page.get_by_role("button", name="Show phone.heic").wait_for(state="detached")
+    damage(page, "hdr")
+    # The message of what was done before is gone.
+    alert.wait_for(state="detached")
     restore(page)
-    page.get_by_text("2 of 2 restored").wait_for()
-    wanted = os.environ.get("PELLUCID_SCREENSHOTS")
-    path = Path(__file__).parents[2] / "docs" / "app.png" if wanted else tmp_path / "app.png"
-    page.screenshot(path=path)
-    assert images.size_of(path) == (860, 1280)
+    alert.wait_for()
+    assert alert.inner_text().startswith("One picture is made of several exposures")
+    assert "Details" not in page.locator("#pellucid-status").inner_text()
+    damage(page, "denoise")
+    alert.wait_for(state="detached")
+
+
+def test_a_batch_of_seven_is_stopped(page: Page, tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(7)]
+    page.set_input_files("#pellucid-upload input[type=file]", small(tmp_path, *names))
+    page.get_by_role("button", name="Show 6.png").wait_for()
+    slow(page)
+    restore(page)
+    page.get_by_role("row", name=re.compile("0.png.*running")).wait_for()
+    page.get_by_role("row", name=re.compile("6.png.*waiting")).wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped. What was finished is kept: 0 of 7.").wait_for()
+    assert page.get_by_role("row", name=re.compile("stopped")).count() == 7
+    assert flaws(page) == "[]"
+
+
+def test_on_a_phone_everything_is_in_reach_of_a_thumb(browser: Browser, local: Served, tmp_path: Path) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(local.address)
+        page.get_by_role("button", name=re.compile("Choose photographs from the camera roll")).wait_for()
+        wanted = os.environ.get("PELLUCID_SCREENSHOTS")
+        page.set_input_files(
+            "#pellucid-upload input[type=file]", ASSETS / "cat.png" if wanted else small(tmp_path, "cat.png")
+        )
+        page.get_by_role("button", name="Show cat.png").wait_for()
+        looked(page)
+        box = page.get_by_role("button", name="Restore", exact=True).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 844
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.get_by_role("button", name="Erase something").click()
+        page.get_by_role("button", name="Paint", exact=True).wait_for()
+        small = page.evaluate(
+            """() => [...document.querySelectorAll("button, input[type=range], a, summary, label.pellucid-add")]
+              .filter((node) => node.checkVisibility() && node.getBoundingClientRect().height
+                && node.getBoundingClientRect().height < 44)
+              .map((node) => node.outerHTML.slice(0, 120))"""
+        )
+        assert small == []
+        picture(page, "app-phone.png", (844, 390))
+
+
+def test_pictures_of_the_page_for_its_docs(page: Page, bundled: dict[str, Tensor], tmp_path: Path) -> None:
+    for number, name in enumerate(("coffee.png", "harbour.png", "broken.png")):
+        noisy = gaussian_noise(to_unit(bundled["coffee"]), 25 / 255, number).clamp(0, 1)
+        images.write(images.from_tensor(noisy), tmp_path / name)
+    files = [ASSETS / "cat.png", tmp_path / "harbour.png", tmp_path / "coffee.png"]
+    page.set_input_files("#pellucid-upload input[type=file]", files)
+    page.get_by_role("button", name="Show coffee.png").wait_for()
+    page.get_by_role("button", name="Show coffee.png").click()
+    looked(page)
+    picture(page, "app.png", (860, 1280))
+    restore(page)
+    page.get_by_text("3 of 3 done").wait_for()
+    page.set_viewport_size({"width": 1280, "height": 1100})
+    picture(page, "app-batch.png", (1100, 1280))
+
+
+def picture(page: Page, name: str, size: tuple[int, int]) -> None:
+    """Takes a picture of the page, for its docs if that is wanted."""
+    path = Path(__file__).parents[2] / "docs" / name if os.environ.get("PELLUCID_SCREENSHOTS") else None
+    content = page.screenshot(path=path)
+    assert PIL.Image.open(io.BytesIO(content)).size == size[::-1]
 
 
 def test_whoever_is_faster_than_the_server_is_served(browser: Browser, local: Served) -> None:

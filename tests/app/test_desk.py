@@ -38,7 +38,6 @@ def test_a_painted_mask_is_kept(desk: Desk, one: Session) -> None:
     assert one.messages == []
     assert one.mask is not None
     assert one.mask.name == "mask.png"
-    assert one.masked == "a b.jpg"
     assert view.picture_view(one)["mask"] == "gradio_api/file=" + one.mask.as_posix()
 
 
@@ -47,7 +46,7 @@ def test_a_painted_mask_is_kept(desk: Desk, one: Session) -> None:
     [
         (png((55, 40)), "not as large"),
         ("data:image/png;base64,AAAA", "mask.png: "),
-        ("data:image/png;base64,?", "padding|base64|Only"),
+        ("data:image/png;base64,?", "is no picture: paint it again"),
         (png((1000, 1000)), "megapixels"),
     ],
 )
@@ -75,7 +74,7 @@ def test_files_beside_the_pictures_keep_their_names(desk: Desk, one: Session) ->
 def test_wrong_choices_are_a_message_and_no_job(desk: Desk, one: Session) -> None:
     desk.run(one, Choices(settings=("nonsense",)))
     assert one.job is None
-    assert one.messages == ["--set takes KEY=VALUE, not 'nonsense'"]
+    assert one.messages == ["Further settings are KEY=VALUE, one a line, not 'nonsense'"]
     assert 'role="alert"' in view.status(one, desk.queue)
     assert desk.calls(one, Choices(settings=("nonsense",)))[0] == one.messages[0]
     desk.run(one, Choices(prior="own.py:own"))
@@ -112,7 +111,7 @@ def test_two_people_wait_for_each_other(
     finish(one)
     finish(other)
     assert "Stopped" in view.status(one, desk.queue)
-    assert "1 of 1 restored" in view.status(other, desk.queue)
+    assert "1 of 1 done" in view.status(other, desk.queue)
 
 
 def test_one_file_is_downloaded_as_it_is_and_several_in_a_zip(

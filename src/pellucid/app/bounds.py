@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 from ..errors import UsageError
 from ..restoration.recipe import Choice
 from .choices import Choices
@@ -33,7 +35,11 @@ def check(choices: Choices) -> Choice:
     if choices.steps is not None and choices.steps > MOST_NUMBER:
         raise UsageError(f"steps are {MOST_NUMBER} or less on the page, not {choices.steps}")
     found = choices.choice()
+    kinds = get_type_hints(type(found.restores))
     for key, value in found.hyper_parameters.items():
+        # A scale or a weight may be any number, and be written as a whole one.
+        if int not in (kinds.get(key), *get_args(kinds.get(key))):
+            continue
         numbers = value if isinstance(value, (tuple, list)) else (value,)
         if any(isinstance(number, int) and abs(number) > MOST_NUMBER for number in numbers):
             raise UsageError(f"{key} is {MOST_NUMBER} or less on the page")

@@ -106,9 +106,9 @@ class Choices:
             self.method,
             values,
             task=self.task,
-            mask=self.mask if self._needs("mask") else None,
-            kernel=self.kernel if self._needs("kernel") else None,
-            by=self.by if self._needs("by") else None,
+            mask=self.mask if self.needs("mask") else None,
+            kernel=self.kernel if self.needs("kernel") else None,
+            by=self.by if self.needs("by") else None,
             noise=self.noise,
             exact=self.exact,
             prior=self.prior,
@@ -131,7 +131,13 @@ class Choices:
         """
         return self.recipe().choice
 
-    def _needs(self, file: str) -> bool:
+    @property
+    def automatic(self) -> bool:
+        """Whether nothing is said of what is to be done."""
+        return self.task is None and (self.method or methods.usual(self.values())) == "auto"
+
+    def needs(self, file: str) -> bool:
+        """Whether the task takes a mask, a kernel or a factor."""
         return self.task is not None and tasks.find(self.task).needs == file
 
 

@@ -10,6 +10,7 @@ import gradio as gr
 from .. import tasks
 from ..settings import read as settings_of
 from .choices import MOST_COMPARED, MOST_SAMPLES, Choices, fitting
+from .words import damage
 
 if TYPE_CHECKING:
     from .session import Session
@@ -41,11 +42,11 @@ class Controls:
         )  # fmt: skip
 
     def advanced(self) -> None:
-        """Draws the fold."""
-        with gr.Accordion("Advanced", open=False, elem_id="pellucid-advanced"):
-            with gr.Group():
+        """Draws the fold, in panels."""
+        with gr.Accordion("Advanced", open=False, elem_id="pellucid-advanced"), gr.Tabs():
+            with gr.Tab("Damage"):
                 self.task = gr.Dropdown(
-                    [("nobody knows: find out", ""), *((f"{n}: {tasks.find(n).summary}", n) for n in tasks.names())],
+                    [("nobody knows: find out", ""), *((damage(name), name) for name in tasks.names())],
                     value="", label="The damage", elem_id="pellucid-task",
                 )  # fmt: skip
                 self.mask = gr.UploadButton("Mask from a file", visible=False)
@@ -55,21 +56,23 @@ class Controls:
                 self.noise = gr.Textbox("", label="Noise", placeholder="estimated",
                                         info="from 0 to 1, where the damage is known")  # fmt: skip
                 self.exact = gr.Checkbox(False, label="Known pixels stay as they are, to the bit")
-            with gr.Group():
+            with gr.Tab("Method"):
                 self.method = gr.Dropdown([("automatic", ""), *labelled(fitting(None))], value="",
                                           label="Method", elem_id="pellucid-method")  # fmt: skip
                 self.prior = gr.Dropdown(list(self._priors), value=self._priors[0], label="Prior")
                 self.strength = gr.Textbox("", label="Strength", placeholder="each picture's own", info="1 to 1000")
                 self.steps = gr.Textbox("", label="Steps", placeholder="the method's own")
-                self.settings = gr.Textbox("", label="Further settings", lines=2, info="KEY=VALUE, one a line")
-                self.tile = gr.Textbox("", label="Tile", placeholder="512", info="side in pixels, for large pictures")
-                self.seed = gr.Textbox("", label="Seed", placeholder="0", info="the same seed gives the same bytes")
-            with gr.Group():
-                self.samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label="Samples",
-                                         info="several show what was invented")  # fmt: skip
+            with gr.Tab("Research"):
                 self.compare = gr.Dropdown(labelled(fitting(None)), value=[], multiselect=True, label="Compare",
                                            max_choices=MOST_COMPARED, elem_id="pellucid-compare",
                                            info=f"up to {MOST_COMPARED} methods side by side")  # fmt: skip
+                self.samples = gr.Slider(1, MOST_SAMPLES, 1, step=1, label="Samples",
+                                         info="several show what was invented")  # fmt: skip
+                self.settings = gr.Textbox("", label="Further settings", lines=2, info="KEY=VALUE, one a line")
+                with gr.Row():
+                    self.tile = gr.Textbox("", label="Tile", placeholder="512", info="side in pixels", min_width=100)
+                    self.seed = gr.Textbox("", label="Seed", placeholder="0", info="same seed, same bytes",
+                                           min_width=100)  # fmt: skip
 
     @property
     def inputs(self) -> list[Any]:

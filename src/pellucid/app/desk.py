@@ -8,18 +8,22 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import images
+from .. import images, jobs
 from ..errors import PellucidError, UsageError
+from ..tasks import FACTORS
 from .bounds import check
 from .calls import MASK, command, python
 from .choices import Choices, Variant, variants
 from .limits import Limits, clean_name
+from .look import Action, actions
 from .queue import Job, Queue
-from .session import Round, Session
+from .session import Outcome, Round, Session, Upload
 from .sessions import Sessions
 from .uploads import Uploads
-from .work import Box, Restorers, Work, crop, part
+from .words import plain
+from .work import Box, Looking, Restorers, Work, crop, expected, part
 
+_MESSAGES = 50
 _PNG = "data:image/png;base64,"
 
 
@@ -45,18 +49,52 @@ class Desk:
 
     def run(self, session: Session, choices: Choices) -> None:
         """Lines up the restoration of all pictures; what is wrong with the choices becomes a message."""
-        self._start(session, choices, None)
+        self._start(session, choices, None, list(session.pictures))
+
+    def act(self, session: Session, choices: Choices, key: str) -> None:
+        """Lines up an action on the picture that is looked at.
+
+        Args:
+            session: whose.
+            choices: of these, what an action leaves open counts: prior, fidelity, seed and tiles.
+            key: one of `look.actions`, or "fill" for what is painted.
+        """
+        picture = session.picture
+        found = Action("Fill in", "inpaint") if key == "fill" else actions().get(key)
+        if found is None or picture is None:
+            return
+        chosen = Choices(
+            found.task, prior=choices.prior, seed=choices.seed, tile=choices.tile, fidelity=choices.fidelity,
+            mask=picture.mask, by=_factor(found),
+        )  # fmt: skip
+        self._start(session, chosen, None, [picture])
+
+    def expected(self, upload: Upload, key: str) -> float | None:
+        """The seconds that an action takes on a picture; None where nobody knows."""
+        pace, found = self.restorers.pace, actions()[key]
+        if pace is None:
+            return None
+        choices = Choices(found.task, prior=self.priors[0], by=_factor(found))
+        restorer = self.restorers.of(Variant(key, key, choices))
+        known = expected(upload, restorer)
+        return pace * (restorer.work(*upload.size) if known is None else known)
 
     def try_part(self, session: Session, choices: Choices, centre: tuple[float, float]) -> None:
         """The same for a part of the picture that is looked at; see `work.part`."""
         if session.pictures:
-            self._start(session, choices, part(session.pictures[session.current].size, centre))
+            picture = session.pictures[session.current]
+            self._start(session, choices, part(picture.size, centre), [picture])
 
-    def _start(self, session: Session, choices: Choices, box: Box | None) -> None:
-        if session.busy or not session.pictures:
+    def _start(self, session: Session, choices: Choices, box: Box | None, pictures: list[Upload]) -> None:
+        if session.busy or not pictures:
             return
-        session.messages = []
+        session.forget()
         try:
+            needs_mask = choices.needs("mask")
+            left = [picture for picture in pictures if needs_mask and picture.mask is None]
+            if len(left) < len(pictures):
+                pictures = [picture for picture in pictures if picture not in left]
+                choices = replace(choices, mask=pictures[0].mask)
             made = variants(choices)
             chosen = [check(variant.choices) for variant in made]
             if choices.prior not in self.priors:
@@ -64,18 +102,25 @@ class Desk:
             if self.sessions.bytes(session.visitor) > self.limits.share:
                 raise PellucidError("there is no room for more results: remove some pictures first")
             together = any(choice.several for choice in chosen)
+            if together:
+                pictures, left = list(session.pictures), []
+                jobs.check_exposures(len(pictures))
             folder = session.new_folder()
             if box is not None and choices.mask is not None:
                 made = _cut(made, choices.mask, box, folder)
         except PellucidError as error:
-            session.messages = [str(error)]
+            session.messages = [plain(error, session.folder)]
             return
-        whole = box is None or together
-        pictures = list(session.pictures) if whole else [session.pictures[session.current]]
-        into = Round(made, part=box is not None, folder=folder)
+        named = pictures[:1] if together else pictures
+        into = Round(made, part=box is not None, folder=folder, names=tuple(one.name for one in [*left, *named]))
+        if len(left) < len(into.names):
+            into.outcomes = {one.name: Outcome(left="nothing is painted on it") for one in left}
+        for picture in pictures:
+            picture.painting = False
         session.rounds.append(into)
         session.following = True
-        session.job = self.queue.add(Job(Work(pictures, together, into, folder, self.restorers, box)))
+        into.job = session.job = Job(Work(pictures, together, into, folder, self.restorers, box))
+        self.queue.add(into.job)
 
     def stop(self, session: Session) -> None:
         """Stops the session's job."""
@@ -83,10 +128,31 @@ class Desk:
             self.queue.stop(session.job)
 
     def take(self, session: Session, payload: object) -> None:
-        """Takes uploaded pictures in; see `Session.add` and `Uploads.taken`."""
-        if not session.busy:
-            with self.uploads.taken(session.visitor, payload) as files:
-                session.add(files, self.limits)
+        """Takes uploaded pictures in, and looks at them; see `Session.add` and `Uploads.taken`.
+
+        Args:
+            session: whose they are.
+            payload: records as `Uploads.taken` has them; one with a `name` and a `reason` is a file that was not sent.
+        """
+        if session.busy:
+            session.messages = ["Pictures are added when this is done, or press Stop first."]
+            return
+        before = len(session.pictures)
+        with self.uploads.taken(session.visitor, payload) as files:
+            session.add(files, self.limits)
+        for record in payload if isinstance(payload, list) else []:
+            if isinstance(record, dict) and isinstance(record.get("reason"), str) and len(session.messages) < _MESSAGES:
+                name = clean_name(str(record.get("name", "")))
+                session.messages.append(f"{name}: {plain(record['reason'][:200], session.folder)}")
+        for picture in session.pictures[before:]:
+            picture.looked = False
+            self.queue.spare(Job(Looking(picture, self.restorers, self.priors[0])))
+
+    def paints(self, session: Session, painting: bool) -> None:
+        """Begins or ends painting on the picture that is looked at."""
+        session.messages = []
+        if session.picture is not None:
+            session.picture.painting = painting
 
     def paint(self, session: Session, mask: str) -> None:
         """Keeps a mask that was painted, a PNG file as a data URL; one that is none becomes a message."""
@@ -101,10 +167,27 @@ class Desk:
                 path.write_bytes(content)
             if self.limits.check(path, MASK) != picture.size:
                 raise PellucidError("the mask is not as large as the picture: paint it again")
-        except (PellucidError, binascii.Error) as error:
-            session.messages = [str(error)]
+        except binascii.Error:
+            session.messages = ["mask.png: is no picture: paint it again"]
+        except PellucidError as error:
+            session.messages = [plain(error, session.folder)]
+        else:
+            # What is wiped away again is no mask.
+            picture.mask = path if images.read(path).colour.any() else None
+
+    def keep_mask(self, session: Session, payload: object) -> None:
+        """Takes in a mask's file for the picture that is looked at; see `keep`."""
+        path, picture = self.keep(session, payload), session.picture
+        if path is None or picture is None:
             return
-        session.mask, session.masked = path, picture.name
+        height, width = images.size_of(path)
+        if (height, width) != picture.size:
+            session.messages = [
+                f"{path.name}: is {width}x{height} pixels large and the picture {picture.size[1]}x{picture.size[0]}: "
+                "choose a mask of its size, or paint one"
+            ]
+            return
+        picture.mask = path
 
     def keep(self, session: Session, payload: object) -> Path | None:
         """Takes in a mask's or a kernel's file under its own name; one that is no picture becomes a message.
@@ -123,7 +206,7 @@ class Desk:
                 try:
                     self.limits.check(path, name)
                 except PellucidError as error:
-                    session.messages = [str(error)]
+                    session.messages = [plain(error, session.folder)]
                     break
                 own = session.new_folder() / name
                 shutil.copyfile(path, own)
@@ -133,6 +216,8 @@ class Desk:
     def calls(self, session: Session, choices: Choices) -> tuple[str, str]:
         """The session's next job as a command and as Python; what is wrong with the choices in place of both."""
         names = [picture.name for picture in session.pictures] or ["photo.jpg"]
+        if session.picture is not None and choices.needs("mask"):
+            names = [session.picture.name]
         try:
             made = variants(choices)
             for variant in made:
@@ -140,7 +225,11 @@ class Desk:
             said = self.restorers.said
             return command(names, made, said), python(names, made, said)
         except PellucidError as error:
-            return str(error), str(error)
+            return (plain(error, session.folder),) * 2
+
+
+def _factor(action: Action) -> int | None:
+    return None if action.by == FACTORS[0] else action.by
 
 
 def _cut(made: tuple[Variant, ...], mask: Path, box: Box, folder: Path) -> tuple[Variant, ...]:

@@ -14,6 +14,7 @@ from .choices import MOST_COMPARED, Choices, fitting
 from .controls import Controls, labelled
 from .desk import Desk
 from .session import Session
+from .words import plain
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -26,6 +27,9 @@ _TOKEN = """() => (window.pellucidToken ??= (async () => {
   sessionStorage.setItem("pellucid", token);
   return token;
 })())"""
+
+_TAKEN = f"""async () => [await ({_TOKEN})(), JSON.stringify((window.pellucidHanded || []).splice(0))]"""
+"""What page.js has uploaded goes to the server as handles, with what it did not upload and why."""
 
 _HAND = f"""async (token, files) => [
   await ({_TOKEN})(), null,
@@ -64,10 +68,9 @@ class Page:
                         elem_id="pellucid-viewer",
                     )
                 with gr.Column(scale=1, min_width=320, elem_id="pellucid-side"):
-                    with gr.Row(elem_id="pellucid-upload"):
-                        self._upload = gr.UploadButton("Add photographs", file_count="multiple")
+                    gr.HTML(_read("upload.html"), elem_id="pellucid-upload")
                     self._controls = Controls(desk.priors)
-                    with gr.Row():
+                    with gr.Row(elem_id="pellucid-actions"):
                         self._run = gr.Button("Restore", variant="primary", interactive=False, elem_id="pellucid-run")
                         self._stop = gr.Button("Stop", variant="stop", visible=False, elem_id="pellucid-stop")
                         self._undo = gr.Button("Undo", interactive=False, elem_id="pellucid-undo", min_width=80)
@@ -89,12 +92,14 @@ class Page:
         self._timer.tick(self._look, token, shown, **quiet)
         # Whoever is fast hands pictures over before the page has been given its token.
         handed: dict[str, Any] = {**quiet, "js": _HAND}
-        taken = self._upload.upload(self._take, [token, self._upload, self._handed], shown, **handed)
+        taken = self._viewer.taken(self._take, [token, self._handed], shown, **{**quiet, "js": _TAKEN})
         self._run.click(self._start, [token, *chosen], shown, **quiet)
         self._stop.click(self._end, token, shown, **quiet)
         self._undo.click(self._back, token, shown, **quiet)
         self._viewer.part(self._part, [token, *chosen], shown, **quiet)
         self._viewer.chosen(self._choose, token, shown, **quiet)
+        self._viewer.act(self._act, [token, *chosen], shown, **quiet)
+        self._viewer.paints(self._paints, token, shown, **quiet)
         removed = self._viewer.removed(self._remove, token, shown, **quiet)
         painted = self._viewer.painted(self._paint, token, shown, **quiet)
         controls = self._controls
@@ -107,6 +112,7 @@ class Page:
         for event in (taken, removed, painted, masked, kernel):
             event.then(self._calls, [token, *chosen], said, **quiet)
         gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
+        self._viewer.chosen(self._calls, [token, *chosen], said, **quiet)
         controls.task.change(
             self._fit, [token, controls.task],
             [controls.method, controls.compare, controls.mask, controls.kernel, controls.by, *shown], **quiet,
@@ -130,19 +136,19 @@ class Page:
         """Everything that depends on the session, in the order of the outputs."""
         busy = session.busy
         return [
-            view.picture_view(session),
+            view.picture_view(session, self._desk),
             view.status(session, self._desk.queue),
             view.downloads(session),
             gr.Button(interactive=bool(session.pictures) and not busy, visible=not busy),
             gr.Button(visible=busy),
             gr.Button(interactive=session.newest is not None and not busy),
-            gr.Timer(active=busy),
+            gr.Timer(active=busy or session.looking),
         ]
 
     def _load(self, token: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
         # The controls of a page that is loaded stand as at first.
-        session.painting, session.mask, session.kernel = False, None, None
+        session.kernel = None
         return [token, *self._shown(session)]
 
     def _look(self, token: str, request: gr.Request) -> list[Any]:
@@ -150,7 +156,7 @@ class Page:
         session.follow()
         return self._shown(session)
 
-    def _take(self, token: str, _: None, handed: str, request: gr.Request) -> list[Any]:
+    def _take(self, token: str, handed: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
         self._desk.take(session, _records(handed))
         return self._shown(session)
@@ -167,6 +173,17 @@ class Page:
         choices = self._choices(session, values)
         if choices is not None:
             self._desk.try_part(session, choices, (float(event.across), float(event.down)))
+        return self._shown(session)
+
+    def _act(self, token: str, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
+        session = self._session(token, request)
+        choices = self._choices(session, values) or Choices(prior=self._desk.priors[0])
+        self._desk.act(session, choices, str(event.key))
+        return self._shown(session)
+
+    def _paints(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
+        session = self._session(token, request)
+        self._desk.paints(session, bool(event.on))
         return self._shown(session)
 
     def _end(self, token: str, request: gr.Request) -> list[Any]:
@@ -196,7 +213,7 @@ class Page:
 
     def _mask(self, token: str, _: None, handed: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
-        session.mask, session.masked = self._desk.keep(session, _records(handed)), ""
+        self._desk.keep_mask(session, _records(handed))
         return [_kept("Mask", session.mask), *self._shown(session)]
 
     def _kernel(self, token: str, _: None, handed: str, request: gr.Request) -> list[Any]:
@@ -207,7 +224,9 @@ class Page:
     def _fit(self, token: str, task: str, request: gr.Request) -> list[Any]:
         session = self._session(token, request)
         needs = self._controls.needs(task)
-        session.painting = needs == "mask"
+        session.forget()
+        if session.picture is not None:
+            session.picture.painting = needs == "mask"
         names = fitting(task or None)
         return [
             gr.Dropdown(choices=[("automatic", ""), *labelled(names)], value=""),
@@ -228,7 +247,7 @@ class Page:
         if choices is None:
             return ""
         command, python = self._desk.calls(session, choices)
-        mask = session.mask if session.painting and session.masked else None
+        mask = session.mask
         told = view.call("Command", command) + view.call("Python", python)
         return told + ("" if mask is None else view.link(mask, "Download the mask"))
 
@@ -237,7 +256,7 @@ class Page:
         try:
             return self._controls.read(session, values)
         except UsageError as error:
-            session.messages = [str(error)]
+            session.messages = [plain(error, session.folder)]
             return None
 
 
@@ -279,6 +298,9 @@ def theme() -> gr.themes.Base:
         color_accent="*primary_700",
         slider_color="*primary_700",
         slider_color_dark="*primary_500",
+        checkbox_border_width="2px",
+        checkbox_border_color="*neutral_600",
+        checkbox_border_color_dark="*neutral_300",
         input_border_width="1px",
         input_border_color="*neutral_400",
         body_text_color_subdued="*neutral_600",
@@ -293,6 +315,10 @@ def style() -> str:
     return _read("page.css") + _read("viewer.css")
 
 
-def script() -> str:
-    """What goes into the page's head."""
-    return f"<script>{_read('page.js')}</script>"
+def script(most: int) -> str:
+    """What goes into the page's head.
+
+    Args:
+        most: bytes of a file that may be uploaded.
+    """
+    return f"<script>window.pellucidMost = {most};{_read('page.js')}</script>"

@@ -29,6 +29,7 @@ class Job:
         doing: what it is at, in words.
         x0: the newest estimate of the clean picture, (1, C, H, W) in [-1, 1]; None before the first.
         error: why it failed; None if it did not.
+        part: how many pixels were done before the picture in work, and how many are its own.
     """
 
     def __init__(self, work: Callable[[Job], object]) -> None:
@@ -37,6 +38,7 @@ class Job:
         self.doing = ""
         self.x0: Tensor | None = None
         self.error: str | None = None
+        self.part = (0, 0)
         self._work = work
         self._stop = threading.Event()
         self._began = 0.0
@@ -113,6 +115,8 @@ class Queue:
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
+        self._spare: list[Job] = []
+        self._at_spare = False
         self._running: Job | None = None
         self._changed = threading.Condition()
         self._closed = False
@@ -126,10 +130,17 @@ class Queue:
             self._changed.notify()
         return job
 
+    def spare(self, job: Job) -> None:
+        """Lines a job up that is done while there is no other."""
+        with self._changed:
+            self._spare.append(job)
+            self._changed.notify()
+
     def position(self, job: Job) -> int:
         """How many jobs come before it; 0 for the one on the device and for those that are over."""
         with self._changed:
-            return self._waiting.index(job) + (self._running is not None) if job in self._waiting else 0
+            before = self._running is not None and not self._at_spare
+            return self._waiting.index(job) + before if job in self._waiting else 0
 
     def stop(self, job: Job) -> None:
         """Ends a job: at once if it waits, within one step if it runs."""
@@ -144,7 +155,7 @@ class Queue:
         """Stops everything, and waits for the job on the device to end its step."""
         with self._changed:
             self._closed = True
-            jobs = [*self._waiting, *([self._running] if self._running else [])]
+            jobs = [*self._waiting, *self._spare, *([self._running] if self._running else [])]
             self._changed.notify()
         for job in jobs:
             self.stop(job)
@@ -153,10 +164,11 @@ class Queue:
     def _loop(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
+                self._changed.wait_for(lambda: self._waiting or self._spare or self._closed)
                 if self._closed:
                     return
-                self._running = self._waiting.pop(0)
+                self._at_spare = not self._waiting
+                self._running = (self._waiting or self._spare).pop(0)
             self._running.run()
             with self._changed:
                 self._running = None

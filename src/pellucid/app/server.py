@@ -178,7 +178,7 @@ def application(desk: Desk, serving: Serving) -> ASGIApp:
         pwa=False,
         theme=theme(),
         css=style(),
-        head=script(),
+        head=script(serving.limits.bytes),
     )
     gate = Gate(app, desk, None if password is None else _user(app.routes[-1].app))  # type: ignore[attr-defined]
     # Another site's name that leads to this machine does not lead to the page.

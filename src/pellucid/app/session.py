@@ -11,13 +11,15 @@ from .. import apart
 from ..errors import PellucidError
 from .choices import Variant
 from .limits import Limits, clean_name, named
+from .look import Verdict
 from .preview import previews
 from .queue import Job
+from .words import plain
 
 
-@dataclass(frozen=True)
+@dataclass
 class Upload:
-    """A picture that somebody handed over.
+    """A picture that somebody handed over, and what was done to it by hand.
 
     Attributes:
         name: the owner's, without folders.
@@ -25,6 +27,10 @@ class Upload:
         size: height and width in pixels.
         shown: the copy for the browser.
         thumb: a small one, as a data URL.
+        mask: white where it is missing, painted or handed over; None if there is none.
+        painting: whether the mask is being painted.
+        verdict: what was found wrong with it; None before.
+        looked: whether nobody looks for that any more.
     """
 
     name: str
@@ -32,6 +38,10 @@ class Upload:
     size: tuple[int, int]
     shown: Path
     thumb: str
+    mask: Path | None = None
+    painting: bool = False
+    verdict: Verdict | None = None
+    looked: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Version:
     path: Path
     shown: Path
     note: str
+    seconds: float | None = None
 
 
 @dataclass
@@ -53,17 +64,19 @@ class Outcome:
         before: what it is compared to, where that is only a part of the picture.
         spread: where the samples differ; see `preview.spread`.
         errors: a line for each that failed.
+        left: why it was left alone; empty if it was not.
     """
 
     versions: list[Version] = field(default_factory=list)
     before: Path | None = None
     spread: Version | None = None
     errors: list[str] = field(default_factory=list)
+    left: str = ""
 
     @property
     def any(self) -> bool:
         """Whether there is anything to show."""
-        return bool(self.versions or self.errors)
+        return bool(self.versions or self.errors or self.left)
 
 
 @dataclass
@@ -76,6 +89,8 @@ class Round:
         part: whether only a part of a picture was tried.
         seconds: that it took; None while it runs.
         folder: of its files; None if it has none of its own.
+        names: of the pictures that it is for.
+        job: what does it.
     """
 
     variants: tuple[Variant, ...]
@@ -83,6 +98,8 @@ class Round:
     part: bool = False
     seconds: float | None = None
     folder: Path | None = None
+    names: tuple[str, ...] = ()
+    job: Job | None = None
 
     def discard(self) -> None:
         """Removes its files."""
@@ -107,9 +124,6 @@ class Session:
         rounds: results, the newest last.
         job: the newest; None before the first.
         messages: what went wrong at the last thing that was done.
-        mask: painted or handed over; None if there is none.
-        masked: the name of the picture that it was painted on.
-        painting: whether the damage is known by a mask.
         kernel: of the blur, handed over; None if there is none.
         following: whether the page shows the picture in work.
     """
@@ -122,12 +136,24 @@ class Session:
         self.rounds: list[Round] = []
         self.job: Job | None = None
         self.messages: list[str] = []
-        self.mask: Path | None = None
-        self.masked = ""
-        self.painting = False
         self.kernel: Path | None = None
         self.following = True
         self._number = 0
+
+    @property
+    def picture(self) -> Upload | None:
+        """The picture that is looked at."""
+        return self.pictures[self.current] if self.pictures else None
+
+    @property
+    def mask(self) -> Path | None:
+        """The mask of that picture."""
+        return self.picture.mask if self.picture else None
+
+    @property
+    def looking(self) -> bool:
+        """Whether it is still being found out what is wrong with any of the pictures."""
+        return not all(picture.looked for picture in self.pictures)
 
     @property
     def busy(self) -> bool:
@@ -158,7 +184,7 @@ class Session:
             try:
                 self.pictures.append(self._taken(path, name, limits))
             except PellucidError as error:
-                self.messages.append(named(error, path, name))
+                self.messages.append(plain(named(error, path, name), self.folder))
         if len(self.pictures) > before:
             self.current = before
 
@@ -174,7 +200,7 @@ class Session:
     def look_at(self, index: int) -> None:
         """Shows a picture, whichever is in work."""
         self.current = max(min(index, len(self.pictures) - 1), 0)
-        self.following = False
+        self.following, self.messages = False, []
 
     @property
     def in_work(self) -> str | None:
@@ -195,10 +221,11 @@ class Session:
             shutil.rmtree(picture.path.parent, ignore_errors=True)
             for done in self.rounds:
                 done.outcomes.pop(picture.name, None)
+                done.names = tuple(name for name in done.names if name != picture.name)
             for done in self.rounds:
-                if not done.outcomes:
+                if not (done.outcomes or done.names):
                     done.discard()
-            self.rounds = [done for done in self.rounds if done.outcomes]
+            self.rounds = [done for done in self.rounds if done.outcomes or done.names]
             self.current = max(min(self.current, len(self.pictures) - 1), 0)
 
     def result(self, name: str) -> tuple[Round, Outcome] | None:
@@ -209,10 +236,21 @@ class Session:
                 return done, outcome
         return None
 
+    def asked(self, name: str) -> Round | None:
+        """The last press of the button that was for a picture, whether or not anything came of it."""
+        return next((done for done in reversed(self.rounds) if name in done.names), None)
+
     @property
     def newest(self) -> Round | None:
         """The last press of the button that anything came of."""
         return next((done for done in reversed(self.rounds) if done.any), None)
+
+    def forget(self) -> None:
+        """Takes messages away that belong to what was chosen before."""
+        self.messages = []
+        if not self.busy:
+            # Of what failed, no file is there.
+            self.rounds = [done for done in self.rounds if done.any or done.job is None or done.job.state != "failed"]
 
     def undo(self) -> None:
         """Takes back what came of the last press of the button."""

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import html
 import zipfile
+from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+from .look import Verdict, actions
 from .preview import live
 from .queue import Job, Queue
-from .session import Session, Version
+from .session import Session, Upload, Version
+from .words import plain
+
+if TYPE_CHECKING:
+    from .desk import Desk
 
 
-def picture_view(session: Session) -> dict[str, Any]:
-    """The viewer's data: which pictures there are, and what is to be shown of the current one."""
+def picture_view(session: Session, desk: Desk | None = None) -> dict[str, Any]:
+    """The viewer's data: which pictures there are, and what is to be shown of the current one.
+
+    Args:
+        session: whose.
+        desk: says what actions cost; None to say no times.
+    """
     if not session.pictures:
         return {"pictures": [], "current": 0, "cells": [], "note": "", "key": "", "painting": False}
     upload = session.pictures[session.current]
@@ -24,7 +36,7 @@ def picture_view(session: Session) -> dict[str, Any]:
         done, outcome = found
         part = done.part
         before = outcome.before or before
-        cells = [_cell(version) for version in outcome.versions]
+        cells = [_cell(one) for one in outcome.versions]
         if outcome.spread is not None:
             cells.append(_cell(outcome.spread))
         if len(outcome.versions) == 1:
@@ -35,12 +47,12 @@ def picture_view(session: Session) -> dict[str, Any]:
     if job is not None and not job.over and job.x0 is not None and session.in_work == upload.name:
         preview = live(job.x0)
     height, width = upload.size
-    painted = session.mask if session.masked == upload.name else None
     return {
-        "pictures": [{"name": picture.name, "thumb": picture.thumb} for picture in session.pictures],
+        "pictures": [_row(session, picture) for picture in session.pictures],
         "current": session.current,
         "id": upload.path.parent.name,
-        "mask": None if painted is None else _url(painted),
+        "mask": None if upload.mask is None else _url(upload.mask),
+        "diagnosis": _diagnosis(session, upload, desk),
         "key": f"{upload.path.parent.name}/{before.parent.name}",
         "name": upload.name,
         "width": width,
@@ -50,7 +62,7 @@ def picture_view(session: Session) -> dict[str, Any]:
         "cells": cells,
         "preview": preview,
         "note": note,
-        "painting": session.painting and found is None and not session.busy,
+        "painting": upload.painting and not session.busy,
         "busy": session.busy,
     }
 
@@ -60,13 +72,17 @@ def status(session: Session, queue: Queue) -> str:
     job = session.job
     parts = []
     if job is not None and not job.over:
-        parts.append(_progress(job, queue.position(job)))
+        parts.append(_progress(session, job, queue.position(job)))
     else:
-        parts.append(f'<p role="status">{html.escape(_done(session, job))}</p>')
-    errors = [*session.messages, *_errors(session)]
+        parts.append(f'<p role="status">{html.escape(_done(session))}</p>')
+    failed = _errors(session)
+    errors = [*session.messages, *failed]
     if errors:
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in errors)
         parts.append(f'<div class="pellucid-errors" role="alert"><ul>{lines}</ul></div>')
+    if failed:
+        details = call("What went wrong", _details(session, failed))
+        parts.append(f"<details class='pellucid-details'><summary>Details to pass on</summary>{details}</details>")
     return "".join(parts)
 
 
@@ -75,7 +91,7 @@ def downloads(session: Session) -> str:
     done = session.newest
     if session.busy or done is None or done.part:
         return ""
-    files = [version.path for outcome in list(done.outcomes.values()) for version in outcome.versions]
+    files = [one.path for outcome in list(done.outcomes.values()) for one in outcome.versions]
     files += [outcome.spread.path for outcome in list(done.outcomes.values()) if outcome.spread is not None]
     if not files:
         return ""
@@ -105,27 +121,113 @@ def call(title: str, text: str) -> str:
     )
 
 
-def _cell(version: Version) -> dict[str, str]:
-    return {"label": version.label, "url": _url(version.shown), "file": _url(version.path), "note": version.note,
-            "name": version.path.name}  # fmt: skip
+def _cell(one: Version) -> dict[str, str]:
+    time = "" if one.seconds is None else duration(one.seconds)
+    return {"label": one.label, "url": _url(one.shown), "file": _url(one.path), "note": one.note,
+            "name": one.path.name, "time": time}  # fmt: skip
+
+
+State = Literal["looking", "ready", "waiting", "running", "done", "left", "failed", "stopped"]
+
+
+def state(session: Session, picture: Upload) -> tuple[State, str]:
+    """Where a picture stands after the last press of the button that was for it, and a few words."""
+    asked = session.asked(picture.name)
+    if asked is None:
+        if not picture.looked:
+            return "looking", "is looked at"
+        return "ready", "" if picture.verdict is None else _found(picture.verdict)
+    outcome, job = asked.outcomes.get(picture.name), asked.job
+    if outcome is not None and outcome.left:
+        return "left", outcome.left
+    if outcome is not None and outcome.errors:
+        return "failed", outcome.errors[0].removeprefix(f"{picture.name}: ")
+    if job is not None and not job.over:
+        if job is session.job and job.state == "running" and session.in_work == picture.name:
+            return "running", job.doing
+        if outcome is None or not outcome.any:
+            return "waiting", ""
+    if outcome is not None and outcome.versions:
+        seconds = sum(one.seconds or 0 for one in outcome.versions)
+        return "done", f"{'a part tried' if asked.part else ''} in {duration(seconds)}".strip()
+    if job is not None and job.state == "failed":
+        return "failed", plain(job.error, session.folder)
+    return "stopped", "not done"
+
+
+def _row(session: Session, picture: Upload) -> dict[str, Any]:
+    """A picture as the table has it."""
+    now, words = state(session, picture)
+    share = None
+    if now == "running" and session.job is not None:
+        before, own = session.job.part
+        share = min(max((session.job.done - before) / own, 0.0), 1.0) if own else 0.0
+    return {"name": picture.name, "thumb": picture.thumb, "state": now, "said": _STATES[now], "words": words,
+            "share": share}  # fmt: skip
+
+
+_STATES: dict[State, str] = {
+    "looking": "new",
+    "ready": "ready",
+    "waiting": "waiting",
+    "running": "running",
+    "done": "done",
+    "left": "left alone",
+    "failed": "failed",
+    "stopped": "stopped",
+}
+
+
+def _found(verdict: Verdict) -> str:
+    return "; ".join(verdict.words) or "nothing found to repair"
+
+
+def _diagnosis(session: Session, picture: Upload, desk: Desk | None) -> dict[str, Any]:
+    """What is wrong with a picture, and what can be done about it: the recommended first."""
+    verdict = picture.verdict
+    words = "Looking at the picture ..." if not picture.looked else "" if verdict is None else _found(verdict)
+    advised = () if verdict is None else verdict.advised
+    known = actions()
+    keys = [*(key for key in advised if key in known), *(key for key in known if key not in advised)]
+    if verdict is not None and not verdict.grey:
+        keys.remove("colour")
+    shown = []
+    for key in keys:
+        seconds = None if desk is None or not picture.looked else desk.expected(picture, key)
+        shown.append({
+            "key": key, "label": known[key].label, "advised": key in advised[:1],
+            "time": "" if seconds is None else f"{'' if key == 'clean' else 'up to '}{duration(seconds)}",
+        })  # fmt: skip
+    return {"words": words[:1].upper() + words[1:], "looking": not picture.looked, "actions": shown}
 
 
 def _url(path: Path) -> str:
     return f"gradio_api/file={quote(path.as_posix())}"
 
 
-def _progress(job: Job, position: int) -> str:
+def _progress(session: Session, job: Job, position: int) -> str:
     if job.state == "waiting":
+        if not position:
+            return '<p role="status">It begins at once.</p>'
         others = "1 job comes" if position == 1 else f"{position} jobs come"
         return f'<p role="status">In the queue: {others} before yours.</p>'
-    share = job.done / job.total if job.total else 0
+    share = min(job.done / job.total, 1.0) if job.total else 0
     left = job.seconds_left
     words = "stopping" if job.stopping else job.doing
-    more = "" if left is None or job.stopping else f" · up to {duration(left)} left"
+    # Where all pictures were looked at, the number of evaluations is known.
+    most = "" if _known(session) else "up to "
+    more = "" if left is None or job.stopping else f" · {most}{duration(left)} left"
     return (
         f'<label class="pellucid-progress"><span>{html.escape(words)} · {share:.0%}{more}</span>'
         f'<progress max="1" value="{share:.3f}">{share:.0%}</progress></label>'
     )
+
+
+def _known(session: Session) -> bool:
+    done = session.rounds[-1] if session.rounds else None
+    if done is None or done.part or not all(one.choices.automatic for one in done.variants):
+        return False
+    return all(one.verdict is not None and one.verdict.whole for one in session.pictures if one.name in done.names)
 
 
 def duration(seconds: float) -> str:
@@ -136,25 +238,44 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _done(session: Session, job: Job | None) -> str:
+def _done(session: Session) -> str:
+    """What came of the last press of the button, in a sentence."""
     if not session.pictures:
         return ""
-    if job is not None and job.state == "stopped":
-        return "Stopped. What was finished is kept."
-    if job is not None and job.state == "failed":
-        return ""
-    done = session.newest
+    done = session.rounds[-1] if session.rounds else None
     if done is None:
         number = len(session.pictures)
         return f"{'1 picture' if number == 1 else f'{number} pictures'} ready."
-    finished = sum(bool(outcome.versions) for outcome in list(done.outcomes.values()))
+    states = Counter(state(session, picture)[0] for picture in session.pictures if picture.name in done.names)
+    number, finished = len(done.names), states["done"] + states["left"]
+    if done.job is not None and done.job.state == "stopped":
+        return "Stopped. What was finished is kept" + (f": {finished} of {number}." if number > 1 else ".")
+    if number == 1 and states["failed"]:
+        return "This did not work."
     if done.part:
         return "This is what would come of this part. Press Restore for the whole picture."
-    return f"{finished} of {len(done.outcomes)} restored in {duration(done.seconds or 0)}."
+    more = [f"{states[now]} {_STATES[now]}" for now in ("left", "failed") if states[now]]
+    return ", ".join([f"{finished} of {number} done in {duration(done.seconds or 0)}", *more]) + "."
 
 
 def _errors(session: Session) -> list[str]:
-    failed = session.job.error if session.job is not None else None
-    done = session.newest
-    lines = [] if done is None else [line for outcome in list(done.outcomes.values()) for line in outcome.errors]
-    return [*lines, *([failed] if failed else [])]
+    """What went wrong at the last press of the button, and before with the picture that is looked at."""
+    last, name = session.rounds[-1:], session.picture.name if session.picture else ""
+    own = session.asked(name)
+    lines = [error for done in last for outcome in list(done.outcomes.values()) for error in outcome.errors]
+    if own is not None and name in own.outcomes:
+        lines += own.outcomes[name].errors
+    jobs = [done.job for done in (*last, own) if done is not None and done.job is not None]
+    return list(dict.fromkeys([*lines, *(plain(job.error, session.folder) for job in jobs if job.error)]))
+
+
+def _details(session: Session, failed: list[str]) -> str:
+    """What whoever is asked for help needs to know."""
+    asked = session.rounds[-1].variants if session.rounds else ()
+    choices = asked[0].choices if asked else None
+    what = ""
+    if choices is not None:
+        method = choices.method or "automatic"
+        what = f"damage {choices.task or 'unknown'}, method {method}, prior {Path(choices.prior).name}"
+    pictures = [f"{one.name}: {one.size[1]}x{one.size[0]} pixels" for one in session.pictures[:20]]
+    return "\n".join([f"pellucid {version('pellucid')}", what, *failed, *pictures])

@@ -13,16 +13,22 @@ from torch import Tensor
 from .. import images, jobs
 from ..api import Restored, Restorer
 from ..devices import find_device
+from ..errors import PellucidError
 from ..jobs.memory import with_less
+from ..methods.auto import Auto
+from ..methods.plan import LEFT
 from ..priors import Prior, load_prior
 from ..priors.latent import latent_of
+from ..priors.prior import Evaluation, Wrapper
 from .bounds import check_evaluations
 from .calls import target_name
 from .choices import Variant
 from .limits import named
+from .look import look
 from .preview import show, spread
 from .queue import Job
 from .session import Outcome, Round, Upload, Version
+from .words import plain
 
 Box = tuple[int, int, int, int]
 """Top, left, height and width of a part, in pixels."""
@@ -45,6 +51,7 @@ class Restorers:
 
     Attributes:
         said: where and how is computed, by the names of the command line's options; what is usual is left out.
+        pace: seconds that a pixel takes in a network here, from what was computed last; None before.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class Restorers:
         if precision != "float32":
             self.said["precision"] = precision
         self._priors: dict[str, Prior] = {}
+        self.pace: float | None = None
 
     def load(self, name: str) -> Prior:
         """A prior, loaded when it is first asked for."""
@@ -105,14 +113,19 @@ class Work:
         """Restores all; a picture that fails is named in its outcome, and the others are done."""
         start = time.monotonic()
         job.doing = "getting ready"
-        ready = [(variant, self.restorers.of(variant)) for variant in self.into.variants]
-        for _, restorer in ready:
-            check_evaluations(restorer.nfe())
         groups = [list(self.pictures)] if self.together else [[picture] for picture in self.pictures]
-        works = [[self._work(group[0], restorer) for _, restorer in ready] for group in groups]
+        usual = self._ready(groups[0][0])
+        for _, restorer in usual:
+            check_evaluations(restorer.nfe())
+        readies = [self._ready(group[0]) if group[0].mask and self._masked else usual for group in groups]
+        works = [
+            [self._work(group[0], restorer) for _, restorer in ready]
+            for group, ready in zip(groups, readies, strict=True)
+        ]
         job.total = sum(map(sum, works))
         over = 0
-        for number, (group, shares) in enumerate(zip(groups, works, strict=True)):
+        for number, (group, ready, shares) in enumerate(zip(groups, readies, works, strict=True)):
+            job.part = (over, sum(shares))
             outcome = self.into.outcomes.setdefault(group[0].name, Outcome())
             if self.box is not None:
                 outcome.before = show(self._read(group[0]), self.folder / "before")
@@ -128,11 +141,25 @@ class Work:
                 outcome.spread = self._spread(samples, group[0].name)
         self.into.seconds = time.monotonic() - start
 
+    @property
+    def _masked(self) -> bool:
+        return self.into.variants[0].choices.needs("mask")
+
+    def _ready(self, upload: Upload) -> list[tuple[Variant, Restorer]]:
+        """What restores a picture, variant by variant, with its own mask."""
+        made = self.into.variants
+        if self._masked and upload.mask is not None and self.box is None:
+            made = tuple(replace(one, choices=replace(one.choices, mask=upload.mask)) for one in made)
+        return [(variant, self.restorers.of(variant)) for variant in made]
+
     def _size(self, upload: Upload) -> tuple[int, int]:
         return upload.size if self.box is None else self.box[2:]
 
     def _work(self, upload: Upload, restorer: Restorer) -> int:
-        return jobs.pixels(upload.path, restorer) if self.box is None else restorer.work(*self.box[2:]) or 1
+        if self.box is not None:
+            return restorer.work(*self.box[2:]) or 1
+        known = expected(upload, restorer)
+        return jobs.pixels(upload.path, restorer) if known is None else known or 1
 
     def _read(self, upload: Upload) -> images.Picture:
         picture = images.read(upload.path)
@@ -166,11 +193,15 @@ class Work:
             )
             images.write(restored, target)
             shown = show(restored, self.folder / f"{target.name}-shown")
-            note = _note(result, less, time.monotonic() - start)
-            outcome.versions.append(Version(variant.label, target, shown, note))
+            seconds = time.monotonic() - start
+            outcome.versions.append(Version(variant.label, target, shown, _note(result, less, seconds), seconds))
+            if variant.choices.automatic and LEFT in "".join(result.notes):
+                outcome.left = "nothing was found to repair"
             samples.append(result.colours)
         prefix = f"{variant.label}: " if len(self.into.variants) > 1 else ""
-        outcome.errors += [prefix + named(error, first.path, first.name) for error in errors]
+        # A folder of each picture lies in the session's.
+        folder = self.folder.parent
+        outcome.errors += [prefix + plain(named(error, first.path, first.name), folder) for error in errors]
 
     def _spread(self, samples: Sequence[Tensor], name: str) -> Version:
         picture, most = spread(samples)
@@ -178,6 +209,59 @@ class Work:
         images.write(picture, path)
         note = f"bright where the samples differ, by up to {255 * most:.0f} of 255: there the picture says nothing"
         return Version("What was invented", path, path, note)
+
+
+@dataclass(frozen=True)
+class Looking:
+    """A job that finds out what is wrong with a picture.
+
+    Attributes:
+        upload: the picture.
+        restorers: see `Restorers`.
+        prior: what to look with.
+    """
+
+    upload: Upload
+    restorers: Restorers
+    prior: str
+
+    def __call__(self, job: Job) -> None:
+        """Looks; of a picture that cannot be read, its restoration says so."""
+        try:
+            prior = self.restorers.load(self.prior)
+            if latent_of(prior) is None and self.upload.path.is_file():
+                self.upload.verdict, pace = look(Stoppable(prior, job), images.read(self.upload.path))
+                self.restorers.pace = pace or self.restorers.pace
+        except PellucidError:
+            pass
+        finally:
+            self.upload.looked = True
+
+
+class Stoppable(Wrapper):
+    """A prior that ends at its next evaluation when its job is told to stop."""
+
+    def __init__(self, prior: Prior, job: Job) -> None:
+        super().__init__(prior)
+        self._job = job
+
+    def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Wrapper`."""
+        self._job.check()
+        return inner(x, sigma)
+
+
+def expected(upload: Upload, restorer: Restorer) -> int | None:
+    """The pixels through the network that a picture takes; None where only the most is known.
+
+    The automatic method makes the evaluations that the look at the picture said.
+    """
+    verdict = upload.verdict
+    if not isinstance(restorer.method, Auto) or restorer.method.fidelity == 1 or verdict is None or not verdict.whole:
+        return None
+    if latent_of(restorer.prior) is not None:
+        return None
+    return (verdict.calls + verdict.plan) * restorer.tiles(*upload.size).pixels
 
 
 def part(size: tuple[int, int], centre: tuple[float, float]) -> Box:

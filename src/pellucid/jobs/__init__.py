@@ -4,7 +4,7 @@ from . import executors
 from .feed import Feed
 from .fingerprint import of_configuration
 from .manifest import Entry, Manifest
-from .plan import Item, make_folders, output_folder, plan, plan_exposures
+from .plan import Item, check_exposures, make_folders, output_folder, plan, plan_exposures
 from .run import Outcome, caught, run
 from .search import Left, told
 from .shard import Shard
@@ -20,6 +20,7 @@ __all__ = [
     "Shard",
     "Work",
     "caught",
+    "check_exposures",
     "executors",
     "expected",
     "make_folders",

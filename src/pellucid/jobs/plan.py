@@ -144,10 +144,9 @@ def plan_exposures(
     """
     inputs = expand(inputs)
     folders = [source for source in inputs if _is_folder(source)]
-    if len(inputs) < 2 or folders:
-        raise UsageError(
-            "name the files of two or more exposures of one image" + "".join(f", not {f}" for f in folders)
-        )
+    if folders:
+        raise UsageError(f"{_EXPOSURES}" + "".join(f", not {f}" for f in folders))
+    check_exposures(len(inputs))
     if output is None or not output.suffix or _is_folder(output):
         raise UsageError("several exposures become one image: say -o FILE")
     images.check_suffix(output)
@@ -155,6 +154,19 @@ def plan_exposures(
     items = _sampled([Item(inputs[0], output, others=tuple(inputs[1:]))], samples)
     _check_apart(items, in_place=False)
     return [replace(item, replaces=True) for item in items] if overwrite else _new(items, owned)
+
+
+_EXPOSURES = "name the files of two or more exposures of one image"
+
+
+def check_exposures(number: int) -> None:
+    """Refuses fewer exposures of one image than two.
+
+    Raises:
+        UsageError: there are fewer.
+    """
+    if number < 2:
+        raise UsageError(_EXPOSURES)
 
 
 def make_folders(items: Sequence[Item]) -> None:

@@ -1,20 +1,42 @@
 // Pictures that are dropped or pasted anywhere on the page go where chosen files go.
 (() => {
-  const hand = (files) => {
-    const input = document.querySelector("#pellucid-upload input[type=file]");
-    if (!input || !files.length) return;
-    const all = new DataTransfer();
-    for (const file of files) all.items.add(file);
-    input.files = all.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+  // Each by itself: one that is refused takes none of the others with it, and is named with its reason.
+  const hand = async (files) => {
+    const handed = (window.pellucidHanded ??= []), label = document.querySelector(".pellucid-add span");
+    let number = 0;
+    for (const file of files) {
+      label.textContent = `Adding ${++number} of ${files.length}`;
+      if (file.size > window.pellucidMost) {
+        const megabytes = (bytes) => Math.round(bytes / 1e5) / 10;
+        const reason = `has ${megabytes(file.size)} MB, more than the ${megabytes(window.pellucidMost)} allowed here`;
+        handed.push({ name: file.name, reason });
+        continue;
+      }
+      const form = new FormData();
+      form.append("files", file);
+      try {
+        const answer = await fetch("gradio_api/upload", { method: "POST", body: form });
+        if (answer.ok) handed.push({ path: (await answer.json())[0] });
+        else handed.push({ name: file.name, reason: (await answer.text()).trim() });
+      } catch {
+        handed.push({ name: file.name, reason: "did not arrive: choose it again" });
+      }
+    }
+    label.textContent = "Add photographs";
+    if (handed.length) document.querySelector(".pv").dispatchEvent(new CustomEvent("pellucid-taken"));
   };
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("#pellucid-upload input[type=file]")) return;
+    hand([...event.target.files]);
+    event.target.value = "";
+  });
   const typing = (node) => node.closest && node.closest("textarea, input:not([type=file]):not([type=range])");
   document.addEventListener("paste", (event) => {
     const files = event.clipboardData ? event.clipboardData.files : [];
     if (files.length && !typing(event.target)) {
       event.preventDefault();
       event.stopPropagation();
-      hand(files);
+      hand([...files]);
     }
   }, true);
   document.addEventListener("click", (event) => {
@@ -32,6 +54,6 @@
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     event.stopPropagation();
-    hand(event.dataTransfer.files);
+    hand([...event.dataTransfer.files]);
   }, true);
 })();

@@ -7,11 +7,11 @@ const make = (tag, name, parent) => {
   parent.append(node);
   return node;
 };
-const stage = find("stage"), cells = find("cells"), strip = find("strip"), split = find("split");
+const stage = find("stage"), cells = find("cells"), strip = find("rows"), split = find("split");
 const MOST = 16;
 let data = { pictures: [], cells: [] };
 let zoom = 0, centre = [0.5, 0.5], shape = "", key = "", canvas = null, painted = "", ring = null, erasing = false;
-let cursor = [0.5, 0.5];
+let cursor = [0.5, 0.5], strokes = [], held = false;
 
 // --- where pictures lie: zoom 0 fits them in, else it is screen pixels for each picture pixel ---
 const box = () => (data.part && images().length ? [images()[0].naturalWidth || 1, images()[0].naturalHeight || 1] : [data.width || 1, data.height || 1]);
@@ -29,7 +29,7 @@ function place() {
     }
     const after = cell.querySelector(".pv-after"), handle = cell.querySelector(".pv-handle");
     if (after && handle) {
-      after.style.clipPath = `inset(0 0 0 ${split.value}%)`;
+      after.style.clipPath = `inset(0 0 0 ${held ? 100 : split.value}%)`;
       handle.style.left = split.value + "%";
     }
     if (ring) {
@@ -62,6 +62,12 @@ const at = (cell, event) => {
 
 // --- the mask: a canvas of the picture's size, painted where the picture is missing ---
 const unit = () => Math.max(...box()) / 300;
+
+const keep = () => {
+  strokes.push(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height));
+  if (strokes.length > 10) strokes.shift();
+  find("back").disabled = false;
+};
 
 function paint(from, to) {
   const pen = canvas.getContext("2d");
@@ -128,6 +134,8 @@ function build() {
   const number = grid ? data.cells.length + 1 : 1, columns = Math.ceil(Math.sqrt(number));
   cells.style.gridTemplate = `repeat(${Math.ceil(number / columns)}, 1fr) / repeat(${columns}, 1fr)`;
   const first = make("div", "cell", cells);
+  // No place stays empty: the picture itself takes what is left of its row.
+  first.style.gridColumn = `span ${1 + columns * Math.ceil(number / columns) - number}`;
   picture(first, "before", data.before, "Before");
   caption(first, "Before");
   const after = data.preview || (data.cells[0] && data.cells[0].url);
@@ -136,7 +144,7 @@ function build() {
       const cell = make("div", "cell", cells);
       cell.title = one.note;
       picture(cell, "only", one.url, one.label);
-      caption(cell, one.label);
+      caption(cell, one.time ? `${one.label} \u00b7 ${one.time}` : one.label);
       if (!data.part) Object.assign(make("a", "", cell), { textContent: "Download", href: one.file, download: one.name, ariaLabel: "Download " + one.label });
     }
   } else if (after && !data.painting) {
@@ -149,6 +157,7 @@ function build() {
     const layer = make("div", "layer pv-mask", first);
     if (painted !== data.id) {
       painted = data.id;
+      strokes = [];
       canvas = document.createElement("canvas");
       [canvas.width, canvas.height] = [data.width, data.height];
       if (data.mask) load(canvas, data.mask);
@@ -177,22 +186,66 @@ function show() {
   find("paint").hidden = !data.painting;
   find("part").disabled = data.busy;
   find("note").textContent = data.note || "";
-  const names = JSON.stringify([data.pictures.map((one) => one.name), data.busy]);
+  find("original").hidden = !compared;
+  find("erase").hidden = data.busy;
+  find("erase").setAttribute("aria-pressed", Boolean(data.painting));
+  find("fill").disabled = !data.mask;
+  find("back").disabled = !strokes.length;
+  diagnosis();
+  table();
+  place();
+}
+
+// --- what is wrong with the picture, and what can be done ---
+function diagnosis() {
+  const found = data.diagnosis || { words: "", actions: [] }, wanted = JSON.stringify([found, data.busy]), box = find("actions");
+  find("diagnosis").hidden = !data.pictures.length;
+  if (box.dataset.shown === wanted) return;
+  box.dataset.shown = wanted;
+  const focus = box.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  if (find("words").textContent !== found.words) find("words").textContent = found.words;
+  box.replaceChildren();
+  for (const one of found.actions) {
+    const button = make("button", one.advised ? "advised" : "", box);
+    Object.assign(button, { type: "button", textContent: one.label, disabled: data.busy });
+    button.dataset.key = one.key;
+    if (one.time) make("small", "", button).textContent = one.time;
+    button.onclick = () => trigger("act", { key: one.key });
+    if (one.key === focus) button.focus();
+  }
+}
+
+function table() {
+  const names = JSON.stringify(data.pictures.map((one) => one.name));
   if (strip.dataset.names !== names) {
     strip.dataset.names = names;
     strip.replaceChildren();
     data.pictures.forEach((one, index) => {
-      const item = make("li", "", strip), choose = make("button", "thumb", item);
+      const row = make("tr", "row", strip), first = make("td", "", row), choose = make("button", "thumb", first);
       Object.assign(choose, { type: "button", title: one.name, ariaLabel: "Show " + one.name });
       choose.onclick = () => trigger("chosen", { index });
       Object.assign(make("img", "", choose), { src: one.thumb, alt: "" });
-      const remove = make("button", "remove", item);
-      Object.assign(remove, { type: "button", textContent: "\u00d7", ariaLabel: "Remove " + one.name, disabled: data.busy });
+      make("td", "name", row).textContent = one.name;
+      make("td", "state", row);
+      const remove = make("button", "remove", make("td", "", row));
+      Object.assign(remove, { type: "button", textContent: "\u00d7", ariaLabel: "Remove " + one.name });
       remove.onclick = () => trigger("removed", { index });
     });
   }
-  [...strip.children].forEach((item, index) => item.firstChild.setAttribute("aria-current", index === data.current));
-  place();
+  data.pictures.forEach((one, index) => {
+    const row = strip.children[index], cell = row.querySelector(".pv-state"), wanted = JSON.stringify([one.said, one.words, one.share]);
+    row.querySelector(".pv-thumb").setAttribute("aria-current", index === data.current);
+    row.querySelector(".pv-remove").disabled = data.busy;
+    if (cell.dataset.shown === wanted) return;
+    cell.dataset.shown = wanted;
+    row.dataset.state = one.state;
+    cell.replaceChildren();
+    make("b", "", cell).textContent = one.said;
+    if (one.state === "running") {
+      const bar = make("progress", "", cell);
+      Object.assign(bar, { max: 1, value: one.share || 0, ariaLabel: "Progress of " + one.name });
+    } else if (one.words) make("span", "", cell).textContent = one.words;
+  });
 }
 
 // --- hands ---
@@ -202,7 +255,7 @@ stage.addEventListener("pointerdown", (event) => {
   stage.setPointerCapture(event.pointerId);
   const handle = event.target.closest(".pv-handle"), painting = data.painting && event.button === 0;
   let last = [event.clientX, event.clientY], spot = at(cell, event);
-  if (painting) paint(spot, spot);
+  if (painting) keep(), paint(spot, spot);
   stage.onpointermove = (moved) => {
     if (!cell.isConnected) return;
     const frame = cell.getBoundingClientRect(), scale = scaleIn(cell);
@@ -239,12 +292,27 @@ stage.addEventListener("keydown", (event) => {
   else if (event.key === "+" || event.key === "=") zoomBy(1.25);
   else if (event.key === "-") zoomBy(0.8);
   else if (event.key === "0") zoomBy(0);
-  else if (event.key === " " && data.painting) { paint(cursor, cursor); send(); }
+  else if (event.key === " " && data.painting) { keep(); paint(cursor, cursor); send(); }
   else return;
   event.preventDefault();
 });
 split.addEventListener("input", place);
 find("size").addEventListener("input", place);
+const hold = (now) => { held = now; place(); };
+find("original").onpointerdown = () => hold(true);
+find("original").onpointerup = find("original").onpointerleave = find("original").onblur = () => hold(false);
+const typing = (node) => node.closest("textarea, select, input:not([type=range]):not([type=file]), [contenteditable]");
+const held_key = (event, now) => {
+  if (event.key === " " && event.target === find("original")) event.preventDefault();
+  else if (event.key.toLowerCase() !== "o" || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (held !== now) hold(now);
+};
+document.addEventListener("keydown", (event) => held_key(event, true));
+document.addEventListener("keyup", (event) => held_key(event, false));
+element.querySelector(".pv").addEventListener("pellucid-taken", () => trigger("taken", {}));
+find("erase").onclick = () => trigger("paints", { on: !data.painting });
+find("fill").onclick = () => trigger("act", { key: "fill" });
+find("back").onclick = () => { if (strokes.length) { canvas.getContext("2d").putImageData(strokes.pop(), 0, 0); send(); } };
 find("empty").onclick = () => document.querySelector("#pellucid-upload input[type=file]").click();
 find("in").onclick = () => zoomBy(1.5);
 find("out").onclick = () => zoomBy(1 / 1.5);
@@ -258,7 +326,7 @@ const press = (erase) => {
 };
 find("brush").onclick = () => press(false);
 find("rubber").onclick = () => press(true);
-find("clear").onclick = () => { canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); send(); };
+find("clear").onclick = () => { keep(); canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); send(); };
 new ResizeObserver(place).observe(stage);
 watch("value", show);
 show();

@@ -1,0 +1,146 @@
+"""A look at a picture as it comes in: what is wrong with it, what can be done about it, and how long that takes."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .. import diagnosis, images, tasks
+from ..diagnosis import Diagnosis, exposure
+from ..methods.auto import Auto
+from ..priors import Counted, Prior, fit
+from ..priors.prior import Evaluation, Wrapper, device_of
+from ..problem import to_model
+
+_WHOLE = 512
+_STRETCH, _STRETCHES = 192, 2
+"""Of a longer side than that two stretches are looked at, from the middles of its halves."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that can be done to a picture, by one press.
+
+    Attributes:
+        label: on its button.
+        task: see `tasks`; None for the automatic method.
+        by: how many times larger the picture becomes.
+    """
+
+    label: str
+    task: str | None = None
+    by: int | None = None
+
+
+_ACTIONS = {
+    "clean": Action("Clean"),
+    "sharpen": Action("Sharpen", "unblur"),
+    "brighten": Action("Brighten", "lowlight"),
+    "scratches": Action("Fill scratches", "scratches"),
+    "colour": Action("Colour", "colorize"),
+    "enlarge-2": Action("Enlarge x2", "enlarge", 2),
+    "enlarge-4": Action("Enlarge x4", "enlarge", 4),
+}
+
+
+def actions() -> dict[str, Action]:
+    """What can be done here, by its key: all whose task is known."""
+    return {key: one for key, one in _ACTIONS.items() if one.task is None or one.task in tasks.names()}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found in a picture, in the page's words.
+
+    Attributes:
+        words: a phrase for each damage; empty if there is none.
+        advised: keys of the actions that help, the best first.
+        grey: whether it has no colours.
+        calls: evaluations of the prior that finding out takes.
+        plan: further ones that the automatic method makes.
+        whole: whether all of the picture was looked at, so that the two numbers hold.
+    """
+
+    words: tuple[str, ...]
+    advised: tuple[str, ...]
+    grey: bool
+    calls: int
+    plan: int
+    whole: bool
+
+
+class Timed(Wrapper):
+    """Notes how long a prior takes.
+
+    Attributes:
+        seconds: in it so far.
+        pixels: that went through it.
+    """
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__(prior)
+        self.seconds, self.pixels = 0.0, 0
+
+    def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """See `Wrapper`."""
+        start = time.monotonic()
+        x0 = inner(x, sigma)
+        self.seconds += time.monotonic() - start
+        self.pixels += x[:, 0].numel()
+        return x0
+
+
+def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
+    """Finds out what is wrong with a picture's first page; of a large one an excerpt is looked at.
+
+    Returns:
+        That, and the seconds that a pixel takes in the prior; None if it was not asked.
+    """
+    pixels = picture.tensor()
+    pixels = pixels.expand(-1, prior.channels, -1, -1) if pixels.shape[1] == 1 else pixels
+    # The light is that of all of it; measuring it takes few of its pixels.
+    light = exposure.estimate(to_model(pixels))
+    seen = excerpt(pixels)
+    timed = Timed(prior)
+    counted = Counted(fit(timed, None))
+    own = to_model(seen.to(device_of(prior), torch.float32))
+    found = replace(diagnosis.diagnose(counted, own, diagnosis.told(picture)), exposure=light)
+    made = verdict(found, counted.nfe, seen.shape == pixels.shape)
+    return made, timed.seconds / timed.pixels if timed.pixels else None
+
+
+def excerpt(pixels: Tensor) -> Tensor:
+    """What is looked at: a quarter of a megapixel at most, a quarter of what a restoration looks at."""
+    for axis in (-2, -1):
+        size = pixels.shape[axis]
+        if size > _WHOLE:
+            # On JPEG's grid, so that its blocks stay where they are.
+            middles = [(2 * i + 1) * size // (2 * _STRETCHES) for i in range(_STRETCHES)]
+            starts = [(middle - _STRETCH // 2) // 16 * 16 for middle in middles]
+            index = torch.cat([torch.arange(start, start + _STRETCH) for start in starts])
+            pixels = pixels.index_select(axis, index)
+    return pixels
+
+
+def verdict(found: Diagnosis, calls: int = 0, whole: bool = True) -> Verdict:
+    """A diagnosis in the page's words; see `Verdict`."""
+    plan = Auto().plan(found)
+    damage = [one for one in found.findings if one is not found.content and (one.remedy or one is found.exposure)]
+    advised = []
+    if found.exposure is not None and found.exposure.dark:
+        # It takes the noise away, too.
+        advised.append("brighten")
+    if plan.stages:
+        advised.append("clean")
+    if found.blur is not None:
+        advised.append("sharpen")
+    grey = found.content is not None and found.content.grey
+    return Verdict(tuple(_words(one.text) for one in damage), tuple(advised), grey, calls, plan.nfe, whole)
+
+
+def _words(text: str) -> str:
+    return re.sub(r"of ([\d.]+) of 255", lambda level: f"of {float(level[1]) / 2.55:.0f} %", text)

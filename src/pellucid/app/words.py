@@ -1,0 +1,61 @@
+"""Messages in the page's words: no options of the command line, no places on this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .. import tasks
+
+DAMAGES = {
+    "denoise": "noise",
+    "enlarge": "too small: enlarge it",
+    "sr2": "made smaller: 2 times",
+    "sr4": "made smaller: 4 times",
+    "sr8": "made smaller: 8 times",
+    "deblur": "a blur, its kernel known",
+    "inpaint": "parts missing: paint them",
+    "colorize": "no colours",
+    "unblur": "a blur",
+    "lowlight": "too dark",
+    "hdr": "exposures: make one picture",
+    "jpeg": "coarse JPEG",
+    "scratches": "scratches",
+}
+"""What the page calls a task, short enough to be read whole; of others their summary is taken."""
+
+_PLAIN = (
+    (r"--set takes KEY=VALUE, not (.*)", r"Further settings are KEY=VALUE, one a line, not \1"),
+    (r"HEIF needs pillow-heif: pip install .*", "HEIC pictures cannot be read here: save it as a JPEG, or ask whoever "
+     "runs this page to install pillow-heif"),
+    (r"needs ([\w-]+): pip install \S+", r"needs \1, which whoever runs this page can install: save the picture as PNG "
+     "or JPEG instead"),
+    (r", or Jpeg\(quality\) in Python", ""),
+    (r"name the files of two or more exposures.*", "One picture is made of several exposures: add two or more "
+     "of the same view, or choose another damage"),
+    (r"use a blind method", "choose the automatic method"),
+    (r"the task inpaint", "parts that are missing"),
+    (r"inpaint needs a mask: .*", "Paint over what is missing first: press Erase, then paint"),
+    (r"deblur needs a kernel: .*", "Give the blur's kernel first: Advanced, Kernel from a file"),
+    (r"--(\w[\w-]*)", r"\1"),
+)  # fmt: skip
+
+
+def damage(name: str) -> str:
+    """What the page calls a task."""
+    return f"{name}: {DAMAGES.get(name) or tasks.find(name).summary.partition(': --')[0]}"
+
+
+def plain(error: object, folder: Path) -> str:
+    """A message in the page's words, in one line.
+
+    Args:
+        error: or its text.
+        folder: of the session; what lies in it is called by its name.
+    """
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    # A picture, a mask and a kernel each lie in a folder of their own.
+    text = re.sub(re.escape(str(folder)) + r"(?:/\d+)?/?", "", text)
+    for said, instead in _PLAIN:
+        text = re.sub(said, instead, text)
+    return text
