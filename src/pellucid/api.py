@@ -132,7 +132,8 @@ def restore(
             hyper-parameters of the method, `strength=200`, also as `settings={"strength": 200}`.
 
     Returns:
-        The restored image; with `samples` a list of that many, with their `mean_map` and `std_map`. No gradient goes through.
+        The restored image; with `samples` a list of that many, with their `mean_map` and `std_map`. It is detached: no
+        gradient goes through.
 
     Raises:
         UsageError: an unknown name, a value out of range, an image of the wrong kind.

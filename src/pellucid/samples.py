@@ -23,7 +23,7 @@ class Samples(list[T]):
         deviation: their standard deviation; None of one alone.
 
     Attributes:
-        mean_map: their mean, of the same kind; the mean of posterior samples is the estimate of the least squared error.
+        mean_map: their mean, of the same kind; of posterior samples it is the estimate of least squared error.
     """
 
     def __init__(self, each: Iterable[T], mean: T, deviation: Any) -> None:
