@@ -13,13 +13,15 @@ from PIL import Image
 from torch import Tensor
 
 import pellucid
-from pellucid import images
+from pellucid import images, methods
 from pellucid.api import Restorer
 from pellucid.errors import PellucidError, UsageError
 from pellucid.methods import DreamClean
 from pellucid.noise import derive_seed, linear_ladder
-from pellucid.operators import AveragePool, Denoise, Grayscale, Mask
+from pellucid.operators import AveragePool, Denoise, Fourier, Grayscale, Mask
 from pellucid.priors import GaussianPrior, VENetwork, load_prior
+from pellucid.problem import Problem, to_unit
+from pellucid.runner import Restored, Runner
 
 SHORT = DreamClean(strength=30, steps=100)
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
@@ -283,3 +285,94 @@ def test_tensors_beyond_their_range_are_said(caplog: pytest.LogCaptureFixture) -
     assert "of its values are beyond [0, 1], from" in caplog.text
     with pytest.raises(UsageError, match="seems to be in"):
         pellucid.restore(image * 2 - 1, SHORT, PRIOR)
+
+
+def test_samples_have_a_mean_and_a_deviation(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 5, 3), np.uint8)
+    floats = (pixels / 255).astype(np.float32)
+    made = pellucid.restore(floats, SHORT, PRIOR, samples=4)
+    np.testing.assert_allclose(made.mean_map, np.mean(made, 0), atol=1e-6)
+    np.testing.assert_allclose(made.std_map, np.std(made, 0, ddof=1), atol=1e-6)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    pictures = pellucid.restore(tmp_path / "in.png", SHORT, PRIOR, samples=4)
+    assert np.abs(np.asarray(pictures.mean_map) / 255 - made.mean_map).max() < 0.6 / 255
+    np.testing.assert_allclose(pictures.std_map, made.std_map, atol=1e-6)
+    grey = pellucid.restore(floats[..., 0], SHORT, PRIOR, samples=2)
+    assert grey.std_map.shape == grey.mean_map.shape == (6, 5)
+    tensors = pellucid.restore(torch.from_numpy(floats).permute(2, 0, 1)[None], SHORT, PRIOR, samples=4)
+    torch.testing.assert_close(tensors.std_map[0].permute(1, 2, 0), torch.from_numpy(made.std_map))
+    torch.testing.assert_close(tensors.mean_map[0].permute(1, 2, 0), torch.from_numpy(made.mean_map))
+    with pytest.raises(UsageError, match="two samples"):
+        _ = pellucid.restore(floats, SHORT, PRIOR, samples=1).std_map
+
+
+def test_samples_are_made_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.rand(1, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    whole = pellucid.restore(image, SHORT, PRIOR, samples=5)
+    sizes: list[int] = []
+    run = Runner.run
+
+    def counted(self: Runner, colours: torch.Tensor, *arguments: Any, **more: Any) -> Restored:
+        sizes.append(len(colours))
+        if len(colours) > 2:
+            raise MemoryError
+        return run(self, colours, *arguments, **more)
+
+    monkeypatch.setattr(Runner, "run", counted)
+    for one, other in zip(whole, pellucid.restore(image, SHORT, PRIOR, samples=5), strict=True):
+        assert torch.equal(one, other)
+    assert sizes == [5, 2, 2, 1]
+
+
+def test_no_gradient_goes_through() -> None:
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    restored = pellucid.restore(image, "dps", PRIOR, operator=Denoise(), noise=0.1, steps=3)
+    assert not restored.requires_grad
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16, torch.float16])
+def test_floats_of_every_width_come_back_as_they_are(tiny_prior: Path, kind: torch.dtype) -> None:
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).to(kind)
+    prior = load_prior(tiny_prior)
+    restored = pellucid.restore(image, "ddnm", prior, operator=Denoise(), noise=0.1, steps=3)
+    assert restored.dtype == kind
+    # A problem computes in float32 at least.
+    problem = Problem.of(image, Denoise(), 0.1)
+    wide = torch.float64 if kind == torch.float64 else torch.float32
+    made = methods.get("ddnm", steps=3)(problem, prior)
+    assert made.dtype == wide
+    if wide == torch.float32:  # noise of float64 is another draw
+        assert (to_unit(made) - restored.float()).abs().max() < 0.01
+    assert made.isfinite().all()
+
+
+def test_images_have_noise_levels_of_their_own() -> None:
+    image = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    operator = Denoise()
+    for levels in ([0.05, 0.2], torch.tensor([0.05, 0.2]).view(2, 1, 1, 1)):
+        both = pellucid.restore(image, "ddrm", PRIOR, operator=operator, noise=levels, seed=3)
+        for i, level in enumerate((0.05, 0.2)):
+            alone = pellucid.restore(image[i : i + 1], "ddrm", PRIOR, operator=operator, noise=level, seed=3 + i)
+            torch.testing.assert_close(both[i : i + 1], alone)
+    with pytest.raises(UsageError, match="3 noise levels for 2 images"):
+        pellucid.restore(image, "ddrm", PRIOR, operator=operator, noise=[0.1, 0.2, 0.3])
+    with pytest.raises(UsageError, match="noise is a number"):
+        pellucid.restore(image, "ddrm", PRIOR, operator=operator, noise=["loud", 0.1])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("method", ["ddrm", "dps", "pigdm"])
+def test_frequencies_of_an_image_are_restored_to_it(method: str) -> None:
+    """All of them, without noise: there is one image that has them."""
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    operator = Fourier(torch.ones(8, 8))
+    spectrum = torch.fft.fft2(image, norm="ortho")
+    more: dict[str, Any] = {"scale": 1.0} if method == "dps" else {}
+    for y in (spectrum, Fourier.real(spectrum)):
+        restored = pellucid.restore(y, method, PRIOR, operator=operator, noise=1e-3, **more)
+        assert restored.dtype == torch.float32
+        assert (restored - image).abs().mean() < (0.05 if method == "dps" else 0.005)
+    assert torch.equal(Problem.of(spectrum, operator).y, Problem.of(Fourier.real(spectrum), operator).y)
+    with pytest.raises(UsageError, match="give noise"):
+        pellucid.restore(spectrum, "ddrm", PRIOR, operator=operator)
+    with pytest.raises(UsageError, match="float"):
+        pellucid.restore(spectrum, SHORT, PRIOR)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import UsageError
+from pellucid.operators import AveragePool, Fourier, Hadamard, Mask, Operator
 from pellucid.problem import Problem, to_model, to_unit
 
 
@@ -41,3 +42,38 @@ def test_only_the_way_back_clamps() -> None:
 def test_what_is_no_problem_is_refused(y: torch.Tensor, sigma_y: float | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Problem(y, sigma_y=sigma_y)
+
+
+def test_a_problem_has_a_level_for_each_image() -> None:
+    images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    problem = Problem.of(images, Mask.random(4, 4), torch.tensor([0.1, 0.2]))
+    assert problem.sigma_y is None
+    assert problem.levels == pytest.approx((0.2, 0.4))
+    for part, image, level in zip(problem.split(), problem.y, (0.2, 0.4), strict=True):
+        assert torch.equal(part.y, image[None])
+        assert part.sigma_y == pytest.approx(level)
+    assert Problem.of(images, noise=[0.1, 0.1]).sigma_y == pytest.approx(0.2)
+    with pytest.raises(UsageError, match="3 noise levels for 2 images"):
+        Problem(images, levels=(0.1, 0.2, 0.3))
+    with pytest.raises(UsageError, match="noise level"):
+        Problem(images, levels=(0.1, -0.2))
+    with pytest.raises(UsageError, match="for each image"):
+        Problem(images, sigma_y=torch.tensor([0.1, 0.2]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("operator", [Fourier.lines(8, 8), Hadamard(8, 8), Mask.random(8, 8), AveragePool(2)])
+def test_units_of_measurements_are_those_of_images(operator: Operator) -> None:
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = operator.A(to_model(image))
+    found = Problem.of(operator.A(image), operator).y
+    if isinstance(operator, Mask):  # what is missing is never looked at
+        expected, found = (y * operator.known for y in (expected, found))
+    torch.testing.assert_close(found, expected)
+
+
+def test_complex_numbers_need_who_measured_them() -> None:
+    y = torch.zeros(1, 3, 8, 8, dtype=torch.complex64)
+    with pytest.raises(UsageError, match="complex"):
+        Problem(y)
+    with pytest.raises(UsageError, match="AveragePool measures real numbers"):
+        Problem(y, AveragePool(2))

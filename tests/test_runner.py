@@ -75,7 +75,8 @@ class Talker(Method):
 
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         mean = problem.y.mean((1, 2, 3))
-        yield State(1, 1, 0.0, problem.y, problem.y, 0, {}, ("bright",) if mean > 0 else (), {"mean": mean})
+        notes = tuple("bright" if each > 0 else "" for each in mean) if (mean > 0).any() else ()
+        yield State(1, 1, 0.0, problem.y, problem.y, 0, {}, notes, {"mean": mean})
 
 
 def test_what_is_said_and_learnt_of_each_is_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -18,16 +19,18 @@ from .methods import Method
 from .noise import Streams, derive_seed
 from .operators import Operator
 from .priors.load import Source
+from .problem import Noise, as_measured
 from .restoration import Recipe
 from .restorer import Restorer
 from .runner import EQUAL, Restored
+from .samples import Samples
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .restoration.keywords import Keywords
 
-__all__ = ["Restored", "Restorer", "restore"]
+__all__ = ["Restored", "Restorer", "Samples", "restore"]
 
 Array = np.ndarray[Any, Any]
 _Numbers = TypeVar("_Numbers", Array, Tensor)
@@ -40,7 +43,7 @@ def restore(
     method: str | Method | Recipe | None = None,
     prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
-    noise: float | None = None,
+    noise: Noise | None = None,
     seed: int = 0,
     *,
     samples: None = None,
@@ -54,7 +57,7 @@ def restore(
     method: str | Method | Recipe | None = None,
     prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
-    noise: float | None = None,
+    noise: Noise | None = None,
     seed: int = 0,
     *,
     samples: None = None,
@@ -68,12 +71,12 @@ def restore(
     method: str | Method | Recipe | None = None,
     prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
-    noise: float | None = None,
+    noise: Noise | None = None,
     seed: int = 0,
     *,
     samples: int,
     **said: Unpack[Keywords],
-) -> list[Image.Image]: ...
+) -> Samples[Image.Image]: ...
 
 
 @overload
@@ -82,12 +85,12 @@ def restore(
     method: str | Method | Recipe | None = None,
     prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
-    noise: float | None = None,
+    noise: Noise | None = None,
     seed: int = 0,
     *,
     samples: int,
     **said: Unpack[Keywords],
-) -> list[_Numbers]: ...
+) -> Samples[_Numbers]: ...
 
 
 def restore(
@@ -95,7 +98,7 @@ def restore(
     method: str | Method | Recipe | None = None,
     prior: Source = "natural",
     operator: Operator | Callable[[images.Picture], Operator] | None = None,
-    noise: float | None = None,
+    noise: Noise | None = None,
     seed: int = 0,
     *,
     samples: int | None = None,
@@ -109,7 +112,8 @@ def restore(
     Args:
         image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
             or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
-            transparency, which is kept. A Pillow image with a palette or of CMYK comes back as RGB.
+            transparency, which is kept. A Pillow image with a palette or of CMYK comes back as RGB. With an operator a
+            tensor is what it measured of images in [0, 1]; that of `operators.Fourier` may be complex.
         method: one of `pellucid.methods.names()`, a method such as `pellucid.methods.DreamClean(strength=200)`, or a
             `pellucid.Recipe`, which says everything; None is "auto", which chooses a blind one, and its strength, for
             each image, and says so to the logger "pellucid".
@@ -118,16 +122,18 @@ def restore(
         operator: the degradation, for methods that are told it, or what makes it of the picture, such as
             `pellucid.operators.Jpeg.of`; None is blind.
         noise: standard deviation of the noise in [0, 1] units, for methods that are told it; None to estimate it, which
-            is said as a warning of the logger "pellucid".
+            is said as a warning of the logger "pellucid". A tensor (B,) or numbers are of a tensor's images.
         seed: the same seed gives the same bytes on the same machine. Image i of a tensor has `seed + i`.
-        samples: how many restorations to make, each with noise of its own; the first is what None gives. A method that
-            draws no noise makes equal ones, which is said as a warning of the logger "pellucid".
+        samples: how many restorations to make, each with noise of its own; the first is what None gives. They are made
+            in batches as memory allows, to the same bytes. A method that draws no noise makes equal ones, which is said
+            as a warning of the logger "pellucid".
         said: any other field of `Recipe`, which says what they are: `task="sr4"`, `mask=`, `kernel=`, `by=`, `exact=`,
             `preset="fast"`, `tile=`, `device=`, `backend=`, `precision=`, `label=`, `prompt=`, `offline=`; and
             hyper-parameters of the method, `strength=200`, also as `settings={"strength": 200}`.
 
     Returns:
-        The restored image; with `samples` a list of that many.
+        The restored image; with `samples` a list of that many, with their `mean_map` and `std_map`. It is detached: no
+        gradient goes through.
 
     Raises:
         UsageError: an unknown name, a value out of range, an image of the wrong kind.
@@ -137,24 +143,43 @@ def restore(
         raise UsageError(f"samples are 1 or more of each image, not {samples}")
     picture = _picture(image)
     recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **said)
+    if isinstance(image, Tensor):
+        _check_tensor(image, recipe.choice.operator)
     if recipe.choice.several and not isinstance(image, Tensor):
         raise UsageError(f"the task {recipe.task} makes one image of several: give them one after the other along C")
-    restorer, seed, noise = recipe.restorer(), recipe.seed, recipe.choice.noise
+    restorer, operator, number = recipe.restorer(), recipe.choice.operator, samples or 1
+    if isinstance(image, Tensor):
+        tensors, results = _tensors(restorer, image, recipe.seed, number)
+        made: Samples[Any] = Samples.of_tensors(tensors)
+    else:
+        assert picture is not None
+        seeds = [derive_seed(recipe.seed, sample=sample) for sample in range(number)]
+        wholes, results = restorer.copies(picture, seeds)
+        colours = torch.cat([result.colours for result in results])
+        mean = next(iter(picture.pages)).with_tensor(colours.mean(0, keepdim=True))
+        like = partial(_like, image, measured=operator is not None)
+        made = Samples([like(whole) for whole in wholes], like(mean), _deviation(image, colours))
+    _tell(results[0], recipe.choice.noise, several=number > 1)
+    return made[0] if samples is None else made
 
-    def sample(number: int) -> Any:
-        if isinstance(image, Tensor):
-            seeds = [derive_seed(own, sample=number) for own in Streams.seeds(seed, len(image))]
-            result = restorer.run(image, seeds)
-            restored: Any = result.colours.to(image)
-        else:
-            assert picture is not None
-            whole, result = restorer.picture(picture, derive_seed(seed, sample=number), marked=False)
-            restored = _like(image, whole, measured=recipe.choice.operator is not None)
-        if number == 0:
-            _tell(result, noise, several=samples is not None and samples > 1)
-        return restored
 
-    return sample(0) if samples is None else [sample(number) for number in range(samples)]
+def _tensors(restorer: Restorer, image: Tensor, seed: int, number: int) -> tuple[list[Tensor], list[Restored]]:
+    """Several restorations of a batch: of one image all at once, of several images one after the other."""
+    own = Streams.seeds(seed, len(image))
+    seeds = [[derive_seed(one, sample=sample) for one in own] for sample in range(number)]
+    if len(image) == 1:
+        results = restorer.samples(image, [one for (one,) in seeds])
+    else:
+        results = [restorer.run(image, each) for each in seeds]
+    return [result.colours.to(image.device, image.real.dtype) for result in results], results
+
+
+def _deviation(image: str | Path | Image.Image | Array, colours: Tensor) -> Array | None:
+    """The deviation of samples (N, C, H, W) as an array, without an axis for one channel unless it came with one."""
+    if len(colours) < 2:
+        return None
+    deviation: Array = colours.std(0).permute(1, 2, 0).numpy()
+    return deviation if deviation.shape[2] > 1 or getattr(image, "ndim", 2) == 3 else deviation[..., 0]
 
 
 def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture | None:
@@ -169,7 +194,6 @@ def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture
         return images.from_array(image)
     if not isinstance(image, Tensor):
         raise UsageError(f"restore takes a path, a Pillow image, a numpy array or a torch tensor, not {type(image)}")
-    _check_tensor(image)
     return None
 
 
@@ -183,7 +207,7 @@ def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, 
     return pixels.astype(image.dtype, copy=False)  # in its byte order
 
 
-def _tell(result: Restored, noise: float | None, *, several: bool) -> None:
+def _tell(result: Restored, noise: object, *, several: bool) -> None:
     """Says which noise level was estimated, if one was, what the method has to say, and that samples are equal."""
     for note in filter(None, result.notes):
         _LOG.info("%s", note)
@@ -194,10 +218,13 @@ def _tell(result: Restored, noise: float | None, *, several: bool) -> None:
         _LOG.warning(EQUAL)
 
 
-def _check_tensor(image: Tensor) -> None:
+def _check_tensor(image: Tensor, operator: object) -> None:
     if image.layout is not torch.strided or image.device.type == "meta" or image.element_size() < 2:
         kind = "one without values" if image.device.type == "meta" else f"a {image.layout} one of {image.dtype}"
         raise UsageError(f"a tensor of images is dense and of 16 bits or more, not {kind}")
+    if isinstance(operator, Operator) and not operator.keeps_grey:
+        as_measured(image, operator)  # refuses complex numbers where there are none
+        return
     if not image.is_floating_point() or image.ndim != 4 or not image.numel():
         raise UsageError(
             f"a tensor of images is float, (B, C, H, W), in [0, 1], not {image.dtype} {tuple(image.shape)}"

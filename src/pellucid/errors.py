@@ -29,3 +29,14 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return UsageError(f"unknown {kind} {name!r}: {hint}there is {', '.join(choices) or 'none'}")
+
+
+# What torch's allocators say, beside errors of a type of their own: on the CPU of Linux, of Windows, on other devices.
+_TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether an error says that memory ran out."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _TOO_LARGE)
+    )

@@ -7,6 +7,7 @@ therefore 0.1 in here. Nothing outside this module multiplies or divides by that
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ from .errors import UsageError
 if TYPE_CHECKING:
     from .diagnosis import Diagnosis
     from .operators import Operator
+
+
+Noise = float | Sequence[float] | Tensor
+"""A noise level of all images, or one for each."""
 
 
 def to_model(image: Tensor) -> Tensor:
@@ -44,18 +49,24 @@ class Problem:
         operator: the degradation A, or None when nobody knows it (blind restoration).
         sigma_y: standard deviation of the noise on y **in [-1, 1] units**, or None when unknown. Use
             `Problem.of` to give it as the papers do, in [0, 1] units.
+        levels: such a level for each image, where they differ; sigma_y is None then. See `side_by_side`.
         known: what is known of each image's damage, for methods that would look for it; empty to look for all.
 
     Raises:
-        UsageError: y is no floating-point batch, holds NaN or infinity, or sigma_y is negative.
+        UsageError: y is no floating-point batch, holds NaN or infinity, a level is negative, or they are not as many as
+            there are images.
     """
 
     y: Tensor
     operator: Operator | None = None
     sigma_y: float | None = None
     known: tuple[Diagnosis, ...] = ()
+    levels: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "y", as_measured(self.y, self.operator))
+        if self.sigma_y is not None and not isinstance(self.sigma_y, int | float):
+            raise UsageError("sigma_y is a number; give a noise level for each image as levels, or Problem.of's noise")
         if not self.y.is_floating_point():
             raise UsageError(f"Problem needs a floating-point image in [-1, 1], not {self.y.dtype}")
         if self.operator is None and (self.y.ndim != 4 or self.y.numel() == 0):
@@ -66,6 +77,23 @@ class Problem:
             raise UsageError(f"{len(self.known)} diagnoses are known, of {len(self.y)} images")
         if self.sigma_y is not None and not (math.isfinite(self.sigma_y) and self.sigma_y >= 0):
             raise UsageError(f"the noise level must be a number from 0 up, not {self.sigma_y}")
+        if self.levels and (self.sigma_y is not None or len(self.levels) != len(self.y)):
+            raise UsageError(f"{len(self.levels)} noise levels for {len(self.y)} images: one for all, or one for each")
+        for level in self.levels:
+            if not (math.isfinite(level) and level >= 0):
+                raise UsageError(f"the noise level must be a number from 0 up, not {level}")
+
+    def split(self) -> list[Problem]:
+        """The problem of each image by itself, with its own noise level."""
+        return [
+            Problem(
+                self.y[i : i + 1],
+                self.operator and self.operator.alone(i),
+                self.levels[i] if self.levels else self.sigma_y,
+                self.known[i : i + 1],
+            )
+            for i in range(len(self.y))
+        ]
 
     @property
     def noise(self) -> float | None:
@@ -73,12 +101,60 @@ class Problem:
         return None if self.sigma_y is None else self.sigma_y / 2
 
     @classmethod
-    def of(cls, image: Tensor, operator: Operator | None = None, noise: float | None = None) -> Problem:
+    def of(cls, image: Tensor, operator: Operator | None = None, noise: Noise | None = None) -> Problem:
         """Makes the problem from what a person has: an image and a noise level in [0, 1] units.
 
         Args:
-            image: the damaged image, (B, C, H, W) in [0, 1].
+            image: the damaged image, (B, C, H, W) in [0, 1]; with an operator, what it measured of images in [0, 1].
             operator: the degradation, if known.
-            noise: standard deviation of its noise in [0, 1] units (0.1 is about 25/255), if known.
+            noise: standard deviation of its noise in [0, 1] units (0.1 is about 25/255), if known; or one for each
+                image, as a tensor (B,) or numbers.
+
+        Raises:
+            UsageError: see `Problem`.
         """
-        return cls(to_model(image), operator, None if noise is None else 2 * noise)
+        y = as_measured(image, operator)
+        if operator is not None and operator.linear and not operator.keeps_grey:
+            # x = 2 x01 - 1, and so A x = 2 A x01 - A 1.
+            y = 2 * y - operator.A(torch.ones(operator.image_shape(tuple(y.shape)), dtype=y.dtype, device=y.device))
+        else:
+            y = to_model(y)
+        levels = () if noise is None else tuple(2 * level for level in levels_of(noise, len(y)))
+        if len(set(levels)) <= 1:
+            return cls(y, operator, levels[0] if levels else None)
+        return cls(y, operator, levels=levels)
+
+
+def levels_of(noise: Noise, number: int) -> tuple[float, ...]:
+    """The noise level of each of so many images.
+
+    Args:
+        noise: one for all, or one for each: numbers, or a tensor.
+        number: of images.
+
+    Raises:
+        UsageError: there are more or fewer than images, or one is no number.
+    """
+    given = noise.flatten().tolist() if isinstance(noise, Tensor) else noise
+    try:
+        levels = tuple(map(float, given if isinstance(given, Iterable) else [given]))
+    except (TypeError, ValueError):
+        raise UsageError(f"the noise level is a number, or one for each image, not {noise!r}") from None
+    if len(levels) not in (1, number):
+        raise UsageError(f"{len(levels)} noise levels for {number} images: give one for all, or one for each")
+    return levels * number if len(levels) == 1 else levels
+
+
+def as_measured(y: Tensor, operator: Operator | None) -> Tensor:
+    """A measurement in the numbers that methods compute with: float32, or float64 as it is.
+
+    Complex ones become real as the operator says, and floats of 16 bits float32.
+
+    Raises:
+        UsageError: the operator measures no complex numbers.
+    """
+    if y.is_complex():
+        if operator is None:
+            raise UsageError("an image is of real numbers; complex ones need the operator that measured them")
+        y = operator.real(y)
+    return y.float() if y.is_floating_point() and y.element_size() < 4 else y

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import torch
 
 from . import images, provenance
-from .diagnosis import told
+from .diagnosis import Diagnosis, told
 from .errors import UsageError
 from .images import Picture
 from .methods.method import State
@@ -55,6 +55,31 @@ class Restorer(Runner):
         nfe, drawn = sum(result.nfe for result in results), any(result.random for result in results)
         return images.bound(restored), replace(results[0], nfe=nfe, random=drawn)
 
+    def copies(
+        self, picture: Picture, seeds: Sequence[int], progress: Callable[[int], object] | None = None
+    ) -> tuple[list[Picture], list[Restored]]:
+        """Restores one picture several times; see `samples` and `picture`, whose pixels each has.
+
+        Args:
+            picture: one page or several.
+            seeds: of the first page, for each restoration.
+            progress: see `run`.
+
+        Returns:
+            The pictures, unmarked, and what else is known of each one's first page.
+        """
+        made: list[list[Picture]] = [[] for _ in seeds]
+        first: list[Restored] = []
+        for number, page in enumerate(picture.pages, 1):
+            own = [seed if number == 1 else derive_seed(seed, f"page {number}") for seed in seeds]
+            operator = None if self._maker is None else self._maker(page)
+            results = self.samples(page.tensor(), own, progress, operator, self._known(page))
+            finished = [self._finished(page, result) for result in results]
+            for pages, (done, _) in zip(made, finished, strict=True):
+                pages.append(done)
+            first = first or [result for _, result in finished]
+        return [images.bound(pages) for pages in made], first
+
     def exposures(
         self,
         pictures: Sequence[Picture],
@@ -90,8 +115,10 @@ class Restorer(Runner):
     ) -> Restored:
         """What comes of one page; its file tells how it was compressed."""
         operator = None if self._maker is None else self._maker(page)
-        known = (told(page),) if self.method.diagnoses and page.jpeg is not None else ()
-        return self.run(page.tensor(), seed, progress, operator, watch, known)
+        return self.run(page.tensor(), seed, progress, operator, watch, self._known(page))
+
+    def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
+        return (told(page),) if self.method.diagnoses and page.jpeg is not None else ()
 
     def _finished(self, page: Picture, result: Restored) -> tuple[Picture, Restored]:
         """The page with what came of it, which is said together with what happened when it was read."""

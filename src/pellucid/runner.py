@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .devices import find_device
-from .errors import UsageError
+from .errors import UsageError, is_too_large
 from .estimate import noise_level
 from .images import Picture
 from .methods import Method
@@ -34,7 +34,7 @@ from .priors.load import Source
 from .priors.memory import Memory
 from .priors.prior import Tiles, Unused, device_of
 from .priors.tiled import usual_tile
-from .problem import Problem, to_unit
+from .problem import Noise, Problem, as_measured, levels_of, to_unit
 from .restoration import Recipe
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ class Restored:
     random: bool = True
 
 
+_AT_ONCE = 1 << 22
+"""Pixels of samples that are restored at once; of latents, and through a network's gradient, an eighth of it."""
+
 _LEAST = 0.5 / 255
 """Noise that is taken for granted where none is seen: half a step of 8 bits, to which files are rounded."""
 
@@ -84,7 +87,7 @@ class Runner:
         prior: what `load_prior` takes. One that is given as an object computes where its weights are.
         operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
         noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image,
-            at half a step of 8 bits or more.
+            at half a step of 8 bits or more. A tensor or several numbers are of the images of a batch.
         seed: see `run`.
         loaded: the prior itself, where it was loaded as the recipe says.
         said: further fields of `Recipe`, and fields of the method, where it is given by name.
@@ -105,7 +108,7 @@ class Runner:
         prior: Source = "natural",
         *,
         operator: Operator | Callable[[Picture], Operator] | None = None,
-        noise: float | None = None,
+        noise: Noise | None = None,
         seed: int = 0,
         loaded: Prior | None = None,
         **said: Unpack[Keywords],
@@ -259,16 +262,16 @@ class Runner:
         if isinstance(operator, Grayscale) and colours.shape[1] == self.channels:
             # Grey photographs are often saved as ones of colours; of others the colours are to be found anew.
             colours = operator.A(colours)
-        noise = self._noise
+        colours = as_measured(colours, operator)
+        noise = None if self._noise is None else levels_of(self._noise, len(colours))
         if self.estimates_noise and not isinstance(operator, Jpeg):
-            if len(colours) > 1:
-                # Each image has its own noise level, as it would by itself.
+            if len(colours) > 1 and self._treats_noise:
+                # Each image has noise of its own, as it would by itself.
                 return _joined(
                     self.run(image[None], own, progress, operator and operator.alone(i), watch)
                     for i, (image, own) in enumerate(zip(colours, Streams.seeds(seed, len(colours)), strict=True))
                 )
-            if noise is None:
-                noise = max(_LEAST, noise_level(colours, operator.known if isinstance(operator, Mask) else None))
+            noise = _estimated(colours, operator) if noise is None else noise
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = replace(Problem.of(image, operator, noise), known=tuple(known))
@@ -281,17 +284,53 @@ class Runner:
             if self._treats_noise:
                 treatment = treated(problem, prior, own)
                 problem, before, said = treatment.problem, treatment.nfe, treatment.note
-                noise = problem.noise
+                noise = () if problem.noise is None else (problem.noise,)
             state = last(self._runs.iterate(problem, prior, rng), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
         if grey:
             restored = restored.mean(1, keepdim=True)
         found = {name: value.cpu() for name, value in state.found.items()}
-        levels = () if noise is None else (noise,) * len(image)
         # Of a measurement whose noise was found there is no batch.
         notes = ("; ".join((said, *filter(None, state.notes))),) if said else state.notes
-        return Restored(restored.cpu(), before + state.nfe, levels, notes, found, rng.drawn or own.drawn)
+        random = rng.drawn or own.drawn
+        return Restored(restored.detach().cpu(), before + state.nfe, noise or (), notes, found, random)
+
+    def samples(
+        self,
+        colours: Tensor,
+        seeds: Sequence[int],
+        progress: Callable[[int], object] | None = None,
+        operator: Operator | None = None,
+        known: Sequence[Diagnosis] = (),
+    ) -> list[Restored]:
+        """Restores one image several times, as many at once as memory allows; the bytes are those of one by one.
+
+        Args:
+            colours: the damaged image, (1, C, H, W); see `run`.
+            seeds: of the restorations.
+            progress: see `run`.
+            operator: see `run`.
+            known: see `run`.
+
+        Raises:
+            UsageError: see `run`.
+            PellucidError: likewise.
+        """
+        pixels = max(1, colours.shape[-2] * colours.shape[-1])
+        heavy = self._latent is not None or self.method.through_network
+        at_once = max(1, (_AT_ONCE // 8 if heavy else _AT_ONCE) // pixels)
+        done: list[Restored] = []
+        while len(done) < len(seeds):
+            now = seeds[len(done) : len(done) + at_once]
+            batch = colours.expand(len(now), *colours.shape[1:])
+            try:
+                done += _divided(self.run(batch, now, progress, operator, known=tuple(known) * len(now)), len(now))
+            except (MemoryError, RuntimeError) as error:
+                if len(now) == 1 or not is_too_large(error):
+                    raise
+                at_once = len(now) // 2
+        return done
 
     def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
         """The measurement with as many channels as the prior's images need, and whether they were made of one."""
@@ -319,8 +358,40 @@ def _joined(alone: Iterable[Restored]) -> Restored:
     )
 
 
+def _estimated(colours: Tensor, operator: Operator | None) -> tuple[float, ...]:
+    """The noise level of each image, as it would be found in the image by itself."""
+    if operator is not None and not operator.keeps_grey:
+        raise UsageError(f"{type(operator).__name__} measures no image, whose noise could be estimated: give noise")
+    levels: list[float] = []
+    for i, image in enumerate(colours):
+        if i and not isinstance(operator, Mask) and torch.equal(image, colours[i - 1]):
+            levels.append(levels[-1])
+            continue
+        mask = operator.alone(i) if isinstance(operator, Mask) else None
+        levels.append(max(_LEAST, noise_level(image[None], mask.known if isinstance(mask, Mask) else None)))
+    return tuple(levels)
+
+
+def _divided(batch: Restored, number: int) -> list[Restored]:
+    """Each image of a batch by itself."""
+    return [
+        Restored(
+            batch.colours[i : i + 1],
+            batch.nfe,
+            batch.noise[i : i + 1],
+            batch.notes[i : i + 1],
+            {name: value[i : i + 1] for name, value in batch.found.items()},
+            batch.random,
+        )
+        for i in range(number)
+    ]
+
+
 def _check_told(
-    method: Method, operator: Operator | Callable[[Picture], Operator] | None, noise: float | None, exact: bool
+    method: Method,
+    operator: Operator | Callable[[Picture], Operator] | None,
+    noise: float | tuple[float, ...] | None,
+    exact: bool,
 ) -> None:
     """Refuses what the method cannot be told, and that it is told too little."""
     if not method.blind and operator is None:
@@ -330,7 +401,8 @@ def _check_told(
     if method.blind and not method.takes_operator and (operator is not None or noise is not None):
         known = "the operator" if operator is not None else "the noise level"
         raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
-    if noise is not None and not 0 <= noise < math.inf:
-        raise UsageError(f"the noise level must be a number from 0 up, not {noise}")
+    for level in (noise if isinstance(noise, tuple) else (noise,)) if noise is not None else ():
+        if not 0 <= level < math.inf:
+            raise UsageError(f"the noise level must be a number from 0 up, not {level}")
     if exact and not (isinstance(operator, Operator) and operator.linear):
         raise UsageError("a result agrees exactly with measurements of a linear operator: give one, or leave exact out")

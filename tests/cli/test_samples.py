@@ -135,3 +135,23 @@ def test_samples_that_cannot_be_are_refused(
     said = pellucid_command("restore", scans, *wrong)
     assert (said.code, len(said.err.splitlines())) == (2, 1)
     assert says in said.err
+
+
+def test_maps_are_of_the_samples(job: Command, tmp_path: Path) -> None:
+    said = job("--samples", 3, "--maps")
+    assert said.code == 0, said.err
+    samples = np.stack([np.asarray(Image.open(tmp_path / f"out/sub/b-{i}.png")) for i in (1, 2, 3)]) / 255
+    mean = np.asarray(Image.open(tmp_path / "out/sub/b-mean.png")) / 255
+    assert np.abs(mean - samples.mean(0)).max() <= 0.5 / 255 + 1e-6
+    deviation = images.read(tmp_path / "out/sub/b-std.png").pixels / 65535 / 4
+    np.testing.assert_allclose(deviation, samples.std(0, ddof=1).clip(0, 0.25), atol=1e-5)
+    # More samples with --resume make them anew; without, they are not replaced.
+    assert job("--samples", 3, "--maps").code == 2
+    assert job("--samples", 4, "--maps", "--resume").code == 0
+    again = np.asarray(Image.open(tmp_path / "out/sub/b-mean.png")) / 255
+    assert np.abs(again - mean).max() > 0
+
+
+def test_maps_of_one_sample_are_refused(job: Command) -> None:
+    said = job("--maps")
+    assert (said.code, "several samples" in said.err) == (2, True)

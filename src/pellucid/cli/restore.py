@@ -17,10 +17,13 @@ from ..restoration.spelling import built
 from .config import write
 from .job import Job, do, dry_run
 from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard
-from .output import tell
+from .output import FAILED, INTERRUPTED, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..jobs import Item
+    from .maps import Maps
 
 
 def restore(
@@ -72,6 +75,13 @@ def restore(
     samples: Annotated[
         int, typer.Option("--samples", help="Restorations of each image, NAME-1, NAME-2 ..., with noise of their own.")
     ] = 1,
+    maps: Annotated[
+        bool,
+        typer.Option(
+            "--maps",
+            help="The samples' mean, NAME-mean, and deviation, NAME-std, too; white is 0.25.",
+        ),
+    ] = False,
     tile: Annotated[
         int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
     ] = None,
@@ -163,6 +173,7 @@ def restore(
         items = jobs.plan(
             inputs, output, in_place=in_place, overwrite=overwrite, shard=share, samples=samples, owned=owned, left=left
         )
+    wanted = _maps(items, samples, overwrite or resume) if maps else []
     if save_kernel is not None:
         several = len(items) > 1 or share is not None
         _check_kernel(save_kernel, several, overwrite or resume)
@@ -199,7 +210,20 @@ def restore(
     if dry:
         return dry_run(job)
     jobs.make_folders(job.items)
-    return do(job)
+    code = do(job)
+    if code == INTERRUPTED:
+        return code
+    made = [one.write() for one in wanted]
+    return code if None not in made else FAILED
+
+
+def _maps(items: Sequence[Item], samples: int, replace: bool) -> list[Maps]:
+    """The maps of each image's samples; refuses what could not be made, before any work."""
+    from .maps import of_items
+
+    if samples < 2:
+        raise UsageError("--maps are of several samples: say --samples N, too")
+    return of_items(items, samples, replace=replace)
 
 
 def _check_job(in_place: bool, resume: bool, time_limit: float | None, batch: int) -> None:

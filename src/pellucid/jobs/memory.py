@@ -8,15 +8,12 @@ from typing import TypeVar
 import torch
 
 from ..api import Restorer
-from ..errors import PellucidError, UsageError
+from ..errors import PellucidError, UsageError, is_too_large
 
 T = TypeVar("T")
 
 SMALLEST = 64
 """Side of the smallest tiles that are tried, in pixels: below, a network sees too little of the image."""
-
-# What torch's allocators say, beside errors of a type of their own: on the CPU of Linux, of Windows, on other devices.
-_TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 def with_less(restorer: Restorer, size: tuple[int, int], attempt: Callable[[Restorer], T]) -> tuple[T, str | None]:
@@ -64,10 +61,3 @@ def _halved(restorer: Restorer, size: tuple[int, int]) -> Restorer:
             return smaller
         tile //= 2
     raise PellucidError("does not fit into memory, in tiles of any size")
-
-
-def is_too_large(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in _TOO_LARGE)
-    )

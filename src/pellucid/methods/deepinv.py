@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..errors import PellucidError, UsageError
 from ..operators.deepinv import DeepinvOperator
 from ..priors.prior import Prior
-from ..problem import Problem
+from ..problem import Noise, Problem, to_zero_one
 from .method import Method
 
 
-def reconstructor(method: Method, prior: Prior, noise: float | None = None, seed: int = 0) -> Any:
+def reconstructor(method: Method, prior: Prior, noise: Noise | None = None, seed: int = 0) -> Any:
     """A method on a prior as a deepinv `Reconstructor`: `model(y, physics)`, images in [0, 1] as there.
 
     Args:
@@ -45,31 +44,46 @@ def reconstructor(method: Method, prior: Prior, noise: float | None = None, seed
 
 
 def restore_with(
-    physics: Any, y: Tensor, method: Method, prior: Prior, noise: float | None = None, seed: int = 0
+    physics: Any, y: Tensor, method: Method, prior: Prior, noise: Noise | None = None, seed: int = 0
 ) -> Tensor:
     """Restores measurements of images in [0, 1] by a physics.
 
     Args:
-        physics: a deepinv physics.
+        physics: a deepinv physics; one without an adjoint is not linear, and for methods that need the gradient alone.
         y: its measurements, (B, ...).
         method: one that is told the degradation.
         prior: the prior.
-        noise: standard deviation of the noise in [0, 1] units; None to take `physics.noise_model.sigma`.
+        noise: standard deviation of the noise in [0, 1] units, or one for each image; None to take
+            `physics.noise_model.sigma`, which may be either.
         seed: image i has `seed + i`.
 
     Returns:
         (B, C, H, W) in [0, 1], not clamped.
 
     Raises:
-        UsageError: the noise level is not known.
+        UsageError: the noise level or the image's size is not known, or the method needs a linear physics.
     """
     if noise is None:
-        found = getattr(getattr(physics, "noise_model", None), "sigma", None)
-        if found is None:
-            raise UsageError("the physics does not tell its noise level: give noise")
-        noise = float(found)
-    flat: Tensor = physics.A_adjoint(y)
-    operator = DeepinvOperator(physics, (flat.shape[1], flat.shape[2], flat.shape[3]))
-    # y = A x01 and x = 2 x01 - 1, so A x = 2 y - A 1.
-    measured = 2 * y - operator.A(torch.ones_like(flat))
-    return (method(Problem(measured, operator, 2 * noise), prior, seed) + 1) / 2
+        model = getattr(physics, "noise_model", None)
+        noise = getattr(model, "sigma", None)
+        if noise is None:
+            kind = "" if model is None else f" ({type(model).__name__} has no sigma)"
+            raise UsageError(f"the physics does not tell its noise level{kind}: give noise")
+    shape = _image_shape(physics, y)
+    operator = DeepinvOperator(physics, shape)
+    if not operator.linear and not method.by_gradient:
+        raise UsageError(
+            f"{type(physics).__name__} is not linear, which {type(method).__name__} needs: take dps or gdp"
+        )
+    return to_zero_one(method(Problem.of(y, operator, noise), prior, seed))
+
+
+def _image_shape(physics: Any, y: Tensor) -> tuple[int, int, int]:
+    """The shape of one image of a measurement: the adjoint's, or as the physics says, or the measurement's."""
+    if hasattr(physics, "A_adjoint"):
+        size = tuple(physics.A_adjoint(y).shape[1:])
+    else:
+        size = tuple(getattr(physics, "img_size", None) or y.shape[1:])
+    if len(size) != 3:
+        raise UsageError(f"{type(physics).__name__} is of images (C, H, W), not of {size}")
+    return size

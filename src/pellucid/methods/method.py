@@ -109,6 +109,11 @@ class Method:
             )
         return self, ""
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "iterate" in vars(cls):
+            cls.iterate = _by_level(cls.iterate)  # type: ignore[method-assign]
+
     def prepare(self, device: torch.device) -> None:
         """Reads what it needs besides the prior, so that what is missing is said before the first image."""
 
@@ -129,9 +134,9 @@ class Method:
             seed: image i of the batch has seed `seed + i`, or `seed[i]` where a seed is given for each.
 
         Returns:
-            The restored images, (B, C, H, W) in [-1, 1] units, not clamped.
+            The restored images, (B, C, H, W) in [-1, 1] units, not clamped. No gradient goes through them.
         """
-        return last(self.iterate(problem, prior, Streams.of(seed, len(problem.y)))).x
+        return last(self.iterate(problem, prior, Streams.of(seed, len(problem.y)))).x.detach()
 
     def __getstate__(self) -> dict[str, Any]:
         # What it has loaded, a session of another library perhaps, is loaded again where it is sent to.
@@ -167,6 +172,21 @@ PAPERS: Mapping[str, Mapping[str, Any]] = {"paper": {}}
 """The presets of a method whose defaults are its paper's."""
 
 Iterate = Callable[[Any, Problem, Prior, Streams], Iterator[State]]
+
+
+def _by_level(iterate: Iterate) -> Iterate:
+    """Restores images of different noise levels side by side, so that a method knows one level alone."""
+
+    @wraps(iterate)
+    def levelled(self: Any, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        if not problem.levels:
+            return iterate(self, problem, prior, rng)
+        from .sidebyside import side_by_side
+
+        parts = zip(problem.split(), rng.split(), strict=True)
+        return side_by_side([iterate(self, one, prior, own) for one, own in parts])
+
+    return levelled
 
 
 def with_gradients(iterate: Iterate) -> Iterate:

@@ -73,19 +73,7 @@ class Blur(Operator):
         """See `Operator`; None with a replicated border."""
         if self.border != "circular":
             return None
-        transfer = self._transfers(torch.empty(shape[-2:], dtype=torch.float64))[0]
-        gain = transfer.abs()
-        kept = gain > _ZERO * gain.max()
-        phase = torch.where(kept, transfer / gain.clamp_min(1e-300), 0).to(torch.complex64)
-        # The Hartley transform needs all frequencies, of which rfft2 gives the first half of the last axis.
-        s = _all_frequencies(torch.where(kept, gain, 0), shape[-1])[None, None].float()
-        return Svd(
-            s,
-            hartley,
-            hartley,
-            lambda z: _filter(hartley(z), phase),
-            lambda y: hartley(_filter(y, phase.conj())),
-        )
+        return svd_of_filter(self._transfers(torch.empty(shape[-2:], dtype=torch.float64))[0][None, None], shape[-1])
 
     def _transfers(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """The kernel's Fourier transform at the size of an image, as rfft2 gives it, and its pseudo-inverse."""
@@ -105,6 +93,26 @@ class Blur(Operator):
             self._made = dict(list(self._made.items())[-3:])
             self._made[key] = (transfer.to(like.device, kind), inverse.to(like.device, kind))
         return self._made[key]
+
+
+def svd_of_filter(transfer: Tensor, width: int) -> Svd:
+    """The decomposition of a circular convolution.
+
+    Args:
+        transfer: the kernel's Fourier transform at the size of the image as rfft2 gives it, (1, 1 or C, H, W // 2 + 1).
+        width: W.
+    """
+    gain = transfer.abs()
+    kept = gain > _ZERO * gain.max()
+    phase = torch.where(kept, transfer / gain.clamp_min(1e-300), 0).to(torch.complex64)
+    # The Hartley transform needs all frequencies, of which rfft2 gives the first half of the last axis.
+    return Svd(
+        _all_frequencies(torch.where(kept, gain, 0), width).float(),
+        hartley,
+        hartley,
+        lambda z: _filter(hartley(z), phase),
+        lambda y: hartley(_filter(y, phase.conj())),
+    )
 
 
 def convolve(x: Tensor, kernels: Tensor, border: Literal["circular", "replicate"] = "replicate") -> Tensor:

@@ -25,6 +25,7 @@ class Compose(Operator):
     def __init__(self, outer: Operator, inner: Operator) -> None:
         self.outer, self.inner = outer, inner
         self.linear = outer.linear and inner.linear
+        self.keeps_grey = outer.keeps_grey and inner.keeps_grey
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
@@ -41,6 +42,10 @@ class Compose(Operator):
     def image_shape(self, measured: Shape) -> Shape:
         """See `Operator`."""
         return self.inner.image_shape(self.outer.image_shape(measured))
+
+    def real(self, y: Tensor) -> Tensor:
+        """See `Operator`."""
+        return self.outer.real(y)
 
     def alone(self, index: int) -> Operator:
         """See `Operator`."""
@@ -63,6 +68,7 @@ class Stack(Operator):
             raise UsageError("a stack needs at least one operator")
         self.operators = tuple(operators)
         self.linear = all(operator.linear for operator in operators)
+        self.keeps_grey = all(operator.keeps_grey for operator in operators)
         self._shape = shape
         self._parts = [tuple(operator.A(torch.zeros(1, *shape)).shape[1:]) for operator in operators]
 

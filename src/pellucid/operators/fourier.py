@@ -28,6 +28,8 @@ class Fourier(Operator):
         UsageError: it has another number of axes, or values that are neither 0 nor 1.
     """
 
+    keeps_grey = False
+
     def __init__(self, known: Tensor) -> None:
         if known.ndim != 2 or (known.dtype != torch.bool and not ((known == 0) | (known == 1)).all()):
             raise UsageError(f"a mask of frequencies is (H, W) of 0 and 1, not {tuple(known.shape)}")

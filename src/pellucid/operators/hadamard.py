@@ -28,6 +28,8 @@ class Hadamard(Operator):
         UsageError: the pixels are no power of 2 in number, or share is not above 0 and at most 1.
     """
 
+    keeps_grey = False
+
     def __init__(self, height: int, width: int, share: float = 0.5, seed: int = 0) -> None:
         pixels = height * width
         if pixels < 1 or pixels & (pixels - 1):

@@ -58,6 +58,9 @@ class Operator:
     pictures: bool = False
     """Whether measurements are pictures, (B, C, H, W), whose noise looks like that of any picture."""
 
+    keeps_grey: bool = True
+    """Whether it measures an image of one value as that value: then the units of both change alike."""
+
     def A(self, x: Tensor) -> Tensor:  # noqa: N802 - the field's letter
         """Degrades images (B, C, H, W), without noise."""
         raise NotImplementedError
@@ -99,6 +102,14 @@ class Operator:
     def image_shape(self, measured: Shape) -> Shape:
         """The shape of the images whose measurements have the shape `measured`."""
         return measured
+
+    def real(self, y: Tensor) -> Tensor:
+        """Complex measurements as the real numbers that `A` gives.
+
+        Raises:
+            UsageError: it measures real numbers.
+        """
+        raise UsageError(f"{type(self).__name__} measures real numbers, not {y.dtype}")
 
     def alone(self, index: int) -> Operator:
         """What degrades one image of a batch: the same, where all share it."""

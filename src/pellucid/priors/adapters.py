@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UsageError
 
@@ -208,12 +208,22 @@ def evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tens
     of the result with them; image by image they do not, at next to no cost, for one image keeps all cores busy.
 
     A caller's own `torch.autocast` would change the result without a word; the precision is what was asked for by name
-    (`backends.Autocast`).
+    (`backends.Autocast`). Images in float64 go through a network of other weights in float32.
     """
+    if x.dtype == torch.float64 and not _takes_doubles(network):
+        return evaluate(network, x.float(), level.float()).to(x)
     with alone(x.device.type, _PRECISION.get()):
         if x.shape[0] == 1 or x.device.type != "cpu":
             return network(x, level)
         return torch.cat([network(x[i : i + 1], level[i : i + 1]) for i in range(len(x))])
+
+
+def _takes_doubles(network: Callable[[Tensor, Tensor], Tensor]) -> bool:
+    """Whether a network, or what calls one, computes in float64; a plain function does whatever it is given."""
+    owner = getattr(network, "__self__", network)
+    module = owner if isinstance(owner, nn.Module) else getattr(owner, "network", None)
+    weights = module.parameters() if isinstance(module, nn.Module) else ()
+    return all(weight.dtype == torch.float64 for weight in weights if weight.is_floating_point())
 
 
 @contextmanager

@@ -6,11 +6,13 @@ same bytes everywhere. Its fields are the options, and their metadata is what a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from ..errors import UsageError
 from ..settings import values
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..operators import Operator
     from ..priors import Prior
     from ..priors.load import Source
+    from ..problem import Noise
     from ..restorer import Restorer
     from ..tasks import Maker
     from .keywords import Keywords
@@ -36,7 +39,7 @@ class Choice:
         hyper_parameters: those that differ from the method's own defaults, or were given.
         restores: the method itself.
         operator: the degradation, or what makes it of each picture; None is blind.
-        noise: its noise level in [0, 1] units; None to estimate it.
+        noise: its noise level in [0, 1] units, or one for each image of a batch; None to estimate it.
         several: whether all inputs are exposures of one image.
     """
 
@@ -44,7 +47,7 @@ class Choice:
     hyper_parameters: Mapping[str, Any]
     restores: Method
     operator: Operator | Maker | None = None
-    noise: float | None = None
+    noise: float | tuple[float, ...] | None = None
     several: bool = False
 
 
@@ -68,7 +71,8 @@ class Recipe:
         mask: image file, white where pixels are missing, for the task "inpaint".
         kernel: image file of how a point is blurred, for the task "deblur".
         by: how many times larger both sides become, 2, 3 or 4, for the task "enlarge"; None for 2.
-        noise: standard deviation of the noise in [0, 1] units; None to estimate it, unless the task says.
+        noise: standard deviation of the noise in [0, 1] units, or one for each image of a tensor; None to estimate it,
+            unless the task says.
         exact: whether the result is moved to the nearest image that agrees with the measurement.
         prior: what `load_prior` takes.
         label: see `load_prior`.
@@ -102,7 +106,7 @@ class Recipe:
     by: int | None = field(
         default=None, metadata=_about(int, "How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
     )
-    noise: float | None = field(
+    noise: float | tuple[float, ...] | None = field(
         default=None, metadata=_about(float, "The noise in [0, 1] units, for tasks (default: estimated).")
     )
     exact: bool = field(
@@ -140,6 +144,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for one in fields(self):
             _check_kind(one.name, getattr(self, one.name), one.metadata.get("kind"))
+        if isinstance(self.noise, Sequence):
+            object.__setattr__(self, "noise", tuple(map(float, self.noise)))
         for name in ("mask", "kernel"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
@@ -152,7 +158,7 @@ class Recipe:
         prior: Source = "natural",
         *,
         operator: Operator | Callable[..., Operator] | None = None,
-        noise: float | None = None,
+        noise: Noise | None = None,
         seed: int = 0,
         **said: Unpack[Keywords],
     ) -> Recipe:
@@ -170,6 +176,8 @@ class Recipe:
             UsageError: see `Recipe`; or there is a recipe, and something beside it.
         """
         plain = cls.__dataclass_fields__
+        if isinstance(noise, Tensor):
+            noise = tuple(noise.flatten().tolist()) if noise.numel() > 1 else noise.item()
         more: dict[str, Any] = {"prior": prior, "operator": operator, "noise": noise, "seed": seed}
         own: dict[str, Any] = {name: value for name, value in said.items() if name in plain}
         hyper: dict[str, Any] = {name: value for name, value in said.items() if name not in plain}
@@ -352,6 +360,10 @@ def _check_kind(name: str, value: object, kind: Any) -> None:
 
         fits = isinstance(value, str | Method)
     elif kind is float:
+        if name == "noise" and isinstance(value, tuple | list) and value:
+            for level in value:
+                _check_kind(name, level, kind)
+            return
         fits = isinstance(value, int | float) and not isinstance(value, bool)
     elif kind is Path:
         fits = isinstance(value, str | Path)

@@ -73,6 +73,8 @@ def from_toml(text: str, folder: Path | None = None) -> Recipe:
 
 def command(recipe: Recipe, inputs: Sequence[str], output: str) -> str:
     """See `Recipe.to_command`."""
+    if isinstance(recipe.noise, tuple):
+        raise UsageError("a noise level for each image of a tensor has no command line")
     words = ["pellucid", "restore", *map(_safe, inputs), "-o", _safe(output)]
     for name, value in _said(recipe).items():
         if name == "settings":

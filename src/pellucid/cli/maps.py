@@ -1,0 +1,100 @@
+"""The mean and the deviation of an image's samples, as files beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import images
+from ..errors import PellucidError, UsageError
+from ..images import Picture
+from ..jobs import Item
+from ..samples import Spread
+from .output import complain, tell
+
+_WHITE = 0.25
+"""The standard deviation, in [0, 1] units, that is white: half of what there can be."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The maps of one image.
+
+    Attributes:
+        samples: files, in order.
+        mean: file for their mean, of their format.
+        deviation: file for their standard deviation, a PNG of 16 bits; of several pages of the samples' format.
+    """
+
+    samples: Sequence[Path]
+    mean: Path
+    deviation: Path
+
+    def write(self) -> Path | None:
+        """Makes both of the samples' files; None, and a line, if they are not all there."""
+        missing = [path for path in self.samples if not path.is_file()]
+        if missing:
+            complain(f"{self.mean}: not made, for {missing[0]} is not there")
+            return None
+        try:
+            self._write()
+        except PellucidError as error:
+            complain(str(error))
+            return None
+        tell(f"{self.mean}, {self.deviation}")
+        return self.mean
+
+    def _write(self) -> None:
+        spreads: list[Spread] = []
+        first: Picture | None = None
+        for path in self.samples:
+            picture = images.read(path)
+            first = first or picture
+            pages = list(picture.pages)
+            spreads = spreads or [Spread() for _ in pages]
+            for spread, page in zip(spreads, pages, strict=True):
+                spread.add(page.tensor().double().numpy())
+        assert first is not None
+        means, deviations = [], []
+        for page, spread in zip(first.pages, spreads, strict=True):
+            means.append(page.with_tensor(_tensor(spread)))
+            scaled = (spread.deviation[0] / _WHITE).clip(0, 1).transpose(1, 2, 0)
+            deviations.append(images.from_array(np.ascontiguousarray((scaled * 65535).round(), np.uint16)))
+        images.write(images.bound(means), self.mean)
+        images.write(images.bound(deviations), self.deviation)
+
+
+def of_items(items: Iterable[Item], samples: int, *, replace: bool) -> list[Maps]:
+    """The maps of a job's images.
+
+    Args:
+        items: all of the job's, each image's samples among them.
+        samples: how many each image has.
+        replace: whether maps that are there may be replaced.
+
+    Raises:
+        UsageError: there is such a file.
+    """
+    of_image: dict[tuple[Path, ...], list[Path]] = {}
+    for item in items:
+        of_image.setdefault(item.sources, []).append(item.target)
+    made = []
+    for targets in of_image.values():
+        first = targets[0]
+        stem = first.stem.rpartition("-")[0]
+        files = [first.with_name(f"{stem}-{number}{first.suffix}") for number in range(1, samples + 1)]
+        many = ".png" if first.suffix.lower() not in (".tif", ".tiff") else first.suffix
+        made.append(Maps(files, first.with_name(f"{stem}-mean{first.suffix}"), first.with_name(f"{stem}-std{many}")))
+    taken = [path for maps in made for path in (maps.mean, maps.deviation) if path.exists()]
+    if taken and not replace:
+        raise UsageError(f"{taken[0]}: exists; say --overwrite")
+    return made
+
+
+def _tensor(spread: Spread) -> Tensor:
+    return torch.from_numpy(spread.mean).float()
