@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .restoration.keywords import Keywords
 
-__all__ = ["Restored", "Restorer", "restore"]
+__all__ = ["Restored", "Restorer", "propose_mask", "restore"]
 
 Array = np.ndarray[Any, Any]
 _Numbers = TypeVar("_Numbers", Array, Tensor)
@@ -155,6 +155,30 @@ def restore(
         return restored
 
     return sample(0) if samples is None else [sample(number) for number in range(samples)]
+
+
+def propose_mask(image: str | Path | Image.Image | Array) -> Image.Image:
+    """Proposes a mask of the scratches and specks of a scanned print, to look at and to correct.
+
+    It finds a part of them, and marks some edges and wires: docs/old-photographs.md has how much. Saved as a file, it
+    is what `restore(image, task="scratches", mask=...)` fills. Evaluates no prior.
+
+    Args:
+        image: a path, a Pillow image, or a numpy array, as for `restore`.
+
+    Returns:
+        A grey picture of the same size, white where something is marked, black elsewhere.
+
+    Raises:
+        UsageError: an image of the wrong kind.
+        PellucidError: a file that cannot be read.
+    """
+    from .tasks import proposed
+
+    picture = _picture(image)
+    if picture is None:
+        raise UsageError("propose_mask takes a path, a Pillow image or a numpy array, not a tensor")
+    return images.to_pil(images.from_tensor(1 - proposed(picture).known))
 
 
 def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture | None:

@@ -13,9 +13,10 @@ from .errors import UsageError
 from .images import Picture
 from .methods.method import State
 from .noise import derive_seed
+from .operators import Mask
 from .runner import Restored, Runner
 
-_TOLD = ("exact", "label", "prompt", "tile", "backend", "by")
+_TOLD = ("exact", "label", "prompt", "tile", "backend", "by", "yes")
 """Fields of the recipe that a file says beside the method, the operator, the noise, the prior and the seed."""
 
 
@@ -90,6 +91,8 @@ class Restorer(Runner):
     ) -> Restored:
         """What comes of one page; its file tells how it was compressed."""
         operator = None if self._maker is None else self._maker(page)
+        if isinstance(operator, Mask) and operator.known.all():
+            return Restored(page.tensor(), 0, notes=("nothing is marked, left as it is",), random=False)
         known = (told(page),) if self.method.diagnoses and page.jpeg is not None else ()
         return self.run(page.tensor(), seed, progress, operator, watch, known)
 
