@@ -53,9 +53,8 @@ def main() -> None:
     _fading(pictures)
     for factor in _FACTORS:
         found = [sum(_finds(picture, factor, way) for picture in pictures) for way in _FILTERS]
-        print(
-            f"enlarged {factor:g} times, found of {len(pictures)}: {dict(zip([w.name for w in _FILTERS], found, strict=True))}"
-        )
+        by_filter = ", ".join(f"{way.name.lower()} {count}" for way, count in zip(_FILTERS, found, strict=True))
+        print(f"enlarged {factor:g} times, found of {len(pictures)}: {by_filter}")
     _scratches(pictures)
 
 
