@@ -76,7 +76,7 @@ def test_the_papers_settings_have_a_name() -> None:
     assert isinstance(known, methods.DreamCleanKnown)
     assert (known.gamma, known.strength) == (0.05, 300)
     without = {name for name in methods.names() if "paper" not in methods.find(name).presets}
-    assert without == {"auto", "colorize", "denoise", "enlarge", "external", "jpeg", "lowlight", "unblur"}
+    assert without == {"auto", "colorize", "denoise", "enlarge", "external", "jpeg", "lowlight", "unblur", "unfade"}
 
 
 def misspelt(image: Image.Image) -> None:
@@ -92,6 +92,7 @@ SPELLED = [
     Recipe("dreamclean", {"strength": 20, "steps": 50}, seed=7, tile=64, device="cpu"),
     Recipe(DreamClean(strength=20, shared=True)).plain(),
     Recipe(task="inpaint", mask=Path("/a mask.png"), noise=0.02, exact=True, offline=True),
+    Recipe(task="scratches", yes=True),
     Recipe("dgp", {"rates": (0.1, 0.2)}, prompt='a "cat"', label=3, precision="bfloat16", preset="paper"),
 ]
 
@@ -127,6 +128,7 @@ def test_every_field_changes_the_fingerprint(tmp_path: Path, tiny_prior: Path) -
         "mask": (paint, b),
         "kernel": (blur, b),
         "by": (Recipe(task="enlarge"), 3),
+        "yes": (replace(paint, task="scratches", mask=None, yes=True), False),
         "noise": (told, 0.1),
         "exact": (told, True),
         "label": (plain, 3),
@@ -139,6 +141,9 @@ def test_every_field_changes_the_fingerprint(tmp_path: Path, tiny_prior: Path) -
         "precision": (plain, "bfloat16"),
     }
     assert changes.keys() | {"prior"} == {one.name for one in fields(Recipe)}
+    # Without a yes there is a mask, or nothing that could be done.
+    unasked = replace(changes["yes"][0], yes=False, mask=a)
+    assert changes.pop("yes")[0].fingerprint("prior") != unasked.fingerprint("prior")
     for name, (recipe, value) in changes.items():
         assert replace(recipe, **{name: value}).fingerprint("prior") != recipe.fingerprint("prior"), name
         assert replace(recipe).fingerprint("prior") == recipe.fingerprint("prior"), name

@@ -46,3 +46,9 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         tasks.operator("sr4", by=2)
     with pytest.raises(UsageError, match="by is one of 2, 3, 4, not 5"):
         tasks.operator("enlarge", by=5)
+    with pytest.raises(UsageError, match="--save-mask FILE proposes one"):
+        tasks.operator("scratches")
+    with pytest.raises(UsageError, match="leave one out"):
+        tasks.operator("scratches", tmp_path, yes=True)
+    with pytest.raises(UsageError, match="inpaint proposes nothing to say yes to"):
+        tasks.operator("inpaint", tmp_path, yes=True)

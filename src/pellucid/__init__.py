@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import degradations, methods, metrics, operators, priors
-    from .api import restore
+    from .api import propose_mask, restore
     from .errors import PellucidError, UsageError
     from .priors import load_prior
     from .problem import Problem
@@ -31,6 +31,7 @@ __all__ = [
     "metrics",
     "operators",
     "priors",
+    "propose_mask",
     "restore",
 ]
 
@@ -45,6 +46,7 @@ _HOMES = {
     "metrics": "metrics",
     "operators": "operators",
     "priors": "priors",
+    "propose_mask": "api",
     "restore": "api",
 }
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .restoration.keywords import Keywords
 
-__all__ = ["Restored", "Restorer", "Samples", "restore"]
+__all__ = ["Restored", "Restorer", "Samples", "propose_mask", "restore"]
 
 Array = np.ndarray[Any, Any]
 _Numbers = TypeVar("_Numbers", Array, Tensor)
@@ -180,6 +180,30 @@ def _deviation(image: str | Path | Image.Image | Array, colours: Tensor) -> Arra
         return None
     deviation: Array = colours.std(0).permute(1, 2, 0).numpy()
     return deviation if deviation.shape[2] > 1 or getattr(image, "ndim", 2) == 3 else deviation[..., 0]
+
+
+def propose_mask(image: str | Path | Image.Image | Array) -> Image.Image:
+    """Proposes a mask of the scratches and specks of a scanned print, to look at and to correct.
+
+    It finds a part of them, and marks some edges and wires: docs/old-photographs.md has how much. Saved as a file, it
+    is what `restore(image, task="scratches", mask=...)` fills. Evaluates no prior.
+
+    Args:
+        image: a path, a Pillow image, or a numpy array, as for `restore`.
+
+    Returns:
+        A grey picture of the same size, white where something is marked, black elsewhere.
+
+    Raises:
+        UsageError: an image of the wrong kind.
+        PellucidError: a file that cannot be read.
+    """
+    from .tasks import proposed
+
+    picture = _picture(image)
+    if picture is None:
+        raise UsageError("propose_mask takes a path, a Pillow image or a numpy array, not a tensor")
+    return images.to_pil(images.from_tensor(1 - proposed(picture).known))
 
 
 def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture | None:

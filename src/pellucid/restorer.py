@@ -13,9 +13,10 @@ from .errors import UsageError
 from .images import Picture
 from .methods.method import State
 from .noise import derive_seed
+from .operators import Mask
 from .runner import Restored, Runner
 
-_TOLD = ("exact", "label", "prompt", "tile", "backend", "by")
+_TOLD = ("exact", "label", "prompt", "tile", "backend", "by", "yes")
 """Fields of the recipe that a file says beside the method, the operator, the noise, the prior and the seed."""
 
 
@@ -73,7 +74,10 @@ class Restorer(Runner):
         for number, page in enumerate(picture.pages, 1):
             own = [seed if number == 1 else derive_seed(seed, f"page {number}") for seed in seeds]
             operator = None if self._maker is None else self._maker(page)
-            results = self.samples(page.tensor(), own, progress, operator, self._known(page))
+            if _marks_nothing(operator):
+                results = [_untouched(page)] * len(own)
+            else:
+                results = self.samples(page.tensor(), own, progress, operator, self._known(page))
             finished = [self._finished(page, result) for result in results]
             for pages, (done, _) in zip(made, finished, strict=True):
                 pages.append(done)
@@ -115,6 +119,8 @@ class Restorer(Runner):
     ) -> Restored:
         """What comes of one page; its file tells how it was compressed."""
         operator = None if self._maker is None else self._maker(page)
+        if _marks_nothing(operator):
+            return _untouched(page)
         return self.run(page.tensor(), seed, progress, operator, watch, self._known(page))
 
     def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
@@ -138,3 +144,12 @@ class Restorer(Runner):
         told += [f"{name} {given!r}" for name, given in self._said.items()]
         prior = self.fingerprint[:16] if self.method.needs_prior else ""
         return page.marked(provenance.line(self.method, told, prior, seed, result.notes))
+
+
+def _marks_nothing(operator: Operator | None) -> bool:
+    """Whether a mask was proposed that leaves nothing to fill."""
+    return isinstance(operator, Mask) and bool(operator.known.all())
+
+
+def _untouched(page: Picture) -> Restored:
+    return Restored(page.tensor(), 0, notes=("nothing is marked, left as it is",), random=False)

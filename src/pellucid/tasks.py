@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Task:
         make: makes the operator from what `needs` names, if anything; None for blind methods.
         settings: hyper-parameters of that method that are best for it with the embedded prior; docs/known.md has what
             they gain.
+        propose: makes the operator of each picture where the file that `needs` names is to be proposed, and nobody
+            looks at it; None where nothing is.
         needs: "mask" or "kernel" where a file is needed, "by" where a factor is taken, 2 where none is said.
         several: whether all inputs are exposures of one image.
         noise: the noise level that is taken for granted, in [0, 1] units; None to estimate it.
@@ -39,16 +41,41 @@ class Task:
     method: str
     make: Callable[[Any], Operator | Maker | None]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    propose: Maker | None = None
     needs: str | None = None
     several: bool = False
     noise: float | None = None
 
-    def check(self, name: str, by: int | None) -> None:
-        """Refuses a factor that the task of this name does not take."""
+    def check(self, name: str, by: int | None, *, yes: bool = False) -> None:
+        """Refuses a factor, or a yes, that the task of this name does not take."""
+        if yes and self.propose is None:
+            raise UsageError(f"{name} proposes nothing to say yes to: leave `yes` out, or take the task scratches")
         if by is not None and self.needs != "by":
             raise UsageError(f"{name} takes no factor: leave `by` out, or take the task enlarge")
         if by is not None and by not in FACTORS:
             raise UsageError(f"by is one of {', '.join(map(str, FACTORS))}, not {by}")
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The mask of each picture out of a folder, where it is called like the picture, with .png added.
+
+    Attributes:
+        folder: where they are.
+    """
+
+    folder: Path
+
+    def __call__(self, picture: Picture) -> Mask:
+        """Reads the mask of one picture; one that marks nothing leaves the picture as it is.
+
+        Raises:
+            PellucidError: there is none, or it cannot be read.
+        """
+        path = self.folder / f"{picture.name}.png"
+        if not picture.name or not path.is_file():
+            raise PellucidError(f"{path if picture.name else self.folder}: there is no mask for this picture there")
+        return Mask.read(path, empty=True)
 
 
 def _blurred(kernel: Path | None) -> Operator:
@@ -56,9 +83,16 @@ def _blurred(kernel: Path | None) -> Operator:
     return Blur(blur.read(kernel), "replicate")
 
 
-def _masked(mask: Path | None) -> Operator:
+def _masked(mask: Path | None) -> Operator | Maker:
     assert mask is not None
-    return Mask.read(mask)
+    return Masks(mask) if mask.is_dir() else Mask.read(mask)
+
+
+def proposed(picture: Picture) -> Mask:
+    """The mask of what seem to be scratches and specks; see `diagnosis.scratches`."""
+    from .diagnosis import scratches
+
+    return Mask(~scratches.propose(to_model(picture.tensor())))
 
 
 def _compressed(picture: Picture) -> Jpeg:
@@ -86,6 +120,9 @@ _LIGHT = {"steps": 100, "scale": 500_000, "bright": 0.003, "level": 0.5, "map_ra
 # Large corrections: a small prior's estimates err alike from level to level, which fresh noise averages out.
 _LARGE = {"gamma": 0.5}
 
+# Known pixels are to stay as they are, to the bit.
+_INPAINT = Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0)
+
 _TASKS: dict[str, Task] = {
     "denoise": Task("remove noise", "denoise", lambda _: Denoise()),
     "enlarge": Task("enlarge by 2, 3 or 4: --by", "enlarge", _enlarged, needs="by"),
@@ -94,11 +131,12 @@ _TASKS: dict[str, Task] = {
     "sr8": Task("enlarge by 8", "dreamclean-known", lambda _: AveragePool(8), _LARGE),
     # With a border as photographs have it there is no decomposition, which DDRM would need.
     "deblur": Task("undo the blur of a kernel", "red", _blurred, {"weight": 0.002}, needs="kernel"),
-    # Known pixels are to stay as they are, to the bit.
-    "inpaint": Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0),
+    "inpaint": _INPAINT,
+    "scratches": replace(_INPAINT, summary="fill in scratches that a mask paints, or that are found", propose=proposed),
     "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
     "unblur": Task("undo a blur whose kernel nobody knows", "unblur", _blind),
     "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
+    "unfade": Task("give a faded or tinted picture contrast and colours", "unfade", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, _LIGHT, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "jpeg", lambda _: _compressed),
 }
@@ -131,15 +169,17 @@ def find(name: str) -> Task:
 
 
 def operator(
-    name: str, mask: Path | None = None, kernel: Path | None = None, by: int | None = None
+    name: str, mask: Path | None = None, kernel: Path | None = None, by: int | None = None, *, yes: bool = False
 ) -> Operator | Maker | None:
     """The degradation that a task undoes.
 
     Args:
         name: of the task.
-        mask: image file, white where pixels are missing, for "inpaint".
+        mask: image file, white where pixels are missing, for "inpaint" and "scratches"; or a folder with one for each
+            picture, see `Masks`.
         kernel: image file of the blur's kernel, for "deblur"; its sum is made 1.
         by: how many times larger "enlarge" makes both sides, one of `FACTORS`; None for 2.
+        yes: whether what "scratches" proposes is taken without a mask.
 
     Returns:
         The operator, or what makes it of each picture; None if the task's method finds out by itself.
@@ -150,12 +190,21 @@ def operator(
     """
     task = find(name)
     given = {"mask": mask, "kernel": kernel}
+    task.check(name, by, yes=yes)
+    if task.propose is not None and mask is None:
+        if not yes:
+            raise UsageError(
+                f"{name} fills what a mask marks: --save-mask FILE proposes one to look at and correct, --mask FILE "
+                "takes it, --yes takes the proposal as it is"
+            )
+        return task.propose
+    if yes:
+        raise UsageError("a mask, and yes for the one that is proposed: leave one out")
     for kind, path in given.items():
         if kind == task.needs and path is None:
             raise UsageError(f"{name} needs a {kind}: {_WANTED[kind]}")
         if kind != task.needs and path is not None:
             raise UsageError(f"{name} takes no {kind}")
-    task.check(name, by)
     return task.make(by if task.needs == "by" else given.get(task.needs or ""))
 
 

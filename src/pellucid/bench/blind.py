@@ -47,6 +47,7 @@ QUICK: dict[str, dict[str, Any]] = {
     },
     "zero-dce": {},
     "lowlight": {},
+    "unfade": {},
 }  # fmt: skip
 
 _QUICK_FOR: dict[str, dict[str, dict[str, Any]]] = {
@@ -54,7 +55,7 @@ _QUICK_FOR: dict[str, dict[str, dict[str, Any]]] = {
     "low light": {"gdp": {"steps": 60, "scale": 500_000, "map_rate": 0.0, "bright": 0.003, "level": 0.5}}
 }
 
-_ONLY_FOR: dict[str, tuple[str, ...]] = {"zero-dce": ("low light",), "lowlight": ("low light",)}
+_ONLY_FOR: dict[str, tuple[str, ...]] = {"zero-dce": ("low light",), "lowlight": ("low light",), "unfade": ()}
 """Methods that are made for some of the damages and take no part in the others."""
 
 

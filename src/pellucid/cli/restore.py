@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +14,7 @@ from .. import apart
 from ..errors import UsageError
 from ..restoration import Recipe
 from ..restoration.spelling import built
+from . import masks
 from .config import write
 from .job import Job, do, dry_run
 from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard
@@ -34,7 +35,12 @@ def restore(
         str | None,
         typer.Option("--task", "-t", help="What to undo, if you know it: see `pellucid tasks`; or FILE.py:CLASS."),
     ] = None,
-    mask: Annotated[Path | None, typer.Option("--mask", help="Image, white where pixels are missing.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="Image, or folder of such, white where pixels are missing.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Take the mask that the task scratches proposes as it is.")
+    ] = False,
     kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of how a point is blurred.")] = None,
     by: Annotated[
         int | None, typer.Option("--by", help="How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
@@ -104,6 +110,14 @@ def restore(
         Path | None,
         typer.Option("--save-kernel", help="File, or folder for several images, for the blur's kernel that was found."),
     ] = None,
+    save_mask: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-mask",
+            help="File, or folder for several images, for the mask that the task scratches proposes; without --yes "
+            "nothing else is done.",
+        ),
+    ] = None,
     executor: Annotated[
         str | None,
         typer.Option(
@@ -152,7 +166,9 @@ def restore(
     from .. import jobs
 
     apart.warm()
-    choice = recipe.choice
+    _check_proposal(recipe, save_mask)
+    only_masks = save_mask is not None and not recipe.yes
+    choice = replace(recipe, yes=True).choice if only_masks else recipe.choice
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit, batch)
     if damaged_files not in ("refuse", "keep"):
@@ -178,6 +194,10 @@ def restore(
         several = len(items) > 1 or share is not None
         _check_kernel(save_kernel, several, overwrite or resume)
 
+    if save_mask is not None:
+        failed = masks.save(items, save_mask, damaged, overwrite=overwrite or resume, json=json, dry=dry)
+        if only_masks or failed:
+            return FAILED if failed else 0
     if trace is not None and (
         trace.is_file() or (not (overwrite or resume) and trace.is_dir() and any(trace.iterdir()))
     ):
@@ -224,6 +244,18 @@ def _maps(items: Sequence[Item], samples: int, replace: bool) -> list[Maps]:
     if samples < 2:
         raise UsageError("--maps are of several samples: say --samples N, too")
     return of_items(items, samples, replace=replace)
+
+
+def _check_proposal(recipe: Recipe, save_mask: Path | None) -> None:
+    """Refuses to save a mask where none is proposed."""
+    from .. import tasks
+
+    if save_mask is None:
+        return
+    if recipe.task is None or tasks.find(recipe.task).propose is None:
+        raise UsageError("--save-mask goes with the task scratches, which proposes a mask")
+    if recipe.mask is not None:
+        raise UsageError("--mask is taken as it is: leave --save-mask out")
 
 
 def _check_job(in_place: bool, resume: bool, time_limit: float | None, batch: int) -> None:

@@ -18,7 +18,7 @@ from .. import settings
 from ..errors import UsageError, unknown_name
 from ..noise import Streams, derive_seed
 from ..settings import imported, names_object
-from .age import old_photograph
+from .age import old_photograph, scratched
 from .compose import is_composed, steps
 from .fourier import magnitudes
 from .jpeg import compress, multiple_jpeg
@@ -62,6 +62,7 @@ __all__ = [
     "rain",
     "random_mask",
     "reduce",
+    "scratched",
     "shared_noise",
     "snow",
     "text_mask",
@@ -102,6 +103,7 @@ _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "snow": snow,
     "haze": haze,
     "old-photograph": old_photograph,
+    "scratched": scratched,
 }
 
 

@@ -3,18 +3,22 @@
 from .compression import Compression
 from .content import Content
 from .diagnose import CALLS, Diagnosis, diagnose, noise_alone, of_picture, told
+from .enlarged import Enlarged
 from .exposure import Exposure
 from .finding import Finding
 from .noise import Noise
+from .scratches import Scratches
 
 __all__ = [
     "CALLS",
     "Compression",
     "Content",
     "Diagnosis",
+    "Enlarged",
     "Exposure",
     "Finding",
     "Noise",
+    "Scratches",
     "diagnose",
     "noise_alone",
     "of_picture",

@@ -18,12 +18,16 @@ from .compression import estimate as compression_of
 from .compression import of as told_by
 from .content import Content
 from .content import estimate as content_of
+from .enlarged import Enlarged
+from .enlarged import estimate as enlarged_of
 from .exposure import Exposure
 from .exposure import estimate as exposure_of
 from .finding import Finding
 from .noise import CALLS as CALLS
 from .noise import Noise
 from .noise import estimate as noise_of
+from .scratches import Scratches
+from .scratches import estimate as scratches_of
 
 _READABLE = 9 / 127.5
 """The most white noise, in [-1, 1] units, with which a blur is believed."""
@@ -39,6 +43,8 @@ class Diagnosis:
         noise: None where there is none.
         blur: likewise.
         exposure: None where the light is as in most photographs.
+        enlarged: None where nothing tells that it was smaller before.
+        scratches: None where there are none beyond doubt.
     """
 
     content: Content | None = None
@@ -46,6 +52,8 @@ class Diagnosis:
     noise: Noise | None = None
     blur: Blur | None = None
     exposure: Exposure | None = None
+    enlarged: Enlarged | None = None
+    scratches: Scratches | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -79,7 +87,16 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     readable = noise is None or (noise.white and noise.level <= _READABLE)
     blur = known.blur or (blur_of(y, content.drawn) if readable else None)
     light = known.exposure or exposure_of(y)
-    return replace(known, content=content, compression=compression, noise=noise, blur=blur, exposure=light)
+    return replace(
+        known,
+        content=content,
+        compression=compression,
+        noise=noise,
+        blur=blur,
+        exposure=light,
+        enlarged=known.enlarged or enlarged_of(y, content.drawn),
+        scratches=known.scratches or scratches_of(y, content.drawn),
+    )
 
 
 def of_picture(prior: Prior, picture: Picture) -> Diagnosis:

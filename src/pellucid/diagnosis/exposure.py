@@ -16,6 +16,8 @@ _MOST = 1 << 20
 
 _DARK, _BRIGHTEST = 0.22, 0.6
 _GREY, _PALE, _FLAT = 0.2, 0.75, 0.1
+_WORN = 0.985
+"""What is white still is no faded print's."""
 _CAST = 1.35
 _SURE = 12.0
 
@@ -47,7 +49,7 @@ class Exposure:
     @property
     def faded(self) -> bool:
         """Whether black is grey and white is pale or tinted."""
-        return self.black > _GREY and _FLAT < self.white - self.black < _PALE
+        return self.black > _GREY and self.white < _WORN and _FLAT < self.white - self.black < _PALE
 
     @property
     def confidence(self) -> float:
@@ -64,8 +66,8 @@ class Exposure:
 
     @property
     def remedy(self) -> str:
-        """The task that brightens; nothing mends fading yet."""
-        return "--task lowlight" if self.dark else ""
+        """The task that brightens, or stretches."""
+        return "--task lowlight" if self.dark else "--task unfade"
 
     @property
     def evidence(self) -> dict[str, float]:
@@ -83,13 +85,29 @@ def measure(image: Tensor) -> Exposure:
     Args:
         image: one picture, (1, C, H, W) in [-1, 1], C 1 or 3.
     """
-    step = max(1, math.ceil(math.sqrt(image.shape[-2] * image.shape[-1] / _MOST)))
-    seen = to_unit(image[..., ::step, ::step])[0].flatten(1).double()
+    seen = _seen(image)
     means = seen.mean(1)
     weights = torch.tensor(LUMA if len(means) == 3 else [1 / len(means)] * len(means)).to(means)
     white, black = (torch.quantile(side, q).item() for side, q in ((seen.amax(0), 0.995), (seen.amin(0), 0.005)))
     cast = (means.max() / means.min().clamp_min(1e-6)).item()
     return Exposure((weights * means).sum().item(), white, black, cast)
+
+
+def quantiles(image: Tensor, share: float = 0.005) -> tuple[Tensor, Tensor]:
+    """The values that this share of the pixels of each channel lies below, and above, (C,) each in [0, 1].
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1].
+        share: from 0 to 0.5.
+    """
+    seen = _seen(image)
+    return torch.quantile(seen, share, 1), torch.quantile(seen, 1 - share, 1)
+
+
+def _seen(image: Tensor) -> Tensor:
+    """Pixels of all parts of a picture, at most `_MOST`, (C, n) in [0, 1]."""
+    step = max(1, math.ceil(math.sqrt(image.shape[-2] * image.shape[-1] / _MOST)))
+    return to_unit(image[..., ::step, ::step])[0].flatten(1).double()
 
 
 def estimate(image: Tensor) -> Exposure | None:

@@ -6,6 +6,7 @@ import stat
 import tempfile
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -52,7 +53,7 @@ def read(path: Path, damaged: Damaged = "refuse") -> Picture:
         PellucidError: there is no such file, it is no image, damaged, too large, an animation, or of a kind that would
             not come back as it was; in one line that begins with the path.
     """
-    return _of(path, _read, damaged == "keep")
+    return replace(_of(path, _read, damaged == "keep"), name=path.name)
 
 
 def write(picture: Picture, path: Path, *, new: bool = False) -> None:

@@ -66,6 +66,7 @@ class Picture:
             `texts`, what a PNG says by key; `chunks`, what it says of its colours beside a profile, by kind.
         jpeg: how the file was compressed, if it was a JPEG.
         note: what could not be kept as it was, in one line; None if nothing.
+        name: the file's, in a job its path within its folder; "" if it has none. Masks in a folder go by it.
         more: the further pages of a file that has several.
     """
 
@@ -75,11 +76,12 @@ class Picture:
     jpeg: JpegCoding | None = None
     note: str | None = None
     more: tuple[Picture, ...] = ()
+    name: str = field(default="", compare=False)
 
     @property
     def pages(self) -> tuple[Picture, ...]:
         """The pages of the file, one picture each; `bound` is the way back."""
-        return (replace(self, more=()), *self.more)
+        return (replace(self, more=()), *(replace(page, name=self.name) for page in self.more))
 
     def marked(self, line: str) -> Picture:
         """The same picture, whose description says in a further line by what it was restored; see `metadata.MARK`."""

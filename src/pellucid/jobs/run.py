@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -181,9 +181,8 @@ def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse
 
 
 def _pictures(item: Item, damaged: images.Damaged) -> list[Picture]:
-    if damaged == "refuse":
-        return [images.read(source) for source in item.sources]
-    return [images.read(source, damaged) for source in item.sources]
+    pictures = [images.read(source, *(() if damaged == "refuse" else (damaged,))) for source in item.sources]
+    return [replace(picture, name=item.name or picture.name) for picture in pictures]
 
 
 @contextmanager

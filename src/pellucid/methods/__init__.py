@@ -46,6 +46,7 @@ from .repaint import RePaint
 from .resample import ReSample
 from .snips import SNIPS
 from .unblur import Unblur
+from .unfade import Unfade
 from .zero_dce import ZeroDCE
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "ReSample",
     "State",
     "Unblur",
+    "Unfade",
     "ZeroDCE",
     "describe",
     "differing",

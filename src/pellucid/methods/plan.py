@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..diagnosis import Diagnosis
+from ..diagnosis import Diagnosis, Finding
 from ..noise import Streams
 from ..priors.prior import Counted
 from .method import State
@@ -50,10 +50,12 @@ class Plan:
     Attributes:
         stages: the treatments in their order; empty to leave the picture as it is.
         weight: share of each stage's change that is kept, [0, 1].
+        beside: findings that wait for somebody to ask for their treatment.
     """
 
     stages: Sequence[Treatment]
     weight: float = 1.0
+    beside: Sequence[Finding] = ()
 
     @classmethod
     def of(cls, diagnosis: Diagnosis, makers: Sequence[Maker], fidelity: float = 0.5) -> Plan:
@@ -66,7 +68,8 @@ class Plan:
         """
         strength = 2 * (1 - fidelity)
         made = [maker(diagnosis, max(strength, 1.0)) for maker in makers] if strength else []
-        return cls([stage for stage in made if stage is not None], min(strength, 1.0))
+        beside = [one for one in (diagnosis.exposure, diagnosis.scratches) if one is not None]
+        return cls([stage for stage in made if stage is not None], min(strength, 1.0), beside)
 
     @property
     def nfe(self) -> int:
@@ -76,7 +79,11 @@ class Plan:
     @property
     def note(self) -> str:
         """The stages in a line."""
-        return ", then ".join(stage.note for stage in self.stages) or LEFT
+        return self._line([stage.note for stage in self.stages])
+
+    def _line(self, notes: Sequence[str]) -> str:
+        waiting = [f"{one.text}: not changed, {one.remedy} does it" for one in self.beside]
+        return "; ".join([", then ".join(notes) or LEFT, *waiting])
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """Runs one stage after the other; `total` counts the steps of those that have begun, and one of each other."""
@@ -91,7 +98,7 @@ class Plan:
                 total = done + state.total + len(self.stages) - number
                 # A stage may find out in the end that it does not help.
                 notes[number - 1 : number] = state.notes or notes[number - 1 : number]
-                said = (", then ".join(notes),)
+                said = (self._line(notes),)
                 yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe, notes=said)
             done += state.step if state is not None else 0
 

@@ -71,8 +71,12 @@ class Mask(Operator):
         return cls(known)
 
     @classmethod
-    def read(cls, path: str | Path) -> Mask:
+    def read(cls, path: str | Path, *, empty: bool = False) -> Mask:
         """Reads an image file: white where the picture is missing, black where it is known, cut at the middle.
+
+        Args:
+            path: the file.
+            empty: whether it may mark nothing.
 
         Raises:
             PellucidError: it cannot be read, or nothing in it is white.
@@ -81,7 +85,7 @@ class Mask(Operator):
 
         picture = images.read(Path(path))
         known = (picture.tensor(1)[0, 0] < 0.5).float()
-        if known.all():
+        if known.all() and not empty:
             alpha = "; its transparency is not looked at" if picture.alpha is not None else ""
             raise PellucidError(f"{path}: marks nothing: paint white what is missing{alpha}")
         return cls(known)

@@ -51,6 +51,9 @@ def content(value: object, within: tuple[int, ...] = ()) -> object:
     """
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, Path) and value.is_dir():
+        files = sorted(one for one in value.rglob("*") if one.is_file())
+        return {one.relative_to(value).as_posix(): file_hash(one) for one in files}
     if isinstance(value, str | Path):
         return text_content(str(value))
     if id(value) in within:

@@ -22,6 +22,7 @@ class Options(TypedDict, total=False):
     preset: str | None
     task: str | None
     mask: str | Path | None
+    yes: bool
     kernel: str | Path | int | None
     by: int | None
     exact: bool
@@ -39,7 +40,9 @@ class Keywords(Options, total=False):
 
     average: float
     begin: float
+    balance: float
     beta: float | None
+    black: float
     boost: float
     bottom: float
     bright: float

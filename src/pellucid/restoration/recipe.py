@@ -68,7 +68,9 @@ class Recipe:
             those that the task would bring.
         task: a degradation by the name of what undoes it; see `tasks`.
         operator: the degradation itself, or what makes it of each picture; instead of a task.
-        mask: image file, white where pixels are missing, for the task "inpaint".
+        mask: image file, white where pixels are missing, for the tasks "inpaint" and "scratches"; or a folder with one
+            for each picture.
+        yes: whether the mask that the task "scratches" proposes is taken as it is.
         kernel: image file of how a point is blurred, for the task "deblur".
         by: how many times larger both sides become, 2, 3 or 4, for the task "enlarge"; None for 2.
         noise: standard deviation of the noise in [0, 1] units, or one for each image of a tensor; None to estimate it,
@@ -102,6 +104,7 @@ class Recipe:
     )
     operator: Operator | Maker | None = None
     mask: Path | None = field(default=None, metadata=_about(Path, "Image, white where pixels are missing."))
+    yes: bool = field(default=False, metadata=_about(bool, "Take the mask that the task scratches proposes as it is."))
     kernel: Path | None = field(default=None, metadata=_about(Path, "Image of how a point is blurred."))
     by: int | None = field(
         default=None, metadata=_about(int, "How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
@@ -209,7 +212,11 @@ class Recipe:
                 raise UsageError(f"{said[0]}: a method given as an object has its hyper-parameters already")
             return {}
         if self.task is None and (self.mask is not None or self.kernel is not None):
-            raise UsageError("a mask goes with the task inpaint, a kernel with the task deblur")
+            raise UsageError("a mask goes with the tasks inpaint and scratches, a kernel with the task deblur")
+        if self.yes:
+            if self.task is None:
+                raise UsageError("yes goes with the task scratches")
+            tasks.find(self.task).check(self.task, None, yes=True)
         if self.by is not None:
             if self.task is None:
                 raise UsageError("by goes with the task enlarge")
@@ -250,7 +257,7 @@ class Recipe:
         several = False
         if self.task is not None:
             usual = tasks.find(self.task)
-            operator, several = tasks.operator(self.task, self.mask, self.kernel, self.by), usual.several
+            operator, several = tasks.operator(self.task, self.mask, self.kernel, self.by, yes=self.yes), usual.several
             noise = usual.noise if noise is None else noise
             # A preset is what its paper, or its name, says, and nothing of ours.
             ours = usual.settings if name == usual.method and self.preset is None else {}

@@ -1,0 +1,78 @@
+"""The masks that `pellucid restore --task scratches --save-mask` proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..errors import PellucidError, UsageError
+from .output import as_json, complain, tell
+
+if TYPE_CHECKING:
+    from ..images import Damaged
+    from ..jobs import Item
+
+
+def save(items: Sequence[Item], place: Path, damaged: Damaged, *, overwrite: bool, json: bool, dry: bool) -> bool:
+    """Writes the proposed mask of each picture; a picture that cannot be read is named, and the others are done.
+
+    Args:
+        items: the pictures. The mask of several is called like the picture in its folder, with .png added.
+        place: file; or folder for several pictures.
+        damaged: see `images.read`.
+        overwrite: whether files that exist are replaced.
+        json: whether records are printed, and not lines.
+        dry: whether nothing is written.
+
+    Returns:
+        Whether any failed.
+
+    Raises:
+        UsageError: the place is a file for several pictures or a folder for one, no PNG, or exists.
+    """
+    from .. import images
+    from ..tasks import proposed
+
+    # Samples of one picture have one mask.
+    sources = {item.source: item for item in items}
+    several = any(item.name for item in items) or len(sources) > 1
+    names = {source: f"{item.name or source.name}.png" for source, item in sources.items()}
+    targets = {source: place / name if several else place for source, name in names.items()}
+    _check(place, several, list(targets.values()), overwrite)
+    failed = False
+    for source, target in targets.items():
+        try:
+            picture = images.read(source, damaged)
+            if picture.more:
+                raise PellucidError(f"{source}: a mask is of one page, this file has {len(picture.pages)}: say --yes")
+            mask = images.from_tensor(1 - proposed(picture).known)
+            share = float(mask.colour.mean()) / 255
+            if not dry:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                images.write(mask, target, new=not overwrite)
+        except PellucidError as error:
+            complain(str(error))
+            failed = True
+            continue
+        if json:
+            as_json({"file": source, "mask": target, "share": share})
+        else:
+            typer.echo(f"{target}: {share:.1%} of {source} marked as scratches and specks")
+    if not dry and not failed:
+        tell(f"look at it and correct it with any painting program, then say --mask {place}")
+    return failed
+
+
+def _check(place: Path, several: bool, targets: Sequence[Path], overwrite: bool) -> None:
+    if several and place.is_file():
+        raise UsageError(f"--save-mask {place}: is a file; several images need a folder")
+    if not several and place.suffix.lower() != ".png":
+        raise UsageError(f"--save-mask {place}: a mask is written as a PNG file: name it so")
+    if len(set(targets)) < len(targets):
+        raise UsageError(f"--save-mask {place}: two images have the same name: save their masks one by one")
+    there = next((target for target in targets if target.exists()), None)
+    if there is not None and (there.is_dir() or not overwrite):
+        raise UsageError(f"--save-mask {there}: exists; name another, or say --overwrite")

@@ -1,0 +1,129 @@
+r"""A picture that was enlarged before: each high frequency is the image of a low one, and weak.
+
+Interpolation repeats the small picture's spectrum at multiples of its sampling frequency, 1/f for a factor f, and damps
+the repetitions. So a frequency k beyond 1/(2 f) goes with k - 1/f: from row to row their product keeps its phase, where
+those of other pictures, blurred ones too, have phases at random. The periodic second derivative that is usually looked
+for is the same trace; it is not there where a picture was made exactly twice as large.
+
+.. math:: c = \operatorname{mean}_k \frac{|\sum_r Y_r(k)\, Y_r^*(k - 1/f)|}{\sum_r |Y_r(k)\, Y_r(k - 1/f)|}
+
+References:
+    Gallagher, "Detection of linear and cubic interpolation in JPEG compressed images", CRV 2005.
+    Mahdian and Saic, "Blind authentication using periodic properties of interpolation", IEEE TIFS 2008.
+    Popescu and Farid, "Exposing digital forgeries by detecting traces of resampling", IEEE TSP 2005.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..problem import to_unit
+from .spectrum import luminance
+
+_MOST = 1024
+_LEAST, _USUAL = 96, 256
+_FACTORS = (1.5, 2.0, 3.0, 4.0)
+_FIRM, _EMPTY = 0.4, 0.35
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """An enlargement that was made before.
+
+    Attributes:
+        factor: by how much both sides were enlarged.
+        coherence: how firmly frequencies go with their images, [0, 1], the smaller of both directions. 0.1 to 0.3 are
+            usual.
+        beyond: power beyond the small picture's frequencies over what photographs have there, the larger of both.
+    """
+
+    factor: float
+    coherence: float
+    beyond: float
+
+    @property
+    def confidence(self) -> float:
+        """Grows with the coherence and with how empty the spectrum is."""
+        return 1 - 0.5 * math.exp(-20 * max(self.coherence - _FIRM, 0.0))
+
+    @property
+    def text(self) -> str:
+        """The factor, and what can be done, in words."""
+        return (
+            f"enlarged before, about {self.factor:g} times: a picture of 1/{self.factor:g} of its sides holds as much; "
+            "reduce it to that size, then use --task enlarge"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """Nothing alone: it is to be reduced first."""
+        return ""
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """The factor and both signs."""
+        return {"factor": self.factor, "coherence": self.coherence, "beyond": self.beyond}
+
+
+def measure(image: Tensor) -> list[Enlarged]:
+    """Both signs for each factor that is looked for; nothing for pictures below 96 pixels.
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1]; of a large one the middle is looked at.
+    """
+    top, left = (max(0, (side - _MOST) // 2) for side in image.shape[-2:])
+    bright = to_unit(luminance(image[..., top : top + _MOST, left : left + _MOST].float())).double()[0, 0]
+    if min(bright.shape) < _LEAST:
+        return []
+    ways = [_rows(side) for side in (bright, bright.T)]
+    return [
+        Enlarged(factor, min(_coherence(way, factor) for way in ways), max(_beyond(way, 0.5 / factor) for way in ways))
+        for factor in _FACTORS
+    ]
+
+
+def estimate(image: Tensor, drawn: bool = False) -> Enlarged | None:
+    """Looks for traces of an enlargement; evaluates no prior.
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1].
+        drawn: whether it is text or a drawing, whose flat areas have no spectrum to speak of.
+    """
+    if drawn:
+        return None
+    rows = min(*image.shape[-2:], _MOST)
+    # Fewer rows have more of it by chance.
+    firm = _FIRM * max(1.0, math.sqrt(_USUAL / rows))
+    sure = [one for one in measure(image) if one.coherence > firm and one.beyond < _EMPTY]
+    # Twice is a part of four times, and one and a half of three.
+    return max(sure, key=lambda one: one.factor, default=None)
+
+
+def _rows(bright: Tensor) -> Tensor:
+    """Spectra of the rows, (rows, N), frequency 0 first; N is a multiple of 12, so that 1/f is a whole step."""
+    rows = bright[:, : bright.shape[1] // 12 * 12]
+    rows = rows - rows.mean(1, keepdim=True)
+    return torch.fft.fft(rows * torch.hann_window(rows.shape[1], dtype=rows.dtype))
+
+
+def _coherence(spectra: Tensor, factor: float) -> float:
+    """How firmly each frequency beyond the small picture's own goes with its image one sampling frequency lower."""
+    count = spectra.shape[1]
+    at = torch.arange(math.ceil(count * 0.55 / factor), math.floor(count * 0.47))
+    above, below = spectra[:, at], spectra[:, (at - round(count / factor)) % count]
+    both = above * below.conj()
+    return (both.sum(0).abs() / both.abs().sum(0).clamp_min(_TINY)).mean().item()
+
+
+def _beyond(spectra: Tensor, cut: float) -> float:
+    """Power well beyond a frequency, over what a spectrum that falls with its square has there, given that below."""
+    power = spectra.abs().square().mean(0)[: spectra.shape[1] // 2 + 1]
+    at = torch.arange(len(power), dtype=power.dtype) / spectra.shape[1]
+    scaled = power * at.square()
+    below, above = (at > 0.4 * cut) & (at < 0.8 * cut), at > min(1.25 * cut, 0.45)
+    return (scaled[above].mean() / scaled[below].mean().clamp_min(_TINY)).item()

@@ -1,0 +1,119 @@
+r"""Faded and tinted pictures: black, white and the balance of colours are set again, after the noise is gone.
+
+Light and years take contrast from a print and take it unevenly from its dyes. As in a scanner's automatic levels, each
+channel is stretched between two of its own percentiles, by one line, which never turns the order of tones:
+
+.. math:: x_c = t_0 + (t_1 - t_0) \frac{y_c - l_c}{h_c - l_c}
+
+Both ends are moved towards the mean of the channels where all of a tint is not to go: a red wall is no colour cast.
+
+References:
+    Finlayson and Trezzi, "Shades of gray and colour constancy", CIC 2004: a cast from the channels' own statistics.
+    Limare et al., "Simplest color balance", Image Processing On Line 1, 2011: levels of each channel from percentiles.
+        https://doi.org/10.5201/ipol.2011.llps-scb
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .. import diagnosis
+from ..diagnosis.exposure import quantiles
+from ..noise import Streams
+from ..priors.prior import Counted, Prior
+from ..problem import Problem, to_model, to_unit
+from . import walk
+from .method import Method, State
+from .onebyone import Run, one_by_one
+from .plan import Plan
+
+
+def levels(y: Tensor, black: float, white: float, balance: float, gain: float) -> Tensor:
+    """A picture, (1, C, H, W) in [-1, 1], with its darkest values at `black` and its brightest at `white`.
+
+    Args:
+        y: the picture. A channel that reaches that far already stays as it is.
+        black: where one value in 200 of a channel lies below, in [0, 1].
+        white: where one in 200 lies above.
+        balance: share of the difference between the channels that goes, [0, 1].
+        gain: the most that contrast is multiplied by.
+    """
+    unit = to_unit(y)
+    low, high = quantiles(y)
+    low, high = (torch.lerp(ends.mean(), ends, balance) for ends in (low, high))
+    wide = (high - low).clamp_min(1e-3)
+    factor = ((white - black) / wide).clamp(1, gain)
+    # Where the stretch is bounded, or not needed, brightness stays as far as it can.
+    half, middle = factor * wide / 2, (low + high) / 2
+    moved = torch.where(half * 2 > white - black + 1e-6, middle, middle.clamp(black + half, white - half))
+    shift = moved - factor * middle
+    shape = (1, -1, 1, 1)
+    return to_model((factor.view(shape).to(unit) * unit + shift.view(shape).to(unit)).clamp(0, 1))
+
+
+@dataclass(frozen=True)
+class Stretching:
+    """Sets black, white and balance again; see `plan.Treatment`."""
+
+    black: float
+    white: float
+    balance: float
+    gain: float
+    nfe: int = 0
+
+    @property
+    def note(self) -> str:
+        """The phrase."""
+        return "contrast and colours stretched"
+
+    def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
+        """See `plan.Treatment`."""
+        x = levels(y, self.black, self.white, self.balance, self.gain)
+        yield State(1, 1, 0.0, x, x, prior.nfe)
+
+
+@dataclass(frozen=True)
+class Unfade(Method):
+    """Removes the noise of a faded or tinted picture, then stretches the contrast of each channel.
+
+    Costs what `Denoise` does: at most 10 evaluations to find the noise and 5 to remove it. It is for those who know
+    that their picture has faded: fog and evening light look alike.
+
+    Attributes:
+        black: where the darkest values of each channel go, in [0, 1].
+        white: where the brightest values go, in [0, 1].
+        balance: share of the difference between the channels' ends that goes, [0, 1]; 0 keeps every tint.
+        gain: the most that contrast is multiplied by.
+    """
+
+    black: float = 0.03
+    white: float = 0.95
+    balance: float = 1.0
+    gain: float = 3.0
+
+    def __post_init__(self) -> None:
+        self._require(0 <= self.black < 1, "black", "from 0, below 1")
+        self._require(self.black < self.white <= 1, "white", "above black, at most 1")
+        self._require(0 <= self.balance <= 1, "balance", "from 0 to 1")
+        self._require(1 <= self.gain <= 1000, "gain", "from 1 to 1000")
+
+    def nfe(self, prior: Prior) -> int:
+        """The most evaluations that it makes."""
+        return diagnosis.CALLS + walk.CALLS
+
+    @torch.no_grad()
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; the `notes` say which noise was removed."""
+        self._require_blind(problem)
+        yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
+
+    def _run(self, prior: Prior, y: Tensor) -> Run:
+        counted = Counted(prior)
+        noise = walk.treatment(diagnosis.noise_alone(counted, y), 1.0)
+        stretching = Stretching(self.black, self.white, self.balance, self.gain)
+        plan = Plan([stretching] if noise is None else [noise, stretching])
+        return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)

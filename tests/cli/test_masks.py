@@ -1,0 +1,116 @@
+"""`--task scratches`: a mask is proposed, looked at, and filled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pellucid
+from pellucid import Recipe
+
+Command = Callable[..., Any]
+SCRATCHES = ("--task", "scratches")
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    """A plain picture with one white line down it."""
+    return _scan(tmp_path / "scan.png", 20)
+
+
+def _scan(path: Path, column: int) -> Path:
+    pixels = np.full((64, 48, 3), 90, np.uint8)
+    pixels[:, column : column + 2] = 250
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def _marked(path: Path) -> Any:
+    with Image.open(path) as mask:
+        return np.asarray(mask.convert("L")) > 127
+
+
+def test_a_mask_is_proposed_and_nothing_else_is_done(pellucid_command: Command, scan: Path, tmp_path: Path) -> None:
+    call = ("restore", scan, "-o", tmp_path / "out.png", *SCRATCHES, "--save-mask", tmp_path / "mask.png")
+    said = pellucid_command(*call, "--json")
+    assert said.code == 0
+    marked = _marked(tmp_path / "mask.png")
+    assert marked[:, 20:22].all()
+    assert not marked[:, :15].any()
+    assert not marked[:, 28:].any()
+    assert json.loads(said.out)["share"] == pytest.approx(marked.mean())
+    assert "--mask" in said.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mask.png", "scan.png"]
+    again = pellucid_command(*call)
+    assert (again.code, len(again.err.splitlines())) == (2, 1)
+    assert "exists" in again.err
+    assert pellucid_command(*call, "--overwrite").code == 0
+
+
+def test_every_door_fills_what_is_marked(
+    pellucid_command: Command, scan: Path, tiny_prior: Path, tmp_path: Path
+) -> None:
+    known = np.asarray(Image.open(scan)).copy()
+    pellucid.propose_mask(scan).save(tmp_path / "mask.png")
+    marked = _marked(tmp_path / "mask.png")
+    prior = ("-p", tiny_prior, "--set", "steps=10")
+    for name, more in {"yes.png": ("--yes",), "mask-out.png": ("--mask", tmp_path / "mask.png")}.items():
+        assert pellucid_command("restore", scan, "-o", tmp_path / name, *SCRATCHES, *more, *prior).code == 0
+    outs = [np.asarray(Image.open(tmp_path / name)) for name in ("yes.png", "mask-out.png")]
+    np.testing.assert_array_equal(outs[0], outs[1])
+    np.testing.assert_array_equal(outs[0][~marked], known[~marked])
+    assert (outs[0][marked] != known[marked]).any()
+    mine = pellucid.restore(scan, task="scratches", mask=tmp_path / "mask.png", prior=str(tiny_prior), steps=10)
+    np.testing.assert_array_equal(np.asarray(mine), outs[0])
+
+
+def test_a_folder_has_a_mask_for_each_picture(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
+    _scan(tmp_path / "in" / "a.png", 10)
+    _scan(tmp_path / "in" / "b.png", 30)
+    Image.new("RGB", (48, 64), (90, 90, 90)).save(tmp_path / "in" / "plain.png")
+    call = ("restore", tmp_path / "in", "-o", tmp_path / "out", *SCRATCHES, "-p", tiny_prior, "--set", "steps=10")
+    assert pellucid_command(*call, "--save-mask", tmp_path / "masks").code == 0
+    assert not (tmp_path / "out").exists()
+    marked = [_marked(tmp_path / "masks" / f"{name}.png.png").any() for name in ("a", "b", "plain")]
+    assert marked == [True, True, False]
+    before = Recipe(task="scratches", mask=tmp_path / "masks").fingerprint("prior")
+    said = pellucid_command(*call, "--mask", tmp_path / "masks", "--json")
+    records = [json.loads(line) for line in said.out.splitlines()]
+    assert said.code == 0
+    assert [one["note"] for one in records if one.get("note")] == ["nothing is marked, left as it is"]
+    assert (tmp_path / "out" / "plain.png").exists()
+    Image.new("L", (48, 64)).save(tmp_path / "masks" / "a.png.png")
+    assert Recipe(task="scratches", mask=tmp_path / "masks").fingerprint("prior") != before
+    (tmp_path / "masks" / "b.png.png").unlink()
+    lacking = pellucid_command(*call, "--mask", tmp_path / "masks", "--overwrite")
+    assert lacking.code != 0
+    assert "no mask for this picture" in lacking.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (SCRATCHES, "--save-mask FILE proposes one to look at"),
+        (("--yes",), "yes goes with the task scratches"),
+        (("--task", "denoise", "--yes"), "denoise proposes nothing"),
+        (("--task", "denoise", "--save-mask", "m.png"), "goes with the task scratches"),
+        ((*SCRATCHES, "--save-mask", "m.jpg"), "PNG"),
+        ((*SCRATCHES, "--mask", "m.png", "--save-mask", "n.png"), "leave --save-mask out"),
+        ((*SCRATCHES, "--mask", "m.png", "--yes"), "leave one out"),
+    ],
+)
+def test_wrong_calls_are_one_line(
+    pellucid_command: Command, scan: Path, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    said = pellucid_command("restore", scan, "-o", tmp_path / "out.png", *arguments)
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err
+    assert len(said.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [scan]
