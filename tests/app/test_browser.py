@@ -452,13 +452,13 @@ def test_on_a_phone_everything_is_in_reach_of_a_thumb(browser: Browser, local: S
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.get_by_role("button", name="Erase something").click()
         page.get_by_role("button", name="Paint", exact=True).wait_for()
-        small = page.evaluate(
+        low = page.evaluate(
             """() => [...document.querySelectorAll("button, input[type=range], a, summary, label.pellucid-add")]
               .filter((node) => node.checkVisibility() && node.getBoundingClientRect().height
                 && node.getBoundingClientRect().height < 44)
               .map((node) => node.outerHTML.slice(0, 120))"""
         )
-        assert small == []
+        assert low == []
         picture(page, "app-phone.png", (844, 390))
 
 
