@@ -53,7 +53,12 @@ class Restorer(Runner):
             results.append(result)
             restored.append(self._marked(done, result, own) if marked else done)
         nfe, drawn = sum(result.nfe for result in results), any(result.random for result in results)
-        return images.bound(restored), replace(results[0], nfe=nfe, random=drawn)
+        first = "; ".join(results[0].notes)
+        also = [note for note in dict.fromkeys(page.note for page in picture.more) if note and note not in first]
+        notes = ("; ".join(filter(None, (first, *(f"a further page: {note}" for note in also)))),) if also else None
+        return images.bound(restored), replace(
+            results[0], nfe=nfe, random=drawn, notes=results[0].notes if notes is None else notes
+        )
 
     def exposures(
         self,
