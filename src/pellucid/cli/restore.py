@@ -16,7 +16,7 @@ from ..restoration import Recipe
 from ..restoration.spelling import built
 from .config import write
 from .job import Job, do, dry_run
-from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard
+from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard, named
 from .output import tell
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def restore(
     context: typer.Context,
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, or folders of images.")],
+    inputs: Annotated[list[Path], typer.Argument(parser=named, metavar="IN...", help="Images, or folders of images.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
     task: Annotated[
         str | None,
