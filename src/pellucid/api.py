@@ -139,8 +139,8 @@ def restore(
         UsageError: an unknown name, a value out of range, an image of the wrong kind.
         PellucidError: a file that cannot be read, a prior that cannot be loaded.
     """
-    if samples is not None and samples < 1:
-        raise UsageError(f"samples are 1 or more of each image, not {samples}")
+    if samples is not None and not (isinstance(samples, int) and samples >= 1):
+        raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
     picture = _picture(image)
     recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **said)
     if isinstance(image, Tensor):
@@ -243,8 +243,9 @@ def _tell(result: Restored, noise: object, *, several: bool) -> None:
 
 
 def _check_tensor(image: Tensor, operator: object) -> None:
-    if image.layout is not torch.strided or image.device.type == "meta" or image.element_size() < 2:
-        kind = "one without values" if image.device.type == "meta" else f"a {image.layout} one of {image.dtype}"
+    if image.layout is not torch.strided or image.is_nested or image.device.type == "meta" or image.element_size() < 2:
+        layout = "nested" if image.is_nested else image.layout
+        kind = "one without values" if image.device.type == "meta" else f"a {layout} one of {image.dtype}"
         raise UsageError(f"a tensor of images is dense and of 16 bits or more, not {kind}")
     if isinstance(operator, Operator) and not operator.keeps_grey:
         as_measured(image, operator)  # refuses complex numbers where there are none
@@ -255,6 +256,6 @@ def _check_tensor(image: Tensor, operator: object) -> None:
         )
     if not image.isfinite().all():
         return  # which is refused when it is restored, in words of its own
-    note = images.check_floats(image.detach().cpu().float().numpy())
+    note = images.check_floats(image.detach().cpu().float().resolve_neg().numpy())
     if note is not None:
         _LOG.warning("%s", note)

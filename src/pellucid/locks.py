@@ -9,15 +9,16 @@ _FAR = 1 << 30
 """Where Windows locks a byte: behind what anybody writes, since what it locks nobody else may read."""
 
 
-def lock(file: IO[bytes]) -> bool:
+def lock(file: IO[bytes], *, sure: bool = False) -> bool:
     """Locks a file for as long as it is open.
 
     Args:
         file: an open one.
+        sure: whether a disk without locks is one on which somebody may have it.
 
     Returns:
         False if another process, or another opening of the file in this one, has the lock; True also on disks without
-        locks.
+        locks, unless `sure` is said.
     """
     if sys.platform == "win32":
         import msvcrt
@@ -35,5 +36,5 @@ def lock(file: IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     except OSError:  # this disk has no locks
-        pass
+        return not sure
     return True

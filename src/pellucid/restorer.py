@@ -13,7 +13,7 @@ from .errors import UsageError
 from .images import Picture
 from .methods.method import State
 from .noise import derive_seed
-from .operators import Mask
+from .operators import Mask, Operator
 from .runner import Restored, Runner
 
 _TOLD = ("exact", "label", "prompt", "tile", "backend", "by", "yes")
@@ -54,7 +54,12 @@ class Restorer(Runner):
             results.append(result)
             restored.append(self._marked(done, result, own) if marked else done)
         nfe, drawn = sum(result.nfe for result in results), any(result.random for result in results)
-        return images.bound(restored), replace(results[0], nfe=nfe, random=drawn)
+        first = "; ".join(results[0].notes)
+        also = [note for note in dict.fromkeys(page.note for page in picture.more) if note and note not in first]
+        notes = ("; ".join(filter(None, (first, *(f"a further page: {note}" for note in also)))),) if also else None
+        return images.bound(restored), replace(
+            results[0], nfe=nfe, random=drawn, notes=results[0].notes if notes is None else notes
+        )
 
     def copies(
         self, picture: Picture, seeds: Sequence[int], progress: Callable[[int], object] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -11,7 +12,29 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_origin, get_type_hints
 
-from .errors import UsageError
+from .errors import PellucidError, UsageError
+
+
+def bytes_of(path: Path, most: int = 1 << 20) -> bytes:
+    """The content of a small file that a person wrote; what would wait, or never end, is refused.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+
+    Raises:
+        PellucidError: there is none, it cannot be read, or is larger.
+    """
+    try:
+        if not stat.S_ISREG((about := path.stat()).st_mode):
+            raise PellucidError(f"{path}: is a folder, a pipe or a device, not a file")
+        if about.st_size > most:
+            raise PellucidError(f"{path}: has {about.st_size:,} bytes; {most:,} at most are read")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise PellucidError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise PellucidError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:

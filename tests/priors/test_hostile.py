@@ -264,3 +264,39 @@ def test_a_callers_autocast_changes_nothing(own: Path) -> None:
         asked = load_prior(own, precision="bfloat16")(x, 0.5)
     assert torch.equal(asked, load_prior(own, precision="bfloat16")(x, 0.5))
     assert not torch.equal(asked, expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R.", "builtins.bytearray would be run"),
+        (b"\x80\x02" + b"(" * 10_000 + b".", "deeper than any training writes"),
+        (b"\x80\x02X\x08\x00\x00\x00punycode.", "punycode would be run"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_small_index_asks_for_little(tmp_path: Path, content: bytes, says: str, zipped: bool) -> None:
+    place = tmp_path / "a.pt"
+    place.write_bytes(content)
+    if zipped:
+        with zipfile.ZipFile(place, "w") as archive:
+            archive.writestr("a/data.pkl", content)
+    refused(place, says)
+
+
+def test_tensors_are_counted_before_they_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file({str(number): torch.zeros(1) for number in range(9)}, tmp_path / "a.safetensors")
+    monkeypatch.setattr(limits, "TENSORS", 8)
+    monkeypatch.setattr("safetensors.torch.load_file", None)
+    refused(tmp_path / "a.safetensors", "more than 8 tensors")
+
+
+def test_a_folder_for_weights_is_no_file(own: Path) -> None:
+    (own / "model.safetensors").unlink()
+    (own / "model.safetensors").mkdir()
+    refused(own, "is no regular file")
+
+
+def test_names_of_tensors_command_no_terminal(tmp_path: Path) -> None:
+    save_file({"\x1b[31m\n": torch.zeros(1)}, tmp_path / "a.safetensors")
+    refused(tmp_path / "a.safetensors", r"its tensors: '\\x1b\[31m\\n'")

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ..errors import PellucidError, UsageError, unknown_name
+from ..settings import bytes_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -256,9 +257,9 @@ def load(name: str) -> Table:
     if name in names():
         return parse((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
     try:
-        text = Path(name).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise PellucidError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        text = bytes_of(Path(name)).decode()
+    except UnicodeDecodeError as error:
+        raise PellucidError(f"{name}: is no text in UTF-8 ({error.reason})") from None
     return parse(text, Path(name).stem)
 
 

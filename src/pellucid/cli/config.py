@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from ..errors import PellucidError, UsageError, unknown_name
 from ..restoration.spelling import PLACES, SHORT, placed, toml_value
+from ..settings import assignments, bytes_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -81,15 +82,10 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         PellucidError: it cannot be read, or is no TOML.
     """
+    content = bytes_of(path)
     try:
-        with path.open("rb") as file:
-            values: dict[str, Any] = tomllib.load(file)
-            return values
-    except FileNotFoundError:
-        raise PellucidError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise PellucidError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PellucidError(f"{path}: is no TOML ({error})") from None
 
 
@@ -103,7 +99,6 @@ def write(path: Path, context: typer.Context) -> None:
         PellucidError: it cannot be written.
     """
     from ..images.atomic import replacing
-    from ..settings import assignments
 
     lines, table = [f"# pellucid {version('pellucid')}"], []
     kinds = get_type_hints(context.command.callback)

@@ -10,7 +10,7 @@ import typer
 from ..errors import PellucidError
 from ..settings import assignments, read
 from .options import Json, Seed
-from .output import FAILED, as_json, bar, complain, left_out, tell
+from .output import FAILED, as_json, bar, complain, left_out, plain, tell
 
 if TYPE_CHECKING:
     from ..degradations import Damage
@@ -64,7 +64,7 @@ def degrade(
                 if record["error"] is not None:
                     complain(record["error"])
                 elif not json:
-                    typer.echo(f"{item.source} -> {item.target}  {damage}")
+                    typer.echo(plain(f"{item.source} -> {item.target}  {damage}"))
                 if json:
                     as_json(record | about)
                 progress.advance(task)

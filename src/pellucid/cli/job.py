@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .output import FAILED, INTERRUPTED, as_json, bar, complain, left_out, tell
+from .output import FAILED, INTERRUPTED, as_json, bar, complain, left_out, plain, tell
 
 if TYPE_CHECKING:
     from ..jobs import Item, Left, Manifest, Outcome, Work
@@ -100,7 +100,8 @@ def dry_run(job: Job) -> int:
                 as_json({**files, **job.about, **plan})
                 continue
             room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
-            typer.echo(f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s){room}")
+            line = f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s){room}"
+            typer.echo(plain(line))
     return FAILED if failed else 0
 
 
@@ -133,7 +134,7 @@ def do(job: Job) -> int:
                     if outcome.error is None:
                         done += 1
                         if not job.json:
-                            typer.echo(_line(outcome, restorer.estimates_noise))
+                            typer.echo(plain(_line(outcome, restorer.estimates_noise)))
                     else:
                         failed += 1
                         complain(outcome.error)

@@ -17,6 +17,13 @@ def _seed(value: int) -> int:
     return value
 
 
+def named(text: str) -> Path:
+    """An input's name. An empty one would stand for the folder that one is in, and all images below it."""
+    if not text:
+        raise typer.BadParameter("the name of an input is empty: is a variable of the shell not set?")
+    return Path(text)
+
+
 Prior = Annotated[
     str,
     typer.Option(

@@ -111,12 +111,22 @@ def _forget(stream: Any) -> None:
 
 def complain(line: str) -> None:
     """Prints one line about something that went wrong."""
-    typer.echo("pellucid: " + " ".join(line.split()), err=True)
+    typer.echo("pellucid: " + plain(" ".join(line.split())), err=True)
 
 
 def tell(line: str) -> None:
     """Prints one line about what happens, for people."""
-    typer.echo(line, err=True)
+    typer.echo(plain(line), err=True)
+
+
+def plain(line: str) -> str:
+    """The line without what would command a terminal, or end the line, as names of files may: escapes stand for it."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else _sign(letter) for letter in line)
+
+
+def _sign(letter: str) -> str:
+    # What is no text comes from names in no known encoding; the stream writes it.
+    return letter if 0xD800 <= ord(letter) < 0xE000 else letter.encode("unicode_escape").decode()
 
 
 def left_out(left: Sequence[Left], json: bool) -> int:
@@ -136,7 +146,8 @@ def left_out(left: Sequence[Left], json: bool) -> int:
 
 def as_json(record: Any) -> None:
     """Prints a result for programs, on one line; paths and the like as texts."""
-    typer.echo(json.dumps(record, ensure_ascii=False, default=str))
+    # In ASCII: what a stream in another encoding would make of other letters is no JSON.
+    typer.echo(json.dumps(record, default=str))
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:

@@ -17,7 +17,7 @@ from ..restoration.spelling import built
 from . import masks
 from .config import write
 from .job import Job, do, dry_run
-from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard
+from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard, named
 from .output import FAILED, INTERRUPTED, tell
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def restore(
     context: typer.Context,
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, or folders of images.")],
+    inputs: Annotated[list[Path], typer.Argument(parser=named, metavar="IN...", help="Images, or folders of images.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
     task: Annotated[
         str | None,

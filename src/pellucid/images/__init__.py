@@ -3,7 +3,7 @@
 from .atomic import clear
 from .files import Damaged, probe, read, size_of, sizes_of, write
 from .folders import files_below
-from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, target_of
+from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, left_out, target_of
 from .metadata import MARK, marks
 from .picture import JpegCoding, Picture, Pixels, bound, check_floats, from_array, from_tensor, turns
 from .pil import from_pil, to_pil
@@ -25,6 +25,7 @@ __all__ = [
     "from_array",
     "from_pil",
     "from_tensor",
+    "left_out",
     "marks",
     "probe",
     "read",

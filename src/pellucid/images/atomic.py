@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-if sys.platform != "win32":
-    import fcntl
+from ..locks import lock
 
 _TEMPORARY = re.compile(r"\.pellucid-([0-9a-f]{16})-[0-9a-f]{8}\.part")
 
@@ -38,7 +37,7 @@ def replacing(path: Path, *, new: bool = False) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".pellucid-{_key(path.name)}-{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb+") as file:
-            _lock(file)
+            lock(file)
             _open_to_the_same(file, path)
             yield file
             file.flush()
@@ -99,9 +98,10 @@ def clear(folder: Path, names: Iterable[str]) -> list[Path]:
             continue
         with contextlib.suppress(OSError):
             with path.open("rb+") as file:
-                _lock(file, must=True)
-            path.unlink()
-            removed.append(path)
+                left = lock(file, sure=True)
+            if left:
+                path.unlink()
+                removed.append(path)
     return removed
 
 
@@ -114,18 +114,3 @@ def _open_to_the_same(file: IO[bytes], path: Path) -> None:
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
-
-
-def _lock(file: IO[bytes], must: bool = False) -> None:
-    """Locks a file for as long as it is open; the lock dies with the process.
-
-    Raises:
-        OSError: with `must`, somebody else holds the lock, or there are none here.
-    """
-    if sys.platform == "win32":
-        return  # by itself keeps an open file from being deleted
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        if must:
-            raise

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from .. import apart
 from ..errors import PellucidError
 from .atomic import replacing
-from .formats import MAX_PIXELS, check_holds, check_suffix, codec, codec_for
+from .formats import MAX_PIXELS, check_holds, check_suffix, codec, codec_for, coloured
 from .picture import Picture
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def write(picture: Picture, path: Path, *, new: bool = False) -> None:
     form = check_suffix(path)
     try:
         with replacing(path, new=new) as file:
-            codec(form).write(picture.sized(), file, form.saving)
+            codec(form).write(coloured(picture.sized(), form), file, form.saving)
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
     except OSError as error:

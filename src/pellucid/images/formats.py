@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
@@ -13,7 +13,9 @@ import numpy as np
 
 from ..apart.bounds import free_memory
 from ..errors import PellucidError
-from .picture import Picture
+from .colours import profile
+from .metadata import segment
+from .picture import Picture, bound
 
 EIGHT, DEEP_GREY, DEEP, FLOAT = "8 bits", "16-bit grey", "16-bit colour", "floats"
 
@@ -51,6 +53,7 @@ class Format:
         pages: whether it holds several images.
         codec: the file of this folder that does it.
         saving: what the codec is told for writing.
+        keeps: what it has a place for beside its pixels, of a picture's metadata.
         becomes: what is added to the name of an output whose input cannot be written in its own format.
     """
 
@@ -61,21 +64,54 @@ class Format:
     pages: bool = False
     codec: str = "pillow"
     saving: Mapping[str, Any] = field(default_factory=dict)
+    keeps: tuple[str, ...] = ()
     becomes: str = ".png"
 
 
+_USUAL = ("icc_profile", "exif", "xmp")
+
 FORMATS = (
-    Format("PNG", (".png",), (EIGHT, DEEP_GREY, DEEP), alpha=True, saving={"format": "PNG"}),
+    Format(
+        "PNG",
+        (".png",),
+        (EIGHT, DEEP_GREY, DEEP),
+        alpha=True,
+        saving={"format": "PNG"},
+        keeps=(*_USUAL, "dpi", "comment", "texts", "chunks", "shape"),
+    ),
     Format(
         "JPEG",
         (".jpg", ".jpeg", ".jpe", ".jfif"),
         (EIGHT,),
         saving={"format": "JPEG", "quality": 95, "subsampling": 0},
+        keeps=(*_USUAL, "dpi", "comment", "iptc", "shape"),
     ),
-    Format("WebP", (".webp",), (EIGHT,), alpha=True, saving={"format": "WEBP", "lossless": True, "exact": True}),
-    Format("TIFF", (".tif", ".tiff"), (EIGHT, DEEP_GREY, DEEP, FLOAT), alpha=True, pages=True, codec="tiff"),
-    Format("AVIF", (".avif",), (EIGHT,), True, saving={"format": "AVIF", "quality": 95, "subsampling": "4:4:4"}),
-    Format("BMP", (".bmp",), (EIGHT,), saving={"format": "BMP"}),
+    Format(
+        "WebP",
+        (".webp",),
+        (EIGHT,),
+        alpha=True,
+        saving={"format": "WEBP", "lossless": True, "exact": True},
+        keeps=_USUAL,
+    ),
+    Format(
+        "TIFF",
+        (".tif", ".tiff"),
+        (EIGHT, DEEP_GREY, DEEP, FLOAT),
+        alpha=True,
+        pages=True,
+        codec="tiff",
+        keeps=(*_USUAL, "dpi", "iptc"),
+    ),
+    Format(
+        "AVIF",
+        (".avif",),
+        (EIGHT,),
+        alpha=True,
+        saving={"format": "AVIF", "quality": 95, "subsampling": "4:4:4"},
+        keeps=_USUAL,
+    ),
+    Format("BMP", (".bmp",), (EIGHT,), saving={"format": "BMP"}, keeps=("dpi",)),
     Format(
         "HEIF",
         (".heic", ".heif"),
@@ -83,6 +119,7 @@ FORMATS = (
         alpha=True,
         codec="heif",
         saving={"format": "HEIF", "quality": 95, "chroma": 444},
+        keeps=_USUAL,
     ),
     Format("GIF", (".gif",)),
     Format("JPEG 2000", (".jp2", ".j2k")),
@@ -139,7 +176,7 @@ def check_holds(picture: Picture, path: Path) -> None:
     if picture.more and not form.pages:
         raise PellucidError(f"{path}: {form.name} has one page, not {len(picture.pages)}: name the output .tif")
     for page in picture.pages:
-        if form.name != "PNG" and "icc_profile" not in page.metadata and (odd := _odd(page.metadata.get("chunks", {}))):
+        if (odd := _odd(page, form)) and ("icc_profile" not in form.keeps or profile(page.metadata["chunks"]) is None):
             raise PellucidError(f"{path}: only PNG says which colours its numbers are ({odd}): name the output .png")
         if (kind := kind_of(page)) not in form.holds:
             names = " or ".join(other.suffixes[0] for other in FORMATS if kind in other.holds)
@@ -154,11 +191,47 @@ _SRGB = {
 """What the colour chunks of a PNG hold where its colours are those of sRGB, which all formats take for granted."""
 
 
-def _odd(chunks: Mapping[bytes, bytes]) -> str:
-    """The names of a PNG's chunks by which its colours are others than those of sRGB."""
-    if b"sRGB" in chunks and b"cICP" not in chunks:
+def _odd(page: Picture, form: Format) -> str:
+    """The names of a PNG's chunks by which colours are others than sRGB's, where a format has nothing that says so."""
+    chunks = page.metadata.get("chunks", {})
+    if "chunks" in form.keeps or "icc_profile" in page.metadata or (b"sRGB" in chunks and b"cICP" not in chunks):
         return ""
     return ", ".join(kind.decode() for kind, content in chunks.items() if content not in _SRGB.get(kind, (content,)))
+
+
+def coloured(picture: Picture, form: Format) -> Picture:
+    """The same picture, with a profile where it says its colours in a way that a format does not have."""
+    pages = [
+        replace(page, metadata=page.metadata | {"icc_profile": profile(page.metadata["chunks"])})
+        if _odd(page, form)
+        else page
+        for page in picture.pages
+    ]
+    return bound(pages)
+
+
+_SAID = {
+    "icc_profile": "colour profile",
+    "exif": "EXIF",
+    "xmp": "XMP",
+    "dpi": "resolution",
+    "comment": "comment",
+    "texts": "texts",
+    "iptc": "IPTC",
+    "shape": "shape of its pixels",
+}
+
+
+def left_out(picture: Picture, path: Path) -> str | None:
+    """Names what a picture says beside its pixels and a file's format has no place for; None if it is nothing."""
+    form = check_suffix(path)
+    has = {key for page in picture.pages for key in page.metadata if key not in form.keeps}
+    if any(b"pHYs" in page.metadata.get("chunks", {}) for page in picture.pages) and "shape" not in form.keeps:
+        has.add("shape")
+    if form.name == "JPEG" and "iptc" in picture.metadata and not segment(picture.metadata["iptc"]):
+        has.add("iptc")
+    named = [said for key, said in _SAID.items() if key in has]
+    return f"{form.name} has no place for its {', '.join(named)}" if named else None
 
 
 def kind_of(picture: Picture) -> str:

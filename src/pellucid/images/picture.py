@@ -191,7 +191,8 @@ def check_floats(pixels: Pixels) -> str | None:
     """
     low, high = float(np.fmin.reduce(pixels, None)), float(np.fmax.reduce(pixels, None))
     _check_unit_range(low, high)
-    if low >= 0 and high <= 1:
+    # Of pixels none of which is a number nothing is clipped: they are refused where they are restored.
+    if (low >= 0 and high <= 1) or np.isnan(low):
         return None
     # Noise would reach beyond 1 as it does below -0.5.
     if -1.02 <= low < -0.5 and high <= 1.02 and np.mean(pixels < -0.05) > 0.02:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
 import os
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from PIL import Image, ImageOps, PngImagePlugin, features
 
 from ..errors import PellucidError
 from . import png
+from .colours import numbered
 from .formats import check_room, check_size, kind_of
 from .metadata import segment
 from .picture import Picture
@@ -76,14 +79,20 @@ def save(image: Image.Image, metadata: Mapping[str, Any], file: IO[bytes], savin
         kept["extra"] = segment(metadata["iptc"]) if "iptc" in metadata else b""
     if saving["format"] == "AVIF" and not features.check("avif"):
         raise PellucidError("this Pillow has no AVIF: pip install -U 'pillow>=11.3'")
-    shape = metadata.get("chunks", {}).get(b"pHYs") if saving["format"] == "PNG" else None
-    if shape is None:
+    shape = metadata.get("chunks", {}).get(b"pHYs")
+    if shape is None or saving["format"] not in ("PNG", "JPEG"):
         image.save(file, **saving, **kept)
         return
-    # Pillow writes this chunk with a unit alone.
+    # Pillow writes it with a unit alone.
     whole = io.BytesIO()
     image.save(whole, **saving, **kept)
-    file.write(png.with_chunk(whole.getvalue(), b"pHYs", shape))
+    content = whole.getvalue()
+    if saving["format"] == "PNG":
+        file.write(png.with_chunk(content, b"pHYs", shape))
+        return
+    width, height, _ = struct.unpack(">IIB", shape)
+    told = content[6:11] == b"JFIF\0" and max(width, height) < 1 << 16
+    file.write(content[:13] + struct.pack(">BHH", 0, width, height) + content[18:] if told else content)
 
 
 def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
@@ -145,34 +154,101 @@ def decoded(image: Image.Image) -> Picture:
     """The picture of an opened image, upright."""
     key = transparent(image)
     image.load()
+    path = Path(os.fsdecode(image.filename)) if getattr(image, "filename", "") else None
+    unknown = _tell_jpeg(image) if image.format in ("JPEG", "MPO") else None
+    if image.format in ("AVIF", "HEIF") and "icc_profile" not in image.info:
+        image.info["chunks"] = _numbers(path, image)
     if isinstance(image, PngImagePlugin.PngImageFile):
         # Where copies have them; some come behind the pixels.
         image.info["texts"] = dict(image.text)
-        if image.filename:
-            image.info["chunks"] = png.colours(Path(os.fsdecode(image.filename)))
+        if path is not None:
+            image.info["chunks"], unknown = png.told(path)
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
-    picture = replace(from_pil(upright(image), key), jpeg=jpeg_coding(image, upright=True)).noted(note)
-    name = getattr(image, "filename", "")
-    if image.format in ("JPEG", "MPO") and name and "video" not in (picture.note or ""):
-        return picture.noted(_VIDEO if _has_video(Path(os.fsdecode(name)).read_bytes()) else None)
+    if orientation(image) >= 5:
+        turn(image.info)
+    picture = replace(from_pil(upright(image), key), jpeg=jpeg_coding(image, upright=True)).noted(note, unknown)
+    if image.format in ("JPEG", "MPO") and path is not None and "video" not in (picture.note or ""):
+        return picture.noted(_behind(path, further))
     return picture
 
 
-_VIDEO = "the video behind it was left out"
-_BRANDS = (b"isom", b"iso2", b"mp41", b"mp42", b"qt  ", b"avc1", b"3gp4", b"3gp5")
+def turn(info: dict[Any, Any]) -> None:
+    """Swaps columns and rows in what Pillow's `info` says of resolution and of the shape of pixels."""
+    if isinstance(dpi := info.get("dpi"), tuple) and len(dpi) == 2:
+        info["dpi"] = dpi[::-1]
+    chunks = info.get("chunks", {})
+    if b"pHYs" in chunks:
+        info["chunks"] = chunks | {b"pHYs": chunks[b"pHYs"][4:8] + chunks[b"pHYs"][:4] + chunks[b"pHYs"][8:]}
 
 
-def _has_video(content: bytes) -> bool:
-    """Whether a film follows the end of a JPEG, as phones put it there, with or without a word in its metadata."""
-    place = content.find(b"ftyp")
-    while place >= 0:
-        # The box that an MP4 begins with: its length, its kind, its brand.
-        length = int.from_bytes(content[place - 4 : place], "big") if place >= 4 else 0
-        if 16 <= length <= 256 and content[place + 4 : place + 8] in _BRANDS and b"\xff\xd9" in content[: place - 4]:
-            return True
-        place = content.find(b"ftyp", place + 4)
-    return False
+_PATHS = range(2000, 2999)
+"""Photoshop's resources that are paths."""
+
+
+def _tell_jpeg(image: Image.Image) -> str | None:
+    """Makes Pillow's `info` say what a JPEG says in several comments, and of the shape of its pixels.
+
+    Returns:
+        What there is to say of segments that do not come out.
+    """
+    comments = [content for marker, content in getattr(image, "applist", ()) if marker == "COM"]
+    if len(comments) > 1:
+        image.info["comment"] = b"\n".join(comments)
+    width, height = image.info.get("jfif_density", (1, 1))
+    if image.info.get("jfif_unit") == 0 and width != height and width and height:
+        image.info["chunks"] = {b"pHYs": struct.pack(">IIB", width, height, 0)}
+    lost = []
+    if any(marker == "APP11" and b"jumb" in content[:64] for marker, content in getattr(image, "applist", ())):
+        lost.append("its content credentials, which are not the result's, were left out")
+    resources = image.info.get("photoshop")
+    if isinstance(resources, dict) and not resources.keys().isdisjoint(_PATHS):
+        lost.append("its paths were left out")
+    return "; ".join(lost) or None
+
+
+def _numbers(path: Path | None, image: Image.Image) -> dict[bytes, bytes]:
+    """Which colours the numbers of a file are that has no profile, as a PNG says it."""
+    told = image.info.get("nclx_profile")
+    if told:
+        return numbered(int(told["color_primaries"]), int(told["transfer_characteristics"]))
+    if image.format != "AVIF" or path is None:
+        return {}
+    with path.open("rb") as file:
+        found = re.search(rb"colrnclx(..)(..)", file.read(1 << 16), re.DOTALL)
+    return numbered(*(int.from_bytes(number, "big") for number in found.groups())) if found else {}
+
+
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_FILM = re.compile(rb"\0\0[\0\x01](.)ftyp(?:isom|iso2|mp41|mp42|qt  |avc1|3gp4|3gp5)", re.DOTALL)
+"""What an MP4 begins with: its first box's length, its kind, its brand."""
+
+
+def _behind(path: Path, further: int) -> str | None:
+    """What to say of bytes that follow the end of a JPEG: a film, as phones put it there, or what nobody knows.
+
+    Args:
+        path: the file.
+        further: images that are known to follow.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        end, size = 2, len(content)
+        # From marker to marker; what is compressed between them holds none.
+        while (found := _MARKER.search(content, end)) is not None:
+            end = found.end()
+            if found[1] == b"\xd9":
+                break
+            if found[1] not in b"\x01\xd8":
+                end += max(2, int.from_bytes(content[end : end + 2], "big"))
+        else:
+            return None
+        if _FILM.search(content, end):
+            return "the video behind it was left out"
+        rest = 0 if further else len(content[end:].strip(b"\0\xff\r\n "))
+        return f"{size - end} bytes behind its end were left out" if rest > _TRIFLE else None
+
+
+_TRIFLE = 8
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -193,8 +269,9 @@ def _depth(path: Path, image: Image.Image) -> int:
     if image.format == "PNG":
         return head[24]
     if image.format == "AVIF":
-        bits = re.search(rb"pixi.{5}(.)", head, re.DOTALL)
-        return bits[1][0] if bits else 8
+        # Behind the profile and the level, whether it has more than 8 bits, and whether 12 of them.
+        coded = re.search(rb"av1C\x81.(.)", head, re.DOTALL)
+        return 8 if coded is None or not coded[1][0] & 0x40 else 12 if coded[1][0] & 0x20 else 10
     if image.format == "JPEG2000":
         bits = re.search(rb"\xff\x4f\xff\x51.{38}(.)", head, re.DOTALL)
         return (bits[1][0] & 127) + 1 if bits else 8

@@ -19,8 +19,17 @@ _HEAD = 33
 """Bytes of the signature and the first chunk."""
 
 
-_COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
+_COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB", b"mDCV", b"cLLI")
 """What Pillow writes if it is told to."""
+
+_KNOWN = {
+    *(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"pHYs", *_COLOURS),
+    *(b"sBIT", b"hIST", b"sPLT", b"bKGD", b"tIME", b"vpAg", b"acTL", b"fcTL", b"fdAT"),
+}
+"""Chunks that are read, and those that say what is not true of the result, or what nobody misses."""
+
+_SHOWN = 8
+"""Kinds of other chunks that are named at most."""
 
 _NO_UNIT = 0
 """Of a pHYs chunk that says the shape of the pixels alone, which Pillow does not keep."""
@@ -34,10 +43,14 @@ def read(path: Path, image: Image.Image) -> Picture:
         image: the same file opened by Pillow, for what it says beside its pixels.
     """
     pixels = codecs().png_decode(path.read_bytes())
+    from .pillow import turn
+
     orientation = image.getexif().get(0x0112, 1)
-    image.info["chunks"] = colours(path)
+    image.info["chunks"], unknown = told(path)
+    if orientation >= 5:
+        turn(image.info)
     kept, note = metadata.of_pil(image)
-    return from_array(upright(pixels, orientation), kept).noted(note)
+    return from_array(upright(pixels, orientation), kept).noted(note, unknown)
 
 
 def write(picture: Picture, file: IO[bytes]) -> None:
@@ -71,25 +84,35 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 12 + length
 
 
-def colours(path: Path) -> dict[bytes, bytes]:
-    """The chunks of a file that say which colours its numbers are, and of what shape its pixels."""
+def told(path: Path) -> tuple[dict[bytes, bytes], str | None]:
+    """The chunks of a file that say which colours its numbers are, and of what shape its pixels.
+
+    Returns:
+        Their contents by kind, and what there is to say of chunks that do not come out.
+    """
     found: dict[bytes, bytes] = {}
+    others: dict[bytes, None] = {}
     with path.open("rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
-            if kind == b"IDAT":
+            content = file.read(length) if kind in (*_COLOURS, b"pHYs") and length <= 64 else b""
+            if kind in _COLOURS and content:
+                found.setdefault(kind, content)
+            elif len(content) == 9 and content[8] == _NO_UNIT:
+                found[kind] = content
+            elif kind not in _KNOWN and len(others) < _SHOWN:
+                others[kind] = None
+            file.seek(length - len(content) + 4, io.SEEK_CUR)
+            if kind == b"IEND":
                 break
-            if kind in _COLOURS and length <= 64:
-                found[kind] = file.read(length)
-                file.seek(4, io.SEEK_CUR)
-            elif kind == b"pHYs" and length == 9:
-                content = file.read(length)
-                found |= {kind: content} if content[8] == _NO_UNIT else {}
-                file.seek(4, io.SEEK_CUR)
-            else:
-                file.seek(length + 4, io.SEEK_CUR)
-    return found
+    if b"caBX" in others:
+        others.pop(b"caBX")
+        note = "its content credentials, which are not the result's, were left out"
+    else:
+        note = ""
+    names = ", ".join(kind.decode("ascii", "replace") for kind in others if kind.isalpha())
+    return found, "; ".join(filter(None, (note, f"its chunks {names} were left out" if names else ""))) or None
 
 
 def codecs() -> Any:

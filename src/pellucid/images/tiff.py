@@ -84,6 +84,10 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
         if len(found) > MAX_PAGES:
             raise PellucidError(f"has more than {MAX_PAGES} pages: split it first")
     pages = [page for page in found if not page.is_reduced] or found[:1]
+    if pages[0].is_reduced and pages[0].subifds:
+        raise PellucidError("shows a preview alone, as raw files do: name it as its camera does (.dng, .nef, .cr2)")
+    if len(found) == 1 and (claimed := _claimed(tiff)) > 1:
+        raise PellucidError(f"holds {claimed} images and says of one where it lies: save each as a page of its own")
     sizes = [_size(page) for page in pages]
     check_size(*sizes)
     check_room("TIFF", *sizes)
@@ -91,6 +95,17 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
         if page.is_tiled:
             check_size((page.tilelength, page.tilewidth))
     return pages
+
+
+def _claimed(tiff: tifffile.TiffFile) -> int:
+    """How many images lie in a file whose one directory stands for all, as ImageJ and tifffile write long stacks."""
+    if not (tiff.is_imagej or tiff.is_shaped):
+        return 1
+    try:
+        # Further samples of a page are no further images.
+        return round(tiff.series[0].size / tiff.pages.first.size)
+    except (ValueError, TypeError, KeyError, IndexError, ZeroDivisionError):
+        return 1  # a description that is nonsense
 
 
 def _size(page: Any) -> tuple[int, int]:
@@ -105,6 +120,8 @@ def _orientation(page: Any) -> int:
 def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Picture:
     if page.dtype is not None and page.dtype.kind not in "ufb":
         raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to 16-bit")
+    if page.imagedepth != 1:
+        raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a page of its own")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
     # Pillow leaves out a channel that nobody has said is transparency.
     known = page.dtype != np.uint8 or tifffile.EXTRASAMPLE.UNSPECIFIED not in page.extrasamples
@@ -113,6 +130,8 @@ def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Pi
     else:
         picture = from_array(upright(_deep(page), _orientation(page)))
     profile, dpi = page.iccprofile, page.get_resolution("INCH") if 282 in page.tags else None
+    if dpi and _orientation(page) >= 5:
+        dpi = dpi[::-1]
     file.seek(0)
     said = {"icc_profile": profile, "xmp": page.tags.valueof(700), "iptc": page.tags.valueof(metadata.IPTC)}
     kept, note = metadata.of_tiff(file, page.offset, dpi, **said)
@@ -138,8 +157,8 @@ def _deep(page: Any) -> np.ndarray[Any, Any]:
         name = getattr(kind, "name", kind)
         raise PellucidError(f"{page.dtype} {name} cannot be restored: convert it to RGB")
     channels = page.samplesperpixel - (3 if kind == tifffile.PHOTOMETRIC.RGB else 1)
-    if channels not in (0, 1) or page.imagedepth != 1:
-        raise PellucidError(f"has {page.samplesperpixel} channels and {page.imagedepth} slices: convert it to RGB")
+    if channels not in (0, 1):
+        raise PellucidError(f"has {page.samplesperpixel} channels: convert it to RGB")
     if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
         raise PellucidError("its colours are premultiplied by its transparency: convert it to straight alpha")
     try:

@@ -141,11 +141,13 @@ def _outcome(
                 trace.write(traces / item.label)
             _check_same(item)
             # Last: an image that failed at anything has no output.
-            images.write(restored.stripped() if strip else restored, item.target, **_NEW[item.replaces])
+            restored = restored.stripped() if strip else restored
+            images.write(restored, item.target, **_NEW[item.replaces])
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
             after = of_files([item.target])
             equal = [EQUAL] if item.sample is not None and not result.random else []
-            note = "; ".join([*result.notes, *([less] if less else []), *equal]) or None
+            lost = images.left_out(restored, item.target)
+            note = "; ".join([*result.notes, *filter(None, (less, lost)), *equal]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise

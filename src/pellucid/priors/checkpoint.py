@@ -137,7 +137,8 @@ def _other(names: list[str]) -> str:
     for pattern, what in _OTHERS:
         if any(re.search(pattern, name) for name in names):
             return f"holds {what}; a prior is a diffusion model of pixels"
-    some = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+    some = ", ".join(name if name.isprintable() else repr(name) for name in names[:3])
+    some += " ..." if len(names) > 3 else ""
     return f"holds no network that is known here (its tensors: {some})"
 
 

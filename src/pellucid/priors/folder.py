@@ -139,7 +139,8 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str
     ):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise PellucidError(f"{source}: does not fit {plan}: it {problem} {min(names)}{more}")
+            name = min(names) if min(names).isprintable() else repr(min(names))
+            raise PellucidError(f"{source}: does not fit {plan}: it {problem} {name}{more}")
     network.load_state_dict({name: _ready(weight) for name, weight in weights.items()}, assign=True)
 
 

@@ -50,11 +50,12 @@ def opened(path: Path, most: int | None = None) -> BinaryIO:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise PellucidError(f"cannot be read ({error.strerror or error})") from None
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(handle)  # a folder, for one, is nothing to make a file of
+        raise PellucidError("is no regular file")
     file = os.fdopen(handle, "rb")
     try:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise PellucidError("is no regular file")
         if most is not None and about.st_size > most:
             raise PellucidError(f"has {about.st_size:,} bytes; {most:,} at most are read")
     except BaseException:
@@ -111,6 +112,16 @@ def described_by(tensors: int) -> Iterator[None]:
         hook.remove()
 
 
+def check_number(tensors: int) -> None:
+    """Refuses more tensors than any network has.
+
+    Raises:
+        PellucidError: they are.
+    """
+    if tensors > TENSORS:
+        raise PellucidError(f"holds more than {TENSORS:,} tensors")
+
+
 def check_tensors(named: Mapping[str, Tensor]) -> None:
     """Refuses tensors that are not what their shapes say.
 
@@ -118,8 +129,7 @@ def check_tensors(named: Mapping[str, Tensor]) -> None:
         PellucidError: there are too many; one is sparse, quantised or without numbers; or their shapes say far more
             than is stored of them.
     """
-    if len(named) > TENSORS:
-        raise PellucidError(f"holds more than {TENSORS:,} tensors")
+    check_number(len(named))
     beyond = 0
     for name, tensor in named.items():
         if tensor.layout is not torch.strided or tensor.is_quantized:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import pickletools
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -47,10 +48,12 @@ def read(path: Path) -> Any:
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     try:
+        with safe_open(path, "pt") as file:
+            limits.check_number(len(file.keys()))
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise PellucidError(f"is no whole safetensors file ({error})") from None
@@ -64,6 +67,11 @@ def _unpickled(path: Path) -> Any:
     try:
         if zipped:
             _check_archive(path)
+        else:
+            with limits.opened(path) as file:
+                for _ in range(_INDICES):
+                    if file.peek(1):  # type: ignore[attr-defined]
+                        _check_index(file)
         # Files from before torch 1.6 are no archives and cannot be mapped.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except PellucidError:
@@ -82,15 +90,51 @@ def _check_archive(path: Path) -> None:
     """Refuses an archive that is a program, or that unfolds to more than its own bytes."""
     with zipfile.ZipFile(path) as archive:
         records = archive.infolist()
+        _check_records(records, path.stat().st_size)
+        for record in records:
+            if record.filename.endswith(".pkl"):
+                with archive.open(record) as index:
+                    _check_index(index)
+
+
+def _check_records(records: Sequence[zipfile.ZipInfo], size: int) -> None:
     # TorchScript leaves this beside its weights.
     if any(record.filename.endswith("/constants.pkl") for record in records):
         raise PellucidError("refused: it is a TorchScript program, which would be run; give its weights alone")
     # torch.save compresses nothing.
-    if sum(record.file_size for record in records) > path.stat().st_size:
+    if sum(record.file_size for record in records) > size:
         raise PellucidError("refused: it unfolds to more than its own bytes, which torch.save never writes")
     index = max((record.file_size for record in records if record.filename.endswith(".pkl")), default=0)
     if index > limits.TEXT:
         raise PellucidError(f"refused: its index of tensors has {index:,} bytes; {limits.TEXT:,} at most are read")
+
+
+_INDICES = 5
+"""Pickles that a file from before torch 1.6 begins with."""
+
+_OPERATIONS = 100 * limits.TENSORS
+_DEEP = 1000
+
+_COSTLY = {"builtins bytearray", "__builtin__ bytearray"}
+"""What torch's reader calls and makes as large as a number says."""
+
+
+def _check_index(index: IO[bytes]) -> None:
+    """Refuses a pickle whose reading costs far more than its bytes; reads up to its end.
+
+    Raises:
+        PellucidError: it is of that kind.
+    """
+    depth = 0
+    begin = index.tell()
+    for number, (operation, argument, place) in enumerate(pickletools.genops(index)):
+        depth += (operation.name == "MARK") - (pickletools.markobject in operation.stack_before)
+        # A codec whose cost grows with the square of a text.
+        if (operation.name == "GLOBAL" and argument in _COSTLY) or argument == "punycode":
+            named = str(argument).replace(" ", ".")
+            raise PellucidError(f"refused: it holds more than tensors, and {named} would be run")
+        if depth > _DEEP or number > _OPERATIONS or (place or 0) - begin > limits.TEXT:
+            raise PellucidError("refused: its index of tensors is longer or deeper than any training writes")
 
 
 def states(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import PellucidError
+from ...settings import bytes_of
+
+_MOST = 1 << 28
+"""Bytes of a list at most: that of ImageNet's training images has 50 MB."""
 
 
 def listed(path: Path) -> tuple[str, ...]:
@@ -14,8 +18,8 @@ def listed(path: Path) -> tuple[str, ...]:
         PellucidError: it cannot be read, is empty or names an image twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = bytes_of(path, _MOST).decode().splitlines()
+    except UnicodeDecodeError as error:
         raise PellucidError(f"{path}: cannot be read as a list of images ({error})") from None
     names = [_name(line) for line in lines if line.strip()]
     if not names:
