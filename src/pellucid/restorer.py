@@ -15,7 +15,7 @@ from .methods.method import State
 from .noise import derive_seed
 from .runner import Restored, Runner
 
-_TOLD = ("exact", "label", "prompt", "tile", "backend", "by")
+_TOLD = ("exact", "label", "prompt", "tile", "by")
 """Fields of the recipe that a file says beside the method, the operator, the noise, the prior and the seed."""
 
 
@@ -102,7 +102,8 @@ class Restorer(Runner):
     def _said(self) -> dict[str, object]:
         """What else the recipe says that changes the picture, by name; what is left open is not there."""
         about = {one.name: (getattr(self.recipe, one.name), one.default) for one in fields(self.recipe)}
-        return {name: value for name, (value, default) in about.items() if name in _TOLD and value != default}
+        said = {name: value for name, (value, default) in about.items() if name in _TOLD and value != default}
+        return said | self.way
 
     def _marked(self, page: Picture, result: Restored, seed: int) -> Picture:
         maker = self._operator or self._maker

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -133,7 +133,7 @@ def do(job: Job) -> int:
                     if outcome.error is None:
                         done += 1
                         if not job.json:
-                            typer.echo(_line(outcome, restorer.estimates_noise))
+                            typer.echo(_line(outcome, restorer.estimates_noise, restorer.way))
                     else:
                         failed += 1
                         complain(outcome.error)
@@ -163,8 +163,10 @@ def do(job: Job) -> int:
     return FAILED if failed or unread else 0
 
 
-def _line(outcome: Outcome, estimated: bool) -> str:
+def _line(outcome: Outcome, estimated: bool, way: Mapping[str, str]) -> str:
     line = f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
+    if outcome.nfe and way:
+        line += f", {' '.join(way.values())}"
     if outcome.noise is not None:
         line += f", noise {outcome.noise:.4f}{' (estimated)' if estimated else ''}"
     return line if outcome.note is None else f"{line}: {outcome.note}"
