@@ -35,6 +35,7 @@ _ENOUGH, _MOST, _LEAST = 4, 2048, 24
 _EVIDENCE, _SHARE, _EACH = 60.0, 0.7, 0.35
 _KNOWN = 6.0
 _CLIPPED = 0.999
+_GRID_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,15 @@ def of(picture: Picture) -> Compression | None:
     """What a picture's file tells of its compression; None if it was no JPEG, or the pixels are others by now."""
     if picture.jpeg is None:
         return None
-    y = picture.tensor() * 2 - 1
-    whole, table = replace(picture.jpeg, shrunk=(1, 1)), picture.jpeg.tables[0]
+    # As the file stores it, so that what is looked at of a large picture keeps to the grid of its blocks.
+    y = excerpt(stored(picture.tensor()[0], picture.jpeg.orientation)[None]) * 2 - 1
+    seen, table = replace(picture.jpeg, orientation=1), picture.jpeg.tables[0]
+    whole = replace(seen, shrunk=(1, 1))
     clear = _clear(y, whole)
     _, share = _told(_coefficients(_plane(y, 0, whole), whole.offset), clear, table)
     if clear.sum() >= _ENOUGH and 0 < share < 1 / 3:
         return None
-    return Compression(picture.jpeg, told=True, numbers={"share": share}, clear=clear_share(y, picture.jpeg))
+    return Compression(picture.jpeg, told=True, numbers={"share": share}, clear=clear_share(y, seen))
 
 
 def estimate(image: Tensor) -> Compression | None:
@@ -116,7 +119,7 @@ def estimate(image: Tensor) -> Compression | None:
         return None
     grey = bool((y == y[:, :1]).all())
     plain = JpegCoding(((1,) * 64,))
-    shares = _shares(_plane(y, 0, plain))
+    shares = _shares(_plane(excerpt(y, _GRID_SIDE), 0, plain))
     first, second = shares.flatten().topk(2).values.tolist()
     offset = divmod(int(shares.argmax()), 8)
     coding = replace(plain, offset=offset)
