@@ -138,7 +138,7 @@ def test_every_field_changes_the_fingerprint(tmp_path: Path, tiny_prior: Path) -
         "tile": (plain, 64),
         "device": (plain, "meta"),
         "backend": (plain, "compile"),
-        "precision": (plain, "bfloat16"),
+        "precision": (plain, "float16"),
     }
     assert changes.keys() | {"prior"} == {one.name for one in fields(Recipe)}
     # Without a yes there is a mask, or nothing that could be done.

@@ -37,24 +37,26 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
     return diagonal.abs().median().item() / _MEDIAN if diagonal.numel() else 0.0
 
 
-_LARGE, _STRETCH, _STRETCHES = 1500, 256, 4
+_SIDE, _LARGE, _STRETCHES = 1024, 1500, 4
 
 
-def excerpt(y: Tensor) -> Tensor:
-    """What a prior is shown to learn how damaged an image is: all of it, but of large ones a part.
+def excerpt(y: Tensor, side: int = _SIDE) -> Tensor:
+    """What is looked at to learn how damaged an image is: all of it, but of large ones a part.
 
     Of a side of more than 1,500 pixels there are four stretches of 256, from the middles of its quarters, put side by
     side: a square megapixel stands for an image of any size, at that cost.
 
     Args:
         y: images, (B, C, H, W).
+        side: of the part of a large image, a multiple of 64; what counts as large changes with it.
     """
+    stretch = side // _STRETCHES
     for axis in (-2, -1):
         size = y.shape[axis]
-        if size > _LARGE:
+        if size > _LARGE * side // _SIDE:
             # On a grid of 16, so that the blocks of a JPEG file and the network's own stay where they are.
-            starts = [((2 * i + 1) * size // (2 * _STRETCHES) - _STRETCH // 2) // 16 * 16 for i in range(_STRETCHES)]
-            index = torch.cat([torch.arange(start, start + _STRETCH) for start in starts])
+            starts = [((2 * i + 1) * size // (2 * _STRETCHES) - stretch // 2) // 16 * 16 for i in range(_STRETCHES)]
+            index = torch.cat([torch.arange(start, start + stretch) for start in starts])
             y = y.index_select(axis, index.to(y.device))
     return y
 

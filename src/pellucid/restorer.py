@@ -16,7 +16,7 @@ from .noise import derive_seed
 from .operators import Mask, Operator
 from .runner import Restored, Runner
 
-_TOLD = ("exact", "label", "prompt", "tile", "backend", "by", "yes")
+_TOLD = ("exact", "label", "prompt", "tile", "by", "yes")
 """Fields of the recipe that a file says beside the method, the operator, the noise, the prior and the seed."""
 
 
@@ -140,7 +140,8 @@ class Restorer(Runner):
     def _said(self) -> dict[str, object]:
         """What else the recipe says that changes the picture, by name; what is left open is not there."""
         about = {one.name: (getattr(self.recipe, one.name), one.default) for one in fields(self.recipe)}
-        return {name: value for name, (value, default) in about.items() if name in _TOLD and value != default}
+        said = {name: value for name, (value, default) in about.items() if name in _TOLD and value != default}
+        return said | self.way
 
     def _marked(self, page: Picture, result: Restored, seed: int) -> Picture:
         maker = self._operator or self._maker

@@ -28,6 +28,7 @@ from .operators import Grayscale, Jpeg, Mask, Operator
 from .operators.quantised import SIGMA
 from .priors import Counted, Prior, fit, load_prior
 from .priors.adapters import alone
+from .priors.backends import way_of
 from .priors.fingerprint import fingerprint
 from .priors.latent import latent_of
 from .priors.load import Source
@@ -184,6 +185,11 @@ class Runner:
     def fingerprint(self) -> str:
         """Which prior it is; see `priors.fingerprint`."""
         return fingerprint(self.prior)
+
+    @property
+    def way(self) -> dict[str, str]:
+        """Backend and precision that compute the prior; what torch computes in float32 is left out."""
+        return way_of(self.prior)
 
     @property
     def estimates_noise(self) -> bool:

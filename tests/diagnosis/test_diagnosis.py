@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.nn import functional as F
 
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
@@ -159,3 +160,13 @@ def test_strong_noise_is_not_taken_for_a_blur(bundled: dict[str, Tensor]) -> Non
         damaged = compress(clean + 25 / 255 * draw(1, 3, 128, 128), 92)
         found = diagnose(prior, to_model(damaged))
         assert (found.blur, found.noise is None) == (None, False)
+
+
+@pytest.mark.parametrize("size", [(3, 3), (64, 5), (130, 67), (66, 200)])
+def test_constant_windows_are_counted_in_strips(size: tuple[int, int]) -> None:
+    image = torch.randint(0, 2, (1, 3, *size), generator=torch.Generator().manual_seed(0)).float()
+    image[:, :, : size[0] // 2] = 0.25
+    spread = F.max_pool2d(image, 3, 1) + F.max_pool2d(-image, 3, 1)
+    assert content_of(image).flat == pytest.approx((spread.amax(1) <= 1e-4).double().mean().item(), abs=1e-12)
+    assert not content_of(image).grey
+    assert content_of(image[:, :1].expand(-1, 3, -1, -1)).grey

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +14,16 @@ from pellucid import load_prior
 from pellucid.bench.prior import gflop
 from pellucid.errors import PellucidError, UsageError
 from pellucid.noise import linear_ladder
-from pellucid.priors import Counted, VENetwork
-from pellucid.priors.backends import accelerated
+from pellucid.priors import Counted, VENetwork, backends, processor
+from pellucid.priors.backends import (
+    Autocast,
+    accelerated,
+    backend_of,
+    precision_of,
+    resolved,
+    usual,
+    way_of,
+)
 from pellucid.priors.fingerprint import fingerprint
 from pellucid.priors.network import DenoisingUNet
 
@@ -51,10 +61,11 @@ def test_compiled_shares_weights_and_leaves_the_prior(prior: VENetwork, monkeypa
 
 def test_a_wrapper_keeps_its_prior(prior: VENetwork) -> None:
     pytest.importorskip("openvino")
-    rough = accelerated(prior, precision="bfloat16")
-    changed = accelerated(rough, "openvino")
-    assert changed.prior is not prior  # type: ignore[attr-defined]
-    assert rough.prior is prior  # type: ignore[attr-defined]
+    rough: Any = accelerated(prior, precision="bfloat16")
+    inner = rough.prior
+    changed: Any = accelerated(rough, "openvino")
+    assert changed.prior is not inner
+    assert rough.prior is inner
 
 
 @pytest.mark.parametrize(
@@ -134,3 +145,82 @@ def test_openvino_is_the_same_prior_elsewhere() -> None:
     assert torch.equal(pickle.loads(pickle.dumps(other))(x, 0.5), before)
     assert fingerprint(other) == fingerprint(prior)
     assert (before - prior(x, 0.5)).abs().max() < 1e-3
+
+
+FLAGS = "processor\t: 0\nflags\t\t: fpu avx2 {}\n\nprocessor\t: 1\nflags\t\t: fpu avx2 {} vmx\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [("", "float32"), ("avx512f", "float32"), ("avx512_bf16", "bfloat16"), ("amx_tile amx_bf16", "bfloat16")],
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_auto_goes_by_the_processor(
+    prior: VENetwork, monkeypatch: pytest.MonkeyPatch, flags: str, precision: str, there: bool
+) -> None:
+    monkeypatch.setattr(processor, "instructions", lambda: processor.listed(FLAGS.format(flags, flags)))
+    monkeypatch.setattr(backends, "_has_openvino", lambda: there)
+    fastest = ("openvino" if there else "torch", precision)
+    assert usual(torch.device("cpu")) == fastest
+    assert resolved(prior, "auto", "auto") == fastest
+    assert resolved(prior, "torch", "auto") == ("torch", precision)
+    # What is named is exactly that, and other people's networks stay as they are.
+    assert resolved(prior, "auto", "float32") == ("torch", "float32")
+    assert resolved(VENetwork(nn.Identity(), linear_ladder()), "auto", "auto") == ("torch", "float32")
+    assert usual(torch.device("meta")) == ("torch", "float32")
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision"), [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 5), "float16"), ((6, 1), "float32")]
+)
+def test_auto_goes_by_the_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], precision: str) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert usual(torch.device("cuda")) == ("torch", precision)
+
+
+def test_one_processor_without_instructions_decides() -> None:
+    assert processor.listed("flags : a b\nflags : b c\n") == {"b"}
+    assert processor.listed("model name : of a processor that lists none\n") == frozenset()
+
+
+def test_the_processor_is_this_one() -> None:
+    if Path("/proc/cpuinfo").is_file():
+        assert processor.has_bfloat16() == any(f" {name} " in Path("/proc/cpuinfo").read_text().replace("\n", " ")
+                                               for name in ("avx512_bf16", "amx_bf16"))  # fmt: skip
+
+
+def test_what_is_given_stays_as_it_is(prior: VENetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "usual", lambda device: ("torch", "bfloat16"))
+    assert load_prior(prior, backend="auto", precision="auto") is prior
+    chosen = load_prior("natural", backend="auto", precision="auto")
+    assert (backend_of(chosen), precision_of(chosen)) == ("torch", "bfloat16")
+    assert way_of(chosen) == {"precision": "bfloat16"}
+    assert fingerprint(chosen) == fingerprint(load_prior("natural", precision="bfloat16"))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_weights_are_cast_once(prior: VENetwork, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    x = draw(2, 3, 16, 16)
+    rough, autocast = accelerated(prior, precision=precision), Autocast(prior, precision)
+    made: list[nn.Module] = []
+    copied = backends.deepcopy
+    monkeypatch.setattr(backends, "deepcopy", lambda network: made.append(network) or copied(network))
+    first = rough(x, 0.5)
+    assert torch.equal(rough(x, 0.5), first)
+    assert len(made) == 1
+    # It is what `torch.autocast` computes, up to the rounding of its own sums.
+    assert (first - autocast(x, 0.5)).abs().max() < 0.02
+    assert next(prior.network.parameters()).dtype == torch.float32  # type: ignore[attr-defined]
+    assert fingerprint(rough) == fingerprint(autocast)
+    assert torch.equal(pickle.loads(pickle.dumps(rough))(x, 0.5), first)
+
+
+def test_cast_weights_have_gradients_to_images_and_trained_ones_their_own(prior: VENetwork) -> None:
+    rough: Any = accelerated(prior, precision="bfloat16")
+    x = draw(1, 3, 8, 8).requires_grad_()
+    (own,) = torch.autograd.grad(rough(x, 0.5).sum(), x)
+    (exact,) = torch.autograd.grad(prior(x, 0.5).sum(), x)
+    assert (own - exact).abs().max() < 0.05 * exact.abs().max()
+    network = rough.prior.network.requires_grad_()
+    rough(x, 0.5).sum().backward()
+    assert network.head.weight.grad.abs().max() > 0

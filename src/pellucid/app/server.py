@@ -56,8 +56,8 @@ class Serving:
     priors: Sequence[str] = ("natural",)
     limits: Limits = field(default_factory=Limits)
     offline: bool = False
-    backend: str = "torch"
-    precision: str = "float32"
+    backend: str = "auto"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         if not self.local and not self.password:

@@ -58,14 +58,14 @@ class Restorers:
         self,
         device: str | None = None,
         offline: bool = False,
-        backend: str = "torch",
-        precision: str = "float32",
+        backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
         self._device, self._offline, self._backend, self._precision = device, offline, backend, precision
         self.said: dict[str, Any] = {"device": device} if device is not None else {}
-        if backend != "torch":
+        if backend != "auto":
             self.said["backend"] = backend
-        if precision != "float32":
+        if precision != "auto":
             self.said["precision"] = precision
         self._priors: dict[str, Prior] = {}
         self.pace: float | None = None

@@ -25,8 +25,8 @@ def app(
     ] = None,
     offline: Offline = False,
     device: Device = None,
-    backend: Backend = "torch",
-    precision: Precision = "float32",
+    backend: Backend = "auto",
+    precision: Precision = "auto",
     max_megabytes: Annotated[float, typer.Option("--max-megabytes", help="Of a file that is uploaded.")] = 200,
     max_megapixels: Annotated[float, typer.Option("--max-megapixels", help="Of a picture that is uploaded.")] = 50,
     show: Annotated[

@@ -125,6 +125,7 @@ def known(
     from ..bench import known as measurement
     from ..bench.prior import load
     from ..bench.rows import computed
+    from ..priors.backends import precision_of
 
     what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     chosen = _photographs(data, images, what.channels, crop)
@@ -136,7 +137,7 @@ def known(
         return {name: tuned.get(name, own) for name, own in defaults.items() if not quick or method or name in tuned}
 
     rows = measurement.compare(what, chosen, task or (), contestants, _measure(lpips), seed)
-    _print(rows, f"{len(chosen)} images, noise 0.05, {computed(prior, precision)}", json)
+    _print(rows, f"{len(chosen)} images, noise 0.05, {computed(prior, precision_of(what))}", json)
 
 
 @app.command("blind")
@@ -168,6 +169,7 @@ def blind(
     from ..bench import blind as measurement
     from ..bench.prior import load
     from ..bench.rows import computed
+    from ..priors.backends import precision_of
 
     def contestants(damage: str) -> dict[str, Method]:
         return measurement.contestants(damage, method or (), quick)
@@ -175,7 +177,7 @@ def blind(
     what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     chosen = _photographs(data, images, what.channels, crop)
     rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
-    _print(rows, f"{len(chosen)} images, {computed(prior, precision)}", json, markdown)
+    _print(rows, f"{len(chosen)} images, {computed(prior, precision_of(what))}", json, markdown)
 
 
 @app.command("photographs")
@@ -205,6 +207,7 @@ def photographs(
     from ..bench import everyday, kinds
     from ..bench.prior import load
     from ..bench.rows import computed
+    from ..priors.backends import precision_of
     from ..problem import to_unit
 
     kinds.chosen(row or ())
@@ -215,7 +218,7 @@ def photographs(
         for figures in table:
             as_json(vars(figures))
         return
-    typer.echo(f"{len(chosen)} images, {draws} draws, {computed(prior, precision)}\n")
+    typer.echo(f"{len(chosen)} images, {draws} draws, {computed(prior, precision_of(what))}\n")
     for line in everyday.markdown(table):
         typer.echo(line)
 

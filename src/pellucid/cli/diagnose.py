@@ -20,8 +20,8 @@ def diagnose(
     prior: Prior = "natural",
     device: Device = None,
     offline: Offline = False,
-    backend: Backend = "torch",
-    precision: Precision = "float32",
+    backend: Backend = "auto",
+    precision: Precision = "auto",
     json: Json = False,
 ) -> int:
     """Says what is wrong with pictures, and what would mend it; changes nothing."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -110,7 +111,7 @@ def do(job: Job) -> int:
     from ..jobs import Feed
 
     restorer = job.work.restorer
-    done = failed = over = 0
+    done = failed = over = pixels = 0
     unread = left_out(job.left, job.json)
     start = time.monotonic()
     work = job.expected()
@@ -133,8 +134,9 @@ def do(job: Job) -> int:
                 for outcome in outcomes:
                     if outcome.error is None:
                         done += 1
+                        pixels += math.prod(outcome.size or ())
                         if not job.json:
-                            typer.echo(plain(_line(outcome, restorer.estimates_noise)))
+                            typer.echo(plain(_line(outcome, restorer.estimates_noise, restorer.way)))
                     else:
                         failed += 1
                         complain(outcome.error)
@@ -156,7 +158,8 @@ def do(job: Job) -> int:
         fails += f", {unread} not readable" if unread else ""
         fails += f", {len(job.left) - unread} not taken" if len(job.left) > unread else ""
         why = f"{stopped}: " if stopped else ""
-        tell(f"{why}{done} of {total} images done{skips}{fails}, {time.monotonic() - start:.1f} s{more}")
+        seconds = time.monotonic() - start
+        tell(f"{why}{done} of {total} images done{skips}{fails}, {seconds:.1f} s{_speed(done, pixels, seconds)}{more}")
     if stopped == "stopped":
         complain("interrupted")
     if stopped and not feed.full:
@@ -164,8 +167,17 @@ def do(job: Job) -> int:
     return FAILED if failed or unread else 0
 
 
-def _line(outcome: Outcome, estimated: bool) -> str:
+def _speed(images: int, pixels: int, seconds: float) -> str:
+    """The job's speed in brackets; nothing of one image, whose line says its time."""
+    if images < 2:
+        return ""
+    return f" ({60 * images / seconds:.3g} images a minute, {pixels / 1e6 / seconds:.2g} megapixels a second)"
+
+
+def _line(outcome: Outcome, estimated: bool, way: Mapping[str, str]) -> str:
     line = f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
+    if outcome.nfe and way:
+        line += f", {' '.join(way.values())}"
     if outcome.noise is not None:
         line += f", noise {outcome.noise:.4f}{' (estimated)' if estimated else ''}"
     return line if outcome.note is None else f"{line}: {outcome.note}"

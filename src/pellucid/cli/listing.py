@@ -210,7 +210,7 @@ def _compute(device: str | None) -> dict[str, Any]:
     from ..devices import find_device
     from ..errors import PellucidError
     from ..priors import load_prior
-    from ..priors.backends import accelerated
+    from ..priors.backends import accelerated, usual
 
     found = find_device(device)
     prior = load_prior("natural", found)
@@ -229,6 +229,7 @@ def _compute(device: str | None) -> dict[str, Any]:
         "device": str(found),
         "gpus": ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())) or "none",
         "threads": torch.get_num_threads(),
+        "--precision auto": " by ".join(reversed(usual(found))),
         "one evaluation at 256x256": f"{seconds:.3f} s",
         **ways,
         "dreamclean at 256x256": f"about {evaluations * seconds:.0f} s",

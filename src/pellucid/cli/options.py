@@ -39,13 +39,12 @@ Shard = Annotated[
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Backend = Annotated[
-    str, typer.Option("--backend", help="What computes the network: torch, compile or openvino (faster on a CPU).")
+    str,
+    typer.Option("--backend", help="What computes the network: auto, torch, compile or openvino (faster on a CPU)."),
 ]
 Precision = Annotated[
     str,
-    typer.Option(
-        "--precision", help="Of the network: float32, bfloat16 or float16; pellucid doctor says what is faster here."
-    ),
+    typer.Option("--precision", help="Of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."),
 ]
 Methods = Annotated[
     list[str] | None,

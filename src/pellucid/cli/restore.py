@@ -92,8 +92,8 @@ def restore(
         int | None, typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 512).")
     ] = None,
     device: Device = None,
-    backend: Backend = "torch",
-    precision: Precision = "float32",
+    backend: Backend = "auto",
+    precision: Precision = "auto",
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     resume: Annotated[
@@ -203,11 +203,15 @@ def restore(
     ):
         raise UsageError(f"--trace {trace}: is not empty; name another folder, or say --overwrite")
 
+    from ..priors.backends import backend_of, precision_of
+
     restorer = recipe.restorer()
     about = {
         "method": choice.method,
         "hyper_parameters": asdict(restorer.method),  # type: ignore[call-overload]  # every method is a dataclass
         "prior": prior,
+        "backend": backend_of(restorer.prior),
+        "precision": precision_of(restorer.prior),
         "task": task,
     }
     # One image by itself leaves nothing beside it that nobody asked for.

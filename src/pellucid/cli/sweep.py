@@ -55,6 +55,7 @@ def run(
     from ..bench.prior import load
     from ..bench.rows import computed
     from ..bench.run_table import Run
+    from ..priors.backends import precision_of
     from ..settings import assignments
 
     table = sweep(method, assignments(over, "--over"), damage, assignments(sets or []))
@@ -65,4 +66,4 @@ def run(
     loaded = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     source = None if data is None else table.data[0]
     job = Run(table, loaded, chosen, output, source, range(seed, seed + seeds), weights=files)
-    return tables.finish([job], computed(prior, precision), shape, versus)
+    return tables.finish([job], computed(prior, precision_of(loaded)), shape, versus)

@@ -117,6 +117,7 @@ def run(
     from ..bench.prior import load
     from ..bench.rows import computed
     from ..jobs import Shard as Share
+    from ..priors.backends import precision_of
     from ..settings import assignments
 
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
@@ -130,7 +131,7 @@ def run(
         _job(one, others, values, loaded, output, data, source, listed, images, quick, **choices)
         for one in (spec.names() if name == ALL else (name,))
     ]
-    return finish(jobs, computed(prior, precision), shape, versus, shard)
+    return finish(jobs, computed(prior, precision_of(loaded)), shape, versus, shard)
 
 
 def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = None, shard: str | None = None) -> int:

@@ -39,6 +39,7 @@ _WIDEST, _SIZES = 512, 40
 _COARSER, _ROUNDED, _ELSE = 60.0, 0.45, 0.1
 _GATHERED, _FEW, _FEWEST = 5.0, 512, 24
 _QUALITIES = (5, 8, 10, 12, 15, 18, 20, 25, 30, 35, 40, 45, 50, 60)
+_GRID_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,15 @@ def of(picture: Picture) -> Compression | None:
     """What a picture's file tells of its compression; None if it was no JPEG, or the pixels are others by now."""
     if picture.jpeg is None:
         return None
-    y = picture.tensor() * 2 - 1
-    whole, table = replace(picture.jpeg, shrunk=(1, 1)), picture.jpeg.tables[0]
+    # As the file stores it, so that what is looked at of a large picture keeps to the grid of its blocks.
+    y = excerpt(stored(picture.tensor()[0], picture.jpeg.orientation)[None]) * 2 - 1
+    seen, table = replace(picture.jpeg, orientation=1), picture.jpeg.tables[0]
+    whole = replace(seen, shrunk=(1, 1))
     clear = _clear(y, whole)
     _, share = _told(_coefficients(_plane(y, 0, whole), whole.offset), clear, table)
     if clear.sum() >= _ENOUGH and 0 < share < 1 / 3:
         return None
-    return replace(known(y, picture.jpeg), numbers={"share": share})
+    return replace(known(y, seen), coding=picture.jpeg, numbers={"share": share})
 
 
 def known(y: Tensor, coding: JpegCoding) -> Compression:
@@ -160,7 +163,7 @@ def estimate(image: Tensor) -> Compression | None:
         return None
     grey = bool((y == y[:, :1]).all())
     plain = JpegCoding(((1,) * 64,))
-    shares = _shares(_plane(y, 0, plain))
+    shares = _shares(_plane(excerpt(y, _GRID_SIDE), 0, plain))
     first, second = shares.flatten().topk(2).values.tolist()
     offset = divmod(int(shares.argmax()), 8)
     coding = replace(plain, offset=offset)

@@ -40,6 +40,7 @@ from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, uncl
 CALLS = 10
 """The most evaluations that `estimate` makes."""
 
+_SEEN = 512
 _CALM, _CALMEST = 0.2, 0.1
 _LEAST = 1e-8
 LEAST = 0.02
@@ -51,7 +52,7 @@ _WHITE, _TESTS = 4, 3
 _WHITE_SHARE, _HOPELESS = 0.65, 0.5
 _DEPENDS, _EXPLAINED, _FAINT = 1.4, 0.8, 0.03
 _TARGET, _POWER = 0.86, 4
-_SHRINK, _GROW = 0.03, 1.15
+_ROUNDS, _SHRINK, _GROW = 2, 0.03, 1.15
 _LESS, _MORE_POWER = 0.2, 1.5
 
 
@@ -159,13 +160,25 @@ def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
         y: one picture, (1, C, H, W) in [-1, 1].
         content: the kind of picture; in one with exactly flat areas no noise is looked for.
     """
-    found = None if content.clean else examined(prior, y, content)
+    found = None if content.clean or silent(y, content) else examined(prior, y, content)
     return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
+
+
+def silent(y: Tensor, content: Content) -> bool:
+    """Whether the calmest parts have no room for noise that would be believed, so that no prior need be asked.
+
+    `measure` finds at most so much more than they hold.
+    """
+    y = excerpt(y, _SEEN)
+    if min(y.shape[-2:]) < SIDE:
+        return True
+    most = calmest(y, 1 if content.grey else y.shape[1]).power * _GROW**_ROUNDS * _MORE_POWER
+    return Spectrum(most).level < LEAST
 
 
 def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
     """The noise that is there if there is any, however unlikely that is; None for a picture too small to tell."""
-    y = excerpt(y)
+    y = excerpt(y, _SEEN)
     if min(y.shape[-2:]) < SIDE:
         # Less than a block tells nothing.
         return None
@@ -273,7 +286,7 @@ def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> 
     """
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
     rest, told = calls - 2 * test, bound
-    for own in ((rest + 1) // 2, rest // 2):
+    for own in ((rest + 1) // _ROUNDS, rest // _ROUNDS):
         ratio = _ratio(y, _walked(prior, y, told, own, axes), told)
         told = Spectrum(_only(told.power * ((_smooth(ratio) / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
     x0 = _walked(prior, y, told, test, axes)

@@ -93,14 +93,15 @@ def spectrum(image: Tensor, most: int = 1500) -> Tensor:
     Returns:
         Power at each point, (radii, angles); white noise of variance v has v everywhere.
     """
-    bright = luminance(image)[0, 0].double()
     step = BLOCK // 2
-    tops, lefts = (torch.linspace(0, n - BLOCK, (n - BLOCK) // step + 1).long() for n in bright.shape)
+    tops, lefts = (torch.linspace(0, n - BLOCK, (n - BLOCK) // step + 1).long() for n in image.shape[-2:])
     places = torch.cartesian_prod(tops, lefts)
     places = places[:: -(-len(places) // most)]
     total, window = torch.zeros(BLOCK, BLOCK, dtype=torch.float64), _window()
     for some in places.split(256):
-        blocks = torch.stack([bright[top : top + BLOCK, left : left + BLOCK] for top, left in some.tolist()])
+        # Of the blocks alone: a large picture has many pixels that are in none of them.
+        own = [image[0, :, top : top + BLOCK, left : left + BLOCK] for top, left in some.tolist()]
+        blocks = luminance(torch.stack(own))[:, 0].double()
         blocks = (blocks - (blocks * window).mean((1, 2), keepdim=True) / window.mean()) * window
         total += torch.fft.fft2(blocks).abs().square().sum(0)
     return polar((total / (len(places) * BLOCK**2))[None])[0]

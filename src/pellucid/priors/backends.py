@@ -1,27 +1,71 @@
-"""Other ways to compute the same network: OpenVINO on a CPU, compiled code, half precision.
+"""Ways to compute the same network: torch, OpenVINO on a CPU, compiled code; float32 or half precision.
 
-Which of them is worth it, and by how much, is in docs/speed.md. What has a gradient is always computed by torch.
+"auto" asks the machine which of them is fastest, and times nothing, so that one machine always gives the same bytes.
+Measurements are in docs/speed.md. What has a gradient is always computed by torch.
 """
 
 from __future__ import annotations
 
-from copy import copy
+from copy import copy, deepcopy
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from . import processor
 from .adapters import computing_in
 from .network import DenoisingUNet
 from .prior import Evaluation, Prior, Wrapper, device_of, innermost
 
-BACKENDS = ("torch", "compile", "openvino")
+AUTO = "auto"
+"""The fastest backend or precision here within 0.02 dB of float32."""
+
+BACKENDS = (AUTO, "torch", "compile", "openvino")
 """What may compute a network."""
 
 _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-PRECISIONS = tuple(_TYPES)
+PRECISIONS = (AUTO, *_TYPES)
 """What a network may compute in."""
+
+
+def usual(device: torch.device) -> tuple[str, str]:
+    """The backend and the precision that "auto" means on a device for the package's own networks.
+
+    On a CPU it is OpenVINO where it is installed, in bfloat16 where the processor has instructions for it. On a GPU of
+    Nvidia's it is bfloat16 from Ampere on, float16 from Volta on. Elsewhere it is torch in float32.
+    """
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        return "torch", "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
+    if device.type != "cpu":
+        return "torch", "float32"
+    return "openvino" if _has_openvino() else "torch", "bfloat16" if processor.has_bfloat16() else "float32"
+
+
+def resolved(prior: Prior, backend: str, precision: str) -> tuple[str, str]:
+    """Backend and precision with nothing left open.
+
+    A precision that is named is computed by torch, unless a backend is named, too. Networks of other people's are
+    computed by torch in float32: how far they are from it in less has not been measured.
+
+    Args:
+        prior: with its network on its device.
+        backend: one of `BACKENDS`.
+        precision: one of `PRECISIONS`.
+    """
+    own = isinstance(getattr(innermost(prior), "network", None), DenoisingUNet)
+    fastest = usual(device_of(prior)) if own and precision == AUTO else ("torch", "float32")
+    return (
+        fastest[0] if backend == AUTO else backend,
+        fastest[1] if precision == AUTO else precision,
+    )
+
+
+def as_given(backend: str, precision: str) -> tuple[str, str]:
+    """Backend and precision for a prior that a person made: as it is, where "auto" is said."""
+    return "torch" if backend == AUTO else backend, "float32" if precision == AUTO else precision
 
 
 def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32") -> Prior:
@@ -30,10 +74,11 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
     Args:
         prior: a prior with a torch network, such as `load_prior` gives; it stays as it is.
         backend: "torch" as written; "compile" by `torch.compile`, whose first call of each size takes long; "openvino"
-            on a CPU, for the package's own networks, with results within 1e-5 of torch's: needs the extra `openvino`.
+            on a CPU, for the package's own networks, with results within 1e-5 of torch's: needs the extra `openvino`;
+            "auto" for OpenVINO where it is installed and the precision is "auto", too, else torch.
         precision: "float32", or "bfloat16" or "float16" for convolutions and matrix products; images stay float32.
-            Faster on GPUs; on CPUs bfloat16 is faster where there are instructions for it (AMX, AVX512-BF16), and much
-            slower where there are none. `pellucid doctor` measures it.
+            "auto" is the fastest of them that is within 0.02 dB; see `usual`. On CPUs bfloat16 is faster where there
+            are instructions for it (AMX, AVX512-BF16), and much slower where there are none.
 
     Raises:
         UsageError: an unknown name, or a prior that it does not work for.
@@ -45,24 +90,41 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
         raise UsageError(f"a precision is one of {', '.join(PRECISIONS)}, not {precision!r}")
     if backend == "openvino" and precision == "float16":
         raise UsageError("openvino computes in float32 or bfloat16, not in float16")
+    backend, precision = resolved(prior, backend, precision)
     if backend != "torch":
         prior = _with_network(prior, _compiled if backend == "compile" else _in_openvino)
+    elif precision != "float32" and isinstance(getattr(innermost(prior), "network", None), DenoisingUNet):
+        prior = _with_network(prior, lambda network, device: _cast_once(network, _TYPES[precision]))
     return prior if precision == "float32" else Autocast(prior, precision)
 
 
 def computed_elsewhere(prior: Prior) -> bool:
     """Whether something else than torch computes a prior's network where there is no gradient."""
+    return backend_of(prior) == "openvino"
+
+
+def backend_of(prior: Prior) -> str:
+    """What computes a prior's network, one of `BACKENDS` but for "auto"."""
     network = getattr(innermost(prior), "network", None)
-    return isinstance(network, DenoisingUNet) and "trunk" in vars(network)
+    if getattr(network, "_compiled_call_impl", None) is not None:
+        return "compile"
+    trunk = vars(network).get("trunk") if isinstance(network, DenoisingUNet) else None
+    return "torch" if trunk is None or isinstance(trunk, _CastOnce) else "openvino"
 
 
 def precision_of(prior: Prior) -> str:
-    """What a prior's network computes in, one of `PRECISIONS`."""
+    """What a prior's network computes in, one of `PRECISIONS` but for "auto"."""
     while isinstance(prior, Wrapper):
         if isinstance(prior, Autocast):
             return prior.precision
         prior = prior.prior
     return "float32"
+
+
+def way_of(prior: Prior) -> dict[str, str]:
+    """How a prior is computed, by the names of the options; what torch computes in float32 is left out."""
+    ways = {"backend": (backend_of(prior), "torch"), "precision": (precision_of(prior), "float32")}
+    return {name: own for name, (own, plain) in ways.items() if own != plain}
 
 
 class Autocast(Wrapper):
@@ -95,6 +157,46 @@ def _with_network(prior: Prior, change: Any) -> Prior:
         raise UsageError(f"{type(prior).__name__} has no torch network: leave the backend out")
     other.network = change(copy(network), device_of(prior))
     return other  # type: ignore[no-any-return]
+
+
+class _CastOnce:
+    """Stands for `DenoisingUNet.trunk` with weights cast once; `torch.autocast` casts frozen ones at every call.
+
+    Args:
+        network: in float32; weights that are trained are left to `torch.autocast`.
+        dtype: of the copy of its weights, which is made at the first call.
+    """
+
+    def __init__(self, network: DenoisingUNet, dtype: torch.dtype) -> None:
+        self._network = network
+        self._dtype = dtype
+        self._made: DenoisingUNet | None = None
+
+    def __call__(self, h: Tensor, embedding: Tensor) -> Tensor:
+        """See `DenoisingUNet.trunk`."""
+        if any(weight.requires_grad for weight in self._network.parameters()):
+            return DenoisingUNet.trunk(self._network, h, embedding)
+        if self._made is None:
+            self._made = deepcopy(self._network).to(self._dtype)
+        self._made.checkpointed = self._network.checkpointed
+        return DenoisingUNet.trunk(self._made, h.to(self._dtype), embedding.to(self._dtype))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of the network, here or in another process, may get other weights.
+        return {**vars(self), "_made": None}
+
+
+def _cast_once(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    if isinstance(network, DenoisingUNet):
+        network.trunk = _CastOnce(network, dtype)  # type: ignore[method-assign]
+    return network
+
+
+def _has_openvino() -> bool:
+    try:
+        return find_spec("openvino") is not None
+    except ValueError:  # what stands for it in `sys.modules` is no module
+        return False
 
 
 def _compiled(network: nn.Module, device: torch.device) -> nn.Module:

@@ -14,7 +14,7 @@ from ..noise import linear_ladder
 from ..settings import imported
 from . import denoisers, embedded, folder, limits
 from .adapters import VENetwork
-from .backends import accelerated
+from .backends import accelerated, as_given
 from .latent import latent_of
 from .prior import Prior
 
@@ -56,8 +56,9 @@ def load_prior(
             guided-diffusion and diffusers get the mean of their classes' embeddings, those of EDM none.
         prompt: what the picture shows, for Stable Diffusion and SDXL, which were trained with texts; None for none.
         offline: whether a model of the hub is taken from the cache alone, as if HF_HUB_OFFLINE were set.
-        backend: what computes its network, "torch", "compile" or "openvino"; see `accelerated`.
-        precision: what it computes in, "float32", "bfloat16" or "float16"; likewise.
+        backend: what computes its network, "auto", "torch", "compile" or "openvino"; see `accelerated`.
+        precision: what it computes in, "auto", "float32", "bfloat16" or "float16"; likewise. An object stays as it is
+            where "auto" is said.
 
     Raises:
         UsageError: there is no prior, folder, file, model or object of that name; an object is no denoiser; there is a
@@ -73,6 +74,8 @@ def load_prior(
         prior = _load(place, torch.device(device), label, prompt)
     if prompt is not None and (not isinstance(source, str | Path) or latent_of(prior) is None):
         raise UsageError("a prompt goes with the folder or file of a model that reads texts: leave it out")
+    if not isinstance(source, str | Path):
+        backend, precision = as_given(backend, precision)
     return accelerated(prior, backend, precision)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..devices import find_device
 from ..hashing import file_hash
+from ..priors.backends import AUTO, usual
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -35,7 +36,12 @@ def digest(recipe: Recipe, prior: str) -> str:
     # What was left open, or said in one of several ways, counts as what it comes to.
     facts |= {"method": choice.restores, "settings": {}, "preset": None}
     facts |= {"operator": choice.operator, "noise": choice.noise, "prior": prior}
-    facts |= {"device": find_device(recipe.device).type, "version": version("pellucid")}
+    device = find_device(recipe.device)
+    facts |= {"device": device.type, "version": version("pellucid")}
+    for name, fastest in zip(("backend", "precision"), usual(device), strict=True):
+        # A precision that is named is computed by torch, where no backend is named beside it.
+        own = fastest if recipe.precision == AUTO else "torch"
+        facts[name] = own if facts[name] == AUTO else facts[name]
     return hashlib.sha256(json.dumps(content(facts), sort_keys=True).encode(errors="surrogateescape")).hexdigest()
 
 

@@ -136,12 +136,12 @@ class Recipe:
     )
     device: str | None = field(default=None, metadata=_about(str, "cpu, cuda, cuda:1 ...; a GPU if there is one."))
     backend: str = field(
-        default="torch",
-        metadata=_about(str, "What computes the network: torch, compile or openvino (faster on a CPU)."),
+        default="auto",
+        metadata=_about(str, "What computes the network: auto, torch, compile or openvino (faster on a CPU)."),
     )
     precision: str = field(
-        default="float32",
-        metadata=_about(str, "Of the network: float32, bfloat16 or float16; pellucid doctor says what is faster here."),
+        default="auto",
+        metadata=_about(str, "Of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."),
     )
 
     def __post_init__(self) -> None:
