@@ -88,7 +88,7 @@ def compare(
 
 
 def _left(folder: Path) -> list[Left]:
-    """What is in a folder and is not taken."""
+    """Contents of a folder that are not taken."""
     from ..bench.pairs import images_of
 
     left: list[Left] = []

@@ -76,7 +76,7 @@ class Configured(TyperCommand):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a TOML file says.
+    """Reads the values of a TOML file.
 
     Raises:
         PellucidError: it cannot be read, or is no TOML.
@@ -130,12 +130,12 @@ def write(path: Path, context: typer.Context) -> None:
 
 
 def _names(opts: list[str]) -> list[str]:
-    """What a file calls a parameter: an option's long names without their dashes, an argument's own."""
+    """Names of a parameter in a file: an option's long names without dashes, or an argument's own."""
     return [name.removeprefix("--") for name in opts if name.startswith("--") or not name.startswith("-")]
 
 
 def _given(arguments: object) -> bool:
-    """Whether the command line has arguments; a release of click marks those that are missing with an object."""
+    """True if the command line has arguments; a release of click marks those that are missing with an object."""
     return isinstance(arguments, tuple | list) and len(arguments) > 0
 
 
@@ -166,7 +166,7 @@ def _switch(path: Path, key: str, value: object) -> list[str]:
 
 
 def _placed(folder: Path, key: str, value: Any, kind: Any) -> Any:
-    """What an option of a type gets: a path begins at a folder, all else is as it is."""
+    """Value of an option by its type: a path begins at a folder, all else stays as it is."""
     if Path in (kind, *get_args(kind)):
         return str(folder / value)
     return placed(folder, value) if key in PLACES else value

@@ -41,12 +41,12 @@ class Exposure:
 
     @property
     def dark(self) -> bool:
-        """Whether it was exposed too briefly: dark in the middle, and nowhere bright."""
+        """True if it was exposed too briefly: dark in the middle, and nowhere bright."""
         return self.mean < _DARK and self.white < _BRIGHTEST
 
     @property
     def faded(self) -> bool:
-        """Whether black is grey and white is pale or tinted."""
+        """True if black is grey and white is pale or tinted."""
         return self.black > _GREY and _FLAT < self.white - self.black < _PALE
 
     @property

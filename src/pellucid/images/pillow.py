@@ -1,4 +1,4 @@
-"""What Pillow reads and writes; 16-bit colour in PNG, which it would halve, goes another way."""
+"""Codecs of Pillow's formats; 16-bit colour in PNG, which it would halve, goes another way."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def save(image: Image.Image, metadata: Mapping[str, Any], file: IO[bytes], savin
 
 
 def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
-    """What a PNG says in texts."""
+    """Texts of a PNG."""
     texts = PngImagePlugin.PngInfo()
     if "xmp" in metadata:
         texts.add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))
@@ -164,7 +164,7 @@ _BRANDS = (b"isom", b"iso2", b"mp41", b"mp42", b"qt  ", b"avc1", b"3gp4", b"3gp5
 
 
 def _has_video(content: bytes) -> bool:
-    """Whether a film follows the end of a JPEG, as phones put it there, with or without a word in its metadata."""
+    """True if a film follows the end of a JPEG, as phones put it there, with or without a word in its metadata."""
     place = content.find(b"ftyp")
     while place >= 0:
         # The box that an MP4 begins with: its length, its kind, its brand.

@@ -14,7 +14,7 @@ from .operator import Operator, Shape, Svd, least_squares
 
 
 class Physics(Protocol):
-    """What is asked of a deepinv physics: a linear map of tensors."""
+    """Interface of a deepinv physics: a linear map of tensors."""
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """The forward map, without noise."""

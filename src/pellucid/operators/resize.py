@@ -17,7 +17,7 @@ from .separable import Axis, Separable
 
 
 class _Reduction(Operator):
-    """What makes an image k times smaller in both directions."""
+    """Reduction of an image by k in both directions."""
 
     def __init__(self, k: int) -> None:
         if k < 1:
@@ -81,7 +81,7 @@ class AveragePool(_Reduction):
 
 
 def _first(k: int) -> tuple[Any, ...]:
-    """Where each block's first pixel is."""
+    """First pixel of each block."""
     return (..., slice(None, None, k), slice(None, None, k))
 
 
@@ -175,7 +175,7 @@ def _diagonal(matrix: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _cubic(size: int, k: int) -> Axis:
-    """What reduces one axis: a matrix (size / k, size)."""
+    """Reduction of one axis: a matrix (size / k, size)."""
     centre = torch.arange(size // k, dtype=torch.float64)[:, None] * k + (k - 1) / 2
     tap = (centre - 2 * k).floor() + 1 + torch.arange(4 * k + 1, dtype=torch.float64)
     distance = ((tap - centre) / k).abs()
