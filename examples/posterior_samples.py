@@ -1,7 +1,7 @@
 """Draws samples of the posterior and maps their spread: `python examples/posterior_samples.py small.png out/`.
 
-The picture is taken for one that was reduced by 2. The script writes the samples, their mean and their standard deviation,
-which is bright where the measurement says nothing and the prior decides.
+The picture is taken for one that was reduced by 2. The script writes the samples, their mean and their standard
+deviation, which is bright where the measurement says nothing and the prior decides.
 """
 
 from __future__ import annotations

@@ -69,10 +69,10 @@ def test_an_operator_of_deepinv(tiny_prior: Path, tmp_path: Path) -> None:
     class Halves:
         """As a physics of deepinv: the left half of an image."""
 
-        def A(self, x: Tensor) -> Tensor:  # noqa: N802
+        def A(self, x: Tensor) -> Tensor:
             return x[..., :8]
 
-        def A_adjoint(self, y: Tensor) -> Tensor:  # noqa: N802
+        def A_adjoint(self, y: Tensor) -> Tensor:
             return torch.nn.functional.pad(y, (0, 8))
 
     source = picture(tmp_path / "a.png")

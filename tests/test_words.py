@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +67,14 @@ def test_pages(path: Path) -> None:
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     wrong = [f"{len(s.split())} words: {s}" for s in sentences(text) if len(s.split()) > SUMMARY]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.skipif(shutil.which("codespell") is None, reason='needs codespell: pip install "pellucid[dev]"')
+def test_spelling() -> None:
+    done = subprocess.run(
+        ["codespell", "src", "docs", "examples", "README.md"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_checks_see_what_they_look_for() -> None:
