@@ -111,7 +111,7 @@ def repair(case: Case, folder: Path, prior: str = "natural", side: int | None = 
     whole, result = restorer.picture(images.read(path), 0, marked=False)
     before = images.read(path).tensor()
     if small:
-        large = images.to_pil(images.read(path)).resize(clean.shape[-2:][::-1], Image.Resampling.BICUBIC)
+        large = images.to_pil(images.read(path)).resize((clean.shape[-1], clean.shape[-2]), Image.Resampling.BICUBIC)
         before = images.from_pil(large).tensor()
     return Done(case, before, whole.tensor(), clean, "; ".join(filter(None, result.notes)))
 
