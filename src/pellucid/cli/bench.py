@@ -33,9 +33,7 @@ Data = Annotated[
     Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
 ]
 Images = Annotated[int | None, typer.Option("--images", min=1, help="Number of images, evenly spread.")]
-Crop = Annotated[
-    int | None, typer.Option("--crop", min=1, help="Side of the middle crop that is used, in pixels.")
-]
+Crop = Annotated[int | None, typer.Option("--crop", min=1, help="Side of the middle crop that is used, in pixels.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
 LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
 

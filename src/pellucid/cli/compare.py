@@ -33,9 +33,7 @@ def compare(
     damaged: Annotated[
         Path | None, typer.Option("--damaged", help="Damaged images, likewise; adds the gain over them.")
     ] = None,
-    samples: Annotated[
-        bool, typer.Option("--samples", help="Match samples NAME-1, NAME-2 ... with NAME.")
-    ] = False,
+    samples: Annotated[bool, typer.Option("--samples", help="Match samples NAME-1, NAME-2 ... with NAME.")] = False,
     metric: Annotated[
         list[str] | None,
         typer.Option(

@@ -17,9 +17,7 @@ def run(
     over: Annotated[
         list[str], typer.Option("--over", metavar="KEY=A,B,C", help="Values of a hyper-parameter; repeatable.")
     ],
-    damage: Annotated[
-        list[str], typer.Option("--damage", help="As for pellucid degrade, a task each; repeatable.")
-    ],
+    damage: Annotated[list[str], typer.Option("--damage", help="As for pellucid degrade, a task each; repeatable.")],
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter that stays as it is.")
     ] = None,
