@@ -19,6 +19,7 @@ PAGES = [
 ]
 QUESTIONS = {"what", "whether", "how", "which", "who", "where", "when", "why", "whose", "whom", "whoever", "whatever"}
 SUMMARY, SENTENCE = 30, 40
+LEFT = 0  # faults that are still there; lower it when some are mended, never raise it
 
 
 def docstrings(source: str) -> Iterator[tuple[int, str]]:
@@ -59,7 +60,7 @@ def faults(path: Path) -> Iterator[str]:
 
 def test_docstrings() -> None:
     wrong = [fault for path in SOURCES for fault in faults(path)]
-    assert not wrong, "\n".join(wrong)
+    assert len(wrong) <= LEFT, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -41,7 +41,7 @@ _LARGE, _STRETCH, _STRETCHES = 1500, 256, 4
 
 
 def excerpt(y: Tensor) -> Tensor:
-    """Excerpt that a prior sees to learn an image's damage: all of it, but of large ones a part.
+    """What a prior is shown to learn how damaged an image is: all of it, but of large ones a part.
 
     Of a side of more than 1,500 pixels there are four stretches of 256, from the middles of its quarters, put side by
     side: a square megapixel stands for an image of any size, at that cost.

@@ -67,7 +67,7 @@ class Restored:
     random: bool = True
 
 
-_QUANTISATION = 0.5 / 255
+_LEAST = 0.5 / 255
 """Noise that is taken for granted where none is seen: half a step of 8 bits, to which files are rounded."""
 
 
@@ -181,7 +181,7 @@ class Runner:
 
     @property
     def estimates_noise(self) -> bool:
-        """True if the noise level is to be found from each image."""
+        """Whether the noise level is to be found from each image."""
         return self._noise is None and self.method.needs_noise and self._is_told
 
     @property
@@ -258,7 +258,7 @@ class Runner:
                     self.run(image[None], own, progress, operator and operator.alone(i), watch)
                     for i, (image, own) in enumerate(zip(colours, Streams.seeds(seed, len(colours)), strict=True))
                 )
-            noise = max(_QUANTISATION, noise_level(colours, operator.known if isinstance(operator, Mask) else None))
+            noise = max(_LEAST, noise_level(colours, operator.known if isinstance(operator, Mask) else None))
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
         problem = replace(Problem.of(image, operator, noise), known=tuple(known))

@@ -294,5 +294,5 @@ def style() -> str:
 
 
 def script() -> str:
-    """Script and style for the page's head."""
+    """What goes into the page's head."""
     return f"<script>{_read('page.js')}</script>"

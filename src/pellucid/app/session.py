@@ -62,7 +62,7 @@ class Outcome:
 
     @property
     def any(self) -> bool:
-        """True if there is anything to show."""
+        """Whether there is anything to show."""
         return bool(self.versions or self.errors)
 
 

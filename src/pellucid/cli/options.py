@@ -32,12 +32,12 @@ Shard = Annotated[
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Backend = Annotated[
-    str, typer.Option("--backend", help="Backend of the network: torch, compile or openvino (faster on a CPU).")
+    str, typer.Option("--backend", help="What computes the network: torch, compile or openvino (faster on a CPU).")
 ]
 Precision = Annotated[
     str,
     typer.Option(
-        "--precision", help="Precision of the network: float32, bfloat16 or float16; pellucid doctor names the fastest."
+        "--precision", help="Of the network: float32, bfloat16 or float16; pellucid doctor says what is faster here."
     ),
 ]
 Methods = Annotated[

@@ -274,7 +274,7 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
 
 
 def compressed(image: Tensor) -> bool:
-    """True if JPEG's blocks are seen in a picture that need not be blurred, (1, C, H, W)."""
+    """Whether JPEG's blocks are seen in a picture that need not be blurred, (1, C, H, W)."""
     return min(image.shape[-2:]) >= 24 and blockiness(image) >= _SHARP_GRID
 
 

@@ -46,7 +46,7 @@ class Exposure:
 
     @property
     def faded(self) -> bool:
-        """True if black is grey and white is pale or tinted."""
+        """Whether black is grey and white is pale or tinted."""
         return self.black > _GREY and _FLAT < self.white - self.black < _PALE
 
     @property

@@ -164,7 +164,7 @@ _BRANDS = (b"isom", b"iso2", b"mp41", b"mp42", b"qt  ", b"avc1", b"3gp4", b"3gp5
 
 
 def _has_video(content: bytes) -> bool:
-    """True if a film follows the end of a JPEG, as phones put it there, with or without a word in its metadata."""
+    """Whether a film follows the end of a JPEG, as phones put it there, with or without a word in its metadata."""
     place = content.find(b"ftyp")
     while place >= 0:
         # The box that an MP4 begins with: its length, its kind, its brand.

@@ -20,7 +20,7 @@ _HEAD = 33
 
 
 _COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
-"""Chunks that Pillow writes on request."""
+"""What Pillow writes if it is told to."""
 
 _NO_UNIT = 0
 """Of a pHYs chunk that says the shape of the pixels alone, which Pillow does not keep."""

@@ -67,7 +67,7 @@ def _halved(restorer: Restorer, size: tuple[int, int]) -> Restorer:
 
 
 def is_too_large(error: BaseException) -> bool:
-    """True if an error says that memory ran out."""
+    """Whether an error says that memory ran out."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in _TOO_LARGE)
     )

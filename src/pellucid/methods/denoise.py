@@ -80,7 +80,7 @@ class Denoise(Method):
 
 
 def _tells(prior: Prior) -> bool:
-    """True if a prior can tell noise of all kinds.
+    """Whether a prior can tell noise of all kinds.
 
     Latents have neither colours nor calm blocks, and a denoiser that is told no level takes what it takes: of these,
     the level that is found stands for all of the noise.

@@ -175,7 +175,7 @@ def _diagonal(matrix: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _cubic(size: int, k: int) -> Axis:
-    """Reduction of one axis: a matrix (size / k, size)."""
+    """What reduces one axis: a matrix (size / k, size)."""
     centre = torch.arange(size // k, dtype=torch.float64)[:, None] * k + (k - 1) / 2
     tap = (centre - 2 * k).floor() + 1 + torch.arange(4 * k + 1, dtype=torch.float64)
     distance = ((tap - centre) / k).abs()

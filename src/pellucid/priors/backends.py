@@ -17,11 +17,11 @@ from .network import DenoisingUNet
 from .prior import Evaluation, Prior, Wrapper, device_of, innermost
 
 BACKENDS = ("torch", "compile", "openvino")
-"""Backends of a network."""
+"""What may compute a network."""
 
 _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PRECISIONS = tuple(_TYPES)
-"""Precisions of a network."""
+"""What a network may compute in."""
 
 
 def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32") -> Prior:
@@ -51,13 +51,13 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
 
 
 def computed_elsewhere(prior: Prior) -> bool:
-    """True if something else than torch computes a prior's network where there is no gradient."""
+    """Whether something else than torch computes a prior's network where there is no gradient."""
     network = getattr(innermost(prior), "network", None)
     return isinstance(network, DenoisingUNet) and "trunk" in vars(network)
 
 
 def precision_of(prior: Prior) -> str:
-    """Precision of a prior's network, one of `PRECISIONS`."""
+    """What a prior's network computes in, one of `PRECISIONS`."""
     while isinstance(prior, Wrapper):
         if isinstance(prior, Autocast):
             return prior.precision
