@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
-from benchmarks import reference
+from benchmarks import gallery, reference
 from benchmarks.contenders import Calls, contenders, image
 from benchmarks.measuring import in_turn
+from PIL import Image
 from torch import Tensor
 
 from pellucid.methods import DDNM, DDRM
@@ -48,6 +52,25 @@ def test_about_as_many_calls_as_steps() -> None:
         before = calls.made
         one.run()
         assert 15 <= calls.made - before <= 25, name
+
+
+def test_the_gallery_has_pictures_commands_and_figures(tiny_prior: Path, tmp_path: Path) -> None:
+    """On small pictures with a small prior; the pictures of the site are made with the embedded one."""
+    gallery.main([str(tmp_path), "--prior", str(tiny_prior), "--side", "32"])
+    page = (tmp_path / "gallery.md").read_text(encoding="utf-8")
+    pictures = sorted((tmp_path / "gallery").iterdir())
+    assert len(gallery.CASES) == len(pictures) == page.count("pellucid restore damaged.png") == 12
+    for path in (*pictures, tmp_path / "four.jpg"):
+        with Image.open(path) as picture:
+            assert picture.size == ((4 * 40 - 8, 2 * 40 + 26) if path.stem == "four" else (72, 32))
+
+
+def test_the_pictures_of_the_site_are_small() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    assert (docs / "four.jpg").stat().st_size < 500_000
+    assert all(path.stat().st_size < 40_000 for path in (docs / "gallery").iterdir())
+    titles = re.findall("^## (.+)$", (docs / "gallery.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert titles == [case.title for case in gallery.CASES]
 
 
 def test_taken_in_turn() -> None:

@@ -207,7 +207,7 @@ def propose_mask(image: str | Path | Image.Image | Array) -> Image.Image:
 
 
 def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture | None:
-    """What comes in, read and found good before time is spent on a prior; None for tensors."""
+    """Reads and checks the input before time is spent on a prior; None for tensors."""
     if isinstance(image, str | Path):
         picture = images.read(Path(image))
         images.to_pil(picture)  # refuses what Pillow could not return
@@ -222,7 +222,7 @@ def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture
 
 
 def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, measured: bool) -> Image.Image | Array:
-    """What was restored, as what came in."""
+    """Converts a restored picture to the kind of the input."""
     if not isinstance(image, np.ndarray):
         return images.to_pil(restored)
     # A single channel's own axis comes back, but for an operator that may have measured fewer channels than there are.

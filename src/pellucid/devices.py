@@ -1,4 +1,4 @@
-"""Which processor computes."""
+"""Resolves the name of a device."""
 
 from __future__ import annotations
 

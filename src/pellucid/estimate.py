@@ -1,4 +1,4 @@
-"""How noisy an image is, from the image alone, or from the image and what a prior says about it."""
+"""Estimates of an image's noise, from the image alone or with a prior."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def excerpt(y: Tensor, side: int = _SIDE) -> Tensor:
 
 _LOWEST, _HIGHEST = 0.01, 2.0
 WHOLE = 0.95
-"""What a prior takes away, over what it was told is there, at the level where all of that is noise."""
+"""Ratio of what a prior removes to what it was told is there, where all of it is noise."""
 
 
 @torch.no_grad()
@@ -99,7 +99,7 @@ def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a prior and the image itself say about one image's damage.
+    """Evidence of one image's damage, from a prior and the image itself.
 
     Attributes:
         noise: the level of white noise found, in [-1, 1] units; 0 if there is none.
@@ -116,7 +116,7 @@ class Evidence:
 
     @property
     def strength(self) -> float:
-        """How far up the ladder to go, in thousandths, for a result as near to the truth as can be, on average.
+        """Strength, in thousandths of the ladder, whose result is nearest to the truth on average.
 
         A rule from outcomes: 128 x 128 crops of eight training photographs with fifteen kinds of damage, the embedded
         prior, DreamClean with three corrections that add no noise; docs/dreamclean.md has what it gains on others.
@@ -147,7 +147,7 @@ EVIDENCE = 10
 
 @torch.no_grad()
 def evidence(prior: Prior, y: Tensor) -> list[Evidence]:
-    """What there is to be known of each image's damage; costs `EVIDENCE` evaluations, of large images of an `excerpt`.
+    """Estimates noise, texture and blur of each image; costs `EVIDENCE` evaluations, on an `excerpt` of large images.
 
     Args:
         prior: the prior.

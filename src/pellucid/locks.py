@@ -6,7 +6,7 @@ import sys
 from typing import IO
 
 _FAR = 1 << 30
-"""Where Windows locks a byte: behind what anybody writes, since what it locks nobody else may read."""
+"""Position of Windows' locked byte, behind all content: nobody else may read what is locked."""
 
 
 def lock(file: IO[bytes], *, sure: bool = False) -> bool:

@@ -1,4 +1,4 @@
-r"""What a good photograph is like, as losses without a reference: well exposed, of no tint, smoothly lit, and true.
+r"""Losses without a reference for a well-lit photograph: exposure, tint, smoothness, and fidelity.
 
 Methods that make low light brighter have no clean image to compare with. These four say what they look for instead:
 
@@ -30,7 +30,7 @@ from .metrics import ssim
 
 
 def exposure(x: Tensor, level: float = 0.6, region: int = 16) -> Tensor:
-    """How far regions are from being well exposed (eq. 5).
+    """Distance of regions from a good exposure (eq. 5).
 
     Args:
         x: (B, C, H, W) in [0, 1].
@@ -44,7 +44,7 @@ def exposure(x: Tensor, level: float = 0.6, region: int = 16) -> Tensor:
 
 
 def colour_constancy(x: Tensor) -> Tensor:
-    """How far the image's mean is from grey (eq. 6).
+    """Distance of the image's mean from grey (eq. 6).
 
     Args:
         x: (B, C, H, W) in [0, 1].
@@ -58,7 +58,7 @@ def colour_constancy(x: Tensor) -> Tensor:
 
 
 def illumination_smoothness(maps: Tensor) -> Tensor:
-    """How much maps of the light change from pixel to pixel (eq. 7).
+    """Change of maps of the light from pixel to pixel (eq. 7).
 
     Args:
         maps: (B, N, H, W), whatever their number and unit.
@@ -73,7 +73,7 @@ def illumination_smoothness(maps: Tensor) -> Tensor:
 
 
 def spatial_consistency(enhanced: Tensor, original: Tensor, region: int = 4) -> Tensor:
-    """How far the contrast between neighbouring regions is from the original's (eq. 4).
+    """Difference of the contrast between neighbouring regions from the original's (eq. 4).
 
     Args:
         enhanced: (B, C, H, W) in [0, 1].
@@ -94,7 +94,7 @@ def spatial_consistency(enhanced: Tensor, original: Tensor, region: int = 4) -> 
 
 
 def ssim_loss(x: Tensor, y: Tensor) -> Tensor:
-    """How unlike two images are in structure: 1 - SSIM, (B,); see `metrics.ssim`, which also clamps x to [0, 1].
+    """Structural difference of two images: 1 - SSIM, (B,); see `metrics.ssim`, which also clamps x to [0, 1].
 
     Args:
         x: (B, C, H, W) in [0, 1], H and W at least 11.

@@ -199,7 +199,7 @@ class Streams:
 
     @property
     def drawn(self) -> bool:
-        """Whether numbers were drawn from any of them."""
+        """True if numbers were drawn from any of them."""
         fresh = [torch.Generator().manual_seed(generator.initial_seed()) for generator in self._generators]
         return any(
             not torch.equal(one.get_state(), new.get_state()) for one, new in zip(self._generators, fresh, strict=True)

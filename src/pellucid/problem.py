@@ -1,4 +1,4 @@
-"""What is known about one damaged image, or a batch of them, and the only place where units change.
+"""Known facts about one damaged image, or a batch, and the only place where units change.
 
 Inside the library images are in [-1, 1]; people and papers' tables use [0, 1]. A noise level of 0.05 in a table is
 therefore 0.1 in here. Nothing outside this module multiplies or divides by that two.

@@ -1,4 +1,4 @@
-"""How an image was restored, in one line that goes into its file, so that nobody takes it for an original."""
+"""Note of a restoration, in one line in the file, so that nobody takes it for an original."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _TOLD = ("exact", "label", "prompt", "tile", "by", "yes")
 
 
 class Restorer(Runner):
-    """What restores tensors, see `Runner`, restores pictures, too."""
+    """Adds pages, exposures, transparency and metadata to `Runner`."""
 
     def picture(
         self,
@@ -122,7 +122,7 @@ class Restorer(Runner):
         progress: Callable[[int], object] | None,
         watch: Callable[[State], object] | None,
     ) -> Restored:
-        """What comes of one page; its file tells how it was compressed."""
+        """Restores one page; its file tells how it was compressed."""
         operator = None if self._maker is None else self._maker(page)
         if _marks_nothing(operator):
             return _untouched(page)
@@ -138,7 +138,7 @@ class Restorer(Runner):
 
     @property
     def _said(self) -> dict[str, object]:
-        """What else the recipe says that changes the picture, by name; what is left open is not there."""
+        """Further options of the recipe that change the picture, by name; without those left open."""
         about = {one.name: (getattr(self.recipe, one.name), one.default) for one in fields(self.recipe)}
         said = {name: value for name, (value, default) in about.items() if name in _TOLD and value != default}
         return said | self.way

@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 
 
 EQUAL = "nothing in it is random: all samples are equal"
-"""What is said of samples that are not `Restored.random`."""
+"""Warning for samples that are not `Restored.random`."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What came of one batch.
+    """Result of one batch.
 
     Attributes:
         colours: (B, C, H, W) in [0, 1], on the CPU.
@@ -150,7 +150,7 @@ class Runner:
         self._runs = self._adapted()
 
     def _adapted(self) -> Method:
-        """What is run: the method, or the method around which images become latents."""
+        """Method that runs: itself, or wrapped so that images become latents."""
         if self._latent is None:
             if self.method.latents_only:
                 name = type(self.method).__name__
@@ -183,7 +183,7 @@ class Runner:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Which prior it is; see `priors.fingerprint`."""
+        """Fingerprint of the prior; see `priors.fingerprint`."""
         return fingerprint(self.prior)
 
     @property
@@ -216,12 +216,12 @@ class Runner:
         return self.prior.channels if self._latent is None else self._latent.vae.channels
 
     def tiles(self, height: int, width: int) -> Tiles:
-        """What the network is shown of an image whose measurement has this size."""
+        """Tiles of an image whose measurement has this size."""
         size = self._image_size(height, width)
         return self._fitted.tiles(*(size if self._latent is None else self._latent.latent_size(*size)))
 
     def memory(self, height: int, width: int) -> Memory | None:
-        """What a measurement of this size takes of memory; None where only a prior of latents would tell."""
+        """Memory that a measurement of this size takes; None where only a prior of latents would tell."""
         return self._runs.memory(*self._image_size(height, width)) if isinstance(self._runs, InLatents) else None
 
     def _image_size(self, height: int, width: int) -> tuple[int, int]:
@@ -232,7 +232,7 @@ class Runner:
         return shape[-2], shape[-1]
 
     def work(self, height: int, width: int) -> int:
-        """What `progress` sums up to for a measurement of this size: pixels through the network."""
+        """Total of `progress` for a measurement of this size: pixels through the network."""
         return self.nfe() * self.tiles(height, width).pixels
 
     def run(

@@ -1,4 +1,4 @@
-"""What a person types, into values: KEY=VALUE by the types that a dataclass declares, and objects by their places."""
+"""Values from text: KEY=VALUE by the types that a dataclass declares, and objects by their places."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def check_known(known: Collection[str], name: str, keys: Iterable[str]) -> None:
 
 
 def names_object(text: str) -> bool:
-    """Whether a text has the form MODULE:OBJECT or FILE.py:OBJECT."""
+    """True if a text has the form MODULE:OBJECT or FILE.py:OBJECT."""
     place, _, attribute = text.rpartition(":")
     names = [] if place.endswith(_PYTHON) else place.split(".")
     return place != _PYTHON and all(name.isidentifier() for name in (*names, *attribute.split(".")))

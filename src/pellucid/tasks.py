@@ -14,10 +14,10 @@ from .problem import to_model
 from .settings import imported, names_object
 
 FACTORS = (2, 3, 4)
-"""How many times larger pictures are made."""
+"""Factors of enlargement."""
 
 Maker = Callable[[Picture], Operator]
-"""What makes an operator of each damaged picture."""
+"""Maker of an operator for each damaged picture."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def proposed(picture: Picture) -> Mask:
 
 
 def _compressed(picture: Picture) -> Jpeg:
-    """How a picture was compressed, by its file or by its pixels."""
+    """Compression of a picture, by its file or by its pixels."""
     from .diagnosis import compression
 
     found = compression.of(picture) or compression.estimate(to_model(picture.tensor()))

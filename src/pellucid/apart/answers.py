@@ -1,4 +1,4 @@
-"""What goes through the pipes: questions and answers, each of a stated length; arrays go as they lie in memory."""
+"""Questions and answers through pipes, each of a stated length; arrays go as they lie in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of the machine work apart may take, and how much there is."""
+"""Limits of memory and time for work in a process apart."""
 
 from __future__ import annotations
 

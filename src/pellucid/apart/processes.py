@@ -92,7 +92,7 @@ class _Process:
     def ask(
         self, bounds: Bounds, function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]
     ) -> tuple[str, Any]:
-        """What it answers.
+        """Asks the process and returns its answer.
 
         Raises:
             PellucidError: it took too long, ended, or answered what is no answer.
@@ -137,7 +137,7 @@ class _Process:
 
 
 def ended(code: int | None) -> str:
-    """How a process ended, by its exit code: what follows its name in a sentence."""
+    """Describes the end of a process by its exit code; the text follows its name in a sentence."""
     if code is None or code >= 0:
         return f"ended by itself (exit code {code})"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"

@@ -1,4 +1,4 @@
-"""What runs in a process apart: it takes questions from a pipe until there are no more."""
+"""Loop of a process apart: answers questions from a pipe until there are no more."""
 
 from __future__ import annotations
 

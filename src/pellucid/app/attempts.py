@@ -21,7 +21,7 @@ _MOST = 10_000
 
 
 class Attempts:
-    """How many wrong passwords came from where.
+    """Counts wrong passwords by the place that they come from.
 
     Args:
         clock: gives seconds.
@@ -66,7 +66,7 @@ class Attempts:
 
 
 def _network(address: str) -> str:
-    """What one person has: an IPv4 address, or the half of an IPv6 address that providers give out."""
+    """Network of one person: an IPv4 address, or the half of an IPv6 address that providers give out."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""How much may be asked for on the page: looked at before anything is made of it."""
+"""Limits of a request to the page, checked before anything is made of it."""
 
 from __future__ import annotations
 

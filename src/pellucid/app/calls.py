@@ -12,13 +12,13 @@ from ..restoration import Recipe
 from .choices import Variant
 
 MASK = "mask.png"
-"""What the painted mask is called where it is downloaded."""
+"""Name of the painted mask as a download."""
 
 _USUAL: Mapping[str, Any] = {}
 
 
 def target_name(name: str, slug: str) -> str:
-    """What a restored file is called: photo-restored.jpg, in PNG where the picture's format cannot be written."""
+    """Name of a restored file: photo-restored.jpg, in PNG where the picture's format cannot be written."""
     path = images.target_of(Path(name))
     return f"{path.stem}-{slug}{path.suffix}"
 
@@ -69,7 +69,7 @@ def _python(names: Sequence[str], variant: Variant, computing: Mapping[str, Any]
 
 
 def _recipe(variant: Variant, computing: Mapping[str, Any]) -> Recipe:
-    """What a variant says, with its files under the names that they have beside the pictures."""
+    """Recipe of a variant, with its files under the names that they have beside the pictures."""
     recipe = replace(variant.choices.recipe(), **computing)
     names: dict[str, Any] = {
         kind: Path(file.name) for kind in ("mask", "kernel") if (file := getattr(recipe, kind)) is not None

@@ -1,4 +1,4 @@
-"""What a person chose on the page, and the restorations that follow from it."""
+"""A person's choices on the page, and the restorations that follow from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_SAMPLES = 16
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person chose, in the words of the command line; None leaves it open.
+    """A person's choices, in the words of the command line; None leaves one open.
 
     Attributes:
         task: the damage, where it is known.
@@ -76,7 +76,7 @@ class Choices:
 
     @property
     def has_fidelity(self) -> bool:
-        """Whether the method has that choice."""
+        """True if the method has that choice."""
         method = self.method or (tasks.find(self.task).method if self.task else None)
         return method is None or "fidelity" in _fields(method)
 

@@ -1,4 +1,4 @@
-"""What a person can choose: one slider for everybody, the rest in a fold."""
+"""Controls of the page: one slider for everybody, the rest in a fold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _TERMS = {"bm3d": "bm3d: for non-commercial use only"}
-"""What must be said of a method before it is used, in place of its name."""
+"""Labels of methods with terms of use, in place of their names."""
 
 _NUMBERS = {"noise": float, "steps": int, "tile": int, "seed": int}
 
@@ -76,7 +76,7 @@ class Controls:
 
     @property
     def inputs(self) -> list[Any]:
-        """What `read` gets the values of."""
+        """Components whose values `read` takes."""
         return [
             self.task, self.method, self.prior, self.fidelity, self.strength, self.steps, self.settings, self.noise,
             self.exact, self.seed, self.tile, self.samples, self.compare, self.by,

@@ -1,4 +1,4 @@
-"""What each press of a button does; the page draws what `view` makes of the session afterwards."""
+"""Actions of the page's buttons; the page draws what `view` makes of the session afterwards."""
 
 from __future__ import annotations
 

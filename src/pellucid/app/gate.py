@@ -1,4 +1,4 @@
-"""What stands before gradio: it has many doors, and this page needs few."""
+"""Filter of requests before gradio, which has more routes than this page needs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ _MOST_PAGES = 20
 
 
 def is_open(method: str, path: str) -> bool:
-    """Whether a request is one that the page needs."""
+    """True if a request is one that the page needs."""
     return _door(method, path) is not None
 
 
@@ -94,7 +94,7 @@ def _door(method: str, path: str) -> int | None:
 
 
 def foreign(request: Request) -> bool:
-    """Whether another site's page makes a request: all but links to the page itself are foreign."""
+    """True if another site's page makes a request: all but links to the page itself are foreign."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     if site not in ("same-origin", "none"):
         linked = request.headers.get("sec-fetch-mode") == "navigate" and request.url.path == "/"
@@ -165,7 +165,7 @@ class Gate:
             await answer(request.scope, request.receive, send)
 
     def _visitor(self, request: Request) -> tuple[str, str | None]:
-        """Who asks, and the cookie that is to be set for those who are new."""
+        """Identifies the visitor, with the cookie to set for a new one."""
         # Cookies do not tell ports apart.
         name = f"pellucid-{(request.scope.get('server') or ('', 0))[1]}"
         try:
@@ -297,14 +297,14 @@ def _no(status: int, why: str) -> Response:
 
 
 def _names_files(said: Any) -> bool:
-    """Whether a call holds a record that gradio would take for a file."""
+    """True if a call holds a record that gradio would take for a file."""
     if isinstance(said, dict):
         return bool(said.keys() & {"path", "meta", "_type"}) or any(map(_names_files, said.values()))
     return isinstance(said, list) and any(map(_names_files, said))
 
 
 def _length(request: Request) -> int:
-    """How long a request says that its body is; the server sees to it that this is true."""
+    """Length of a request's body, as its header states it; the server enforces that."""
     said = request.headers.get("content-length", "")
     if not said.isdecimal() or "transfer-encoding" in request.headers:
         raise HTTPException(411, "say how long it is")

@@ -1,4 +1,4 @@
-"""What may be uploaded: checked on the file's size and header, before anything is decoded."""
+"""Limits of uploads, checked on a file's size and header before anything is decoded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LIBRARIES, _A_PIXEL = 400_000_000, 40
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of the machine one person may take.
+    """Share of the machine that one person may take.
 
     Attributes:
         bytes: of one file.
@@ -46,7 +46,7 @@ class Limits:
 
     @property
     def reading(self) -> Bounds:
-        """What the reading of a file may take: a decoder that needs more is no decoder of such a picture."""
+        """Limits for the decoder of a file; one that needs more does not read such a picture."""
         return Bounds(seconds=READING, memory=_LIBRARIES + _A_PIXEL * self.pixels, most=2)
 
     def check(self, path: Path, name: str) -> tuple[int, int]:

@@ -35,7 +35,7 @@ _HAND = f"""async (token, files) => [
   await ({_TOKEN})(), null,
   JSON.stringify([files].flat().filter(Boolean).map((file) => ({{ path: file.path }}))),
 ]"""
-"""What was uploaded goes to the server as the handles that it gave, and as nothing that gradio takes for a file."""
+"""Uploads, sent as the handles that the server gave; gradio takes nothing in them for a file."""
 
 _EVERY = 0.4
 """Seconds between two looks at a job that runs."""
@@ -252,7 +252,7 @@ class Page:
         return told + ("" if mask is None else view.link(mask, "Download the mask"))
 
     def _choices(self, session: Session, values: tuple[Any, ...]) -> Choices | None:
-        """What is chosen; None, and a message, if it is nonsense."""
+        """The choices on the page; None, and a message, if they are invalid."""
         try:
             return self._controls.read(session, values)
         except UsageError as error:
@@ -261,7 +261,7 @@ class Page:
 
 
 def _records(handed: str) -> Any:
-    """What the browser says of its uploads; nothing if that is nonsense."""
+    """The browser's records of its uploads; empty if they are malformed."""
     try:
         return json.loads(handed)
     except (ValueError, TypeError, RecursionError):

@@ -24,7 +24,7 @@ THUMB = 96
 
 
 def previews(path: Path) -> tuple[bytes, str, str]:
-    """What the page shows of a file: it goes with `apart.call`, since a picture itself is much larger.
+    """Previews of a file for the page; runs in `apart.call`, since a picture itself is much larger.
 
     Returns:
         The content of the file that `show` writes, its suffix, and what `thumb` gives.
@@ -85,7 +85,7 @@ def live(x0: Tensor) -> str:
 
 
 def spread(samples: Sequence[Tensor]) -> tuple[images.Picture, float]:
-    """Where samples differ: what no measurement says, and the prior made up.
+    """Map of the difference between samples, where the prior decides and the measurement does not.
 
     Args:
         samples: (1, C, H, W) each, in [0, 1].

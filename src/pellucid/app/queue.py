@@ -46,12 +46,12 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """True if nothing more will come of it."""
         return self.ended.is_set()
 
     @property
     def stopping(self) -> bool:
-        """Whether it was told to stop and has not yet done so."""
+        """True if it was told to stop and has not yet done so."""
         return self._stop.is_set() and not self.over
 
     @property
@@ -62,7 +62,7 @@ class Job:
         return (time.monotonic() - self._began) * max(self.total - self.done, 0) / self.done
 
     def advance(self, pixels: int) -> None:
-        """What `Restorer.picture` calls after each evaluation of the network.
+        """Takes the progress of `Restorer.picture` after each evaluation of the network.
 
         Raises:
             Stopped: it was told to stop.
@@ -71,7 +71,7 @@ class Job:
         self.done += pixels
 
     def see(self, state: State) -> None:
-        """What `Restorer.picture` calls after each step.
+        """Takes the states of `Restorer.picture` after each step.
 
         Raises:
             Stopped: it was told to stop.
@@ -137,7 +137,7 @@ class Queue:
             self._changed.notify()
 
     def position(self, job: Job) -> int:
-        """How many jobs come before it; 0 for the one on the device and for those that are over."""
+        """Number of jobs before it; 0 for the one on the device and for those that are over."""
         with self._changed:
             before = self._running is not None and not self._at_spare
             return self._waiting.index(job) + before if job in self._waiting else 0

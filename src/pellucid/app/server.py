@@ -32,7 +32,7 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 @dataclass(frozen=True)
 class Serving:
-    """How the page is served.
+    """Options of serving the page.
 
     Attributes:
         host: address to listen on.
@@ -67,7 +67,7 @@ class Serving:
 
     @property
     def local(self) -> bool:
-        """Whether this machine alone can reach the page."""
+        """True if this machine alone can reach the page."""
         try:
             return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -186,7 +186,7 @@ def application(desk: Desk, serving: Serving) -> ASGIApp:
 
 
 def _user(mounted: Any) -> Callable[[Request], str | None]:
-    """Who is logged in, by gradio's cookies."""
+    """Name of the user who is logged in, by gradio's cookies."""
 
     def user(request: Request) -> str | None:
         names = (f"access-token-{mounted.cookie_id}", f"access-token-unsecure-{mounted.cookie_id}")

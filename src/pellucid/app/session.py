@@ -1,4 +1,4 @@
-"""What one open page has: its pictures, its results, its job."""
+"""State of one open page: its pictures, its results, its job."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Version:
 
 @dataclass
 class Outcome:
-    """What became of one picture.
+    """Result of one picture.
 
     Attributes:
         versions: one for each variant that did not fail.
@@ -81,7 +81,7 @@ class Outcome:
 
 @dataclass
 class Round:
-    """What came of one press of the button, which is what Undo takes back.
+    """Results of one press of the button, which Undo takes back.
 
     Attributes:
         variants: what was asked for.
@@ -108,13 +108,13 @@ class Round:
 
     @property
     def any(self) -> bool:
-        """Whether anything came of it."""
+        """True if anything came of it."""
         # A copy: the job that fills it in runs beside whoever asks.
         return any(outcome.any for outcome in list(self.outcomes.values()))
 
 
 class Session:
-    """What one page has on this machine; a reload of the page finds it again.
+    """Data of one page on this machine; a reload of the page finds it again.
 
     Attributes:
         folder: where all its files lie; made when the first one comes.
@@ -157,7 +157,7 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether its job is not over."""
+        """True if its job is not over."""
         return self.job is not None and not self.job.over
 
     def new_folder(self) -> Path:
@@ -229,7 +229,7 @@ class Session:
             self.current = max(min(self.current, len(self.pictures) - 1), 0)
 
     def result(self, name: str) -> tuple[Round, Outcome] | None:
-        """What came of a picture at the last press of the button that anything came of."""
+        """Result of a picture in the last round that has one."""
         for done in reversed(self.rounds):
             outcome = done.outcomes.get(name)
             if outcome is not None and outcome.any:

@@ -1,4 +1,4 @@
-"""Whose session is whose, and when it ends: pages are opened, reloaded, closed and forgotten."""
+"""Owners and lifetimes of sessions: pages are opened, reloaded, closed and forgotten."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Sessions:
         return name
 
     def visitor_of(self, token: str) -> str:
-        """Whose tab a token names.
+        """Visitor whose tab a token names.
 
         Raises:
             PellucidError: it was not made here, or names no tab.
@@ -159,11 +159,11 @@ class Sessions:
     # --- files ---
 
     def owns(self, visitor: str, path: Path) -> bool:
-        """Whether a file is one of a visitor's sessions."""
+        """True if a file is one of a visitor's sessions."""
         return path.is_file() and any(path.is_relative_to(folder) for folder in self._folders(visitor))
 
     def bytes(self, visitor: str | None) -> int:
-        """How much a visitor's sessions keep on the disk; everybody's for None."""
+        """Bytes that a visitor's sessions keep on the disk; everybody's for None."""
         files = [path for folder in self._folders(visitor) for path in folder.rglob("*") if not path.is_symlink()]
         return sum(_size(path) for path in files)
 

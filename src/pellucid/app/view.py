@@ -1,4 +1,4 @@
-"""What the page shows of a session: data for the viewer, and words for people."""
+"""Presentation of a session: data for the viewer, and words for people."""
 
 from __future__ import annotations
 

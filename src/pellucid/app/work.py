@@ -79,7 +79,7 @@ class Restorers:
         return self._priors[name]
 
     def of(self, variant: Variant) -> Restorer:
-        """What restores as a variant says.
+        """Restorer of a variant.
 
         Raises:
             UsageError: its choices exclude each other.
@@ -91,7 +91,7 @@ class Restorers:
 
 @dataclass(frozen=True)
 class Work:
-    """What a job does.
+    """Work of a job.
 
     Attributes:
         pictures: to restore.
@@ -265,7 +265,7 @@ def expected(upload: Upload, restorer: Restorer) -> int | None:
 
 
 def part(size: tuple[int, int], centre: tuple[float, float]) -> Box:
-    """Which part of a picture to try things out on.
+    """Part of a picture to try things out on.
 
     Args:
         size: its height and width.
@@ -284,7 +284,7 @@ def crop(picture: images.Picture, box: Box) -> images.Picture:
 
 
 def _begin(share: float, side: int) -> int:
-    """Where a part begins whose centre is there: on the grid, and so that it lies within the picture if it can."""
+    """First pixel of a part with a given centre, on the grid, within the picture if possible."""
     wished = round((share * side - PART / 2) / _GRID) * _GRID
     return max(min(wished, (side - PART) // _GRID * _GRID), 0)
 

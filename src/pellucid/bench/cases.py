@@ -1,4 +1,4 @@
-"""What methods are given in a table: measurements made of clean images, or what a data set has."""
+"""Inputs of methods in a table: measurements made of clean images, or those of a data set."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Given(NamedTuple):
         return self._replace(told=Problem(y, operator(assumed, *y.shape[-2:]), 0.0))
 
     def problem(self, method: Method) -> Problem:
-        """What a method is given: the degradation, if it is known and the method takes it.
+        """Problem of a method: with the degradation, if it is known and the method takes it.
 
         Denoisers (`Method.takes_noise`) undo no operator but `Denoise`, and see the damaged image alone elsewhere.
 

@@ -1,4 +1,4 @@
-"""What somebody wants otherwise than a table has it: other methods beside its own, other hyper-parameters, a sweep."""
+"""Changes to a table: other methods beside its own, other hyper-parameters, a sweep."""
 
 from __future__ import annotations
 

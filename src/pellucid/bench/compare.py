@@ -20,14 +20,14 @@ from .pairs import Pair
 from .summary import Cell, cell
 
 USUAL = ("psnr", "ssim")
-"""What is measured where nobody says what."""
+"""Metrics by default."""
 
 _NO_DAMAGE = "pellucid bench knows it, compare does not"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of an image, a page of its file.
+    """Measured values of an image, a page of its file.
 
     Attributes:
         pair: its files.
@@ -161,7 +161,7 @@ def means(rows: Sequence[Measured], of: Callable[[Measured], Mapping[str, float]
 
 
 def of_sets(metric: SetMetric, restored: Sequence[Path], truth: Sequence[Path]) -> float:
-    """How far two sets of images are apart, whichever of one is of which of the other.
+    """Distance between two sets of images; their order does not matter.
 
     Raises:
         PellucidError: a file cannot be read, or there are too few.

@@ -47,7 +47,7 @@ METHODS: dict[str, Method] = {
 
 @dataclass(frozen=True)
 class Row:
-    """How one method's results are distributed, at one noise level.
+    """Distribution of one method's results at one noise level.
 
     Attributes:
         method: its name.
@@ -97,7 +97,7 @@ def compare(
 
 
 def coverage(method: Method, noise: float, seed: int = 0) -> tuple[float, float]:
-    """How often the truth lies in the interval that 19 results of a method span.
+    """Frequency with which the interval of 19 results of a method contains the truth.
 
     The truth and 19 samples of its posterior are 20 draws of one distribution, and the truth is neither the least nor
     the greatest of them in 18 of 20 cases: 0.9, whatever the posterior.

@@ -1,4 +1,4 @@
-"""What a table takes before it is run: evaluations, and hours."""
+"""Cost of a table before it is run: evaluations, and hours."""
 
 from __future__ import annotations
 

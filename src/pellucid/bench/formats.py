@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from .rows import Row
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
-"""What `pellucid bench TABLE --format` takes."""
+"""Formats of `pellucid bench TABLE --format`."""
 
 _LATEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "±": r"$\pm$"})
 

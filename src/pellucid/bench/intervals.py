@@ -15,7 +15,7 @@ _EXACT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 class Difference(NamedTuple):
-    """How far two methods are apart on the same images.
+    """Difference between two methods on the same images.
 
     Attributes:
         mean: of the images' differences.
@@ -31,7 +31,7 @@ class Difference(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Whether zero lies outside the interval."""
+        """True if zero lies outside the interval."""
         return self.low > 0 or self.high < 0
 
 

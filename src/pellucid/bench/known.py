@@ -114,7 +114,7 @@ def compare(
 
 
 def _find(task: str) -> Callable[[int, int], Operator]:
-    """What makes the operator of a task."""
+    """Finds the maker of a task's operator."""
     if task in TASKS:
         return TASKS[task]
     own = registry.operator(task) if names_object(task) else None

@@ -1,4 +1,4 @@
-r"""How much more probable DreamClean's corrections make a latent (the paper's Figure 5), at no further evaluation.
+r"""Gain in a latent's probability by DreamClean's corrections (the paper's Figure 5), at no further evaluation.
 
 A correction moves the latent from x to x' at one noise level sigma, and the method evaluates the prior D at both. With
 the score s(x) = (D(x) - x) / sigma^2 = \nabla \log p_\sigma(x),

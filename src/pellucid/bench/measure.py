@@ -23,7 +23,7 @@ _AGAIN = "consistency"
 
 
 class Measures:
-    """What is measured of a table's images.
+    """Metrics of a table's images.
 
     Args:
         table: names the metrics.
@@ -96,7 +96,7 @@ class Measures:
 
 
 def features(metric: SetMetric, paths: Iterable[Path]) -> Iterator[Tensor]:
-    """What a metric of sets has of images, each read when its turn comes.
+    """Features of images for a metric of sets, each read when its turn comes.
 
     Raises:
         PellucidError: a file cannot be read.

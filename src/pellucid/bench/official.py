@@ -1,4 +1,4 @@
-r"""What published code does beside its paper, by name: operators and methods for regenerating published figures.
+r"""Departures of published code from its paper, by name, for regenerating published figures.
 
 The operators and methods of this library are the mathematics. Code that made a table may differ from it, and figures
 follow the code. What is known to change them is here, each with what it does, and nothing of it is anywhere else:

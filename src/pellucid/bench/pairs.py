@@ -1,4 +1,4 @@
-"""Which restored image is of which true one, and which damaged one it was made of: by their paths."""
+"""Pairs of restored, true and damaged images, matched by their paths."""
 
 from __future__ import annotations
 

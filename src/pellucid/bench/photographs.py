@@ -16,7 +16,7 @@ QUICK = 96
 """Side in pixels of what --quick takes of the package's photographs."""
 
 Photographs = Callable[[], Iterator[Item]]
-"""What gives a table's images, as often as it is asked."""
+"""Source of a table's images, read as often as it is asked."""
 
 
 def bundled(limit: int | None = None) -> Photographs:

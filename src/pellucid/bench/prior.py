@@ -1,4 +1,4 @@
-"""How good a prior is before any method uses it: the noise it removes, the images it dreams, the time a call takes."""
+"""Measures of a prior by itself: the noise it removes, the images it samples, the time of a call."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def sheet(samples: Tensor, columns: int = 4, gap: int = 4) -> Image.Image:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call of a prior takes.
+    """Cost of one call of a prior.
 
     Attributes:
         size: height and width of the image.

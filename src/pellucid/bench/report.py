@@ -21,12 +21,12 @@ from .rows import Missing, Row
 from .run_table import Run
 
 PICTURES = 4
-"""How many images of a task are shown, the first ones; all are in the run's folder."""
+"""Number of images of a task that are shown, the first ones; all are in the run's folder."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a table.
+    """Result of a table.
 
     Attributes:
         job: what was asked for.
@@ -49,7 +49,7 @@ class Result:
 
     @property
     def what(self) -> str:
-        """What the figures are of, in a line."""
+        """Describes the figures in a line."""
         images = len({row.image for row in self.rows if isinstance(row, Row)})
         count = f"{images} {'image' if images == 1 else 'images'}"
         if self.job.source is None:
@@ -78,7 +78,7 @@ class Result:
 
     @property
     def missing(self) -> list[str]:
-        """What was not measured, and why."""
+        """Lists what was not measured, and why."""
         return list(Measures(self.job.table, self.job.weights).missing.values())
 
 
@@ -109,7 +109,7 @@ def write(results: Sequence[Result], path: Path) -> None:
 
 
 def _section(result: Result) -> dict[str, Any]:
-    """What the page shows of one table."""
+    """Section of one table on the page."""
     table, compare = result.job.table, result.job.source is not None
     rows = [row for row in result.rows if isinstance(row, Row) and not row.error]
     heading, *cells = summary.text(result.lines, result.metrics, compare)

@@ -12,7 +12,7 @@ from ..jobs import lines
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one image with one method and one seed.
+    """Result of one image with one method and one seed.
 
     Attributes:
         table: name of the table.
@@ -58,7 +58,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, str, str, int, str]:
-        """What another row with the same is not computed for."""
+        """Identity of a row; another row with the same key is not computed again."""
         return self.data, self.task, self.method, self.image, self.seed, self.configuration
 
 

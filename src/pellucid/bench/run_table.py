@@ -42,7 +42,7 @@ from .spec import Entrant, Source, Table, Task
 from .watch import Watch
 
 OFFICIAL = "official:"
-"""What the name of a method of `bench.official` begins with in a table."""
+"""Prefix of a method of `bench.official` in a table."""
 
 DAMAGED = Entrant("damaged", "")
 """The measurement itself, the first of every table."""
@@ -80,7 +80,7 @@ class Run:
 
     @property
     def data(self) -> str:
-        """What the images are called in rows."""
+        """Name of the images in rows."""
         return "bundled" if self.source is None else self.source.name
 
     def entrants(self, task: Task) -> list[Entrant]:

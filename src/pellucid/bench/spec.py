@@ -29,7 +29,7 @@ NFE = "nfe"
 
 @dataclass(frozen=True)
 class Protocol:
-    """How the images are prepared and measured; it moves figures more than methods do.
+    """Preparation and measurement of the images; it moves figures more than methods do.
 
     Attributes:
         size: side of the images in pixels.
@@ -123,7 +123,7 @@ class Entrant:
     chosen: dict[str, Any] = field(default_factory=dict)
 
     def takes_part(self, task: str) -> bool:
-        """Whether it is asked to do a task."""
+        """True if it is asked to do a task."""
         return not self.tasks or task in self.tasks
 
     def resolved(self, task: str, quick: bool) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class Table:
         return self.data[0] if name is None else known[name]
 
     def figures(self, data: str, task: str, method: str) -> Mapping[str, float]:
-        """What the paper says of a method; empty if nothing is known."""
+        """The paper's figures for a method; empty if there are none."""
         found = [one.figures for one in self.published if (one.data, one.task, one.method) == (data, task, method)]
         return found[0] if found else {}
 

@@ -64,7 +64,7 @@ Outcome = Literal["holds", "does not hold", "not decided"]
 
 
 class Verdict(NamedTuple):
-    """Whether an order of the paper's holds in one's own table.
+    """True if an order of the paper's holds in one's own table.
 
     Attributes:
         outcome: by the 95 % interval of the images' differences.
@@ -132,7 +132,7 @@ def cell(values: Sequence[float], published: float | None = None) -> Cell:
 
 
 def verdicts(table: Table, lines: Sequence[Line]) -> list[Verdict]:
-    """Whether the paper's orders hold in one's own table, in a line each; those without figures are left out."""
+    """True if the paper's orders hold in one's own table, in a line each; those without figures are left out."""
     found = {(line.task, line.method): line for line in lines}
     tasks = {line.task: None for line in lines}
     return [one for claim in table.claims for task in claim.tasks or tasks for one in _verdicts(claim, task, found)]

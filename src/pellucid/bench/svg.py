@@ -10,7 +10,7 @@ from html import escape
 Points = Sequence[tuple[float, float]]
 
 COLOURS = 8
-"""How many colours the page has, as classes c0, c1 ..."""
+"""Number of the page's colours, classes c0, c1 ..."""
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 560, 320, 68, 44, 14, 14
 

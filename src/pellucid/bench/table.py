@@ -1,4 +1,4 @@
-"""What the tables of several methods have in common: a row, how it is measured, how it is printed."""
+"""Parts that all tables of several methods share: a row, its measurement, its print."""
 
 from __future__ import annotations
 

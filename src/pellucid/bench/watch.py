@@ -1,4 +1,4 @@
-"""What a run's report shows of the way to a result: a few numbers of each step."""
+"""Numbers of each step for a run's report."""
 
 from __future__ import annotations
 

@@ -14,27 +14,31 @@ from ..errors import PellucidError, UsageError
 from . import app as web
 from . import bench, compare, degrade, demo, diagnose, listing, restore, train
 from .config import Configured
+from .guesses import Commands
 from .output import FAILED, INTERRUPTED, USAGE, complain, lasting
+from .panels import EXAMPLES, OVERVIEW
 
 app = typer.Typer(
     name="pellucid",
+    cls=Commands,
     help="Restores damaged images with a diffusion model, without training for the damage.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("restore", cls=Configured)(restore.restore)
-app.command("demo")(demo.demo)
-app.command("diagnose")(diagnose.diagnose)
-app.command("degrade")(degrade.degrade)
-app.command("compare")(compare.compare)
-app.command("train")(train.train)
-app.add_typer(bench.app, name="bench")
-app.command("methods")(listing.methods)
-app.command("tasks")(listing.tasks)
-app.command("degradations")(listing.degradations)
-app.add_typer(listing.priors_app, name="priors")
-app.command("app")(web.app)
-app.command("doctor")(listing.doctor)
+_RESTORE, _LIST, _RESEARCH = "Restore", "Look up", "Research"
+app.command("restore", cls=Configured, epilog=EXAMPLES, rich_help_panel=_RESTORE)(restore.restore)
+app.command("diagnose", rich_help_panel=_RESTORE)(diagnose.diagnose)
+app.command("app", rich_help_panel=_RESTORE)(web.app)
+app.command("demo", rich_help_panel=_RESTORE)(demo.demo)
+app.command("doctor", rich_help_panel=_RESTORE)(listing.doctor)
+app.command("tasks", rich_help_panel=_LIST)(listing.tasks)
+app.command("methods", rich_help_panel=_LIST)(listing.methods)
+app.add_typer(listing.priors_app, name="priors", rich_help_panel=_LIST)
+app.command("degradations", rich_help_panel=_LIST)(listing.degradations)
+app.command("degrade", rich_help_panel=_RESEARCH)(degrade.degrade)
+app.command("compare", rich_help_panel=_RESEARCH)(compare.compare)
+app.add_typer(bench.app, name="bench", rich_help_panel=_RESEARCH)
+app.command("train", rich_help_panel=_RESEARCH)(train.train)
 
 # typer raises its own copy of click's errors, or click's, depending on its release.
 _BadCall = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -50,7 +54,7 @@ def _root(
 
         typer.echo(version_of("pellucid"))
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        typer.echo(OVERVIEW)
 
 
 def main() -> None:

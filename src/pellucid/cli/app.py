@@ -18,7 +18,7 @@ def app(
     port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 for a free one.")] = 7860,
     password: Annotated[
         str | None,
-        typer.Option("--password", envvar="PELLUCID_APP_PASSWORD", help="What people must type to see the page."),
+        typer.Option("--password", envvar="PELLUCID_APP_PASSWORD", help="Password of the page."),
     ] = None,
     priors: Annotated[
         list[str] | None, typer.Option("--prior", "-p", help="A prior that the page offers (default: natural).")

@@ -32,10 +32,8 @@ app.command("sweep")(sweep.run)
 Data = Annotated[
     Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the two of the demo).")
 ]
-Images = Annotated[int | None, typer.Option("--images", min=1, help="How many of them, evenly spread.")]
-Crop = Annotated[
-    int | None, typer.Option("--crop", min=1, help="Take the middle of each, so many pixels wide and high.")
-]
+Images = Annotated[int | None, typer.Option("--images", min=1, help="Number of images, evenly spread.")]
+Crop = Annotated[int | None, typer.Option("--crop", min=1, help="Side of the middle crop that is used, in pixels.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
 LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
 
@@ -46,7 +44,7 @@ def _root(
     listed: Annotated[bool, typer.Option("--list", help="List the papers' tables: needs and costs.")] = False,
     seconds: Annotated[
         float | None,
-        typer.Option("--seconds", min=0, help="With --list: what an evaluation takes (default: measured)."),
+        typer.Option("--seconds", min=0, help="With --list: seconds of an evaluation (default: measured)."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -107,7 +105,7 @@ def known(
     crop: Crop = None,
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", "-t", help="One of the degradations, or FILE.py:CLASS; may be said again."),
+        typer.Option("--task", "-t", help="One of the degradations, or FILE.py:CLASS; repeatable."),
     ] = None,
     method: Methods = None,
     quick: Quick = False,
@@ -148,7 +146,7 @@ def blind(
     crop: Crop = None,
     damage: Annotated[
         list[str] | None,
-        typer.Option("--damage", help="One of the table's, or as for pellucid degrade; may be said again."),
+        typer.Option("--damage", help="One of the table's, or as for pellucid degrade; repeatable."),
     ] = None,
     method: Methods = None,
     quick: Quick = False,

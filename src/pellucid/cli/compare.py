@@ -31,15 +31,13 @@ def compare(
         typer.Argument(help="The clean image, or folder of images of the same names; metrics may need none."),
     ] = None,
     damaged: Annotated[
-        Path | None, typer.Option("--damaged", help="What was restored, likewise: says by how much it is better now.")
+        Path | None, typer.Option("--damaged", help="Damaged images, likewise; adds the gain over them.")
     ] = None,
-    samples: Annotated[
-        bool, typer.Option("--samples", help="The restored are samples: NAME-1, NAME-2 ... go with NAME.")
-    ] = False,
+    samples: Annotated[bool, typer.Option("--samples", help="Match samples NAME-1, NAME-2 ... with NAME.")] = False,
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            "--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe, fid or FILE.py:CLASS; may be said again."
+            "--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe, fid or FILE.py:CLASS; repeatable."
         ),
     ] = None,
     weights: Annotated[
@@ -88,7 +86,7 @@ def compare(
 
 
 def _left(folder: Path) -> list[Left]:
-    """What is in a folder and is not taken."""
+    """Contents of a folder that are not taken."""
     from ..bench.pairs import images_of
 
     left: list[Left] = []

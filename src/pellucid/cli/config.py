@@ -14,6 +14,8 @@ from typer.core import TyperCommand
 from ..errors import PellucidError, UsageError, unknown_name
 from ..restoration.spelling import PLACES, SHORT, placed, toml_value
 from ..settings import assignments, bytes_of
+from . import guesses
+from .panels import MORE, PANELS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,17 +34,42 @@ class Configured(TyperCommand):
     hyper-parameters. What the command line says wins. Relative paths begin at the file's folder.
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Puts each option into its panel of the help; panels keep their order."""
+        super().__init__(*args, **options)
+        panels = list(dict.fromkeys(PANELS.values()))
+        for one in self.params:
+            if any(name.startswith("-") for name in one.opts):
+                one.rich_help_panel = PANELS.get(one.name or "", MORE)  # type: ignore[attr-defined]
+        self.params.sort(key=lambda one: panels.index(getattr(one, "rich_help_panel", None) or panels[0]))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Puts what the file says before what the command line does, since of two equal options the last counts.
 
         Raises:
-            UsageError: the file has a key or a value that is none of this command's.
+            UsageError: the file has a key or a value that is none of this command's, or an option is a wrong guess.
             PellucidError: the file cannot be read, or is no TOML.
         """
-        said, *_ = self.make_parser(ctx).parse_args(list(args))
+        line = list(args)
+        try:
+            said, *_ = self.make_parser(ctx).parse_args(list(args))
+        except Exception as error:
+            # The class of the error depends on the release of typer.
+            right = guesses.option(flag, line) if (flag := getattr(error, "option_name", None)) else None
+            if right is None or ctx.resilient_parsing:
+                raise
+            raise right from None
         if said.get(_OPTION) and not ctx.resilient_parsing:
             args = self._expanded(Path(said[_OPTION]), said, args)
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        given = ctx.params
+        if not (given.get("output") or given.get("in_place") or ctx.resilient_parsing):
+            right = guesses.second_as_output(given.get("inputs") or ())
+            if right is not None:
+                raise right
+        if (meant := guesses.task(given.get("task") or "")) and not ctx.resilient_parsing:
+            raise UsageError(f"unknown task {given['task']!r}: say --task {meant}")
+        return rest
 
     def _expanded(self, path: Path, said: Mapping[str, Any], args: list[str]) -> list[str]:
         known = {name: one for one in self.params for name in _names(one.opts) if one.name not in _OWN[:2]}
@@ -77,7 +104,7 @@ class Configured(TyperCommand):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a TOML file says.
+    """Reads the values of a TOML file.
 
     Raises:
         PellucidError: it cannot be read, or is no TOML.
@@ -125,12 +152,12 @@ def write(path: Path, context: typer.Context) -> None:
 
 
 def _names(opts: list[str]) -> list[str]:
-    """What a file calls a parameter: an option's long names without their dashes, an argument's own."""
+    """Names of a parameter in a file: an option's long names without dashes, or an argument's own."""
     return [name.removeprefix("--") for name in opts if name.startswith("--") or not name.startswith("-")]
 
 
 def _given(arguments: object) -> bool:
-    """Whether the command line has arguments; a release of click marks those that are missing with an object."""
+    """True if the command line has arguments; a release of click marks those that are missing with an object."""
     return isinstance(arguments, tuple | list) and len(arguments) > 0
 
 
@@ -161,7 +188,7 @@ def _switch(path: Path, key: str, value: object) -> list[str]:
 
 
 def _placed(folder: Path, key: str, value: Any, kind: Any) -> Any:
-    """What an option of a type gets: a path begins at a folder, all else is as it is."""
+    """Value of an option by its type: a path begins at a folder, all else stays as it is."""
     if Path in (kind, *get_args(kind)):
         return str(folder / value)
     return placed(folder, value) if key in PLACES else value

@@ -105,7 +105,7 @@ def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str,
 
 
 def _exposed(page: Picture, apply: Damage, seed: int) -> list[Picture]:
-    """What becomes of a page: several where the damage makes several exposures of it."""
+    """Damaged versions of a page: several where the damage makes several exposures of it."""
     clean = page.tensor()
     damaged = apply(clean, seed).clamp(0, 1)
     return [page.with_tensor(part) for part in damaged.split(clean.shape[1], 1)]

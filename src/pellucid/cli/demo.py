@@ -30,10 +30,17 @@ def demo(
     offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option("--samples", help="Write small damaged pictures into this folder instead, to try commands on."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture if it exists.")] = False,
     json: Json = False,
 ) -> None:
     """Damages two bundled photographs, restores them, and writes a picture of before and after."""
+    if samples is not None:
+        _samples(samples, overwrite, json)
+        return
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: exists; name another file with -o, or say --overwrite")
 
@@ -68,6 +75,33 @@ def demo(
     else:
         seconds = time.perf_counter() - start
         typer.echo(f"Two damaged photographs restored blindly in {seconds:.0f} s; before and after are in {output}")
+
+
+def _samples(folder: Path, overwrite: bool, json: bool) -> None:
+    """Writes a noisy picture, a small one, one with writing over it, and the mask of the writing."""
+    import torch
+
+    from .. import images
+    from ..degradations import gaussian_noise, text_mask
+    from ..operators import AveragePool
+
+    names = [f"{name}.png" for name in ("noisy", "small", "written", "mask")]
+    if not overwrite and (there := [name for name in names if (folder / name).exists()]):
+        raise UsageError(f"{folder / there[0]}: exists; name another folder, or say --overwrite")
+    cat, coffee = (
+        images.read(Path(str(files("pellucid") / "assets" / name))).tensor()[..., 64:192, 64:192]
+        for name in _PHOTOGRAPHS
+    )
+    covered = (text_mask(torch.ones_like(coffee)) == 0).float()
+    pictures = (gaussian_noise(cat, 25 / 255, 0), AveragePool(2).A(coffee), text_mask(coffee), covered)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in zip(names, pictures, strict=True):
+        pixels = images.to_pil(images.from_tensor(picture.clamp(0, 1)))
+        images.write(images.from_pil(pixels), folder / name)
+    if json:
+        as_json({"output": str(folder), "files": names})
+    else:
+        typer.echo(f"{folder}: {', '.join(names)}")
 
 
 def _page(rows: Sequence[Sequence[tuple[str, Tensor]]]) -> Image:

@@ -24,7 +24,7 @@ def diagnose(
     precision: Precision = "auto",
     json: Json = False,
 ) -> int:
-    """Says what is wrong with pictures, and what would mend it; changes nothing."""
+    """Names the damage of pictures, and the command that repairs it; changes nothing."""
     from ..devices import find_device
     from ..diagnosis import of_picture
     from ..images import read

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Job:
-    """What `restore` is about to do.
+    """A job of `restore`, ready to run.
 
     Attributes:
         items: the images that are left to do.

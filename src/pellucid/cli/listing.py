@@ -21,7 +21,7 @@ def methods(
     named: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, or FILE.py:CLASS.")] = None,
     json: Json = False,
 ) -> None:
-    """Lists the restoration methods with their hyper-parameters, or says what there is to say of one."""
+    """Lists the restoration methods with their hyper-parameters, or describes one in full."""
     from .. import methods as registry
 
     if named is not None:

@@ -30,12 +30,12 @@ Prior = Annotated[
         "--prior", "-p", help="An embedded prior's name, its folder or file, owner/name, MODULE:OBJECT, FILE.py:OBJECT."
     ),
 ]
-Label = Annotated[int | None, typer.Option("--label", help="The class of the images, for a class-conditional prior.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Take models of the hub (owner/name) from the cache alone.")]
+Label = Annotated[int | None, typer.Option("--label", help="Class of the images, for a class-conditional prior.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Use only cached models of the hub (owner/name).")]
 Seed = Annotated[int, typer.Option("--seed", callback=_seed, help="The same seed gives the same bytes.")]
 Shard = Annotated[
     str | None,
-    typer.Option("--shard", metavar="I/N", help="Do share I of N, such as 1/8; others do theirs elsewhere."),
+    typer.Option("--shard", metavar="I/N", help="Process share I of N, such as 1/8; run the other shares elsewhere."),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Backend = Annotated[
@@ -48,10 +48,10 @@ Precision = Annotated[
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--method", "-m", help="One of the methods, or FILE.py:CLASS; may be said again."),
+    typer.Option("--method", "-m", help="One of the methods, or FILE.py:CLASS; repeatable."),
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]
 Rows = Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, pictures and report.html.")]
-FirstImages = Annotated[int | None, typer.Option("--images", min=1, help="How many images, the first ones.")]
+FirstImages = Annotated[int | None, typer.Option("--images", min=1, help="Number of images, the first ones.")]
 Format = Annotated[str, typer.Option("--format", help="text, markdown, latex, csv (each image) or json (each image).")]

@@ -1,4 +1,4 @@
-"""What every command prints: results to stdout, everything else to stderr, one line an event."""
+"""Output of all commands: results to stdout, everything else to stderr, one line an event."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Lasting(io.RawIOBase):
         return len(data)
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
+        """True if the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:

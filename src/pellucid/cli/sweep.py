@@ -15,11 +15,9 @@ from .options import Backend, Device, FirstImages, Format, Label, Offline, Preci
 def run(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="One of the blind methods, or FILE.py:CLASS.")],
     over: Annotated[
-        list[str], typer.Option("--over", metavar="KEY=A,B,C", help="Values of a hyper-parameter; may be said again.")
+        list[str], typer.Option("--over", metavar="KEY=A,B,C", help="Values of a hyper-parameter; repeatable.")
     ],
-    damage: Annotated[
-        list[str], typer.Option("--damage", help="As for pellucid degrade, a task each; may be said again.")
-    ],
+    damage: Annotated[list[str], typer.Option("--damage", help="As for pellucid degrade, a task each; repeatable.")],
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter that stays as it is.")
     ] = None,
@@ -29,7 +27,7 @@ def run(
     prior: Prior = "natural",
     output: Rows = Path("bench-runs"),
     images: FirstImages = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds each has, from --seed on.")] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds of each, from --seed on.")] = 1,
     seed: Seed = 0,
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric.")

@@ -55,15 +55,15 @@ def run(
     prior: Prior = "natural",
     output: Rows = Path("bench-runs"),
     source: Annotated[
-        str | None, typer.Option("--on", help="Which of the table's data sets the folder is (default: its first).")
+        str | None, typer.Option("--on", help="Name of the folder's data set in the table (default: its first).")
     ] = None,
     images: FirstImages = None,
     listed: Annotated[
-        Path | None, typer.Option("--files", help="Text file that names the images to use, one in a line.")
+        Path | None, typer.Option("--files", help="Text file with the names of the images to use, one a line.")
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds a method has, from --seed on.")] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds of each method, from --seed on.")] = 1,
     seed: Seed = 0,
-    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One of the tasks; may be said again.")] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One of the tasks; repeatable.")] = None,
     method: Methods = None,
     also: Annotated[
         list[str] | None,

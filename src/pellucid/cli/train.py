@@ -16,7 +16,7 @@ from .output import as_json, tell
 
 def train(
     data: Annotated[Path, typer.Argument(help="Folder, or uncompressed tar, of images.")],
-    run: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; one that exists is gone on with.")],
+    run: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; an existing run continues.")],
     preset: Annotated[str, typer.Option("--preset", help="cpu, gpu, or tiny to try it out.")] = "cpu",
     settings: Settings = None,
     device: Device = None,
@@ -32,7 +32,7 @@ def train(
     ] = None,
     initial: Annotated[Path | None, typer.Option("--initial", help="Folder of a prior to start from.")] = None,
     name: Annotated[str, typer.Option("--name", help="The prior's name, for its model card.")] = "prior",
-    about: Annotated[str, typer.Option("--about", help="What the images are, for the model card.")] = "not said",
+    about: Annotated[str, typer.Option("--about", help="Description of the images, for the model card.")] = "not said",
     licence: Annotated[str, typer.Option("--licence", help="The images' terms, for the model card.")] = "not said",
     zero_dce: Annotated[
         bool,
@@ -40,7 +40,7 @@ def train(
     ] = False,
     gan: Annotated[bool, typer.Option("--gan", help="Train a small GAN for DGP instead, into RUN/gan.")] = False,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Processor threads; 1 while other work takes cores.")
+        int | None, typer.Option("--threads", min=1, help="Processor threads; use 1 on a busy machine.")
     ] = None,
     json: Json = False,
 ) -> None:

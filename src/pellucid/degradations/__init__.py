@@ -71,7 +71,7 @@ __all__ = [
 ]
 
 Damage = Callable[[Tensor, int | Sequence[int]], Tensor]
-"""What damages images (B, C, H, W) in [0, 1] by a seed, or by one for each image."""
+"""A damage of images (B, C, H, W) in [0, 1] by a seed, or by one for each image."""
 
 _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "jpeg": compress,
@@ -200,7 +200,7 @@ def _composed(text: str) -> Damage:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What there is to say about a damage: `name`, `summary`, `parameters` with their defaults.
+    """Describes a damage: `name`, `summary`, `parameters` with their defaults.
 
     Raises:
         UsageError: there is no damage of that name.

@@ -1,4 +1,4 @@
-"""What years do to a photograph on paper; the generator is ours."""
+"""Damage of years to a photograph on paper; the generator is ours."""
 
 from __future__ import annotations
 

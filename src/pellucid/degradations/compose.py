@@ -16,7 +16,7 @@ _OWN = re.compile(r"([^|+]*?\.py:[^\W\d][\w.]*)")
 
 
 def is_composed(text: str) -> bool:
-    """Whether a text is more than a name."""
+    """True if a text is more than a name."""
     if _OWN.fullmatch(text):
         return False
     return _REDUCTION.fullmatch(text) is not None or any(sign in text for sign in "|+:")

@@ -61,7 +61,7 @@ def _processed(raw: Tensor, smooth: float, sharpen: float) -> Tensor:
 
 
 def _demosaiced(image: Tensor) -> Tensor:
-    """What bilinear interpolation makes of the one colour that each pixel of an RGGB sensor sees."""
+    """Interpolates bilinearly the one colour that each pixel of an RGGB sensor sees."""
     height, width = image.shape[-2:]
     row, column = torch.arange(height)[:, None] % 2, torch.arange(width) % 2
     seen = torch.stack([(row == 0) & (column == 0), row != column, (row == 1) & (column == 1)]).to(image)

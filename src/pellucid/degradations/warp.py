@@ -111,7 +111,7 @@ def water_drops(
 
 
 def _drops(drawn: Tensor, height: int, width: int, size: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the drops of one image are.
+    """Places of the drops in one image.
 
     Args:
         drawn: N(0, 1), (number, 9): place, size, and amplitude and phase of three waves around the edge.

@@ -1,4 +1,4 @@
-"""What is wrong with a picture, from the picture: a `Diagnosis`, finding by finding."""
+"""Diagnosis of a picture's damage from the picture: a `Diagnosis`, finding by finding."""
 
 from .compression import Compression
 from .content import Content

@@ -96,7 +96,7 @@ _CHANCE_OF_NOISE = 1.0
 
 
 def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *, quick: bool = False) -> Tensor:
-    """How well each kernel explains a spectrum, (n,): the logarithm of the likelihood, up to a constant.
+    """Log-likelihood of a spectrum under each kernel, (n,), up to a constant.
 
     Args:
         power: what `spectrum` gives.
@@ -173,7 +173,7 @@ _CLOSELY = 4
 
 @dataclass(frozen=True)
 class _Least:
-    """What is asked of a family: margins over none and over the other families, and a range of sizes in pixels."""
+    """Demands on a family: margins over none and over the other families, and a range of sizes in pixels."""
 
     margin: float
     ahead: float
@@ -213,7 +213,7 @@ class Blur:
 
     @property
     def compressed(self) -> bool:
-        """Whether it was compressed after the blur, so that of its high frequencies nothing is left."""
+        """True if it was compressed after the blur, so that of its high frequencies nothing is left."""
         return self.grid >= _GRID
 
     @property
@@ -274,7 +274,7 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
 
 
 def blockiness(image: Tensor) -> float:
-    """How far steps at one of eight places, as JPEG's blocks leave them, stand out of the others, in standard errors.
+    """Height of the steps at JPEG's block edges over those at other places, in standard errors.
 
     Args:
         image: one picture, (1, C, H, W), of 24 pixels or more each way.

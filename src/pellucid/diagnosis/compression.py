@@ -69,7 +69,7 @@ class Compression:
 
     @property
     def harmful(self) -> bool:
-        """Whether it lost something that can be told: not of the finest quality, and not nearly all clipped."""
+        """True if it lost something that can be told: not of the finest quality, and not nearly all clipped."""
         return self.quality <= HARMLESS and self.clear >= LEAST_CLEAR
 
     @property
@@ -128,7 +128,7 @@ _NAMES = {(2, 2): "4:2:0", (1, 2): "4:2:2", (1, 1): "4:4:4", (2, 1): "4:4:0", (1
 
 
 def of(picture: Picture) -> Compression | None:
-    """What a picture's file tells of its compression; None if it was no JPEG, or the pixels are others by now."""
+    """Compression of a picture by its file; None if it was no JPEG, or the pixels have changed since."""
     if picture.jpeg is None:
         return None
     # As the file stores it, so that what is looked at of a large picture keeps to the grid of its blocks.
@@ -289,11 +289,11 @@ class _Comb:
         return values.gather(1, steps[:, None]).sum().item()
 
     def counted(self, table: tuple[int, ...]) -> float:
-        """How many coefficients a table rounds to another number than 0."""
+        """Number of coefficients that a table rounds to another number than 0."""
         return self._of(self.used, table)
 
     def share(self, table: tuple[int, ...]) -> float:
-        """How many of them lie near a multiple of its steps."""
+        """Share of them that lie near a multiple of its steps."""
         return self._of(self.near, table) / max(self.counted(table), 1.0)
 
     def standard(self, component: int) -> tuple[tuple[int, ...], float]:
@@ -371,7 +371,7 @@ def _cut(plane: Tensor, offset: tuple[int, int], side: int) -> Tensor:
 
 
 def _clear(y: Tensor, coding: JpegCoding) -> Tensor:
-    """Which blocks of a component, reduced as the coding says, have no clipped pixel, (N,)."""
+    """Marks the blocks of a component, reduced as the coding says, that have no clipped pixel, (N,)."""
     clipped = (stored(y[0], coding.orientation).abs() > _CLIPPED).any(0).float()
     rows, columns = (at % by for at, by in zip(coding.offset, coding.shrunk, strict=True))
     reduced = F.max_pool2d(clipped[None, None, rows:, columns:], coding.shrunk)[0, 0]
@@ -379,7 +379,7 @@ def _clear(y: Tensor, coding: JpegCoding) -> Tensor:
 
 
 def _reduced(coding: JpegCoding) -> tuple[int, int]:
-    """Where the blocks of the reduced colours begin."""
+    """First pixel of the blocks of the reduced colours."""
     (row, column), (tall, wide) = coding.offset, coding.shrunk
     return row // tall, column // wide
 

@@ -26,12 +26,12 @@ class Content:
 
     @property
     def clean(self) -> bool:
-        """Whether it can hold no noise, which leaves no window constant."""
+        """True if it can hold no noise, which leaves no window constant."""
         return self.flat > _FLAT
 
     @property
     def drawn(self) -> bool:
-        """Whether it is text, line art or a screenshot."""
+        """True if it is text, line art or a screenshot."""
         return self.flat > _DRAWN
 
     @property

@@ -43,7 +43,7 @@ class Exposure:
 
     @property
     def dark(self) -> bool:
-        """Whether it was exposed too briefly: dark in the middle, and nowhere bright."""
+        """True if it was exposed too briefly: dark in the middle, and nowhere bright."""
         return self.mean < _DARK and self.white < _BRIGHTEST
 
     @property

@@ -142,7 +142,7 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
 
 
 def _members() -> Tensor:
-    """How much each coefficient of a block counts in each band, (coefficients, BANDS)."""
+    """Weight of each coefficient of a block in each band, (coefficients, BANDS)."""
     at = torch.bucketize(radius(SIDE, SIDE), torch.tensor(EDGES[1:-1]), right=True)
     twice = torch.full((SIDE // 2 + 1,), 2.0)
     twice[0] = twice[-1] = 1.0
@@ -196,7 +196,7 @@ def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
 
 @dataclass(frozen=True)
 class _White:
-    """What was seen of white noise.
+    """Evidence of white noise.
 
     Attributes:
         level: of the noise, in [-1, 1] units.
@@ -235,7 +235,7 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
 
 
 def _variance(y: Tensor, x0: Tensor, axes: int) -> Variance | None:
-    """How white noise depends on brightness, channel by channel; None where it hardly does."""
+    """Dependence of white noise on brightness, by channel; None where there is hardly any."""
     if axes < y.shape[1]:
         y, x0 = y.mean(1, keepdim=True), x0.mean(1, keepdim=True)
     left = F.pad(y - x0, (1, 0, 1, 0), mode="replicate")

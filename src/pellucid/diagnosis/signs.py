@@ -113,7 +113,7 @@ def _relative(power: Tensor, told: Spectrum, axes: int) -> Tensor:
 
 
 def _spread(power: Tensor, light: Tensor) -> float:
-    """How unlike the blocks are, but for what brightness explains: the deviation of the logarithm."""
+    """Deviation of the blocks' log power, without what brightness explains."""
     return max((power / line(power, light)[2]).log().std().item(), _TINY)
 
 
@@ -123,7 +123,7 @@ def _calm(power: Tensor) -> float:
 
 
 def _grid(y: Tensor) -> float:
-    """How much the columns at the edges of JPEG's blocks stand out, on a logarithmic scale, 0 where they do not."""
+    """Excess of the columns at JPEG's block edges, on a logarithmic scale; 0 where there is none."""
     x = y.mean((0, 1))
     step = x.diff(dim=-1)
     jump = (step[:, 1:-1] - step[:, :-2] / 2 - step[:, 2:] / 2).abs().mean(0)
@@ -132,7 +132,7 @@ def _grid(y: Tensor) -> float:
 
 
 def _direction(left: Tensor, kept: Tensor) -> float:
-    """How unlike a spectrum is to itself with its axes exchanged or one of them turned around: 0 if isotropic."""
+    """Difference of a spectrum from itself with axes exchanged or one reversed: 0 if isotropic."""
     block = _tiles(left.mean(1))[0].flatten(0, 1)[kept.to(left.device)]
     block = block - block.mean((-2, -1), keepdim=True)
     slope = torch.hann_window(SIDE, device=left.device)

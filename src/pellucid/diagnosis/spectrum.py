@@ -59,7 +59,7 @@ def _window() -> Tensor:
 
 @lru_cache(maxsize=1)
 def _points() -> Tensor:
-    """Where the spectrum is sampled, as `grid_sample` wants it, (1, radii * 2, angles * fine, 2)."""
+    """Sampling points of the spectrum for `grid_sample`, (1, radii * 2, angles * fine, 2)."""
     spacing = (RADII[1] - RADII[0]).item()
     radii = (RADII[:, None] + spacing * torch.tensor([-0.25, 0.25], dtype=torch.float64)).flatten()
     angles = (torch.arange(ANGLES * _FINE, dtype=torch.float64) + 0.5 - _FINE / 2) * math.pi / (ANGLES * _FINE)
@@ -130,7 +130,7 @@ def passed(kernel: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Photographs:
-    """How the logarithm of photographs' spectra is distributed, n points in all.
+    """Distribution of the logarithm of photographs' spectra, n points in all.
 
     Attributes:
         mean: (n,).

@@ -36,7 +36,7 @@ def sizes_of(path: Path) -> list[tuple[int, int]]:
 
 
 Damaged = Literal["refuse", "keep"]
-"""What becomes of a file that is cut off."""
+"""Treatment of a file that is cut off."""
 
 
 def read(path: Path, damaged: Damaged = "refuse") -> Picture:
@@ -103,7 +103,7 @@ def _read(path: Path, keep: bool) -> Picture:
 
 
 def _of(path: Path, function: Callable[..., T], *arguments: bool) -> T:
-    """What a decoder finds in a file, apart where `apart.inside` is said; whatever it provokes is one line."""
+    """Reads a file with a decoder, apart where `apart.inside` applies; any failure becomes one line."""
     try:
         return apart.call(_decoded, function, apart.place(path), *arguments)
     except PellucidError as error:

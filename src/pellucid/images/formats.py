@@ -135,10 +135,10 @@ FORMATS = (
 _BY_SUFFIX = {suffix: form for form in FORMATS for suffix in form.suffixes}
 
 SUFFIXES = tuple(_BY_SUFFIX)
-"""What is taken for an image where a folder is named."""
+"""Suffixes of images where a folder is named."""
 
 WRITTEN = tuple(suffix for suffix, form in _BY_SUFFIX.items() if form.holds)
-"""What an output's name can end in."""
+"""Suffixes of outputs."""
 
 MAX_PIXELS = 150_000_000
 """Larger images are refused on their header, before anything is decoded."""
@@ -188,7 +188,7 @@ _SRGB = {
     b"cHRM": (struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),),
     b"cICP": (bytes([1, 13, 0, 1]),),
 }
-"""What the colour chunks of a PNG hold where its colours are those of sRGB, which all formats take for granted."""
+"""Colour chunks of a PNG in sRGB, which all formats take for granted."""
 
 
 def _odd(page: Picture, form: Format) -> str:
@@ -235,7 +235,7 @@ def left_out(picture: Picture, path: Path) -> str | None:
 
 
 def kind_of(picture: Picture) -> str:
-    """What must be held of a page, without its transparency, which counts as a channel of colour."""
+    """Kind of pixels that a page needs, without its transparency, which counts as a channel of colour."""
     if picture.colour.dtype == np.uint8:
         return EIGHT
     if picture.colour.dtype != np.uint16:
@@ -287,7 +287,7 @@ def check_room(kind: str, *sizes: tuple[int, int]) -> None:
 
 
 def codec_for(path: Path) -> Codec:
-    """What reads a file, by its first bytes."""
+    """Finds the codec of a file by its first bytes."""
     form = _BY_SUFFIX.get(path.suffix.lower())
     if form is not None and form.codec == "raw":
         return codec(form)
@@ -305,5 +305,5 @@ _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def codec(form: Format) -> Codec:
-    """What reads and writes a format."""
+    """Finds the codec of a format."""
     return cast(Codec, import_module(f".{form.codec}", __package__))

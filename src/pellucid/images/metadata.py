@@ -1,4 +1,4 @@
-"""What a file says beside its pixels: EXIF, XMP, IPTC, comments, profile, resolution, and by whom it was restored."""
+"""Metadata of a file: EXIF, XMP, IPTC, comments, profile, resolution, and the note of its restoration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Any
 from PIL import ExifTags, Image, PngImagePlugin
 
 MARK = "Restored by pellucid "
-"""What a line of the description begins with that says how an image was restored."""
+"""Prefix of the line in a description that says how an image was restored."""
 
 _DESCRIPTION, _SOFTWARE, _ORIENTATION = 0x010E, 0x0131, 0x0112
 _WIDTH, _HEIGHT = 0xA002, 0xA003
@@ -22,7 +22,7 @@ PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 IPTC = 33723
 """The tag of a TIFF that holds IPTC's captions, names and keywords."""
 _RESOURCE = 0x0404
-"""What they are among Photoshop's resources, in a JPEG."""
+"""Their numbers among Photoshop's resources, in a JPEG."""
 
 _LAYOUT = {
     *(*range(254, 269), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 348), 433, 434, 435),
@@ -52,13 +52,13 @@ _GONE = (
     ),
     (re.compile(rb"""xmpNote:HasExtendedXMP=(?:"\w{0,64}"|'\w{0,64}')"""), "its further XMP was left out"),
 )
-"""What XMP claims of what does not come out, and what is said of it."""
+"""XMP's statements about parts that are dropped, and the note that each of them gets."""
 
 _LISTS = ((b"<Container:Directory", b"</Container:Directory>"), (b"<xmp:Thumbnails", b"</xmp:Thumbnails>"))
 """Parts of XMP about files that are bound to the image, and about what shows the damaged one."""
 
 _SYNTAX = re.compile(rb"\s{0,99}(?:[{\[<]|ImageJ=|Aperio |[\w.]{1,60} {0,9}=)")
-"""What a description begins with that a program wrote for programs: a line more would break it."""
+"""Prefix of a description that a program wrote for programs: a further line would break it."""
 
 
 def of_pil(image: Image.Image) -> tuple[dict[str, Any], str | None]:

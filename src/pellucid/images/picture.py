@@ -23,7 +23,7 @@ _FULL = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 @dataclass(frozen=True)
 class JpegCoding:
-    """How a JPEG file was compressed, for whoever wants to undo it.
+    """Compression of a JPEG file, for undoing it.
 
     Attributes:
         tables: the steps of brightness and, in colour files, of the two colours: 64 numbers each, row by row.
@@ -39,7 +39,7 @@ class JpegCoding:
 
 
 def turns(orientation: int) -> tuple[bool, bool, bool]:
-    """What makes a stored image upright, by its TIFF or EXIF orientation, 1 to 8.
+    """Turns that make a stored image upright, by its TIFF or EXIF orientation, 1 to 8.
 
     Returns:
         Whether rows and columns are swapped, and whether then the rows and the columns are reversed.

@@ -86,7 +86,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def jpeg_coding(image: Image.Image, *, upright: bool = False) -> JpegCoding | None:
-    """What the header of an opened JPEG says of its compression.
+    """Compression of an opened JPEG, from its header.
 
     Args:
         image: as Pillow opened it; copies and what was made of it say nothing any more.
@@ -117,7 +117,7 @@ def jpeg_coding(image: Image.Image, *, upright: bool = False) -> JpegCoding | No
 
 
 def _is_rgb(image: Image.Image, components: list[tuple[int, int, int, int]]) -> bool:
-    """Whether a JPEG holds red, green and blue as they are, as Adobe's marker or the components' names say."""
+    """True if a JPEG holds red, green and blue as they are, as Adobe's marker or the components' names say."""
     if "adobe_transform" in image.info:
         return bool(image.info["adobe_transform"] == 0)
     return "jfif" not in image.info and [name for name, *_ in components] == [82, 71, 66]

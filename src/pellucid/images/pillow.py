@@ -1,4 +1,4 @@
-"""What Pillow reads and writes; 16-bit colour in PNG, which it would halve, goes another way."""
+"""Codecs of Pillow's formats; 16-bit colour in PNG, which it would halve, goes another way."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def save(image: Image.Image, metadata: Mapping[str, Any], file: IO[bytes], savin
 
 
 def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
-    """What a PNG says in texts."""
+    """Texts of a PNG."""
     texts = PngImagePlugin.PngInfo()
     if "xmp" in metadata:
         texts.add_itxt("XML:com.adobe.xmp", metadata["xmp"].decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""What cameras' sensors saw, developed by LibRaw through rawpy; read only."""
+"""Camera raw files, developed by LibRaw through rawpy; read only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was done, in the output folder: a line of JSON for each image that was begun, done or failed.
+"""Record of a job in its output folder: a line of JSON for each image begun, done or failed.
 
 A line is appended before an image is begun and after it is over, so that a job that is killed at any moment can be gone
 on with. What stands under an output's name after its image was begun is the job's own; anything else is a person's.
@@ -22,7 +22,7 @@ from .run import Outcome, Outcomes
 from .shard import Shard
 
 NAME = ".pellucid"
-"""What the names of manifests begin with."""
+"""Prefix of manifests' names."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ class Manifest:
             self._begun |= {name for name, entry in last.items() if entry.state == "begun"}
 
     def owns(self, target: Path) -> bool:
-        """Whether an output that exists is the job's own, as the job left it."""
+        """True if an output that exists is the job's own, as the job left it."""
         entries = self._ended.get(self._name(target), [])
         return self._name(target) in self._begun or any(e.output_sha256 == self._hash(target) for e in entries)
 
     def is_done(self, item: Item, seed: int, configuration: str) -> bool:
-        """Whether an image needs no work: the same input was restored in the same way, and its output is there."""
+        """True if an image needs no work: the same input was restored in the same way, and its output is there."""
         alike = ("done", configuration, seed)
         entries = self._ended.get(self._name(item.target), [])
         entries = [entry for entry in entries if (entry.state, entry.configuration, entry.seed) == alike]

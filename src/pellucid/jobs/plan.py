@@ -1,4 +1,4 @@
-"""Which file becomes which, decided and checked before any work."""
+"""Plan of a job: the output of each file, decided and checked before any work."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Item:
 
     @property
     def label(self) -> str:
-        """What is written beside the output is called so, with a suffix more: no other item of a job has this name."""
+        """Base name of side files, unique within the job."""
         name = self.name or self.source.name
         return name if self.sample is None else f"{name}-{self.sample}"
 
@@ -263,7 +263,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def state_of(path: Path) -> tuple[int, ...] | None:
-    """What tells a file from whatever else may take its name, or from what becomes of it; None if it is not there."""
+    """Identifies a file's content, to notice that it was replaced or changed; None if it is not there."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -272,7 +272,7 @@ def state_of(path: Path) -> tuple[int, ...] | None:
 
 
 def _file(path: Path) -> tuple[int, int] | None:
-    """What a file is whatever it is called, on disks that know no case, too; None if it is not there."""
+    """Identifies a file under any name, on case-insensitive disks, too; None if it is not there."""
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -33,7 +33,7 @@ _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one image.
+    """Result of one image.
 
     Attributes:
         item: which.
@@ -66,7 +66,7 @@ class Outcome:
 
 
 Outcomes = Generator[Outcome, None, None]
-"""What becomes of the images of a job. Closed before its end, it gives up what is in work and leaves nothing of it."""
+"""Outcomes of a job's images. Closed early, it gives up work in progress and leaves nothing of it."""
 
 
 def run(
@@ -156,7 +156,7 @@ def _outcome(
 
 
 _NEW: tuple[dict[str, bool], dict[str, bool]] = ({"new": True}, {})
-"""What `images.write` is told of an output, by whether it may replace another file."""
+"""Arguments of `images.write` for an output, by whether it may replace another file."""
 
 
 def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse") -> Outcomes:
@@ -236,7 +236,7 @@ def _shares(progress: Progress, item: Item, picture: Picture, restorer: Restorer
 
 
 def _is_nowhere(error: BaseException | None) -> bool:
-    """Whether an error comes of a disk that is full or was made read-only."""
+    """True if an error comes of a disk that is full or was made read-only."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NOWHERE:
             return True

@@ -1,4 +1,4 @@
-"""What a person names, as files: folders, patterns, and links that lead nowhere good."""
+"""Finds the files that a person names: folders, patterns, and links that lead nowhere good."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Left:
-    """What was found and is no image of the job.
+    """Files that were found and are no images of the job.
 
     Attributes:
         path: where.
@@ -126,7 +126,7 @@ def _below(folder: Path) -> Iterator[Path | Left]:
 
 
 def _why_not(entry: os.DirEntry[str]) -> Left | None:
-    """What there is to say of what is no folder; None for an image."""
+    """Says why something that is no folder is left out; None for an image."""
     path = Path(entry.path)
     named = path.suffix.lower() in images.SUFFIXES
     try:

@@ -59,7 +59,7 @@ def together(work: Callable[[T, Prior], R], items: Iterable[T], prior: Prior, nu
 
 
 class Question(NamedTuple):
-    """What is asked of a prior: its arguments."""
+    """A call of a prior: its arguments."""
 
     x: Tensor
     sigma: float | Tensor
@@ -145,7 +145,7 @@ class _Side(Generic[T, R]):
         return answer
 
     def result(self) -> R:
-        """What came of it, once it is over."""
+        """Result, once it is over."""
         if isinstance(self._result, BaseException):
             raise self._result
         return self._result  # type: ignore[return-value]

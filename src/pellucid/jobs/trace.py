@@ -1,4 +1,4 @@
-"""What happened while an image was restored, step by step: a table, and the method's curves as a picture."""
+"""Trace of a restoration, step by step: a table, and the method's curves as a picture."""
 
 from __future__ import annotations
 

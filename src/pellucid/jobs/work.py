@@ -1,4 +1,4 @@
-"""What is done to each image of a job, as one thing that can be sent to other processes and machines."""
+"""Work on each image of a job, as one object that can be sent to other processes and machines."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def expected(item: Item, restorer: Restorer) -> int:
 
 
 def pixels(source: Path, restorer: Restorer) -> int:
-    """What progress sums up to for a file, all its pages; 0 if it cannot be read, which its turn will say."""
+    """Total of a file's progress, all its pages; 0 if it cannot be read, which its turn will report."""
     try:
         # A method that evaluates nothing is one step for each image.
         return sum(restorer.work(*size) for size in images.sizes_of(source)) or 1

@@ -200,7 +200,7 @@ def differing(method: object) -> dict[str, Any]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What there is to say: `name`, `blind`, `summary`, `about`, `hyper_parameters` with their defaults, `presets`."""
+    """Describes a method: `name`, `blind`, `summary`, `about`, `hyper_parameters` with defaults, `presets`."""
     method = find(name)
     about = inspect.getdoc(method) or ""
     return {

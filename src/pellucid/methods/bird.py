@@ -75,7 +75,7 @@ class BIRD(Generator):
 
     @property
     def through_network(self) -> bool:
-        """Where the gradient is exact."""
+        """True if the gradient is exact."""
         return self.gradient == "exact"
 
     def nfe(self, prior: Prior) -> int:
@@ -83,7 +83,7 @@ class BIRD(Generator):
         return super().nfe(prior) * self.iterations
 
     def family(self, problem: Problem) -> Unknown:
-        """What is taken for the degradation."""
+        """Family of degradations that is fitted."""
         if self.degradation == "kernel":
             return told(problem.operator, Kernel(self.kernel, self.kernel_rate))
         return told(problem.operator, Light() if self.degradation == "light" else Known(Denoise()))

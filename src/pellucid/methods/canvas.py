@@ -11,7 +11,7 @@ from ..priors.tiled import spans
 
 
 class Canvas:
-    """Where the images of a generator lie in the whole one; `overlap` None for a single one, resized."""
+    """Places of a generator's images in the whole one; `overlap` None for a single one, resized."""
 
     def __init__(self, shape: tuple[int, ...], size: tuple[int, int], overlap: int | None) -> None:
         self._height, self._width = shape[-2:]
@@ -25,7 +25,7 @@ class Canvas:
         self._whole = (max(self._height, size[0]), max(self._width, size[1]))
 
     def __len__(self) -> int:
-        """How many images of the generator make up the whole."""
+        """Number of the generator's images that make up the whole."""
         return 1 if self._resized else len(self._places)
 
     def blend(self, patches: Tensor, channels: int) -> Tensor:
@@ -48,7 +48,7 @@ class Canvas:
         return coloured(whole[..., : self._height, : self._width], channels)
 
     def cut(self, whole: Tensor, place: int | None = None) -> Tensor:
-        """What of an image, (1, C, H, W), lies where the generator's do, (len(self), C, h, w), or where one does."""
+        """Cuts from an image, (1, C, H, W), the places of the generator's, (len(self), C, h, w), or one of them."""
         if self._resized:
             return _resize(whole, self._size)
         height, width = self._height - 1, self._width - 1

@@ -211,7 +211,7 @@ class _Measure:
                 self.wanted = [self.features(image[None]) for image in y]
 
     def of(self, x: Tensor) -> Tensor:
-        """What would have been measured of images (B, C, H, W)."""
+        """Measurement of images (B, C, H, W)."""
         return self._operator.A(x)
 
     def features(self, measured: Tensor, place: int | None = None) -> list[Tensor]:
@@ -226,7 +226,7 @@ class _Measure:
         return list(self._model.features(self._canvas.cut(whole, place)))
 
     def distance(self, patch: Tensor, index: int) -> Tensor:
-        """How far a generator's image, (1, C, h, w), is from each place of an image that is measured as it is."""
+        """Distance of a generator's image, (1, C, h, w), from each place of an image that is measured as it is."""
         if self.wanted is not None:
             assert self._model.features is not None
             return _distance(self._model.features(patch), self.wanted[index], _CHOOSING)
@@ -234,7 +234,7 @@ class _Measure:
         return (coloured(patch, y.shape[1]) - self._canvas.cut(y)).square().flatten(1).mean(1)
 
     def distance_at(self, made: Tensor, place: int, index: int) -> Tensor:
-        """How far a measurement is from the given one, on the features of one place where there are features."""
+        """Distance of a measurement from the given one, on the features of one place where there are features."""
         if self.wanted is None:
             return (made - self.y[index]).square().mean()
         wanted = [layer[place : place + 1] for layer in self.wanted[index]]

@@ -91,7 +91,7 @@ class DIIP(Generator):
 
     @property
     def through_network(self) -> bool:
-        """Where the gradient is exact."""
+        """True if the gradient is exact."""
         return self.gradient == "exact"
 
     def in_latents(self, told: bool) -> tuple[Method | None, str]:
@@ -187,7 +187,7 @@ def _halves(values: deque[float]) -> tuple[float, float]:
 
 
 def laplacian_variance(x: Tensor) -> Tensor:
-    """How much fine detail images have: the variance of the discrete Laplacian of their brightness, (B,).
+    """Amount of fine detail in images: the variance of their brightness' discrete Laplacian, (B,).
 
     Args:
         x: images, (B, C, H, W); those of less than 3 pixels in a direction have none.

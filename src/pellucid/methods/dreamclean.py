@@ -171,7 +171,7 @@ class DreamClean(Method):
             yield from self.walk(problem.y, Counted(prior), rng)
 
     def auto(self, prior: Prior, found: Evidence) -> Run:
-        """How one image is restored of which so much is known."""
+        """Settings for one image by the evidence of its damage."""
         method = self.chosen(found)
         if method is None:
             return left_alone("nothing found to repair, left as it is", EVIDENCE)
@@ -247,7 +247,7 @@ class DreamClean(Method):
 
 @dataclass(frozen=True)
 class Descent(Method):
-    """What DreamClean's variants for known degradations share: the way down alone, from noise of level tau.
+    """Base of DreamClean's variants for known degradations: the way down alone, from noise of level tau.
 
     Attributes:
         strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].

@@ -163,7 +163,7 @@ class External(Method):
 
 
 def names_restorer(name: str) -> bool:
-    """Whether a text can name a restorer: a file of a known kind, MODULE:OBJECT or FILE.py:OBJECT."""
+    """True if a text can name a restorer: a file of a known kind, MODULE:OBJECT or FILE.py:OBJECT."""
     return Path(name).suffix.lower() in ONNX_SUFFIXES + SPANDREL_SUFFIXES or names_object(name)
 
 

@@ -129,7 +129,7 @@ class GDP(Stepper):
         return super().nfe(prior) * (2 if self.first else 1)
 
     def family(self, problem: Problem) -> Unknown:
-        """What is taken for the degradation."""
+        """Family of degradations that is fitted."""
         if self.degradation == "kernel":
             return told(problem.operator, Kernel(self.kernel, self.rate))
         return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))

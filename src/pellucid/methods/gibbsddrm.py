@@ -111,7 +111,7 @@ class GibbsDDRM(Stepper):
         return len(ladder) - 1 + self.repeats * sum(self._draws(ladder, after) for after in ladder.tolist()[1:])
 
     def _draws(self, ladder: Tensor, sigma_next: float) -> bool:
-        """Whether the kernel is drawn after the step to a level."""
+        """True if the kernel is drawn after the step to a level."""
         return 0 < sigma_next <= ladder[math.floor((1 - self.begin) * (len(ladder) - 1))].item()
 
     @torch.no_grad()

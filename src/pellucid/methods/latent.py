@@ -88,14 +88,14 @@ class InLatents(Method):
             yield replace(state, step=total, total=total, sigma=0.0, x=x, x0=x, curves={}, notes=notes)
 
     def memory(self, height: int, width: int) -> Memory:
-        """What an image of this size takes of memory."""
+        """Memory that an image of this size takes."""
         tile = self.latent.size if self.tile is None else self.tile
         decoder = self.method is not None and self.method.by_gradient
         network = self.method is not None and self.method.through_network
         return estimate(self.latent, height, width, tile, through_network=network, through_decoder=decoder)
 
     def _is_image(self, problem: Problem) -> bool:
-        """Whether the measurement is itself one image of the kind that the autoencoder takes."""
+        """True if the measurement is itself one image of the kind that the autoencoder takes."""
         return problem.operator is None and problem.y.shape[1] == self.latent.vae.channels
 
     @torch.no_grad()
@@ -107,7 +107,7 @@ class InLatents(Method):
 
     @torch.no_grad()
     def _notes(self, y: Tensor, z: Tensor) -> tuple[str, ...]:
-        """What the autoencoder does to each image before any method: it is as good as the result can be."""
+        """Error of the autoencoder on each image before any method: a bound of the result."""
         costs = psnr(to_zero_one(self._decode(z, (y.shape[2], y.shape[3]))), to_zero_one(y)).tolist()
         return tuple(
             "; ".join(filter(None, (self.note, f"the autoencoder alone costs {cost:.1f} dB"))) for cost in costs

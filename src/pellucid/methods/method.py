@@ -1,4 +1,4 @@
-"""What a method is: hyper-parameters, and a loop that yields every step."""
+"""Interface of methods: hyper-parameters, and a loop that yields every step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..problem import Problem
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a restoration stands after one step; progress bars, previews and traces read nothing else.
+    """State of a restoration after one step; progress bars, previews and traces read nothing else.
 
     Attributes:
         step: steps done, from 1 to total.
@@ -53,41 +53,41 @@ class Method:
     """
 
     blind: ClassVar[bool] = True
-    """Whether it restores without being told the degradation."""
+    """True if it restores without being told the degradation."""
 
     takes_exposures: ClassVar[bool] = False
-    """Whether it makes one image of several exposures, which lie one after the other along the channels."""
+    """True if it makes one image of several exposures, which lie one after the other along the channels."""
 
     takes_operator: ClassVar[bool] = False
-    """Whether a blind method uses the degradation where somebody knows it."""
+    """True if a blind method uses the degradation where somebody knows it."""
 
     takes_noise: ClassVar[bool] = False
-    """Whether a blind method may be told the noise level without a degradation."""
+    """True if a blind method may be told the noise level without a degradation."""
 
     needs_noise: ClassVar[bool] = True
-    """Whether a method that is told the degradation must be told the noise level, too."""
+    """True if a method that is told the degradation must be told the noise level, too."""
 
     by_gradient: ClassVar[bool] = False
-    """Whether of the degradation it needs the gradient alone, which every differentiable map has."""
+    """True if of the degradation it needs the gradient alone, which every differentiable map has."""
 
     latents_only: ClassVar[bool] = False
-    """Whether it needs an autoencoder, and so a prior of latents; its problem's operator is a `Decoder`."""
+    """True if it needs an autoencoder, and so a prior of latents; its problem's operator is a `Decoder`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Hyper-parameters that go together, by name; every method of a paper has "paper", what that says."""
 
     diagnoses: ClassVar[bool] = False
-    """Whether it looks for what is wrong with each image, and so is told what its file tells (`Problem.known`)."""
+    """True if it looks for what is wrong with each image, and so is told what its file tells (`Problem.known`)."""
 
     takes_decoded: ClassVar[bool] = False
-    """Whether it takes a `Jpeg` operator with the decoded picture; others get its coefficients, a linear problem."""
+    """True if it takes a `Jpeg` operator with the decoded picture; others get its coefficients, a linear problem."""
 
     needs_prior: ClassVar[bool] = True
-    """Whether it evaluates the prior; one that does not gets images of any number of channels."""
+    """True if it evaluates the prior; one that does not gets images of any number of channels."""
 
     @property
     def through_network(self) -> bool:
-        """Whether it needs the gradient of the network, and with it the memory of all its activations."""
+        """True if it needs the gradient of the network, and with it the memory of all its activations."""
         return False
 
     def in_latents(self, told: bool) -> tuple[Method | None, str]:
@@ -122,7 +122,7 @@ class Method:
         raise NotImplementedError
 
     def nfe(self, prior: Prior) -> int:
-        """How many evaluations of `prior` a run makes."""
+        """Number of evaluations of `prior` in a run."""
         raise NotImplementedError
 
     def __call__(self, problem: Problem, prior: Prior, seed: int | Sequence[int] = 0) -> Tensor:

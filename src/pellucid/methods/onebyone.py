@@ -15,7 +15,7 @@ from .method import State
 
 @dataclass(frozen=True)
 class Run:
-    """How one image of a batch is restored.
+    """Restoration of one image of a batch.
 
     Attributes:
         states: makes the states of a run on it, (1, C, H, W).

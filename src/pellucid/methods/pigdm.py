@@ -100,7 +100,7 @@ class PiGDM(Stepper):
     @staticmethod
     @torch.no_grad()
     def beyond(problem: Problem, operator: Operator, data: DataStep | None, x0: Tensor, weight: float) -> Tensor:
-        """What the measurement says beyond an estimate: m, (B, C, H, W), for `weight` = sigma_y^2 / r^2."""
+        """Information of the measurement beyond an estimate: m, (B, C, H, W), for `weight` = sigma_y^2 / r^2."""
         if data is not None:
             return data(x0, weight) - x0
         if weight:

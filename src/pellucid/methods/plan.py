@@ -45,7 +45,7 @@ Maker = Callable[[Diagnosis, float], Treatment | None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done to one picture.
+    """Treatments of one picture.
 
     Attributes:
         stages: the treatments in their order; empty to leave the picture as it is.

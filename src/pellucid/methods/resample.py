@@ -115,7 +115,7 @@ class ReSample(Stepper):
     def _fitted(
         measure: Callable[[Tensor], Tensor], start: Tensor, y: Tensor, enough: float, iterations: int, rate: float
     ) -> Tensor:
-        """What explains the measurement, by Adam from a start, each image until its residual is small enough."""
+        """Fits the measurement by Adam from a start, each image until its residual is small enough."""
         v = start.detach().clone()
         adam = torch.optim.Adam([v], lr=rate)
         for _ in range(iterations):

@@ -1,7 +1,7 @@
 r"""SNIPS: annealed Langevin dynamics in the spectral coordinates of the degradation.
 
 At each level sigma of a geometric ladder a few Langevin steps x + alpha g + sqrt(2 alpha) n are made in each spectral
-component, with g the gradient of the log-posterior of a latent whose noise is tied to that of the measurement
+component. Here g is the gradient of the log-posterior of a latent whose noise is tied to that of the measurement
 (section 3.3): with y = (measured component) / s, l = sigma_y / s its level and score = (x0 - x) / sigma^2,
 
 .. math::
@@ -99,7 +99,7 @@ class SNIPS(Method):
             yield State(step, len(ladder), 0.0 if last else sigma, x0 if last else measured.V(z), x0, prior.nfe)
 
     def coefficients(self, level: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
-        """What a Langevin step at level sigma takes of y - z, of x0 - z and of fresh noise, given y's levels."""
+        """Factors of y - z, x0 - z and fresh noise in a Langevin step at level sigma, given y's levels."""
         beyond = level > sigma
         # alpha over sigma^2: c where nothing is measured, less the nearer the two levels are.
         share = torch.where(beyond, 1 - (sigma / level).square(), 1 - (level / sigma).square())

@@ -1,4 +1,4 @@
-"""What DDRM and DDNM share: a measurement in the spectral coordinates of its operator."""
+"""Common part of DDRM and DDNM: a measurement in the spectral coordinates of its operator."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
 """Noise that is taken for granted, in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
 
 _LEAST_LEFT = 1 / 127.5
-"""What a result, blurred again, may differ from a picture without noise, over `doubt`."""
+"""Tolerance of a result, blurred again, against a picture without noise, over `doubt`."""
 
 CALLS = 8
 """Evaluations of the splitting, where nothing else is said."""

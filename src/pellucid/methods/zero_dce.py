@@ -34,11 +34,11 @@ from ..problem import Problem, to_model, to_unit
 from .method import PAPERS, Method, State
 
 ITERATIONS = 8
-"""How often the curve is bent."""
+"""Number of times that the curve is applied."""
 
 _WIDTH = 32
 _REACH = 7
-"""How far a map's pixel sees: seven convolutions of 3x3."""
+"""Reach of a map's pixel: seven convolutions of 3x3."""
 
 _STRIP = 1 << 20
 """Pixels that are in memory at once, as 200 channels or so."""

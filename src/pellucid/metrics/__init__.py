@@ -1,4 +1,4 @@
-"""How good a restored image is: beside the clean one, beside the damaged one, or by itself."""
+"""Metrics of restored images: beside the clean one, beside the damaged one, or by themselves."""
 
 from .consistency import Consistency
 from .fid import Fid, frechet

@@ -1,4 +1,4 @@
-"""How well a restored image agrees with what was measured: GDP's "Consistency".
+"""Agreement of a restored image with the measurement: GDP's "Consistency".
 
 References:
     Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement" (GDP), CVPR 2023, table 1.

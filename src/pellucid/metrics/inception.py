@@ -56,7 +56,7 @@ class InceptionV3(nn.Module):
 
 
 class _Normalised(nn.Module):
-    """What batch normalisation is once a network is trained; torch's own has a counter that the file lacks."""
+    """Batch normalisation of a trained network; torch's own has a counter that the file lacks."""
 
     weight: Tensor
     bias: Tensor

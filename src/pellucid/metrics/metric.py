@@ -1,4 +1,4 @@
-"""What a metric is: a number for each image, or for a whole set of images, and what to read out of it."""
+"""Interface of metrics: a number for each image, or for a set of images, and its reading."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Against = Literal["truth", "input", "nothing"]
 
 
 class _Named:
-    """What people are told of a metric."""
+    """Name and description of a metric."""
 
     name: str
     """As in tables."""
 
     better: ClassVar[Better]
-    """Which values are of better images."""
+    """Direction of better values."""
 
     unit: ClassVar[str] = ""
     """Of the values; empty where they have none."""
 
     needs: ClassVar[dict[str, str]] = {}
-    """What it cannot do without, by option: a file of weights, for example."""
+    """Options that it needs: a file of weights, for example."""
 
     def _require(self, holds: bool, field: str, demand: str) -> None:
         """Refuses an option out of range."""
@@ -39,7 +39,7 @@ class Metric(_Named, ABC):
     """Measures each image by itself; a pure function of what it is made with and called with."""
 
     against: ClassVar[Against] = "truth"
-    """What images are compared with: the clean ones, the damaged ones they were made of, or nothing at all."""
+    """Reference of the comparison: clean images, the damaged ones they were made of, or none."""
 
     def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
         """Measures a batch, one image after the other: no figure depends on what else is in it.
@@ -75,7 +75,7 @@ class SetMetric(_Named, ABC):
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """What the sets are compared by.
+        """Features by which the sets are compared.
 
         Args:
             images: (B, 1 or 3, H, W) in [0, 1]; each set's are to be concatenated.
@@ -86,7 +86,7 @@ class SetMetric(_Named, ABC):
 
     @abstractmethod
     def distance(self, features_a: Tensor, features_b: Tensor) -> float:
-        """How far two sets are apart; 0 for equal ones.
+        """Distance between two sets; 0 for equal ones.
 
         Args:
             features_a: of one set, (N, D).

@@ -34,7 +34,7 @@ _SHARP = 0.75
 
 @dataclass(frozen=True)
 class Pristine:
-    """What patches of good photographs are like.
+    """Statistics of patches of good photographs.
 
     Attributes:
         mean: (36,), float64.

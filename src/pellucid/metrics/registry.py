@@ -74,7 +74,7 @@ def get_set(name: str, **options: Any) -> SetMetric:
 
 
 def missing(name: str, **options: Any) -> str | None:
-    """Why a metric cannot be measured with these options, in one line; None if it can.
+    """Says why a metric cannot be measured with these options, in one line; None if it can.
 
     Raises:
         UsageError: there is no metric of that name.
@@ -91,7 +91,7 @@ def missing(name: str, **options: Any) -> str | None:
 
 
 def is_set(name: str) -> bool:
-    """Whether a metric is one of sets of images.
+    """True if a metric is one of sets of images.
 
     Raises:
         UsageError: there is no metric of that name.

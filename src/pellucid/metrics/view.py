@@ -1,4 +1,4 @@
-"""How images are shown to a metric: which of their brightness or colours, with how much of the border, how coarsely."""
+"""View of images for a metric: brightness or colours, border, scale."""
 
 from __future__ import annotations
 

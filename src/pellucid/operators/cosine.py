@@ -63,7 +63,7 @@ def _matrix(n: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _turn(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What each frequency is multiplied by: a fourth of its period's shift, and the norm."""
+    """Factor of each frequency: a fourth of its period's shift, and the norm."""
     angle = torch.arange(n // 2 + 1, dtype=torch.float64) * (-math.pi / (2 * n))
     turn = torch.polar(torch.full_like(angle, math.sqrt(2 / n)), angle)
     turn[0] /= math.sqrt(2)

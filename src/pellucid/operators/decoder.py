@@ -12,7 +12,7 @@ from .pixels import Denoise
 
 
 class Decoder(Operator):
-    """What an image is measured as, of the latents that the image is decoded from: `operator(decode(z))`.
+    """Measurement of an image, as a function of the latents that it is decoded from: `operator(decode(z))`.
 
     It is not linear; its gradient comes from autograd. There is no adjoint, no pseudo-inverse and no decomposition.
 

@@ -21,7 +21,7 @@ from .pixels import Grayscale
 
 
 class Physics(Protocol):
-    """What is asked of a deepinv physics: a linear map of tensors."""
+    """Interface of a deepinv physics: a linear map of tensors."""
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """The forward map, without noise."""

@@ -46,7 +46,7 @@ LUMA = COLOURS[0]
 
 
 class Jpeg(Operator):
-    """What JPEG makes of images, (B, 1 or 3, H, W) -> the same. Not linear; a second time changes nothing.
+    """JPEG compression of images, (B, 1 or 3, H, W) -> the same. Not linear; a second time changes nothing.
 
     Colours are averaged over 2 x 2 pixels (4:2:0) and repeated; borders that do not fill a block repeat the edge.
     Nothing is rounded but the coefficients.

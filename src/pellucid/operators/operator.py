@@ -1,4 +1,4 @@
-r"""What a degradation is to a method: a map from images to measurements, and what is known of its inverse.
+r"""Interface of degradations: a map from images to measurements, and its inverse as far as it is known.
 
 Images and measurements are in [-1, 1] units. Linear operators have an adjoint and a pseudo-inverse. Those with a cheap
 singular value decomposition have that, too, in *spectral coordinates of the image's own shape*:
@@ -53,7 +53,7 @@ class Operator:
     """
 
     linear: bool = True
-    """Whether A(a x + b z) = a A(x) + b A(z)."""
+    """True if A(a x + b z) = a A(x) + b A(z)."""
 
     pictures: bool = False
     """Whether measurements are pictures, (B, C, H, W), whose noise looks like that of any picture."""
@@ -112,7 +112,7 @@ class Operator:
         raise UsageError(f"{type(self).__name__} measures real numbers, not {y.dtype}")
 
     def alone(self, index: int) -> Operator:
-        """What degrades one image of a batch: the same, where all share it."""
+        """Operator of one image of a batch: the same, where all share it."""
         return self
 
     def _svd_of(self, y: Tensor) -> Svd:

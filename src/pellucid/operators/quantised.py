@@ -29,7 +29,7 @@ _RANK = 1e-9
 
 
 class Quantised(Operator):
-    """What JPEG rounds: images (B, C, H, W) in [-1, 1] to cosine coefficients in steps, (B, blocks, numbers).
+    """JPEG's rounding: images (B, C, H, W) in [-1, 1] to cosine coefficients in steps, (B, blocks, numbers).
 
     Sides that no macroblock divides repeat their edge, as encoders do. A picture with an offset begins within a
     macroblock, whose part before the picture repeats the edge, too.
@@ -106,7 +106,7 @@ class Quantised(Operator):
             raise UsageError(f"this JPEG is of images {(self.channels, *self.size)}, not {tuple(shape[1:])}")
 
     def _shift(self, y: Tensor) -> Tensor:
-        """What `A` adds to the file's numbers: they count from 128, and mid grey here is 127.5."""
+        """Offset that `A` adds to the file's numbers: they count from 128, and mid grey here is 127.5."""
         blocks = self.coding.shrunk[0] * self.coding.shrunk[1]
         numbers = 64 * blocks + 64 * (len(self.coding.tables) - 1)
         shift = torch.zeros(numbers, dtype=y.dtype, device=y.device)
@@ -114,7 +114,7 @@ class Quantised(Operator):
         return shift
 
     def _whole(self) -> Tensor:
-        """Which macroblocks lie in the picture with all of their pixels, (blocks,)."""
+        """Marks the macroblocks that lie in the picture with all of their pixels, (blocks,)."""
         rows, columns = self._rows.whole(), self._columns.whole()
         return (rows[:, None] & columns).flatten()
 
@@ -183,14 +183,14 @@ def narrowed(samples: Tensor, axis: int) -> Tensor:
 
 
 def _uneven(q: Tensor, whole: Tensor) -> Tensor:
-    """How far the colours' numbers are from whole ones, of each image."""
+    """Distance of the colours' numbers from whole ones, of each image."""
     colours = q[:, whole, -128:]
     return (colours - colours.round()).abs().flatten(1).sum(1)
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """How an axis is cut: pixels missing before and after, and pixels of a macroblock."""
+    """Cut of an axis: pixels missing before and after, and pixels of a macroblock."""
 
     size: int
     side: int
@@ -242,7 +242,7 @@ Span = tuple[int, int]
 
 @lru_cache(maxsize=16)
 def _matrix(tables: Tables, shrunk: tuple[int, int], channels: int) -> Tensor:
-    """What becomes of a macroblock, (numbers, C * 8r * 8c): brightness block by block, then the colours."""
+    """Transform of a macroblock, (numbers, C * 8r * 8c): brightness block by block, then the colours."""
     tall, wide = shrunk
     colours = torch.tensor(COLOURS, dtype=torch.float64)
     if len(tables) == 1:

@@ -17,7 +17,7 @@ from .separable import Axis, Separable
 
 
 class _Reduction(Operator):
-    """What makes an image k times smaller in both directions."""
+    """Reduction of an image by k in both directions."""
 
     pictures = True
 
@@ -83,7 +83,7 @@ class AveragePool(_Reduction):
 
 
 def _first(k: int) -> tuple[Any, ...]:
-    """Where each block's first pixel is."""
+    """First pixel of each block."""
     return (..., slice(None, None, k), slice(None, None, k))
 
 

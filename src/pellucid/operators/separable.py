@@ -18,7 +18,7 @@ Transform = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """What an operator does along one side of an image, and its decomposition, made when first asked for.
+    """Action of an operator along one side of an image, and its decomposition, made when first asked for.
 
     Attributes:
         matrix: (m, n) in float64, from n pixels to m.
@@ -132,7 +132,7 @@ class Separable(Operator):
 
     @abstractmethod
     def axis(self, size: int, down: bool) -> Axis:
-        """What happens to a side of `size` pixels; `down` for columns of pixels (the height), else rows.
+        """Action on a side of `size` pixels; `down` for columns of pixels (the height), else rows.
 
         Returns:
             The same object for the same size, so that it is decomposed once.

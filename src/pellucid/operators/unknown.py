@@ -65,7 +65,7 @@ class Unknown:
         raise NotImplementedError
 
     def optimiser(self, theta: Theta) -> torch.optim.Optimizer | None:
-        """What moves the parameters against their gradient; None where there are none."""
+        """Optimiser of the parameters; None where there are none."""
         return None
 
     def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
@@ -264,7 +264,7 @@ class Kernel(Unknown):
 
 
 def told(operator: Operator | None, otherwise: Unknown) -> Unknown:
-    """What is taken for the degradation.
+    """Estimate of the degradation.
 
     Args:
         operator: what is known of it.

@@ -1,4 +1,4 @@
-"""What the published networks have in common."""
+"""Blocks that the published networks share."""
 
 from __future__ import annotations
 

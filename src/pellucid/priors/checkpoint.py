@@ -133,7 +133,7 @@ def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tens
 
 
 def _other(names: list[str]) -> str:
-    """What it is that is no prior."""
+    """Names the kind of a checkpoint that is no prior."""
     for pattern, what in _OTHERS:
         if any(re.search(pattern, name) for name in names):
             return f"holds {what}; a prior is a diffusion model of pixels"

@@ -1,4 +1,4 @@
-"""What a network of latent diffusion is told beside its latents: a text, or that there is none.
+"""Conditioning of a network of latent diffusion: a text, or none.
 
 Guidance would need a second evaluation and a scale; a restoration needs neither. So the network is told one thing:
 what it was trained with for "no text", unless somebody says what the picture shows. For Stable Diffusion that is the
@@ -23,7 +23,7 @@ from . import limits, texts
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What a network is told.
+    """Conditioning of a network.
 
     Attributes:
         text: an embedding of each token, (1, L, D).
@@ -52,7 +52,7 @@ def zeros(config: Mapping[str, Any], note: str = "") -> Conditioning:
 
 
 def of_folder(folder: Path, config: Mapping[str, Any], prompt: str | None, force_zeros: bool) -> Conditioning:
-    """What a folder's text encoders make of a text.
+    """Encodes a text by a folder's text encoders.
 
     Args:
         folder: holds text_encoder/ and, for a prompt, tokenizer/; for SDXL text_encoder_2/ and tokenizer_2/, too.
@@ -81,7 +81,7 @@ def of_folder(folder: Path, config: Mapping[str, Any], prompt: str | None, force
 
 
 def of_file(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> Conditioning:
-    """What the text encoder among a single file's tensors makes of no text.
+    """Encodes an empty text by the text encoder among a single file's tensors.
 
     Args:
         weights: of the file, by name.

@@ -86,7 +86,7 @@ def convert(
 
 
 def _content(prior: Prior) -> stable_folder.Content:
-    """What a folder of a prior of pixels is to hold."""
+    """Content of a folder of a prior of pixels."""
     network = getattr(prior, "network", None)
     assert isinstance(network, nn.Module)
     texts = {"config.json": _config(network)}
@@ -125,7 +125,7 @@ def _config(network: nn.Module) -> str:
 
 
 def _scheduler(prior: VPNetwork | Formed) -> dict[str, Any]:
-    """How the network was trained, in the diffusers library's words."""
+    """Training of the network in the diffusers library's words."""
     if isinstance(prior.network, UNet):
         return prior.network.scheduler
     schedule = schedule_of(prior.sigmas)

@@ -59,7 +59,7 @@ class DDPMConfig:
 
 
 def matches(names: Sequence[str]) -> bool:
-    """Whether tensors of these names are a network of this family."""
+    """True if tensors of these names are a network of this family."""
     return {"temb.dense.0.weight", "conv_in.weight", "down.0.block.0.conv1.weight", "conv_out.weight"} <= set(names)
 
 

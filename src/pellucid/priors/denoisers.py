@@ -248,7 +248,7 @@ _STEPS = ("t", "time", "timestep", "timesteps")
 
 
 def _takes_level(given: Any) -> bool:
-    """Whether an object is a function of an image and a level, else of an image."""
+    """True if an object is a function of an image and a level, else of an image."""
     name = getattr(given, "__name__", type(given).__name__)
     if isinstance(given, type) or not callable(given):
         what = "a class: give an object of it" if isinstance(given, type) else f"{type(given).__name__}, no function"
@@ -304,7 +304,7 @@ def _checked(made: Any, x: Tensor) -> Tensor:
 
 
 def _ladder(network: Any) -> Tensor:
-    """What a network of k-diffusion has, or DDPM's, as far as a network of EDM says it goes."""
+    """Ladder of a k-diffusion network, or DDPM's up to the top that a network of EDM states."""
     own = getattr(network, "sigmas", None)
     if isinstance(own, Tensor):
         return own

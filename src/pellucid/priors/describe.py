@@ -1,4 +1,4 @@
-"""What there is to say about a prior, without computing with it."""
+"""Description of a prior, without computing with it."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def schedule_of(sigmas: Tensor) -> str:
 
 
 def _facts(network: nn.Module) -> dict[str, Any]:
-    """What differs from family to family."""
+    """Facts that differ from family to family."""
     plain = {"size": None, "learned_sigma": False, "classes": 0, "heads": ""}
     if isinstance(network, GuidedUNet):
         config, published = network.config, network.config.published

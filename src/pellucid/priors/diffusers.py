@@ -132,7 +132,7 @@ def of_objects(unet: nn.Module, scheduler: Any, label: int | None = None) -> VPN
 
 
 class Shape(NamedTuple):
-    """What images a network takes.
+    """Shape of the images that a network takes.
 
     Attributes:
         channels: image channels.
@@ -144,7 +144,7 @@ class Shape(NamedTuple):
 
 
 def shape_of(config: Mapping[str, Any], patch: Any) -> Shape:
-    """What images a `UNet2DModel` takes.
+    """Shape of the images that a `UNet2DModel` takes.
 
     Raises:
         PellucidError: its numbers make no network of images.

@@ -17,12 +17,12 @@ def names() -> tuple[str, ...]:
 
 
 def folder_of(name: str) -> Path:
-    """Where an embedded prior's folder lies."""
+    """Folder of an embedded prior."""
     return Path(str(files("pellucid.priors") / name))
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What there is to say about an embedded prior, from its files alone."""
+    """Describes an embedded prior from its files alone."""
     folder = folder_of(name)
     about = read_json(folder / "prior.json")
     return {

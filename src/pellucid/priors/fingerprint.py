@@ -1,4 +1,4 @@
-"""Which prior it is, whatever it is called and wherever it was loaded from."""
+"""Identity of a prior by its content, under any name and from any place."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from . import limits, tensors
 _LOG = logging.getLogger("pellucid")
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-"""What the diffusers library calls a network's weights."""
+"""Names of a network's weights in the diffusers library."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def root_of(folder: Path) -> Path:
-    """Where in a folder its network lies: in `unet`, as pipelines of the diffusers library have it, or in itself.
+    """Folder of the network: `unet`, as pipelines of the diffusers library have it, or the folder itself.
 
     An average of the weights, which trainings leave beside it in `unet_ema`, goes before.
     """
@@ -108,7 +108,7 @@ def said_average(folder: Path) -> None:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file that has been read says of itself; nothing of a file of another kind."""
+    """Metadata of a safetensors file that has been read; empty for a file of another kind."""
     from safetensors import safe_open
 
     if path.suffix.lower() != ".safetensors":
@@ -145,7 +145,7 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str
 
 
 def _kind(weight: Tensor) -> bool:
-    """Whether it has fractions; integers in their place are quantised weights, whose scales are elsewhere."""
+    """True if it has fractions; integers in their place are quantised weights, whose scales are elsewhere."""
     return weight.is_floating_point()
 
 

@@ -2,7 +2,7 @@ r"""A small generative adversarial network: a generator of images, and the discr
 
 The generator is DCGAN's ([DCGAN]): a linear layer to 4x4 pixels, then transposed convolutions that double the side. In
 place of batch statistics each layer is normalised over its own image and gets its gain and shift from the latent
-([AdaIN], as in [StyleGAN]), so that an image does not depend on the others of its batch, in training as in use:
+([AdaIN], as in [StyleGAN]). So an image does not depend on the others of its batch, in training as in use:
 
 .. math:: h \leftarrow (1 + g(z)) \frac{h - \mathrm{mean}(h)}{\mathrm{std}(h)} + s(z)
 
@@ -164,7 +164,7 @@ class Discriminator(nn.Module):
         self.verdict = nn.Linear(16 * widths[-1] + 1, 1)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """What each layer says of images, finest first.
+        """Features of images at each layer, finest first.
 
         Args:
             x: (B, C, size, size) in [-1, 1].

@@ -40,7 +40,7 @@ _GROUPS = 32
 
 @dataclass(frozen=True)
 class Published:
-    """What the tensors of a published network do not say.
+    """Facts of a published network that its tensors do not tell.
 
     Attributes:
         size: side of the images it was trained on, in pixels.
@@ -116,7 +116,7 @@ class GuidedConfig:
 
 
 def matches(names: Sequence[str]) -> bool:
-    """Whether tensors of these names are a network of this family."""
+    """True if tensors of these names are a network of this family."""
     needed = {"time_embed.0.weight", "input_blocks.0.0.weight", "output_blocks.0.0.in_layers.2.weight"}
     # Latent diffusion grew out of this layout, and looks at texts in blocks of its own.
     return needed <= set(names) and not any("transformer_blocks." in name for name in names)

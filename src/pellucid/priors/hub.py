@@ -36,7 +36,7 @@ _FILES = (*tensors.SUFFIXES, *tensors.PICKLES, ".onnx")
 
 
 def is_id(source: str) -> bool:
-    """Whether a text names a model of the hub; one that could be a file's name here does not.
+    """True if a text names a model of the hub; one that could be a file's name here does not.
 
     Args:
         source: what is no file and no folder.
@@ -95,7 +95,7 @@ def _parts(place: Path, texts: bool) -> list[str]:
 
 
 def _problem(place: Path) -> str:
-    """What is wrong with the weights in a folder; "" if they are whole."""
+    """Describes the fault of the weights in a folder; "" if they are whole."""
     try:
         folder.weight_files(place)
     except PellucidError as error:

@@ -40,7 +40,7 @@ class Latent(Wrapper):
 
     @property
     def unit(self) -> int:
-        """What an image's height and width are padded to a multiple of, in pixels."""
+        """Unit of an image's height and width, in pixels; sides are padded to a multiple of it."""
         return self.vae.factor * self.multiple
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What a prior's own numbers may ask for, before anything is read or allocated.
+"""Limits of a prior's own numbers, before anything is read or allocated.
 
 Files of priors come from strangers. What they say of themselves is taken only as far as the bytes that are there bear
 it out: files are regular and of bounded size, a network has no more tensors than its weights, and networks are built on
@@ -31,7 +31,7 @@ REPEATED = 4 << 30
 """Bytes by which tensors may be larger, for numbers that they repeat, than what is stored of them."""
 
 MULTIPLE = 1024
-"""What an image's sides must divide by at most; it is padded up to there."""
+"""Largest divisor of an image's sides; it is padded up to there."""
 
 _SLACK = 64
 

@@ -19,7 +19,7 @@ from .latent import latent_of
 from .prior import Prior
 
 Source: TypeAlias = str | Path | Prior | Callable[..., Tensor]
-"""What `load_prior` takes."""
+"""Argument of `load_prior`."""
 
 # Parts of models that people may name for the whole.
 _PARTS = {
@@ -98,12 +98,12 @@ def _load(place: Path, device: torch.device, label: int | None, prompt: str | No
 
 
 def is_object(source: Source) -> bool:
-    """Whether a text is MODULE:OBJECT, and no file's name."""
+    """True if a text is MODULE:OBJECT, and no file's name."""
     return isinstance(source, str) and ":" in source and not Path(source).exists()
 
 
 def locate(source: str | Path, *, texts: bool = False, offline: bool = False) -> Path:
-    """Where the file or folder of a prior lies, in the hub's cache after it has been fetched, if it has to be.
+    """Finds the file or folder of a prior, in the hub's cache after a download where one is needed.
 
     Args:
         source: its name.

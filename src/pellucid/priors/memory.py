@@ -1,4 +1,4 @@
-"""What a restoration in latents takes of memory, before it begins.
+"""Memory of a restoration in latents, before it begins.
 
 The networks are run on the device "meta", where tensors have shapes and no numbers, and what is alive at once is
 summed up:
@@ -35,7 +35,7 @@ _IMAGES = 10
 
 @dataclass(frozen=True)
 class Memory:
-    """What a restoration takes, in bytes.
+    """Memory of a restoration, in bytes.
 
     Attributes:
         weights: of all networks, in single precision.

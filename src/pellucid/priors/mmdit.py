@@ -98,7 +98,7 @@ _KINDS: dict[str, type[StableDiffusion3 | Flux]] = {
 
 
 def matches(place: Path) -> bool:
-    """Whether a folder holds a transformer of latents."""
+    """True if a folder holds a transformer of latents."""
     return (place / "transformer" / "config.json").exists()
 
 

@@ -22,7 +22,7 @@ from .diffusers import read_scheduler
 from .guided import GuidedConfig, GuidedUNet
 
 NAMES = ("GuidedUNet", "DDPMUNet")
-"""What `_class_name` of a `config.json` can be."""
+"""Values of `_class_name` in a `config.json`."""
 
 
 def to_json(network: GuidedUNet | DDPMUNet) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Prior(Protocol):
 
 
 class Tiles(NamedTuple):
-    """How many pieces of what size an image is shown in."""
+    """Number and size of the pieces in which an image is shown."""
 
     number: int
     height: int
@@ -102,7 +102,7 @@ class Wrapper:
 
     @property
     def multiple(self) -> int:
-        """What H and W must divide by, the wrapped prior's."""
+        """Divisor of H and W, the wrapped prior's."""
         return self.prior.multiple
 
     @property
@@ -111,7 +111,7 @@ class Wrapper:
         return self.prior.sigmas
 
     def tiles(self, height: int, width: int) -> Tiles:
-        """What the innermost network is shown, in one evaluation, of one image of this size."""
+        """Tiles that the innermost network sees, in one evaluation, of one image of this size."""
         return self.prior.tiles(height, width) if isinstance(self.prior, Wrapper) else Tiles(1, height, width)
 
 
@@ -214,7 +214,7 @@ class Padded(Wrapper):
         return 1
 
     def tiles(self, height: int, width: int) -> Tiles:
-        """What the innermost network is shown, in one evaluation, of one image of this size."""
+        """Tiles that the innermost network sees, in one evaluation, of one image of this size."""
         return super().tiles(*(round_up(n, self.prior.multiple) for n in (height, width)))
 
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
@@ -227,14 +227,14 @@ class Padded(Wrapper):
 
 
 def innermost(prior: Prior) -> Prior:
-    """What is in a prior's wrappers; itself where there are none."""
+    """Prior inside all wrappers; itself where there are none."""
     while isinstance(prior, Wrapper):
         prior = prior.prior
     return prior
 
 
 def device_of(prior: Prior) -> torch.device:
-    """Where a prior's weights are; exact priors and plain functions, which have none, are taken to be on the CPU."""
+    """Device of a prior's weights; the CPU for exact priors and plain functions, which have none."""
     network = getattr(innermost(prior), "network", None)
     weight = next(network.parameters(), None) if isinstance(network, nn.Module) else None
     return torch.device("cpu") if weight is None else weight.device

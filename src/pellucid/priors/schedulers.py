@@ -1,4 +1,4 @@
-"""How a network was trained, by the configuration of a scheduler of the diffusers library.
+"""Training of a network, read from the configuration of a scheduler of the diffusers library.
 
 A scheduler's class says what a network's numbers mean, and each class has defaults of its own for what its file leaves
 out. Fields that only decide how samples are drawn are known and passed over. A class or a field that is not in the
@@ -95,7 +95,7 @@ SAMPLING = {
 
 @dataclass(frozen=True)
 class Training:
-    """How a network was trained.
+    """Training of a network.
 
     Attributes:
         sigmas: its training ladder, ascending, (T,).
@@ -196,7 +196,7 @@ def _discrete(config: Config, kind: object, steps: int, first: float, last: floa
 
 
 def _prediction(config: Config) -> Prediction:
-    """What the network predicts; files of old releases say it by `predict_epsilon`."""
+    """Prediction of the network; files of old releases state it by `predict_epsilon`."""
     old = config.get("predict_epsilon")
     found = config.get("prediction_type", "sample" if old is False else "epsilon")
     if not isinstance(found, str) or found not in _PREDICTIONS:

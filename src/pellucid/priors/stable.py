@@ -65,12 +65,12 @@ class ConditionedUNet(nn.Module):
 
 
 def matches(place: Path) -> bool:
-    """Whether a folder is one of latent diffusion."""
+    """True if a folder is one of latent diffusion."""
     return (place / "vae" / "config.json").is_file() and (place / "unet" / "config.json").is_file()
 
 
 def forces_zeros(place: Path) -> bool:
-    """Whether a folder's network is told zeros where there is no text, so that nothing has to read one."""
+    """True if a folder's network is told zeros where there is no text, so that nothing has to read one."""
     config = folder.read_json(place / "unet" / "config.json")
     index = folder.read_json(place / "model_index.json") if (place / "model_index.json").is_file() else {}
     return bool(index.get("force_zeros_for_empty_prompt", config.get("addition_embed_type") == "text_time"))

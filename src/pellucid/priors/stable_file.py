@@ -183,14 +183,14 @@ def vae_config_of(shapes: Shapes) -> dict[str, Any]:
 
 
 def _said(weights: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Prediction | None:
-    """What the file says that the network predicts, if it does."""
+    """Prediction of the network, if the file states it."""
     if "v_pred" in weights or metadata.get("modelspec.prediction_type") == "v":
         return "v"
     return "epsilon" if metadata.get("modelspec.prediction_type") == "epsilon" else None
 
 
 def _seen(latent: Latent) -> Prediction:
-    """What a network predicts by its answer to noise: it has to recognise noise, or only what is left of the image."""
+    """Prediction of the network by its answer to noise: it recognises noise, or what is left of the image."""
     x = torch.randn(1, latent.channels, 32, 32, generator=torch.Generator().manual_seed(0))
     network = latent.network
     home = network.text.device

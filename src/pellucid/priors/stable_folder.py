@@ -22,13 +22,13 @@ from .prior import Prior
 
 INDEX = "model_index.json"
 MARK = "_pellucid_version"
-"""What says in the index that it was written here."""
+"""Mark of the index of a folder that was written here."""
 
 _READERS = (("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2"))
 
 
 class Content(NamedTuple):
-    """What a folder is to hold.
+    """Content of a folder.
 
     Attributes:
         texts: by path.
@@ -42,7 +42,7 @@ class Content(NamedTuple):
 
 
 def content(latent: Latent, place: Path) -> Content:
-    """What a folder of a model is to hold.
+    """Content of a model's folder.
 
     Args:
         latent: the model, as loaded.
@@ -137,7 +137,7 @@ def _index(xl: bool, zeros: bool, parts: Collection[str], scheduler: Mapping[str
 
 
 def _scheduler(prior: Prior) -> dict[str, Any]:
-    """How the published models of single files were trained."""
+    """Training of the published models of single files."""
     assert isinstance(prior, VPNetwork)
     return {
         "_class_name": "DDIMScheduler",

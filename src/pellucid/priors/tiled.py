@@ -51,7 +51,7 @@ class Tiled(Wrapper):
             raise UsageError(f"tiles of {tile} pixels{made} cannot overlap by {self.overlap}: take a larger tile")
 
     def tiles(self, height: int, width: int) -> Tiles:
-        """What the innermost network is shown, in one evaluation, of one image of this size."""
+        """Tiles that the innermost network sees, in one evaluation, of one image of this size."""
         cut = len(self._spans(height)) * len(self._spans(width))
         number, *size = super().tiles(min(height, self._side(height)), min(width, self._side(width)))
         return Tiles(cut * number, *size)

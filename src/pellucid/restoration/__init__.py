@@ -1,4 +1,4 @@
-"""What a person asks for, as one object, and what it is spelled like."""
+"""Request of a person as one object, and its spelling."""
 
 from .recipe import Choice, Recipe
 

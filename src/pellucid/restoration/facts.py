@@ -1,4 +1,4 @@
-"""What a recipe's fingerprint is made of."""
+"""Content of a recipe's fingerprint."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def digest(recipe: Recipe, prior: str) -> str:
 
 
 def content(value: object, within: tuple[int, ...] = ()) -> object:
-    """What a value holds, as JSON: of a file its bytes' hash, of a tensor its numbers', of an object its attributes.
+    """Content of a value as JSON: a file's hash, a tensor's, or an object's attributes.
 
     Args:
         value: whatever there is.

@@ -52,7 +52,7 @@ class Choice:
 
 
 def _about(kind: Any, help: str, *flags: str) -> Mapping[str, Any]:
-    """What a command line needs of a field: the type of what is typed, a line, and names beside --NAME."""
+    """Metadata of a field for a command line: its type, a line of help, and names beside --NAME."""
     return {"kind": kind, "help": help, "flags": flags}
 
 
@@ -242,7 +242,7 @@ class Recipe:
 
     @cached_property
     def choice(self) -> Choice:
-        """What is done, nothing left open: a task's operator, method and settings, or the usual method.
+        """Complete choice: a task's operator, method and settings, or the usual method.
 
         Raises:
             UsageError: a value is out of its range, or a file is missing or not wanted.
@@ -265,7 +265,7 @@ class Recipe:
         return Choice(name, chosen, methods.get(name, **chosen), operator, noise, several)
 
     def restorer(self, loaded: Prior | None = None) -> Restorer:
-        """What does it, ready for pictures.
+        """Restorer, ready for pictures.
 
         Args:
             loaded: the recipe's prior, where it is loaded already.

@@ -27,7 +27,7 @@ else:
     import tomli as tomllib
 
 SET = "set"
-"""What hyper-parameters are called where they are typed."""
+"""Name of the option and the table for hyper-parameters."""
 
 SHORT = ("strength", "fidelity")
 """Hyper-parameters that have an option of their own beside --set."""
@@ -159,7 +159,7 @@ def typed(value: object) -> str:
 
 
 def placed(folder: Path, text: str) -> str:
-    """What may be a path or something else: a path, if it looks like one and is there; of FILE.py:OBJECT the file."""
+    """Resolves a text that may be a path: one that looks like a path and exists; of FILE.py:OBJECT the file."""
     place, _, attribute = text.rpartition(":")
     if place.endswith(".py"):
         return f"{placed(folder, place)}:{attribute}"

@@ -37,7 +37,7 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes of one image file lie.
+    """Place of one image file's bytes.
 
     Attributes:
         name: its path relative to the folder, or inside the tar.

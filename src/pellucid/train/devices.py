@@ -14,7 +14,7 @@ from ..errors import PellucidError, UsageError
 
 
 class Devices:
-    """Where a run computes. Started by `accelerate launch` or `torchrun`, each process has its part of each batch.
+    """Devices of a run. Started by `accelerate launch` or `torchrun`, each process has its part of each batch.
 
     Args:
         device: "cpu", "cuda" ...; None for a GPU where there is one.
@@ -56,7 +56,7 @@ class Devices:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files and validates."""
+        """True if this is the process that writes files and validates."""
         return self.rank == 0
 
     def wrap(self, network: nn.Module) -> nn.Module:
@@ -65,7 +65,7 @@ class Devices:
         return wrapped
 
     def precision(self) -> contextlib.AbstractContextManager[Any]:
-        """What the network's pass forth is computed in; weights and their gradients stay float32."""
+        """Precision of the network's forward pass; weights and their gradients stay float32."""
         return torch.autocast(self.device.type, torch.bfloat16) if self._half else contextlib.nullcontext()
 
     def backward(self, loss: Tensor) -> None:

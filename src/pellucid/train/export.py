@@ -18,7 +18,7 @@ from .recipe import SIGMA_MAX, SIGMA_MIN, Recipe
 
 @dataclass(frozen=True)
 class Origin:
-    """What a model card says about the data; the network cannot know.
+    """Origin of the data for a model card; the network cannot know.
 
     Attributes:
         name: of the prior.

@@ -65,7 +65,7 @@ def grow(network: DenoisingUNet, weights: Mapping[str, Tensor]) -> None:
 
 
 def _fits(old: Tensor, new: Tensor) -> bool:
-    """Whether a tensor has the place for another: no side shorter, and kernels equal."""
+    """True if a tensor has the place for another: no side shorter, and kernels equal."""
     longer = all(a <= b for a, b in zip(old.shape, new.shape, strict=False))
     return old.ndim == new.ndim and longer and old.shape[2:] == new.shape[2:]
 

@@ -1,4 +1,4 @@
-"""What is written down of a run beside its checkpoints, line by line."""
+"""Records of a run beside its checkpoints, line by line."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Options:
-    """What changes how a run is made, not what it makes.
+    """Options that change how a run is made, not its result.
 
     Attributes:
         device: "cpu", "cuda", "cuda:1" ...; None for a GPU where there is one.
@@ -54,7 +54,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run, or a part of it, ended.
+    """End of a run, or of a part of it.
 
     Attributes:
         step: updates made.
@@ -93,7 +93,7 @@ class Trains(Protocol):
 
 
 class Journal(Protocol):
-    """What is written down of a run beside its checkpoints."""
+    """Records of a run beside its checkpoints."""
 
     def see(self, result: Any) -> None:
         """Takes in what an update returned."""
@@ -199,7 +199,7 @@ class _Crowd:
         self._since = time.monotonic(), time.process_time()
 
     def waits(self) -> bool:
-        """Whether the threads had less than 0.7 of their processors since the last call; True only once."""
+        """True if the threads had less than 0.7 of their processors since the last call; True only once."""
         now = time.monotonic(), time.process_time()
         wall, busy = (b - a for a, b in zip(self._since, now, strict=True))
         self._since = now

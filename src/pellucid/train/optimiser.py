@@ -1,7 +1,7 @@
 r"""Muon: momentum whose update is made orthogonal, for convolution kernels; Adam for everything else.
 
-An update of a kernel, read as a matrix (out, in * kh * kw), is replaced by one with the same singular vectors and all
-singular values close to one, so that directions with small gradients are learnt as fast as those with large ones.
+An update of a kernel is read as a matrix (out, in * kh * kw). It is replaced by one with the same singular vectors and
+all singular values close to one. So directions with small gradients are learnt as fast as those with large ones.
 `docs/prior.md` has what that gains here.
 
 References:

@@ -1,4 +1,4 @@
-"""What a training run is made of: its numbers, its noise levels, its learning rate."""
+"""Recipe of a training run: its numbers, its noise levels, its learning rate."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Recipe:
 
     @property
     def variety(self) -> Variety:
-        """How the crops are made."""
+        """Making of the crops."""
         return Variety(self.native, self.least, self.grey, self.relit, self.drawn)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: a log in CSV, and its curves as a picture."""
+"""Report of a run: a log in CSV, and its curves as a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What published code does to photographs before they are damaged, by name: which square it cuts, how it resizes.
+"""Preparation of photographs in published code, by name: the square that it cuts, the way it resizes.
 
 All work on images of 8 bits, as that code does, with Pillow's filters, which average over what a reduction leaves out.
 

@@ -36,7 +36,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a data set's images lie in its folder.
+    """Layout of a data set's images in its folder.
 
     Attributes:
         told: in words, for people who look for them.
@@ -78,7 +78,7 @@ class Dataset:
             raise UsageError(f"{self.name}: size must be 1 or more pixels, not {self.size}")
 
     def check(self, folder: Path) -> str | None:
-        """What of the set is missing in a folder, in one line; None if nothing is. No image is opened."""
+        """Lists what a folder lacks of the set, in one line; None if nothing is missing. Opens no image."""
         try:
             self._pairs(folder)
         except PellucidError as error:

@@ -1,4 +1,4 @@
-"""Where a job's images are restored: in this process, in several, on several machines."""
+"""Executors of a job: in this process, in several, on several machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an executor is, and what it says of images that it lost."""
+"""Interface of executors, and their messages about images that they lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..work import Work
 
 
 class Executor(Protocol):
-    """Where the work of a job is done: in this process, in several, on several machines."""
+    """Place of a job's work: this process, several processes, several machines."""
 
     def __call__(self, work: Work, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
         """Does the work on all images.

@@ -27,7 +27,7 @@ from ..work import Work
 from .executor import Groups, clear
 
 _ATTEMPTS = 3
-"""How often an image is begun again whose process or machine was lost."""
+"""Number of new starts of an image whose process or machine was lost."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Ray:
 
 
 def _last(error: Exception) -> str:
-    """What a traceback from another machine ends with."""
+    """Last line of a traceback from another machine."""
     return ([line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1]
 
 

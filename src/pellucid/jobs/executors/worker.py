@@ -1,4 +1,4 @@
-"""What runs in each of several processes: it takes images from a pipe until there are no more."""
+"""Loop of one of several processes: takes images from a pipe until there are no more."""
 
 from __future__ import annotations
 

@@ -1,0 +1,141 @@
+"""Wrong guesses at commands, options and tasks, and the right spelling of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperGroup
+
+from ..errors import UsageError
+
+_RESTORE = "pellucid restore IN -o OUT"
+
+_TASKS = {
+    **dict.fromkeys(
+        (
+            "upscale",
+            "superres",
+            "super-resolution",
+            "superresolution",
+            "sr",
+            "resize",
+            "scale",
+            "zoom",
+        ),
+        "enlarge",
+    ),
+    **dict.fromkeys(("denoising", "noise", "grain", "clean"), "denoise"),
+    **dict.fromkeys(("sharpen", "unshake", "deconvolve", "deblurring", "deblurr", "focus", "blur"), "unblur"),
+    **dict.fromkeys(("fill", "inpainting", "paint", "erase", "unscratch"), "inpaint"),
+    **dict.fromkeys(("colourize", "colourise", "colorise", "color", "colour", "colorization"), "colorize"),
+    **dict.fromkeys(("brighten", "low-light", "relight", "dark", "exposure"), "lowlight"),
+    **dict.fromkeys(("dejpeg", "deblock", "jpg", "artifacts", "artefacts", "decompress"), "jpeg"),
+}
+_NEEDS = {"enlarge": " --by 2", "inpaint": " --mask MASK.png", "deblur": " --kernel KERNEL.png"}
+
+_COMMANDS = {
+    **dict.fromkeys(("fix", "repair", "mend", "run", "process", "enhance", "auto"), _RESTORE),
+    **dict.fromkeys(("gui", "web", "serve", "ui", "page", "browser"), "pellucid app"),
+    **dict.fromkeys(("detect", "analyse", "analyze", "inspect", "info", "check"), "pellucid diagnose FILE"),
+    **dict.fromkeys(("damage", "simulate", "corrupt"), "pellucid degrade IN -o OUT --damage NAME"),
+    **dict.fromkeys(("evaluate", "measure", "psnr", "metrics"), "pellucid compare RESTORED CLEAN"),
+    **dict.fromkeys(("list", "models"), "pellucid methods, or pellucid priors"),
+    "test": "pellucid doctor",
+}
+
+_OPTIONS = {
+    **dict.fromkeys(("out", "outdir", "out-dir", "output-dir", "dest", "to"), "-o OUT"),
+    **dict.fromkeys(("force", "yes", "replace"), "--overwrite"),
+    **dict.fromkeys(("gpu", "cuda"), "--device cuda"),
+    "cpu": "--device cpu",
+    **dict.fromkeys(("recursive", "recurse"), "the folder's name alone: subfolders are included"),
+    **dict.fromkeys(
+        ("model", "checkpoint", "weights", "network"), "--prior for the network, --method for the algorithm"
+    ),
+    **dict.fromkeys(("threads", "jobs", "parallel"), "--workers N"),
+    **dict.fromkeys(("in", "input"), "the file's name alone"),
+    **dict.fromkeys(("half", "fp16"), "--precision float16, or bfloat16"),
+    "continue": "--resume",
+    "quality": "--fidelity F, 0 to 1, or --preset fast",
+    "sigma": "--noise S, in [0, 1] units",
+}
+
+
+def task(name: str) -> str | None:
+    """The task that a wrong name means, with the options that it needs, "enlarge --by 2"; None if none is near."""
+    meant = _TASKS.get(name.lower().replace("_", "-"))
+    return None if meant is None else meant + _NEEDS.get(meant, "")
+
+
+def command(name: str, commands: Sequence[str]) -> UsageError:
+    """The error for a command that does not exist, with the one that is meant."""
+    from .. import tasks
+
+    low = name.lower().replace("_", "-")
+    if low in _COMMANDS:
+        hint = f"say {_COMMANDS[low]}"
+    elif low in tasks.names():
+        hint = f"say {_RESTORE} --task {low}{_NEEDS.get(low, '')}"
+    elif meant := task(low):
+        hint = f"say {_RESTORE} --task {meant}"
+    elif Path(name).suffix and Path(name).exists():
+        hint = f"to restore a file, say pellucid restore {name} -o OUT"
+    elif near := get_close_matches(low, commands, n=1, cutoff=0.5):
+        hint = f"did you mean {near[0]!r}?"
+    else:
+        hint = f"there is {', '.join(sorted(commands))}"
+    return UsageError(f"unknown command {name!r}: {hint} (see pellucid --help)")
+
+
+def option(flag: str, arguments: Sequence[str]) -> UsageError | None:
+    """The error for an option of `restore` that does not exist, with the one that is meant; None if none is near.
+
+    Args:
+        flag: the option, with its dashes.
+        arguments: the whole command line, in which a number may follow.
+    """
+    from .. import tasks
+
+    name = flag.lstrip("-").partition("=")[0].lower()
+    words = [word for one in arguments for word in one.partition("=")[::2]]
+    after = words[words.index(flag.partition("=")[0]) + 1 :] if flag.partition("=")[0] in words else []
+    value = next((word for word in after if word), "")
+    meant = name if name in tasks.names() else task(name)
+    if meant is not None and meant.startswith("enlarge"):
+        right = f"--task enlarge --by {value if value in map(str, tasks.FACTORS) else 2}"
+    elif meant is not None:
+        right = f"--task {meant}{_NEEDS.get(meant, '')}"
+    elif name in _OPTIONS:
+        right = _OPTIONS[name]
+    else:
+        return None
+    return UsageError(f"{flag}: there is no such option; say {right}")
+
+
+def second_as_output(inputs: Sequence[Path]) -> UsageError | None:
+    """The error for `restore a.png b.png`, where b.png is meant as the output; None for any other inputs."""
+    if len(inputs) != 2 or not inputs[0].exists() or inputs[1].exists():
+        return None
+    return UsageError(f"{inputs[1]}: there is no such file; to write the restored picture there, say -o {inputs[1]}")
+
+
+class Commands(TyperGroup):
+    """The group of all commands; a wrong name is answered with the right one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Finds the command.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        if (
+            args
+            and not args[0].startswith("-")
+            and self.get_command(ctx, args[0]) is None
+            and not ctx.resilient_parsing
+        ):
+            raise command(args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)

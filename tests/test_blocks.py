@@ -1,0 +1,97 @@
+"""The commands and Python blocks of the README and of the pages for beginners work as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from pellucid import degradations, images
+
+Command = Callable[..., Any]
+ROOT = Path(__file__).parents[1]
+# Other programs, and commands that wait: the installation is what runs this test, and tests/app runs the page.
+OTHERS = ("pip ", "python3 -m venv", ". .venv", "ruff ", "mkdocs ", "pellucid app", "pellucid doctor")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def lines(name: str) -> list[str]:
+    return [line.partition("  #")[0].strip() for block in blocks(name, "bash") for line in block.splitlines() if line]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a small noisy photograph, `photo.jpg`, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    clean = images.read(ROOT / "src" / "pellucid" / "assets" / "cat.png").tensor()[..., 96:160, 96:160]
+    noisy = degradations.gaussian_noise(clean, 0.1, 0).clamp(0, 1)
+    images.to_pil(images.from_tensor(noisy)).save("photo.jpg", quality=95)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "least"), [("README.md", 2), ("docs/index.md", 1), ("docs/start.md", 11)])
+def test_commands(pellucid_command: Command, place: Path, name: str, least: int) -> None:
+    ours = [line for line in lines(name) if not line.startswith(OTHERS)]
+    assert len(ours) >= least
+    for line in ours:
+        program, *arguments = shlex.split(line)
+        assert program == "pellucid", line
+        if arguments[:1] == ["demo"] and "--samples" not in arguments:
+            arguments += ["--overwrite"]
+        said = pellucid_command(*arguments)
+        assert said.code == 0, f"{line}: {said.err}"
+        if "-o" in arguments:
+            assert (place / arguments[arguments.index("-o") + 1]).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["README.md", "docs/start.md"])
+def test_python(place: Path, name: str) -> None:
+    found = blocks(name, "python")
+    assert found
+    (place / "samples").mkdir()
+    shutil.copy("photo.jpg", "samples/noisy.png")
+    for block in found:
+        scope: dict[str, Any] = {}
+        exec(compile(block, name, "exec"), scope)
+        for key in ("restored", "picture", "large", "sample"):
+            if key in scope:
+                assert scope[key].size == ((128, 128) if key == "large" else (64, 64))
+
+
+def test_samples_of_the_demo(pellucid_command: Command, tmp_path: Path) -> None:
+    said = pellucid_command("demo", "--samples", tmp_path / "samples")
+    assert (said.code, said.err) == (0, "")
+    sizes = {}
+    for path in (tmp_path / "samples").iterdir():
+        with Image.open(path) as picture:
+            sizes[path.name] = picture.size
+    whole, half = (128, 128), (64, 64)
+    assert sizes == {"noisy.png": whole, "small.png": half, "written.png": whole, "mask.png": whole}
+    mask = images.read(tmp_path / "samples" / "mask.png").tensor()
+    written = images.read(tmp_path / "samples" / "written.png").tensor()
+    assert set(torch.unique(mask).tolist()) == {0.0, 1.0}
+    assert not written[mask.expand_as(written) == 1].any()
+    again = pellucid_command("demo", "--samples", tmp_path / "samples")
+    assert again.code == 2
+    assert "noisy.png: exists" in again.err
+
+
+def test_linked_files_exist() -> None:
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            # Pages of the site that are made when it is built.
+            assert (page.parent / link).exists() or link.startswith("methods/"), f"{page.name}: {link}"
