@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ..diagnosis import CALLS as LOOKS
 from ..diagnosis import noise_alone
 from ..noise import Streams
-from ..operators import Mask
+from ..operators import AveragePool, Bicubic, Mask
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from . import walk
@@ -70,7 +70,8 @@ def treated(problem: Problem, prior: Prior, rng: Streams) -> Treated:
             return Treated(problem)
         picture = filled(picture, missing)
     stage = walk.treatment(noise_alone(counted, picture), 1.0)
-    if stage is None:
+    if stage is None or (isinstance(operator, AveragePool | Bicubic) and not stage.noise.white):
+        # Texture of a small picture looks like grain, and is never white; see `Enlarge`.
         return Treated(problem, nfe=counted.nfe)
     noise, name = stage.noise, f"{stage.noise.text}, grey" if stage.grey else stage.noise.text
     if noise.white and noise.variance is None and not stage.grey:
