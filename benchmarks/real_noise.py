@@ -1,0 +1,56 @@
+"""Photographs with real noise, before and after `auto`: `python -m benchmarks.real_noise FOLDER SHEET.jpg`.
+
+Prints the finest grain of each one's middle (`noise_level` of the mean of the channels, of 255) and what was found, and
+writes one image of all pairs, the picture as it was on the left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from pellucid import images
+from pellucid.bench.prior import middle
+from pellucid.estimate import noise_level
+from pellucid.methods import Auto
+from pellucid.methods.method import last
+from pellucid.noise import Streams
+from pellucid.priors import load_prior
+from pellucid.problem import Problem, to_model, to_unit
+
+_COLUMNS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("sheet", type=Path)
+    parser.add_argument("--crop", type=int, default=160)
+    parser.add_argument("--prior", default="natural")
+    arguments = parser.parse_args()
+    prior, method, pairs, halved = load_prior(arguments.prior), Auto(), [], 0
+    files = sorted(arguments.folder.glob("*.png"))
+    print("| photograph | grain before | after | said |\n|---|---|---|---|")
+    for number, path in enumerate(files):
+        pixels = images.read(path).tensor()
+        before = to_unit(middle(to_model(pixels.expand(-1, 3, -1, -1)), arguments.crop))
+        state = last(method.iterate(Problem(to_model(before)), prior, Streams([number])))
+        after = to_unit(state.x)
+        pairs.append(torch.cat([before, after], 3))
+        old, new = (255 * noise_level(one.mean(1, keepdim=True)) for one in (before, after))
+        halved += new <= old / 2
+        print(f"| {path.stem.replace('_', ' ')} | {old:.1f} | {new:.1f} | {state.notes[0]} |", flush=True)
+    print(f"\nAt least halved in {halved} of {len(files)}.")
+    rows = math.ceil(len(pairs) / _COLUMNS)
+    pairs += [torch.ones_like(pairs[0])] * (rows * _COLUMNS - len(pairs))
+    sheet = torch.cat([torch.cat(pairs[i * _COLUMNS : (i + 1) * _COLUMNS], 3) for i in range(rows)], 2)
+    levels = (sheet[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
+    Image.fromarray(levels.numpy()).save(arguments.sheet, quality=88)
+
+
+if __name__ == "__main__":
+    main()
