@@ -49,7 +49,7 @@ CALLS, WEIGHT = 6, 0.12
 
 _LEVELS = (0.2, 0.02)
 
-_LESS = 8.0
+_LESS = 30.0
 """By how much less the last of several compressions on other grids is believed."""
 
 _OLD = 70
