@@ -69,8 +69,8 @@ class Watch:
     def trace(self) -> dict[str, list[Any]]:
         """Each number by name, in order of the steps; of long runs evenly spread ones, the last always.
 
-        "levels" and "log_probability" are those of `Latents`, "likelihood_up" and "likelihood_down" of `Beside`. "kernels"
-        are images as lists of rows, their brightest 1.
+        "levels" and "log_probability" are those of `Latents`, "likelihood_up" and "likelihood_down" of `Beside`.
+        "kernels" are images as lists of rows, their brightest 1.
         """
         kept = [self._steps[i] for i in _spread(len(self._steps), _POINTS)]
         names = {name: None for row in kept for name in row}
