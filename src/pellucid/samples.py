@@ -35,7 +35,8 @@ class Samples(list[T]):
     def of_tensors(cls, each: Sequence[T]) -> Samples[T]:
         """Samples that are tensors (B, C, H, W)."""
         tensors = torch.stack([one.float() for one in each if isinstance(one, Tensor)])
-        mean: Any = tensors.mean(0).to(each[0])
+        first: Any = each[0]
+        mean: Any = tensors.mean(0).to(first)
         return cls(each, mean, tensors.std(0).to(mean) if len(each) > 1 else None)
 
     @property

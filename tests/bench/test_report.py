@@ -69,8 +69,9 @@ def test_names_are_text_and_no_markup(page: str) -> None:
 
 def test_pictures_are_inside_with_what_they_are(page: str) -> None:
     images = Page(page).images
-    # Damaged, one method, truth; damaged, two methods, truth; of two photographs each.
-    assert len(images) == 14
+    # Damaged, one method, truth; damaged, two methods, truth; of two photographs each. DreamClean's latents in both.
+    assert len(images) == 16
+    assert sum((image["alt"] or "").startswith("latents of") for image in images) == 2
     for image in images:
         kind, data = (image["src"] or "").split(",")
         assert kind == "data:image/png;base64"
@@ -86,7 +87,7 @@ def test_the_table_and_its_order_are_told(page: str) -> None:
     assert "lpips needs" in said
     assert "the paper's procedure, not its figures" in said
     # Of both tasks, the way to the result, and how probable DreamClean's latents became.
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 6
     assert "log-probability" in said
 
 

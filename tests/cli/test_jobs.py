@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import re
@@ -335,3 +336,29 @@ def test_a_dry_run_counts_all_pages(pellucid_command: Command, tmp_path: Path, t
     )
     assert "6x5" in said.out
     assert "of 3 tile(s)" in said.out
+
+
+def test_latents_are_traced_beside_the_truth(
+    pellucid_command: Command, scans: Path, tmp_path: Path, tiny_prior: Path
+) -> None:
+    walk = ("-p", tiny_prior, "-m", "dreamclean", "-s", "100", "--set", "steps=30")
+    places = ("-o", tmp_path / "out", "--trace", tmp_path / "traces")
+    said = pellucid_command("restore", scans / "a.png", scans / "b.png", *walk, *places, "--truth", scans)
+    assert said.code == 0, said.err
+    for name in ("a.png", "b.png"):
+        with (tmp_path / f"traces/{name}.latents.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["way"], row["t"]) for row in rows] == [
+            *(("up", t) for t in ("33", "66", "100")),
+            *(("down", t) for t in ("100", "66", "33")),
+        ]
+        with Image.open(tmp_path / f"traces/{name}.latents.png") as sheet:
+            assert sheet.size[0] > sheet.size[1] // 2
+    out = ("-o", tmp_path / "other")
+    assert "goes with --trace" in pellucid_command("restore", scans / "a.png", *walk, *out, "--truth", scans).err
+    trace = ("--trace", tmp_path / "more")
+    said = pellucid_command("restore", scans / "a.png", *walk, *out, *trace, "--truth", tmp_path)
+    assert (said.code, "there is no" in said.err) == (2, True)
+    calm = ("-p", tiny_prior, "-m", "denoise")
+    said = pellucid_command("restore", scans / "a.png", *calm, *out, *trace, "--truth", scans)
+    assert (said.code, "corrects no latents" in said.err) == (1, True)

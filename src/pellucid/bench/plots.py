@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, stdev
 
 from .rows import Row
 from .svg import Plot, Points
@@ -48,6 +48,17 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
             "the way from before to after (trapezoid; exact for a Gaussian prior). The paper's Figure 5 asks the same.",
             colours,
         )  # fmt: skip
+    for name, own in methods.items():
+        lines = _densities(own)
+        if lines:
+            yield Plot(
+                f"{task}: {name}, latents beside the clean image", "t", "log q(x_t | x_0) / N, nats a value",
+                lines, (), None, False,
+                "How probable each latent is where the clean image is known (the paper's Figure 5): means of images, "
+                "and one deviation to both sides. Clean: what draws from q have. Damaged: on the way up. After: "
+                "the same level after Variance Preservation Sampling on the way down; before: before it.",
+                {name: _KINDS.index(name.split()[0]) for name in lines},
+            )  # fmt: skip
     if len(stopping) > 1:
         yield Plot(
             f"{task}: two regimes", "iteration", "PSNR, dB", stopping, list(stopping), level, False,
@@ -76,6 +87,31 @@ def _line(rows: Sequence[Row], x: str, y: str) -> Points:
         alike = traces[:1]
     columns = zip(traces[0][x], *(trace[y] for trace in alike), strict=True)
     return [(at, fmean(values)) for at, *values in columns if None not in values]
+
+
+_KINDS = ("clean", "damaged", "before", "after")
+
+
+def _densities(rows: Sequence[Row]) -> dict[str, Points]:
+    """Of each kind of latent the mean over the rows at every t that all have, and one deviation to both sides."""
+    found: dict[str, dict[float, list[float]]] = {}
+    counted = [row for row in rows if "likelihood_down" in row.trace]
+    for row in counted:
+        ways = {name: row.trace.get(f"likelihood_{name}", []) for name in ("up", "down")}
+        for way, levels in ways.items():
+            for one in levels:
+                for name in ("damaged",) if way == "up" else ("clean", "before", "after"):
+                    found.setdefault(name, {}).setdefault(one["t"], []).append(one[name])
+    lines: dict[str, Points] = {}
+    for name, at in found.items():
+        points = {t: values for t, values in sorted(at.items()) if len(values) == len(counted)}
+        lines[name] = [(t, fmean(values)) for t, values in points.items()]
+        if name != "clean" and len(counted) > 1:
+            for sign, side in ((-1, "less"), (1, "and")):
+                lines[f"{name} {side} a deviation"] = [
+                    (t, fmean(values) + sign * stdev(values)) for t, values in points.items()
+                ]
+    return lines
 
 
 def _gains(rows: Sequence[Row]) -> Points:

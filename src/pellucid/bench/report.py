@@ -18,7 +18,7 @@ from ..images.atomic import replacing
 from . import plots, summary, svg
 from .measure import Measures
 from .rows import Missing, Row
-from .run_table import Run
+from .run_table import Run, latents_of
 
 PICTURES = 4
 """Number of images of a task that are shown, the first ones; all are in the run's folder."""
@@ -143,6 +143,11 @@ def _task(result: Result, name: str, rows: Sequence[Row], colours: Mapping[str, 
         ],
         "left": max(0, len(names) - PICTURES),
         "plots": [(plot, svg.draw(plot)) for plot in plots.of_task(name, own, colours)],
+        "latents": [
+            (row.method, row.image, uri)
+            for row in shown
+            if row.image == names[0] and row.picture and (uri := _uri(result.job.folder / latents_of(row.picture)))
+        ],
         "kernels": [(row.method, row.image, [_kernel(k) for k in row.trace["kernels"]]) for row in shown if _has(row)],
     }
 

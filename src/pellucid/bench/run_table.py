@@ -227,7 +227,7 @@ class _Task:
         settings: dict[str, Any],
         configuration: str,
     ) -> Row:
-        start, restored, watch, error = time.perf_counter(), case.damaged, Watch(case.truth), ""
+        start, restored, watch, error = time.perf_counter(), case.damaged, Watch(case.truth, self._job.prior.sigmas), ""
         with peak(self._device) as memory:
             if method is not None:
                 try:
@@ -238,6 +238,9 @@ class _Task:
         place = self._place(image, f"{quote(label, safe='')}-{seed}")
         if not error:
             _write(restored, self._job.folder / place)
+            sheet = watch.sheet()
+            if sheet is not None:
+                sheet.save(self._job.folder / latents_of(place))
         return Row(
             self._job.table.name,
             self._job.data,
@@ -278,6 +281,11 @@ class _Task:
     def _place(self, image: str, kind: str) -> str:
         parts = [self._job.table.name, *(quote(part, safe="") for part in (self._job.data, self._task.name, image))]
         return "/".join([*parts, f"{kind}.png"])
+
+
+def latents_of(picture: str) -> str:
+    """Where the latents on the way to a restored picture are, as one picture."""
+    return f"{picture.removesuffix('.png')}.latents.png"
 
 
 def _write(colours: Tensor, path: Path) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
+from ..likelihood import Beside
 from ..methods.method import State
 from ..metrics import psnr
-from ..problem import to_unit
+from ..problem import to_model, to_unit
 
 _POINTS, _KERNELS, _SIDE = 200, 5, 41
 """The most steps and kernels that are kept, and the most pixels of a kernel's side."""
@@ -22,14 +24,16 @@ class Watch:
 
     Args:
         truth: (1, C, H, W) in [0, 1], for the PSNR of each estimate; None where nobody knows it.
+        sigmas: the prior's training ladder, to tell latents' steps by; None to leave them out.
 
     Attributes:
         nfe: evaluations so far.
         note: what the method says of the image.
     """
 
-    def __init__(self, truth: Tensor | None) -> None:
+    def __init__(self, truth: Tensor | None, sigmas: Tensor | None = None) -> None:
         self._truth = truth
+        self._beside = None if truth is None or sigmas is None else Beside(to_model(truth), sigmas)
         self._steps: list[dict[str, float]] = []
         self._kernels: list[Tensor] = []
         self._gains: list[list[float]] = []
@@ -38,6 +42,8 @@ class Watch:
     def see(self, state: State) -> None:
         """Takes in one state; keeps numbers, and kernels."""
         self.nfe, self.note = state.nfe, (state.notes or ("",))[0]
+        if self._beside is not None:
+            self._beside.see(state)
         row = {"step": float(state.step), "nfe": float(state.nfe)}
         estimate = to_unit(state.x0).cpu()
         if self._truth is not None and estimate.shape == self._truth.shape:
@@ -52,6 +58,10 @@ class Watch:
             self._kernels.append(found["kernel"][0, 0].cpu())
         self._steps.append(row)
 
+    def sheet(self) -> Image.Image | None:
+        """Latents before and after correction; see `Beside.sheet`."""
+        return None if self._beside is None else self._beside.sheet()
+
     def keep_gains(self, levels: Sequence[float], gains: Sequence[float]) -> None:
         """Takes in what `Latents` remembered."""
         self._gains = [list(levels), list(gains)]
@@ -59,13 +69,19 @@ class Watch:
     def trace(self) -> dict[str, list[Any]]:
         """Each number by name, in order of the steps; of long runs evenly spread ones, the last always.
 
-        "levels" and "log_probability" are those of `Latents`, "kernels" images as lists of rows, their brightest 1.
+        "levels" and "log_probability" are those of `Latents`, "likelihood_up" and "likelihood_down" of `Beside`.
+        "kernels" are images as lists of rows, their brightest 1.
         """
         kept = [self._steps[i] for i in _spread(len(self._steps), _POINTS)]
         names = {name: None for row in kept for name in row}
         table: dict[str, list[Any]] = {name: [_number(row.get(name)) for row in kept] for name in names}
         if self._gains and self._gains[0]:
             table["levels"], table["log_probability"] = self._gains
+        if self._beside is not None and self._beside.down:
+            for name, levels in (("up", self._beside.up), ("down", self._beside.down)):
+                table[f"likelihood_{name}"] = [
+                    {"t": one.t, **{key: round(value, 4) for key, value in one.densities.items()}} for one in levels
+                ]
         if self._kernels:
             table["kernels"] = [_rows(self._kernels[i]) for i in _spread(len(self._kernels), _KERNELS)]
         return table

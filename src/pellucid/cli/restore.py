@@ -21,7 +21,7 @@ from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Se
 from .output import FAILED, INTERRUPTED, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..jobs import Item
     from .maps import Maps
@@ -105,6 +105,12 @@ def restore(
     ] = None,
     trace: Annotated[
         Path | None, typer.Option("--trace", help="Folder for what happened at each step: a table and its curves.")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth", help="With --trace: the clean image, or a folder of them, to see dreamclean's latents beside."
+        ),
     ] = None,
     save_kernel: Annotated[
         Path | None,
@@ -205,6 +211,7 @@ def restore(
 
     from ..priors.backends import backend_of, precision_of
 
+    truths = None if truth is None else _truths(truth, trace, items)
     restorer = recipe.restorer()
     about = {
         "method": choice.method,
@@ -218,7 +225,7 @@ def restore(
     if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
         manifest = jobs.Manifest(folder, share)
     kernels = None if save_kernel is None else partial(_kernel_of, save_kernel, several)
-    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata, damaged)
+    work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata, damaged, truths)
     job = Job(items, work, about, json, time_limit, manifest, executor=place, left=left)
     if manifest is not None:
         print_of = recipe.fingerprint(restorer.fingerprint)
@@ -260,6 +267,23 @@ def _check_proposal(recipe: Recipe, save_mask: Path | None) -> None:
         raise UsageError("--save-mask goes with the task scratches, which proposes a mask")
     if recipe.mask is not None:
         raise UsageError("--mask is taken as it is: leave --save-mask out")
+
+
+def _truths(truth: Path, trace: Path | None, items: Sequence[Item]) -> Callable[[Item], Path]:
+    """Where each image's truth is; refuses what is not there."""
+    if trace is None:
+        raise UsageError("--truth goes with --trace FOLDER")
+    find = partial(_truth_of, truth)
+    if truth.is_file() and len({item.source for item in items}) > 1:
+        raise UsageError(f"--truth {truth}: is one image; several inputs need a folder, with their names")
+    missing = next((find(item) for item in items if not find(item).is_file()), None)
+    if missing is not None:
+        raise UsageError(f"--truth {truth}: there is no {missing}")
+    return find
+
+
+def _truth_of(truth: Path, item: Item) -> Path:
+    return truth / (item.name or item.source.name) if truth.is_dir() else truth
 
 
 def _check_job(in_place: bool, resume: bool, time_limit: float | None, batch: int) -> None:

@@ -16,8 +16,10 @@ from .. import images
 from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..images import Picture
+from ..likelihood import Beside
 from ..locks import lock
 from ..priors import Prior
+from ..problem import to_model
 from ..runner import EQUAL
 from .fingerprint import of_files
 from .memory import with_less
@@ -79,6 +81,7 @@ def run(
     batch: int = 1,
     strip: bool = False,
     damaged: images.Damaged = "refuse",
+    truths: Callable[[Item], Path] | None = None,
 ) -> Outcomes:
     """Restores the images of a job in this process.
 
@@ -93,6 +96,7 @@ def run(
         batch: how many images are restored side by side, so that their evaluations are made together.
         strip: whether outputs go without what their inputs say beside the pixels; see `Picture.stripped`.
         damaged: see `images.read`.
+        truths: says in which file an item's clean image is, for its trace.
 
     Yields:
         One outcome for each item: in order, but for those restored side by side, which come as they are finished.
@@ -100,7 +104,7 @@ def run(
 
     def outcome(item: Item, prior: Prior) -> Outcome:
         own = restorer if prior is restorer.prior else restorer.with_prior(prior)
-        return _outcome(item, own, item.seed(seed), progress, traces, kernels, strip, damaged)
+        return _outcome(item, own, item.seed(seed), progress, traces, kernels, strip, damaged, truths)
 
     if batch > 1 and restorer.method.needs_prior:
         yield from together(outcome, items, restorer.prior, batch)
@@ -118,6 +122,7 @@ def _outcome(
     kernels: Callable[[Item], Path] | None,
     strip: bool,
     damaged: images.Damaged,
+    truths: Callable[[Item], Path] | None,
 ) -> Outcome:
     start = time.perf_counter()
     nfe, size, noise, note = 0, None, None, None
@@ -133,7 +138,7 @@ def _outcome(
             images.check_holds(pictures[0], item.target)
             told = None if progress is None else _shares(progress, item, pictures[0], restorer)
             (restored, result, trace), less = with_less(
-                restorer, size, partial(_restored, pictures, seed, told, traces is not None)
+                restorer, size, partial(_restored, pictures, seed, told, traces is not None, truths and truths(item))
             )
             if kernels is not None:
                 _write_kernel(result, kernels(item))
@@ -268,13 +273,28 @@ def caught(item: Item) -> Iterator[list[str]]:
 
 
 def _restored(
-    pictures: Sequence[Picture], seed: int, told: Callable[[int], object] | None, traced: bool, restorer: Restorer
+    pictures: Sequence[Picture],
+    seed: int,
+    told: Callable[[int], object] | None,
+    traced: bool,
+    truth: Path | None,
+    restorer: Restorer,
 ) -> tuple[Picture, Restored, Trace]:
-    trace = Trace()
+    trace = Trace(None if truth is None else _beside(pictures[0], truth, restorer))
     watch = trace.see if traced else None
     if len(pictures) > 1:
         return *restorer.exposures(pictures, seed, told, watch), trace
     return *restorer.picture(pictures[0], seed, told, watch), trace
+
+
+def _beside(damaged: Picture, path: Path, restorer: Restorer) -> Beside:
+    """What watches latents beside the clean image, which has the damaged one's size."""
+    truth = images.read(path).tensor()
+    if truth.shape[-2:] != damaged.tensor().shape[-2:]:
+        raise PellucidError(
+            f"{path}: the truth has the size of the damaged image, not {truth.shape[-1]}x{truth.shape[-2]}"
+        )
+    return Beside(to_model(truth.expand(-1, restorer.channels, -1, -1)), restorer.prior.sigmas)
 
 
 def _write_kernel(result: Restored, path: Path) -> None:

@@ -27,6 +27,7 @@ class Work:
         batch: how many images are restored side by side in a process.
         strip: whether outputs go without what their inputs say beside the pixels.
         damaged: what becomes of files that are cut off; see `images.read`.
+        truths: says in which file an item's clean image is, for its trace.
         dry: whether images are only looked at; see `look`.
     """
 
@@ -37,6 +38,7 @@ class Work:
     batch: int = 1
     strip: bool = False
     damaged: images.Damaged = "refuse"
+    truths: Callable[[Item], Path] | None = None
     dry: bool = False
 
     def outcomes(self, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
@@ -44,8 +46,9 @@ class Work:
         if self.dry:
             return look(items, self.seed, self.damaged)
         return run(
-            items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch, self.strip, self.damaged
-        )
+            items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch, self.strip, self.damaged,
+            self.truths,
+        )  # fmt: skip
 
 
 def expected(item: Item, restorer: Restorer) -> int:

@@ -215,13 +215,14 @@ class DreamClean(Method):
             x = x + top * rng.like(x)
 
         for sigma, sigma_next in zip([top, *below], [*below, 0.0], strict=True):
-            x0 = prior(x, sigma)
+            x0, before = prior(x, sigma), x
             for _ in range(self.corrections):
                 x = self.correct(x, x0, sigma, rng)
                 if not self.shared:
                     x0 = prior(x, sigma)
+            seen = (sigma, before, x) if self.corrections else None
             x = renoise(x, x0, sigma, sigma_next)
-            yield State(step := step + 1, total, sigma_next, x, x0, prior.nfe)
+            yield State(step := step + 1, total, sigma_next, x, x0, prior.nfe, corrected=seen)
 
     def rise(
         self, prior: Prior, y: Tensor, found: Tensor, levels: list[float]

@@ -32,6 +32,8 @@ class State:
         curves: other numbers worth watching, by name, one for each image.
         notes: what people should be told about each image's restoration, a line each; empty where there is nothing.
         found: what was learnt about the degradation so far, by name, (B, ...): a "kernel", (B, 1, h, w), for example.
+        corrected: a level, and the latents at it before and after what the method did to them there, as Variance
+            Preservation Sampling does; None where nothing was done.
     """
 
     step: int
@@ -43,6 +45,7 @@ class State:
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     found: Mapping[str, Tensor] = field(default_factory=dict)
+    corrected: tuple[float | Tensor, Tensor, Tensor] | None = None
 
 
 class Method:

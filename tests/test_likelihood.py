@@ -1,0 +1,61 @@
+"""Latents beside the clean image."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pellucid.likelihood import Beside, expected, log_q
+from pellucid.methods import DreamClean
+from pellucid.methods.method import last
+from pellucid.noise import Streams, abar_of, linear_ladder
+from pellucid.priors import GaussianPrior
+from pellucid.problem import Problem
+
+SIGMAS = linear_ladder()
+PRIOR = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 0.3))
+
+
+@pytest.mark.parametrize("sigma", [0.1, 1.0, 20.0])
+def test_the_density_is_the_normal_distributions(sigma: float) -> None:
+    abar = abar_of(torch.tensor(sigma, dtype=torch.float64)).item()
+    rng = torch.Generator().manual_seed(0)
+    truth, x = torch.randn(2, 3, 4, 4, generator=rng, dtype=torch.float64).split(1)
+    normal = torch.distributions.Normal(math.sqrt(abar) * truth, math.sqrt(1 - abar))
+    found = normal.log_prob(math.sqrt(abar) * x).mean().item()
+    assert log_q(x, truth, sigma) == pytest.approx(found, abs=1e-6)
+
+
+def test_latents_drawn_from_q_have_what_is_expected() -> None:
+    truth = torch.zeros(1, 3, 128, 128)
+    x = truth + 0.7 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    assert log_q(x, truth, 0.7) == pytest.approx(expected(0.7), abs=0.01)
+
+
+def test_dreamcleans_latents_are_seen() -> None:
+    truth = PRIOR.sample((8, 8), Streams.of(0, 1))
+    y = truth + 0.3 * Streams.of(1, 1).like(truth)
+    beside = Beside(truth, SIGMAS)
+    method = DreamClean(strength=100, steps=50, gamma=0.3)
+    last(method.iterate(Problem(y), PRIOR, Streams.of(0, 1)), beside.see)
+    steps = [one.t for one in beside.down]
+    assert steps == [100, 80, 60, 40, 20]
+    assert [one.t for one in beside.up] == steps[::-1]
+    for one in beside.down:
+        assert one.densities["clean"] == expected(one.sigma)
+        assert math.isfinite(one.densities["before"] + one.densities["after"])
+    # The first latent on the way down is the last on the way up, before correction.
+    assert beside.down[0].densities["before"] == pytest.approx(beside.up[-1].densities["damaged"])
+    sheet = beside.sheet(3)
+    assert sheet is not None
+    assert sheet.size == (3 * 8 + 2 * 4, 3 * 8 + 2 * 4)
+
+
+def test_without_corrections_there_is_nothing_to_see() -> None:
+    truth = torch.zeros(1, 3, 4, 4)
+    beside = Beside(truth, SIGMAS)
+    last(DreamClean(strength=50, steps=20, corrections=0).iterate(Problem(truth), PRIOR, Streams.of(0, 1)), beside.see)
+    assert not beside.down
+    assert beside.sheet() is None
