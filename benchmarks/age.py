@@ -64,7 +64,7 @@ def _rounded(image: Tensor) -> Tensor:
 
 def _gained(image: Tensor, truth: Tensor) -> float:
     """PSNR with the gain that is best for it."""
-    return psnr(image * (image * truth).sum() / image.square().sum(), truth)
+    return psnr(image * (image * truth).sum() / image.square().sum(), truth).item()
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -76,7 +76,7 @@ def _fading(pictures: Sequence[Tensor]) -> None:
     for truth in pictures:
         y = _rounded(faded(truth))
         x = to_unit(levels(to_model(y), usual.black, usual.white, usual.balance, usual.gain))
-        rows.append((psnr(y, truth), psnr(x, truth), _gained(y, truth), _gained(x, truth)))
+        rows.append((psnr(y, truth).item(), psnr(x, truth).item(), _gained(y, truth), _gained(x, truth)))
     before, after, fitted, stretched = (_mean(column) for column in zip(*rows, strict=True))
     found = [light for truth in pictures if (light := exposure.estimate(to_model(faded(truth)))) and light.faded]
     print(f"faded: {before:.2f} -> {after:.2f} dB, with the best gain {fitted:.2f} -> {stretched:.2f}")
@@ -99,14 +99,14 @@ def _scratches(pictures: Sequence[Tensor]) -> None:
         there = (y - truth).abs().amax(1)[0] > _SEEN
         near = F.max_pool2d(there.float()[None], 5, 1, 2)[0] > 0
         marked, falsely = scratches.propose(to_model(y)), scratches.propose(to_model(truth))
-        right = (marked & near).sum().item() / max(1, int(marked.sum()))
-        found = (marked & there).sum().item() / int(there.sum())
-        rows.append((found, right, there.float().mean().item(), falsely.float().mean().item()))
+        hit = (marked & near).sum().item() / max(1, int(marked.sum()))
+        share = (marked & there).sum().item() / int(there.sum())
+        rows.append((share, hit, there.float().mean().item(), falsely.float().mean().item()))
         sure += scratches.measure(to_model(y)).sure
-    found, right, share, falsely = (_mean(column) for column in zip(*rows, strict=True))
-    print(f"scratched, {share:.1%} of the pixels: {found:.0%} of them marked, {right:.0%} of the mask is damage")
+    part, right, damaged, wrong = (_mean(column) for column in zip(*rows, strict=True))
+    print(f"scratched, {damaged:.1%} of the pixels: {part:.0%} of them marked, {right:.0%} of the mask is damage")
     print(
-        f"  from {min(row[0] for row in rows):.0%} to {max(row[0] for row in rows):.0%}; clean pictures: {falsely:.1%}"
+        f"  from {min(row[0] for row in rows):.0%} to {max(row[0] for row in rows):.0%}; clean pictures: {wrong:.1%}"
     )
     print(f"  a finding in {sure} of {len(pictures)}")
 

@@ -177,7 +177,7 @@ def test_after_the_look_the_evaluations_are_known(desk: Desk, session: Session, 
     # Jobs that somebody waits for come first; this one comes after the look that is begun.
     done = desk.queue.add(Job(lambda job: None))
     assert done.ended.wait(60)
-    while not picture.looked:
+    while not session.pictures[0].looked:
         done = desk.queue.add(Job(lambda job: None))
         assert done.ended.wait(60)
     assert picture.verdict is not None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -203,8 +204,12 @@ def test_weights_are_cast_once(prior: VENetwork, monkeypatch: pytest.MonkeyPatch
     x = draw(2, 3, 16, 16)
     rough, autocast = accelerated(prior, precision=precision), Autocast(prior, precision)
     made: list[nn.Module] = []
-    copied = backends.deepcopy
-    monkeypatch.setattr(backends, "deepcopy", lambda network: made.append(network) or copied(network))
+
+    def copied(network: nn.Module) -> nn.Module:
+        made.append(network)
+        return deepcopy(network)
+
+    monkeypatch.setattr(backends, "deepcopy", copied)
     first = rough(x, 0.5)
     assert torch.equal(rough(x, 0.5), first)
     assert len(made) == 1

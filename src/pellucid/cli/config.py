@@ -111,9 +111,10 @@ def read(path: Path) -> dict[str, Any]:
     """
     content = bytes_of(path)
     try:
-        return tomllib.loads(content.decode())
+        values: dict[str, Any] = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PellucidError(f"{path}: is no TOML ({error})") from None
+    return values
 
 
 def write(path: Path, context: typer.Context) -> None:

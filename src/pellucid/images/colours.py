@@ -51,7 +51,7 @@ def profile(chunks: Mapping[bytes, bytes]) -> bytes | None:
         x, y, *rgb = (*_D65, *_PRIMARIES[1])
         if b"cHRM" in chunks:
             x, y, *rgb = (number / 100_000 for number in struct.unpack(">8I", chunks[b"cHRM"]))
-        curve = _SRGB
+        curve: Sequence[float] = _SRGB
         if b"gAMA" in chunks:
             curve = (100_000 / struct.unpack(">I", chunks[b"gAMA"])[0],)
         return _profile((x, y), rgb, curve)
@@ -84,7 +84,9 @@ def _profile(white: Sequence[float], rgb: Sequence[float], curve: Sequence[float
 
 def _xyz(points: Sequence[float]) -> Matrix:
     """Columns of X, Y and Z, whose Y is 1, of x and y one after the other."""
-    return np.array([(x / y, 1.0, (1 - x - y) / y) for x, y in zip(points[::2], points[1::2], strict=True)]).T
+    columns = [(x / y, 1.0, (1 - x - y) / y) for x, y in zip(points[::2], points[1::2], strict=True)]
+    xyz: Matrix = np.array(columns).T
+    return xyz
 
 
 def _fixed(numbers: Sequence[float] | Matrix) -> bytes:

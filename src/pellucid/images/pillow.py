@@ -154,7 +154,8 @@ def decoded(image: Image.Image) -> Picture:
     """The picture of an opened image, upright."""
     key = transparent(image)
     image.load()
-    path = Path(os.fsdecode(image.filename)) if getattr(image, "filename", "") else None
+    name = getattr(image, "filename", "")
+    path = Path(os.fsdecode(name)) if name else None
     unknown = _tell_jpeg(image) if image.format in ("JPEG", "MPO") else None
     if image.format in ("AVIF", "HEIF") and "icc_profile" not in image.info:
         image.info["chunks"] = _numbers(path, image)
