@@ -36,8 +36,9 @@ _EVIDENCE, _SHARE, _EACH = 60.0, 0.7, 0.35
 _KNOWN = 6.0
 _CLIPPED = 0.999
 _WIDEST, _SIZES = 512, 40
-_COARSER, _USUAL, _ROUNDED, _ELSE = 40.0, 10.0, 0.45, 0.1
-_GATHERED, _FEW, _FEWEST = 5.0, 512, 24
+_COARSER, _COARSER_EACH = 40.0, 0.05
+_USUAL, _ROUNDED, _ELSE = 10.0, 0.45, 0.1
+_GATHERED, _FEW, _FEWEST = 8.5, 512, 24
 _QUALITIES = (5, 8, 10, 12, 15, 18, 20, 25, 30, 35, 40, 45, 50, 60)
 _GRID_SIDE = 512
 
@@ -222,7 +223,7 @@ def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
         return (-low / spread).exp() - (-high / spread).exp()
 
     once = between(sizes - 0.5, sizes + 0.5)
-    once, best = once / once.sum(1, keepdim=True), (_COARSER, 0)
+    once, best = once / once.sum(1, keepdim=True), (max(_COARSER, _COARSER_EACH * counts.sum().item()), 0)
     deviation = _ROUNDED / step[:, None, None]
     for number, table in enumerate(_standard(0)[: max(quality(coding) - 3, 0)], 1):
         ratio = table[1:, None] / step[:, None]
