@@ -3,7 +3,7 @@
 Fading: PSNR, also with the best gain, before and after `--task unfade`. Enlargement: in how many pictures the factor is
 found, by factor and filter. Scratches: how much of a simulated damage is marked, how much of the mask is damage (two
 pixels more or less), and what is marked in pictures without. All without a prior, but for what `--fill` does: PSNR
-of scratched pictures, with the proposed mask filled, with the true mask filled, and of clean pictures with `--yes`.
+of scratched pictures, with `--yes`, with the proposed mask as it is, with the true mask, and of clean pictures with `--yes`.
 """
 
 from __future__ import annotations
@@ -121,11 +121,17 @@ def _fill(pictures: Sequence[Tensor], prior: str) -> None:
     for number, truth in enumerate(pictures):
         y = _rounded(scratched(truth, 4, seed=number))
         there = (y - truth).abs().amax(1)[0] > _SEEN / 3
-        results = (y, filled(y, scratches.propose(to_model(y))), filled(y, there))
-        clean = scratches.propose(to_model(truth))
-        own = f"{psnr(filled(truth, clean), truth):.1f}" if clean.any() else "as it was"
-        print("scratched {:.2f}, proposed {:.2f}, true mask {:.2f}".format(*(psnr(x, truth) for x in results)), end="")
-        print(f"; clean with --yes {own}", flush=True)
+        own, marked = scratches.propose(to_model(y), scratches.SURE), scratches.propose(to_model(y))
+        results = (y, filled(y, own), filled(y, marked), filled(y, there))
+        clean = scratches.propose(to_model(truth), scratches.SURE)
+        left = f"{psnr(filled(truth, clean), truth):.1f}" if clean.any() else "as it was"
+        print(
+            "scratched {:.2f}, yes {:.2f}, proposed {:.2f}, true mask {:.2f}".format(
+                *(psnr(x, truth) for x in results)
+            ),
+            end="",
+        )
+        print(f"; clean with --yes {left}", flush=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
 
 def test_the_public_names() -> None:
     names = ["PellucidError", "Problem", "Recipe", "UsageError", "degradations", "load_prior", "methods", "metrics"]
-    assert dir(pellucid) == [*names, "operators", "priors", "restore"]
+    assert dir(pellucid) == [*names, "operators", "priors", "propose_mask", "restore"]
     for name in dir(pellucid):
         assert getattr(pellucid, name) is not None
     assert pellucid.__version__

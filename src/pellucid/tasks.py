@@ -30,8 +30,8 @@ class Task:
         make: makes the operator from what `needs` names, if anything; None for blind methods.
         settings: hyper-parameters of that method that are best for it with the embedded prior; docs/known.md has what
             they gain.
-        propose: makes the operator of each picture where the file that `needs` names is to be proposed, and nobody
-            looks at it; None where nothing is.
+        propose: makes the operator of each picture where the file that `needs` names is proposed, and nobody looks at
+            it; None where nothing is.
         needs: "mask" or "kernel" where a file is needed, "by" where a factor is taken, 2 where none is said.
         several: whether all inputs are exposures of one image.
         noise: the noise level that is taken for granted, in [0, 1] units; None to estimate it.
@@ -89,10 +89,17 @@ def _masked(mask: Path | None) -> Operator | Maker:
 
 
 def proposed(picture: Picture) -> Mask:
-    """The mask of what seem to be scratches and specks; see `diagnosis.scratches`."""
+    """The mask of what seem to be scratches and specks, for somebody to correct; see `diagnosis.scratches`."""
     from .diagnosis import scratches
 
     return Mask(~scratches.propose(to_model(picture.tensor())))
+
+
+def certain(picture: Picture) -> Mask:
+    """The mask of what is a scratch or a speck beyond doubt, which nobody corrects; see `diagnosis.scratches`."""
+    from .diagnosis import scratches
+
+    return Mask(~scratches.propose(to_model(picture.tensor()), scratches.SURE))
 
 
 def _compressed(picture: Picture) -> Jpeg:
@@ -132,7 +139,7 @@ _TASKS: dict[str, Task] = {
     # With a border as photographs have it there is no decomposition, which DDRM would need.
     "deblur": Task("undo the blur of a kernel", "red", _blurred, {"weight": 0.002}, needs="kernel"),
     "inpaint": _INPAINT,
-    "scratches": replace(_INPAINT, summary="fill in scratches that a mask paints, or that are found", propose=proposed),
+    "scratches": replace(_INPAINT, summary="fill in scratches that a mask paints, or that are found", propose=certain),
     "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
     "unblur": Task("undo a blur whose kernel nobody knows", "unblur", _blind),
     "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
@@ -179,7 +186,7 @@ def operator(
             picture, see `Masks`.
         kernel: image file of the blur's kernel, for "deblur"; its sum is made 1.
         by: how many times larger "enlarge" makes both sides, one of `FACTORS`; None for 2.
-        yes: whether what "scratches" proposes is taken without a mask.
+        yes: whether "scratches" fills what is beyond doubt, without a mask.
 
     Returns:
         The operator, or what makes it of each picture; None if the task's method finds out by itself.
@@ -195,7 +202,7 @@ def operator(
         if not yes:
             raise UsageError(
                 f"{name} fills what a mask marks: --save-mask FILE proposes one to look at and correct, --mask FILE "
-                "takes it, --yes takes the proposal as it is"
+                "takes it, --yes fills unseen what is beyond doubt"
             )
         return task.propose
     if yes:

@@ -25,7 +25,7 @@ def scan(tmp_path: Path) -> Path:
 
 
 def _scan(path: Path, column: int) -> Path:
-    pixels = np.full((64, 48, 3), 90, np.uint8)
+    pixels = np.full((72, 66, 3), 90, np.uint8)
     pixels[:, column : column + 2] = 250
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(pixels).save(path)
@@ -58,11 +58,13 @@ def test_every_door_fills_what_is_marked(
     pellucid_command: Command, scan: Path, tiny_prior: Path, tmp_path: Path
 ) -> None:
     known = np.asarray(Image.open(scan)).copy()
-    pellucid.propose_mask(scan).save(tmp_path / "mask.png")
-    marked = _marked(tmp_path / "mask.png")
+    mask = tmp_path / "mask.png"
     prior = ("-p", tiny_prior, "--set", "steps=10")
-    for name, more in {"yes.png": ("--yes",), "mask-out.png": ("--mask", tmp_path / "mask.png")}.items():
+    for name, more in {"yes.png": ("--yes", "--save-mask", mask), "mask-out.png": ("--mask", mask)}.items():
         assert pellucid_command("restore", scan, "-o", tmp_path / name, *SCRATCHES, *more, *prior).code == 0
+    marked = _marked(mask)
+    assert marked[:, 20:22].all()
+    assert not (marked & (np.asarray(pellucid.propose_mask(scan)) == 0)).any()
     outs = [np.asarray(Image.open(tmp_path / name)) for name in ("yes.png", "mask-out.png")]
     np.testing.assert_array_equal(outs[0], outs[1])
     np.testing.assert_array_equal(outs[0][~marked], known[~marked])
@@ -74,7 +76,7 @@ def test_every_door_fills_what_is_marked(
 def test_a_folder_has_a_mask_for_each_picture(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
     _scan(tmp_path / "in" / "a.png", 10)
     _scan(tmp_path / "in" / "b.png", 30)
-    Image.new("RGB", (48, 64), (90, 90, 90)).save(tmp_path / "in" / "plain.png")
+    Image.new("RGB", (66, 72), (90, 90, 90)).save(tmp_path / "in" / "plain.png")
     call = ("restore", tmp_path / "in", "-o", tmp_path / "out", *SCRATCHES, "-p", tiny_prior, "--set", "steps=10")
     assert pellucid_command(*call, "--save-mask", tmp_path / "masks").code == 0
     assert not (tmp_path / "out").exists()
@@ -86,7 +88,7 @@ def test_a_folder_has_a_mask_for_each_picture(pellucid_command: Command, tiny_pr
     assert said.code == 0
     assert [one["note"] for one in records if one.get("note")] == ["nothing is marked, left as it is"]
     assert (tmp_path / "out" / "plain.png").exists()
-    Image.new("L", (48, 64)).save(tmp_path / "masks" / "a.png.png")
+    Image.new("L", (66, 72)).save(tmp_path / "masks" / "a.png.png")
     assert Recipe(task="scratches", mask=tmp_path / "masks").fingerprint("prior") != before
     (tmp_path / "masks" / "b.png.png").unlink()
     lacking = pellucid_command(*call, "--mask", tmp_path / "masks", "--overwrite")

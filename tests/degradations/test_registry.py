@@ -11,7 +11,7 @@ from pellucid.settings import read
 
 RANDOM = (
     "noise", "poisson", "mixed-noise", "deform", "water-drops", "random-mask", "low-light", "rain", "snow",
-    "old-photograph", "shared-noise", "grain", "chroma-noise", "poisson-gaussian", "phone",
+    "old-photograph", "shared-noise", "grain", "chroma-noise", "poisson-gaussian", "phone", "scratched",
 )  # fmt: skip
 
 
@@ -118,6 +118,8 @@ def test_parameters_are_read_from_texts() -> None:
         ("exposures", {"gains": ()}),
         ("exposures", {"gains": (1.0, 0.0)}),
         ("old-photograph", {"fade": -0.1}),
+        ("scratched", {"scratches": -1}),
+        ("scratched", {"specks": 1.5}),
         ("sr4", {"noise": 0.1}),
         ("sr0", {}),
         ("jpeg:", {}),

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from ..jobs import Item
 
 
-def save(items: Sequence[Item], place: Path, damaged: Damaged, *, overwrite: bool, json: bool, dry: bool) -> bool:
+def save(
+    items: Sequence[Item], place: Path, damaged: Damaged, *, yes: bool, overwrite: bool, json: bool, dry: bool
+) -> bool:
     """Writes the proposed mask of each picture; a picture that cannot be read is named, and the others are done.
 
     Args:
         items: the pictures. The mask of several is called like the picture in its folder, with .png added.
         place: file; or folder for several pictures.
         damaged: see `images.read`.
+        yes: whether only what is beyond doubt is marked, which is filled then.
         overwrite: whether files that exist are replaced.
         json: whether records are printed, and not lines.
         dry: whether nothing is written.
@@ -34,7 +37,7 @@ def save(items: Sequence[Item], place: Path, damaged: Damaged, *, overwrite: boo
         UsageError: the place is a file for several pictures or a folder for one, no PNG, or exists.
     """
     from .. import images
-    from ..tasks import proposed
+    from ..tasks import certain, proposed
 
     # Samples of one picture have one mask.
     sources = {item.source: item for item in items}
@@ -48,7 +51,7 @@ def save(items: Sequence[Item], place: Path, damaged: Damaged, *, overwrite: boo
             picture = images.read(source, damaged)
             if picture.more:
                 raise PellucidError(f"{source}: a mask is of one page, this file has {len(picture.pages)}: say --yes")
-            mask = images.from_tensor(1 - proposed(picture).known)
+            mask = images.from_tensor(1 - (certain if yes else proposed)(picture).known)
             share = float(mask.colour.mean()) / 255
             if not dry:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +64,7 @@ def save(items: Sequence[Item], place: Path, damaged: Damaged, *, overwrite: boo
             as_json({"file": source, "mask": target, "share": share})
         else:
             typer.echo(f"{target}: {share:.1%} of {source} marked as scratches and specks")
-    if not dry and not failed:
+    if not (dry or failed or yes):
         tell(f"look at it and correct it with any painting program, then say --mask {place}")
     return failed
 

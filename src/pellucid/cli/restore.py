@@ -39,7 +39,7 @@ def restore(
         Path | None, typer.Option("--mask", help="Image, or folder of such, white where pixels are missing.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Take the mask that the task scratches proposes as it is.")
+        bool, typer.Option("--yes", help="Fill what the task scratches finds beyond doubt, unseen.")
     ] = False,
     kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of how a point is blurred.")] = None,
     by: Annotated[
@@ -201,7 +201,9 @@ def restore(
         _check_kernel(save_kernel, several, overwrite or resume)
 
     if save_mask is not None:
-        failed = masks.save(items, save_mask, damaged, overwrite=overwrite or resume, json=json, dry=dry)
+        failed = masks.save(
+            items, save_mask, damaged, yes=recipe.yes, overwrite=overwrite or resume, json=json, dry=dry
+        )
         if only_masks or failed:
             return FAILED if failed else 0
     if trace is not None and (

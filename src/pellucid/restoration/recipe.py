@@ -70,7 +70,7 @@ class Recipe:
         operator: the degradation itself, or what makes it of each picture; instead of a task.
         mask: image file, white where pixels are missing, for the tasks "inpaint" and "scratches"; or a folder with one
             for each picture.
-        yes: whether the mask that the task "scratches" proposes is taken as it is.
+        yes: whether the task "scratches" fills what is beyond doubt, without a mask that somebody looked at.
         kernel: image file of how a point is blurred, for the task "deblur".
         by: how many times larger both sides become, 2, 3 or 4, for the task "enlarge"; None for 2.
         noise: standard deviation of the noise in [0, 1] units, or one for each image of a tensor; None to estimate it,
@@ -104,7 +104,7 @@ class Recipe:
     )
     operator: Operator | Maker | None = None
     mask: Path | None = field(default=None, metadata=_about(Path, "Image, white where pixels are missing."))
-    yes: bool = field(default=False, metadata=_about(bool, "Take the mask that the task scratches proposes as it is."))
+    yes: bool = field(default=False, metadata=_about(bool, "Fill what the task scratches finds beyond doubt, unseen."))
     kernel: Path | None = field(default=None, metadata=_about(Path, "Image of how a point is blurred."))
     by: int | None = field(
         default=None, metadata=_about(int, "How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
