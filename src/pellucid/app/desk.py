@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import images, jobs
@@ -24,6 +24,7 @@ from .words import plain
 from .work import Box, Looking, Restorers, Work, crop, expected, part
 
 _MESSAGES = 50
+_WORKS = 1000
 _PNG = "data:image/png;base64,"
 
 
@@ -46,6 +47,7 @@ class Desk:
     uploads: Uploads
     limits: Limits
     priors: tuple[str, ...] = ("natural",)
+    _works: dict[object, int] = field(default_factory=dict, compare=False)
 
     def run(self, session: Session, choices: Choices) -> None:
         """Lines up the restoration of all pictures; what is wrong with the choices becomes a message."""
@@ -74,10 +76,16 @@ class Desk:
         pace, found = self.restorers.pace, actions()[key]
         if pace is None:
             return None
-        choices = Choices(found.task, prior=self.priors[0], by=_factor(found))
-        restorer = self.restorers.of(Variant(key, key, choices))
-        known = expected(upload, restorer)
-        return pace * (restorer.work(*upload.size) if known is None else known)
+        # The page asks again and again.
+        about = (key, upload.size, upload.verdict)
+        if about not in self._works:
+            choices = Choices(found.task, prior=self.priors[0], by=_factor(found))
+            restorer = self.restorers.of(Variant(key, key, choices))
+            known = expected(upload, restorer)
+            if len(self._works) >= _WORKS:
+                self._works.clear()
+            self._works[about] = restorer.work(*upload.size) if known is None else known
+        return pace * self._works[about]
 
     def try_part(self, session: Session, choices: Choices, centre: tuple[float, float]) -> None:
         """The same for a part of the picture that is looked at; see `work.part`."""

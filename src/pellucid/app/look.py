@@ -62,7 +62,7 @@ class Verdict:
         grey: whether it has no colours.
         calls: evaluations of the prior that finding out takes.
         plan: further ones that the automatic method makes.
-        whole: whether all of the picture was looked at, so that the two numbers hold.
+        whole: whether all of the picture, which is all of the file, was looked at, so that the two numbers hold.
     """
 
     words: tuple[str, ...]
@@ -109,7 +109,7 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
     counted = Counted(fit(timed, None))
     own = to_model(seen.to(device_of(prior), torch.float32))
     found = replace(diagnosis.diagnose(counted, own, diagnosis.told(picture)), exposure=light)
-    made = verdict(found, counted.nfe, seen.shape == pixels.shape)
+    made = verdict(found, counted.nfe, seen.shape == pixels.shape and not picture.more)
     return made, timed.seconds / timed.pixels if timed.pixels else None
 
 

@@ -30,6 +30,7 @@ class Upload:
         mask: white where it is missing, painted or handed over; None if there is none.
         painting: whether the mask is being painted.
         verdict: what was found wrong with it; None before.
+        prior: that found it out.
         looked: whether nobody looks for that any more.
     """
 
@@ -41,6 +42,7 @@ class Upload:
     mask: Path | None = None
     painting: bool = False
     verdict: Verdict | None = None
+    prior: str = ""
     looked: bool = True
 
 

@@ -194,9 +194,10 @@ def _diagnosis(session: Session, picture: Upload, desk: Desk | None) -> dict[str
     shown = []
     for key in keys:
         seconds = None if desk is None or not picture.looked else desk.expected(picture, key)
+        most = "" if key == "clean" and verdict is not None and verdict.whole else "up to "
         shown.append({
             "key": key, "label": known[key].label, "advised": key in advised[:1],
-            "time": "" if seconds is None else f"{'' if key == 'clean' else 'up to '}{duration(seconds)}",
+            "time": "" if seconds is None else f"{most}{duration(seconds)}",
         })  # fmt: skip
     return {"words": words[:1].upper() + words[1:], "looking": not picture.looked, "actions": shown}
 

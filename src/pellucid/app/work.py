@@ -229,6 +229,7 @@ class Looking:
         """Looks; of a picture that cannot be read, its restoration says so."""
         try:
             prior = self.restorers.load(self.prior)
+            self.upload.prior = self.prior
             if latent_of(prior) is None and self.upload.path.is_file():
                 self.upload.verdict, pace = look(Stoppable(prior, job), images.read(self.upload.path))
                 self.restorers.pace = pace or self.restorers.pace
@@ -259,7 +260,7 @@ def expected(upload: Upload, restorer: Restorer) -> int | None:
     verdict = upload.verdict
     if not isinstance(restorer.method, Auto) or restorer.method.fidelity == 1 or verdict is None or not verdict.whole:
         return None
-    if latent_of(restorer.prior) is not None:
+    if latent_of(restorer.prior) is not None or restorer.recipe.prior != upload.prior:
         return None
     return (verdict.calls + verdict.plan) * restorer.tiles(*upload.size).pixels
 
