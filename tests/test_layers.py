@@ -12,14 +12,14 @@ SOURCE = Path(__file__).parents[1] / "src" / "pellucid"
 # From the bottom up. The parts of one line may import each other.
 LAYERS = (
     ("errors", "charts", "locks"),
-    ("settings", "devices", "problem", "noise"),
+    ("settings", "samples", "devices", "problem", "noise"),
     ("apart", "images"),
     ("hashing", "operators"),
     ("priors",),
     ("estimate", "stationary", "stabilised", "metrics", "degradations"),
     ("losses", "diagnosis"),
     ("methods",),
-    ("tasks", "provenance"),
+    ("tasks", "provenance", "likelihood"),
     ("restoration", "restorer", "runner"),
     ("api",),
     ("jobs",),

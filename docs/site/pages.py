@@ -35,7 +35,15 @@ def on_files(files: Files, config: Any) -> Files:
     pages |= {f"methods/{name}.md": _method(name) for name in methods.names() if name not in WRITTEN}
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
+    placed = str(config["nav"])
+    new = [one.src_uri for one in files.documentation_pages() if "/" not in one.src_uri and one.src_uri not in placed]
     config["nav"] = [_with_methods(section) for section in config["nav"]]
+    # A page that the navigation does not place yet is a guide.
+    config["nav"] = [
+        {title: [*pages, *new]} if title == "Guides" else {title: pages}
+        for section in config["nav"]
+        for title, pages in section.items()
+    ]
     return files
 
 

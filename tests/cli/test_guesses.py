@@ -19,7 +19,7 @@ ASSET = Path(tasks.__file__).parent / "assets" / "cat.png"
 def test_every_option_of_restore_has_its_panel() -> None:
     command = typer.main.get_command(app).commands["restore"]  # type: ignore[attr-defined]
     options = {one.name for one in command.params if one.opts[0].startswith("-")}
-    assert options == set(panels.PANELS) - {"help"}, "place a new option in cli/panels.py"
+    assert options <= set(panels.PANELS), "place a new option in cli/panels.py"
     shown = list(dict.fromkeys(one.rich_help_panel for one in command.params if one.name in options))
     assert shown == ["Everyday", "Known damage", "Quality and speed", "Jobs", "Research"]
 

@@ -10,6 +10,7 @@ _MEMBERS = {
         "output",
         "fidelity",
         "task",
+        "yes",
         "overwrite",
         "in_place",
         "dry",
@@ -17,10 +18,10 @@ _MEMBERS = {
         "damaged_files",
         "help",
     ),
-    _KNOWN: ("mask", "kernel", "by", "noise", "exact", "save_kernel"),
+    _KNOWN: ("mask", "kernel", "by", "noise", "exact", "save_kernel", "save_mask"),
     _QUALITY: ("preset", "strength", "device", "backend", "precision", "tile", "batch"),
     _JOBS: ("resume", "shard", "time_limit", "executor", "workers", "address", "config", "write_config", "json"),
-    MORE: ("method", "settings", "prior", "label", "prompt", "offline", "seed", "samples", "trace"),
+    MORE: ("method", "settings", "prior", "label", "prompt", "offline", "seed", "samples", "maps", "truth", "trace"),
 }
 
 PANELS = {name: panel for panel, names in _MEMBERS.items() for name in names}
