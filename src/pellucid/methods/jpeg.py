@@ -33,7 +33,7 @@ from ..operators import Jpeg, Quantised
 from ..operators.quantised import SIGMA
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .dpir import DataStep, geometric
+from .dpir import geometric
 from .method import Method, State
 from .onebyone import Run, left_alone, one_by_one
 from .plan import LEFT, Plan
@@ -86,12 +86,12 @@ class Decompression:
             note = f"{self.compression.text}, compressed more before, left as it is"
             yield State(1, 1, 0.0, y, y, prior.nfe, notes=(note,))
             return
-        data, x = DataStep(operator, q), y
+        x = y
         for step, level in enumerate(geometric(*_LEVELS, self.steps), 1):
             x0 = prior(x, level)
             x0 = x0.mean(1, keepdim=True).expand_as(x0).contiguous() if self.grey else x0
             done = step == self.steps
-            x = operator.within(x0, q) if done else data(x0, self.weight * (SIGMA / level) ** 2)
+            x = operator.within(x0, q) if done else operator.nearest(x0, q, self.weight * (SIGMA / level) ** 2)
             yield State(step, self.steps, 0.0 if done else level, x, x0, prior.nfe)
 
 
