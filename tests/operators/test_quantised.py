@@ -15,7 +15,8 @@ from torch import Tensor
 
 from pellucid.errors import UsageError
 from pellucid.images import JpegCoding, from_pil
-from pellucid.operators import Jpeg, Quantised
+from pellucid.methods.dpir import DataStep
+from pellucid.operators import Jpeg, Quantised, quantised
 from pellucid.problem import to_model, to_unit
 
 KINDS = ["grey", "4:4:4", "4:2:2", "4:2:0"]
@@ -101,3 +102,22 @@ def test_nonsense_is_refused() -> None:
         Quantised(coding("4:2:0"), (1, 8, 8))
     with pytest.raises(UsageError, match="this JPEG is of images"):
         Quantised(coding("4:2:0"), (3, 8, 8)).A(draw(0, 1, 3, 8, 9))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("offset", "orientation"), [((0, 0), 1), ((3, 6), 6), ((5, 0), 3)])
+@pytest.mark.parametrize("size", [(40, 33), (7, 50), (70, 9)])
+def test_the_nearest_in_strips_is_the_data_step(
+    kind: str, offset: tuple[int, int], orientation: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = Quantised(coding(kind, offset, orientation), (3, *size))
+    x0 = draw(1, 2, 3, *size)
+    q = operator.A(draw(0, 2, 3, *size))
+    seen = operator.A(x0)
+    cells = x0 + operator.pinv(seen.clamp(q - 0.5, q + 0.5) - seen)
+    step = DataStep(operator, q)
+    for strip in (2**20, 1):
+        monkeypatch.setattr(quantised, "_STRIP", strip)
+        torch.testing.assert_close(operator.within(x0, q), cells, atol=1e-5, rtol=0)
+        for weight in (0.0, 0.3):
+            torch.testing.assert_close(operator.nearest(x0, q, weight), step(x0, weight), atol=1e-5, rtol=0)

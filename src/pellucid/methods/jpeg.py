@@ -39,7 +39,7 @@ from ..operators import Jpeg, Quantised
 from ..operators.quantised import SIGMA
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
-from .dpir import DataStep, geometric, turned
+from .dpir import geometric, turned
 from .method import Method, State
 from .onebyone import Run, left_alone, one_by_one
 from .plan import LEFT, Plan
@@ -112,12 +112,12 @@ class Decompression:
                 note = f"{self.compression.text}: the last one undone"
                 yield State(1, 1, 0.0, x, x, prior.nfe, notes=(note,))
             return
-        data, x = DataStep(operator, q), y
+        x = y
         weight = self.weight * (_LESS if shifted else 1.0)
         for step, level in enumerate(geometric(*_LEVELS, self.steps), 1):
             x0 = turned(prior, x, level, step - 1)
             x0 = x0.mean(1, keepdim=True).expand_as(x0).contiguous() if self.grey else x0
-            x = data(x0, weight * (SIGMA / level) ** 2)
+            x = operator.nearest(x0, q, weight * (SIGMA / level) ** 2)
             done = step == self.steps
             if done:
                 x = torch.lerp(x, x0, self.toward)

@@ -144,7 +144,8 @@ class Jpeg(Operator):
 def stored(image: Tensor, orientation: int) -> Tensor:
     """A picture as its file stores it: the inverse of `upright`."""
     swapped, rows, columns = turns(orientation)
-    image = image.flip([-2] * rows + [-1] * columns)
+    # Nothing to turn is a copy, too, if it is asked for.
+    image = image.flip([-2] * rows + [-1] * columns) if rows or columns else image
     return image.transpose(-2, -1) if swapped else image
 
 
@@ -152,7 +153,7 @@ def upright(image: Tensor, orientation: int) -> Tensor:
     """A stored picture with its EXIF orientation applied, (C, H, W)."""
     swapped, rows, columns = turns(orientation)
     image = image.transpose(-2, -1) if swapped else image
-    return image.flip([-2] * rows + [-1] * columns)
+    return image.flip([-2] * rows + [-1] * columns) if rows or columns else image
 
 
 def _quantised(planes: Tensor, table: Tensor) -> Tensor:

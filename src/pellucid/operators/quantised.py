@@ -25,6 +25,7 @@ SIGMA = 12**-0.5
 """The standard deviation of what rounding changes, in steps."""
 
 _SWEEPS = 16
+_STRIP = 2**20
 _RANK = 1e-9
 
 
@@ -98,8 +99,46 @@ class Quantised(Operator):
 
     def within(self, x: Tensor, q: Tensor, half: float = 0.5) -> Tensor:
         """Images moved, as little as can be, to where their measurements are at most `half` from `q`."""
-        seen = self.A(x)
-        return x + self.pinv(seen.clamp(q - half, q + half) - seen)
+        return self._moved(x, q, 0.0, lambda seen, own: seen.clamp(own - half, own + half) - seen)
+
+    def nearest(self, x0: Tensor, q: Tensor, weight: float) -> Tensor:
+        r"""Minimises `|A x - q|^2 + weight |x - x0|^2` over x.
+
+        With A = U s V^T this is :math:`x_0 + V \frac{s}{s^2 + w} U^T (q - A x_0)`, macroblock by macroblock.
+
+        Args:
+            x0: (B, C, H, W).
+            q: (B, blocks, numbers).
+            weight: w, 0 or more.
+        """
+        return self._moved(x0, q, weight, lambda seen, own: own - seen)
+
+    def _moved(self, x: Tensor, q: Tensor, weight: float, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Images whose measurements are changed as far as the weight lets them; in strips, which bounds the memory."""
+        self._check(tuple(x.shape))
+        rows, columns = self._rows, self._columns
+        matrix = _matrix(*self._key).to(x)
+        back = [(tall, wide, part.back(weight).to(x)) for tall, wide, part in self._kinds()]
+        at_once = max(1, _STRIP // (columns.blocks * columns.side * rows.side))
+        moved = []
+        for one, measured in zip(x, q, strict=True):
+            image = stored(one, self.coding.orientation)
+            new = torch.empty_like(image)
+            numbers = measured.unflatten(0, (rows.blocks, columns.blocks))
+            for first in range(0, rows.blocks, at_once):
+                last = min(first + at_once, rows.blocks)
+                strip = slice(max(first * rows.side - rows.before, 0), last * rows.side - rows.before)
+                edges = (rows.before if first == 0 else 0, rows.after if last == rows.blocks else 0)
+                own = image[:, strip]
+                seen = self._cut(own, edges, "replicate") @ matrix.T
+                by = change(seen, numbers[first:last])
+                moves = by.new_empty(*by.shape[:2], matrix.shape[1])
+                for tall, wide, matrix_back in back:
+                    part = slice(max(tall.start - first, 0), max(min(tall.stop, last) - first, 0))
+                    moves[part, wide] = by[part, wide] @ matrix_back
+                new[:, strip] = own + self._joined(moves, edges[0])[:, : own.shape[1]]
+            moved.append(upright(new, self.coding.orientation))
+        return torch.stack(moved) if len(moved) > 1 else moved[0][None]
 
     def _check(self, shape: Shape) -> None:
         if tuple(shape[1:]) != (self.channels, *self.size):
@@ -120,20 +159,26 @@ class Quantised(Operator):
 
     def _blocks(self, image: Tensor, mode: str = "constant") -> Tensor:
         """Macroblocks of one image, (rows, columns, C * 8r * 8c); beyond its edge they are 0, or repeat it."""
-        image = stored(image, self.coding.orientation)
+        return self._cut(stored(image, self.coding.orientation), (self._rows.before, self._rows.after), mode)
+
+    def _cut(self, image: Tensor, edges: tuple[int, int], mode: str) -> Tensor:
+        """Macroblocks of a stored image, or of a strip of it, with so many rows missing before and after."""
         rows, columns = self._rows, self._columns
-        padded = F.pad(image[None], (columns.before, columns.after, rows.before, rows.after), mode=mode)[0]
+        padded = F.pad(image[None], (columns.before, columns.after, *edges), mode=mode)[0]
         blocks = padded.unflatten(-1, (-1, columns.side)).unflatten(-3, (-1, rows.side))
         cut: Tensor = blocks.permute(1, 3, 0, 2, 4).flatten(2)
         return cut
 
     def _image(self, blocks: Tensor) -> Tensor:
         """The inverse of `_blocks`."""
+        return upright(self._joined(blocks, self._rows.before)[:, : self._rows.size], self.coding.orientation)
+
+    def _joined(self, blocks: Tensor, before: int) -> Tensor:
+        """The stored image, or a strip of it, of macroblocks, from its first row on; what is missing after it stays."""
         rows, columns = self._rows, self._columns
         planes = blocks.unflatten(2, (self.channels, rows.side, columns.side)).permute(2, 0, 3, 1, 4)
         whole = planes.flatten(3).flatten(1, 2)
-        cut = whole[:, rows.before : rows.before + rows.size, columns.before : columns.before + columns.size]
-        return upright(cut, self.coding.orientation)
+        return whole[:, before:, columns.before : columns.before + columns.size]
 
     def _kinds(self) -> Iterator[tuple[slice, slice, _Part]]:
         """Blocks that are alike, as slices of rows and columns, with their decomposition."""
@@ -234,6 +279,11 @@ class _Part:
     s: Tensor
     v: Tensor
     u: Tensor
+
+    def back(self, weight: float) -> Tensor:
+        """What times a row of numbers moves a block, (numbers, D): the pseudo-inverse, damped by a weight."""
+        share = torch.where(self.s > 0, self.s / (self.s.square() + weight).clamp_min(1e-300), 0)
+        return (self.u * share) @ self.v.T
 
 
 Tables = tuple[tuple[int, ...], ...]
