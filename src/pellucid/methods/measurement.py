@@ -75,7 +75,8 @@ def treated(problem: Problem, prior: Prior, rng: Streams) -> Treated:
         return Treated(problem, nfe=counted.nfe)
     noise, name = stage.noise, f"{stage.noise.text}, grey" if stage.grey else stage.noise.text
     if noise.white and noise.variance is None and not stage.grey:
-        return Treated(replace(problem, sigma_y=noise.white), name, counted.nfe)
+        # The higher of two estimates: telling too little costs more than telling too much.
+        return Treated(replace(problem, sigma_y=max(noise.white, problem.sigma_y or 0.0)), name, counted.nfe)
     *_, state = stage.iterate(picture, counted, rng)
     clean = state.x.mean(1, keepdim=True) if problem.y.shape[1] < prior.channels else state.x
     clean = operator.A(clean) if isinstance(operator, Mask) else clean
