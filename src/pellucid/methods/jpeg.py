@@ -11,8 +11,8 @@ Rounding has the variance 1/12. With A = U s V^T the second line is exact in spe
 .. math:: V^T x = \frac{12\, s\, U^T q + (\lambda / g^2)\, V^T x_0}{12\, s^2 + \lambda / g^2}
 
 g falls geometrically; the prior sees the image in another way of eight at each step. The end that agrees with the
-measurement is the last x, with a quarter of lambda, the one of the least squared error the last x_0. Either is moved into the cells
-|q - A x| <= 1/2, where the original lies.
+measurement is the last x, with a quarter of lambda, the one of the least squared error the last x_0. Either is moved
+into the cells |q - A x| <= 1/2, where the original lies.
 
 A file may hold a coarser compression than its own. On the same blocks, the first one's cells are known, and
 are used; one of a fine quality is what the owner takes for the clean picture, so that the last one alone is undone.
