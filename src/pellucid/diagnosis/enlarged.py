@@ -108,7 +108,8 @@ def _rows(bright: Tensor) -> Tensor:
     """Spectra of the rows, (rows, N), frequency 0 first; N is a multiple of 12, so that 1/f is a whole step."""
     rows = bright[:, : bright.shape[1] // 12 * 12]
     rows = rows - rows.mean(1, keepdim=True)
-    return torch.fft.fft(rows * torch.hann_window(rows.shape[1], dtype=rows.dtype))
+    spectra: Tensor = torch.fft.fft(rows * torch.hann_window(rows.shape[1], dtype=rows.dtype))
+    return spectra
 
 
 def _coherence(spectra: Tensor, factor: float) -> float:
