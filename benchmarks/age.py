@@ -2,8 +2,9 @@
 
 Fading: PSNR, also with the best gain, before and after `--task unfade`. Enlargement: in how many pictures the factor is
 found, by factor and filter. Scratches: how much of a simulated damage is marked, how much of the mask is damage (two
-pixels more or less), and what is marked in pictures without. All without a prior, but for what `--fill` does: PSNR
-of scratched pictures, with `--yes`, with the proposed mask as it is, with the true mask, and of clean pictures with `--yes`.
+pixels more or less), and what is marked in pictures without. All without a prior, but for
+what `--fill` does: PSNR of scratched pictures, with `--yes`, with the proposed mask as it is, with the true mask, and
+of clean pictures with `--yes`.
 """
 
 from __future__ import annotations

@@ -188,7 +188,10 @@ def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse
 
 
 def _pictures(item: Item, damaged: images.Damaged) -> list[Picture]:
-    pictures = [images.read(source, *(() if damaged == "refuse" else (damaged,))) for source in item.sources]
+    if damaged == "refuse":
+        pictures = [images.read(source) for source in item.sources]
+    else:
+        pictures = [images.read(source, damaged) for source in item.sources]
     return [replace(picture, name=item.name or picture.name) for picture in pictures]
 
 
