@@ -26,6 +26,7 @@ from pellucid.app.words import damage, plain
 from pellucid.diagnosis import Diagnosis, Exposure, of_picture
 from pellucid.priors import load_prior
 
+from .conftest import until
 from .test_desk import png
 
 Finish = Callable[[Session], None]
@@ -173,13 +174,7 @@ def test_after_the_look_the_evaluations_are_known(desk: Desk, session: Session, 
     handle = desk.uploads.put(session.visitor, "a.jpg", io.BytesIO(photo.read_bytes()))
     desk.take(session, [{"path": handle}])
     picture = session.pictures[0]
-    assert not picture.looked
-    # Jobs that somebody waits for come first; this one comes after the look that is begun.
-    done = desk.queue.add(Job(lambda job: None))
-    assert done.ended.wait(60)
-    while not session.pictures[0].looked:
-        done = desk.queue.add(Job(lambda job: None))
-        assert done.ended.wait(60)
+    until(lambda: picture.looked, 60)
     assert picture.verdict is not None
     desk.run(session, Choices(prior=desk.priors[0]))
     finish(session)
