@@ -106,9 +106,7 @@ def _scratches(pictures: Sequence[Tensor]) -> None:
         sure += scratches.measure(to_model(y)).sure
     part, right, damaged, wrong = (_mean(column) for column in zip(*rows, strict=True))
     print(f"scratched, {damaged:.1%} of the pixels: {part:.0%} of them marked, {right:.0%} of the mask is damage")
-    print(
-        f"  from {min(row[0] for row in rows):.0%} to {max(row[0] for row in rows):.0%}; clean pictures: {wrong:.1%}"
-    )
+    print(f"  from {min(row[0] for row in rows):.0%} to {max(row[0] for row in rows):.0%}; clean pictures: {wrong:.1%}")
     print(f"  a finding in {sure} of {len(pictures)}")
 
 
