@@ -118,7 +118,7 @@ _GAP = 4
 def _small(image: Tensor) -> Image.Image:
     longest = max(image.shape[-2:])
     if longest > _SIDE:
-        size = [max(1, round(side * _SIDE / longest)) for side in image.shape[-2:]]
-        image = F.adaptive_avg_pool2d(image, size)
+        height, width = (max(1, round(side * _SIDE / longest)) for side in image.shape[-2:])
+        image = F.adaptive_avg_pool2d(image, (height, width))
     pixels = ((image[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])

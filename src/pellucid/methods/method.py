@@ -115,7 +115,7 @@ class Method:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         if "iterate" in vars(cls):
-            cls.iterate = _by_level(cls.iterate)  # type: ignore[method-assign]
+            cls.iterate = _by_level(cls.iterate)  # type: ignore[method-assign, assignment]
 
     def prepare(self, device: torch.device) -> None:
         """Reads what it needs besides the prior, so that what is missing is said before the first image."""

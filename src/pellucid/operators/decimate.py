@@ -29,7 +29,8 @@ def decimated(row: Tensor, factor: int) -> Svd:
     height, width = row.shape[-2] // factor, row.shape[-1] // factor
 
     def grouped(spectrum: Tensor) -> Tensor:
-        return spectrum.unflatten(-1, (factor, width)).unflatten(-3, (factor, height))
+        parts: Tensor = spectrum.unflatten(-1, (factor, width)).unflatten(-3, (factor, height))
+        return parts
 
     g = grouped(torch.fft.fft2(row))
     s = g.abs().square().sum((-4, -2), keepdim=True).sqrt() / factor
