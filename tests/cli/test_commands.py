@@ -436,6 +436,23 @@ def test_bench_conformance(pellucid_command: Command, monkeypatch: pytest.Monkey
     assert "| MMPS | 0.4 |" in pellucid_command("bench", "conformance").out
 
 
+def test_bench_takes_hyper_parameters_of_its_methods(pellucid_command: Command, tiny_prior: Path) -> None:
+    """A task may be called as `restore --task` has it."""
+    known = ("bench", "known", "-p", tiny_prior, "--images", 1, "--crop", 32, "-t", "colorize", "-m", "ddrm", "--json")
+    rows = [json.loads(line) for line in pellucid_command(*known, "--set", "ddrm.steps=10").out.splitlines()]
+    assert [(row["task"], row["method"], row["nfe"]) for row in rows] == [
+        ("colorization", "damaged", 0),
+        ("colorization", "ddrm", 10),
+    ]
+    assert "METHOD.KEY=VALUE" in pellucid_command(*known, "--set", "steps=3").err
+    assert "'ddnm'" in pellucid_command(*known, "--set", "ddnm.steps=3").err
+    assert "has no 'stpes'" in pellucid_command(*known, "--set", "ddrm.stpes=3").err
+    said = pellucid_command("bench", "conformance", "-m", "ddrm", "--set", "ddrm.steps=2", "--json")
+    assert [json.loads(line)["noise"] for line in said.out.splitlines()] == [0.1, 0.4]
+    assert "say --method" in pellucid_command("bench", "conformance", "--set", "ddrm.steps=2").err
+    assert "is blind" in pellucid_command("bench", "conformance", "-m", "dreamclean").err
+
+
 def test_train_says_what_is_wrong(pellucid_command: Command, tmp_path: Path) -> None:
     for arguments, code, says in (
         ((tmp_path / "nowhere",), 1, "there is no such folder or tar"),

@@ -101,7 +101,7 @@ def compare(
     Raises:
         UsageError: there is no such task.
     """
-    for task in tasks or TASKS:
+    for task in map(named, tasks or TASKS):
         made = _find(task)
         cases = []
         for name, clean in photographs.items():
@@ -113,8 +113,17 @@ def compare(
         yield from rows(task, cases, contestants(task), prior, lpips, seed)
 
 
+def named(task: str) -> str:
+    """The name here of a task, which may be said as `pellucid restore --task` has it."""
+    return _OF_TASKS.get(task, task)
+
+
+_OF_TASKS = {"colorize": "colorization"}
+
+
 def _find(task: str) -> Callable[[int, int], Operator]:
     """Finds the maker of a task's operator."""
+    task = named(task)
     if task in TASKS:
         return TASKS[task]
     own = registry.operator(task) if names_object(task) else None

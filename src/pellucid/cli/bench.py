@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown_name
+from ..settings import assignments, parse
 from . import sweep, tables
 from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed
 from .output import as_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
@@ -35,6 +37,9 @@ Data = Annotated[
 Images = Annotated[int | None, typer.Option("--images", min=1, help="Number of images, evenly spread.")]
 Crop = Annotated[int | None, typer.Option("--crop", min=1, help="Side of the middle crop that is used, in pixels.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A hyper-parameter of one of the methods.")
+]
 LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
 
 
@@ -108,6 +113,7 @@ def known(
         typer.Option("--task", "-t", help="One of the degradations, or FILE.py:CLASS; repeatable."),
     ] = None,
     method: Methods = None,
+    sets: Sets = None,
     quick: Quick = False,
     lpips: LpipsFile = None,
     label: Label = None,
@@ -125,14 +131,16 @@ def known(
     from ..bench.rows import computed
     from ..priors.backends import precision_of
 
+    defaults = {name: registry.get(name) for name in method or measurement.quick("")}
+    changes = _changes(sets, defaults)
     what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     chosen = _photographs(data, images, what.channels, crop)
-    defaults = {name: registry.get(name) for name in method or measurement.quick("")}
 
     def contestants(task: str) -> dict[str, Method]:
         tuned = measurement.quick(task) if quick else {}
         # Who is asked for by name takes part in everything.
-        return {name: tuned.get(name, own) for name, own in defaults.items() if not quick or method or name in tuned}
+        taken = {name: tuned.get(name, own) for name, own in defaults.items() if not quick or method or name in tuned}
+        return _changed(taken, changes)
 
     rows = measurement.compare(what, chosen, task or (), contestants, _measure(lpips), seed)
     _print(rows, f"{len(chosen)} images, noise 0.05, {computed(prior, precision_of(what))}", json)
@@ -222,18 +230,45 @@ def photographs(
 
 
 @app.command("conformance")
-def conformance(method: Methods = None, seed: Seed = 0, json: Json = False) -> None:
+def conformance(method: Methods = None, sets: Sets = None, seed: Seed = 0, json: Json = False) -> None:
     """Compares the methods with the true posterior of a Gaussian prior; prints a table in Markdown."""
     from .. import methods as registry
     from ..bench.conformance import compare, markdown
 
     chosen = {name: registry.get(name) for name in method or ()}
+    blind = next((name for name, one in chosen.items() if one.blind and not one.takes_operator), None)
+    if blind is not None:
+        raise UsageError(f"{blind} is blind: the posterior is of methods that are told the degradation")
+    if sets and not chosen:
+        raise UsageError("--set is of methods that are named: say --method, too")
+    chosen = _changed(chosen, _changes(sets, chosen))
     rows = list(compare(chosen, seed=seed) if chosen else compare(seed=seed))
     if json:
         for row in rows:
             as_json(vars(row))
     else:
         typer.echo(markdown(rows))
+
+
+def _changes(sets: list[str] | None, contestants: Mapping[str, Method]) -> dict[str, dict[str, Any]]:
+    """Hyper-parameters by method, of METHOD.KEY=VALUE texts."""
+    changes: dict[str, dict[str, Any]] = {}
+    for key, text in assignments(sets or []).items():
+        name, dot, field = key.rpartition(".")
+        if not dot:
+            raise UsageError(f"--set takes METHOD.KEY=VALUE here, not {key}={text}")
+        if name not in contestants:
+            raise unknown_name("method of this comparison", name, contestants)
+        changes.setdefault(name, {}).update(parse(type(contestants[name]), name, {field: text}))
+    return changes
+
+
+def _changed(contestants: Mapping[str, Method], changes: Mapping[str, dict[str, Any]]) -> dict[str, Method]:
+    """Methods with other hyper-parameters."""
+    return {
+        name: replace(own, **changes.get(name, {}))  # type: ignore[type-var]  # every method is a dataclass
+        for name, own in contestants.items()
+    }
 
 
 def _photographs(data: Path | None, number: int | None, channels: int, crop: int | None) -> dict[str, Tensor]:
