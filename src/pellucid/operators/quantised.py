@@ -178,7 +178,8 @@ class Quantised(Operator):
         rows, columns = self._rows, self._columns
         planes = blocks.unflatten(2, (self.channels, rows.side, columns.side)).permute(2, 0, 3, 1, 4)
         whole = planes.flatten(3).flatten(1, 2)
-        return whole[:, before:, columns.before : columns.before + columns.size]
+        cut: Tensor = whole[:, before:, columns.before : columns.before + columns.size]
+        return cut
 
     def _kinds(self) -> Iterator[tuple[slice, slice, _Part]]:
         """Blocks that are alike, as slices of rows and columns, with their decomposition."""
