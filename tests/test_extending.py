@@ -203,7 +203,7 @@ def test_a_table_in_a_file(
     monkeypatch.chdir(written)
     said = pellucid_command("bench", "mine.toml", "--quick", "--images", "1", "-p", tiny_prior, "-o", "rows", "--json")
     assert [json.loads(line)["method"] for line in said.out.splitlines()] == ["damaged", "DreamClean"]
-    for name, line in (("nowhere.toml", "cannot be read"), ("dreamclean-1.toml", "give the file another name")):
+    for name, line in (("nowhere.toml", "there is no such file"), ("dreamclean-1.toml", "give the file another name")):
         with pytest.raises(PellucidError, match=line):
             spec.load(name)
 

@@ -79,5 +79,5 @@ def test_dark_and_faded_are_found_and_told() -> None:
     assert dark.confidence > 0.9
     faded = exposure.estimate(to_model(degradations.faded(to_unit(scene()), 0.5, 0.3, (1.1, 1.0, 0.7))))
     assert faded is not None
-    assert (faded.text, faded.remedy) == ("faded, with a colour cast", "")
+    assert (faded.text, faded.remedy) == ("faded, with a colour cast", "--task unfade")
     assert exposure.estimate(torch.full((1, 1, 1, 1), 0.2)) is None

@@ -109,6 +109,7 @@ class Choices:
             mask=self.mask if self.needs("mask") else None,
             kernel=self.kernel if self.needs("kernel") else None,
             by=self.by if self.needs("by") else None,
+            yes=self.proposes and self.mask is None,
             noise=self.noise,
             exact=self.exact,
             prior=self.prior,
@@ -135,6 +136,11 @@ class Choices:
     def automatic(self) -> bool:
         """Whether nothing is said of what is to be done."""
         return self.task is None and (self.method or methods.usual(self.values())) == "auto"
+
+    @property
+    def proposes(self) -> bool:
+        """True if the task finds what to fill where nobody paints it; the press of a button says yes to that."""
+        return self.task is not None and tasks.find(self.task).propose is not None
 
     def needs(self, file: str) -> bool:
         """Whether the task takes a mask, a kernel or a factor."""

@@ -98,7 +98,7 @@ class Desk:
             return
         session.forget()
         try:
-            needs_mask = choices.needs("mask")
+            needs_mask = choices.needs("mask") and not choices.proposes
             left = [picture for picture in pictures if needs_mask and picture.mask is None]
             if len(left) < len(pictures):
                 pictures = [picture for picture in pictures if picture not in left]

@@ -21,6 +21,7 @@ DAMAGES = {
     "hdr": "exposures: make one picture",
     "jpeg": "coarse JPEG",
     "scratches": "scratches",
+    "unfade": "faded colours",
 }
 """What the page calls a task, short enough to be read whole; of others their summary is taken."""
 

@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from ..errors import UsageError
 from ..settings import values
 
@@ -179,7 +177,8 @@ class Recipe:
             UsageError: see `Recipe`; or there is a recipe, and something beside it.
         """
         plain = cls.__dataclass_fields__
-        if isinstance(noise, Tensor):
+        if noise is not None and not isinstance(noise, float | int | Sequence):
+            # A tensor; the command line does not wait for torch.
             noise = tuple(noise.flatten().tolist()) if noise.numel() > 1 else noise.item()
         more: dict[str, Any] = {"prior": prior, "operator": operator, "noise": noise, "seed": seed}
         own: dict[str, Any] = {name: value for name, value in said.items() if name in plain}

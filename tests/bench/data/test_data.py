@@ -108,7 +108,7 @@ def test_a_list_chooses_files_and_their_order(folder: Make, tmp_path: Path) -> N
     for content, said in (("", "empty"), ("a\na 3\n", "names a twice")):
         text.write_text(content)
         assert said in (dataset.check(place) or "")
-    assert "cannot be read" in (data.get("imagenet", files=tmp_path / "none.txt").check(place) or "")
+    assert "there is no such file" in (data.get("imagenet", files=tmp_path / "none.txt").check(place) or "")
 
 
 def test_what_does_not_fit_is_said() -> None:
