@@ -19,15 +19,16 @@ PAGE = Path(__file__).parent.parent / "docs" / "photographs.md"
 
 HEAD = """# Pictures as people have them
 
-Written by `python -m benchmarks.photographs ROWS.jsonl` from what this prints:
+Written by `python -m benchmarks.photographs ROWS.jsonl`, from what this prints:
 
     {command}
 
-Each row damages clean photographs, saves them as a file, and restores the file with the default of `pellucid restore`,
-with the task that names the damage, and with other tools. *before* is the damaged file against the truth. All other
-figures are PSNR in dB over it: the mean, and in brackets the least of all images. LPIPS is lower where the picture
-looks more alike. *calls* is the most evaluations of the prior an image took. Rows that enlarge compare with bicubic
-interpolation; dark and faded rows compare at the factor of light that fits the truth best.
+Each row damages clean photographs and saves them as files. The default of `pellucid restore`, the task that names the
+damage, and other tools restore these files. *before* is the damaged file against the truth. All other figures are PSNR
+in dB over it: the mean, and in brackets the least of all images. LPIPS is lower where the picture looks more alike.
+*calls* is the most evaluations of the prior that an image took. Rows that enlarge compare with bicubic interpolation.
+Dark and faded rows compare at the factor of light that fits the truth best. Kinds of damage that are not here are not
+measured yet.
 
 """
 
