@@ -42,7 +42,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
-PATIENCE = 600_000 if os.environ.get("PELLUCID_SCREENSHOTS") else 60_000
+PATIENCE = 600_000 if os.environ.get("PELLUCID_SCREENSHOTS") else 180_000
 """Milliseconds that a busy machine is given; none of them are waited for on an idle one."""
 
 
@@ -63,7 +63,10 @@ def visit(browser: Browser, local: Served) -> Iterator[Callable[[], Page]]:
     wrong: list[str] = []
 
     def opened() -> Page:
-        context = browser.new_context(viewport={"width": 1280, "height": 860}, accept_downloads=True)
+        # Without motion: colours on their way from one to another have no contrast to be measured.
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 860}, accept_downloads=True, reduced_motion="reduce"
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
