@@ -152,7 +152,7 @@ class Desk:
             if isinstance(record, dict) and isinstance(record.get("reason"), str) and len(session.messages) < _MESSAGES:
                 name = clean_name(str(record.get("name", "")))
                 session.messages.append(f"{name}: {plain(record['reason'][:200], session.folder)}")
-        for picture in session.pictures[before:]:
+        for picture in reversed(session.pictures[before:]):
             picture.looked = False
             self.queue.spare(Job(Looking(picture, self.restorers, self.priors[0])))
 

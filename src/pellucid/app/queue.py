@@ -131,9 +131,9 @@ class Queue:
         return job
 
     def spare(self, job: Job) -> None:
-        """Lines a job up that is done while there is no other."""
+        """Takes a job that is done while there is no other; the newest first: older ones may be of closed pages."""
         with self._changed:
-            self._spare.append(job)
+            self._spare.insert(0, job)
             self._changed.notify()
 
     def position(self, job: Job) -> int:
