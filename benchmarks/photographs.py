@@ -86,8 +86,10 @@ def main() -> None:
     )
     options = parser.parse_args()
     rows = [json.loads(line) for path in options.rows for line in path.read_text().splitlines() if line.strip()]
-    parts = [HEAD.format(command=options.command), "\n".join(table(rows)), "\n\n## Other tools\n\n"]
-    PAGE.write_text("".join(parts) + "\n".join(peers(rows)) + "\n")
+    others = list(peers(rows))
+    page = HEAD.format(command=options.command) + "\n".join(table(rows)) + "\n"
+    # Two lines are its head.
+    PAGE.write_text(page + ("\n## Other tools\n\n" + "\n".join(others) + "\n" if others[2:] else ""))
 
 
 if __name__ == "__main__":
