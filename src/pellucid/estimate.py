@@ -50,15 +50,32 @@ def excerpt(y: Tensor, side: int = _SIDE) -> Tensor:
         y: images, (B, C, H, W).
         side: of the part of a large image, a multiple of 64; what counts as large changes with it.
     """
-    stretch = side // _STRETCHES
+    return stretches(y, side // _STRETCHES, _STRETCHES, _LARGE * side // _SIDE)
+
+
+def stretches(y: Tensor, length: int, number: int, large: int) -> Tensor:
+    """A part of large images: of each large side some stretches, from the middles of its equal parts, side by side.
+
+    Args:
+        y: images, (B, C, H, W).
+        length: of a stretch in pixels.
+        number: of stretches.
+        large: the longest side that is kept whole.
+    """
     for axis in (-2, -1):
         size = y.shape[axis]
-        if size > _LARGE * side // _SIDE:
+        if size > large:
             # On a grid of 16, so that the blocks of a JPEG file and the network's own stay where they are.
-            starts = [((2 * i + 1) * size // (2 * _STRETCHES) - stretch // 2) // 16 * 16 for i in range(_STRETCHES)]
-            index = torch.cat([torch.arange(start, start + stretch) for start in starts])
+            starts = [((2 * i + 1) * size // (2 * number) - length // 2) // 16 * 16 for i in range(number)]
+            index = torch.cat([torch.arange(start, start + length) for start in starts])
             y = y.index_select(axis, index.to(y.device))
     return y
+
+
+def middle(image: Tensor, side: int) -> Tensor:
+    """The middle of an image (..., H, W), so many pixels wide and high where it has as many."""
+    top, left = (max(0, size - side) // 2 for size in image.shape[-2:])
+    return image[..., top : top + side, left : left + side]
 
 
 _LOWEST, _HIGHEST = 0.01, 2.0

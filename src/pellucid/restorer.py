@@ -79,10 +79,10 @@ class Restorer(Runner):
         for number, page in enumerate(picture.pages, 1):
             own = [seed if number == 1 else derive_seed(seed, f"page {number}") for seed in seeds]
             operator = None if self._maker is None else self._maker(page)
-            if _marks_nothing(operator):
-                results = [_untouched(page)] * len(own)
-            else:
-                results = self.samples(page.tensor(), own, progress, operator, self._known(page))
+            whole = _untouched(page, operator)
+            results = (
+                [whole] * len(own) if whole else self.samples(page.tensor(), own, progress, operator, self._known(page))
+            )
             finished = [self._finished(page, result) for result in results]
             for pages, (done, _) in zip(made, finished, strict=True):
                 pages.append(done)
@@ -124,9 +124,8 @@ class Restorer(Runner):
     ) -> Restored:
         """Restores one page; its file tells how it was compressed."""
         operator = None if self._maker is None else self._maker(page)
-        if _marks_nothing(operator):
-            return _untouched(page)
-        return self.run(page.tensor(), seed, progress, operator, watch, self._known(page))
+        whole = _untouched(page, operator)
+        return whole or self.run(page.tensor(), seed, progress, operator, watch, self._known(page))
 
     def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
         return (told(page),) if self.method.diagnoses and page.jpeg is not None else ()
@@ -152,10 +151,8 @@ class Restorer(Runner):
         return page.marked(provenance.line(self.method, told, prior, seed, result.notes))
 
 
-def _marks_nothing(operator: Operator | None) -> bool:
-    """Whether a mask was proposed that leaves nothing to fill."""
-    return isinstance(operator, Mask) and bool(operator.known.all())
-
-
-def _untouched(page: Picture) -> Restored:
+def _untouched(page: Picture, operator: Operator | None) -> Restored | None:
+    """The page as it is, where its mask leaves nothing to fill; None where there is something."""
+    if not isinstance(operator, Mask) or not operator.known.all():
+        return None
     return Restored(page.tensor(), 0, notes=("nothing is marked, left as it is",), random=False)

@@ -274,7 +274,7 @@ class Runner:
             if len(colours) > 1 and self._treats_noise:
                 # Each image has noise of its own, as it would by itself.
                 return _joined(
-                    self.run(image[None], own, progress, operator and operator.alone(i), watch)
+                    self.run(image[None], own, progress, operator and operator.alone(i), watch, known[i : i + 1])
                     for i, (image, own) in enumerate(zip(colours, Streams.seeds(seed, len(colours)), strict=True))
                 )
             noise = _estimated(colours, operator) if noise is None else noise

@@ -15,7 +15,7 @@ from .bounds import check
 from .calls import MASK, command, python
 from .choices import Choices, Variant, variants
 from .limits import Limits, clean_name
-from .look import Action, actions
+from .look import ACTIONS, Action
 from .queue import Job, Queue
 from .session import Outcome, Round, Session, Upload
 from .sessions import Sessions
@@ -59,10 +59,10 @@ class Desk:
         Args:
             session: whose.
             choices: of these, what an action leaves open counts: prior, fidelity, seed and tiles.
-            key: one of `look.actions`, or "fill" for what is painted.
+            key: one of `look.ACTIONS`, or "fill" for what is painted.
         """
         picture = session.picture
-        found = Action("Fill in", "inpaint") if key == "fill" else actions().get(key)
+        found = Action("Fill in", "inpaint") if key == "fill" else ACTIONS.get(key)
         if found is None or picture is None:
             return
         chosen = Choices(
@@ -73,7 +73,7 @@ class Desk:
 
     def expected(self, upload: Upload, key: str) -> float | None:
         """The seconds that an action takes on a picture; None where nobody knows."""
-        pace, found = self.restorers.pace, actions()[key]
+        pace, found = self.restorers.pace, ACTIONS[key]
         if pace is None:
             return None
         # The page asks again and again.

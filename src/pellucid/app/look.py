@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .. import diagnosis, images, tasks
+from .. import diagnosis, images
 from ..diagnosis import Diagnosis, exposure
+from ..estimate import stretches
 from ..methods.auto import Auto
 from ..priors import Counted, Prior, fit
 from ..priors.prior import Evaluation, Wrapper, device_of
@@ -36,7 +37,7 @@ class Action:
     by: int | None = None
 
 
-_ACTIONS = {
+ACTIONS = {
     "clean": Action("Clean"),
     "sharpen": Action("Sharpen", "unblur"),
     "brighten": Action("Brighten", "lowlight"),
@@ -45,11 +46,7 @@ _ACTIONS = {
     "enlarge-2": Action("Enlarge x2", "enlarge", 2),
     "enlarge-4": Action("Enlarge x4", "enlarge", 4),
 }
-
-
-def actions() -> dict[str, Action]:
-    """What can be done here, by its key: all whose task is known."""
-    return {key: one for key, one in _ACTIONS.items() if one.task is None or one.task in tasks.names()}
+"""What can be done to a picture here, by its key."""
 
 
 @dataclass(frozen=True)
@@ -115,15 +112,7 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
 
 def excerpt(pixels: Tensor) -> Tensor:
     """What is looked at: a quarter of a megapixel at most, a quarter of what a restoration looks at."""
-    for axis in (-2, -1):
-        size = pixels.shape[axis]
-        if size > _WHOLE:
-            # On JPEG's grid, so that its blocks stay where they are.
-            middles = [(2 * i + 1) * size // (2 * _STRETCHES) for i in range(_STRETCHES)]
-            starts = [(middle - _STRETCH // 2) // 16 * 16 for middle in middles]
-            index = torch.cat([torch.arange(start, start + _STRETCH) for start in starts])
-            pixels = pixels.index_select(axis, index)
-    return pixels
+    return stretches(pixels, _STRETCH, _STRETCHES, _WHOLE)
 
 
 def verdict(found: Diagnosis, calls: int = 0, whole: bool = True) -> Verdict:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from .look import Verdict, actions
+from .look import ACTIONS, Verdict
 from .preview import live
 from .queue import Job, Queue
 from .session import Session, Upload, Version
@@ -187,8 +187,7 @@ def _diagnosis(session: Session, picture: Upload, desk: Desk | None) -> dict[str
     verdict = picture.verdict
     words = "Looking at the picture ..." if not picture.looked else "" if verdict is None else _found(verdict)
     advised = () if verdict is None else verdict.advised
-    known = actions()
-    keys = [*(key for key in advised if key in known), *(key for key in known if key not in advised)]
+    keys = [*(key for key in advised if key in ACTIONS), *(key for key in ACTIONS if key not in advised)]
     if verdict is not None and not verdict.grey:
         keys.remove("colour")
     shown = []
@@ -196,7 +195,7 @@ def _diagnosis(session: Session, picture: Upload, desk: Desk | None) -> dict[str
         seconds = None if desk is None or not picture.looked else desk.expected(picture, key)
         most = "" if key == "clean" and verdict is not None and verdict.whole else "up to "
         shown.append({
-            "key": key, "label": known[key].label, "advised": key in advised[:1],
+            "key": key, "label": ACTIONS[key].label, "advised": key in advised[:1],
             "time": "" if seconds is None else f"{most}{duration(seconds)}",
         })  # fmt: skip
     return {"words": words[:1].upper() + words[1:], "looking": not picture.looked, "actions": shown}

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import images
+from .. import estimate, images
 from ..devices import find_device
 from ..errors import PellucidError, UsageError
 from ..metrics import psnr
@@ -72,10 +72,7 @@ def read_images(folder: Path, channels: int = 3) -> dict[str, Tensor]:
 
 def middle(image: Tensor, side: int | None) -> Tensor:
     """The middle of an image (..., H, W), so many pixels wide and high where it has as many; all of it for None."""
-    if side is None:
-        return image
-    top, left = (max(0, size - side) // 2 for size in image.shape[-2:])
-    return image[..., top : top + side, left : left + side]
+    return image if side is None else estimate.middle(image, side)
 
 
 def denoising(

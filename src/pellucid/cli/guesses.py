@@ -48,7 +48,7 @@ _COMMANDS = {
 
 _OPTIONS = {
     **dict.fromkeys(("out", "outdir", "out-dir", "output-dir", "dest", "to"), "-o OUT"),
-    **dict.fromkeys(("force", "yes", "replace"), "--overwrite"),
+    **dict.fromkeys(("force", "replace"), "--overwrite"),
     **dict.fromkeys(("gpu", "cuda"), "--device cuda"),
     "cpu": "--device cpu",
     **dict.fromkeys(("recursive", "recurse"), "the folder's name alone: subfolders are included"),

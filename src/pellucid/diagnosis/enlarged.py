@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..estimate import middle
 from ..problem import to_unit
 from .spectrum import luminance
 
@@ -76,8 +77,7 @@ def measure(image: Tensor) -> list[Enlarged]:
     Args:
         image: one picture, (1, C, H, W) in [-1, 1]; of a large one the middle is looked at.
     """
-    top, left = (max(0, (side - _MOST) // 2) for side in image.shape[-2:])
-    bright = to_unit(luminance(image[..., top : top + _MOST, left : left + _MOST].float())).double()[0, 0]
+    bright = to_unit(luminance(middle(image, _MOST).float())).double()[0, 0]
     if min(bright.shape) < _LEAST:
         return []
     ways = [_rows(side) for side in (bright, bright.T)]

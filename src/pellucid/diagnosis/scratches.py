@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..estimate import middle
 from ..problem import to_unit
 from .spectrum import luminance
 
@@ -137,15 +138,14 @@ def measure(image: Tensor) -> Scratches:
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
     """
-    top, left = (max(0, (side - _MOST) // 2) for side in image.shape[-2:])
-    middle = image[..., top : top + _MOST, left : left + _MOST]
-    bright = to_unit(luminance(middle.float()))
+    seen = middle(image, _MOST)
+    bright = to_unit(luminance(seen.float()))
     if min(bright.shape[-2:]) < SURE.long:
         return Scratches(0.0, 0.0, 0.0)
     lines = _lines(bright[0, 0], SURE).float().mean().item()
     specks = (_specks(bright, SURE) | _specks(1 - bright, SURE)).float().mean().item()
     found = Scratches(0.0, lines, specks)
-    return replace(found, marked=propose(middle).float().mean().item()) if found.sure else found
+    return replace(found, marked=propose(seen).float().mean().item()) if found.sure else found
 
 
 def estimate(image: Tensor, drawn: bool = False) -> Scratches | None:

@@ -28,6 +28,7 @@ from . import jpeg, walk
 from .dpir import DPIR
 from .dreamclean_known import DreamCleanKnown
 from .method import Method, State
+from .sidebyside import side_by_side
 
 _CLEAN, _COMPRESSED = 0.004, 0.06
 """Noise of a small picture, in [-1, 1] units: where none is found, and what is left of compression, undone or not."""
@@ -81,9 +82,8 @@ class Enlarge(Method):
             small, noise, note = (y, told, "") if told is not None else _cleaned(counted, y, own, known)
             before, notes = max(before, counted.nfe), [*notes, note]
             runs.append(self.method.iterate(Problem(small, operator.alone(i), noise), Padded(prior), own))
-        for states in zip(*runs, strict=True):
-            x, x0 = (torch.cat([getattr(state, name) for state in states]) for name in ("x", "x0"))
-            yield replace(states[0], x=x, x0=x0, nfe=before + states[0].nfe, notes=tuple(notes) if any(notes) else ())
+        for state in side_by_side(runs):
+            yield replace(state, nfe=before + state.nfe, notes=tuple(notes) if any(notes) else ())
 
 
 def _cleaned(prior: Counted, y: Tensor, rng: Streams, known: Diagnosis) -> tuple[Tensor, float, str]:

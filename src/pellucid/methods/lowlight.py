@@ -19,18 +19,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from .. import diagnosis
 from ..diagnosis import exposure
 from ..noise import Streams
-from ..priors.prior import Counted, Prior
-from ..problem import Problem, to_model, to_unit
-from . import walk
-from .method import Method, State
-from .onebyone import Run, one_by_one
-from .plan import Plan
+from ..priors.prior import Counted
+from ..problem import to_model, to_unit
+from .method import State
+from .noisefirst import NoiseFirst
 
 
 def curve(y: Tensor, white: float, level: float, gain: float, gamma: float) -> Tensor:
@@ -78,7 +74,7 @@ class Brightening:
 
 
 @dataclass(frozen=True)
-class LowLight(Method):
+class LowLight(NoiseFirst):
     """Removes the noise of a dark picture, then brightens it by a factor and a curve.
 
     Costs what `Denoise` does: at most 10 evaluations to find the noise and 5 to remove it.
@@ -101,19 +97,6 @@ class LowLight(Method):
         self._require(1 <= self.gain <= 1000, "gain", "from 1 to 1000")
         self._require(1 <= self.gamma <= 10, "gamma", "from 1 to 10")
 
-    def nfe(self, prior: Prior) -> int:
-        """The most evaluations that it makes."""
-        return diagnosis.CALLS + walk.CALLS
-
-    @torch.no_grad()
-    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; the `notes` say which noise was removed."""
-        self._require_blind(problem)
-        yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
-
-    def _run(self, prior: Prior, y: Tensor) -> Run:
-        counted = Counted(prior)
-        noise = walk.treatment(diagnosis.noise_alone(counted, y), 1.0)
-        brightening = Brightening(self.white, self.level, self.gain, self.gamma)
-        plan = Plan([brightening] if noise is None else [noise, brightening])
-        return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
+    def treatment(self) -> Brightening:
+        """See `NoiseFirst`."""
+        return Brightening(self.white, self.level, self.gain, self.gamma)

@@ -21,15 +21,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .. import diagnosis
 from ..diagnosis.exposure import quantiles
 from ..noise import Streams
-from ..priors.prior import Counted, Prior
-from ..problem import Problem, to_model, to_unit
-from . import walk
-from .method import Method, State
-from .onebyone import Run, one_by_one
-from .plan import Plan
+from ..priors.prior import Counted
+from ..problem import to_model, to_unit
+from .method import State
+from .noisefirst import NoiseFirst
 
 
 def levels(y: Tensor, black: float, white: float, balance: float, gain: float) -> Tensor:
@@ -77,7 +74,7 @@ class Stretching:
 
 
 @dataclass(frozen=True)
-class Unfade(Method):
+class Unfade(NoiseFirst):
     """Removes the noise of a faded or tinted picture, then stretches the contrast of each channel.
 
     Costs what `Denoise` does: at most 10 evaluations to find the noise and 5 to remove it. It is for those who know
@@ -101,19 +98,6 @@ class Unfade(Method):
         self._require(0 <= self.balance <= 1, "balance", "from 0 to 1")
         self._require(1 <= self.gain <= 1000, "gain", "from 1 to 1000")
 
-    def nfe(self, prior: Prior) -> int:
-        """The most evaluations that it makes."""
-        return diagnosis.CALLS + walk.CALLS
-
-    @torch.no_grad()
-    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; the `notes` say which noise was removed."""
-        self._require_blind(problem)
-        yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
-
-    def _run(self, prior: Prior, y: Tensor) -> Run:
-        counted = Counted(prior)
-        noise = walk.treatment(diagnosis.noise_alone(counted, y), 1.0)
-        stretching = Stretching(self.black, self.white, self.balance, self.gain)
-        plan = Plan([stretching] if noise is None else [noise, stretching])
-        return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
+    def treatment(self) -> Stretching:
+        """See `NoiseFirst`."""
+        return Stretching(self.black, self.white, self.balance, self.gain)

@@ -56,16 +56,24 @@ def resolved(prior: Prior, backend: str, precision: str) -> tuple[str, str]:
         precision: one of `PRECISIONS`.
     """
     own = isinstance(getattr(innermost(prior), "network", None), DenoisingUNet)
-    fastest = usual(device_of(prior)) if own and precision == AUTO else ("torch", "float32")
-    return (
-        fastest[0] if backend == AUTO else backend,
-        fastest[1] if precision == AUTO else precision,
-    )
+    return meant(device_of(prior), backend, precision) if own else as_given(backend, precision)
+
+
+def meant(device: torch.device, backend: str, precision: str) -> tuple[str, str]:
+    """Backend and precision on a device for the package's own networks, with nothing left open; see `resolved`."""
+    return _filled(backend, precision, usual(device) if precision == AUTO else _PLAIN)
 
 
 def as_given(backend: str, precision: str) -> tuple[str, str]:
     """Backend and precision for a prior that a person made: as it is, where "auto" is said."""
-    return "torch" if backend == AUTO else backend, "float32" if precision == AUTO else precision
+    return _filled(backend, precision, _PLAIN)
+
+
+_PLAIN = ("torch", "float32")
+
+
+def _filled(backend: str, precision: str, instead: tuple[str, str]) -> tuple[str, str]:
+    return instead[0] if backend == AUTO else backend, instead[1] if precision == AUTO else precision
 
 
 def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32") -> Prior:

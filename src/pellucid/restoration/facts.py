@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..devices import find_device
 from ..hashing import file_hash
-from ..priors.backends import AUTO, usual
+from ..priors.backends import meant
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -38,10 +38,7 @@ def digest(recipe: Recipe, prior: str) -> str:
     facts |= {"operator": choice.operator, "noise": choice.noise, "prior": prior}
     device = find_device(recipe.device)
     facts |= {"device": device.type, "version": version("pellucid")}
-    for name, fastest in zip(("backend", "precision"), usual(device), strict=True):
-        # A precision that is named is computed by torch, where no backend is named beside it.
-        own = fastest if recipe.precision == AUTO else "torch"
-        facts[name] = own if facts[name] == AUTO else facts[name]
+    facts["backend"], facts["precision"] = meant(device, recipe.backend, recipe.precision)
     return hashlib.sha256(json.dumps(content(facts), sort_keys=True).encode(errors="surrogateescape")).hexdigest()
 
 

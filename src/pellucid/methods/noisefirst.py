@@ -1,0 +1,43 @@
+"""Noise first, where it was made, and then one more treatment: what methods for light and for colours share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .. import diagnosis
+from ..noise import Streams
+from ..priors.prior import Counted, Prior
+from ..problem import Problem
+from . import walk
+from .method import Method, State
+from .onebyone import Run, one_by_one
+from .plan import Plan, Treatment
+
+
+@dataclass(frozen=True)
+class NoiseFirst(Method):
+    """Removes the noise of a picture as `Denoise` does, then gives it a treatment that evaluates no prior."""
+
+    def treatment(self) -> Treatment:
+        """The treatment of the picture without its noise."""
+        raise NotImplementedError
+
+    def nfe(self, prior: Prior) -> int:
+        """The most evaluations that it makes."""
+        return diagnosis.CALLS + walk.CALLS
+
+    @torch.no_grad()
+    def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        """See `Method`; the `notes` say which noise was removed."""
+        self._require_blind(problem)
+        yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
+
+    def _run(self, prior: Prior, y: Tensor) -> Run:
+        counted = Counted(prior)
+        noise = walk.treatment(diagnosis.noise_alone(counted, y), 1.0)
+        plan = Plan([self.treatment()] if noise is None else [noise, self.treatment()])
+        return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
