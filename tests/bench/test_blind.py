@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from torch import Tensor
 
 from pellucid import degradations, methods
 from pellucid.bench import blind
-from pellucid.bench.table import HEADING, Row, line, markdown
+from pellucid.bench.photographs import in_memory
+from pellucid.bench.rows import Row
+from pellucid.bench.run_table import Run, entrant_method, run
 from pellucid.errors import UsageError
-from pellucid.methods import Denoise, DreamClean, Method, State
+from pellucid.methods import Denoise, DreamClean, State
 from pellucid.metrics import psnr, ssim
 from pellucid.noise import Streams, derive_seed
 from pellucid.priors import GaussianPrior, Prior
@@ -29,71 +31,88 @@ def photograph(seed: int, height: int = 16, width: int = 18) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def denoise(damage: str) -> Mapping[str, Method]:
-    return {"denoise": Denoise()}
+def measured(
+    folder: Path,
+    photographs: dict[str, Tensor],
+    damages: Sequence[str],
+    names: Sequence[str] = ("denoise",),
+    seed: int = 0,
+) -> list[Row]:
+    table = blind.table(damages, names)
+    job = Run(table, PRIOR, in_memory(photographs), folder, table.data[0], (seed,), redrawn=True)
+    return [row for row in run(job) if isinstance(row, Row)]
 
 
-def test_each_damage_has_its_input_and_its_methods() -> None:
+def test_each_damage_has_its_input_and_its_methods(tmp_path: Path) -> None:
     photographs = {"a": photograph(0), "b": photograph(1, 13, 11)}
-    rows = list(blind.compare(PRIOR, photographs, chosen=denoise, seed=4))
+    rows = measured(tmp_path, photographs, (), seed=4)
     assert all((row.nfe == 0) == (row.method == "damaged") or row.nfe <= Denoise().nfe(PRIOR) for row in rows)
     assert [(row.task, row.method) for row in rows] == [
-        (damage, method) for damage in blind.DAMAGES for method in ("damaged", "denoise")
+        (damage, method) for damage in blind.DAMAGES for _ in photographs for method in ("damaged", "denoise")
     ]
     # What "damaged" is measured on is what the registry makes of each image with its own seed.
-    noise = rows[2]
-    assert (noise.task, noise.lpips, noise.seconds) == ("noise", None, 0)
-    clean = [(image + 1) / 2 for image in photographs.values()]
-    noisy = [
-        degradations.gaussian_noise(image, 0.1, derive_seed(4, name, 1)).clamp(0, 1)
-        for name, image in zip(photographs, clean, strict=True)
-    ]
-    pairs = list(zip(noisy, clean, strict=True))
-    assert noise.psnr == pytest.approx(sum(psnr(*pair).item() for pair in pairs) / 2, abs=1e-5)
-    assert noise.ssim == pytest.approx(sum(ssim(*pair).item() for pair in pairs) / 2, abs=1e-5)
+    for row in rows:
+        if (row.task, row.method) == ("noise", "damaged"):
+            clean = (photographs[row.image] + 1) / 2
+            noisy = degradations.gaussian_noise(clean, 0.1, derive_seed(4, row.image, 1)).clamp(0, 1)
+            assert row.figures["psnr"] == pytest.approx(psnr(noisy, clean).item(), abs=1e-5)
+            assert row.figures["ssim"] == pytest.approx(ssim(noisy, clean).item(), abs=1e-5)
 
 
-def test_any_damage_can_take_part() -> None:
+def test_any_damage_can_take_part(tmp_path: Path) -> None:
     damages = ["sr4+noise:0.05", "rain"]
-    rows = list(blind.compare(PRIOR, {"a": photograph(0)}, damages, denoise))
+    rows = measured(tmp_path, {"a": photograph(0)}, damages)
     assert [row.task for row in rows[::2]] == damages
     damaged = degradations.get("rain")((photograph(0) + 1) / 2, derive_seed(0, "a", 1)).clamp(0, 1)
-    assert rows[2].psnr == pytest.approx(psnr(damaged, (photograph(0) + 1) / 2).item(), abs=1e-5)
+    assert rows[2].figures["psnr"] == pytest.approx(psnr(damaged, (photograph(0) + 1) / 2).item(), abs=1e-5)
     # Who is made for something else is not among those that suit it.
     assert "zero-dce" not in blind.contestants("rain")
     with pytest.raises(UsageError, match="several images of one"):
-        blind.compare(PRIOR, {}, ["exposures"])
+        blind.table(["exposures"])
 
 
-def test_a_method_sees_the_damaged_image_alone() -> None:
+def test_a_method_sees_the_damaged_image_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    class Spy(Denoise):
-        def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-            seen.append(problem)
-            return super().iterate(problem, prior, rng)
+    def iterate(self: Denoise, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
+        seen.append(problem)
+        return own(self, problem, prior, rng)
 
-    list(blind.compare(PRIOR, {"a": photograph(0)}, ["sr4"], lambda damage: {"spy": Spy()}))
+    own = Denoise.iterate
+    monkeypatch.setattr(Denoise, "iterate", iterate)
+    measured(tmp_path, {"a": photograph(0)}, ["sr4"])
     (problem,) = seen
     assert (problem.operator, problem.sigma_y) == (None, None)
     expected = degradations.reduce((photograph(0) + 1) / 2, 4)
     torch.testing.assert_close(problem.y, 2 * expected - 1)
 
 
-def test_the_same_seed_gives_the_same_table() -> None:
-    def measured(seed: int, *names: str) -> list[tuple[float, float]]:
-        photographs = {name: photograph(3) for name in names}
-        rows = blind.compare(PRIOR, photographs, ["noise"], lambda _: {"d": DreamClean(strength=20)}, seed=seed)
-        return [(row.psnr, row.ssim) for row in rows]
+def test_the_same_seed_gives_the_same_table(tmp_path: Path) -> None:
+    def figures(seed: int, name: str, folder: str) -> list[dict[str, float]]:
+        rows = measured(tmp_path / folder, {name: photograph(3)}, ["noise"], ["denoise"], seed)
+        return [row.figures for row in rows]
 
-    assert measured(1, "a") == measured(1, "a") != measured(2, "a")
-    # The damage belongs to the image's name.
-    assert measured(1, "a") != measured(1, "b")
+    first = figures(1, "a", "first")
+    assert first == figures(1, "a", "second")
+    # The damage belongs to the image's name and to the seed.
+    assert first[0] != figures(2, "a", "second")[0]
+    assert first[0] != figures(1, "b", "second")[0]
 
 
 def test_an_unknown_damage_is_refused_before_any_work() -> None:
     with pytest.raises(UsageError, match="unknown damage 'nois': did you mean 'noise'"):
-        blind.compare(PRIOR, {}, ["noise", "nois"])
+        blind.table(["noise", "nois"])
+
+
+def test_quick_methods_have_the_settings_of_the_damage() -> None:
+    table = blind.table(["noise", "low light"], ["gdp", "dgp"])
+    gdp, dgp = table.methods
+    for damage in ("noise", "low light"):
+        assert entrant_method(gdp, damage, True, {}) == blind.contestants(damage, ["gdp"], quick=True)["gdp"]
+        assert entrant_method(dgp, damage, True, {}) == blind.contestants(damage, ["dgp"], quick=True)["dgp"]
+        # The method's own defaults, which are not the paper's.
+        assert entrant_method(gdp, damage, False, {}) == methods.GDP()
+        assert entrant_method(dgp, damage, False, {}) == methods.DGP()
 
 
 def test_contestants() -> None:
@@ -118,13 +137,6 @@ def test_a_method_for_one_damage_takes_part_only_there(monkeypatch: pytest.Monke
     assert blind.contestants("noise", ["denoise"]) == {"denoise": methods.Denoise()}
 
 
-def test_rows_are_printed() -> None:
-    row = Row("noise", "diip", 25.128, 0.8126, None, 750, 12.34)
-    assert line(row) == f"{'noise':16}{'diip':18}  25.13  0.813      -   750     12.3"
-    assert len(HEADING) == len(line(row))
-    assert list(markdown([row]))[2:] == ["| noise | diip | 25.13 | 0.813 | - | 750 | 12.3 |"]
-
-
 def test_the_middle_of_the_images(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
     clean = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
     for name, pixels in (("whole", clean), ("part", clean[12:28, 22:38])):
@@ -144,9 +156,9 @@ def test_the_command(pellucid_command: Command, tiny_prior: Path) -> None:
     assert rows[0]["nfe"] == 0
     assert 0 < rows[1]["nfe"] <= Denoise().nfe(PRIOR)
     said = pellucid_command(*arguments)
-    assert said.out.startswith("1 images, ")
-    assert "\nlow light       denoise" in said.out
-    assert "| low light | denoise |" in pellucid_command(*arguments, "--markdown").out
+    assert "\n1 image of the package's photographs, few evaluations" in said.out
+    assert "\nlow light  denoise" in said.out
+    assert "| low light | denoise |" in pellucid_command(*arguments, "--format", "markdown").out
 
 
 @pytest.mark.parametrize(
@@ -154,7 +166,8 @@ def test_the_command(pellucid_command: Command, tiny_prior: Path) -> None:
     [
         (("--damage", "fog"), "unknown damage 'fog'"),
         (("-m", "ddrm"), "must be told the degradation"),
-        (("--markdown", "--json"), "exclude each other"),
+        (("--format", "markdown", "--json"), "exclude each other"),
+        (("--format", "html"), "unknown format"),
         (("--images", "0"), "--images"),
     ],
 )

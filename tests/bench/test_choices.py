@@ -133,7 +133,8 @@ def test_a_table_is_markdown_latex_and_csv(tiny_job: Job, tmp_path: Path) -> Non
 
 
 def test_the_methods_of_the_conformance_table_may_be_ones_own() -> None:
-    from pellucid.bench.conformance import compare
+    from pellucid.bench.conformance import COLUMNS, compare
 
     (row,) = compare({"mine": DDRM(steps=2)}, noises=(0.4,))
     assert row.method == "mine"
+    assert set(row.figures) == set(COLUMNS)

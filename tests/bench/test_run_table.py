@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pellucid import images
-from pellucid.bench.choices import joined
+from pellucid.bench.choices import joined, with_settings
 from pellucid.bench.rows import Missing, Row, stored
 from pellucid.bench.run_table import Run, run
 from pellucid.errors import UsageError
@@ -152,7 +152,7 @@ def test_tasks_and_methods_are_chosen_by_name(tiny_job: Job, tmp_path: Path) -> 
 
 
 def test_shards_do_each_image_once_and_make_one_table(tiny_job: Job, tmp_path: Path) -> None:
-    whole = table_of(done(tiny_job(tmp_path / "whole")))
+    whole = table_of(done(tiny_job(tmp_path / "whole", prior=Busy())))
     shares = [done(tiny_job(tmp_path / "shared", prior=Busy(), shard=Shard(index, 2))) for index in (1, 2)]
     images = [{row.image for row in share} for share in shares]
     assert all(images)
@@ -200,3 +200,32 @@ def test_the_prior_is_shown_no_more_than_it_is_counted(tiny_job: Job, tmp_path: 
     counted = Counted(PRIOR)
     rows = done(tiny_job(tmp_path, prior=counted))
     assert counted.nfe == sum(row.nfe for row in rows)
+
+
+def test_rows_of_one_label_have_pictures_of_their_own(tiny_job: Job, tmp_path: Path) -> None:
+    """A hyper-parameter, or a photograph of the same name, that was changed in between overwrites nothing."""
+    table = tiny_job(tmp_path).table
+    before = done(tiny_job(tmp_path, tasks=("noise",)))
+    content = {row.picture: (tmp_path / row.picture).read_bytes() for row in before}
+    done(tiny_job(tmp_path, tasks=("noise",), table=with_settings(table, {"Ours.gamma": "0.5"})))
+
+    def darker() -> object:
+        return (
+            replace(item, clean=item.clean / 2) for item in tiny_job(tmp_path).photographs() if item.clean is not None
+        )
+
+    done(tiny_job(tmp_path, tasks=("noise",), photographs=darker))
+    assert len(content) == len(before)
+    assert all((tmp_path / picture).read_bytes() == written for picture, written in content.items())
+    assert done(tiny_job(tmp_path, tasks=("noise",))) == before
+
+
+def test_damage_may_be_drawn_again_for_each_seed(tiny_job: Job, tmp_path: Path) -> None:
+    rows = done(tiny_job(tmp_path, tasks=("noise",), seeds=(3, 4), redrawn=True))
+    damaged = [row for row in rows if row.method == "damaged" and row.image == "a<i>.png"]
+    assert [row.seed for row in damaged] == [3, 4]
+    assert damaged[0].figures != damaged[1].figures
+    (once,) = (
+        row for row in done(tiny_job(tmp_path, tasks=("noise",), seeds=(3, 4))) if row.key[2:4] == damaged[0].key[2:4]
+    )
+    assert once.seed == 0

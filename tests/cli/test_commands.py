@@ -427,7 +427,8 @@ def test_bench_conformance(pellucid_command: Command, monkeypatch: pytest.Monkey
     from pellucid.methods import DDRM, MMPS
 
     contestants = {"DDRM": DDRM(), "MMPS": MMPS(steps=300)}
-    monkeypatch.setattr(conformance.compare, "__defaults__", (contestants, (0.4,), 0))
+    monkeypatch.setattr(conformance, "METHODS", contestants)
+    monkeypatch.setattr(conformance.compare, "__defaults__", (None, (0.4,), (0,), None))
     rows = [json.loads(line) for line in pellucid_command("bench", "conformance", "--json").out.splitlines()]
     assert [row["method"] for row in rows] == ["DDRM", "MMPS"]
     # The one is under-dispersed by design, the other is the reference.
@@ -448,7 +449,7 @@ def test_bench_takes_hyper_parameters_of_its_methods(pellucid_command: Command, 
     assert "'ddnm'" in pellucid_command(*known, "--set", "ddnm.steps=3").err
     assert "has no 'stpes'" in pellucid_command(*known, "--set", "ddrm.stpes=3").err
     said = pellucid_command("bench", "conformance", "-m", "ddrm", "--set", "ddrm.steps=2", "--json")
-    assert [json.loads(line)["noise"] for line in said.out.splitlines()] == [0.1, 0.4]
+    assert [json.loads(line)["task"] for line in said.out.splitlines()] == ["noise 0.1", "noise 0.4"]
     assert "say --method" in pellucid_command("bench", "conformance", "--set", "ddrm.steps=2").err
     assert "is blind" in pellucid_command("bench", "conformance", "-m", "dreamclean").err
 

@@ -13,6 +13,10 @@ from torch import Tensor
 
 from pellucid import Problem, images, load_prior, methods
 from pellucid.bench import known
+from pellucid.bench.choices import with_settings
+from pellucid.bench.photographs import in_memory
+from pellucid.bench.rows import Row
+from pellucid.bench.run_table import Run, run
 from pellucid.methods import Method
 from pellucid.noise import Streams, linear_ladder
 from pellucid.operators import (
@@ -175,14 +179,18 @@ def test_latents(tiny_sd: Path) -> None:
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_measurements(priors: tuple[Prior, Prior]) -> None:
-    photographs = {"one": 2 * draw(1, 3, 16, 16) - 1}
-    chosen: Callable[[str], Any] = lambda task: {"ddrm": methods.get("ddrm", steps=3)}  # noqa: E731
+def test_measurements(priors: tuple[Prior, Prior], tmp_path: Path) -> None:
+    table = with_settings(known.table(["sr4"], ["ddrm"]), {"ddrm.steps": "3"})
+    photographs = in_memory({"one": 2 * draw(1, 3, 16, 16) - 1})
+
+    def figures(prior: Prior, folder: str) -> list[float]:
+        rows = run(Run(table, prior, photographs, tmp_path / folder))
+        return [row.figures["psnr"] for row in rows if isinstance(row, Row)]
+
     with Here():
-        there = [row.psnr for row in known.compare(priors[1], photographs, ("sr4",), chosen)]
-    assert there == pytest.approx(
-        [row.psnr for row in known.compare(priors[0], photographs, ("sr4",), chosen)], abs=1e-3
-    )
+        there = figures(priors[1], "there")
+    assert len(there) == 2
+    assert there == pytest.approx(figures(priors[0], "here"), abs=1e-3)
 
 
 @pytest.mark.parametrize(

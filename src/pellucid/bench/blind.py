@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from .. import degradations, methods
-from ..degradations import Damage
 from ..degradations.compose import is_composed
 from ..errors import UsageError, unknown_name
 from ..methods import Method
-from ..metrics import Lpips
-from ..noise import derive_seed
-from ..priors.prior import Padded, Prior
-from ..problem import Problem, to_unit
-from .table import Case, Row, rows
+from .entrants import entrant
+from .spec import Source, Table, Task
 
-DAMAGES: dict[str, Damage] = {
-    "jpeg": degradations.get("multiple-jpeg"),
-    "noise": degradations.get("noise"),
-    "poisson": degradations.get("poisson"),
-    "sr4": degradations.get("reduce"),
-    "deformation": degradations.get("deform"),
-    "water drops": degradations.get("water-drops"),
-    "low light": degradations.get("low-light"),
+DAMAGES: dict[str, str] = {
+    "jpeg": "multiple-jpeg",
+    "noise": "noise",
+    "poisson": "poisson",
+    "sr4": "reduce",
+    "deformation": "deform",
+    "water drops": "water-drops",
+    "low light": "low-light",
 }
+"""What `degradations.get` takes, by the names here."""
 
 # Nobody tells a blind method what the damage is, so each has one setting for all of it but low light.
 QUICK: dict[str, dict[str, Any]] = {
@@ -79,40 +74,39 @@ def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> 
     return {name: methods.get(name, **tuned.get(name, {})) for name in named or suitable}
 
 
-def compare(
-    prior: Prior,
-    photographs: Mapping[str, Tensor],
-    damages: Sequence[str] = (),
-    chosen: Callable[[str], Mapping[str, Method]] = contestants,
-    lpips: Lpips | None = None,
-    seed: int = 0,
-) -> Iterator[Row]:
-    """Runs every method on every damage; each is given the damaged images alone, and on any size.
+def table(damages: Sequence[str] = (), named: Sequence[str] = ()) -> Table:
+    """A table of every method on every damage; each is given the damaged images alone, and on any size.
 
     Args:
-        prior: what they all use.
-        photographs: clean images by name, (1, C, H, W) in [-1, 1].
         damages: names from `DAMAGES`, or what `degradations.get` takes; empty for all of the former.
-        chosen: what gives the methods for a damage, by name.
-        lpips: to measure that, too.
-        seed: of the damage and of the methods, with the image's name.
-
-    Returns:
-        The rows, for each damage the damaged input first.
+        named: see `contestants`.
 
     Raises:
-        UsageError: there is no such damage, or what `chosen` raises; before any work.
+        UsageError: there is no such damage, or what `contestants` raises.
     """
-    entered = {damage: (_find(damage), chosen(damage)) for damage in damages or DAMAGES}
-    padded = Padded(prior)
-    return chain.from_iterable(
-        rows(name, _cases(damage, photographs, seed), entrants, padded, lpips, seed)
-        for name, (damage, entrants) in entered.items()
+    tasks = tuple(Task(damage, damage={"name": _find(damage)}) for damage in dict.fromkeys(damages or DAMAGES))
+    tuned = {task.name: contestants(task.name, named, quick=True) for task in tasks}
+    names = {name: None for own in tuned.values() for name in own}
+    return Table(
+        title="Methods that are told nothing",
+        paper="pellucid's own; no table of a paper's",
+        data=(Source("folder", "any", 1),),
+        tasks=tasks,
+        methods=tuple(
+            entrant(
+                name,
+                [task for task, own in tuned.items() if name in own],
+                {task: own[name] for task, own in tuned.items() if name in own},
+            )
+            for name in names
+        ),
+        metrics=("psnr", "ssim", "lpips"),
+        name="blind",
     )
 
 
-def _find(name: str) -> Damage:
-    """A damage that leaves an image an image of its size."""
+def _find(name: str) -> str:
+    """What `degradations.get` takes for a damage that leaves an image an image of its size."""
     if name in DAMAGES:
         return DAMAGES[name]
     if not is_composed(name) and name not in degradations.names() and ".py:" not in name:
@@ -120,14 +114,4 @@ def _find(name: str) -> Damage:
     damage, image = degradations.get(name), torch.zeros(1, 3, 1, 1)
     if damage(image, 0).shape != image.shape:
         raise UsageError(f"{name} makes several images of one: there is nothing to compare them with")
-    return damage
-
-
-def _cases(damage: Damage, photographs: Mapping[str, Tensor], seed: int) -> list[Case]:
-    cases = []
-    for name, clean in photographs.items():
-        # Clamped, as a file would be.
-        damaged = damage(to_unit(clean), derive_seed(seed, name, 1)).clamp(0, 1)
-        problem = Problem.of(damaged)
-        cases.append(Case(name, clean, problem, problem.y))
-    return cases
+    return name

@@ -16,8 +16,7 @@ from ..methods import Method
 from ..noise import Streams, derive_seed
 from ..operators import AveragePool, Denoise, Grayscale, Jpeg, Mask, Operator
 from ..problem import Problem, to_model, to_unit
-from . import official
-from .known import simple
+from . import known, official
 from .spec import Task
 
 OPERATORS: dict[str, Callable[..., Operator]] = {
@@ -126,6 +125,9 @@ def operator(told: dict[str, Any], height: int, width: int) -> Operator:
     """
     chosen = {key: value for key, value in told.items() if key != "name"}
     make = OPERATORS.get(told["name"])
+    if make is None and (told["name"] in known.TASKS or settings.names_object(told["name"])):
+        settings.check_known((), told["name"], chosen)
+        return known.operator(told["name"], height, width)
     if make is None:
         raise unknown_name("operator", told["name"], OPERATORS)
     settings.check_known(make.__code__.co_varnames[2 : make.__code__.co_argcount], told["name"], chosen)
@@ -134,18 +136,18 @@ def operator(told: dict[str, Any], height: int, width: int) -> Operator:
 
 def _measured(task: Task, truth: Tensor, seed: int) -> Given:
     height, width = truth.shape[-2:]
-    clean, known = to_model(truth), operator(task.operator, height, width)
+    clean, done = to_model(truth), operator(task.operator, height, width)
     # An image without noise, whose measurement's scale is that of [-1, 1], too.
-    y = known.A(clean)
+    y = done.A(clean)
     y = y + 2 * task.noise * Streams.of(seed, 1).like(y)
-    told = Problem(y, known, 2 * task.noise)
+    told = Problem(y, done, 2 * task.noise)
     if "blur" in task.operator["name"]:
         # What a blur leaves is an image, whose border may be missing.
         edges = [(side - has) // 2 for side, has in ((width, y.shape[-1]), (height, y.shape[-2])) for _ in range(2)]
         image = F.pad(y, edges, mode="replicate") if any(edges) else y
-    elif task.missing == "black" and isinstance(known, Mask):
-        image = y * known.known - (1 - known.known)
+    elif task.missing == "black" and isinstance(done, Mask):
+        image = y * done.known - (1 - done.known)
     else:
-        image = simple(told)
+        image = known.simple(told)
     shown = to_unit(image)
     return Given(truth, shown, Problem(image), told)

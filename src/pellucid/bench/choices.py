@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
+from urllib.parse import quote
 
 from .. import methods, settings
 from ..errors import UsageError, unknown_name
 from . import blind, known
+from .entrants import differing, of_defaults
 from .run_table import kind_of
 from .spec import Entrant, Source, Table, Task
 
 
-def joined(table: Table, names: Sequence[str]) -> Table:
+def joined(table: Table, names: Sequence[str], usual: bool = False) -> Table:
     """A table in which other methods take part, too, in all tasks that they can do.
 
     Quick runs give them the settings that `pellucid bench blind --quick` and `known --quick` give them.
@@ -22,6 +24,7 @@ def joined(table: Table, names: Sequence[str]) -> Table:
     Args:
         table: which.
         names: what `methods.find` takes.
+        usual: whether they have their own defaults also where their papers have others.
 
     Raises:
         UsageError: there is no such method, it takes part already, or it must be told what none of the tasks says.
@@ -33,22 +36,55 @@ def joined(table: Table, names: Sequence[str]) -> Table:
         tasks = tuple(task.name for task in table.tasks if methods.find(name).blind or task.operator)
         if not tasks:
             raise UsageError(f"{name} must be told the degradation, which no task of {table.name} says")
-        told = {task.name: _quick_told(name) for task in table.tasks if task.operator and task.name in tasks}
-        entrants.append(Entrant(name, name, quick=_quick_blind(name), quick_per_task=told, tasks=tasks))
+        told = {task: own for task, own in _quick_told(name, table.tasks).items() if task in tasks}
+        own = of_defaults(name) if usual else {}
+        entrants.append(Entrant(name, name, own, quick=_quick_blind(name), quick_per_task=told, tasks=tasks))
     return replace(table, methods=tuple(entrants))
 
 
 def _quick_blind(name: str) -> dict[str, Any]:
+    return differing(methods.get(name, **blind.QUICK[name]), name) if name in blind.QUICK else {}
+
+
+def _quick_told(name: str, tasks: Iterable[Task]) -> dict[str, dict[str, Any]]:
+    """The settings of `known --quick` by task."""
+    own = {task.name: known.quick(known.like(task.operator)).get(name) for task in tasks if task.operator}
+    own |= {task: known.QUICK.get(name) for task, method in own.items() if method is None}
+    return {task: differing(method, name) for task, method in own.items() if method is not None}
+
+
+def of_methods(
+    names: Sequence[str], texts: Mapping[str, str], quick: Callable[[str], dict[str, Any]] = lambda _: {}
+) -> dict[str, dict[str, Any]]:
+    """Hyper-parameters by method.
+
+    Args:
+        names: what `methods.find` takes.
+        texts: by METHOD.KEY, what is typed.
+        quick: gives those that a method has when nothing is typed, by its name.
+
+    Raises:
+        UsageError: there is no such method or hyper-parameter, it is none of these methods, or a text cannot be read.
+    """
+    found: dict[str, dict[str, Any]] = {name: quick(name) for name in names}
+    for key, text in texts.items():
+        label, dot, field = key.rpartition(".")
+        if not dot:
+            raise UsageError(f"--set takes METHOD.KEY=VALUE here, not {key}={text}")
+        if label not in found:
+            raise unknown_name("method of this comparison", label, found)
+        found[label] |= settings.parse(methods.find(label), label, {field: text})
+    return found
+
+
+def few_blind(name: str) -> dict[str, Any]:
+    """The settings of `blind --quick`; none for a method that has no such."""
     return dict(blind.QUICK.get(name, {}))
 
 
-def _quick_told(name: str) -> dict[str, Any]:
-    """The settings of `known --quick`, where they are not the method's own."""
-    quick = known.QUICK.get(name)
-    if quick is None:
-        return {}
-    usual = asdict(methods.get(name))  # type: ignore[call-overload]  # a dataclass
-    return {key: value for key, value in asdict(quick).items() if value != usual[key]}  # type: ignore[call-overload]
+def few_told(name: str) -> dict[str, Any]:
+    """The settings of `known --quick`, where nothing is said of the task; none for a method that has no such."""
+    return methods.differing(known.QUICK[name]) if name in known.QUICK else {}
 
 
 def with_settings(table: Table, texts: Mapping[str, str]) -> Table:
@@ -76,44 +112,62 @@ def with_settings(table: Table, texts: Mapping[str, str]) -> Table:
     return replace(table, methods=tuple(entrants))
 
 
-def sweep(method: str, over: Mapping[str, str], damages: Sequence[str], fixed: Mapping[str, str]) -> Table:
+def sweep(
+    method: str,
+    over: Mapping[str, str],
+    damages: Sequence[str],
+    fixed: Mapping[str, str],
+    tasks: Sequence[str] = (),
+) -> Table:
     """A table of one method with every combination of some hyper-parameters' values.
 
     Args:
-        method: what `methods.find` takes; one that need not be told the degradation.
+        method: what `methods.find` takes.
         over: values with commas between them, by hyper-parameter.
-        damages: what `degradations.get` takes; each is a task.
+        damages: what `degradations.get` takes; each is a task, of which methods are told nothing.
         fixed: other hyper-parameters, one value each.
+        tasks: degradations that methods are told, as in `known.table`.
 
     Raises:
-        UsageError: there is no such method or hyper-parameter, a text cannot be read, a value is there twice, or the
-            method must be told the degradation.
+        UsageError: there is no such method, hyper-parameter or task, a text cannot be read, a value is there twice, or
+            nothing is to be done, or nothing that the method can do.
     """
     kind = methods.find(method)
-    if not kind.blind:
-        raise UsageError(f"{method} must be told the degradation: take a table, with --set METHOD.KEY=VALUE")
+    if damages and not kind.blind:
+        raise UsageError(f"{method} must be told the degradation: say --task TASK, as for pellucid bench known")
     if not over:
         raise UsageError("a sweep needs --over KEY=A,B,C")
+    if not damages and not tasks:
+        raise UsageError("a sweep needs --damage, or --task for what methods are told")
     usual = settings.parse(kind, method, fixed)
     columns = []
     for key, text in over.items():
+        if key in fixed:
+            raise UsageError(f"{key} is in --over and in --set: once is enough")
         values = text.split(",")
-        if len(set(values)) < len(values):
+        read = [settings.parse(kind, method, {key: value}) for value in values]
+        if any(one in read[:place] for place, one in enumerate(read)):
             raise UsageError(f"--over {key}={text}: a value is there twice")
-        columns.append([(f"{key}={value}", settings.parse(kind, method, {key: value})) for value in values])
+        columns.append([(f"{key}={value}", one) for value, one in zip(values, read, strict=True)])
+    told = known.table(tasks).tasks if tasks else ()
+    every = (*(Task(damage, damage={"name": damage}) for damage in dict.fromkeys(damages)), *told)
+    if len({task.name for task in every}) < len(every):
+        raise UsageError("a damage and a task of this sweep have one name: sweep them one by one")
+    few = _quick_told(method, told)
     entrants = []
     for combination in product(*columns):
         own = usual.copy()
         for _, value in combination:
             own |= value
-        entrants.append(Entrant(", ".join(label for label, _ in combination), method, settings=own))
-    about = f"pellucid's own: {method} over {', '.join(over)}; no table of a paper's"
+        label = ", ".join(label for label, _ in combination)
+        # What is swept goes before what is quick.
+        entrants.append(Entrant(label, method, quick=_quick_blind(method), quick_per_task=few, chosen=own))
     return Table(
         title=f"{method} with every combination of {', '.join(over)}",
-        paper=about,
+        paper=f"pellucid's own: {method} over {', '.join(over)}; no table of a paper's",
         data=(Source("folder", "any", 1),),
-        tasks=tuple(Task(damage, damage={"name": damage}) for damage in dict.fromkeys(damages)),
+        tasks=every,
         methods=tuple(entrants),
         metrics=("psnr", "ssim", "lpips"),
-        name=f"sweep-{method.replace('/', '-').replace(':', '-')}",
+        name=f"sweep-{quote(method, safe='')}",
     )

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
 from .. import methods
+from ..jobs.fingerprint import of_configuration
 from ..methods import Method
 from ..noise import Streams, derive_seed
 from ..operators import Mask
 from ..priors import GaussianPrior
+from ..priors.fingerprint import fingerprint
 from ..problem import Problem
+from .ledger import Ledger
+from .rows import Row
+from .summary import Line
 
 MEAN, VARIANCE, VALUE, SIZE = 0.2, 0.3, 0.7, 64
 """The prior's mean and variance, the value of every measured pixel, the image's side."""
@@ -45,55 +54,81 @@ METHODS: dict[str, Method] = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """Distribution of one method's results at one noise level.
+NAME = "conformance"
 
-    Attributes:
-        method: its name.
-        noise: of the measurement, in [-1, 1] units.
-        seen_error: mean of the measured pixels less the posterior's mean, in [-1, 1] units.
-        seen_ratio: their variance over the posterior's.
-        unseen_error: the same of the pixels that were not measured.
-        unseen_ratio: the same of these.
-        seen_coverage: how often the truth of a measured pixel lies between the least and the greatest of 19 results;
-            0.9 of samples of the posterior, exactly.
-        unseen_coverage: the same of those that were not measured.
-    """
+COLUMNS = ("seen_error", "seen_ratio", "seen_coverage", "unseen_error", "unseen_ratio", "unseen_coverage")
+"""Figures of a method at one noise level.
 
-    method: str
-    noise: float
-    seen_error: float
-    seen_ratio: float
-    unseen_error: float
-    unseen_ratio: float
-    seen_coverage: float
-    unseen_coverage: float
+Of the measured pixels ("seen") and of the others: the mean less the posterior's, in [-1, 1] units; the variance over
+the posterior's; how often the truth lies between the least and the greatest of 19 results, which is 0.9 of samples of
+the posterior, exactly.
+"""
 
 
 def compare(
-    contestants: Mapping[str, Method] = METHODS, noises: Sequence[float] = (0.1, 0.4), seed: int = 0
+    contestants: Mapping[str, Method] | None = None,
+    noises: Sequence[float] = (0.1, 0.4),
+    seeds: Sequence[int] = (0,),
+    folder: Path | None = None,
 ) -> Iterator[Row]:
-    """Measures each method on 6,144 measured and as many unmeasured pixels, all of them alike and independent."""
+    """Measures each method on 6,144 measured and as many unmeasured pixels, all of them alike and independent.
+
+    Args:
+        contestants: methods by label; None for `METHODS`.
+        noises: of the measurements, in [-1, 1] units.
+        seeds: of the methods; each has a row, whose "image" it is.
+        folder: where rows are kept; None to keep none.
+
+    Yields:
+        The rows, old and new.
+    """
     prior = GaussianPrior(torch.full((3, 1, 1), MEAN), variance=torch.full((3, 1, 1), VARIANCE))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(folder, NAME)
+    for noise in noises:
+        for label, method in (METHODS if contestants is None else contestants).items():
+            for seed in seeds:
+                yield _row(ledger, label, method, noise, seed, prior)
+
+
+def _row(ledger: Ledger, label: str, method: Method, noise: float, seed: int, prior: GaussianPrior) -> Row:
+    own = json.loads(json.dumps(asdict(method), default=repr))  # type: ignore[call-overload]  # a dataclass
+    settings = {"method": type(method).__name__, **own}
+    weights = fingerprint(prior)
+    configuration = of_configuration(weights, {"label": label, "settings": settings, "noise": noise})
+    about = ("gaussian", f"noise {noise:g}", label, f"draw {seed}", seed)
+
+    def compute() -> Row:
+        start = time.perf_counter()
+        figures = _figures(method, noise, seed, prior)
+        seconds = round(time.perf_counter() - start, 3)
+        versions = {name: version(name) for name in ("pellucid", "torch")}
+        nfe = method.nfe(prior)
+        return Row(
+            NAME, *about, figures, nfe, seconds, 0.0, "", settings, configuration, weights, "cpu", versions
+        )  # fmt: skip
+
+    return ledger.row((*about, configuration), compute)
+
+
+def _figures(method: Method, noise: float, seed: int, prior: GaussianPrior) -> dict[str, float]:
     known = torch.zeros(SIZE, SIZE)
     known[:, ::2] = 1
     y = VALUE * known.expand(1, 3, -1, -1)
-    for noise in noises:
-        share = VARIANCE / (VARIANCE + noise**2)
-        mean, variance = share * VALUE + (1 - share) * MEAN, share * noise**2
-        for name, method in contestants.items():
-            out = method(Problem(y, Mask(known), noise), prior, seed)
-            seen, unseen = out[..., ::2], out[..., 1::2]
-            yield Row(
-                name,
-                noise,
-                seen.mean().item() - mean,
-                seen.var().item() / variance,
-                unseen.mean().item() - MEAN,
-                unseen.var().item() / VARIANCE,
-                *coverage(method, noise, seed),
-            )
+    share = VARIANCE / (VARIANCE + noise**2)
+    mean, variance = share * VALUE + (1 - share) * MEAN, share * noise**2
+    out = method(Problem(y, Mask(known), noise), prior, seed)
+    seen, unseen = out[..., ::2], out[..., 1::2]
+    covered = coverage(method, noise, seed)
+    return {
+        "seen_error": seen.mean().item() - mean,
+        "seen_ratio": seen.var().item() / variance,
+        "seen_coverage": covered[0],
+        "unseen_error": unseen.mean().item() - MEAN,
+        "unseen_ratio": unseen.var().item() / VARIANCE,
+        "unseen_coverage": covered[1],
+    }
 
 
 def coverage(method: Method, noise: float, seed: int = 0) -> tuple[float, float]:
@@ -124,14 +159,15 @@ def coverage(method: Method, noise: float, seed: int = 0) -> tuple[float, float]
 _SIDE = 32
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The rows as a table."""
+def markdown(lines: Sequence[Line]) -> str:
+    """The lines of a run as a table, with 95 % intervals where there are several draws."""
     heads = ["mean error", "variance ratio", "coverage"]
-    lines = [f"| method | noise | measured: {' | '.join(heads)} | not measured: {' | '.join(heads)} |"]
-    lines.append("|---" * 8 + "|")
-    lines += [
-        f"| {row.method} | {row.noise:g} | {row.seen_error:+.3f} | {row.seen_ratio:.2f} | {row.seen_coverage:.2f} "
-        f"| {row.unseen_error:+.3f} | {row.unseen_ratio:.2f} | {row.unseen_coverage:.2f} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+    text = [f"| method | noise | measured: {' | '.join(heads)} | not measured: {' | '.join(heads)} |"]
+    text.append("|---" * 8 + "|")
+    for line in lines:
+        cells = [
+            f"{cell.mean:{shape}}" + (f" ±{cell.half:{shape[-3:]}}" if math.isfinite(cell.half) else "")
+            for cell, shape in zip((line.cells[name] for name in COLUMNS), ("+.3f", ".2f", ".2f") * 2, strict=True)
+        ]
+        text.append(f"| {line.method} | {line.task.removeprefix('noise ')} | {' | '.join(cells)} |")
+    return "\n".join(text)

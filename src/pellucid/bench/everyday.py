@@ -6,10 +6,14 @@ command line does, through `Recipe`; so the table says what users get. Peers get
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -22,14 +26,25 @@ from torch import Tensor
 from .. import degradations, images
 from ..errors import UsageError
 from ..images import Picture
+from ..jobs.fingerprint import of_configuration
 from ..metrics import Lpips, psnr
 from ..noise import derive_seed
 from ..operators.jpeg import LUMA
-from ..priors.prior import Prior
+from ..priors.backends import precision_of
+from ..priors.fingerprint import fingerprint
+from ..priors.prior import Prior, device_of
 from ..restoration import Recipe
 from ..train.variety import page
 from . import peers
 from .kinds import Kind, chosen
+from .ledger import Ledger
+from .rows import Row, computed
+
+NAME, FAILED = "photographs", "gave no result"
+"""Of the table; the note of a peer's row that counts as the damaged picture does."""
+
+COLUMNS = ("psnr", "gain", "lpips")
+"""Figures of an image; the last needs its network."""
 
 _MOST = 100.0
 """PSNR of an image that is left as it was: equal images have none."""
@@ -73,6 +88,7 @@ class _Shot:
     """One damaged file."""
 
     name: str
+    draw: int
     truth: Tensor
     path: Path
     baseline: Tensor
@@ -84,48 +100,126 @@ def compare(
     rows: Sequence[str] = (),
     methods: Sequence[str] = (),
     draws: int = 1,
-    lpips: Lpips | None = None,
+    lpips: Path | None = None,
     seed: int = 0,
 ) -> Iterator[Figures]:
-    """Restores every kind of damage with the default, with the task that names it, with methods and with peers.
+    """The lines of `measured`, each as soon as its images are done."""
+    every = measured(Measurement(prior, photographs, rows, methods, range(draws), lpips, seed))
+    for _, own in groupby(every, lambda row: (row.task, row.method)):
+        yield figures(list(own))
 
-    Args:
+
+@dataclass(frozen=True)
+class Measurement:
+    """Restorations of every kind of damage: by the default, the task that names it, methods and peers.
+
+    Attributes:
         prior: a colour prior, as loaded.
         photographs: clean ones by name, (1, 3, H, W) in [0, 1].
         rows: names from `kinds.KINDS`; empty for all.
         methods: further methods by name, each with its own default settings.
-        draws: of the damage.
-        lpips: to measure that, too.
+        draws: numbers of the draws of the damage.
+        lpips: file of AlexNet's weights, to measure that, too.
         seed: of damages and restorations.
+        folder: where rows are kept; None to keep none.
+        data: name of the photographs in rows.
+        settings: hyper-parameters of the methods, by name, as values or as they are typed.
+    """
 
-    Yields:
-        For each row the damaged pictures first.
+    prior: Prior
+    photographs: Mapping[str, Tensor]
+    rows: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    draws: Sequence[int] = (0,)
+    lpips: Path | None = None
+    seed: int = 0
+    folder: Path | None = None
+    data: str = "bundled"
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def measured(job: Measurement) -> Iterator[Row]:
+    """Gives every row, old and new, of each kind the damaged pictures first.
 
     Raises:
         UsageError: there is no such row or method, or no draw.
+        PellucidError: the folder cannot be written to.
     """
-    if draws < 1:
-        raise UsageError(f"a table needs at least one draw, not {draws}")
-    kinds = chosen(rows)
-    others = {name: _of(Recipe(name), prior) for name in methods}
-    default = _of(Recipe(), prior)
+    if not job.draws:
+        raise UsageError("a table needs at least one draw, not 0")
+    kinds, prior = chosen(job.rows), job.prior
+    others = {name: _of(Recipe(name, settings=job.settings.get(name, {})), prior) for name in job.methods}
+    entering = _Entering(job, _of(Recipe(), prior), others)
     with TemporaryDirectory() as folder:
         for name, kind in kinds.items():
-            # A restoration that does not enlarge cannot be compared with the larger truth.
-            entrants: dict[str, Entrant] = {} if kind.reduced > 1 else {"default": default}
-            if kind.task is not None:
-                more: dict[str, Any] = {"by": kind.reduced} if kind.task == "enlarge" else {}
-                entrants[f"task {kind.task}"] = _of(Recipe(task=kind.task, **more), prior)
-            entrants |= {} if kind.reduced > 1 else others
-            entrants |= {
-                label: _peer(function) for label, function in peers.of(kind.peers, kind.sigma, kind.reduced).items()
-            }
             shots = [
-                _shot(kind, image, photograph, draw, seed, Path(folder))
-                for draw in range(draws)
-                for image, photograph in photographs.items()
+                _shot(kind, image, photograph, draw, job.seed, Path(folder))
+                for draw in job.draws
+                for image, photograph in job.photographs.items()
             ]
-            yield from _figures(name, kind, shots, entrants, lpips)
+            yield from entering.rows(name, kind, shots)
+
+
+class _Entering:
+    """Those who restore, and the rows that they have."""
+
+    def __init__(self, job: Measurement, default: Entrant, others: Mapping[str, Entrant]) -> None:
+        self._job, self._default, self._others = job, default, others
+        if job.folder is not None:
+            job.folder.mkdir(parents=True, exist_ok=True)
+        self._ledger, self._weights = Ledger(job.folder, NAME), fingerprint(job.prior)
+        self._device = computed(str(device_of(job.prior)), precision_of(job.prior))
+        self._lpips = None if job.lpips is None else Lpips(job.lpips)
+
+    def rows(self, name: str, kind: Kind, shots: Sequence[_Shot]) -> Iterator[Row]:
+        """The rows of one kind of damage."""
+        for label, entrant in self._entrants(kind).items():
+            for shot in shots:
+                yield self._row(name, kind, label, entrant, shot)
+
+    def _entrants(self, kind: Kind) -> dict[str, Entrant | None]:
+        # A restoration that does not enlarge cannot be compared with the larger truth.
+        entrants: dict[str, Entrant | None] = {"damaged": None}
+        if kind.reduced == 1:
+            entrants["default"] = self._default
+        if kind.task is not None:
+            more: dict[str, Any] = {"by": kind.reduced} if kind.task == "enlarge" else {}
+            entrants[f"task {kind.task}"] = _of(Recipe(task=kind.task, **more), self._job.prior)
+        told = peers.of(kind.peers, kind.sigma, kind.reduced)
+        entrants |= {label: _peer(function) for label, function in told.items()}
+        if kind.reduced == 1:
+            # A method may have the name of what is there already.
+            entrants |= {f"method {name}" if name in entrants else name: own for name, own in self._others.items()}
+        return entrants
+
+    def _row(self, name: str, kind: Kind, label: str, entrant: Entrant | None, shot: _Shot) -> Row:
+        job = self._job
+        settings = dict(job.settings.get(label.removeprefix("method "), {}))
+        about = {
+            "kind": asdict(kind),
+            "entrant": label,
+            "settings": settings,
+            "lpips": job.lpips,
+            "image": hashlib.sha256(shot.path.read_bytes() + shot.truth.numpy().tobytes()).hexdigest(),
+            "name": shot.path.name,
+        }
+        configuration = of_configuration(self._weights, about)
+
+        def compute() -> Row:
+            start, image, nfe, note = time.perf_counter(), shot.baseline, 0, ""
+            if entrant is not None:
+                try:
+                    image, nfe = entrant(shot.path, images.read(shot.path))
+                except peers.PeerError:
+                    note = FAILED
+            seconds = time.perf_counter() - start if entrant is not None else 0.0
+            return Row(
+                NAME, job.data, name, label, shot.name, shot.draw, _measured(kind, shot, image, self._lpips), nfe,
+                round(seconds, 3), 0.0, "", {"entrant": label, **settings}, configuration, self._weights,
+                self._device, {package: version(package) for package in ("pellucid", "torch")}, note=note,
+            )  # fmt: skip
+
+        return self._ledger.row((job.data, name, label, shot.name, shot.draw, configuration), compute)
 
 
 def _of(recipe: Recipe, prior: Prior) -> Entrant:
@@ -169,60 +263,42 @@ def _shot(kind: Kind, name: str, photograph: Tensor, draw: int, seed: int, folde
     baseline = images.read(path).tensor(3)
     if kind.reduced > 1:
         baseline = F.interpolate(baseline, truth.shape[-2:], mode="bicubic").clamp(0, 1)
-    return _Shot(name, truth, path, baseline)
+    return _Shot(name, draw, truth, path, baseline)
 
 
 _LUMA = torch.tensor(LUMA).view(1, 3, 1, 1)
 
 
-def _figures(
-    row: str, kind: Kind, shots: Sequence[_Shot], entrants: Mapping[str, Entrant], lpips: Lpips | None
-) -> Iterator[Figures]:
-    def measured(shot: _Shot, image: Tensor) -> tuple[float, float | None]:
-        if kind.exposure:
-            image = _fitted(image, shot.truth)
-        return min(psnr(image, shot.truth).item(), _MOST), None if lpips is None else lpips(image, shot.truth).item()
-
-    before = [measured(shot, shot.baseline) for shot in shots]
-    yield _line(row, "damaged", shots, before, before, 0, 0.0, 0)
-    for name, entrant in entrants.items():
-        after, nfe, failed, start = [], 0, 0, time.perf_counter()
-        for shot, own in zip(shots, before, strict=True):
-            try:
-                image, calls = entrant(shot.path, images.read(shot.path))
-            except peers.PeerError:
-                after.append(own)
-                failed += 1
-                continue
-            after.append(measured(shot, image))
-            nfe = max(nfe, calls)
-        yield _line(row, name, shots, before, after, nfe, (time.perf_counter() - start) / len(shots), failed)
+def _measured(kind: Kind, shot: _Shot, image: Tensor, lpips: Lpips | None) -> dict[str, float]:
+    """Metrics of a restored picture, and what the damaged one's PSNR is."""
+    image, before = (_fitted(one, shot.truth) if kind.exposure else one for one in (image, shot.baseline))
+    figures = {"psnr": _psnr(image, shot.truth), "gain": _psnr(image, shot.truth) - _psnr(before, shot.truth)}
+    return figures if lpips is None else figures | {"lpips": lpips(image, shot.truth).item()}
 
 
-def _line(
-    row: str,
-    name: str,
-    shots: Sequence[_Shot],
-    before: Sequence[tuple[float, float | None]],
-    after: Sequence[tuple[float, float | None]],
-    nfe: int,
-    seconds: float,
-    failed: int,
-) -> Figures:
-    gains = [now[0] - then[0] for now, then in zip(after, before, strict=True)]
-    least = min(range(len(gains)), key=gains.__getitem__)
-    perceived = [own for _, own in after if own is not None]
+def _psnr(image: Tensor, truth: Tensor) -> float:
+    return min(psnr(image, truth).item(), _MOST)
+
+
+def figures(rows: Sequence[Row]) -> Figures:
+    """A line of the table.
+
+    Args:
+        rows: all of one kind of damage and one way to restore it.
+    """
+    worst = min(rows, key=lambda row: row.figures["gain"])
+    perceived = [row.figures["lpips"] for row in rows if "lpips" in row.figures]
     return Figures(
-        row,
-        name,
-        sum(own for own, _ in after) / len(after),
-        sum(gains) / len(gains),
-        gains[least],
-        shots[least].name,
-        sum(perceived) / len(perceived) if perceived else None,
-        nfe,
-        seconds,
-        failed,
+        worst.task,
+        worst.method,
+        fmean(row.figures["psnr"] for row in rows),
+        fmean(row.figures["gain"] for row in rows),
+        worst.figures["gain"],
+        worst.image,
+        fmean(perceived) if perceived else None,
+        max(row.nfe for row in rows),
+        fmean(row.seconds for row in rows),
+        sum(row.note == FAILED for row in rows),
     )
 
 

@@ -4,12 +4,67 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
-from .rows import Row
+from . import summary
+from .rows import Missing, Row
+from .summary import Line
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
-"""Formats of `pellucid bench TABLE --format`."""
+"""Formats of every command of `pellucid bench` with `--format`."""
+
+
+def render(
+    shape: str,
+    lines: Sequence[Line],
+    rows: Sequence[Row | Missing],
+    metrics: Sequence[str],
+    versus: str | None = None,
+    compare: bool = False,
+) -> str:
+    """A table in one of `FORMATS` but "text"; in "csv" and "json" every image's row.
+
+    Args:
+        shape: the format.
+        lines: of the table.
+        rows: that they are of.
+        metrics: the columns.
+        versus: label of the method that others are compared with.
+        compare: see `summary.text`.
+
+    Raises:
+        UsageError: there is no method of that label.
+    """
+    if shape == "json":
+        return "\n".join(json.dumps(asdict(row), default=str) for row in rows)
+    if shape == "csv":
+        return per_image([row for row in rows if isinstance(row, Row)], metrics)
+    cells = [summary.text(lines, metrics, compare)]
+    if versus is not None:
+        cells.append(summary.differences(lines, metrics, versus))
+    return "\n\n".join(map(markdown if shape == "markdown" else latex, cells))
+
+
+def means(lines: Sequence[Line], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """The lines of a table as records: each metric's mean, None where it is not measured, and its interval's half."""
+    return [
+        {
+            "task": line.task,
+            "method": line.method,
+            **{name: line.cells[name].mean if name in line.cells else None for name in metrics},
+            "nfe": line.nfe,
+            "seconds": line.seconds,
+            "images": line.images,
+            "interval": {name: cell.half for name, cell in line.cells.items() if math.isfinite(cell.half)},
+            "why": line.why,
+        }
+        for line in lines
+    ]
+
 
 _LATEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "±": r"$\pm$"})
 

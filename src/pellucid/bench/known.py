@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -10,13 +11,11 @@ from .. import methods
 from .. import tasks as registry
 from ..errors import UsageError, unknown_name
 from ..methods import Method
-from ..metrics import Lpips
-from ..noise import Streams, derive_seed
 from ..operators import AveragePool, Blur, Grayscale, Mask, Operator, blur
-from ..priors.prior import Prior
 from ..problem import Problem
 from ..settings import names_object
-from .table import Case, Row, rows
+from .entrants import entrant
+from .spec import Source, Table, Task
 
 NOISE = 0.05
 """Standard deviation of every measurement's noise, in [0, 1] units, as in the papers' tables."""
@@ -77,40 +76,36 @@ def quick(task: str) -> dict[str, Method]:
     return {name: method for name, method in chosen.items() if method is not None}
 
 
-def compare(
-    prior: Prior,
-    photographs: Mapping[str, Tensor],
-    tasks: Sequence[str] = (),
-    contestants: Callable[[str], Mapping[str, Method]] = quick,
-    lpips: Lpips | None = None,
-    seed: int = 0,
-) -> Iterator[Row]:
-    """Runs every method on every task.
+def table(tasks: Sequence[str] = (), names: Sequence[str] = (), quickly: bool = False) -> Table:
+    """A table of every method on every task.
 
     Args:
-        prior: what they all use.
-        photographs: clean images by name, (1, C, H, W) in [-1, 1]; H and W divide by 4.
         tasks: names from `TASKS`, or one's own as for `tasks.find`; empty for all of the former.
-        contestants: what gives the methods for a task, by name.
-        lpips: to measure that, too.
-        seed: of the measurements' noise and of the methods', with the image's name.
-
-    Yields:
-        For each task the damaged input first.
+        names: methods, each of which takes part in everything; empty for those that have quick settings.
+        quickly: whether methods that have none for a task are left out there.
 
     Raises:
-        UsageError: there is no such task.
+        UsageError: there is no such task or method.
     """
-    for task in map(named, tasks or TASKS):
-        made = _find(task)
-        cases = []
-        for name, clean in photographs.items():
-            operator = made(*clean.shape[-2:])
-            y = operator.A(clean)
-            y = y + 2 * NOISE * Streams.of(derive_seed(seed, name, 1), 1).like(y)
-            problem = Problem(y, operator, 2 * NOISE)
-            cases.append(Case(name, clean, problem, simple(problem)))
-        yield from rows(task, cases, contestants(task), prior, lpips, seed)
+    chosen = [named(task) for task in tasks or TASKS]
+    for task in chosen:
+        _find(task)
+    tuned = {task: quick(task) for task in chosen}
+    entrants = []
+    for name in names or {name: None for task in TASKS for name in quick(task)}:
+        suits = [task for task in chosen if names or name in tuned[task] or (name in QUICK and not quickly)]
+        if suits:
+            own = {task: methods_of[name] for task, methods_of in tuned.items() if name in methods_of}
+            entrants.append(entrant(name, suits, own))
+    return Table(
+        title="Methods that are told the degradation",
+        paper=f"pellucid's own, noise {NOISE:g}; no table of a paper's",
+        data=(Source("folder", "any", 1),),
+        tasks=tuple(Task(task, operator={"name": task}, noise=NOISE) for task in dict.fromkeys(chosen)),
+        methods=tuple(entrants),
+        metrics=("psnr", "ssim", "lpips"),
+        name="known",
+    )
 
 
 def named(task: str) -> str:
@@ -120,10 +115,32 @@ def named(task: str) -> str:
 
 _OF_TASKS = {"colorize": "colorization"}
 
+_ALIKE = {
+    "average-pool": "sr4",
+    "published-blur": "uniform blur",
+    "valid-blur": "uniform blur",
+    "random-mask": "inpainting 25%",
+    "box-mask": "inpainting box",
+    "grey": "colorization",
+}
+
+
+def like(told: Mapping[str, Any]) -> str:
+    """The task here that is most like an operator of a table, for its quick settings; see `spec.Task`."""
+    return _ALIKE.get(name := str(told["name"]), name)
+
+
+def operator(task: str, height: int, width: int) -> Operator:
+    """The operator of a task for images of a size.
+
+    Raises:
+        UsageError: there is no such task.
+    """
+    return _find(named(task))(height, width)
+
 
 def _find(task: str) -> Callable[[int, int], Operator]:
     """Finds the maker of a task's operator."""
-    task = named(task)
     if task in TASKS:
         return TASKS[task]
     own = registry.operator(task) if names_object(task) else None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+from torch import Tensor
+
 from ..errors import UsageError
+from ..problem import to_unit
 from . import data
 from .data import Item
 from .spec import Source
@@ -23,6 +26,15 @@ def bundled(limit: int | None = None) -> Photographs:
     """The package's photographs, reduced."""
     dataset = data.get("folder", crop="square", size=QUICK)
     return partial(dataset.items, Path(str(files("pellucid") / "assets")), limit)
+
+
+def in_memory(photographs: Mapping[str, Tensor]) -> Photographs:
+    """Images that are read already.
+
+    Args:
+        photographs: clean ones by name, (1, C, H, W) in [-1, 1].
+    """
+    return lambda: (Item(name, to_unit(clean), None) for name, clean in photographs.items())
 
 
 def of_source(source: Source, folder: Path, listed: Path | None = None, limit: int | None = None) -> Photographs:

@@ -89,21 +89,26 @@ def denoising(
     Returns:
         For each level, the PSNR in dB of each image.
     """
-    whole, home = Padded(prior), device_of(prior)
-    table: dict[int, dict[str, float]] = {level: {} for level in levels}
-    with torch.no_grad():
-        for name, image in photographs.items():
-            noise = Streams.of(derive_seed(seed, name), 1).like(image)
-            for level in levels:
-                sigma = 2 * level / 255
-                estimate = whole((image + sigma * noise).to(home), sigma)
-                table[level][name] = psnr(to_unit(estimate).cpu(), to_unit(image)).item()
-    return table
+    return {
+        level: {
+            name: psnr(denoised(prior, image, level, derive_seed(seed, name)), to_unit(image)).item()
+            for name, image in photographs.items()
+        }
+        for level in levels
+    }
 
 
 def averages(table: Mapping[int, Mapping[str, float]]) -> dict[int, float]:
     """The mean over the images of `denoising`'s result, in dB, by level."""
     return {level: fmean(values.values()) for level, values in table.items()}
+
+
+def denoised(prior: Prior, image: Tensor, level: int, seed: int) -> Tensor:
+    """An image under noise of a level over 255, denoised by one call: (1, C, H, W) in [0, 1]."""
+    sigma = 2 * level / 255
+    with torch.no_grad():
+        noisy = image + sigma * Streams.of(seed, 1).like(image)
+        return to_unit(Padded(prior)(noisy.to(device_of(prior)), sigma)).cpu()
 
 
 def dream(prior: Prior, count: int = 16, size: int = 128, steps: int = 50, seed: int = 0) -> Tensor:

@@ -133,8 +133,11 @@ def _section(result: Result) -> dict[str, Any]:
 
 def _task(result: Result, name: str, rows: Sequence[Row], colours: Mapping[str, int]) -> dict[str, Any]:
     own = [row for row in rows if row.task == name]
-    seed = min(row.seed for row in own)
-    shown = [row for row in own if row.method == "damaged" or row.seed == seed]
+    seed = min((row.seed for row in own if row.method != "damaged"), default=0)
+    shown = [row for row in own if row.seed == seed or row.method == "damaged"]
+    # Damage that is redrawn for each seed is shown once.
+    seeds = {row.seed for row in shown if row.method == "damaged"}
+    shown = [row for row in shown if row.seed == seed or seed not in seeds]
     names = list({row.image: None for row in shown})
     return {
         "name": name,

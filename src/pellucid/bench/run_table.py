@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .. import images, methods
 from ..errors import PellucidError, UsageError, unknown_name
-from ..jobs import Shard, lines
+from ..jobs import Shard
 from ..jobs.fingerprint import of_configuration
 from ..methods import Method
 from ..methods.method import last
@@ -34,10 +34,11 @@ from . import official
 from .cases import Given, given
 from .data import Item
 from .latents import Latents
+from .ledger import Ledger
 from .measure import Measures
 from .memory import peak
 from .photographs import Photographs
-from .rows import Missing, Row, computed, stored
+from .rows import Missing, Row, computed
 from .spec import Entrant, Source, Table, Task
 from .watch import Watch
 
@@ -58,12 +59,14 @@ class Run:
         photographs: the images; they are gone through once for each task.
         folder: where rows and pictures go.
         source: the data set; None for photographs that are none of the paper's.
-        seeds: of the methods. The damage has the same one always.
+        seeds: of the methods. The damage has the same one always, but for `redrawn`.
         quick: whether the entrants have their quick settings.
         tasks: names of those to do; empty for all.
         chosen: labels or names of the methods that take part; empty for all.
         weights: files of networks by name: of metrics and of methods of other people.
         shard: which of the photographs are done here; the rows of all shards are taken from the folder.
+        redrawn: whether each seed has damage of its own.
+        channels: of the photographs.
     """
 
     table: Table
@@ -77,6 +80,8 @@ class Run:
     chosen: Sequence[str] = ()
     weights: Mapping[str, Path] = field(default_factory=dict)
     shard: Shard | None = None
+    redrawn: bool = False
+    channels: int = 3
 
     @property
     def data(self) -> str:
@@ -142,11 +147,11 @@ def run(job: Run) -> Iterator[Row | Missing]:
     """Does what is left to do, and gives every row, old and new, of each task the damaged images first.
 
     Raises:
-        UsageError: see `Run.work`; or the prior is not one of colours, which all tables' images have.
+        UsageError: see `Run.work`; or the prior is not one of colours, which all papers' images have.
         PellucidError: the folder cannot be written to.
     """
     tasks = job.work()
-    if job.prior.channels != 3:
+    if job.prior.channels != job.channels:
         raise UsageError(f"the tables are of images in colour; this prior's have {job.prior.channels} channel(s)")
     job.folder.mkdir(parents=True, exist_ok=True)
     weights = fingerprint(job.prior)
@@ -158,16 +163,9 @@ class _Task:
 
     def __init__(self, job: Run, task: Task, weights: str) -> None:
         self._job, self._task, self._weights = job, task, weights
-        name, shard = job.table.name, job.shard
-        share = "" if shard is None else f".{shard.index}-of-{shard.number}"
-        self._path = job.folder / f"{name}{share}.jsonl"
+        self._ledger = Ledger(job.folder, job.table.name, job.shard)
         self._measures = Measures(job.table, job.weights)
         self._device = device_of(job.prior)
-        # Two tables of a paper may have rows in common where their images are the same: the package's photographs.
-        # Its own come last, and stay.
-        own = [job.folder / f"{name}.jsonl", *sorted(job.folder.glob(f"{name}.*-of-*.jsonl"))]
-        others = sorted(set(job.folder.glob("*.jsonl")) - set(own))
-        self._done = {row.key: row for path in (*others, *own) for row in stored(path)}
 
     def rows(self) -> Iterator[Row | Missing]:
         entered: list[tuple[Entrant, Method | None]] = [(DAMAGED, None)]
@@ -182,14 +180,17 @@ class _Task:
                 yield Missing(self._task.name, entrant.label, str(error))
         own = self._job.shard or Shard()
         for photograph in islice(self._job.photographs(), own.index - 1, None, own.number):
-            case = given(
-                self._task, photograph.name, photograph.clean, photograph.damaged, 0, stand_in=self._job.source is None
-            )
-            self._truth(photograph, case)
+            cases = {seed: self._case(photograph, seed) for seed in (self._job.seeds if self._job.redrawn else (0,))}
+            self._truth(photograph, next(iter(cases.values())))
             for entrant, method in entered:
-                own_case = case.assuming(entrant.told.get(self._task.name, {})).noisy(entrant.noise)
-                for seed in self._job.seeds if method is not None else (0,):
+                for seed in self._job.seeds if method is not None or self._job.redrawn else (0,):
+                    case = cases[seed if self._job.redrawn else 0]
+                    own_case = case.assuming(entrant.told.get(self._task.name, {})).noisy(entrant.noise)
                     yield self._row(entrant, method, photograph.name, own_case, seed)
+
+    def _case(self, photograph: Item, seed: int) -> Given:
+        name, stand_in = photograph.name, self._job.source is None
+        return given(self._task, name, photograph.clean, photograph.damaged, seed, stand_in)
 
     def _row(self, entrant: Entrant, method: Method | None, image: str, case: Given, seed: int) -> Row:
         label, settings = entrant.label, dict[str, Any]()
@@ -207,15 +208,7 @@ class _Task:
         }
         configuration = of_configuration(self._weights, about)
         key = (self._job.data, self._task.name, label, image, seed, configuration)
-        done = self._done.get(key)
-        if done is not None and (self._job.folder / done.picture).is_file():
-            if done.table == self._job.table.name:
-                return done
-            row = replace(done, table=self._job.table.name)
-        else:
-            row = self._computed(method, label, image, case, seed, settings, configuration)
-        lines.append(self._path, asdict(row))
-        return row
+        return self._ledger.row(key, lambda: self._computed(method, label, image, case, seed, settings, configuration))
 
     def _computed(
         self,
@@ -235,7 +228,8 @@ class _Task:
                 except PellucidError as problem:
                     error = str(problem)
         seconds = time.perf_counter() - start if method is not None else 0.0
-        place = self._place(image, f"{quote(label, safe='')}-{seed}")
+        # Two rows of one label have two pictures: a hyper-parameter may have been changed in between.
+        place = self._place(image, case, f"{quote(label, safe='')[:80]}-{seed}-{configuration[:8]}")
         if not error:
             _write(restored, self._job.folder / place)
             sheet = watch.sheet()
@@ -274,12 +268,14 @@ class _Task:
         return to_unit(state.x).cpu()
 
     def _truth(self, photograph: Item, case: Given) -> None:
-        path = self._job.folder / self._place(photograph.name, "truth")
+        path = self._job.folder / self._place(photograph.name, case, "truth")
         if case.truth is not None and not path.is_file():
             _write(case.truth, path)
 
-    def _place(self, image: str, kind: str) -> str:
-        parts = [self._job.table.name, *(quote(part, safe="") for part in (self._job.data, self._task.name, image))]
+    def _place(self, image: str, case: Given, kind: str) -> str:
+        """Where a picture is; another photograph of the same name has a folder of its own."""
+        own = f"{image}-{_of_tensors(case.damaged if case.truth is None else case.truth)[:8]}"
+        parts = [self._job.table.name, *(quote(part, safe="") for part in (self._job.data, self._task.name, own))]
         return "/".join([*parts, f"{kind}.png"])
 
 
@@ -294,8 +290,12 @@ def _write(colours: Tensor, path: Path) -> None:
 
 
 def _digest(case: Given) -> str:
-    digest = hashlib.sha256(f"{case.told and case.told.noise}".encode())
-    for tensor in (case.truth, case.blind.y):
+    return _of_tensors(case.truth, case.blind.y, said=f"{case.told and case.told.noise}")
+
+
+def _of_tensors(*tensors: Tensor | None, said: str = "") -> str:
+    digest = hashlib.sha256(said.encode())
+    for tensor in tensors:
         if tensor is not None:
             digest.update(f"{tuple(tensor.shape)}".encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

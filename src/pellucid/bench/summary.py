@@ -86,13 +86,23 @@ def summarise(
         rows: of one run.
         of_sets: gives the figures that all images of a line have together.
     """
-    found: dict[tuple[str, str], list[Row | Missing]] = {}
+    found = _by_line(rows)
     order = {label: place for place, label in enumerate(["damaged", *(one.label for one in table.methods)])}
-    for row in rows:
-        found.setdefault((row.task, row.method), []).append(row)
     tasks = {row.task: None for row in rows}
     keys = sorted(found, key=lambda key: (list(tasks).index(key[0]), order[key[1]]))
     return [_line(key, found[key], table.figures(data, *key), of_sets) for key in keys]
+
+
+def of_rows(rows: Sequence[Row]) -> list[Line]:
+    """The lines of rows of no paper's table, in the rows' order."""
+    return [_line(key, own, {}, lambda _: {}) for key, own in _by_line(rows).items()]
+
+
+def _by_line(rows: Sequence[Row | Missing]) -> dict[tuple[str, str], list[Row | Missing]]:
+    found: dict[tuple[str, str], list[Row | Missing]] = {}
+    for row in rows:
+        found.setdefault((row.task, row.method), []).append(row)
+    return found
 
 
 def _line(

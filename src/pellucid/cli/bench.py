@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import UsageError, unknown_name
-from ..settings import assignments, parse
+from ..errors import UsageError
+from ..settings import assignments
 from . import sweep, tables
-from .options import Backend, Device, Json, Label, Methods, Offline, Precision, Prior, Seed
+from .options import (
+    Also,
+    Backend,
+    Device,
+    Format,
+    Json,
+    Kept,
+    Label,
+    Lpips,
+    Means,
+    Methods,
+    Offline,
+    OwnSettings,
+    Precision,
+    Prior,
+    Seed,
+    Seeds,
+    Versus,
+    Weights,
+)
 from .output import as_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
-    from ..bench.table import Row
-    from ..methods import Method
-    from ..metrics import Lpips
+    from ..bench.rows import Row
+    from ..bench.spec import Table
+    from ..priors import Prior as PriorModel
 
 app = typer.Typer(
     help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.Tables
@@ -37,10 +55,6 @@ Data = Annotated[
 Images = Annotated[int | None, typer.Option("--images", min=1, help="Number of images, evenly spread.")]
 Crop = Annotated[int | None, typer.Option("--crop", min=1, help="Side of the middle crop that is used, in pixels.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer evaluations than the papers' defaults.")]
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A hyper-parameter of one of the methods.")
-]
-LpipsFile = Annotated[Path | None, typer.Option("--lpips", help="AlexNet's weights (safetensors), for LPIPS.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -66,9 +80,20 @@ def prior(
         str, typer.Argument(metavar="PRIOR", help="A prior's name, folder or file, owner/name, or MODULE:OBJECT.")
     ],
     data: Data = None,
+    images: Images = None,
+    crop: Crop = None,
     samples: Annotated[
         Path | None, typer.Option("--samples", help="Write a sheet of 16 images sampled from nothing but noise.")
     ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option("--also", metavar="PRIOR", help="Another prior beside it; repeatable.")
+    ] = None,
+    output: Kept = None,
+    seeds: Seeds = 1,
+    weights: Weights = None,
+    lpips: Lpips = None,
+    shape: Format = "text",
+    versus: Versus = None,
     label: Label = None,
     offline: Offline = False,
     seed: Seed = 0,
@@ -78,28 +103,60 @@ def prior(
     json: Json = False,
 ) -> None:
     """Measures what a prior knows: the noise it removes, in dB, and what a call costs."""
-    from ..bench.prior import averages, cost, denoising, dream, load, read_images, sheet
+    from ..bench import denoised, summary
+    from ..bench.prior import cost, dream, load, sheet
 
+    shape = tables.checked(shape, json)
     folder = _folder(data)
-    what = load(named, device, label=label, offline=offline, backend=backend, precision=precision)
-    levels = denoising(what, read_images(folder, what.channels), seed=seed)
-    price = cost(what)
-    if samples is not None:
-        sheet(dream(what, seed=seed)).save(samples)
-    if json:
-        return as_json(
-            {"prior": named, "data": str(folder), "psnr": averages(levels), "images": levels, "cost": vars(price)}
+    if named in (others := also or ()) or len(set(others)) < len(others):
+        raise UsageError("a prior is named twice")
+    names = (named, *others)
+    how: dict[str, Any] = {"label": label, "offline": offline, "backend": backend, "precision": precision}
+    loaded = {one: load(one, device, **how) for one in names}
+    channels = {one.channels for one in loaded.values()}
+    if len(channels) > 1:
+        raise UsageError("these priors are of images with different numbers of channels: measure them one by one")
+    chosen = _photographs(data, images, channels.pop(), crop)
+    rows = list(
+        denoised.measured(
+            loaded,
+            chosen,
+            seeds=range(seed, seed + seeds),
+            lpips=_networks(weights, lpips).get("lpips"),
+            folder=output,
+            data="bundled" if data is None else "folder",
         )
-    names = list(levels[next(iter(levels))])
-    rows = [("PSNR in dB at noise of", *(f"{level}/255" for level in levels))]
-    rows += [(name, *(f"{levels[level][name]:.2f}" for level in levels)) for name in names]
-    rows += [(f"mean of {len(names)}", *(f"{value:.2f}" for value in averages(levels).values()))]
-    table(rows)
-    typer.echo(
-        f"\none call at {price.size}x{price.size}: {price.gflop:.1f} GFLOP, {price.seconds:.3f} s "
-        f"on {price.threads} threads"
     )
-    return None
+    lines = summary.of_rows(rows)
+    metrics = [name for name in denoised.COLUMNS if name in lines[0].cells]
+    if samples is not None:
+        sheet(dream(loaded[named], seed=seed)).save(samples)
+    if shape not in ("text", tables.MEANS):
+        return tables.show(lines, rows, metrics, shape, versus)
+    for one, own in loaded.items():
+        price = cost(own)
+        levels = {line.task: line for line in lines if line.method == one}
+        if shape == tables.MEANS:
+            psnr = {_level(task): line.cells["psnr"].mean for task, line in levels.items()}
+            each = {_level(task): line.values["psnr"] for task, line in levels.items()}
+            as_json({"prior": one, "data": str(folder), "psnr": psnr, "images": each, "cost": vars(price)})
+            continue
+        if others:
+            typer.echo(f"{one}:")
+        head = [("PSNR in dB at noise of", *(task.removeprefix("noise ") for task in levels))]
+        body = [(name, *(f"{line.values['psnr'][name]:.2f}" for line in levels.values())) for name in chosen]
+        means = [(f"mean of {len(chosen)}", *(summary.show(line, "psnr", False) for line in levels.values()))]
+        means += [("LPIPS", *(summary.show(line, "lpips", False) for line in levels.values()))] * ("lpips" in metrics)
+        table(head + body + means)
+        typer.echo(
+            f"\none call at {price.size}x{price.size}: {price.gflop:.1f} GFLOP, {price.seconds:.3f} s "
+            f"on {price.threads} threads"
+        )
+    return tables.show(lines, rows, metrics, "text", versus) if shape == "text" else None
+
+
+def _level(task: str) -> str:
+    return task.removeprefix("noise ").removesuffix("/255")
 
 
 @app.command("known")
@@ -113,37 +170,43 @@ def known(
         typer.Option("--task", "-t", help="One of the degradations, or FILE.py:CLASS; repeatable."),
     ] = None,
     method: Methods = None,
-    sets: Sets = None,
+    also: Also = None,
+    sets: OwnSettings = None,
     quick: Quick = False,
-    lpips: LpipsFile = None,
+    output: Kept = None,
+    seeds: Seeds = 1,
+    weights: Weights = None,
+    lpips: Lpips = None,
+    shape: Format = "text",
+    versus: Versus = None,
     label: Label = None,
     offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
     backend: Backend = "torch",
     precision: Precision = "float32",
-    json: Json = False,
-) -> None:
+    json: Means = False,
+) -> int:
     """Compares the methods that are told the degradation, on damage made here."""
-    from .. import methods as registry
+    shape = tables.checked(shape, json)
     from ..bench import known as measurement
-    from ..bench.prior import load
-    from ..bench.rows import computed
-    from ..priors.backends import precision_of
 
-    defaults = {name: registry.get(name) for name in method or measurement.quick("")}
-    changes = _changes(sets, defaults)
-    what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
-    chosen = _photographs(data, images, what.channels, crop)
-
-    def contestants(task: str) -> dict[str, Method]:
-        tuned = measurement.quick(task) if quick else {}
-        # Who is asked for by name takes part in everything.
-        taken = {name: tuned.get(name, own) for name, own in defaults.items() if not quick or method or name in tuned}
-        return _changed(taken, changes)
-
-    rows = measurement.compare(what, chosen, task or (), contestants, _measure(lpips), seed)
-    _print(rows, f"{len(chosen)} images, noise 0.05, {computed(prior, precision_of(what))}", json)
+    own = _asked(measurement.table(task or (), method or (), quick), also, sets)
+    loaded = _load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
+    chosen = _photographs(data, images, loaded.channels, crop)
+    return _compared(
+        own,
+        loaded,
+        prior,
+        chosen,
+        data,
+        output,
+        range(seed, seed + seeds),
+        quick,
+        _networks(weights, lpips),
+        shape,
+        versus,
+    )
 
 
 @app.command("blind")
@@ -157,33 +220,43 @@ def blind(
         typer.Option("--damage", help="One of the table's, or as for pellucid degrade; repeatable."),
     ] = None,
     method: Methods = None,
+    also: Also = None,
+    sets: OwnSettings = None,
     quick: Quick = False,
-    lpips: LpipsFile = None,
+    output: Kept = None,
+    seeds: Seeds = 1,
+    weights: Weights = None,
+    lpips: Lpips = None,
+    shape: Format = "text",
+    versus: Versus = None,
     label: Label = None,
     offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
     backend: Backend = "torch",
     precision: Precision = "float32",
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
-    json: Json = False,
-) -> None:
+    json: Means = False,
+) -> int:
     """Compares the methods that are told nothing, on damage made here."""
-    if markdown and json:
-        raise UsageError("--markdown and --json exclude each other")
-
+    shape = tables.checked(shape, json)
     from ..bench import blind as measurement
-    from ..bench.prior import load
-    from ..bench.rows import computed
-    from ..priors.backends import precision_of
 
-    def contestants(damage: str) -> dict[str, Method]:
-        return measurement.contestants(damage, method or (), quick)
-
-    what = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
-    chosen = _photographs(data, images, what.channels, crop)
-    rows = measurement.compare(what, chosen, damage or (), contestants, _measure(lpips), seed)
-    _print(rows, f"{len(chosen)} images, {computed(prior, precision_of(what))}", json, markdown)
+    own = _asked(measurement.table(damage or (), method or ()), also, sets)
+    loaded = _load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
+    chosen = _photographs(data, images, loaded.channels, crop)
+    return _compared(
+        own,
+        loaded,
+        prior,
+        chosen,
+        data,
+        output,
+        range(seed, seed + seeds),
+        quick,
+        _networks(weights, lpips),
+        shape,
+        versus,
+    )
 
 
 @app.command("photographs")
@@ -196,79 +269,172 @@ def photographs(
         list[str] | None, typer.Option("--row", help="One of the kinds of damage (default: all); repeatable.")
     ] = None,
     method: Methods = None,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of the damage for each image.")] = 1,
-    lpips: LpipsFile = None,
+    also: Also = None,
+    sets: OwnSettings = None,
+    quick: Quick = False,
+    output: Kept = None,
+    draws: Annotated[int, typer.Option("--draws", "--seeds", min=1, help="Draws of the damage for each image.")] = 1,
+    weights: Weights = None,
+    lpips: Lpips = None,
+    shape: Format = "text",
+    versus: Versus = None,
     offline: Offline = False,
     seed: Seed = 0,
     device: Device = None,
     backend: Backend = "torch",
     precision: Precision = "float32",
-    json: Json = False,
+    json: Means = False,
 ) -> None:
     """Measures the default and the tasks on pictures as people have them, beside other tools; prints Markdown.
 
     Columns: PSNR, the mean and the least gain over the damaged picture, LPIPS, evaluations, seconds, the worst image.
     Peers take part where they are installed: bm3d, opencv-python, scikit-image with PyWavelets.
     """
-    from ..bench import everyday, kinds
-    from ..bench.prior import load
+    shape = tables.checked(shape, json)
+    from itertools import groupby
+
+    from ..bench import everyday, kinds, summary
+    from ..bench.choices import few_blind, of_methods
     from ..bench.rows import computed
     from ..priors.backends import precision_of
     from ..problem import to_unit
 
     kinds.chosen(row or ())
-    what = load(prior, device, offline=offline, backend=backend, precision=precision)
+    names = list(dict.fromkeys([*(method or ()), *(also or ())]))
+    settings = of_methods(names, assignments(sets or []), *([few_blind] if quick else []))
+    what = _load(prior, device, offline=offline, backend=backend, precision=precision)
     chosen = {name: to_unit(image) for name, image in _photographs(data, images, 3, crop).items()}
-    table = everyday.compare(what, chosen, row or (), method or (), draws, _measure(lpips), seed)
-    if json:
-        for figures in table:
+    job = everyday.Measurement(
+        what,
+        chosen,
+        row or (),
+        names,
+        range(draws),
+        _networks(weights, lpips).get("lpips"),
+        seed,
+        output,
+        "bundled" if data is None else "folder",
+        settings,
+    )
+    rows = everyday.measured(job)
+    if shape not in ("text", tables.MEANS):
+        return _show(list(rows), everyday.COLUMNS, shape, versus)
+    every = []
+
+    def lines() -> Iterator[everyday.Figures]:
+        # Each as soon as it is there: a row may take minutes.
+        for _, group in groupby(rows, lambda one: (one.task, one.method)):
+            every.extend(own := list(group))
+            yield everyday.figures(own)
+
+    if shape == tables.MEANS:
+        for figures in lines():
             as_json(vars(figures))
-        return
+        return None
     typer.echo(f"{len(chosen)} images, {draws} draws, {computed(prior, precision_of(what))}\n")
-    for line in everyday.markdown(table):
+    for line in everyday.markdown(lines()):
         typer.echo(line)
+    return tables.show(summary.of_rows(every), every, everyday.COLUMNS, "text", versus)
 
 
 @app.command("conformance")
-def conformance(method: Methods = None, sets: Sets = None, seed: Seed = 0, json: Json = False) -> None:
-    """Compares the methods with the true posterior of a Gaussian prior; prints a table in Markdown."""
+def conformance(
+    method: Methods = None,
+    also: Also = None,
+    sets: OwnSettings = None,
+    quick: Quick = False,
+    output: Kept = None,
+    seeds: Seeds = 1,
+    shape: Format = "text",
+    versus: Versus = None,
+    seed: Seed = 0,
+    json: Means = False,
+) -> None:
+    """Compares methods with the true posterior of a Gaussian prior; prints a table in Markdown."""
+    shape = tables.checked(shape, json)
     from .. import methods as registry
-    from ..bench.conformance import compare, markdown
+    from ..bench import conformance as measurement
+    from ..bench import summary
+    from ..bench.choices import few_told, of_methods
 
-    chosen = {name: registry.get(name) for name in method or ()}
-    blind = next((name for name, one in chosen.items() if one.blind and not one.takes_operator), None)
+    named = list(dict.fromkeys([*(method or ()), *(also or ())]))
+    if sets and not named:
+        raise UsageError("--set is of methods that are named: say --method, too")
+    settings = of_methods(named, assignments(sets or []), *([few_told] if quick else []))
+    own = {name: registry.get(name, **one) for name, one in settings.items()}
+    blind = next((name for name, one in own.items() if one.blind and not one.takes_operator), None)
     if blind is not None:
         raise UsageError(f"{blind} is blind: the posterior is of methods that are told the degradation")
-    if sets and not chosen:
-        raise UsageError("--set is of methods that are named: say --method, too")
-    chosen = _changed(chosen, _changes(sets, chosen))
-    rows = list(compare(chosen, seed=seed) if chosen else compare(seed=seed))
-    if json:
-        for row in rows:
-            as_json(vars(row))
-    else:
-        typer.echo(markdown(rows))
+    contestants = own if method else measurement.METHODS | own
+    rows = list(measurement.compare(contestants, seeds=range(seed, seed + seeds), folder=output))
+    lines = summary.of_rows(rows)
+    if shape == "text":
+        typer.echo(measurement.markdown(lines))
+    tables.show(lines, rows, measurement.COLUMNS, shape, versus)
 
 
-def _changes(sets: list[str] | None, contestants: Mapping[str, Method]) -> dict[str, dict[str, Any]]:
-    """Hyper-parameters by method, of METHOD.KEY=VALUE texts."""
-    changes: dict[str, dict[str, Any]] = {}
-    for key, text in assignments(sets or []).items():
-        name, dot, field = key.rpartition(".")
-        if not dot:
-            raise UsageError(f"--set takes METHOD.KEY=VALUE here, not {key}={text}")
-        if name not in contestants:
-            raise unknown_name("method of this comparison", name, contestants)
-        changes.setdefault(name, {}).update(parse(type(contestants[name]), name, {field: text}))
-    return changes
+def _show(rows: list[Row], metrics: Sequence[str], shape: str, versus: str | None) -> None:
+    from ..bench import summary
+
+    lines = summary.of_rows(rows)
+    tables.show(lines, rows, [name for name in metrics if any(name in line.cells for line in lines)], shape, versus)
 
 
-def _changed(contestants: Mapping[str, Method], changes: Mapping[str, dict[str, Any]]) -> dict[str, Method]:
-    """Methods with other hyper-parameters."""
-    return {
-        name: replace(own, **changes.get(name, {}))  # type: ignore[type-var]  # every method is a dataclass
-        for name, own in contestants.items()
-    }
+def _asked(own: Table, also: list[str] | None, sets: list[str] | None) -> Table:
+    """A table with other methods and other hyper-parameters."""
+    from ..bench.choices import joined, with_settings
+
+    return with_settings(joined(own, also or [], usual=True), assignments(sets or []))
+
+
+def _compared(
+    own: Table,
+    prior: PriorModel,
+    named: str,
+    photographs: Mapping[str, Tensor],
+    data: Path | None,
+    output: Path | None,
+    seeds: Sequence[int],
+    quick: bool,
+    weights: Mapping[str, Path],
+    shape: str,
+    versus: str | None,
+) -> int:
+    """Runs a table on photographs, in a folder or in one that is gone afterwards, and prints it."""
+    from contextlib import ExitStack
+    from tempfile import TemporaryDirectory
+
+    from ..bench.photographs import in_memory
+    from ..bench.rows import computed
+    from ..bench.run_table import Run
+    from ..priors.backends import precision_of
+
+    with ExitStack() as stack:
+        job = Run(
+            own,
+            prior,
+            in_memory(photographs),
+            output or Path(stack.enter_context(TemporaryDirectory())),
+            None if data is None else own.data[0],
+            seeds,
+            quick,
+            weights=weights,
+            redrawn=True,
+            channels=prior.channels,
+        )
+        return tables.finish([job], computed(named, precision_of(prior)), shape, versus, page=output is not None)
+
+
+def _load(named: str, device: str | None, **options: Any) -> PriorModel:
+    from ..bench.prior import load
+
+    return load(named, device, **options)
+
+
+def _networks(weights: list[str] | None, lpips: Path | None) -> dict[str, Path]:
+    """Files of networks by name."""
+    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
+    return files if lpips is None else files | {"lpips": lpips}
 
 
 def _photographs(data: Path | None, number: int | None, channels: int, crop: int | None) -> dict[str, Tensor]:
@@ -278,29 +444,6 @@ def _photographs(data: Path | None, number: int | None, channels: int, crop: int
     every = read_images(_folder(data), channels)
     names = list(every)[:: max(1, len(every) // (number or len(every)))][:number]
     return {name: middle(every[name], crop) for name in names}
-
-
-def _measure(weights: Path | None) -> Lpips | None:
-    from ..metrics import Lpips
-
-    return None if weights is None else Lpips(weights)
-
-
-def _print(rows: Iterator[Row], about: str, json: bool, markdown: bool = False) -> None:
-    """Prints each row as soon as it is there."""
-    from ..bench import table
-
-    if json:
-        for row in rows:
-            as_json(vars(row))
-        return
-    typer.echo(about)
-    if markdown:
-        typer.echo("")
-    else:
-        typer.echo(table.HEADING)
-    for line in table.markdown(rows) if markdown else map(table.line, rows):
-        typer.echo(line)
 
 
 def _folder(data: Path | None) -> Path:

@@ -52,6 +52,35 @@ Methods = Annotated[
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]
-Rows = Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, pictures and report.html.")]
 FirstImages = Annotated[int | None, typer.Option("--images", min=1, help="Number of images, the first ones.")]
+# Of every measurement and table.
+Rows = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", help="Folder for rows, pictures and report.html; rows that it has are not computed again."
+    ),
+]
+Kept = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Folder for rows; those that it has are not computed again (default: none are kept)."
+    ),
+]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, from --seed on; an image has their mean.")]
+Also = Annotated[
+    list[str] | None,
+    typer.Option("--also", metavar="METHOD", help="Another method, or FILE.py:CLASS, beside those that take part."),
+]
+OwnSettings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A hyper-parameter of one of the methods.")
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric or of a compared method."),
+]
+Lpips = Annotated[Path | None, typer.Option("--lpips", help="As --weights lpips=FILE: AlexNet's, for LPIPS.")]
+Versus = Annotated[
+    str | None, typer.Option("--versus", metavar="METHOD", help="Also the paired differences to this one.")
+]
 Format = Annotated[str, typer.Option("--format", help="text, markdown, latex, csv (each image) or json (each image).")]
+Means = Annotated[bool, typer.Option("--json", help="Print the table's lines as JSON (each image: --format json).")]

@@ -7,31 +7,52 @@ from typing import Annotated
 
 import typer
 
-from ..errors import unknown_name
 from . import tables
-from .options import Backend, Device, FirstImages, Format, Label, Offline, Precision, Prior, Rows, Seed
+from .options import (
+    Also,
+    Backend,
+    Device,
+    FirstImages,
+    Format,
+    Label,
+    Means,
+    Offline,
+    Precision,
+    Prior,
+    Rows,
+    Seed,
+    Seeds,
+    Weights,
+)
 
 
 def run(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="One of the blind methods, or FILE.py:CLASS.")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="One of the methods, or FILE.py:CLASS.")],
     over: Annotated[
         list[str], typer.Option("--over", metavar="KEY=A,B,C", help="Values of a hyper-parameter; repeatable.")
     ],
-    damage: Annotated[list[str], typer.Option("--damage", help="As for pellucid degrade, a task each; repeatable.")],
+    damage: Annotated[
+        list[str] | None,
+        typer.Option("--damage", help="As for pellucid degrade; the method is told nothing; repeatable."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="As for pellucid bench known; the method is told it; repeatable."),
+    ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter that stays as it is.")
     ] = None,
+    also: Also = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few evaluations, where nothing else is said.")] = False,
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the package's, reduced).")
     ] = None,
     prior: Prior = "natural",
     output: Rows = Path("bench-runs"),
     images: FirstImages = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds of each, from --seed on.")] = 1,
+    seeds: Seeds = 1,
     seed: Seed = 0,
-    weights: Annotated[
-        list[str] | None, typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric.")
-    ] = None,
+    weights: Weights = None,
     shape: Format = "text",
     versus: Annotated[
         str | None, typer.Option("--versus", metavar="VALUES", help="Also the paired differences to KEY=VALUE.")
@@ -41,27 +62,25 @@ def run(
     device: Device = None,
     backend: Backend = "torch",
     precision: Precision = "float32",
+    json: Means = False,
 ) -> int:
     """Sweeps hyper-parameters of a method; rows that are in the folder are not computed again."""
-    from ..bench.formats import FORMATS
-
-    if shape not in FORMATS:
-        raise unknown_name("format", shape, FORMATS)
-
+    shape = tables.checked(shape, json)
     from ..bench import photographs
-    from ..bench.choices import sweep
+    from ..bench.choices import joined, sweep
     from ..bench.prior import load
     from ..bench.rows import computed
     from ..bench.run_table import Run
     from ..priors.backends import precision_of
     from ..settings import assignments
 
-    table = sweep(method, assignments(over, "--over"), damage, assignments(sets or []))
+    own = sweep(method, assignments(over, "--over"), damage or (), assignments(sets or []), task or ())
+    table = joined(own, also or [])
     chosen = photographs.bundled(images)
     if data is not None:
         chosen = photographs.of_source(table.data[0], data, None, images)
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
     loaded = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     source = None if data is None else table.data[0]
-    job = Run(table, loaded, chosen, output, source, range(seed, seed + seeds), weights=files)
+    job = Run(table, loaded, chosen, output, source, range(seed, seed + seeds), quick, weights=files)
     return tables.finish([job], computed(prior, precision_of(loaded)), shape, versus)

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from ..errors import UsageError, unknown_name
 from .options import (
+    Also,
     Backend,
     Device,
     FirstImages,
@@ -18,11 +19,15 @@ from .options import (
     Label,
     Methods,
     Offline,
+    OwnSettings,
     Precision,
     Prior,
     Rows,
     Seed,
+    Seeds,
     Shard,
+    Versus,
+    Weights,
 )
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, table, tell
 
@@ -32,9 +37,11 @@ if TYPE_CHECKING:
     from ..bench.report import Result
     from ..bench.rows import Missing, Row
     from ..bench.run_table import Run
+    from ..bench.summary import Line
     from ..priors import Prior as PriorModel
 
-ALL = "all"
+ALL, MEANS = "all", "means"
+"""Name for every table; the format of --json where lines are means over the images."""
 
 
 class Tables(TyperGroup):
@@ -61,30 +68,19 @@ def run(
     listed: Annotated[
         Path | None, typer.Option("--files", help="Text file with the names of the images to use, one a line.")
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds of each method, from --seed on.")] = 1,
+    seeds: Seeds = 1,
     seed: Seed = 0,
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One of the tasks; repeatable.")] = None,
     method: Methods = None,
-    also: Annotated[
-        list[str] | None,
-        typer.Option("--also", metavar="METHOD", help="Another method, or FILE.py:CLASS, beside the table's own."),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric or of a compared method."),
-    ] = None,
+    also: Also = None,
+    weights: Weights = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="The package's photographs, small, and few evaluations.")
     ] = False,
     shard: Shard = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A hyper-parameter of one of the table's methods."),
-    ] = None,
+    sets: OwnSettings = None,
     shape: Format = "text",
-    versus: Annotated[
-        str | None, typer.Option("--versus", metavar="METHOD", help="Also the paired differences to this method.")
-    ] = None,
+    versus: Versus = None,
     label: Label = None,
     offline: Offline = False,
     device: Device = None,
@@ -97,13 +93,8 @@ def run(
     Rows that are in the folder are not computed again.
     """
     from ..bench import spec
-    from ..bench.formats import FORMATS
 
-    if shape not in FORMATS:
-        raise unknown_name("format", shape, FORMATS)
-    if json and shape not in ("text", "json"):
-        raise UsageError(f"--json and --format {shape} exclude each other")
-    shape = "json" if json else shape
+    shape = "json" if checked(shape, json) == MEANS else shape
     spec.check(name, ALL)
     if quick == (data is not None):
         raise UsageError(
@@ -134,15 +125,38 @@ def run(
     return finish(jobs, computed(prior, precision_of(loaded)), shape, versus, shard)
 
 
-def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = None, shard: str | None = None) -> int:
+def checked(shape: str, json: bool = False) -> str:
+    """A format that there is; `MEANS` for --json.
+
+    Raises:
+        UsageError: there is none of that name, or another beside --json.
+    """
+    from ..bench.formats import FORMATS
+
+    if shape not in FORMATS:
+        raise unknown_name("format", shape, FORMATS)
+    if json and shape not in ("text", "json"):
+        raise UsageError(f"--json and --format {shape} exclude each other")
+    return MEANS if json and shape == "text" else shape
+
+
+def finish(
+    jobs: Sequence[Run],
+    prior: str,
+    shape: str,
+    versus: str | None = None,
+    shard: str | None = None,
+    page: bool = True,
+) -> int:
     """Runs tables, prints them and makes their page.
 
     Args:
         jobs: in order.
         prior: what to call it.
-        shape: one of `bench.formats.FORMATS`.
+        shape: what `checked` gives.
         versus: label of the method that others are compared with.
         shard: the share that is done here, as it was typed; None for all.
+        page: whether report.html is made.
     """
     from ..bench import report
 
@@ -151,7 +165,7 @@ def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = Non
     for job in jobs:
         rows, stopped = _rows(job)
         results.append(report.Result(job, prior, rows))
-        if shard is None or shape in ("json", "csv"):
+        if shard is None or shape in ("json", "csv", MEANS):
             _print(results[-1], shape, versus)
         else:
             tell(
@@ -159,7 +173,7 @@ def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = Non
             )
         if stopped:
             break
-    if shard is None:
+    if shard is None and page:
         path = jobs[0].folder / "report.html"
         report.write(results, path)
         tell(str(path))
@@ -247,33 +261,53 @@ def _rows(job: Run) -> tuple[list[Row | Missing], bool]:
 
 
 def _print(result: Result, shape: str, versus: str | None) -> None:
-    from dataclasses import asdict
+    from ..bench import summary
 
+    own, compare = result.job.table, result.job.source is not None
+    about = f"{own.name}: {own.title} ({own.paper})\n{result.what}"
+    # What programs read has all columns, measured or not.
+    metrics = own.metrics if shape in ("csv", MEANS) else result.metrics
+    show(result.lines, result.rows, metrics, shape, versus, compare, about)
+    if shape == "text":
+        for verdict in summary.verdicts(own, result.lines):
+            typer.echo(verdict.said)
+        for why in result.missing:
+            typer.echo(f"not measured: {why}")
+        typer.echo("")
+
+
+def show(
+    lines: Sequence[Line],
+    rows: Sequence[Row | Missing],
+    metrics: Sequence[str],
+    shape: str,
+    versus: str | None = None,
+    compare: bool = False,
+    about: str = "",
+) -> None:
+    """Prints a table in a format.
+
+    Args:
+        lines: of it.
+        rows: that they are of.
+        metrics: the columns.
+        shape: what `checked` gives.
+        versus: label of the method that others are compared with.
+        compare: see `bench.summary.text`.
+        about: above the text; empty for no text, of which only the differences are left.
+    """
     from ..bench import formats, summary
-    from ..bench.rows import Row
 
-    own = result.job.table
-    if shape == "json":
-        for row in result.rows:
-            as_json(asdict(row))
+    if shape == MEANS:
+        for line in formats.means(lines, metrics):
+            as_json(line)
         return
-    if shape == "csv":
-        typer.echo(formats.per_image([row for row in result.rows if isinstance(row, Row)], own.metrics))
-        return
-    cells = [summary.text(result.lines, result.metrics, result.job.source is not None)]
-    if versus is not None:
-        cells.append(summary.differences(result.lines, result.metrics, versus))
     if shape != "text":
-        render = formats.markdown if shape == "markdown" else formats.latex
-        typer.echo("\n\n".join(map(render, cells)))
+        typer.echo(formats.render(shape, lines, rows, metrics, versus, compare))
         return
-    typer.echo(f"{own.name}: {own.title} ({own.paper})\n{result.what}")
-    for one in cells:
-        table(one)
+    if about:
+        typer.echo(about)
+        table(summary.text(lines, metrics, compare))
     if versus is not None:
+        table(summary.differences(lines, metrics, versus))
         typer.echo("* the 95 % interval of the paired differences leaves zero out")
-    for verdict in summary.verdicts(own, result.lines):
-        typer.echo(verdict.said)
-    for why in result.missing:
-        typer.echo(f"not measured: {why}")
-    typer.echo("")
