@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.bench import formats, spec, summary
+from pellucid import methods
+from pellucid.bench import formats, known, spec, summary
 from pellucid.bench.choices import joined, sweep, with_settings
 from pellucid.bench.rows import Row
 from pellucid.bench.run_table import Run, entrant_method, run
 from pellucid.errors import UsageError
-from pellucid.methods import DDRM, DPS, DreamClean
+from pellucid.methods import DDRM, DPS, SNIPS, DreamClean
 
 Job = Callable[..., Run]
 TABLE = spec.parse(Path(__file__).with_name("tiny.toml").read_text(), "tiny")
@@ -89,6 +90,7 @@ def test_a_sweep_is_a_table_of_every_combination(tiny_job: Job, tmp_path: Path) 
         ("ddrm", {"steps": "1,2"}, "must be told the degradation"),
         ("dreamclean", {}, "needs --over"),
         ("dreamclean", {"gamma": "0.1,0.1"}, "is there twice"),
+        ("dreamclean", {"gamma": "0.1,0.10"}, "is there twice"),
         ("dreamclean", {"gama": "0.1"}, "has no 'gama'"),
         ("dreamclaen", {"gamma": "0.1"}, "did you mean"),
     ],
@@ -96,6 +98,41 @@ def test_a_sweep_is_a_table_of_every_combination(tiny_job: Job, tmp_path: Path) 
 def test_a_wrong_sweep_is_a_line(method: str, over: dict[str, str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         sweep(method, over, ["noise"], {})
+
+
+def test_a_sweep_may_be_told_the_degradation() -> None:
+    table = sweep("snips", {"rate": "0.1,0.3"}, [], {"repeats": "1"}, ["sr4", "inpainting box"])
+    assert [task.name for task in table.tasks] == ["sr4", "inpainting box"]
+    assert all(task.noise == 0.05 for task in table.tasks)
+    few = entrant_method(table.methods[1], "sr4", True, {})
+    assert isinstance(few, SNIPS)
+    # What is swept and what is fixed goes before what is quick.
+    assert (few.rate, few.repeats, few.levels) == (0.3, 1, 60)
+    with pytest.raises(UsageError, match="--damage, or --task"):
+        sweep("ddrm", {"steps": "1,2"}, [], {})
+    with pytest.raises(UsageError, match="once is enough"):
+        sweep("ddrm", {"steps": "1,2"}, [], {"steps": "3"}, ["sr4"])
+    # Places that differ in a sign have files that differ.
+    names = {sweep(name, {"steps": "1"}, [], {}, ["sr4"]).name for name in ("ddrm", "ddnm")}
+    assert len(names) == 2
+
+
+def test_quick_methods_that_join_are_those_of_known_whatever_their_papers_have() -> None:
+    """SNIPS' and GDP's papers have other defaults, which quick settings do not begin from."""
+    for name in ("snips", "gdp", "red", "dps", "repaint"):
+        (joining,) = joined(known.table(["sr4", "inpainting box"], ["ddrm"]), [name]).methods[1:]
+        for task in ("sr4", "inpainting box"):
+            if name in known.quick(task):
+                assert entrant_method(joining, task, True, {}) == known.quick(task)[name]
+    paper = joined(spec.load("dreamclean-1"), ["snips", "dps"]).methods[-2:]
+    for entrant in paper:
+        assert entrant_method(entrant, "sr4", True, {}) == known.quick("sr4")[entrant.label]
+    assert entrant_method(paper[0], "sr4", False, {}) == methods.get("snips", preset="paper")
+    # The table itself, with the defaults of the package where it is not quick.
+    whole = known.table(["sr4"])
+    for entrant in whole.methods:
+        assert entrant_method(entrant, "sr4", True, {}) == known.quick("sr4")[entrant.label]
+        assert entrant_method(entrant, "sr4", False, {}) == methods.get(entrant.label)
 
 
 def lines_of(tiny_job: Job, folder: Path) -> tuple[list[summary.Line], list[Row]]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,71 @@ def test_a_data_set_stands_beside_the_papers_figures(
     rows = [json.loads(line) for line in said.out.splitlines()]
     assert {row["method"] for row in rows} == {"damaged", "FBCNN"}
     assert any("--weights fbcnn=FILE" in row.get("why", "") for row in rows)
+
+
+SMALL = ("--images", 1, "--crop", 16)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "versus", "labels"),
+    [
+        (
+            ("known", "-t", "sr4", "-m", "ddrm", "--also", "red", "--set", "ddrm.steps=2", "--quick", *SMALL),
+            "known", "ddrm", {"damaged": 2, "ddrm": 2, "red": 2},
+        ),
+        (
+            ("blind", "--damage", "noise", "-m", "denoise", "--also", "dreamclean", "--set", "dreamclean.steps=50", *SMALL),
+            "blind", "denoise", {"damaged": 2, "denoise": 2, "dreamclean": 2},
+        ),
+        (
+            ("photographs", "--row", "clean", "--also", "dreamclean", "--set", "dreamclean.strength=20", *SMALL),
+            "photographs", "default", {"damaged": 2, "default": 2, "dreamclean": 2},
+        ),
+        (
+            ("conformance", "-m", "ddrm", "--also", "red", "--set", "ddrm.steps=2", "--quick"),
+            "conformance", "ddrm", {"ddrm": 4, "red": 4},
+        ),
+        (
+            ("sweep", "ddrm", "--over", "steps=2,3", "--task", "sr4", "--also", "red", "--quick", "--images", 1),
+            "sweep-ddrm", "steps=2", {"damaged": 1, "steps=2": 2, "steps=3": 2, "red": 2},
+        ),
+    ],
+)  # fmt: skip
+def test_every_command_keeps_rows_and_has_seeds_formats_and_differences(
+    pellucid_command: Command,
+    tiny_prior: Path,
+    tmp_path: Path,
+    arguments: tuple[Any, ...],
+    name: str,
+    versus: str,
+    labels: dict[str, int],
+) -> None:
+    prior = () if name == "conformance" else ("--prior", tiny_prior)
+    whole = ("bench", *arguments, *prior, "--seeds", 2, "-o", tmp_path)
+    said = pellucid_command(*whole, "--format", "csv")
+    assert said.code == 0, said.err
+    heading, *rows = csv.reader(said.out.splitlines())
+    assert heading[:6] == ["table", "data", "task", "method", "image", "seed"]
+    assert Counter(row[3] for row in rows) == labels
+    kept = (tmp_path / f"{name}.jsonl").read_text()
+    assert len(kept.splitlines()) == len(rows)
+    said = pellucid_command(*whole, "--format", "markdown", "--versus", versus)
+    assert f" LESS {versus}'S |" in said.out
+    # Nothing was computed again.
+    assert (tmp_path / f"{name}.jsonl").read_text() == kept
+    assert "unknown method 'nobody'" in pellucid_command(*whole, "--versus", "nobody").err
+
+
+def test_priors_side_by_side(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
+    whole = ("bench", "prior", tiny_prior, "--also", "natural", *SMALL, "--seeds", 2, "-o", tmp_path)
+    said = pellucid_command(*whole, "--format", "csv")
+    assert said.code == 0, said.err
+    assert len(said.out.splitlines()) == 1 + 2 * 2 * 4
+    kept = (tmp_path / "prior.jsonl").read_text()
+    said = pellucid_command(*whole, "--format", "markdown", "--versus", "natural")
+    assert "PSNR LESS natural'S" in said.out
+    assert (tmp_path / "prior.jsonl").read_text() == kept
+    assert "named twice" in pellucid_command("bench", "prior", tiny_prior, "--also", tiny_prior).err
 
 
 @pytest.mark.parametrize(
