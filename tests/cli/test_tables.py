@@ -109,7 +109,8 @@ SMALL = ("--images", 1, "--crop", 16)
             "known", "ddrm", {"damaged": 2, "ddrm": 2, "red": 2},
         ),
         (
-            ("blind", "--damage", "noise", "-m", "denoise", "--also", "dreamclean", "--set", "dreamclean.steps=50", *SMALL),
+            ("blind", "--damage", "noise", "-m", "denoise", "--also", "dreamclean", "--set", "dreamclean.steps=50",
+             *SMALL),
             "blind", "denoise", {"damaged": 2, "denoise": 2, "dreamclean": 2},
         ),
         (

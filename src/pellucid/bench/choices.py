@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from .. import methods, settings
 from ..errors import UsageError, unknown_name
+from ..methods import Method
 from . import blind, known
 from .entrants import differing, of_defaults
 from .run_table import kind_of
@@ -36,21 +37,22 @@ def joined(table: Table, names: Sequence[str], usual: bool = False) -> Table:
         tasks = tuple(task.name for task in table.tasks if methods.find(name).blind or task.operator)
         if not tasks:
             raise UsageError(f"{name} must be told the degradation, which no task of {table.name} says")
-        told = {task: own for task, own in _quick_told(name, table.tasks).items() if task in tasks}
         own = of_defaults(name) if usual else {}
-        entrants.append(Entrant(name, name, own, quick=_quick_blind(name), quick_per_task=told, tasks=tasks))
+        few = _quick(name, [task for task in table.tasks if task.name in tasks])
+        entrants.append(Entrant(name, name, own, quick_per_task=few, tasks=tasks))
     return replace(table, methods=tuple(entrants))
 
 
-def _quick_blind(name: str) -> dict[str, Any]:
-    return differing(methods.get(name, **blind.QUICK[name]), name) if name in blind.QUICK else {}
+def _quick(name: str, tasks: Iterable[Task]) -> dict[str, dict[str, Any]]:
+    """The settings of `known --quick` where the degradation is told, and of `blind --quick` elsewhere, by task."""
+    return {task.name: differing(few, name) for task in tasks if (few := _few(name, task)) is not None}
 
 
-def _quick_told(name: str, tasks: Iterable[Task]) -> dict[str, dict[str, Any]]:
-    """The settings of `known --quick` by task."""
-    own = {task.name: known.quick(known.like(task.operator)).get(name) for task in tasks if task.operator}
-    own |= {task: known.QUICK.get(name) for task, method in own.items() if method is None}
-    return {task: differing(method, name) for task, method in own.items() if method is not None}
+def _few(name: str, task: Task) -> Method | None:
+    told = known.quick(known.like(task.operator)).get(name, known.QUICK.get(name)) if task.operator else None
+    if told is not None or name not in blind.QUICK:
+        return told
+    return blind.contestants(task.name, [name], quick=True)[name]
 
 
 def of_methods(
@@ -153,7 +155,7 @@ def sweep(
     every = (*(Task(damage, damage={"name": damage}) for damage in dict.fromkeys(damages)), *told)
     if len({task.name for task in every}) < len(every):
         raise UsageError("a damage and a task of this sweep have one name: sweep them one by one")
-    few = _quick_told(method, told)
+    few = _quick(method, every)
     entrants = []
     for combination in product(*columns):
         own = usual.copy()
@@ -161,7 +163,7 @@ def sweep(
             own |= value
         label = ", ".join(label for label, _ in combination)
         # What is swept goes before what is quick.
-        entrants.append(Entrant(label, method, quick=_quick_blind(method), quick_per_task=few, chosen=own))
+        entrants.append(Entrant(label, method, quick_per_task=few, chosen=own))
     return Table(
         title=f"{method} with every combination of {', '.join(over)}",
         paper=f"pellucid's own: {method} over {', '.join(over)}; no table of a paper's",
