@@ -21,7 +21,7 @@ from ..problem import Problem
 from . import jpeg, unblur, walk
 from .dreamclean import DreamClean
 from .method import Method, State
-from .onebyone import Run, one_by_one
+from .onebyone import Run, one_by_one, shared
 from .plan import Maker, Plan
 
 MAKERS: Sequence[Maker] = (jpeg.treatment, unblur.noise_treatment, unblur.treatment)
@@ -58,8 +58,11 @@ class Auto(Method):
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; the states of each picture's plan, whose `notes` say it."""
         self._require_blind(problem)
-        knowns = problem.known or (Diagnosis(),) * len(problem.y)
-        runs = [self._run(prior, one[None], known) for one, known in zip(problem.y, knowns, strict=True)]
+        y, knowns = problem.y, problem.known or (Diagnosis(),) * len(problem.y)
+        if all(known is knowns[0] for known in knowns):
+            runs = shared(y, lambda i: self._run(prior, y[i : i + 1], knowns[i]))
+        else:
+            runs = [self._run(prior, one[None], known) for one, known in zip(y, knowns, strict=True)]
         yield from one_by_one(problem, rng, runs)
 
     def _run(self, prior: Prior, y: Tensor, known: Diagnosis) -> Run:

@@ -23,7 +23,7 @@ from ..priors.prior import Counted, Prior, innermost
 from ..problem import Problem
 from . import walk
 from .method import Method, State
-from .onebyone import Run, one_by_one
+from .onebyone import Run, one_by_one, shared
 from .plan import Plan
 
 
@@ -61,7 +61,7 @@ class Denoise(Method):
         if problem.operator is not None and not isinstance(problem.operator, operators.Denoise):
             raise UsageError("Denoise removes noise and undoes no other degradation: leave the operator out")
         if problem.sigma_y is None and tells(prior):
-            yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
+            yield from one_by_one(problem, rng, shared(problem.y, lambda i: self._run(prior, problem.y[i : i + 1])))
             return
         counted = Counted(prior)
         if problem.sigma_y is not None:

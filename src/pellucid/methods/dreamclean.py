@@ -44,7 +44,7 @@ from ..noise import Streams, axpy, each, extrapolated, invert, renoise, respace
 from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from .method import Method, State
-from .onebyone import Run, left_alone, one_by_one
+from .onebyone import Run, firsts, left_alone, one_by_one, shared
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,9 @@ class DreamClean(Method):
         """
         self._require_blind(problem)
         if self.strength == "auto":
-            runs = [self.auto(prior, found) for found in evidence(Counted(prior), problem.y)]
+            different = list(dict.fromkeys(firsts(problem.y)))
+            found = dict(zip(different, evidence(Counted(prior), problem.y[different]), strict=True))
+            runs = shared(problem.y, lambda i: self.auto(prior, found[i]))
             yield from one_by_one(problem, rng, runs)
         else:
             yield from self.walk(problem.y, Counted(prior), rng)

@@ -14,7 +14,7 @@ from ..priors.prior import Counted, Prior
 from ..problem import Problem
 from . import walk
 from .method import Method, State
-from .onebyone import Run, one_by_one
+from .onebyone import Run, one_by_one, shared
 from .plan import Plan, Treatment
 
 
@@ -34,7 +34,7 @@ class NoiseFirst(Method):
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; the `notes` say which noise was removed."""
         self._require_blind(problem)
-        yield from one_by_one(problem, rng, [self._run(prior, one[None]) for one in problem.y])
+        yield from one_by_one(problem, rng, shared(problem.y, lambda i: self._run(prior, problem.y[i : i + 1])))
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
         counted = Counted(prior)

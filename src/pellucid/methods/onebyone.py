@@ -33,6 +33,26 @@ def left_alone(note: str, before: int) -> Run:
     return Run(lambda y, rng: iter([State(1, 1, 0.0, y, y, 0)]), before, note)
 
 
+def firsts(y: Tensor) -> list[int]:
+    """For each image of a batch (B, C, H, W) the number of the first of its equals in a row: samples are equal."""
+    found: list[int] = []
+    for i in range(len(y)):
+        found.append(found[-1] if i and torch.equal(y[i], y[i - 1]) else i)
+    return found
+
+
+def shared(y: Tensor, find: Callable[[int], Run]) -> list[Run]:
+    """A run for each image of a batch; equal images share what was found out about them.
+
+    Args:
+        y: images, (B, C, H, W).
+        find: finds out what to do with an image, by its number.
+    """
+    first = firsts(y)
+    made = {i: find(i) for i in dict.fromkeys(first)}
+    return [made[i] for i in first]
+
+
 def one_by_one(problem: Problem, rng: Streams, runs: Sequence[Run]) -> Iterator[State]:
     """Restores one image after the other; those whose turn has not come are as they were.
 

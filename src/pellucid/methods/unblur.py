@@ -31,7 +31,7 @@ from ..problem import Problem
 from . import walk
 from .dpir import DataStep, geometric, turned
 from .method import Method, State
-from .onebyone import Run, left_alone, one_by_one
+from .onebyone import Run, firsts, left_alone, one_by_one, shared
 
 _ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
 """Noise that is taken for granted, in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
@@ -80,10 +80,12 @@ class Unblur(Method):
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; `notes` say which blur was found, `found` has each "kernel", a point where there is none."""
         self._require_blind(problem)
-        contents = [content_of(one) for one in problem.y.split(1)]
-        blurs = [estimate(one, content.drawn) for one, content in zip(problem.y.split(1), contents, strict=True)]
-        runs = [self._run(prior, *one) for one in zip(problem.y.split(1), contents, blurs, strict=True)]
-        kernels = _side_by_side([(blur.shape if blur else NONE).kernel() for blur in blurs]).to(problem.y)
+        images, first = problem.y.split(1), firsts(problem.y)
+        contents = {i: content_of(images[i]) for i in dict.fromkeys(first)}
+        blurs = {i: estimate(images[i], content.drawn) for i, content in contents.items()}
+        runs = shared(problem.y, lambda i: self._run(prior, images[i], contents[i], blurs[i]))
+        shapes = [blur.shape if (blur := blurs[i]) else NONE for i in first]
+        kernels = _side_by_side([shape.kernel() for shape in shapes]).to(problem.y)
         for state in one_by_one(problem, rng, runs):
             yield replace(state, found={"kernel": kernels})
 
