@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from pellucid.bench.conformance import MEAN, VARIANCE, coverage
+from pellucid.bench.conformance import MEAN, METHODS, VARIANCE, compare, coverage, markdown
+from pellucid.bench.summary import of_rows
 from pellucid.methods import Method
 from pellucid.methods.method import State
 from pellucid.noise import Streams
@@ -44,3 +46,26 @@ def test_the_posterior_is_covered_in_nine_of_ten_cases(noise: float) -> None:
     for share in coverage(Posterior(width=0.5), noise):
         assert share < 0.7
     assert max(coverage(Posterior(width=0.0), noise)) < 0.01
+
+
+@pytest.mark.parametrize("label", ["DDRM, 20 steps", "DDNM+, 100 steps", "DPIR, 8 steps", "RED, 50 iterations"])
+def test_the_documentations_rows_are_what_is_measured(label: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text().splitlines()
+    rows = list(compare({label: METHODS[label]}))
+    for line in markdown(of_rows(rows)).splitlines()[2:]:
+        assert line in page
+
+
+def test_draws_have_intervals_and_are_kept(tmp_path: Path) -> None:
+    first = list(compare({"own": Posterior()}, (0.4,), range(3), tmp_path))
+    kept = (tmp_path / "conformance.jsonl").read_text()
+    assert list(compare({"own": Posterior()}, (0.4,), range(3), tmp_path)) == first
+    assert (tmp_path / "conformance.jsonl").read_text() == kept
+    (line,) = of_rows(first)
+    assert line.images == 3
+    assert line.cells["seen_ratio"].mean == pytest.approx(1, abs=0.1)
+    assert 0 < line.cells["seen_ratio"].half < 0.1
+    assert markdown([line]).splitlines()[2].count("±") == 6
+    # Another width is another method, whatever it is called.
+    other = list(compare({"own": Posterior(width=0.5)}, (0.4,), (0,), tmp_path))
+    assert other[0].figures["seen_ratio"] < 0.5
