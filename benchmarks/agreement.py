@@ -128,7 +128,8 @@ def azula(bench: Bench) -> Iterator[Line]:
             with_guidance = guided.step(x, t, s)
         with drawing(fresh), torch.no_grad():
             without = bare.step(x, t, s)
-        return without + (with_guidance - without) / Ladder()(s)[0]
+        mended: Tensor = without + (with_guidance - without) / Ladder()(s)[0]
+        return mended
 
     ours = bench.restored(PiGDM(STEPS), bench.exact, 0.0, bench.draws)
     yield (

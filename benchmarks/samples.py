@@ -33,8 +33,9 @@ def main() -> None:
     print(f"{given.number} samples of {given.size}x{given.size}, {torch.get_num_threads()} threads, {given.clock}")
     print("| method | one by one, s | in one batch, s | ratio |\n|---|---|---|---|")
     for name, settings in METHODS.items():
-        told = {"task": "denoise", "noise": 0.1} if name == "ddrm" else {}
-        restorer = Recipe(name, settings=settings, **told).restorer()
+        told = name == "ddrm"
+        recipe = Recipe(name, settings, task="denoise" if told else None, noise=0.1 if told else None)
+        restorer = recipe.restorer()
         seeds = [derive_seed(0, sample=sample) for sample in range(given.number)]
         took = in_turn(
             {
