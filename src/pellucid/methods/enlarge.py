@@ -42,7 +42,7 @@ class Enlarge(Method):
     """Makes a picture larger, faithfully by splitting (DPIR), or crisply by sampling (DreamClean).
 
     Costs 8 evaluations of the large picture, or 60 to be crisp; before, of the small one, at most 10 to find its noise
-    and 6 to remove that or undo its compression. Needs an operator that reduces, which the task brings. Noise that is
+    and 7 to remove that or undo its compression. Needs an operator that reduces, which the task brings. Noise that is
     told is not looked for.
 
     Attributes:
