@@ -50,6 +50,24 @@ def test_texture_has_a_direction() -> None:
     assert read(striped)["direction"] > read(drawn(1))["direction"] + 1
 
 
+def test_noise_is_gaussian() -> None:
+    """The excess kurtosis of a Laplace distribution is 3, the skewness of an exponential one 2."""
+    found = read(drawn(1))
+    assert found["peaks"] == pytest.approx(0, abs=0.1)
+    assert found["skew"] == pytest.approx(0, abs=0.05)
+    chance = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(0)).clamp_min(1e-6)
+    one_sided = 0.1 * (-chance.log() - 1).expand(1, 3, -1, -1)
+    grains = read(one_sided)
+    assert grains["peaks"] == 3
+    assert grains["skew"] == 1
+    assert read(-one_sided)["skew"] == 1
+    usual = {"share": 0.85, **found}
+    assert signs.beyond(usual) == 0
+    assert signs.beyond({**usual, "peaks": 1.0}) == pytest.approx(1.8)
+    assert signs.beyond({**usual, "skew": 0.26}) == pytest.approx(1.2)
+    assert signs.probability({**usual, "peaks": 3.0, "skew": 1.0}) < 0.01
+
+
 def test_the_grid_of_a_jpeg() -> None:
     steps = (torch.arange(128) // 8 % 2).expand(1, 3, 128, 128) * 0.1
     assert read(steps + 0.1 * drawn(1))["grid"] > 1
