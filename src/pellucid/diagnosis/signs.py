@@ -23,6 +23,7 @@ SLOW = 2
 _CLIPPED, _FEW = 0.1, 9
 _PERIOD = 8
 _TAILS = 3.0
+_COLOURED = 0.5
 _TINY = 1e-6
 
 RULE: Mapping[str, tuple[float, float]] = {
@@ -146,12 +147,15 @@ def _grid(y: Tensor) -> float:
 
 
 def _shape(left: Tensor, told: Spectrum, axes: int, kept: Tensor) -> dict[str, float]:
-    """How far what was taken is from Gaussian, on the colour axis with the most noise: all 0 of Gaussian noise.
+    """How far what was taken is from Gaussian on the grey axis: all 0 of Gaussian noise, and of noise with colour.
 
-    The excess kurtosis of all blocks together, and the skewness, of either sign, of blocks made alike in power.
+    The excess kurtosis of all blocks together, which places with more texture raise, and the skewness, of either sign,
+    of blocks made alike in power. Texture has hardly any colour of its own.
     """
-    axis = int((told.power * shares())[:axes].sum(1).argmax())
-    block = _tiles(to_opponent(left)[:, axis])[0].flatten(0, 1)[kept.to(left.device)].flatten(1).cpu()
+    grey, *colours = (told.power * shares())[:axes].sum(1).sqrt().tolist()
+    if colours and sum(colours) / len(colours) >= _COLOURED * grey:
+        return {"peaks": 0.0, "skew": 0.0}
+    block = _tiles(to_opponent(left)[:, 0])[0].flatten(0, 1)[kept.to(left.device)].flatten(1).cpu()
     block = block - block.mean(1, keepdim=True)
     own = block / block.std(1, keepdim=True).clamp_min(_TINY)
     every = block / block.std().clamp_min(_TINY)
