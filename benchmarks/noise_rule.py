@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pellucid.diagnosis import noise
+from pellucid.diagnosis import noise, signs
 from pellucid.diagnosis.content import estimate as content_of
 from pellucid.images import from_pil
 from pellucid.methods.method import last
@@ -110,7 +110,11 @@ def fit(samples: Sequence[Sample], names: Sequence[str]) -> Rule:
 def odds(rule: Rule, one: Sample) -> float:
     """What the rule says of a sample."""
     return (
-        torch.tensor(rule[1] + sum(w * (one.signs[name] - middle) for name, (middle, w) in rule[0].items()))
+        torch.tensor(
+            rule[1]
+            + sum(w * (one.signs[name] - middle) for name, (middle, w) in rule[0].items())
+            - signs.beyond(one.signs)
+        )
         .sigmoid()
         .item()
     )
@@ -132,7 +136,7 @@ def main() -> None:
 
 def report(samples: Sequence[Sample]) -> None:
     """Prints the rule, and what those of four fifths each say of the fifth that was held out."""
-    names = list(samples[0].signs)
+    names = list(signs.RULE)
     held = [
         (odds(rule, one), one)
         for fold in range(5)

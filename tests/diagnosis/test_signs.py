@@ -21,9 +21,9 @@ def drawn(seed: int) -> Tensor:
     return simulated(FLAT, NOISE, Streams([seed]))
 
 
-def read(left: Tensor) -> dict[str, float]:
+def read(left: Tensor, told: Spectrum = NOISE) -> dict[str, float]:
     taken, usual = blocks(left, centred=False), blocks(drawn(2), centred=False)
-    return signs.read(FLAT + left, FLAT, taken, usual, NOISE, NOISE, 3)
+    return signs.read(FLAT + left, FLAT, taken, usual, told, told, 3)
 
 
 def test_noise_is_even_everywhere_and_in_all_directions() -> None:
@@ -48,6 +48,27 @@ def test_texture_is_in_places() -> None:
 def test_texture_has_a_direction() -> None:
     striped = torch.nn.functional.avg_pool2d(drawn(1), (1, 5), 1, (0, 2)) * 5**0.5
     assert read(striped)["direction"] > read(drawn(1))["direction"] + 1
+
+
+def test_noise_is_gaussian() -> None:
+    """The excess kurtosis of a Laplace distribution is 3, the skewness of an exponential one 2."""
+    grey = Spectrum.white(0.1, 3, 1)
+    found = read(drawn(1), grey)
+    assert found["peaks"] == pytest.approx(0, abs=0.1)
+    assert found["skew"] == pytest.approx(0, abs=0.05)
+    chance = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(0)).clamp_min(1e-6)
+    one_sided = 0.1 * (-chance.log() - 1).expand(1, 3, -1, -1)
+    grains = read(one_sided, grey)
+    assert grains["peaks"] == 3
+    assert grains["skew"] == 1
+    assert read(-one_sided, grey)["skew"] == 1
+    # Texture has no colour of its own, so that coloured noise is not asked.
+    assert read(one_sided)["skew"] == read(one_sided)["peaks"] == 0
+    usual = {"share": 0.85, **found}
+    assert signs.beyond(usual) == 0
+    assert signs.beyond({**usual, "peaks": 1.0}) == pytest.approx(1.8)
+    assert signs.beyond({**usual, "skew": 0.26}) == pytest.approx(1.2)
+    assert signs.probability({**usual, "peaks": 3.0, "skew": 1.0}) < 0.01
 
 
 def test_the_grid_of_a_jpeg() -> None:

@@ -59,7 +59,7 @@ def test_what_is_told_is_believed() -> None:
     y, operator = 0.1 * torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)), Bicubic(2)
     counted = Counted(FLAT)
     x = Enlarge()(Problem(y, operator, 0.05), counted)
-    assert counted.nfe == 8
+    assert counted.nfe == 12
     assert torch.equal(x, FAITHFUL(Problem(y, operator, 0.05), FLAT))
 
 

@@ -47,9 +47,10 @@ def file_of(clean: Tensor, quality: int, **more: Any) -> io.BytesIO:
     return file
 
 
-def test_the_step_is_the_stated_one() -> None:
+@pytest.mark.parametrize(("fineness", "share"), [(30, 0.15), (55, 0.3), (80, 0.45), (90, 0.45)])
+def test_the_step_is_the_stated_one(fineness: int, share: float) -> None:
     """(12 s U^T q + (lambda / g^2) V^T x0) / (12 s^2 + lambda / g^2), then the cells; at fidelity 0 of x0 itself."""
-    operator = Jpeg(30)
+    operator = Jpeg(fineness)
     y = operator.A(draw(0, 1, 3, 32, 32))
     linear = Quantised(operator.coding, (3, 32, 32))
     q, svd = linear.coefficients(y), linear.svd((1, 3, 32, 32))
@@ -57,8 +58,8 @@ def test_the_step_is_the_stated_one() -> None:
     for fidelity, times in ((0.5, 1), (0.0, 2)):
         x = y
         for way, g in enumerate(geometric(0.2, 0.02, 3)):
-            # Of the last x a quarter of lambda.
-            x0, weight = turned(PRIOR, x, g, way), times * (0.1 if way < 2 else 0.025) / g**2
+            # The last x has a share of lambda.
+            x0, weight = turned(PRIOR, x, g, way), times * 0.1 * (1 if way < 2 else share) / g**2
             x = svd.V((12 * s * svd.Ut(q) + weight * svd.Vt(x0)) / (12 * s**2 + weight))
         out = JPEG(steps=3, weight=0.1, fidelity=fidelity)(Problem(y, operator), PRIOR)
         torch.testing.assert_close(out, linear.within(x if fidelity else x0, q), atol=1e-6, rtol=0)
@@ -71,8 +72,8 @@ def test_laws() -> None:
     before = y.clone()
     states = list(JPEG().iterate(Problem(y, operator), counted, Streams([0, 1])))
     assert torch.equal(y, before)
-    assert counted.nfe == 12
-    assert states[-1].nfe == JPEG().nfe(PRIOR) == 6
+    assert counted.nfe == 14
+    assert states[-1].nfe == JPEG().nfe(PRIOR) == 7
     assert states[-1].notes == ("JPEG quality 30, 4:2:0 undone",) * 2
     for i in range(2):
         assert torch.equal(JPEG()(Problem(y[i : i + 1], operator), PRIOR), states[-1].x[i : i + 1])

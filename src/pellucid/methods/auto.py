@@ -33,7 +33,7 @@ class Auto(Method):
     """Restores whatever it is: finds what is wrong with each picture, mends that alone, and says it.
 
     Costs at most 10 evaluations to find out, of large pictures of a megapixel of theirs, at most 5 more to remove
-    noise, one where it is white, 6 to undo compression, and 8 to undo a blur; none where nothing is found.
+    noise, one where it is white, 7 to undo compression, and 8 to undo a blur; none where nothing is found.
 
     Attributes:
         fidelity: how near to the picture to stay, [0, 1]; 0.5 is nearest to the truth on average, 1 changes nothing.

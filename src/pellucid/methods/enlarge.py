@@ -33,16 +33,20 @@ from .sidebyside import side_by_side
 _CLEAN, _COMPRESSED = 0.004, 0.06
 """Noise of a small picture, in [-1, 1] units: where none is found, and what is left of compression, undone or not."""
 
-FAITHFUL = DPIR(least=0.01, ends="data")
-"""The splitting: below level 0.02 the prior's estimates lose more than they gain (chosen on training photographs)."""
+FAITHFUL = DPIR(steps=12, weight=0.1, least=0.01, ends="data")
+"""The splitting, chosen on training photographs.
+
+Below level 0.02 the prior's estimates lose more than they gain. Over 8 steps and DPIR's weight, 12 and this one gain
+0.04 dB at x2 and 0.10 at x4 where blocks were averaged, 0.12 and 0.15 where a cubic filter reduced.
+"""
 
 
 @dataclass(frozen=True)
 class Enlarge(Method):
     """Makes a picture larger, faithfully by splitting (DPIR), or crisply by sampling (DreamClean).
 
-    Costs 8 evaluations of the large picture, or 60 to be crisp; before, of the small one, at most 10 to find its noise
-    and 6 to remove that or undo its compression. Needs an operator that reduces, which the task brings. Noise that is
+    Costs 12 evaluations of the large picture, or 60 to be crisp; before, of the small one, at most 10 to find its noise
+    and 7 to remove that or undo its compression. Needs an operator that reduces, which the task brings. Noise that is
     told is not looked for.
 
     Attributes:
