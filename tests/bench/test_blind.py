@@ -14,6 +14,7 @@ from torch import Tensor
 from pellucid import degradations, methods
 from pellucid.bench import blind
 from pellucid.bench.table import HEADING, Row, line, markdown
+from pellucid.catalogue import tuned
 from pellucid.errors import UsageError
 from pellucid.methods import Denoise, DreamClean, Method, State
 from pellucid.metrics import psnr, ssim
@@ -111,8 +112,8 @@ def test_contestants() -> None:
 
 
 def test_a_method_for_one_damage_takes_part_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blind, "_ONLY_FOR", {"denoise": ("low light",)})
-    assert "denoise" in blind.contestants("low light")
+    monkeypatch.setattr(tuned, "ONLY_FOR", {"denoise": ("low-light",)})
+    assert "denoise" in blind.contestants("low-light")
     assert "denoise" not in blind.contestants("noise")
     # Who is asked for by name takes part in everything.
     assert blind.contestants("noise", ["denoise"]) == {"denoise": methods.Denoise()}
@@ -138,15 +139,15 @@ def test_the_middle_of_the_images(pellucid_command: Command, tiny_prior: Path, t
 
 
 def test_the_command(pellucid_command: Command, tiny_prior: Path) -> None:
-    arguments = ("bench", "blind", "-p", tiny_prior, "--images", 1, "--damage", "low light", "--quick", "-m", "denoise")
+    arguments = ("bench", "blind", "-p", tiny_prior, "--images", 1, "--damage", "low-light", "--quick", "-m", "denoise")
     rows = [json.loads(text) for text in pellucid_command(*arguments, "--json").out.splitlines()]
-    assert [(row["task"], row["method"]) for row in rows] == [("low light", "damaged"), ("low light", "denoise")]
+    assert [(row["task"], row["method"]) for row in rows] == [("low-light", "damaged"), ("low-light", "denoise")]
     assert rows[0]["nfe"] == 0
     assert 0 < rows[1]["nfe"] <= Denoise().nfe(PRIOR)
     said = pellucid_command(*arguments)
     assert said.out.startswith("1 images, ")
-    assert "\nlow light       denoise" in said.out
-    assert "| low light | denoise |" in pellucid_command(*arguments, "--markdown").out
+    assert "\nlow-light       denoise" in said.out
+    assert "| low-light | denoise |" in pellucid_command(*arguments, "--markdown").out
 
 
 @pytest.mark.parametrize(

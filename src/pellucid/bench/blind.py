@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .. import degradations, methods
+from .. import catalogue, degradations, methods
+from ..catalogue import kind, tuned
 from ..degradations import Damage
-from ..degradations.compose import is_composed
-from ..errors import UsageError, unknown_name
+from ..errors import UsageError
 from ..methods import Method
 from ..metrics import Lpips
 from ..noise import derive_seed
@@ -20,43 +19,8 @@ from ..priors.prior import Padded, Prior
 from ..problem import Problem, to_unit
 from .table import Case, Row, rows
 
-DAMAGES: dict[str, Damage] = {
-    "jpeg": degradations.get("multiple-jpeg"),
-    "noise": degradations.get("noise"),
-    "poisson": degradations.get("poisson"),
-    "sr4": degradations.get("reduce"),
-    "deformation": degradations.get("deform"),
-    "water drops": degradations.get("water-drops"),
-    "low light": degradations.get("low-light"),
-}
-
-# Nobody tells a blind method what the damage is, so each has one setting for all of it but low light.
-QUICK: dict[str, dict[str, Any]] = {
-    "denoise": {},
-    "dreamclean": {"strength": 50, "corrections": 3, "schedule": "none"},
-    "auto": {},
-    "diip": {"steps": 2, "rate": 0.02, "slope": 0.004, "iterations": 100},
-    "gdp": {"steps": 60, "scale": 100_000, "degradation": "kernel", "rate": 0.05, "kernel": 9},
-    "bird": {"steps": 2, "rate": 0.02, "iterations": 60, "kernel": 9},
-    "blinddps": {"steps": 50, "scale": 20.0, "kernel_scale": 1.0, "kernel": 9},
-    "gibbsddrm": {"steps": 20, "begin": 0.15, "repeats": 1, "ridge": 0.5, "kernel": 9},
-    "dip": {"iterations": 100, "levels": 4, "channels": 32, "average": 0.9},
-    "dgp": {
-        "candidates": 100, "spread": 1.0, "iterations": 20, "feature_weight": 0.0, "error_weight": 10.0,
-        "rates": (0.0, 5e-4, 5e-4, 1e-4), "latent_rates": (3e-2, 1e-2, 1e-2, 3e-3),
-    },
-    "zero-dce": {},
-    "lowlight": {},
-    "unfade": {},
-}  # fmt: skip
-
-_QUICK_FOR: dict[str, dict[str, dict[str, Any]]] = {
-    # What its authors made it for.
-    "low light": {"gdp": {"steps": 60, "scale": 500_000, "map_rate": 0.0, "bright": 0.003, "level": 0.5}}
-}
-
-_ONLY_FOR: dict[str, tuple[str, ...]] = {"zero-dce": ("low light",), "lowlight": ("low light",), "unfade": ()}
-"""Methods that are made for some of the damages and take no part in the others."""
+DAMAGES = ("multiple-jpeg", "noise", "poisson", "sr4", "deform", "water-drops", "low-light")
+"""What is compared where nothing is said, as for `catalogue.damage`."""
 
 
 def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> dict[str, Method]:
@@ -74,9 +38,10 @@ def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> 
     for name in named:
         if not methods.find(name).blind:
             raise UsageError(f"{name} must be told the degradation: compare it with pellucid bench known")
-    suitable = [name for name in QUICK if name not in _ONLY_FOR or damage in _ONLY_FOR[name]]
-    tuned = QUICK | _QUICK_FOR.get(damage, {}) if quick else {}
-    return {name: methods.get(name, **tuned.get(name, {})) for name in named or suitable}
+    only = tuned.ONLY_FOR
+    suitable = [name for name in tuned.BLIND if name not in only or kind(damage) in only[name]]
+    settings = tuned.blind(damage) if quick else {}
+    return {name: methods.get(name, **settings.get(name, {})) for name in named or suitable}
 
 
 def compare(
@@ -92,7 +57,7 @@ def compare(
     Args:
         prior: what they all use.
         photographs: clean images by name, (1, C, H, W) in [-1, 1].
-        damages: names from `DAMAGES`, or what `degradations.get` takes; empty for all of the former.
+        damages: damages or tasks by name, or several in one text, as for `catalogue.damage`; empty for `DAMAGES`.
         chosen: what gives the methods for a damage, by name.
         lpips: to measure that, too.
         seed: of the damage and of the methods, with the image's name.
@@ -113,11 +78,7 @@ def compare(
 
 def _find(name: str) -> Damage:
     """A damage that leaves an image an image of its size."""
-    if name in DAMAGES:
-        return DAMAGES[name]
-    if not is_composed(name) and name not in degradations.names() and ".py:" not in name:
-        raise unknown_name("damage", name, dict.fromkeys((*DAMAGES, *degradations.names())))
-    damage, image = degradations.get(name), torch.zeros(1, 3, 1, 1)
+    damage, image = degradations.get(catalogue.damage(name)), torch.zeros(1, 3, 1, 1)
     if damage(image, 0).shape != image.shape:
         raise UsageError(f"{name} makes several images of one: there is nothing to compare them with")
     return damage

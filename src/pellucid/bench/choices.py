@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 from .. import methods, settings
+from ..catalogue import tuned
 from ..errors import UsageError, unknown_name
-from . import blind, known
 from .run_table import kind_of
 from .spec import Entrant, Source, Table, Task
 
@@ -39,16 +39,11 @@ def joined(table: Table, names: Sequence[str]) -> Table:
 
 
 def _quick_blind(name: str) -> dict[str, Any]:
-    return dict(blind.QUICK.get(name, {}))
+    return dict(tuned.BLIND.get(name, {}))
 
 
 def _quick_told(name: str) -> dict[str, Any]:
-    """The settings of `known --quick`, where they are not the method's own."""
-    quick = known.QUICK.get(name)
-    if quick is None:
-        return {}
-    usual = asdict(methods.get(name))  # type: ignore[call-overload]  # a dataclass
-    return {key: value for key, value in asdict(quick).items() if value != usual[key]}  # type: ignore[call-overload]
+    return dict(tuned.TOLD.get(name, {}))
 
 
 def with_settings(table: Table, texts: Mapping[str, str]) -> Table:

@@ -8,11 +8,13 @@ from torch import Tensor
 
 from .. import methods
 from .. import tasks as registry
-from ..errors import UsageError, unknown_name
+from ..catalogue import tuned
+from ..catalogue.told import maker
+from ..errors import UsageError
 from ..methods import Method
 from ..metrics import Lpips
 from ..noise import Streams, derive_seed
-from ..operators import AveragePool, Blur, Grayscale, Mask, Operator, blur
+from ..operators import Blur, Grayscale, Mask, Operator
 from ..priors.prior import Prior
 from ..problem import Problem
 from ..settings import names_object
@@ -21,51 +23,8 @@ from .table import Case, Row, rows
 NOISE = 0.05
 """Standard deviation of every measurement's noise, in [0, 1] units, as in the papers' tables."""
 
-TASKS: dict[str, Callable[[int, int], Operator]] = {
-    "sr4": lambda height, width: AveragePool(4),
-    "uniform blur": lambda height, width: Blur(blur.uniform(9)),
-    "gaussian blur": lambda height, width: Blur(blur.gaussian(2)),
-    "inpainting 25%": lambda height, width: Mask.random(height, width, 0.25),
-    "inpainting box": lambda height, width: Mask.box(
-        height, width, 3 * height // 8, 3 * width // 8, height // 4, width // 4
-    ),
-    "colorization": lambda height, width: Grayscale(),
-}
-
-QUICK: dict[str, Method] = {
-    "ddrm": methods.DDRM(),
-    "ddnm": methods.DDNM(steps=40),
-    "dreamclean-known": methods.DreamCleanKnown(gamma=0.5),
-    "dps": methods.DPS(steps=100, scale=4.0),
-    "gdp": methods.GDP(steps=100, scale=20_000),
-    "snips": methods.SNIPS(levels=60, repeats=2, rate=0.2),
-    "red": methods.RED(iterations=30, weight=0.002),
-    "mmps": methods.MMPS(steps=25),
-    "dpir": methods.DPIR(),
-    "diffpir": methods.DiffPIR(steps=20, spacing="quad", weight=8.0, zeta=1.0),
-    "pigdm": methods.PiGDM(steps=20),
-    "daps": methods.DAPS(steps=20, flow=3, top=10.0, bottom=0.03, beta=None, draw="exact", width=0.2),
-    "reddiff": methods.REDDiff(steps=50),
-}
-
-_REPAINT = methods.RePaint(steps=25, travel_length=5, travel_repeat=2)
-
-_QUICK_FOR: dict[str, dict[str, Method | None]] = {
-    # The gradient of a mean of 16 pixels is a sixteenth as large, of a picture that is nearly all known the largest.
-    "sr4": {"dps": methods.DPS(steps=100, scale=10.0)},
-    "inpainting 25%": {
-        "dps": methods.DPS(steps=100, scale=15.0),
-        "gdp": methods.GDP(steps=100, scale=40_000),
-        "repaint": _REPAINT,
-    },
-    "inpainting box": {
-        "dps": methods.DPS(steps=100, scale=15.0),
-        "gdp": methods.GDP(steps=100, scale=40_000),
-        "repaint": _REPAINT,
-    },
-    # Not what they are made for: from pure noise on, two thirds of the image are whatever the prior dreams of.
-    "colorization": {"dps": None, "mmps": None},
-}
+TASKS = ("sr4", "uniform-blur", "blur", "random-mask:0.25", "box-mask:0.25", "colorize")
+"""What is compared where nothing is said; see `catalogue.told.maker`."""
 
 
 def quick(task: str) -> dict[str, Method]:
@@ -73,8 +32,7 @@ def quick(task: str) -> dict[str, Method]:
 
     Where steps are fewer than the papers', each pull is stronger.
     """
-    chosen = QUICK | _QUICK_FOR.get(task, {})
-    return {name: method for name, method in chosen.items() if method is not None}
+    return {name: methods.get(name, **settings) for name, settings in tuned.told(task).items()}
 
 
 def compare(
@@ -90,7 +48,8 @@ def compare(
     Args:
         prior: what they all use.
         photographs: clean images by name, (1, C, H, W) in [-1, 1]; H and W divide by 4.
-        tasks: names from `TASKS`, or one's own as for `tasks.find`; empty for all of the former.
+        tasks: damages or tasks by name, as for `catalogue.told.maker`, or one's own as for `tasks.find`; empty for
+            `TASKS`.
         contestants: what gives the methods for a task, by name.
         lpips: to measure that, too.
         seed: of the measurements' noise and of the methods', with the image's name.
@@ -101,8 +60,7 @@ def compare(
     Raises:
         UsageError: there is no such task.
     """
-    for task in map(named, tasks or TASKS):
-        made = _find(task)
+    for task, made in [(task, _find(task)) for task in tasks or TASKS]:
         cases = []
         for name, clean in photographs.items():
             operator = made(*clean.shape[-2:])
@@ -113,23 +71,10 @@ def compare(
         yield from rows(task, cases, contestants(task), prior, lpips, seed)
 
 
-def named(task: str) -> str:
-    """The name here of a task, which may be said as `pellucid restore --task` has it."""
-    return _OF_TASKS.get(task, task)
-
-
-_OF_TASKS = {"colorize": "colorization"}
-
-
 def _find(task: str) -> Callable[[int, int], Operator]:
     """Finds the maker of a task's operator."""
-    task = named(task)
-    if task in TASKS:
-        return TASKS[task]
     own = registry.operator(task) if names_object(task) else None
-    if not isinstance(own, Operator):
-        raise unknown_name("task", task, TASKS)
-    return lambda height, width: own
+    return maker(task) if own is None else lambda height, width: own  # type: ignore[return-value]  # no task's
 
 
 def simple(problem: Problem) -> Tensor:

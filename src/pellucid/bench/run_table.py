@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Padded, Prior, device_of
 from ..problem import Problem, to_unit
+from ..release import version
 from . import official
 from .cases import Given, given
 from .data import Item

@@ -74,7 +74,7 @@ class Task:
     Attributes:
         name: of the task.
         damage: `name`, as in `pellucid degrade`, and its parameters: what makes a damaged image of a clean one.
-        operator: `name`, as in `measure.OPERATORS`, and its parameters: methods may be told it.
+        operator: `name`, as in `cases.OPERATORS`, and its parameters: methods may be told it.
         noise: standard deviation of an operator's measurement, in [0, 1] units.
         missing: how the pixels that a mask leaves out are shown in the damaged image.
         stand_in: `damage` for photographs of no such data set.

@@ -177,7 +177,9 @@ def inspect(
 
 def doctor(device: Device = None, json: Json = False) -> int:
     """Checks that everything needed is here and works; exit code 1 if not."""
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError
+
+    from ..release import version
 
     facts: dict[str, Any] = {"pellucid": version("pellucid"), "python": platform.python_version()}
     problems: list[str] = []

@@ -112,8 +112,8 @@ class Ssim(Metric):
 
     def __post_init__(self) -> None:
         check(self.name, self.space, self.crop)
-        self._require(self.window in get_args(Window), "window", "gaussian or uniform")
-        self._require(self.border in get_args(Border), "border", "valid or reflect")
+        self.require(self.window in get_args(Window), "window", "gaussian or uniform")
+        self.require(self.border in get_args(Border), "border", "valid or reflect")
 
     def one(self, image: Tensor, truth: Tensor) -> Tensor:
         """See `Metric`."""

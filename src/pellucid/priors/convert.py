@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError, UsageError
+from ..release import version
 from . import folder, native, stable_folder
 from .adapters import VPNetwork
 from .ddpm import DDPMUNet

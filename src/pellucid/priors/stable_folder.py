@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from ..errors import PellucidError
+from ..release import version
 from . import folder, limits, stable, stable_file, tensors, texts
 from .adapters import VPNetwork
 from .latent import Latent

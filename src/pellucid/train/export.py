@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..priors.network import DenoisingUNet
+from ..release import version
 from .recipe import SIGMA_MAX, SIGMA_MIN, Recipe
 
 

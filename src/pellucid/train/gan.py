@@ -21,7 +21,6 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from ..devices import find_device
 from ..errors import PellucidError, UsageError
 from ..noise import Streams
 from ..priors.generator import GAN, GANConfig
+from ..release import version
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, write_folder

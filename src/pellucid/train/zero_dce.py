@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..devices import find_device
 from ..errors import PellucidError, UsageError
 from ..losses import colour_constancy, exposure, illumination_smoothness, spatial_consistency
 from ..methods.zero_dce import CurveNet, enhance
+from ..release import version
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, half, write_whole
