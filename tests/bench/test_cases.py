@@ -13,7 +13,7 @@ TRUTH = torch.rand(1, 3, 32, 36, generator=torch.Generator().manual_seed(0))
 
 
 def made(**about: object) -> cases.Given:
-    return cases.given(spec.Task("t", **about), "a.png", TRUTH, None, 0, stand_in=True)  # type: ignore[arg-type]
+    return cases.given(spec.TableTask("t", **about), "a.png", TRUTH, None, 0, stand_in=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_task_without_damage_needs_the_data_sets() -> None:
     with pytest.raises(PellucidError, match=r"a\.png: the data set has no damaged image"):
         made()
     with pytest.raises(PellucidError, match="no clean image"):
-        cases.given(spec.Task("t", operator={"name": "grey"}), "a", None, TRUTH, 0, True)
+        cases.given(spec.TableTask("t", operator={"name": "grey"}), "a", None, TRUTH, 0, True)
 
 
 def test_operators_of_a_table_are_checked() -> None:

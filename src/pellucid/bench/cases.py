@@ -19,7 +19,7 @@ from ..operators import Denoise, Jpeg, Mask, Operator
 from ..problem import Problem, to_model, to_unit
 from . import official
 from .known import simple
-from .spec import Task
+from .spec import TableTask
 
 OPERATORS: dict[str, Callable[..., Operator]] = {
     **told.OPERATORS,
@@ -76,7 +76,7 @@ class Given(NamedTuple):
         return self.blind
 
 
-def given(task: Task, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Given:
+def given(task: TableTask, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Given:
     """Makes what methods are given of one image.
 
     Args:
@@ -123,7 +123,7 @@ def operator(about: dict[str, Any], height: int, width: int) -> Operator:
     return told.operator(about["name"], height, width, OPERATORS, **parameters)
 
 
-def _measured(task: Task, truth: Tensor, seed: int) -> Given:
+def _measured(task: TableTask, truth: Tensor, seed: int) -> Given:
     height, width = truth.shape[-2:]
     clean, known = to_model(truth), operator(task.operator, height, width)
     # An image without noise, whose measurement's scale is that of [-1, 1], too.

@@ -11,7 +11,7 @@ from .. import methods, settings
 from ..catalogue import tuned
 from ..errors import UsageError, unknown_name
 from .run_table import kind_of
-from .spec import Entrant, Source, Table, Task
+from .spec import Entrant, Table, TableSource, TableTask
 
 
 def joined(table: Table, names: Sequence[str]) -> Table:
@@ -106,8 +106,8 @@ def sweep(method: str, over: Mapping[str, str], damages: Sequence[str], fixed: M
     return Table(
         title=f"{method} with every combination of {', '.join(over)}",
         paper=about,
-        data=(Source("folder", "any", 1),),
-        tasks=tuple(Task(damage, damage={"name": damage}) for damage in dict.fromkeys(damages)),
+        data=(TableSource("folder", "any", 1),),
+        tasks=tuple(TableTask(damage, damage={"name": damage}) for damage in dict.fromkeys(damages)),
         methods=tuple(entrants),
         metrics=("psnr", "ssim", "lpips"),
         name=f"sweep-{method.replace('/', '-').replace(':', '-')}",

@@ -46,7 +46,7 @@ METHODS: dict[str, Method] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class PosteriorRow:
     """Distribution of one method's results at one noise level.
 
     Attributes:
@@ -73,7 +73,7 @@ class Row:
 
 def compare(
     contestants: Mapping[str, Method] = METHODS, noises: Sequence[float] = (0.1, 0.4), seed: int = 0
-) -> Iterator[Row]:
+) -> Iterator[PosteriorRow]:
     """Measures each method on 6,144 measured and as many unmeasured pixels, all of them alike and independent."""
     prior = GaussianPrior(torch.full((3, 1, 1), MEAN), variance=torch.full((3, 1, 1), VARIANCE))
     known = torch.zeros(SIZE, SIZE)
@@ -85,7 +85,7 @@ def compare(
         for name, method in contestants.items():
             out = method(Problem(y, Mask(known), noise), prior, seed)
             seen, unseen = out[..., ::2], out[..., 1::2]
-            yield Row(
+            yield PosteriorRow(
                 name,
                 noise,
                 seen.mean().item() - mean,
@@ -124,7 +124,7 @@ def coverage(method: Method, noise: float, seed: int = 0) -> tuple[float, float]
 _SIDE = 32
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[PosteriorRow]) -> str:
     """The rows as a table."""
     heads = ["mean error", "variance ratio", "coverage"]
     lines = [f"| method | noise | measured: {' | '.join(heads)} | not measured: {' | '.join(heads)} |"]

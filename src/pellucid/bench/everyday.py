@@ -64,7 +64,7 @@ class Figures:
     failed: int = 0
 
 
-Entrant = Callable[[Path, Picture], tuple[Tensor, int]]
+Restores = Callable[[Path, Picture], tuple[Tensor, int]]
 """Restores a file, which is read already, into colours (1, 3, H, W) in [0, 1] and evaluations."""
 
 
@@ -112,7 +112,7 @@ def compare(
     with TemporaryDirectory() as folder:
         for name, kind in kinds.items():
             # A restoration that does not enlarge cannot be compared with the larger truth.
-            entrants: dict[str, Entrant] = {} if kind.reduced > 1 else {"default": default}
+            entrants: dict[str, Restores] = {} if kind.reduced > 1 else {"default": default}
             if kind.task is not None:
                 more: dict[str, Any] = {"by": kind.reduced} if kind.task == "enlarge" else {}
                 entrants[f"task {kind.task}"] = _of(Recipe(task=kind.task, **more), prior)
@@ -128,7 +128,7 @@ def compare(
             yield from _figures(name, kind, shots, entrants, lpips)
 
 
-def _of(recipe: Recipe, prior: Prior) -> Entrant:
+def _of(recipe: Recipe, prior: Prior) -> Restores:
     restorer = recipe.restorer(prior)
 
     def entrant(path: Path, picture: Picture) -> tuple[Tensor, int]:
@@ -138,7 +138,7 @@ def _of(recipe: Recipe, prior: Prior) -> Entrant:
     return entrant
 
 
-def _peer(function: peers.Peer) -> Entrant:
+def _peer(function: peers.Peer) -> Restores:
     def entrant(_: Path, picture: Picture) -> tuple[Tensor, int]:
         pixels = np.ascontiguousarray((picture.tensor(3)[0] * 255).round().byte().permute(1, 2, 0).numpy())
         return torch.from_numpy(function(pixels).copy()).permute(2, 0, 1)[None].float() / 255, 0
@@ -176,7 +176,7 @@ _LUMA = torch.tensor(LUMA).view(1, 3, 1, 1)
 
 
 def _figures(
-    row: str, kind: Kind, shots: Sequence[_Shot], entrants: Mapping[str, Entrant], lpips: Lpips | None
+    row: str, kind: Kind, shots: Sequence[_Shot], entrants: Mapping[str, Restores], lpips: Lpips | None
 ) -> Iterator[Figures]:
     def measured(shot: _Shot, image: Tensor) -> tuple[float, float | None]:
         if kind.exposure:

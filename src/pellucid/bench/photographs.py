@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ..errors import UsageError
 from . import data
-from .data import Item
-from .spec import Source
+from .data import DatasetItem
+from .spec import TableSource
 
 QUICK = 96
 """Side in pixels of what --quick takes of the package's photographs."""
 
-Photographs = Callable[[], Iterator[Item]]
+Photographs = Callable[[], Iterator[DatasetItem]]
 """Source of a table's images, read as often as it is asked."""
 
 
@@ -25,7 +25,7 @@ def bundled(limit: int | None = None) -> Photographs:
     return partial(dataset.items, Path(str(files("pellucid") / "assets")), limit)
 
 
-def of_source(source: Source, folder: Path, listed: Path | None = None, limit: int | None = None) -> Photographs:
+def of_source(source: TableSource, folder: Path, listed: Path | None = None, limit: int | None = None) -> Photographs:
     """A data set's images.
 
     Args:

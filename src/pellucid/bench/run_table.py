@@ -32,13 +32,13 @@ from ..problem import Problem, to_unit
 from ..release import version
 from . import official
 from .cases import Given, given
-from .data import Item
+from .data import DatasetItem
 from .latents import Latents
 from .measure import Measures
 from .memory import peak
 from .photographs import Photographs
 from .rows import Missing, Row, computed, stored
-from .spec import Entrant, Source, Table, Task
+from .spec import Entrant, Table, TableSource, TableTask
 from .watch import Watch
 
 OFFICIAL = "official:"
@@ -70,7 +70,7 @@ class Run:
     prior: Prior
     photographs: Photographs
     folder: Path
-    source: Source | None = None
+    source: TableSource | None = None
     seeds: Sequence[int] = (0,)
     quick: bool = False
     tasks: Sequence[str] = ()
@@ -83,12 +83,12 @@ class Run:
         """Name of the images in rows."""
         return "bundled" if self.source is None else self.source.name
 
-    def entrants(self, task: Task) -> list[Entrant]:
+    def entrants(self, task: TableTask) -> list[Entrant]:
         """The methods that take part in a task."""
         own = [entrant for entrant in self.table.methods if entrant.takes_part(task.name)]
         return [one for one in own if not self.chosen or {one.label, one.method} & set(self.chosen)]
 
-    def work(self) -> list[Task]:
+    def work(self) -> list[TableTask]:
         """The tasks.
 
         Raises:
@@ -156,7 +156,7 @@ def run(job: Run) -> Iterator[Row | Missing]:
 class _Task:
     """One task of a run."""
 
-    def __init__(self, job: Run, task: Task, weights: str) -> None:
+    def __init__(self, job: Run, task: TableTask, weights: str) -> None:
         self._job, self._task, self._weights = job, task, weights
         name, shard = job.table.name, job.shard
         share = "" if shard is None else f".{shard.index}-of-{shard.number}"
@@ -273,7 +273,7 @@ class _Task:
             watch.keep_gains(latents.levels, latents.gains)
         return to_unit(state.x).cpu()
 
-    def _truth(self, photograph: Item, case: Given) -> None:
+    def _truth(self, photograph: DatasetItem, case: Given) -> None:
         path = self._job.folder / self._place(photograph.name, "truth")
         if case.truth is not None and not path.is_file():
             _write(case.truth, path)

@@ -11,18 +11,18 @@ from typing import Any
 
 from .words import kind
 
-Settings = Mapping[str, Any]
+Values = Mapping[str, Any]
 """Values of hyper-parameters by name."""
 
 # Large corrections: a small prior's estimates err alike from level to level, which fresh noise averages out.
-_LARGE: Settings = {"gamma": 0.5}
+_LARGE: Values = {"gamma": 0.5}
 
-_SOLVED: Settings = {"weight": 0.002}
+_SOLVED: Values = {"weight": 0.002}
 
 # Exposure control, as nothing else says how bright the image was; without a map, which takes dark places for shade.
-_LIGHT: Settings = {"scale": 500_000, "bright": 0.003, "level": 0.5, "map_rate": 0.0}
+_LIGHT: Values = {"scale": 500_000, "bright": 0.003, "level": 0.5, "map_rate": 0.0}
 
-TASKS: Mapping[str, Settings] = {
+TASKS: Mapping[str, Values] = {
     "sr2": _LARGE,
     "sr4": _LARGE,
     "sr8": _LARGE,
@@ -33,7 +33,7 @@ TASKS: Mapping[str, Settings] = {
 }
 """Of the method that a task is done with, by the task's name; a task that is not here has its method's defaults."""
 
-BLIND: Mapping[str, Settings] = {
+BLIND: Mapping[str, Values] = {
     "denoise": {},
     "dreamclean": {"strength": 50, "corrections": 3, "schedule": "none"},
     "auto": {},
@@ -53,13 +53,13 @@ BLIND: Mapping[str, Settings] = {
 }  # fmt: skip
 """Few evaluations of a method that is told nothing, by its name: one setting for all damage."""
 
-BLIND_FOR: Mapping[str, Mapping[str, Settings]] = {"low-light": {"gdp": {"steps": 60, **_LIGHT}}}
+BLIND_FOR: Mapping[str, Mapping[str, Values]] = {"low-light": {"gdp": {"steps": 60, **_LIGHT}}}
 """Others for a damage: what a method's authors made it for."""
 
 ONLY_FOR: Mapping[str, Sequence[str]] = {"zero-dce": ("low-light",), "lowlight": ("low-light",), "unfade": ()}
 """Methods that are made for some of the damages and take no part in the others."""
 
-TOLD: Mapping[str, Settings] = {
+TOLD: Mapping[str, Values] = {
     "ddrm": {},
     "ddnm": {"steps": 40},
     "dreamclean-known": _LARGE,
@@ -76,13 +76,13 @@ TOLD: Mapping[str, Settings] = {
 }
 """Few evaluations of a method that is told the degradation, by its name."""
 
-_MASKED: Mapping[str, Settings] = {
+_MASKED: Mapping[str, Values] = {
     "dps": {"steps": 100, "scale": 15.0},
     "gdp": {"steps": 100, "scale": 40_000},
     "repaint": {"steps": 25, "travel_length": 5, "travel_repeat": 2},
 }
 
-TOLD_FOR: Mapping[str, Mapping[str, Settings | None]] = {
+TOLD_FOR: Mapping[str, Mapping[str, Values | None]] = {
     # The gradient of a mean of 16 pixels is a sixteenth as large, of a picture that is nearly all known the largest.
     "reduce": {"dps": {"steps": 100, "scale": 10.0}},
     "random-mask": _MASKED,
@@ -93,12 +93,12 @@ TOLD_FOR: Mapping[str, Mapping[str, Settings | None]] = {
 """Others for a damage, and None for a method that takes no part in it."""
 
 
-def blind(damage: str) -> dict[str, Settings]:
+def blind(damage: str) -> dict[str, Values]:
     """`BLIND` for a damage, by method."""
     return {**BLIND, **BLIND_FOR.get(kind(damage), {})}
 
 
-def told(damage: str) -> dict[str, Settings]:
+def told(damage: str) -> dict[str, Values]:
     """`TOLD` for a damage, by method; without those that take no part."""
     chosen = {**TOLD, **TOLD_FOR.get(kind(damage), {})}
     return {name: settings for name, settings in chosen.items() if settings is not None}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..metrics import Lpips
 
 app = typer.Typer(
-    help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.Tables
+    help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.TableCommands
 )
 app.command("table")(tables.run)
 app.command("sweep")(sweep.run)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 ALL = "all"
 
 
-class Tables(TyperGroup):
+class TableCommands(TyperGroup):
     """A group of commands in which the name of a table is a command, too."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

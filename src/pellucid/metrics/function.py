@@ -49,7 +49,8 @@ def of_function(function: Callable[..., Any], place: str) -> type[Metric]:
                 raise UsageError(f"{place}: gives {value.numel()} numbers for one image, not one")
             return value.detach().to("cpu", torch.float64).reshape(1)
 
-    Own.name, Own.better, Own.against = function.__name__, better, "truth" if told else "nothing"
+    Own.name, Own.against = function.__name__, "truth" if told else "nothing"
+    Own.better = "lower" if better == "lower" else "higher"
     Own.__init__.__annotations__ = {one.name: hints.get(one.name, str) for one in own}
     Own.__signature__ = Signature(own)  # type: ignore[attr-defined]  # what `inspect.signature` says of it
     return Own

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..priors.network import DenoisingUNet
 from ..release import version
-from .recipe import SIGMA_MAX, SIGMA_MIN, Recipe
+from .recipe import SIGMA_MAX, SIGMA_MIN, TrainingRecipe
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Origin:
 def write_prior(
     folder: Path,
     network: DenoisingUNet,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     step: int,
     seen: int,
     psnr: dict[int, float],
@@ -103,7 +103,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def _card(
-    network: DenoisingUNet, recipe: Recipe, step: int, seen: int, psnr: dict[int, float], origin: Origin,
+    network: DenoisingUNet, recipe: TrainingRecipe, step: int, seen: int, psnr: dict[int, float], origin: Origin,
     images: int | None,
 ) -> str:  # fmt: skip
     parameters = sum(p.numel() for p in network.parameters())
