@@ -73,8 +73,11 @@ def compare(
 
 def _find(task: str) -> Callable[[int, int], Operator]:
     """Finds the maker of a task's operator."""
-    own = registry.operator(task) if names_object(task) else None
-    return maker(task) if own is None else lambda height, width: own  # type: ignore[return-value]  # no task's
+    if not names_object(task):
+        return maker(task)
+    own = registry.operator(task)
+    assert isinstance(own, Operator)  # `tasks.find` takes nothing else from a file
+    return lambda height, width: own
 
 
 def simple(problem: Problem) -> Tensor:

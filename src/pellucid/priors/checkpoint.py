@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from ..errors import PellucidError
-from . import folder, limits, stable_file, tensors
+from . import families, folder, limits, stable_file, tensors
 from .adapters import VPNetwork
-from .families import FAMILIES
 from .family import Built
 from .latent import Latent
 
@@ -108,10 +107,9 @@ def _latent(content: Any, path: Path, device: str | torch.device, prompt: str | 
 def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> Built:
     """The network without its weights, its training ladder, what it is, and what of that is assumed."""
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    for family in FAMILIES:
-        if family.matches is not None and family.matches(list(weights)):
-            assert family.infer is not None
-            return family.infer(shapes, known)
+    family = families.of_tensors(weights)
+    if family is not None and family.infer is not None:
+        return family.infer(shapes, known)
     raise PellucidError(_other(list(weights)))
 
 
@@ -133,7 +131,7 @@ def _network(content: Any) -> tuple[dict[str, Tensor], str]:
     states = [found for place, state in tensors.states(content) for found in _bare(place, state)]
     if not states:
         raise PellucidError("holds no named tensors, so no network")
-    fitting = [s for s in states if any(one.matches is not None and one.matches(list(s[1])) for one in FAMILIES)]
+    fitting = [s for s in states if families.of_tensors(s[1]) is not None]
     if not fitting:
         return max(states, key=lambda s: len(s[1]))[1], ""
     averages = [s for s in fitting if "ema" in s[0].lower()]

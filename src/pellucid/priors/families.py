@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from torch import nn
@@ -9,7 +10,7 @@ from torch import nn
 from . import ddpm, diffusers, guided, mmdit, network, stable
 from .family import LatentFamily, NetworkFamily
 
-__all__ = ["FAMILIES", "LATENT_FAMILIES", "family_of", "latent_family_of", "named"]
+__all__ = ["FAMILIES", "LATENT_FAMILIES", "family_of", "latent_family_of", "named", "of_tensors"]
 
 FAMILIES: tuple[NetworkFamily, ...] = (network.FAMILY, diffusers.FAMILY, guided.FAMILY, ddpm.FAMILY)
 """Of pixels; files are asked for in this order."""
@@ -28,6 +29,11 @@ def family_of(network: nn.Module) -> NetworkFamily:
     if found is None:
         raise LookupError(f"a {type(network).__name__} is of no known family")
     return found
+
+
+def of_tensors(names: Collection[str]) -> NetworkFamily | None:
+    """The kind of network whose tensors have these names; None if there is none."""
+    return next((one for one in FAMILIES if one.matches is not None and one.matches(list(names))), None)
 
 
 def named(class_name: object) -> NetworkFamily | None:
