@@ -184,6 +184,13 @@ def test_the_command_line_offers_every_field() -> None:
             assert {flag, *one.metadata["flags"]} == set(options[one.name].opts), one.name
 
 
+def test_the_page_has_the_recipes_fields() -> None:
+    recipe = Recipe.__dataclass_fields__
+    for one in fields(Choices):
+        if one.name in recipe and one.name != "settings":
+            assert one.default == recipe[one.name].default, one.name
+
+
 def test_the_body_of_restore_fits_a_screen() -> None:
     (function,) = ast.parse(inspect.getsource(restore)).body
     assert isinstance(function, ast.FunctionDef)

@@ -37,7 +37,7 @@ def compare(
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            "--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe, fid or FILE.py:CLASS; repeatable."
+            "--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe, fid or FILE.py:NAME; repeatable."
         ),
     ] = None,
     weights: Annotated[

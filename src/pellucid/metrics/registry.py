@@ -1,4 +1,4 @@
-"""Metrics by name, or by FILE.py:CLASS, and what of them cannot be measured here."""
+"""Metrics by name, or by FILE.py:NAME, and what of them cannot be measured here."""
 
 from __future__ import annotations
 
