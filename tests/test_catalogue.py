@@ -99,6 +99,13 @@ def test_every_damage_is_in_the_catalogue_and_every_task_undoes_one() -> None:
     assert undoing | {"enlarge"} == set(tasks.names())
 
 
+def test_the_list_of_tasks_says_what_each_undoes(pellucid_command: Command) -> None:
+    records = {record["name"]: record["undoes"] for record in json.loads(pellucid_command("tasks", "--json").out)}
+    assert records["colorize"] == ["grey"]
+    assert records["enlarge"] == []
+    assert records["denoise"][0] == "noise"
+
+
 def test_words_for_undoing_are_taken_for_the_damage() -> None:
     assert catalogue.damage("colorize") == "grey"
     assert catalogue.damage("colorize|denoise:0.05 | jpeg:10") == "grey|noise:0.05 | jpeg:10"
