@@ -2,7 +2,8 @@
 
 Middles of training photographs, half of them from the most textured, with and without noise, compressed, blurred or
 enlarged. A sample is a gain if its row has noise and removing what is found gains more than 0.2 dB. Prints what
-held-out folds say of the rule at some limits, and the rule itself, for `pellucid.diagnosis.signs`.
+held-out folds say of the rule at some limits, and the rule itself, for `pellucid.diagnosis.signs`. The rule there was
+fitted on other draws of the same damages.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pellucid import degradations
 from pellucid.diagnosis import noise, signs
 from pellucid.diagnosis.content import estimate as content_of
 from pellucid.images import from_pil
@@ -29,7 +31,30 @@ from pellucid.noise import Streams
 from pellucid.priors import Counted, Prior, load_prior
 from pellucid.problem import to_model, to_unit
 
-from .noise import GREY, ROWS
+ROWS = {
+    "clean": "",
+    "JPEG 5": "jpeg:5",
+    "JPEG 10": "jpeg:10",
+    "JPEG 30": "jpeg:30",
+    "JPEG 60": "jpeg:60",
+    "JPEG 80": "jpeg:80",
+    "JPEG 92": "jpeg:92",
+    "blur 1.2": "blur:1.2",
+    "x2": "reduce:factor=2;enlarge=bicubic",
+    "grain 0.7 px": "grain:sigma=0.0588;size=0.7",
+    "grain 1.2 px": "grain:sigma=0.0588;size=1.2",
+    "grain 1.0 px, weak": "grain:sigma=0.0314;size=1.0",
+    "same in all channels 25": "shared-noise:0.098",
+    "colour 5 + JPEG 92": "noise:0.0196|jpeg:92",
+    "colour 10 + JPEG 92": "noise:0.0392|jpeg:92",
+    "colour 25 + JPEG 92": "noise:0.098|jpeg:92",
+    "colour 20 + JPEG 70": "noise:0.0784|jpeg:70",
+    "chroma": "chroma-noise",
+    "grey 10": "grey|shared-noise:0.0392",
+    "grey 25": "grey|shared-noise:0.098",
+    "clean, grey": "grey",
+}
+"""Damages as `pellucid degrade` takes them; what is grey is so in the truth, too."""
 
 CLEAN = ("clean", "clean, grey", "JPEG 5", "JPEG 10", "JPEG 30", "JPEG 60", "JPEG 80", "JPEG 92", "blur 1.2", "x2")
 NOISY = (
@@ -70,9 +95,10 @@ def middles(archive: Path, many: int, size: int = 128) -> list[Tensor]:
 @torch.no_grad()
 def sample(prior: Prior, crop: Tensor, number: int, row: str) -> Sample | None:
     """None where nothing but white noise is looked for, and found, or where there is nothing to look at."""
-    grey, damage = ROWS[row]
-    truth = ((crop * GREY).sum(1, keepdim=True).expand_as(crop) if grey else crop).mul(255).round() / 255
-    damaged = (damage(truth, torch.Generator().manual_seed(number + 1)).clamp(0, 1) * 255).round() / 255
+    first, _, damage = ROWS[row].partition("|") if ROWS[row].startswith("grey") else ("", "", ROWS[row])
+    truth = (degradations.get(first)(crop, 0) if first else crop).mul(255).round() / 255
+    damaged = degradations.get(damage)(truth, number + 1) if damage else truth
+    damaged = (damaged.clamp(0, 1) * 255).round() / 255
     y = to_model(damaged)
     content = content_of(y)
     found = None if content.clean else noise.examined(prior, y, content)

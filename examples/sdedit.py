@@ -37,8 +37,8 @@ class SDEdit(Method):
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        self._require(self.top > 0, "top", "above 0")
-        self._require(0 <= self.eta <= 1, "eta", "in [0, 1]")
+        self.require(self.top > 0, "top", "above 0")
+        self.require(0 <= self.eta <= 1, "eta", "in [0, 1]")
 
     def _ladder(self, prior: Prior) -> list[float]:
         """The levels below the top, from the start to 0."""
@@ -52,7 +52,7 @@ class SDEdit(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`."""
-        self._require_blind(problem)
+        self.require_blind(problem)
         prior = Counted(prior)
         ladder = self._ladder(prior)
         x = problem.y + self.top * rng.like(problem.y)

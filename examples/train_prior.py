@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pellucid
 from pellucid.train.export import Origin
-from pellucid.train.loop import Options
+from pellucid.train.loop import TrainingOptions
 from pellucid.train.recipe import preset
 from pellucid.train.run import train
 
 
-def main(scans: Path, run: Path, recipe: str = "cpu", options: Options | None = None) -> Path:
+def main(scans: Path, run: Path, recipe: str = "cpu", options: TrainingOptions | None = None) -> Path:
     """Trains and returns the prior's folder, which `--prior` takes."""
     origin = Origin("scans", data="scans of one archive", licence="not for publication")
-    outcome = train(scans, run, preset(recipe), options or Options(), origin, print)
+    outcome = train(scans, run, preset(recipe), options or TrainingOptions(), origin, print)
     if outcome.result is None:
         raise SystemExit("stopped: run the same command to go on")
     picture = sorted(scans.iterdir())[0]

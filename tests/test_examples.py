@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid.priors import load_prior
-from pellucid.train.loop import Options
+from pellucid.train.loop import TrainingOptions
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -98,7 +98,7 @@ def test_train_a_prior(tmp_path: Path) -> None:
         coarse = np.random.default_rng(number).integers(0, 255, (5, 5, 3), np.uint8)
         (tmp_path / "in").mkdir(exist_ok=True)
         Image.fromarray(coarse).resize((40, 40), Image.Resampling.BICUBIC).save(tmp_path / "in" / f"{number}.png")
-    options = Options(device="cpu", samples=0)
+    options = TrainingOptions(device="cpu", samples=0)
     folder = example("train_prior").main(tmp_path / "in", tmp_path / "run", "tiny", options)
     assert load_prior(folder)(torch.zeros(1, 3, 16, 16), 0.3).isfinite().all()
     assert (tmp_path / "run" / "restored.png").exists()

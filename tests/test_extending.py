@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +48,25 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
+
+
+def test_the_page_uses_public_names_alone() -> None:
+    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Attribute):
+                assert not node.attr.startswith("_"), ast.unparse(node)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pellucid"):
+                public = set(import_module(node.module or "").__all__)
+                assert {name.name for name in node.names} <= public, node.module
+
+
+def test_every_package_says_what_is_public() -> None:
+    source = Path(pellucid.__file__).parent
+    for file in source.rglob("__init__.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.ImportFrom | ast.FunctionDef) for node in tree.body):
+            module = import_module(".".join(("pellucid", *file.relative_to(source).parts[:-1])))
+            assert all(hasattr(module, name) for name in module.__all__), file
 
 
 def test_a_method_in_a_file_takes_part_like_any_other(written: Path, tiny_prior: Path) -> None:
@@ -187,14 +212,92 @@ def test_a_metric_in_a_file(written: Path, pellucid_command: Command, monkeypatc
     monkeypatch.chdir(written)
     for name, level in (("a", 100), ("b", 103)):
         Image.new("RGB", (9, 7), (level,) * 3).save(f"{name}.png")
-    own = "errors.py:MeanError"
+    own = "errors.py:mean_error"
     said = pellucid_command("compare", "a.png", "b.png", "-m", own, "-m", "psnr", "--set", f"{own}.border=2", "--json")
     row, summary = map(json.loads, said.out.splitlines())
-    assert (said.code, list(row["figures"])) == (0, ["mae", "psnr"])
-    assert summary["mean"]["mae"] == pytest.approx(3, abs=1e-4)
-    assert "mae: lower is better" in pellucid_command("compare", "a.png", "b.png", "-m", own).out.lower()
-    with pytest.raises(UsageError, match="is no metric: a class that inherits from"):
+    assert (said.code, list(row["figures"])) == (0, ["mean_error", "psnr"])
+    assert summary["mean"]["mean_error"] == pytest.approx(3, abs=1e-4)
+    assert (
+        "mean_error: lower is better; beside the clean"
+        in pellucid_command("compare", "a.png", "b.png", "-m", own).out.lower()
+    )
+    said = pellucid_command("compare", "a.png", "b.png", "-m", own, "--set", f"{own}.edge=2")
+    assert (said.code, "has no 'edge'; it has border" in said.err) == (2, True)
+    with pytest.raises(UsageError, match="is no metric: a function, or a class that inherits from"):
         metrics.get("errors.py:torch")
+
+
+def test_metrics_of_other_kinds_in_a_file(written: Path) -> None:
+    (written / "kinds.py").write_text(
+        "from pellucid.metrics import Metric\n"
+        "class Mine(Metric):\n"
+        "    name, better = 'mine', 'lower'\n"
+        "    def one(self, image, truth):\n"
+        "        return (image - truth).abs().mean().reshape(1)\n"
+        "class Nameless(Metric):\n"
+        "    better = 'lower'\n"
+        "def brightness(image, gain: float = 1.0):\n"
+        "    return gain * float(image.mean())\n"
+        "def many(image, truth):\n"
+        "    return image\n"
+        "def nothing():\n"
+        "    return 1\n"
+    )
+    place = f"{written / 'kinds.py'}:"
+    x = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(metrics.get(f"{place}Mine")(x, x), torch.zeros(2))
+    alone = metrics.get(f"{place}brightness", gain=2.0)
+    assert (alone.name, alone.better, alone.against) == ("brightness", "higher", "nothing")
+    torch.testing.assert_close(alone(x, x), 2 * x.mean((1, 2, 3)).double())
+    assert metrics.options(f"{place}brightness", {"gain": "3"}) == {"gain": 3.0}
+    assert not metrics.is_set(f"{place}brightness")
+    with pytest.raises(UsageError, match="gives 48 numbers for one image"):
+        metrics.get(f"{place}many")(x, x)
+    with pytest.raises(UsageError, match="a function of an image"):
+        metrics.get(f"{place}nothing")
+    with pytest.raises(UsageError, match="does not say its name"):
+        metrics.get(f"{place}Nameless")
+
+
+def test_a_tree_that_is_not_installed_works(tmp_path: Path, tiny_prior: Path) -> None:
+    """Its methods and its version are known without the metadata of an installation."""
+    source = Path(pellucid.__file__).parent
+    shutil.copytree(source, tmp_path / "pellucid", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__"))
+    Image.new("RGB", (9, 7), (200, 180, 160)).save(tmp_path / "in.png")
+    code = (
+        "import importlib.metadata as m, runpy, sys\n"
+        "find = m.MetadataPathFinder.find_distributions\n"
+        "m.MetadataPathFinder.find_distributions = classmethod(\n"
+        "    lambda cls, *a: (one for one in find(*a) if one.metadata['Name'] != 'pellucid'))\n"
+        "try:\n    m.version('pellucid')\nexcept m.PackageNotFoundError:\n    pass\nelse:\n    sys.exit('installed')\n"
+        "runpy.run_module('pellucid', run_name='__main__', alter_sys=True)\n"
+    )
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert [record["name"] for record in json.loads(run("methods", "--json"))] == list(methods.names())
+    run("restore", "in.png", "-o", "out.png", "-m", "dreamclean", "--set", "steps=2", "-p", str(tiny_prior))
+    with Image.open(tmp_path / "out.png") as out:
+        assert out.size == (9, 7)
+
+
+def test_other_packages_add_methods_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    def points(group: str) -> list[EntryPoint]:
+        return [
+            EntryPoint("theirs", "pellucid.methods.ddrm:DDRM", group),
+            EntryPoint("dreamclean", "pellucid.methods.ddrm:DDRM", group),
+        ]
+
+    monkeypatch.setattr(methods, "entry_points", points)
+    assert "theirs" in methods.names()
+    assert methods.find("theirs") is methods.DDRM
+    assert methods.find("dreamclean") is methods.DreamClean, "a name of ours stays ours"
 
 
 def test_a_table_in_a_file(

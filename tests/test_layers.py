@@ -11,12 +11,13 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "pellucid"
 # From the bottom up. The parts of one line may import each other.
 LAYERS = (
-    ("errors", "charts", "locks"),
+    ("errors", "charts", "locks", "release"),
     ("settings", "samples", "devices", "problem", "noise"),
     ("apart", "images"),
     ("hashing", "operators"),
     ("priors",),
     ("estimate", "stationary", "stabilised", "metrics", "degradations"),
+    ("catalogue",),
     ("losses", "diagnosis"),
     ("methods",),
     ("tasks", "provenance", "likelihood"),

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import shlex
 from collections.abc import Callable
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
+import typer.main
 from PIL import Image
 
 import pellucid
-from pellucid import Recipe, images, methods, tasks
+from pellucid import Recipe, images, jobs, methods, tasks
 from pellucid.app.calls import command
 from pellucid.app.choices import Choices, variants
 from pellucid.app.work import Restorers
+from pellucid.cli import app
+from pellucid.cli.restore import restore
 from pellucid.errors import UsageError
 from pellucid.methods import DreamClean
+from pellucid.noise import derive_seed
 from pellucid.operators import AveragePool, Denoise
 from pellucid.restoration.keywords import Keywords, Options
 
@@ -162,17 +168,34 @@ def test_the_keywords_are_the_recipes_and_the_methods() -> None:
 
 
 def test_the_command_line_offers_every_field() -> None:
-    import inspect
-
-    from pellucid.cli.restore import restore
-
+    """The options are in two places, the recipe and the signature of `restore`, which say the same."""
     offered = inspect.signature(restore).parameters
+    command = typer.main.get_command(app).commands["restore"]  # type: ignore[attr-defined]
+    options = {one.name: one for one in command.params}
     for one in fields(Recipe):
         if one.metadata:
-            assert one.name in offered, one.name
             default = None if one.name == "settings" else one.default
             assert default is not MISSING
             assert offered[one.name].default == default, one.name
+            kind = get_type_hints(restore)[one.name]
+            wanted = {dict: list[str]}.get(one.metadata["kind"], one.metadata["kind"])
+            assert wanted in (kind, *get_args(kind)), one.name
+            flag = "--set" if one.name == "settings" else f"--{one.name}"
+            assert {flag, *one.metadata["flags"]} == set(options[one.name].opts), one.name
+
+
+def test_the_page_has_the_recipes_fields() -> None:
+    recipe = Recipe.__dataclass_fields__
+    for one in fields(Choices):
+        if one.name in recipe and one.name != "settings":
+            assert one.default == recipe[one.name].default, one.name
+
+
+def test_the_body_of_restore_fits_a_screen() -> None:
+    (function,) = ast.parse(inspect.getsource(restore)).body
+    assert isinstance(function, ast.FunctionDef)
+    first, last = function.body[1], function.body[-1]
+    assert (last.end_lineno or 0) - first.lineno < 60
 
 
 @pytest.mark.parametrize(
@@ -215,10 +238,21 @@ def test_every_door_gives_the_same_bytes(
     assert Recipe.from_command(command(["in.png"], [variant])) == recipe
     restored, _ = Restorers().of(variant).picture(images.read(source), variant.choices.seed)
     images.write(restored, tmp_path / "page.png")
+    # A job of one image, and of a folder, in which an image's seed follows from its name.
+    work = jobs.Work(recipe.restorer(), recipe.seed)
+    (outcome,) = work.outcomes(jobs.plan([source], tmp_path / "job.png"))
+    assert outcome.error is None
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many" / "in.png").write_bytes(source.read_bytes())
+    said = pellucid_command(*words(recipe.to_command((str(tmp_path / "many"),), str(tmp_path / "out"))))
+    assert said.code == 0, said.err
+    restored, _ = recipe.restorer().picture(images.read(source), derive_seed(recipe.seed, "in.png"))
+    images.write(restored, tmp_path / "out" / "python.png")
+    assert (tmp_path / "out" / "in.png").read_bytes() == (tmp_path / "out" / "python.png").read_bytes()
     files = {path.name: path.read_bytes() for path in tmp_path.glob("*.png") if path.name != "in.png"}
-    assert len(files) == 4
+    assert len(files) == 5
     assert len(set(files.values())) == 1
-    # Python's one call gives the same picture, and a job names its image's seed by where it lies.
+    # Python's one call gives the same picture.
     out = pellucid.restore(source, recipe)
     with Image.open(tmp_path / "command.png") as written:
         assert out.tobytes() == written.tobytes()

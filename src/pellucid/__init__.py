@@ -9,7 +9,6 @@ Nothing heavy is imported before it is used: the names below are looked up on fi
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version("pellucid")
+        return import_module(".release", __name__).VERSION
     if name not in _HOMES:
         raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
     home = import_module(f".{_HOMES[name]}", __name__)

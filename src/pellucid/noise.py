@@ -35,6 +35,24 @@ from torch import Tensor
 
 from .errors import UsageError
 
+__all__ = [
+    "Streams",
+    "abar_of",
+    "axpy",
+    "cosine_ladder",
+    "derive_seed",
+    "each",
+    "extrapolated",
+    "invert",
+    "karras_ladder",
+    "linear_ladder",
+    "renoise",
+    "respace",
+    "scaled_linear_ladder",
+    "sigma_of",
+    "strided",
+]
+
 # --- levels ----------------------------------------------------------------------------------------------------------
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from .images import MARK
 from .methods import differing
+from .release import version
 
 _LONGEST = 60
 

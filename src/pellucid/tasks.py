@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .catalogue import tuned
 from .errors import PellucidError, UsageError, unknown_name
 from .images import Picture
 from .operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, Thumbnail, blur
@@ -28,8 +29,8 @@ class Task:
         summary: what goes in and what comes out, in a line.
         method: the method that it is done with unless another is named.
         make: makes the operator from what `needs` names, if anything; None for blind methods.
-        settings: hyper-parameters of that method that are best for it with the embedded prior; docs/known.md has what
-            they gain.
+        settings: hyper-parameters of that method that are best for it with the embedded prior, `catalogue.tuned`;
+            docs/known.md has what they gain.
         propose: makes the operator of each picture where the file that `needs` names is proposed, and nobody looks at
             it; None where nothing is.
         needs: "mask" or "kernel" where a file is needed, "by" where a factor is taken, 2 where none is said.
@@ -121,32 +122,28 @@ def _blind(_: Path | None) -> None:
     return None
 
 
-# Exposure control, as nothing else says how bright the image was; without a map, which takes dark places for shade.
-_LIGHT = {"steps": 100, "scale": 500_000, "bright": 0.003, "level": 0.5, "map_rate": 0.0}
-
-# Large corrections: a small prior's estimates err alike from level to level, which fresh noise averages out.
-_LARGE = {"gamma": 0.5}
-
 # Known pixels are to stay as they are, to the bit.
-_INPAINT = Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0)
+_INPAINT = Task("fill in what a mask paints white", "dreamclean-known", _masked, needs="mask", noise=0.0)
 
 _TASKS: dict[str, Task] = {
     "denoise": Task("remove noise", "denoise", lambda _: Denoise()),
     "enlarge": Task("enlarge by 2, 3 or 4: --by", "enlarge", _enlarged, needs="by"),
-    "sr2": Task("enlarge by 2", "dreamclean-known", lambda _: AveragePool(2), _LARGE),
-    "sr4": Task("enlarge by 4", "dreamclean-known", lambda _: AveragePool(4), _LARGE),
-    "sr8": Task("enlarge by 8", "dreamclean-known", lambda _: AveragePool(8), _LARGE),
+    "sr2": Task("enlarge by 2", "dreamclean-known", lambda _: AveragePool(2)),
+    "sr4": Task("enlarge by 4", "dreamclean-known", lambda _: AveragePool(4)),
+    "sr8": Task("enlarge by 8", "dreamclean-known", lambda _: AveragePool(8)),
     # With a border as photographs have it there is no decomposition, which DDRM would need.
-    "deblur": Task("undo the blur of a kernel", "red", _blurred, {"weight": 0.002}, needs="kernel"),
+    "deblur": Task("undo the blur of a kernel", "red", _blurred, needs="kernel"),
     "inpaint": _INPAINT,
     "scratches": replace(_INPAINT, summary="fill in scratches that a mask paints, or that are found", propose=certain),
     "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
     "unblur": Task("undo a blur whose kernel nobody knows", "unblur", _blind),
     "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
     "unfade": Task("give a faded or tinted picture contrast and colours", "unfade", _blind),
-    "hdr": Task("make one image of several exposures", "gdp", _blind, _LIGHT, several=True),
+    "hdr": Task("make one image of several exposures", "gdp", _blind, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "jpeg", lambda _: _compressed),
 }
+
+_TASKS = {name: replace(task, settings=tuned.TASKS.get(name, {})) for name, task in _TASKS.items()}
 
 
 def names() -> tuple[str, ...]:

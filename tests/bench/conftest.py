@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from pellucid.bench import spec
-from pellucid.bench.data import Item
+from pellucid.bench.data import DatasetItem
 from pellucid.bench.run_table import Run
 from pellucid.priors import GaussianPrior
 
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
 
 
-def _photographs() -> Iterator[Item]:
+def _photographs() -> Iterator[DatasetItem]:
     for seed, name in enumerate(("a<i>.png", "b c/d.png")):
-        yield Item(name, torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(seed)), None)
+        yield DatasetItem(name, torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(seed)), None)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from pellucid.bench import blind
 from pellucid.bench.photographs import in_memory
 from pellucid.bench.rows import Row
 from pellucid.bench.run_table import Run, entrant_method, run
+from pellucid.catalogue import tuned
 from pellucid.errors import UsageError
 from pellucid.methods import Denoise, DreamClean, State
 from pellucid.metrics import psnr, ssim
@@ -105,9 +106,9 @@ def test_an_unknown_damage_is_refused_before_any_work() -> None:
 
 
 def test_quick_methods_have_the_settings_of_the_damage() -> None:
-    table = blind.table(["noise", "low light"], ["gdp", "dgp"])
+    table = blind.table(["noise", "low-light"], ["gdp", "dgp"])
     gdp, dgp = table.methods
-    for damage in ("noise", "low light"):
+    for damage in ("noise", "low-light"):
         assert entrant_method(gdp, damage, True, {}) == blind.contestants(damage, ["gdp"], quick=True)["gdp"]
         assert entrant_method(dgp, damage, True, {}) == blind.contestants(damage, ["dgp"], quick=True)["dgp"]
         # The method's own defaults, which are not the paper's.
@@ -130,8 +131,8 @@ def test_contestants() -> None:
 
 
 def test_a_method_for_one_damage_takes_part_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blind, "_ONLY_FOR", {"denoise": ("low light",)})
-    assert "denoise" in blind.contestants("low light")
+    monkeypatch.setattr(tuned, "ONLY_FOR", {"denoise": ("low-light",)})
+    assert "denoise" in blind.contestants("low-light")
     assert "denoise" not in blind.contestants("noise")
     # Who is asked for by name takes part in everything.
     assert blind.contestants("noise", ["denoise"]) == {"denoise": methods.Denoise()}
@@ -150,15 +151,15 @@ def test_the_middle_of_the_images(pellucid_command: Command, tiny_prior: Path, t
 
 
 def test_the_command(pellucid_command: Command, tiny_prior: Path) -> None:
-    arguments = ("bench", "blind", "-p", tiny_prior, "--images", 1, "--damage", "low light", "--quick", "-m", "denoise")
+    arguments = ("bench", "blind", "-p", tiny_prior, "--images", 1, "--damage", "low-light", "--quick", "-m", "denoise")
     rows = [json.loads(text) for text in pellucid_command(*arguments, "--json").out.splitlines()]
-    assert [(row["task"], row["method"]) for row in rows] == [("low light", "damaged"), ("low light", "denoise")]
+    assert [(row["task"], row["method"]) for row in rows] == [("low-light", "damaged"), ("low-light", "denoise")]
     assert rows[0]["nfe"] == 0
     assert 0 < rows[1]["nfe"] <= Denoise().nfe(PRIOR)
     said = pellucid_command(*arguments)
     assert "\n1 image of the package's photographs, few evaluations" in said.out
-    assert "\nlow light  denoise" in said.out
-    assert "| low light | denoise |" in pellucid_command(*arguments, "--format", "markdown").out
+    assert "\nlow-light  denoise" in said.out
+    assert "| low-light | denoise |" in pellucid_command(*arguments, "--format", "markdown").out
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ TRUTH = torch.rand(1, 3, 32, 36, generator=torch.Generator().manual_seed(0))
 
 
 def made(**about: object) -> cases.Given:
-    return cases.given(spec.Task("t", **about), "a.png", TRUTH, None, 0, stand_in=True)  # type: ignore[arg-type]
+    return cases.given(spec.TableTask("t", **about), "a.png", TRUTH, None, 0, stand_in=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     "operator",
     [
-        {"name": "average-pool", "factor": 4},
+        {"name": "reduce", "factor": 4},
         {"name": "published-blur", "kind": "gaussian"},
         {"name": "valid-blur"},
         {"name": "random-mask", "share": 0.5},
@@ -38,7 +38,7 @@ def test_each_measurement_is_an_image_too(operator: dict[str, object]) -> None:
 
 
 def test_noise_is_twice_as_large_in_the_librarys_units() -> None:
-    quiet, loud = (made(operator={"name": "average-pool", "factor": 1}, noise=noise) for noise in (0.0, 0.1))
+    quiet, loud = (made(operator={"name": "reduce", "factor": 1}, noise=noise) for noise in (0.0, 0.1))
     assert quiet.told is not None
     assert loud.told is not None
     assert loud.told.sigma_y == 0.2
@@ -46,7 +46,7 @@ def test_noise_is_twice_as_large_in_the_librarys_units() -> None:
 
 
 def test_methods_are_told_what_they_can_be_told() -> None:
-    given = made(operator={"name": "average-pool", "factor": 4})
+    given = made(operator={"name": "reduce", "factor": 4})
     assert given.problem(DDRM()) is given.told
     assert given.problem(GDP()) is given.told
     assert given.problem(DreamClean()) is given.blind
@@ -66,19 +66,19 @@ def test_a_task_without_damage_needs_the_data_sets() -> None:
     with pytest.raises(PellucidError, match=r"a\.png: the data set has no damaged image"):
         made()
     with pytest.raises(PellucidError, match="no clean image"):
-        cases.given(spec.Task("t", operator={"name": "grey"}), "a", None, TRUTH, 0, True)
+        cases.given(spec.TableTask("t", operator={"name": "grey"}), "a", None, TRUTH, 0, True)
 
 
 def test_operators_of_a_table_are_checked() -> None:
-    with pytest.raises(UsageError, match="did you mean 'average-pool'"):
-        cases.operator({"name": "averagepool"}, 8, 8)
+    with pytest.raises(UsageError, match="did you mean 'reduce'"):
+        cases.operator({"name": "reduced"}, 8, 8)
     with pytest.raises(UsageError, match="has no 'factr'"):
-        cases.operator({"name": "average-pool", "factr": 2}, 8, 8)
+        cases.operator({"name": "reduce", "factr": 2}, 8, 8)
 
 
 def test_the_truth_agrees_with_what_was_measured() -> None:
     measures = Measures(spec.load("gdp-1"), {})
-    for operator in ({"name": "average-pool", "factor": 4}, {"name": "random-mask", "share": 0.25}, {"name": "grey"}):
+    for operator in ({"name": "reduce", "factor": 4}, {"name": "random-mask", "share": 0.25}, {"name": "grey"}):
         given = made(operator=operator)
         found = measures(TRUTH, given)
         assert found["consistency"] < 1e-6

@@ -101,8 +101,8 @@ def test_a_wrong_sweep_is_a_line(method: str, over: dict[str, str], said: str) -
 
 
 def test_a_sweep_may_be_told_the_degradation() -> None:
-    table = sweep("snips", {"rate": "0.1,0.3"}, [], {"repeats": "1"}, ["sr4", "inpainting box"])
-    assert [task.name for task in table.tasks] == ["sr4", "inpainting box"]
+    table = sweep("snips", {"rate": "0.1,0.3"}, [], {"repeats": "1"}, ["sr4", "box-mask:0.25"])
+    assert [task.name for task in table.tasks] == ["sr4", "box-mask:0.25"]
     assert all(task.noise == 0.05 for task in table.tasks)
     few = entrant_method(table.methods[1], "sr4", True, {})
     assert isinstance(few, SNIPS)
@@ -120,8 +120,8 @@ def test_a_sweep_may_be_told_the_degradation() -> None:
 def test_quick_methods_that_join_are_those_of_known_whatever_their_papers_have() -> None:
     """SNIPS' and GDP's papers have other defaults, which quick settings do not begin from."""
     for name in ("snips", "gdp", "red", "dps", "repaint"):
-        (joining,) = joined(known.table(["sr4", "inpainting box"], ["ddrm"]), [name]).methods[1:]
-        for task in ("sr4", "inpainting box"):
+        (joining,) = joined(known.table(["sr4", "box-mask:0.25"], ["ddrm"]), [name]).methods[1:]
+        for task in ("sr4", "box-mask:0.25"):
             if name in known.quick(task):
                 assert entrant_method(joining, task, True, {}) == known.quick(task)[name]
     paper = joined(spec.load("dreamclean-1"), ["snips", "dps"]).methods[-2:]

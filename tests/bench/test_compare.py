@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pellucid import images, metrics
-from pellucid.bench.compare import Measured, chosen, means, measured, of_sets
+from pellucid.bench.compare import MeasuredPair, chosen, means, measured, of_sets
 from pellucid.bench.pairs import Pair
 from pellucid.errors import PellucidError, UsageError
 from pellucid.metrics import Metric, SetMetric
@@ -33,7 +33,7 @@ def decibels(error: float) -> float:
     return -20 * math.log10(error)
 
 
-def one(pair: Pair, of: dict[str, Metric] = PSNR) -> Measured:
+def one(pair: Pair, of: dict[str, Metric] = PSNR) -> MeasuredPair:
     (row,) = measured(pair, of)
     return row
 
@@ -114,8 +114,8 @@ def test_each_metric_gets_what_it_compares_with(tmp_path: Path) -> None:
 
 
 def test_means_are_of_images_and_of_each_that_of_its_samples() -> None:
-    def row(truth: str, value: float) -> Measured:
-        return Measured(Pair("x", Path("x"), Path(truth)), None, (1, 1), {"psnr": value}, {"psnr": value - 1})
+    def row(truth: str, value: float) -> MeasuredPair:
+        return MeasuredPair(Pair("x", Path("x"), Path(truth)), None, (1, 1), {"psnr": value}, {"psnr": value - 1})
 
     rows = [row("a", 10), row("a", 20), row("b", 19)]
     found = means(rows, lambda each: each.figures)["psnr"]

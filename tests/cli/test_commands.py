@@ -403,11 +403,11 @@ def test_bench_measures_any_denoiser(
 
 
 def test_bench_known(pellucid_command: Command, tiny_prior: Path) -> None:
-    arguments = ("bench", "known", "-p", tiny_prior, "--images", 1, "-t", "sr4", "-t", "colorization", "--quick")
+    arguments = ("bench", "known", "-p", tiny_prior, "--images", 1, "-t", "sr4", "-t", "colorize", "--quick")
     said = pellucid_command(*arguments, "-m", "ddrm", "-m", "red", "--json")
     rows = [json.loads(line) for line in said.out.splitlines()]
     assert [(row["task"], row["method"], row["nfe"]) for row in rows] == [
-        (task, *rest) for task in ("sr4", "colorization") for rest in (("damaged", 0), ("ddrm", 20), ("red", 30))
+        (task, *rest) for task in ("sr4", "colorize") for rest in (("damaged", 0), ("ddrm", 20), ("red", 30))
     ]
     assert all(0 <= row["ssim"] <= 1 and 5 < row["psnr"] < 40 and row["lpips"] is None for row in rows)
     assert "damaged" in pellucid_command(*arguments, "-m", "ddrm").out
@@ -442,8 +442,8 @@ def test_bench_takes_hyper_parameters_of_its_methods(pellucid_command: Command, 
     known = ("bench", "known", "-p", tiny_prior, "--images", 1, "--crop", 32, "-t", "colorize", "-m", "ddrm", "--json")
     rows = [json.loads(line) for line in pellucid_command(*known, "--set", "ddrm.steps=10").out.splitlines()]
     assert [(row["task"], row["method"], row["nfe"]) for row in rows] == [
-        ("colorization", "damaged", 0),
-        ("colorization", "ddrm", 10),
+        ("colorize", "damaged", 0),
+        ("colorize", "ddrm", 10),
     ]
     assert "METHOD.KEY=VALUE" in pellucid_command(*known, "--set", "steps=3").err
     assert "'ddnm'" in pellucid_command(*known, "--set", "ddnm.steps=3").err

@@ -13,7 +13,9 @@ from pellucid.priors import GaussianPrior
 from pellucid.problem import Problem
 
 
-def test_names_are_entry_points() -> None:
+def test_the_name_of_a_file_is_its_methods() -> None:
+    for name in methods.names():
+        assert methods.find(name).__module__ == f"pellucid.methods.{name.replace('-', '_')}"
     assert "dreamclean" in methods.names()
     assert "dreamclean" in methods.names(blind=True)
     assert "dreamclean" not in methods.names(blind=False)

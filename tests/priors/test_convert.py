@@ -146,7 +146,7 @@ def test_a_cosine_schedule_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     small = GuidedConfig(32, (32, 64), 1, (1,))
     shape = (small.width, small.widths, small.blocks, small.attention)
-    monkeypatch.setitem(guided._PUBLISHED, shape, guided.Published(8, order="new", schedule="cosine"))
+    monkeypatch.setitem(guided._PUBLISHED, shape, guided.PublishedNetwork(8, order="new", schedule="cosine"))
     source = tmp_path / "model.pt"
     torch.save(random(GuidedUNet(small)), source)
     convert(source, tmp_path / "out")

@@ -20,14 +20,14 @@ from pellucid.priors.generator import GANConfig, load_gan
 from pellucid.train import checkpoint
 from pellucid.train.export import Origin
 from pellucid.train.gan import GANRecipe, GANTrainer, export, train
-from pellucid.train.loop import CHECKPOINT, Options
+from pellucid.train.loop import CHECKPOINT, TrainingOptions
 from pellucid.train.recipe import preset
 from pellucid.train.run import train as train_prior
 
 TINY = GANRecipe(
     network=GANConfig(latent=4, widths=(8, 8), features=(6, 8)), steps=6, batch=4, penalty_every=2, ema=0.9
 )
-QUICK = Options(device="cpu", workers=1, log_every=2)
+QUICK = TrainingOptions(device="cpu", workers=1, log_every=2)
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,25 @@ import pytest
 import torch
 
 from pellucid.errors import UsageError
-from pellucid.train.recipe import PRESETS, Recipe, band_of, bands, learning_rate, loss_weight, noise_levels, preset
+from pellucid.train.recipe import (
+    PRESETS,
+    TrainingRecipe,
+    band_of,
+    bands,
+    learning_rate,
+    loss_weight,
+    noise_levels,
+    preset,
+)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_recipes_survive_json(name: str) -> None:
-    assert Recipe.from_json(PRESETS[name].to_json()) == PRESETS[name]
+    assert TrainingRecipe.from_json(PRESETS[name].to_json()) == PRESETS[name]
 
 
 def test_trapezoid() -> None:
-    recipe = Recipe(steps=1000, lr=1.0, warmup=9, decay=99, schedule="trapezoid")
+    recipe = TrainingRecipe(steps=1000, lr=1.0, warmup=9, decay=99, schedule="trapezoid")
     rates = [learning_rate(recipe, step) for step in range(1000)]
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert set(rates[10:900]) == {1.0}
@@ -25,7 +34,7 @@ def test_trapezoid() -> None:
 
 
 def test_cosine() -> None:
-    recipe = Recipe(steps=1000, lr=1.0, warmup=0, schedule="cosine")
+    recipe = TrainingRecipe(steps=1000, lr=1.0, warmup=0, schedule="cosine")
     rates = [learning_rate(recipe, step) for step in range(1000)]
     assert rates[0] == 1
     assert rates[500] == pytest.approx(0.5)
@@ -33,14 +42,15 @@ def test_cosine() -> None:
 
 
 def test_noise_levels_are_log_normal_with_a_tail_over_the_whole_range() -> None:
-    levels = noise_levels(Recipe(noise_tail=0.2), range(4000))
-    body = noise_levels(Recipe(noise_tail=0.0), range(4000))
+    levels = noise_levels(TrainingRecipe(noise_tail=0.2), range(4000))
+    body = noise_levels(TrainingRecipe(noise_tail=0.0), range(4000))
     assert np.log(body).mean() == pytest.approx(-1.2, abs=0.05)
     assert np.log(body).std() == pytest.approx(1.0, abs=0.05)
     assert (body > 20).mean() < 0.001
     assert (levels > 20).mean() == pytest.approx(0.2 * np.log(157 / 20) / np.log(157 / 0.01), abs=0.01)
     # A crop's level is its own, whichever batch it is in.
-    np.testing.assert_array_equal(noise_levels(Recipe(), range(8))[5:], noise_levels(Recipe(), range(5, 8)))
+    usual = TrainingRecipe()
+    np.testing.assert_array_equal(noise_levels(usual, range(8))[5:], noise_levels(usual, range(5, 8)))
 
 
 def test_each_level_weighs_about_one_decibel_for_another() -> None:

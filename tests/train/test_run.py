@@ -21,11 +21,11 @@ from pellucid.priors import load_prior
 from pellucid.priors.network import UNetConfig
 from pellucid.train import checkpoint
 from pellucid.train.export import Origin
-from pellucid.train.loop import CHECKPOINT, Options
-from pellucid.train.recipe import Recipe, preset
+from pellucid.train.loop import CHECKPOINT, TrainingOptions
+from pellucid.train.recipe import TrainingRecipe, preset
 from pellucid.train.run import Trainer, export, train
 
-QUICK = Options(device="cpu", samples=1, sample_size=16)
+QUICK = TrainingOptions(device="cpu", samples=1, sample_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +123,11 @@ def test_stopped_and_gone_on_with_is_the_same_as_in_one_go(data: Path, tmp_path:
 def test_killed_and_started_again_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
     recipe, once, killed = preset("tiny", steps=300), tmp_path / "once", tmp_path / "killed"
     program = (
-        "from pathlib import Path; from pellucid.train.run import train; from pellucid.train.loop import Options;"
+        "from pathlib import Path; from pellucid.train.run import train;"
+        "from pellucid.train.loop import TrainingOptions;"
         "from pellucid.train.recipe import preset;"
         f"train(Path({str(data)!r}), Path({str(killed)!r}), preset('tiny', steps=300),"
-        " Options(device='cpu', samples=0, save_minutes=0.001))"
+        " TrainingOptions(device='cpu', samples=0, save_minutes=0.001))"
     )
     process = subprocess.Popen([sys.executable, "-c", program])
     try:
@@ -181,7 +182,7 @@ def test_a_prior_can_be_trained_further(data: Path, tmp_path: Path) -> None:
 
 def test_another_network_does_not_go_on(data: Path, tmp_path: Path) -> None:
     train(data, tmp_path / "run", preset("tiny"), replace(QUICK, minutes=0))
-    other = Recipe(network=UNetConfig(widths=(8,), blocks=(1,)), steps=3)
+    other = TrainingRecipe(network=UNetConfig(widths=(8,), blocks=(1,)), steps=3)
     with pytest.raises(PellucidError, match="another network"):
         train(data, tmp_path / "run", other, QUICK)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import UsageError
 from pellucid.train.data import Crops, Variety
-from pellucid.train.recipe import Recipe, preset, with_settings
+from pellucid.train.recipe import TrainingRecipe, preset, with_settings
 from pellucid.train.variety import drawn, grey, relit
 
 PHOTOGRAPHS = [np.random.default_rng(seed).integers(0, 256, (80, 90, 3), np.uint8) for seed in range(3)]
@@ -72,7 +72,7 @@ def test_numbers_of_the_network_are_set_one_by_one() -> None:
     assert recipe.network.widths == (64, 96, 192, 256)
     assert recipe.network.blocks == (2, 3, 3, 2)
     assert recipe.lr == 0.1
-    assert recipe.network.embedding == Recipe().network.embedding
+    assert recipe.network.embedding == TrainingRecipe().network.embedding
 
 
 @pytest.mark.parametrize(

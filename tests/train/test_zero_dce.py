@@ -19,12 +19,12 @@ from pellucid.errors import PellucidError, UsageError
 from pellucid.methods.zero_dce import load
 from pellucid.train import checkpoint
 from pellucid.train.export import Origin
-from pellucid.train.loop import CHECKPOINT, Options
-from pellucid.train.zero_dce import Recipe, Trainer, darken, train
+from pellucid.train.loop import CHECKPOINT, TrainingOptions
+from pellucid.train.zero_dce import CurveRecipe, CurveTrainer, darken, train
 
-QUICK = Recipe(steps=3, batch=2, size=16, lr=1e-3)
+QUICK = CurveRecipe(steps=3, batch=2, size=16, lr=1e-3)
 CPU = torch.device("cpu")
-CPU_ONLY = Options(device="cpu")
+CPU_ONLY = TrainingOptions(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(data: Path, tmp_path: Path)
 
 
 def test_training_brings_the_exposure_nearer() -> None:
-    trainer = Trainer(Recipe(batch=4, size=16, lr=3e-3), CPU)
+    trainer = CurveTrainer(CurveRecipe(batch=4, size=16, lr=3e-3), CPU)
     pixels = np.random.default_rng(0).integers(100, 200, (4, 16, 16, 3), np.uint8)
     losses = [trainer.update(pixels) for _ in range(50)]
     first, last = (sum(one["exposure"] for one in part) for part in (losses[:10], losses[-10:]))
@@ -74,22 +74,22 @@ def test_training_brings_the_exposure_nearer() -> None:
 
 def test_the_dark_is_a_factor_of_a_power() -> None:
     light = torch.tensor([0.25, 0.5, 1.0]).view(1, 1, 1, 3).expand(2, 3, 1, 3)
-    dark = darken(light, Recipe(noise=0), range(7, 9))
+    dark = darken(light, CurveRecipe(noise=0), range(7, 9))
     factor = dark[..., 2]
     power = (dark[..., 1] / factor).log() / math.log(0.5)
     assert ((factor >= 0.1) & (factor <= 1)).all()
     assert ((power >= 1) & (power <= 2)).all()
     torch.testing.assert_close(dark[..., 0] / factor, 0.25**power)
     assert not torch.equal(dark[0], dark[1])
-    noisy = darken(light, Recipe(noise=0.03), range(7, 9))
+    noisy = darken(light, CurveRecipe(noise=0.03), range(7, 9))
     assert 0 < (noisy - dark).abs().max() < 0.2
-    assert torch.equal(noisy[1:], darken(light[1:], Recipe(noise=0.03), range(8, 9)))
-    assert torch.equal(dark[1:], darken(light[1:], Recipe(noise=0), range(8, 9)))
+    assert torch.equal(noisy[1:], darken(light[1:], CurveRecipe(noise=0.03), range(8, 9)))
+    assert torch.equal(dark[1:], darken(light[1:], CurveRecipe(noise=0), range(8, 9)))
 
 
 def test_it_draws_nothing_from_the_global_stream() -> None:
     before = torch.get_rng_state()
-    a, b = (Trainer(Recipe(seed=seed), CPU).network.state_dict() for seed in (1, 1))
+    a, b = (CurveTrainer(CurveRecipe(seed=seed), CPU).network.state_dict() for seed in (1, 1))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert a["layers.1.weight"].std().item() == pytest.approx(0.02, rel=0.05)
@@ -107,7 +107,7 @@ def test_what_is_wrong_is_said(data: Path, tmp_path: Path) -> None:
     ):
         arguments: Any = change
         with pytest.raises(UsageError, match=next(iter(change))):
-            Recipe(**arguments)
+            CurveRecipe(**arguments)
     checkpoint.save(tmp_path / CHECKPOINT, {"network.a": torch.zeros(1)}, {"step": 3})
     with pytest.raises(PellucidError, match="another network"):
         train(data, tmp_path, QUICK, CPU_ONLY)

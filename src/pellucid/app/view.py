@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 import zipfile
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+from ..release import version
 from .look import ACTIONS, Verdict
 from .preview import live
 from .queue import Job, Queue

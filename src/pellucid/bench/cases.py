@@ -10,29 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import degradations, settings
-from ..errors import PellucidError, unknown_name
+from .. import catalogue, degradations
+from ..catalogue import told
+from ..errors import PellucidError
 from ..methods import Method
 from ..noise import Streams, derive_seed
-from ..operators import AveragePool, Denoise, Grayscale, Jpeg, Mask, Operator
+from ..operators import Denoise, Jpeg, Mask, Operator
 from ..problem import Problem, to_model, to_unit
 from . import known, official
-from .spec import Task
+from .spec import TableTask
 
 OPERATORS: dict[str, Callable[..., Operator]] = {
-    "average-pool": lambda height, width, factor=4: AveragePool(factor),
+    **told.OPERATORS,
     "published-blur": lambda height, width, kind="uniform": official.blur(kind),
     "valid-blur": lambda height, width: official.valid_blur(),
-    "random-mask": lambda height, width, share=0.5, seed=0: Mask.random(height, width, share, seed),
-    "box-mask": lambda height, width, share=0.25: Mask.box(
-        height, width, *(round((1 - share) / 2 * side) for side in (height, width)),
-        *(round(share * side) for side in (height, width)),
-    ),
-    "grey": lambda height, width: Grayscale(),
-    "identity": lambda height, width: Denoise(),
     "jpeg": lambda height, width, quality=10: Jpeg(quality),
-}  # fmt: skip
-"""Operators by name, of an image's height and width and of the parameters that a table gives."""
+}
+"""The catalogue's operators by the damage's name, and those of published code."""
 
 
 class Given(NamedTuple):
@@ -81,7 +75,7 @@ class Given(NamedTuple):
         return self.blind
 
 
-def given(task: Task, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Given:
+def given(task: TableTask, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Given:
     """Makes what methods are given of one image.
 
     Args:
@@ -114,33 +108,29 @@ def given(task: Task, name: str, truth: Tensor | None, damaged: Tensor | None, s
 def _damage(damage: dict[str, Any]) -> degradations.Damage:
     if damage["name"] == "exposures":
         return lambda image, seed: torch.cat([(image * gain).clamp(0, 1) for gain in damage["gains"]], 1)
-    return degradations.get(damage["name"], **{key: value for key, value in damage.items() if key != "name"})
+    name = catalogue.damage(damage["name"])
+    return degradations.get(name, **{key: value for key, value in damage.items() if key != "name"})
 
 
-def operator(told: dict[str, Any], height: int, width: int) -> Operator:
+def operator(about: dict[str, Any], height: int, width: int) -> Operator:
     """An operator of a table.
 
     Raises:
         UsageError: there is none of that name, or it has no such parameter.
     """
-    chosen = {key: value for key, value in told.items() if key != "name"}
-    make = OPERATORS.get(told["name"])
-    if make is None and (told["name"] in known.TASKS or settings.names_object(told["name"])):
-        settings.check_known((), told["name"], chosen)
-        return known.operator(told["name"], height, width)
-    if make is None:
-        raise unknown_name("operator", told["name"], OPERATORS)
-    settings.check_known(make.__code__.co_varnames[2 : make.__code__.co_argcount], told["name"], chosen)
-    return make(height, width, **chosen)
+    name, parameters = about["name"], {key: value for key, value in about.items() if key != "name"}
+    if name not in OPERATORS and not parameters:
+        return known.operator(name, height, width)
+    return told.operator(name, height, width, OPERATORS, **parameters)
 
 
-def _measured(task: Task, truth: Tensor, seed: int) -> Given:
+def _measured(task: TableTask, truth: Tensor, seed: int) -> Given:
     height, width = truth.shape[-2:]
     clean, done = to_model(truth), operator(task.operator, height, width)
     # An image without noise, whose measurement's scale is that of [-1, 1], too.
     y = done.A(clean)
     y = y + 2 * task.noise * Streams.of(seed, 1).like(y)
-    told = Problem(y, done, 2 * task.noise)
+    problem = Problem(y, done, 2 * task.noise)
     if "blur" in task.operator["name"]:
         # What a blur leaves is an image, whose border may be missing.
         edges = [(side - has) // 2 for side, has in ((width, y.shape[-1]), (height, y.shape[-2])) for _ in range(2)]
@@ -148,6 +138,6 @@ def _measured(task: Task, truth: Tensor, seed: int) -> Given:
     elif task.missing == "black" and isinstance(done, Mask):
         image = y * done.known - (1 - done.known)
     else:
-        image = known.simple(told)
+        image = known.simple(problem)
     shown = to_unit(image)
-    return Given(truth, shown, Problem(image), told)
+    return Given(truth, shown, Problem(image), problem)

@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 from .. import methods, settings
+from ..catalogue import tuned
 from ..errors import UsageError, unknown_name
 from ..methods import Method
 from . import blind, known
 from .entrants import differing, of_defaults
 from .run_table import kind_of
-from .spec import Entrant, Source, Table, Task
+from .spec import Entrant, Table, TableSource, TableTask
 
 
 def joined(table: Table, names: Sequence[str], usual: bool = False) -> Table:
@@ -43,15 +44,18 @@ def joined(table: Table, names: Sequence[str], usual: bool = False) -> Table:
     return replace(table, methods=tuple(entrants))
 
 
-def _quick(name: str, tasks: Iterable[Task]) -> dict[str, dict[str, Any]]:
+def _quick(name: str, tasks: Iterable[TableTask]) -> dict[str, dict[str, Any]]:
     """The settings of `known --quick` where the degradation is told, and of `blind --quick` elsewhere, by task."""
     return {task.name: differing(few, name) for task in tasks if (few := _few(name, task)) is not None}
 
 
-def _few(name: str, task: Task) -> Method | None:
-    told = known.quick(known.like(task.operator)).get(name, known.QUICK.get(name)) if task.operator else None
-    if told is not None or name not in blind.QUICK:
-        return told
+def _few(name: str, task: TableTask) -> Method | None:
+    if task.operator:
+        told = tuned.told(task.operator["name"]).get(name, tuned.TOLD.get(name))
+        if told is not None:
+            return methods.get(name, **told)
+    if name not in tuned.BLIND:
+        return None
     return blind.contestants(task.name, [name], quick=True)[name]
 
 
@@ -81,12 +85,12 @@ def of_methods(
 
 def few_blind(name: str) -> dict[str, Any]:
     """The settings of `blind --quick`; none for a method that has no such."""
-    return dict(blind.QUICK.get(name, {}))
+    return dict(tuned.BLIND.get(name, {}))
 
 
 def few_told(name: str) -> dict[str, Any]:
     """The settings of `known --quick`, where nothing is said of the task; none for a method that has no such."""
-    return methods.differing(known.QUICK[name]) if name in known.QUICK else {}
+    return dict(tuned.TOLD.get(name, {}))
 
 
 def with_settings(table: Table, texts: Mapping[str, str]) -> Table:
@@ -152,7 +156,7 @@ def sweep(
             raise UsageError(f"--over {key}={text}: a value is there twice")
         columns.append([(f"{key}={value}", one) for value, one in zip(values, read, strict=True)])
     told = known.table(tasks).tasks if tasks else ()
-    every = (*(Task(damage, damage={"name": damage}) for damage in dict.fromkeys(damages)), *told)
+    every = (*(TableTask(damage, damage={"name": damage}) for damage in dict.fromkeys(damages)), *told)
     if len({task.name for task in every}) < len(every):
         raise UsageError("a damage and a task of this sweep have one name: sweep them one by one")
     few = _quick(method, every)
@@ -167,7 +171,7 @@ def sweep(
     return Table(
         title=f"{method} with every combination of {', '.join(over)}",
         paper=f"pellucid's own: {method} over {', '.join(over)}; no table of a paper's",
-        data=(Source("folder", "any", 1),),
+        data=(TableSource("folder", "any", 1),),
         tasks=every,
         methods=tuple(entrants),
         metrics=("psnr", "ssim", "lpips"),

@@ -26,7 +26,7 @@ _NO_DAMAGE = "pellucid bench knows it, compare does not"
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredPair:
     """Measured values of an image, a page of its file.
 
     Attributes:
@@ -93,7 +93,7 @@ def _metric(name: str, weights: Path | None, texts: Mapping[str, str], given: Se
     return metric
 
 
-def measured(pair: Pair, chosen: Mapping[str, Metric]) -> Iterator[Measured]:
+def measured(pair: Pair, chosen: Mapping[str, Metric]) -> Iterator[MeasuredPair]:
     """Measures the images of a pair, page by page.
 
     Colours are compared, transparency is not. Grey beside colour counts as three equal channels.
@@ -117,12 +117,12 @@ def measured(pair: Pair, chosen: Mapping[str, Metric]) -> Iterator[Measured]:
         for number, page in enumerate(zip(restored, truths, inputs, strict=True), 1):
             yield _page(pair, number if len(restored) > 1 else None, page, chosen)
     if errors:
-        yield Measured(pair, None, None, {}, {}, tuple(errors))
+        yield MeasuredPair(pair, None, None, {}, {}, tuple(errors))
 
 
 def _page(
     pair: Pair, number: int | None, page: tuple[Picture, Picture | None, Picture | None], chosen: Mapping[str, Metric]
-) -> Measured:
+) -> MeasuredPair:
     channels = max(one.colour.shape[2] for one in page if one is not None)
     image, truth, damaged = (None if one is None else one.tensor(channels) for one in page)
     assert image is not None
@@ -130,7 +130,7 @@ def _page(
     height, width = size = (image.shape[-2], image.shape[-1])
     if truth is not None and truth.shape != image.shape:
         error = f"{name}: has {width}x{height} pixels, {pair.truth} has {truth.shape[-1]}x{truth.shape[-2]}"
-        return Measured(pair, number, size, {}, {}, (error,))
+        return MeasuredPair(pair, number, size, {}, {}, (error,))
     figures, before, errors = {}, {}, []
     for metric in chosen.values():
         other = {"truth": truth, "input": damaged, "nothing": image}[metric.against]
@@ -142,10 +142,10 @@ def _page(
                 before[metric.name] = metric(damaged, other if metric.against == "truth" else damaged).item()
         except PellucidError as error:
             errors.append(f"{name}: {error}")
-    return Measured(pair, number, size, figures, before, tuple(errors))
+    return MeasuredPair(pair, number, size, figures, before, tuple(errors))
 
 
-def means(rows: Sequence[Measured], of: Callable[[Measured], Mapping[str, float]]) -> dict[str, Cell]:
+def means(rows: Sequence[MeasuredPair], of: Callable[[MeasuredPair], Mapping[str, float]]) -> dict[str, Cell]:
     """The mean of each metric over the images, of each the mean of its samples.
 
     Args:

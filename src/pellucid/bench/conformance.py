@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from ..operators import Mask
 from ..priors import GaussianPrior
 from ..priors.fingerprint import fingerprint
 from ..problem import Problem
+from ..release import version
 from .ledger import Ledger
 from .rows import Row
 from .summary import Line

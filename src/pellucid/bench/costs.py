@@ -12,7 +12,7 @@ from .run_table import entrant_method
 from .spec import Table
 
 
-class Cost(NamedTuple):
+class TableCost(NamedTuple):
     """Of a whole table.
 
     Attributes:
@@ -26,7 +26,7 @@ class Cost(NamedTuple):
     hours: float
 
 
-def cost(table: Table, seconds: float) -> Cost:
+def cost(table: Table, seconds: float) -> TableCost:
     """Counts evaluations; those of methods that compute gradients take longer than the hours say.
 
     Args:
@@ -45,4 +45,4 @@ def cost(table: Table, seconds: float) -> Cost:
                 except PellucidError:
                     continue  # other people's networks, which make none
     images = sum(source.images for source in table.data)
-    return Cost(nfe, images, nfe * images * seconds / 3600)
+    return TableCost(nfe, images, nfe * images * seconds / 3600)

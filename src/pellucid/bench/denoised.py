@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from torch import Tensor
@@ -18,6 +17,7 @@ from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Prior, device_of
 from ..problem import to_unit
+from ..release import version
 from .ledger import Ledger
 from .prior import LEVELS, denoised
 from .rows import Row, computed

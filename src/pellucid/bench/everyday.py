@@ -10,7 +10,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
@@ -33,6 +32,7 @@ from ..operators.jpeg import LUMA
 from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Prior, device_of
+from ..release import version
 from ..restoration import Recipe
 from ..train.variety import page
 from . import peers
@@ -79,7 +79,7 @@ class Figures:
     failed: int = 0
 
 
-Entrant = Callable[[Path, Picture], tuple[Tensor, int]]
+Restores = Callable[[Path, Picture], tuple[Tensor, int]]
 """Restores a file, which is read already, into colours (1, 3, H, W) in [0, 1] and evaluations."""
 
 
@@ -163,7 +163,7 @@ def measured(job: Measurement) -> Iterator[Row]:
 class _Entering:
     """Those who restore, and the rows that they have."""
 
-    def __init__(self, job: Measurement, default: Entrant, others: Mapping[str, Entrant]) -> None:
+    def __init__(self, job: Measurement, default: Restores, others: Mapping[str, Restores]) -> None:
         self._job, self._default, self._others = job, default, others
         if job.folder is not None:
             job.folder.mkdir(parents=True, exist_ok=True)
@@ -177,9 +177,9 @@ class _Entering:
             for shot in shots:
                 yield self._row(name, kind, label, entrant, shot)
 
-    def _entrants(self, kind: Kind) -> dict[str, Entrant | None]:
+    def _entrants(self, kind: Kind) -> dict[str, Restores | None]:
         # A restoration that does not enlarge cannot be compared with the larger truth.
-        entrants: dict[str, Entrant | None] = {"damaged": None}
+        entrants: dict[str, Restores | None] = {"damaged": None}
         if kind.reduced == 1:
             entrants["default"] = self._default
         if kind.task is not None:
@@ -192,7 +192,7 @@ class _Entering:
             entrants |= {f"method {name}" if name in entrants else name: own for name, own in self._others.items()}
         return entrants
 
-    def _row(self, name: str, kind: Kind, label: str, entrant: Entrant | None, shot: _Shot) -> Row:
+    def _row(self, name: str, kind: Kind, label: str, entrant: Restores | None, shot: _Shot) -> Row:
         job = self._job
         settings = dict(job.settings.get(label.removeprefix("method "), {}))
         about = {
@@ -222,7 +222,7 @@ class _Entering:
         return self._ledger.row((job.data, name, label, shot.name, shot.draw, configuration), compute)
 
 
-def _of(recipe: Recipe, prior: Prior) -> Entrant:
+def _of(recipe: Recipe, prior: Prior) -> Restores:
     restorer = recipe.restorer(prior)
 
     def entrant(path: Path, picture: Picture) -> tuple[Tensor, int]:
@@ -232,7 +232,7 @@ def _of(recipe: Recipe, prior: Prior) -> Entrant:
     return entrant
 
 
-def _peer(function: peers.Peer) -> Entrant:
+def _peer(function: peers.Peer) -> Restores:
     def entrant(_: Path, picture: Picture) -> tuple[Tensor, int]:
         pixels = np.ascontiguousarray((picture.tensor(3)[0] * 255).round().byte().permute(1, 2, 0).numpy())
         return torch.from_numpy(function(pixels).copy()).permute(2, 0, 1)[None].float() / 255, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..degradations.compose import steps
 from ..errors import unknown_name
 
 
@@ -35,6 +36,12 @@ class Kind:
     peers: str | None = None
     sigma: float | None = None
     exposure: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Words of the catalogue that stand for it: its task, its damages, or its file's compression."""
+        damages = [name for name, _ in steps(self.damage)] if self.damage else []
+        return tuple(filter(None, (self.task, *damages, "jpeg" if self.quality is not None else None)))
 
 
 def _noise(level: int, *, grey: bool = False, quality: int | None = None) -> Kind:
@@ -99,12 +106,15 @@ KINDS: dict[str, Kind] = {
 
 
 def chosen(names: Sequence[str]) -> dict[str, Kind]:
-    """Rows by name; all for none.
+    """Rows by name, or by the task that undoes them or the damage that they have; all for none.
 
     Raises:
         UsageError: there is no such row.
     """
-    for name in names:
-        if name not in KINDS:
+    rows: dict[str, Kind] = {}
+    for name in names or KINDS:
+        meant = [name] if name in KINDS else [row for row, one in KINDS.items() if name in one.words]
+        if not meant:
             raise unknown_name("row", name, KINDS)
-    return {name: KINDS[name] for name in names or KINDS}
+        rows |= {row: KINDS[row] for row in meant}
+    return rows

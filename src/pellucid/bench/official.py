@@ -385,9 +385,9 @@ class GDPReleased(methods.GDP):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require(self.pushes >= 1, "pushes", "at least 1")
-        self._require(self.updates >= 1, "updates", "at least 1")
-        self._require(self.scale != 0 or not self.colour, "scale", "above 0 beside a weight of colour")
+        self.require(self.pushes >= 1, "pushes", "at least 1")
+        self.require(self.updates >= 1, "updates", "at least 1")
+        self.require(self.scale != 0 or not self.colour, "scale", "above 0 beside a weight of colour")
 
     def family(self, problem: Problem) -> Unknown:
         """See `GDP`."""

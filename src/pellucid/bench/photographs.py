@@ -12,13 +12,13 @@ from torch import Tensor
 from ..errors import UsageError
 from ..problem import to_unit
 from . import data
-from .data import Item
-from .spec import Source
+from .data import DatasetItem
+from .spec import TableSource
 
 QUICK = 96
 """Side in pixels of what --quick takes of the package's photographs."""
 
-Photographs = Callable[[], Iterator[Item]]
+Photographs = Callable[[], Iterator[DatasetItem]]
 """Source of a table's images, read as often as it is asked."""
 
 
@@ -34,10 +34,10 @@ def in_memory(photographs: Mapping[str, Tensor]) -> Photographs:
     Args:
         photographs: clean ones by name, (1, C, H, W) in [-1, 1].
     """
-    return lambda: (Item(name, to_unit(clean), None) for name, clean in photographs.items())
+    return lambda: (DatasetItem(name, to_unit(clean), None) for name, clean in photographs.items())
 
 
-def of_source(source: Source, folder: Path, listed: Path | None = None, limit: int | None = None) -> Photographs:
+def of_source(source: TableSource, folder: Path, listed: Path | None = None, limit: int | None = None) -> Photographs:
     """A data set's images.
 
     Args:

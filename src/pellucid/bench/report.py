@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ..images.atomic import replacing
+from ..release import version
 from . import plots, summary, svg
 from .measure import Measures
 from .rows import Missing, Row

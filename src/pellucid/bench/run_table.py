@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,16 +29,17 @@ from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Padded, Prior, device_of
 from ..problem import Problem, to_unit
+from ..release import version
 from . import official
 from .cases import Given, given
-from .data import Item
+from .data import DatasetItem
 from .latents import Latents
 from .ledger import Ledger
 from .measure import Measures
 from .memory import peak
 from .photographs import Photographs
 from .rows import Missing, Row, computed
-from .spec import Entrant, Source, Table, Task
+from .spec import Entrant, Table, TableSource, TableTask
 from .watch import Watch
 
 OFFICIAL = "official:"
@@ -73,7 +73,7 @@ class Run:
     prior: Prior
     photographs: Photographs
     folder: Path
-    source: Source | None = None
+    source: TableSource | None = None
     seeds: Sequence[int] = (0,)
     quick: bool = False
     tasks: Sequence[str] = ()
@@ -88,12 +88,12 @@ class Run:
         """Name of the images in rows."""
         return "bundled" if self.source is None else self.source.name
 
-    def entrants(self, task: Task) -> list[Entrant]:
+    def entrants(self, task: TableTask) -> list[Entrant]:
         """The methods that take part in a task."""
         own = [entrant for entrant in self.table.methods if entrant.takes_part(task.name)]
         return [one for one in own if not self.chosen or {one.label, one.method} & set(self.chosen)]
 
-    def work(self) -> list[Task]:
+    def work(self) -> list[TableTask]:
         """The tasks.
 
         Raises:
@@ -161,7 +161,7 @@ def run(job: Run) -> Iterator[Row | Missing]:
 class _Task:
     """One task of a run."""
 
-    def __init__(self, job: Run, task: Task, weights: str) -> None:
+    def __init__(self, job: Run, task: TableTask, weights: str) -> None:
         self._job, self._task, self._weights = job, task, weights
         self._ledger = Ledger(job.folder, job.table.name, job.shard)
         self._measures = Measures(job.table, job.weights)
@@ -188,7 +188,7 @@ class _Task:
                     own_case = case.assuming(entrant.told.get(self._task.name, {})).noisy(entrant.noise)
                     yield self._row(entrant, method, photograph.name, own_case, seed)
 
-    def _case(self, photograph: Item, seed: int) -> Given:
+    def _case(self, photograph: DatasetItem, seed: int) -> Given:
         name, stand_in = photograph.name, self._job.source is None
         return given(self._task, name, photograph.clean, photograph.damaged, seed, stand_in)
 
@@ -267,7 +267,7 @@ class _Task:
             watch.keep_gains(latents.levels, latents.gains)
         return to_unit(state.x).cpu()
 
-    def _truth(self, photograph: Item, case: Given) -> None:
+    def _truth(self, photograph: DatasetItem, case: Given) -> None:
         path = self._job.folder / self._place(photograph.name, case, "truth")
         if case.truth is not None and not path.is_file():
             _write(case.truth, path)

@@ -51,7 +51,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Source:
+class TableSource:
     """A data set that the table was made on.
 
     Attributes:
@@ -68,13 +68,13 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Task:
+class TableTask:
     """A degradation. One of `damage` and `operator` is given; without either, the data set has damaged images itself.
 
     Attributes:
         name: of the task.
         damage: `name`, as in `pellucid degrade`, and its parameters: what makes a damaged image of a clean one.
-        operator: `name`, as in `measure.OPERATORS`, and its parameters: methods may be told it.
+        operator: `name`, as in `cases.OPERATORS`, and its parameters: methods may be told it.
         noise: standard deviation of an operator's measurement, in [0, 1] units.
         missing: how the pixels that a mask leaves out are shown in the damaged image.
         stand_in: `damage` for photographs of no such data set.
@@ -104,7 +104,7 @@ class Entrant:
         tasks: that it takes part in; empty for all.
         model: name by which the user says where its network's file is; empty if it needs none.
         noise: what it is told where a measurement has less, in [0, 1] units: for methods that cannot do without any.
-        told: an operator, by task, that it is told although it is not what was done; as in `Task`.
+        told: an operator, by task, that it is told although it is not what was done; as in `TableTask`.
         chosen: hyper-parameters that somebody wants otherwise than the table; before all others.
     """
 
@@ -195,8 +195,8 @@ class Table:
 
     title: str
     paper: str
-    data: tuple[Source, ...]
-    tasks: tuple[Task, ...]
+    data: tuple[TableSource, ...]
+    tasks: tuple[TableTask, ...]
     methods: tuple[Entrant, ...]
     metrics: tuple[str, ...]
     published: tuple[Published, ...] = ()
@@ -206,7 +206,7 @@ class Table:
     note: str = ""
     name: str = ""
 
-    def source(self, name: str | None) -> Source:
+    def source(self, name: str | None) -> TableSource:
         """A data set by name; the first without one.
 
         Raises:

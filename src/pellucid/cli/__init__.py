@@ -18,6 +18,8 @@ from .guesses import Commands
 from .output import FAILED, INTERRUPTED, USAGE, complain, lasting
 from .panels import EXAMPLES, OVERVIEW
 
+__all__ = ["app", "main", "program"]
+
 app = typer.Typer(
     name="pellucid",
     cls=Commands,
@@ -50,9 +52,9 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     if version:
-        from importlib.metadata import version as version_of
+        from ..release import VERSION
 
-        typer.echo(version_of("pellucid"))
+        typer.echo(VERSION)
     elif context.invoked_subcommand is None:
         typer.echo(OVERVIEW)
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..priors import Prior as PriorModel
 
 app = typer.Typer(
-    help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.Tables
+    help="Measures priors and methods; regenerates the papers' tables, by their names.", cls=tables.TableCommands
 )
 app.command("table")(tables.run)
 app.command("sweep")(sweep.run)

@@ -17,7 +17,7 @@ from .output import FAILED, as_json, bar, complain, left_out, table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..bench.compare import Measured
+    from ..bench.compare import MeasuredPair
     from ..bench.pairs import Pair
     from ..bench.summary import Cell
     from ..jobs import Left
@@ -36,9 +36,7 @@ def compare(
     samples: Annotated[bool, typer.Option("--samples", help="Match samples NAME-1, NAME-2 ... with NAME.")] = False,
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            "--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe, fid or FILE.py:CLASS; repeatable."
-        ),
+        typer.Option("--metric", "-m", help="psnr, ssim (default), lpips, niqe, loe, fid or FILE.py:NAME; repeatable."),
     ] = None,
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="METRIC=FILE", help="The network of a metric.")
@@ -95,10 +93,10 @@ def _left(folder: Path) -> list[Left]:
     return left
 
 
-def _rows(paired: Sequence[Pair], chosen: Mapping[str, Metric], json: bool) -> list[Measured]:
+def _rows(paired: Sequence[Pair], chosen: Mapping[str, Metric], json: bool) -> list[MeasuredPair]:
     from ..bench.compare import measured
 
-    rows: list[Measured] = []
+    rows: list[MeasuredPair] = []
     with bar() as progress:
         task = progress.add_task("", total=len(paired))
         for number, pair in enumerate(paired, 1):
@@ -127,7 +125,7 @@ def _of_sets(metric: SetMetric, restored: Path, truth: Path | None) -> float | N
         return None
 
 
-def _record(row: Measured) -> dict[str, Any]:
+def _record(row: MeasuredPair) -> dict[str, Any]:
     height, width = row.size or (None, None)
     return {
         "restored": row.pair.restored,
@@ -142,7 +140,7 @@ def _record(row: Measured) -> dict[str, Any]:
     }
 
 
-def _summary(rows: Sequence[Measured], whole: Mapping[str, float | None]) -> dict[str, Any]:
+def _summary(rows: Sequence[MeasuredPair], whole: Mapping[str, float | None]) -> dict[str, Any]:
     from ..bench.compare import means
 
     cells, gains = means(rows, lambda row: row.figures), means(rows, lambda row: row.gain)
@@ -160,7 +158,7 @@ def _numbers(figures: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
-def _print_csv(rows: Sequence[Measured], chosen: Sequence[Metric], compared: bool) -> None:
+def _print_csv(rows: Sequence[MeasuredPair], chosen: Sequence[Metric], compared: bool) -> None:
     """Every figure in full; means and the figures of whole folders are for those who read."""
     names = [metric.name for metric in chosen]
     lines = csv.writer(sys.stdout, lineterminator="\n")
@@ -173,7 +171,9 @@ def _print_csv(rows: Sequence[Measured], chosen: Sequence[Metric], compared: boo
         lines.writerow([row.pair.name, row.page or "", width, height, *figures, *earlier])
 
 
-def _print(rows: Sequence[Measured], whole: Mapping[str, float | None], chosen: Sequence[Metric | SetMetric]) -> None:
+def _print(
+    rows: Sequence[MeasuredPair], whole: Mapping[str, float | None], chosen: Sequence[Metric | SetMetric]
+) -> None:
     from ..bench.compare import means
 
     names = [metric.name for metric in chosen if metric.name not in whole]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
+from .. import catalogue
 from ..errors import PellucidError, UsageError, unknown_name
+from ..release import version
 from ..restoration.spelling import PLACES, SHORT, placed, toml_value
 from ..settings import assignments, bytes_of
 from . import guesses
@@ -67,8 +68,9 @@ class Configured(TyperCommand):
             right = guesses.second_as_output(given.get("inputs") or ())
             if right is not None:
                 raise right
-        if (meant := guesses.task(given.get("task") or "")) and not ctx.resilient_parsing:
-            raise UsageError(f"unknown task {given['task']!r}: say --task {meant}")
+        said_task = given.get("task") or ""
+        if catalogue.task(said_task) == said_task and (meant := guesses.task(said_task)) and not ctx.resilient_parsing:
+            raise UsageError(f"unknown task {said_task!r}: say --task {meant}")
         return rest
 
     def _expanded(self, path: Path, said: Mapping[str, Any], args: list[str]) -> list[str]:

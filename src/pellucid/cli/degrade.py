@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .. import catalogue
 from ..errors import PellucidError
 from ..settings import assignments, read
 from .options import Json, Seed
@@ -42,7 +43,7 @@ def degrade(
     The inputs are never changed. Of several exposures each becomes a file: OUT-1, OUT-2 and so on. An image that
     cannot be damaged is named, and the others are done.
     """
-    values, damage = assignments(settings or []), "|".join(damages)
+    values, damage = assignments(settings or []), catalogue.damage("|".join(damages))
 
     from .. import degradations, jobs
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..jobs import Item, Left, Manifest, Outcome, Work
     from ..jobs.executors import Executor
     from ..jobs.run import Outcomes, Progress
+    from ..restorer import Restorer
 
 
 @dataclass
@@ -69,6 +70,31 @@ class Job:
         return self.manifest.record(
             items, lambda begun: executor(self.work, begun, progress), self.work.seed, self.configuration
         )
+
+    def leave_out_done(self) -> None:
+        """Leaves out the images that an earlier run did to the same files alike, and says how many."""
+        if self.manifest is None:
+            return
+        total = len(self.items)
+        self.items = self.manifest.left(self.items, self.work.seed, self.configuration)
+        self.skipped = total - len(self.items)
+        if self.skipped:
+            tell(f"{self.skipped} of {total} images skipped: done already")
+
+
+def about(restorer: Restorer) -> dict[str, Any]:
+    """What every record says of a job."""
+    from ..priors.backends import backend_of, precision_of
+
+    recipe = restorer.recipe
+    return {
+        "method": recipe.choice.method,
+        "hyper_parameters": asdict(restorer.method),  # type: ignore[call-overload]  # every method is a dataclass
+        "prior": recipe.prior,
+        "backend": backend_of(restorer.prior),
+        "precision": precision_of(restorer.prior),
+        "task": recipe.task,
+    }
 
 
 def dry_run(job: Job) -> int:

@@ -51,15 +51,17 @@ def _print_settings(method: Mapping[str, Any]) -> None:
 def tasks(json: Json = False) -> None:
     """Lists the kinds of damage that `pellucid restore --task` knows."""
     from .. import tasks as registry
+    from ..catalogue import UNDONE_BY
 
     records = [(name, registry.find(name)) for name in registry.names()]
     if json:
         return as_json(
             [
-                {"name": name, "method": t.method, "settings": t.settings, "summary": t.summary, "needs": t.needs}
+                {"name": name, "method": t.method, "settings": t.settings, "summary": t.summary, "needs": t.needs,
+                 "undoes": [damage for damage, task in UNDONE_BY.items() if task == name]}
                 for name, t in records
             ]
-        )
+        )  # fmt: skip
     table([("TASK", "METHOD", "WHAT IT DOES"), *((name, task.method, task.summary) for name, task in records)])
     return None
 
@@ -177,7 +179,9 @@ def inspect(
 
 def doctor(device: Device = None, json: Json = False) -> int:
     """Checks that everything needed is here and works; exit code 1 if not."""
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError
+
+    from ..release import version
 
     facts: dict[str, Any] = {"pellucid": version("pellucid"), "python": platform.python_version()}
     problems: list[str] = []

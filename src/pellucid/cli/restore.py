@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,14 +16,16 @@ from ..restoration import Recipe
 from ..restoration.spelling import built
 from . import masks
 from .config import write
-from .job import Job, do, dry_run
+from .job import Job, about, do, dry_run
 from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard, named
-from .output import FAILED, INTERRUPTED, tell
+from .output import FAILED, INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..jobs import Item
+    from ..jobs import Item, Left
+    from ..jobs import Shard as Share
+    from ..jobs.executors import Executor
     from .maps import Maps
 
 
@@ -165,8 +167,8 @@ def restore(
     are done. A job that was stopped goes on with --resume.
     """
     said = {one.name: context.params[one.name] for one in fields(Recipe) if one.metadata and one.name != "settings"}
-    recipe = built(settings or [], {"strength": strength, "fidelity": fidelity}, said)
-    if write_config is not None and write_config.exists() and not (overwrite or resume):
+    recipe, replaced = built(settings or [], {"strength": strength, "fidelity": fidelity}, said), overwrite or resume
+    if write_config is not None and write_config.exists() and not replaced:
         raise UsageError(f"--write-config {write_config}: exists; name another, or say --overwrite")
 
     from .. import jobs
@@ -174,80 +176,82 @@ def restore(
     apart.warm()
     _check_proposal(recipe, save_mask)
     only_masks = save_mask is not None and not recipe.yes
-    choice = replace(recipe, yes=True).choice if only_masks else recipe.choice
+    several = (replace(recipe, yes=True) if only_masks else recipe).choice.several
     share = None if shard is None else jobs.Shard.parse(shard)
     _check_job(in_place, resume, time_limit, batch)
-    if damaged_files not in ("refuse", "keep"):
-        raise UsageError(f"--damaged-files is refuse or keep, not {damaged_files!r}")
-    damaged: Literal["refuse", "keep"] = "keep" if damaged_files == "keep" else "refuse"
-    place = None
-    if executor is not None or workers is not None or address is not None:
-        place = jobs.executors.find(executor or ("ray" if address is not None else "processes"), workers, address)
+    damaged, place = _damaged(damaged_files), _place(executor, workers, address)
     folder = None if output is None else jobs.output_folder(inputs, output)
     manifest = jobs.Manifest(folder, share) if folder is not None and resume else None
-    owned = None if manifest is None else manifest.owns
     left: list[jobs.Left] = []
-    if choice.several:
-        if in_place or share is not None:
-            raise UsageError("several exposures become one image: say -o FILE, not --in-place or --shard")
-        items = jobs.plan_exposures(inputs, output, overwrite=overwrite, samples=samples, owned=owned)
-    else:
-        items = jobs.plan(
-            inputs, output, in_place=in_place, overwrite=overwrite, shard=share, samples=samples, owned=owned, left=left
-        )
-    wanted = _maps(items, samples, overwrite or resume) if maps else []
-    if save_kernel is not None:
-        several = len(items) > 1 or share is not None
-        _check_kernel(save_kernel, several, overwrite or resume)
-
+    items = _planned(
+        inputs, output, several, in_place=in_place, overwrite=overwrite, shard=share, samples=samples,
+        owned=None if manifest is None else manifest.owns, left=left,
+    )  # fmt: skip
+    wanted = _maps(items, samples, replaced) if maps else []
+    kernels = None if save_kernel is None else _kernels(save_kernel, len(items) > 1 or share is not None, replaced)
     if save_mask is not None:
-        failed = masks.save(
-            items, save_mask, damaged, yes=recipe.yes, overwrite=overwrite or resume, json=json, dry=dry
-        )
+        failed = masks.save(items, save_mask, damaged, yes=recipe.yes, overwrite=replaced, json=json, dry=dry)
         if only_masks or failed:
             return FAILED if failed else 0
-    if trace is not None and (
-        trace.is_file() or (not (overwrite or resume) and trace.is_dir() and any(trace.iterdir()))
-    ):
-        raise UsageError(f"--trace {trace}: is not empty; name another folder, or say --overwrite")
-
-    from ..priors.backends import backend_of, precision_of
-
-    truths = None if truth is None else _truths(truth, trace, items)
+    truths = _truths(truth, trace, items, replaced)
     restorer = recipe.restorer()
-    about = {
-        "method": choice.method,
-        "hyper_parameters": asdict(restorer.method),  # type: ignore[call-overload]  # every method is a dataclass
-        "prior": prior,
-        "backend": backend_of(restorer.prior),
-        "precision": precision_of(restorer.prior),
-        "task": task,
-    }
     # One image by itself leaves nothing beside it that nobody asked for.
     if folder is not None and manifest is None and (share is not None or len(items) > 1 or items[0].name):
         manifest = jobs.Manifest(folder, share)
-    kernels = None if save_kernel is None else partial(_kernel_of, save_kernel, several)
     work = jobs.Work(restorer, seed, trace, kernels, batch, strip_metadata, damaged, truths)
-    job = Job(items, work, about, json, time_limit, manifest, executor=place, left=left)
+    job = Job(items, work, about(restorer), json, time_limit, manifest, executor=place, left=left)
     if manifest is not None:
-        print_of = recipe.fingerprint(restorer.fingerprint)
-        about_files = {"recipe": print_of, "strip": strip_metadata, "damaged": damaged_files}
-        job.configuration = jobs.of_configuration(restorer.fingerprint, about_files)
-    if manifest is not None and resume:
-        job.items = manifest.left(items, seed, job.configuration)
-        job.skipped = len(items) - len(job.items)
-        if job.skipped:
-            tell(f"{job.skipped} of {len(items)} images skipped: done already")
+        files = {"recipe": recipe.fingerprint(restorer.fingerprint), "strip": strip_metadata, "damaged": damaged_files}
+        job.configuration = jobs.of_configuration(restorer.fingerprint, files)
+    if resume:
+        job.leave_out_done()
     if write_config is not None:
         write(write_config, context)
     if dry:
         return dry_run(job)
     jobs.make_folders(job.items)
     code = do(job)
-    if code == INTERRUPTED:
-        return code
-    made = [one.write() for one in wanted]
-    return code if None not in made else FAILED
+    made = [] if code == INTERRUPTED else [one.write() for one in wanted]
+    return FAILED if None in made else code
+
+
+def _damaged(said: str) -> Literal["refuse", "keep"]:
+    if said not in ("refuse", "keep"):
+        raise UsageError(f"--damaged-files is refuse or keep, not {said!r}")
+    return "keep" if said == "keep" else "refuse"
+
+
+def _place(executor: str | None, workers: int | None, address: str | None) -> Executor | None:
+    """Where the images are restored; None for what is usual."""
+    from ..jobs import executors
+
+    if executor is None and workers is None and address is None:
+        return None
+    return executors.find(executor or ("ray" if address is not None else "processes"), workers, address)
+
+
+def _planned(
+    inputs: Sequence[Path],
+    output: Path | None,
+    several: bool,
+    *,
+    in_place: bool,
+    overwrite: bool,
+    shard: Share | None,
+    samples: int,
+    owned: Callable[[Path], bool] | None,
+    left: list[Left],
+) -> list[Item]:
+    """The job's images; all inputs become one where they are exposures of it."""
+    from .. import jobs
+
+    if not several:
+        return jobs.plan(
+            inputs, output, in_place=in_place, overwrite=overwrite, shard=shard, samples=samples, owned=owned, left=left
+        )
+    if in_place or shard is not None:
+        raise UsageError("several exposures become one image: say -o FILE, not --in-place or --shard")
+    return jobs.plan_exposures(inputs, output, overwrite=overwrite, samples=samples, owned=owned)
 
 
 def _maps(items: Sequence[Item], samples: int, replace: bool) -> list[Maps]:
@@ -271,8 +275,14 @@ def _check_proposal(recipe: Recipe, save_mask: Path | None) -> None:
         raise UsageError("--mask is taken as it is: leave --save-mask out")
 
 
-def _truths(truth: Path, trace: Path | None, items: Sequence[Item]) -> Callable[[Item], Path]:
-    """Where each image's truth is; refuses what is not there."""
+def _truths(
+    truth: Path | None, trace: Path | None, items: Sequence[Item], replace: bool
+) -> Callable[[Item], Path] | None:
+    """Where each image's truth is, if there are any; refuses what is not there, and a trace that would be lost."""
+    if trace is not None and (trace.is_file() or (not replace and trace.is_dir() and any(trace.iterdir()))):
+        raise UsageError(f"--trace {trace}: is not empty; name another folder, or say --overwrite")
+    if truth is None:
+        return None
     if trace is None:
         raise UsageError("--truth goes with --trace FOLDER")
     find = partial(_truth_of, truth)
@@ -302,11 +312,12 @@ def _kernel_of(path: Path, several: bool, item: Item) -> Path:
     return path / f"{item.label}.png" if several else path
 
 
-def _check_kernel(path: Path, several: bool, overwrite: bool) -> None:
-    """Refuses a place for kernels that would cost a night's work at its end."""
+def _kernels(path: Path, several: bool, overwrite: bool) -> Callable[[Item], Path]:
+    """The place of each image's kernel; refuses one that would cost a night's work at its end."""
     if not several and path.suffix.lower() != ".png":
         raise UsageError(f"--save-kernel {path}: a kernel is written as a PNG file: name it so")
     if several and path.is_file():
         raise UsageError(f"--save-kernel {path}: is a file; several images need a folder")
     if path.exists() and not overwrite and (path.is_file() or any(path.iterdir())):
         raise UsageError(f"--save-kernel {path}: exists; name another, or say --overwrite")
+    return partial(_kernel_of, path, several)

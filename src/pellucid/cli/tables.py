@@ -44,7 +44,7 @@ ALL, MEANS = "all", "means"
 """Name for every table; the format of --json where lines are means over the images."""
 
 
-class Tables(TyperGroup):
+class TableCommands(TyperGroup):
     """A group of commands in which the name of a table is a command, too."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -57,14 +57,14 @@ def train(
     from ..train import run as priors
     from ..train import zero_dce as curves
     from ..train.export import Origin
-    from ..train.loop import Options
+    from ..train.loop import TrainingOptions
     from ..train.recipe import preset as preset_of
     from ..train.recipe import with_settings
 
     values, origin = assignments(settings or []), Origin(name, about, licence)
-    options = Options(device=device, minutes=minutes, threads=threads)
+    options = TrainingOptions(device=device, minutes=minutes, threads=threads)
     if zero_dce:
-        curve = curves.Recipe(**parse(curves.Recipe, "a recipe of Zero-DCE", values))
+        curve = curves.CurveRecipe(**parse(curves.CurveRecipe, "a recipe of Zero-DCE", values))
         steps, use = curve.steps, "--method zero-dce --set model="
         outcome = curves.train(data, run, curve, options, origin, tell)
     elif gan:

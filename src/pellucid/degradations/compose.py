@@ -6,7 +6,7 @@ import re
 
 from ..errors import UsageError
 
-Step = tuple[str, dict[str, str]]
+DamageStep = tuple[str, dict[str, str]]
 """A damage's name and texts of its parameters; "" is its first."""
 
 _REDUCTION = re.compile(r"sr(\d+)")
@@ -22,7 +22,7 @@ def is_composed(text: str) -> bool:
     return _REDUCTION.fullmatch(text) is not None or any(sign in text for sign in "|+:")
 
 
-def steps(text: str) -> list[Step]:
+def steps(text: str) -> list[DamageStep]:
     """Reads what a text says.
 
     Damages stand one after the other with `|` between them. After a name and `:` stands the value of its first
@@ -35,7 +35,7 @@ def steps(text: str) -> list[Step]:
     return [step for part in text.split("|") for step in _part(text, part)]
 
 
-def _part(text: str, part: str) -> list[Step]:
+def _part(text: str, part: str) -> list[DamageStep]:
     first, *added = (_step(text, piece) for piece in part.split("+"))
     if first[0] == "reduce" and added and added[0][0] == "noise" and list(added[0][1]) in ([""], ["sigma"]):
         (sigma,) = added.pop(0)[1].values()
@@ -43,7 +43,7 @@ def _part(text: str, part: str) -> list[Step]:
     return [first, *added]
 
 
-def _step(text: str, piece: str) -> Step:
+def _step(text: str, piece: str) -> DamageStep:
     own = _OWN.match(piece.strip())
     name, colon, rest = (each.strip() for each in piece.strip()[own.end() if own else 0 :].partition(":"))
     name = own[1] if own and not name else name

@@ -5,7 +5,7 @@ from .feed import Feed
 from .fingerprint import of_configuration
 from .manifest import Entry, Manifest
 from .plan import Item, check_exposures, make_folders, output_folder, plan, plan_exposures
-from .run import Outcome, caught, run
+from .run import Outcome, Outcomes, Progress, caught, run
 from .search import Left, told
 from .shard import Shard
 from .work import Work, expected, pixels
@@ -17,6 +17,8 @@ __all__ = [
     "Left",
     "Manifest",
     "Outcome",
+    "Outcomes",
+    "Progress",
     "Shard",
     "Work",
     "caught",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ..hashing import file_hash
 from ..priors import Prior
 from ..priors.fingerprint import fingerprint
+from ..release import version
 from ..restoration.facts import text_content
 
 

@@ -1,11 +1,11 @@
-"""Restoration methods: one file each, found through the entry point group `pellucid.methods`."""
+"""Restoration methods: one file each, whose name is the method's; other packages add theirs by an entry point."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .. import settings
@@ -36,7 +36,7 @@ from .gdp import GDP
 from .gibbsddrm import GibbsDDRM
 from .jpeg import JPEG
 from .lowlight import LowLight
-from .method import Method, State
+from .method import PAPERS, Method, State, Stepper, with_gradients
 from .mmps import MMPS
 from .pigdm import PiGDM
 from .psld import PSLD
@@ -63,6 +63,7 @@ __all__ = [
     "GDP",
     "JPEG",
     "MMPS",
+    "PAPERS",
     "PSLD",
     "RED",
     "SNIPS",
@@ -85,6 +86,7 @@ __all__ = [
     "RePaint",
     "ReSample",
     "State",
+    "Stepper",
     "Unblur",
     "Unfade",
     "ZeroDCE",
@@ -96,9 +98,17 @@ __all__ = [
     "names",
     "of_preset",
     "usual",
+    "with_gradients",
 ]
 
 _GROUP = "pellucid.methods"
+"""The group of entry points by which another package gives its methods a name."""
+
+_OWN: Mapping[str, type[Method]] = {
+    one.__module__.rpartition(".")[2].replace("_", "-"): one
+    for one in map(globals().get, __all__)
+    if isinstance(one, type) and issubclass(one, Method) and one not in (Method, Stepper)
+}
 
 
 def names(blind: bool | None = None) -> tuple[str, ...]:
@@ -107,7 +117,7 @@ def names(blind: bool | None = None) -> tuple[str, ...]:
     Args:
         blind: only those that need not (True) or must (False) be told the degradation.
     """
-    found = sorted({point.name for point in entry_points(group=_GROUP)})
+    found = sorted({*_OWN, *_others()})
     return tuple(name for name in found if blind is None or find(name).blind is blind)
 
 
@@ -121,7 +131,9 @@ def find(name: str) -> type[Method]:
     Raises:
         UsageError: there is none of that name, or what is named is no method.
     """
-    points = {point.name: point for point in entry_points(group=_GROUP)}
+    if name in _OWN:
+        return _OWN[name]
+    points = _others()
     if name not in points and names_object(name):
         own = imported(name)
         if isinstance(own, type):
@@ -131,9 +143,14 @@ def find(name: str) -> type[Method]:
     if name not in points and names_restorer(name):
         return External
     if name not in points:
-        raise unknown_name("method", name, points)
+        raise unknown_name("method", name, names())
     method: type[Method] = points[name].load()
     return method
+
+
+def _others() -> dict[str, EntryPoint]:
+    """Methods of other packages; a name of ours stays ours."""
+    return {point.name: point for point in entry_points(group=_GROUP) if point.name not in _OWN}
 
 
 def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Method:

@@ -44,7 +44,7 @@ class Auto(Method):
     fidelity: float = 0.5
 
     def __post_init__(self) -> None:
-        self._require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
+        self.require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
 
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes."""
@@ -57,7 +57,7 @@ class Auto(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; the states of each picture's plan, whose `notes` say it."""
-        self._require_blind(problem)
+        self.require_blind(problem)
         y, knowns = problem.y, problem.known or (Diagnosis(),) * len(problem.y)
         if all(known is knowns[0] for known in knowns):
             runs = shared(y, lambda i: self._run(prior, y[i : i + 1], knowns[i]))

@@ -65,13 +65,13 @@ class BIRD(Generator):
     gradient: Literal["exact", "straight-through"] = "straight-through"
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 < self.rate < math.inf, "rate", "above 0")
-        self._require(self.iterations >= 1, "iterations", "at least 1")
-        self._require(self.degradation in ("kernel", "light", "none"), "degradation", "kernel, light or none")
-        self._require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
-        self._require(0 <= self.kernel_rate < math.inf, "kernel_rate", "0 or more")
-        self._require(self.gradient in ("exact", "straight-through"), "gradient", "exact or straight-through")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 < self.rate < math.inf, "rate", "above 0")
+        self.require(self.iterations >= 1, "iterations", "at least 1")
+        self.require(self.degradation in ("kernel", "light", "none"), "degradation", "kernel, light or none")
+        self.require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
+        self.require(0 <= self.kernel_rate < math.inf, "kernel_rate", "0 or more")
+        self.require(self.gradient in ("exact", "straight-through"), "gradient", "exact or straight-through")
 
     @property
     def through_network(self) -> bool:

@@ -64,10 +64,10 @@ class BlindDPS(Stepper):
     clip: bool = True
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(self.kernel >= 3 and self.kernel % 2 == 1, "kernel", "odd, 3 or more")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(self.kernel >= 3 and self.kernel % 2 == 1, "kernel", "odd, 3 or more")
         for name in ("scale", "kernel_scale", "sparsity"):
-            self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
+            self.require(0 <= getattr(self, name) < math.inf, name, "0 or more")
 
     @property
     def through_network(self) -> bool:
@@ -82,7 +82,7 @@ class BlindDPS(Stepper):
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level, with the "distance". `found` has the "kernel"."""
-        self._require_blind(problem)
+        self.require_blind(problem)
         y, kernels = problem.y, self._kernels()
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()

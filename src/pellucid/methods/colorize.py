@@ -50,9 +50,9 @@ class Colorize(Method):
     smooth: float = 4.0
 
     def __post_init__(self) -> None:
-        self._require(self.draws >= 1, "draws", "at least 1")
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.smooth <= 100, "smooth", "from 0 to 100")
+        self.require(self.draws >= 1, "draws", "at least 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.smooth <= 100, "smooth", "from 0 to 100")
 
     def nfe(self, prior: Prior) -> int:
         """The evaluations of all samples."""
@@ -65,7 +65,7 @@ class Colorize(Method):
         Raises:
             UsageError: another operator than `Grayscale`.
         """
-        operator, _ = self._known(problem)
+        operator, _ = self.operator_and_noise(problem)
         if not isinstance(operator, Grayscale):
             raise UsageError(f"Colorize undoes Grayscale, not {type(operator).__name__}")
         total, nfe = torch.zeros(()).to(problem.y), 0

@@ -78,13 +78,13 @@ class DAPS(Stepper):
 
     def __post_init__(self) -> None:
         for name in ("steps", "flow", "langevin", "inner"):
-            self._require(getattr(self, name) >= 1, name, "at least 1")
-        self._require(0 < self.bottom <= self.top < math.inf, "top", "at least bottom, which is above 0")
-        self._require(0 < self.rate < math.inf, "rate", "above 0")
-        self._require(0 <= self.floor <= 1, "floor", "from 0 to 1")
-        self._require(self.beta is None or 0 < self.beta < math.inf, "beta", "above 0, or None")
-        self._require(0 < self.width < math.inf, "width", "above 0")
-        self._require(self.draw in ("langevin", "exact"), "draw", "langevin or exact")
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require(0 < self.bottom <= self.top < math.inf, "top", "at least bottom, which is above 0")
+        self.require(0 < self.rate < math.inf, "rate", "above 0")
+        self.require(0 <= self.floor <= 1, "floor", "from 0 to 1")
+        self.require(self.beta is None or 0 < self.beta < math.inf, "beta", "above 0, or None")
+        self.require(0 < self.width < math.inf, "width", "above 0")
+        self.require(self.draw in ("langevin", "exact"), "draw", "langevin or exact")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels of the annealing: descending, then 0."""
@@ -99,8 +99,8 @@ class DAPS(Stepper):
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level. Its x0 is what was drawn."""
-        operator, y = self._operator(problem), problem.y
-        beta = self._known(problem)[1] if self.beta is None else self.beta
+        operator, y = self.operator_of(problem), problem.y
+        beta = self.operator_and_noise(problem)[1] if self.beta is None else self.beta
         prior, ladder = Counted(prior), self.ladder(prior.sigmas).tolist()
         x = ladder[0] * rng.like(y.new_empty(operator.image_shape(tuple(y.shape))))
         for step, (sigma, sigma_next) in enumerate(pairwise(ladder), 1):

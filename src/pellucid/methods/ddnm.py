@@ -79,10 +79,10 @@ class DDNM(Stepper):
     travel_repeat: int = 1
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
-        self._require(self.travel_length >= 1, "travel_length", "at least 1")
-        self._require(self.travel_repeat >= 1, "travel_repeat", "at least 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self.require(self.travel_length >= 1, "travel_length", "at least 1")
+        self.require(self.travel_repeat >= 1, "travel_repeat", "at least 1")
 
     def path(self, levels: int) -> list[int]:
         """See `journey`."""
@@ -96,7 +96,7 @@ class DDNM(Stepper):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state for each move down."""
-        operator, sigma_y = self._known(problem)
+        operator, sigma_y = self.operator_and_noise(problem)
         ladder = self.ladder(prior.sigmas).tolist()
         prior, total = Counted(prior), self.nfe(prior)
         step = self._noisy(problem, operator, sigma_y, rng) if sigma_y else self._noiseless(problem, operator, rng)

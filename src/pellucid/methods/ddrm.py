@@ -48,14 +48,14 @@ class DDRM(Stepper):
     eta_b: float = 1.0
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
-        self._require(0 <= self.eta_b <= 1, "eta_b", "from 0 to 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self.require(0 <= self.eta_b <= 1, "eta_b", "from 0 to 1")
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        measured = self.measured(problem, *self._known(problem), "DDRM")
+        measured = self.measured(problem, *self.operator_and_noise(problem), "DDRM")
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()
         z = measured.start(ladder[0], rng.like(measured.y))

@@ -57,10 +57,10 @@ class DDRMJpeg(Stepper):
     eta_b: float = 0.4
 
     def __post_init__(self) -> None:
-        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
-        self._require(0 <= self.eta_b <= 1, "eta_b", "from 0 to 1")
+        self.require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self.require(0 <= self.eta_b <= 1, "eta_b", "from 0 to 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked: descending, then 0; 285, 270, ..., 0 of 1,000 training steps at the defaults."""
@@ -69,7 +69,7 @@ class DDRMJpeg(Stepper):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        operator = self._operator(problem)
+        operator = self.operator_of(problem)
         if not isinstance(operator, Jpeg):
             raise UsageError(f"DDRMJpeg undoes Jpeg, not {type(operator).__name__}")
         prior = Counted(prior)

@@ -45,7 +45,7 @@ class Denoise(Method):
     boost: float = 1.0
 
     def __post_init__(self) -> None:
-        self._require(0 < self.boost <= 100, "boost", "above 0, at most 100")
+        self.require(0 < self.boost <= 100, "boost", "above 0, at most 100")
 
     def nfe(self, prior: Prior) -> int:
         """The most evaluations that it makes."""

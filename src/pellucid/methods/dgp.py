@@ -96,18 +96,18 @@ class DGP(Method):
     overlap: int = 16
 
     def __post_init__(self) -> None:
-        self._require(self.candidates >= 1, "candidates", "at least 1")
-        self._require(0 < self.spread < math.inf, "spread", "above 0")
-        self._require(self.iterations >= 1, "iterations", "at least 1")
+        self.require(self.candidates >= 1, "candidates", "at least 1")
+        self.require(0 < self.spread < math.inf, "spread", "above 0")
+        self.require(self.iterations >= 1, "iterations", "at least 1")
         for field in ("rates", "latent_rates"):
             values = getattr(self, field)
-            self._require(len(values) >= 1, field, "one or more numbers, one for each stage")
-            self._require(all(0 <= value < math.inf for value in values), field, "0 or more")
-        self._require(len(self.latent_rates) == len(self.rates), "latent_rates", "as many as rates")
+            self.require(len(values) >= 1, field, "one or more numbers, one for each stage")
+            self.require(all(0 <= value < math.inf for value in values), field, "0 or more")
+        self.require(len(self.latent_rates) == len(self.rates), "latent_rates", "as many as rates")
         for field in ("feature_weight", "error_weight", "latent_weight", "overlap"):
-            self._require(0 <= getattr(self, field) < math.inf, field, "0 or more")
-        self._require(self.layers >= 1, "layers", "at least 1")
-        self._require(self.fit in ("patches", "resize"), "fit", "patches or resize")
+            self.require(0 <= getattr(self, field) < math.inf, field, "0 or more")
+        self.require(self.layers >= 1, "layers", "at least 1")
+        self.require(self.fit in ("patches", "resize"), "fit", "patches or resize")
 
     def nfe(self, prior: Prior) -> int:
         """None: it has no use for a diffusion prior."""
@@ -122,7 +122,7 @@ class DGP(Method):
             UsageError: it does not fit the images.
         """
         if problem.operator is None:
-            self._require_blind(problem)
+            self.require_blind(problem)
         y, operator = problem.y, problem.operator
         shape = tuple(y.shape) if operator is None else operator.image_shape(tuple(y.shape))
         model = self._model(y)

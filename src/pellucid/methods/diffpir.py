@@ -62,13 +62,13 @@ class DiffPIR(Stepper):
     inner: int = 8
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 < self.weight < math.inf, "weight", "above 0")
-        self._require(0 <= self.zeta <= 1, "zeta", "from 0 to 1")
-        self._require(0 < self.least < math.inf, "least", "above 0")
-        self._require(self.spacing in ("uniform", "quad"), "spacing", "uniform or quad")
-        self._require(self.ends in ("prior", "data"), "ends", "prior or data")
-        self._require(self.inner >= 1, "inner", "at least 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 < self.weight < math.inf, "weight", "above 0")
+        self.require(0 <= self.zeta <= 1, "zeta", "from 0 to 1")
+        self.require(0 < self.least < math.inf, "least", "above 0")
+        self.require(self.spacing in ("uniform", "quad"), "spacing", "uniform or quad")
+        self.require(self.ends in ("prior", "data"), "ends", "prior or data")
+        self.require(self.inner >= 1, "inner", "at least 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """See `Stepper`; with "quad", training step T - sqrt(i) for i spaced evenly from 0 to T^2."""
@@ -81,7 +81,7 @@ class DiffPIR(Stepper):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        operator, sigma_y = self._known(problem)
+        operator, sigma_y = self.operator_and_noise(problem)
         data, prior = DataStep(operator, problem.y, self.inner), Counted(prior)
         noise, ladder = max(sigma_y, 2 * self.least), self.ladder(prior.sigmas).tolist()
         x = ladder[0] * rng.like(problem.y.new_empty(data.shape))

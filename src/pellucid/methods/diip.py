@@ -80,14 +80,14 @@ class DIIP(Generator):
     }
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 < self.rate < math.inf, "rate", "above 0")
-        self._require(self.iterations >= 1, "iterations", "at least 1")
-        self._require(self.stop in ("auto", "slope", "laplacian", "never"), "stop", "auto, slope, laplacian or never")
-        self._require(self.slope >= 0, "slope", "0 or more")
-        self._require(self.minimum >= 0, "minimum", "0 or more")
-        self._require(self.window >= 1, "window", "at least 1")
-        self._require(self.gradient in ("exact", "straight-through"), "gradient", "exact or straight-through")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 < self.rate < math.inf, "rate", "above 0")
+        self.require(self.iterations >= 1, "iterations", "at least 1")
+        self.require(self.stop in ("auto", "slope", "laplacian", "never"), "stop", "auto, slope, laplacian or never")
+        self.require(self.slope >= 0, "slope", "0 or more")
+        self.require(self.minimum >= 0, "minimum", "0 or more")
+        self.require(self.window >= 1, "window", "at least 1")
+        self.require(self.gradient in ("exact", "straight-through"), "gradient", "exact or straight-through")
 
     @property
     def through_network(self) -> bool:
@@ -111,7 +111,7 @@ class DIIP(Generator):
 
         The states' `curves` are "loss" (the mean squared error in [-1, 1] units), "slope" and "laplacian".
         """
-        self._require_blind(problem)
+        self.require_blind(problem)
         y = problem.y
         prior = self.counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()

@@ -82,13 +82,13 @@ class DIP(Method):
     inputs: int = 32
 
     def __post_init__(self) -> None:
-        self._require(0 < self.rate < math.inf, "rate", "above 0")
-        self._require(0 <= self.jitter < math.inf, "jitter", "0 or more")
-        self._require(0 <= self.average < 1, "average", "from 0 to below 1")
-        self._require(self.stop in ("never", "variance"), "stop", "never or variance")
-        self._require(self.window >= 2, "window", "at least 2")
+        self.require(0 < self.rate < math.inf, "rate", "above 0")
+        self.require(0 <= self.jitter < math.inf, "jitter", "0 or more")
+        self.require(0 <= self.average < 1, "average", "from 0 to below 1")
+        self.require(self.stop in ("never", "variance"), "stop", "never or variance")
+        self.require(self.window >= 2, "window", "at least 2")
         for field in ("iterations", "patience", "levels", "channels", "skip", "inputs"):
-            self._require(getattr(self, field) >= 1, field, "at least 1")
+            self.require(getattr(self, field) >= 1, field, "at least 1")
 
     def nfe(self, prior: Prior) -> int:
         """None: it has no use for a prior."""
@@ -105,7 +105,7 @@ class DIP(Method):
             PellucidError: an image of the network is not finite.
         """
         if problem.operator is None:
-            self._require_blind(problem)
+            self.require_blind(problem)
         y, operator = problem.y, problem.operator or Denoise()
         channels, height, width = operator.image_shape(tuple(y.shape))[1:]
         fits = [_Fit(self, y, channels, height, width, generator) for generator in _generators(rng, len(y))]

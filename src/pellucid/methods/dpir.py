@@ -133,12 +133,12 @@ class DPIR(Method):
     ends: Literal["prior", "data"] = "prior"
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 < self.strength < math.inf, "strength", "above 0")
-        self._require(0 < self.weight < math.inf, "weight", "above 0")
-        self._require(0 < self.least < math.inf, "least", "above 0")
-        self._require(self.inner >= 1, "inner", "at least 1")
-        self._require(self.ends in ("prior", "data"), "ends", "prior or data")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 < self.strength < math.inf, "strength", "above 0")
+        self.require(0 < self.weight < math.inf, "weight", "above 0")
+        self.require(0 < self.least < math.inf, "least", "above 0")
+        self.require(self.inner >= 1, "inner", "at least 1")
+        self.require(self.ends in ("prior", "data"), "ends", "prior or data")
 
     def levels(self, sigma_y: float) -> list[float]:
         """The denoiser's levels in [-1, 1] units, from `strength` down to the noise."""
@@ -152,7 +152,7 @@ class DPIR(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a step."""
-        operator, sigma_y = self._known(problem)
+        operator, sigma_y = self.operator_and_noise(problem)
         step, prior = DataStep(operator, problem.y, self.inner), Counted(prior)
         z, noise = step.start(), max(sigma_y, 2 * self.least)
         for done, sigma in enumerate(self.levels(sigma_y), 1):

@@ -59,9 +59,9 @@ class DPS(Stepper):
     variance: Literal["posterior", "learned"] = "posterior"
 
     def __post_init__(self) -> None:
-        self._require(self.variance in ("posterior", "learned"), "variance", "posterior or learned")
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.scale < math.inf, "scale", "0 or more")
+        self.require(self.variance in ("posterior", "learned"), "variance", "posterior or learned")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.scale < math.inf, "scale", "0 or more")
 
     @property
     def through_network(self) -> bool:
@@ -75,7 +75,7 @@ class DPS(Stepper):
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        operator, y = self._operator(problem), problem.y
+        operator, y = self.operator_of(problem), problem.y
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()
         x = ladder[0] * rng.like(y.new_empty(operator.image_shape(tuple(y.shape))))

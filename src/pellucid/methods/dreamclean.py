@@ -90,14 +90,14 @@ class DreamClean(Method):
 
     def __post_init__(self) -> None:
         auto = self.strength == "auto"
-        self._require(auto or 0 < self._fixed <= 1000, "strength", "above 0, at most 1000, or auto")
-        self._require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
-        self._require(self.corrections >= 0, "corrections", "0 or more")
-        self._require(self.schedule in _FRESH, "schedule", f"one of {', '.join(_FRESH)}")
-        self._require(self.start in ("invert", "noise", "forward"), "start", "invert, noise or forward")
-        self._require(self.climb >= 1, "climb", "at least 1")
+        self.require(auto or 0 < self._fixed <= 1000, "strength", "above 0, at most 1000, or auto")
+        self.require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
+        self.require(self.corrections >= 0, "corrections", "0 or more")
+        self.require(self.schedule in _FRESH, "schedule", f"one of {', '.join(_FRESH)}")
+        self.require(self.start in ("invert", "noise", "forward"), "start", "invert, noise or forward")
+        self.require(self.climb >= 1, "climb", "at least 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts).
@@ -163,7 +163,7 @@ class DreamClean(Method):
         The image itself counts as a latent of the training ladder's first level (sigma 0.01 on DDPM's), and the last
         step goes to sigma = 0. Nothing is clipped.
         """
-        self._require_blind(problem)
+        self.require_blind(problem)
         if self.strength == "auto":
             different = list(dict.fromkeys(firsts(problem.y)))
             found = dict(zip(different, evidence(Counted(prior), problem.y[different]), strict=True))
@@ -267,10 +267,10 @@ class Descent(Method):
     corrections: int = 1
 
     def __post_init__(self) -> None:
-        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
-        self._require(self.corrections >= 0, "corrections", "0 or more")
+        self.require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.gamma <= 1, "gamma", "from 0 to 1")
+        self.require(self.corrections >= 0, "corrections", "0 or more")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked, those of blind DreamClean: descending, then 0."""

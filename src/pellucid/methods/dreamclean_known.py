@@ -58,12 +58,12 @@ class DreamCleanKnown(Descent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require(self.null_space in ("estimate", "increment"), "null_space", "estimate or increment")
+        self.require(self.null_space in ("estimate", "increment"), "null_space", "estimate or increment")
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        known = self._known(problem)
+        known = self.operator_and_noise(problem)
         prior = Counted(prior)
         ladder = self.ladder(prior.sigmas).tolist()
         measured = Measured(problem, *known, "DreamClean with a known degradation", faintest=ladder[0])

@@ -65,14 +65,14 @@ class DreamCleanPhase(Descent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require(self.restarts >= 1, "restarts", "at least 1")
-        self._require(self.iterations >= 0, "iterations", "0 or more")
-        self._require(0 < self.relaxation <= 1, "relaxation", "above 0, at most 1")
+        self.require(self.restarts >= 1, "restarts", "at least 1")
+        self.require(self.iterations >= 0, "iterations", "0 or more")
+        self.require(0 < self.relaxation <= 1, "relaxation", "above 0, at most 1")
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level, after the classical solution at the first level."""
-        operator, sigma_y = self._known(problem)
+        operator, sigma_y = self.operator_and_noise(problem)
         if not isinstance(operator, PhaseRetrieval):
             raise UsageError(f"DreamCleanPhase is for PhaseRetrieval, not for {type(operator).__name__}")
         # Noise can make a magnitude negative, which no image has.

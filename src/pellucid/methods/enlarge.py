@@ -61,7 +61,7 @@ class Enlarge(Method):
     finish: Literal["faithful", "crisp"] = "faithful"
 
     def __post_init__(self) -> None:
-        self._require(self.finish in ("faithful", "crisp"), "finish", "faithful or crisp")
+        self.require(self.finish in ("faithful", "crisp"), "finish", "faithful or crisp")
 
     @property
     def method(self) -> Method:
@@ -76,7 +76,7 @@ class Enlarge(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a step of the finish, whose `notes` say what was done to the small picture before."""
-        operator = self._operator(problem)
+        operator = self.operator_of(problem)
         runs: list[Iterator[State]] = []
         before, notes = 0, list[str]()
         knowns = problem.known or (Diagnosis(),) * len(problem.y)

@@ -84,15 +84,15 @@ class External(Method):
 
     def __post_init__(self) -> None:
         known = isinstance(self.model, str | Path) and names_restorer(str(self.model))
-        self._require(
+        self.require(
             known or callable(self.model),
             "model",
             "a function, MODULE:OBJECT, FILE.py:OBJECT, or a file that ends in "
             + ", ".join(ONNX_SUFFIXES + SPANDREL_SUFFIXES),
         )
-        self._require(self.multiple >= 1, "multiple", "at least 1")
-        self._require(self.range in ("unit", "symmetric"), "range", "unit or symmetric")
-        self._require(self.channels in (None, 1, 3), "channels", "1 or 3")
+        self.require(self.multiple >= 1, "multiple", "at least 1")
+        self.require(self.range in ("unit", "symmetric"), "range", "unit or symmetric")
+        self.require(self.channels in (None, 1, 3), "channels", "1 or 3")
 
     def nfe(self, prior: Prior) -> int:
         """Makes none."""
@@ -110,7 +110,7 @@ class External(Method):
             PellucidError: the file cannot be read, or the restorer gives what is no finite image.
             UsageError: it takes other images.
         """
-        self._require_blind(problem)
+        self.require_blind(problem)
         y = problem.y
         restorer = self._restorer(y.device)
         x = to_model(torch.cat([self._restored(restorer, to_unit(image)) for image in y.split(1)]))

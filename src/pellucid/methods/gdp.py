@@ -104,18 +104,18 @@ class GDP(Stepper):
     hold: float = 1.0
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(self.guide in ("x0", "xt"), "guide", "x0 or xt")
-        self._require(self.loss in ("mse", "l1", "ssim"), "loss", "mse, l1 or ssim")
-        self._require(self.variance in ("posterior", "beta", "learned"), "variance", "posterior, beta or learned")
-        self._require(self.degradation in ("light", "kernel"), "degradation", "light or kernel")
-        self._require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
-        self._require(self.cell >= 1, "cell", "at least 1")
-        self._require(0 <= self.level <= 1, "level", "from 0 to 1")
-        self._require(self.first >= 0, "first", "0 or more")
-        self._require(self.scale is None or 0 <= self.scale < math.inf, "scale", "0 or more")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(self.guide in ("x0", "xt"), "guide", "x0 or xt")
+        self.require(self.loss in ("mse", "l1", "ssim"), "loss", "mse, l1 or ssim")
+        self.require(self.variance in ("posterior", "beta", "learned"), "variance", "posterior, beta or learned")
+        self.require(self.degradation in ("light", "kernel"), "degradation", "light or kernel")
+        self.require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
+        self.require(self.cell >= 1, "cell", "at least 1")
+        self.require(0 <= self.level <= 1, "level", "from 0 to 1")
+        self.require(self.first >= 0, "first", "0 or more")
+        self.require(self.scale is None or 0 <= self.scale < math.inf, "scale", "0 or more")
         for name in ("rate", "map_rate", "bright", "colour", "smooth", "hold"):
-            self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
+            self.require(0 <= getattr(self, name) < math.inf, name, "0 or more")
 
     def in_latents(self, told: bool) -> tuple[Method | None, str]:
         """See `Method`; latents are not within [-1, 1], and have no brightness."""

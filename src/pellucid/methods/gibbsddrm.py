@@ -89,16 +89,16 @@ class GibbsDDRM(Stepper):
     kernel: int = 33
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
         for name in ("eta", "eta_y", "eta_b", "begin"):
-            self._require(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
-        self._require(self.repeats >= 1, "repeats", "at least 1")
-        self._require(self.langevin >= 1, "langevin", "at least 1")
-        self._require(0 < self.size < math.inf, "size", "above 0")
-        self._require(0 <= self.sparsity < math.inf, "sparsity", "0 or more")
-        self._require(0 < self.doubt < math.inf, "doubt", "above 0")
-        self._require(0 < self.ridge < math.inf, "ridge", "above 0")
-        self._require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
+            self.require(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
+        self.require(self.repeats >= 1, "repeats", "at least 1")
+        self.require(self.langevin >= 1, "langevin", "at least 1")
+        self.require(0 < self.size < math.inf, "size", "above 0")
+        self.require(0 <= self.sparsity < math.inf, "sparsity", "0 or more")
+        self.require(0 < self.doubt < math.inf, "doubt", "above 0")
+        self.require(0 < self.ridge < math.inf, "ridge", "above 0")
+        self.require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
 
     def in_latents(self, told: bool) -> tuple[Method | None, str]:
         """See `Method`; always refused: a blur of pixels is none of latents."""
@@ -117,7 +117,7 @@ class GibbsDDRM(Stepper):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level, with the "noise" estimated. `found` has the "kernel"."""
-        self._require_blind(problem)
+        self.require_blind(problem)
         y, counted = problem.y, Counted(prior)
         ladder = self.ladder(prior.sigmas)
         levels = [math.hypot(noise_level(one[None]), self.doubt) for one in y]

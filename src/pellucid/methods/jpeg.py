@@ -174,9 +174,9 @@ class JPEG(Method):
     fidelity: float = 0.5
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 < self.weight <= 100, "weight", "above 0, at most 100")
-        self._require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 < self.weight <= 100, "weight", "above 0, at most 100")
+        self.require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
 
     def nfe(self, prior: Prior) -> int:
         """One evaluation a step."""
@@ -189,7 +189,7 @@ class JPEG(Method):
         Raises:
             UsageError: another operator than `Jpeg`.
         """
-        operator = self._operator(problem)
+        operator = self.operator_of(problem)
         if not isinstance(operator, Jpeg):
             raise UsageError(f"JPEG undoes Jpeg, not {type(operator).__name__}")
         founds = [known(one[None], operator.coding) for one in problem.y]

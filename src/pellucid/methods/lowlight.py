@@ -92,10 +92,10 @@ class LowLight(NoiseFirst):
     gamma: float = 2.5
 
     def __post_init__(self) -> None:
-        self._require(0 < self.white <= 1, "white", "above 0, at most 1")
-        self._require(0 < self.level < 1, "level", "between 0 and 1")
-        self._require(1 <= self.gain <= 1000, "gain", "from 1 to 1000")
-        self._require(1 <= self.gamma <= 10, "gamma", "from 1 to 10")
+        self.require(0 < self.white <= 1, "white", "above 0, at most 1")
+        self.require(0 < self.level < 1, "level", "between 0 and 1")
+        self.require(1 <= self.gain <= 1000, "gain", "from 1 to 1000")
+        self.require(1 <= self.gamma <= 10, "gamma", "from 1 to 10")
 
     def treatment(self) -> Brightening:
         """See `NoiseFirst`."""

@@ -145,26 +145,26 @@ class Method:
         # What it has loaded, a session of another library perhaps, is loaded again where it is sent to.
         return {name: value for name, value in vars(self).items() if name in self.__dataclass_fields__}  # type: ignore[attr-defined]
 
-    def _require(self, holds: bool, field: str, demand: str) -> None:
+    def require(self, holds: bool, field: str, demand: str) -> None:
         """Refuses a hyper-parameter out of range."""
         if not holds:
             value = getattr(self, field)
             raise UsageError(f"{type(self).__name__}: {field} must be {demand}, not {value!r}")
 
-    def _operator(self, problem: Problem) -> Operator:
+    def operator_of(self, problem: Problem) -> Operator:
         """The operator of a problem that must have one."""
         if problem.operator is None:
             raise UsageError(f"{type(self).__name__} must be told the degradation: give an operator")
         return problem.operator
 
-    def _known(self, problem: Problem) -> tuple[Operator, float]:
+    def operator_and_noise(self, problem: Problem) -> tuple[Operator, float]:
         """The operator and the noise level in [-1, 1] units of a problem that must have both."""
-        operator = self._operator(problem)
+        operator = self.operator_of(problem)
         if problem.sigma_y is None:
             raise UsageError(f"{type(self).__name__} must be told the noise level: give noise, 0 if there is none")
         return operator, problem.sigma_y
 
-    def _require_blind(self, problem: Problem) -> None:
+    def require_blind(self, problem: Problem) -> None:
         """Refuses knowledge that a blind method would leave unused."""
         if problem.operator is not None or problem.sigma_y is not None:
             known = "the operator" if problem.operator is not None else "the noise level"

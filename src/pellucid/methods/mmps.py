@@ -58,9 +58,9 @@ class MMPS(Stepper):
     eta: float = 1.0
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(self.iterations >= 1, "iterations", "at least 1")
-        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(self.iterations >= 1, "iterations", "at least 1")
+        self.require(0 <= self.eta <= 1, "eta", "from 0 to 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels walked, EDM's between the ends of a training ladder: descending, then 0.
@@ -78,7 +78,7 @@ class MMPS(Stepper):
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        operator, sigma_y = self._known(problem)
+        operator, sigma_y = self.operator_and_noise(problem)
         if not operator.linear or not sigma_y:
             raise UsageError("MMPS needs a linear operator and a noise level above 0")
         y, prior = problem.y, Counted(prior)

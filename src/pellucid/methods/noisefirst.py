@@ -33,7 +33,7 @@ class NoiseFirst(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; the `notes` say which noise was removed."""
-        self._require_blind(problem)
+        self.require_blind(problem)
         yield from one_by_one(problem, rng, shared(problem.y, lambda i: self._run(prior, problem.y[i : i + 1])))
 
     def _run(self, prior: Prior, y: Tensor) -> Run:

@@ -64,11 +64,11 @@ class PiGDM(Stepper):
     inner: int = 8
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
-        self._require(0 < self.spread < math.inf, "spread", "above 0")
-        self._require(self.guidance in ("step", "score"), "guidance", "step or score")
-        self._require(self.inner >= 1, "inner", "at least 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self.require(0 < self.spread < math.inf, "spread", "above 0")
+        self.require(self.guidance in ("step", "score"), "guidance", "step or score")
+        self.require(self.inner >= 1, "inner", "at least 1")
 
     @property
     def through_network(self) -> bool:
@@ -78,7 +78,7 @@ class PiGDM(Stepper):
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        operator, sigma_y = self._known(problem)
+        operator, sigma_y = self.operator_and_noise(problem)
         data = DataStep(operator, problem.y, self.inner) if operator.linear else None
         prior, ladder = Counted(prior), self.ladder(prior.sigmas).tolist()
         x = ladder[0] * rng.like(problem.y.new_empty(operator.image_shape(tuple(problem.y.shape))))

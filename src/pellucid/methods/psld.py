@@ -76,10 +76,10 @@ class PSLD(Stepper):
     eta: float = 0.0
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.scale < math.inf, "scale", "0 or more")
-        self._require(0 <= self.glue < math.inf, "glue", "0 or more")
-        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.scale < math.inf, "scale", "0 or more")
+        self.require(0 <= self.glue < math.inf, "glue", "0 or more")
+        self.require(0 <= self.eta <= 1, "eta", "from 0 to 1")
 
     @property
     def through_network(self) -> bool:

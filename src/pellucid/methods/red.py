@@ -67,11 +67,11 @@ class RED(Method):
     solver: Literal["fixed-point", "gradient"] = "fixed-point"
 
     def __post_init__(self) -> None:
-        self._require(self.iterations >= 1, "iterations", "at least 1")
-        self._require(0 < self.weight < math.inf, "weight", "above 0")
-        self._require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
-        self._require(0 < self.final <= 1000, "final", "above 0, at most 1000")
-        self._require(self.solver in ("fixed-point", "gradient"), "solver", "fixed-point or gradient")
+        self.require(self.iterations >= 1, "iterations", "at least 1")
+        self.require(0 < self.weight < math.inf, "weight", "above 0")
+        self.require(0 < self.strength <= 1000, "strength", "above 0, at most 1000")
+        self.require(0 < self.final <= 1000, "final", "above 0, at most 1000")
+        self.require(self.solver in ("fixed-point", "gradient"), "solver", "fixed-point or gradient")
 
     def levels(self, sigmas: Tensor) -> list[float]:
         """The denoiser's level at each iteration."""
@@ -87,7 +87,7 @@ class RED(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state an iteration. It starts from the adjoint of y, scaled to fit y best."""
-        operator, sigma_y = self._known(problem)
+        operator, sigma_y = self.operator_and_noise(problem)
         if not operator.linear or not sigma_y:
             raise UsageError("RED needs a linear operator and a noise level above 0")
         prior = Counted(prior)

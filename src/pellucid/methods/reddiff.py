@@ -58,15 +58,15 @@ class REDDiff(Stepper):
     norm: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(0 <= self.weight < math.inf, "weight", "0 or more")
-        self._require(0 < self.rate < math.inf, "rate", "above 0")
-        self._require(self.norm in ("sum", "mean"), "norm", "sum or mean")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(0 <= self.weight < math.inf, "weight", "0 or more")
+        self.require(0 < self.rate < math.inf, "rate", "above 0")
+        self.require(self.norm in ("sum", "mean"), "norm", "sum or mean")
 
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        operator, y = self._operator(problem), problem.y
+        operator, y = self.operator_of(problem), problem.y
         prior, ladder = Counted(prior), self.ladder(prior.sigmas).tolist()[:-1]
         mu = self._start(operator, y)
         adam = torch.optim.Adam([mu], lr=self.rate, betas=(0.9, 0.99))

@@ -55,9 +55,9 @@ class RePaint(Stepper):
     travel_repeat: int = 10
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(self.travel_length >= 1, "travel_length", "at least 1")
-        self._require(self.travel_repeat >= 1, "travel_repeat", "at least 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(self.travel_length >= 1, "travel_length", "at least 1")
+        self.require(self.travel_repeat >= 1, "travel_repeat", "at least 1")
 
     def path(self, levels: int) -> list[int]:
         """The positions on a ladder of `levels` moves in the order of their visits."""
@@ -70,7 +70,7 @@ class RePaint(Stepper):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state for each move down."""
-        operator, y = self._operator(problem), problem.y
+        operator, y = self.operator_of(problem), problem.y
         if not isinstance(operator, Mask):
             raise UsageError(f"RePaint paints missing pixels: it needs a Mask, not {type(operator).__name__}")
         known, total = operator.known.to(y), self.nfe(prior)

@@ -71,10 +71,10 @@ class ReSample(Stepper):
 
     def __post_init__(self) -> None:
         for name in ("steps", "every", "iterations"):
-            self._require(getattr(self, name) >= 1, name, "at least 1")
-        self._require(0 < self.gamma < math.inf, "gamma", "above 0")
-        self._require(0 < self.rate < math.inf, "rate", "above 0")
-        self._require(0 <= self.tolerance < math.inf, "tolerance", "0 or more")
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require(0 < self.gamma < math.inf, "gamma", "above 0")
+        self.require(0 < self.rate < math.inf, "rate", "above 0")
+        self.require(0 <= self.tolerance < math.inf, "tolerance", "0 or more")
 
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

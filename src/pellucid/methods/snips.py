@@ -63,10 +63,10 @@ class SNIPS(Method):
     calibrate: bool = True
 
     def __post_init__(self) -> None:
-        self._require(self.levels >= 2, "levels", "at least 2")
-        self._require(self.repeats >= 1, "repeats", "at least 1")
-        self._require(0 < self.rate <= 1, "rate", "above 0, at most 1")
-        self._require(0 < self.final < 1, "final", "between 0 and 1")
+        self.require(self.levels >= 2, "levels", "at least 2")
+        self.require(self.repeats >= 1, "repeats", "at least 1")
+        self.require(0 < self.rate <= 1, "rate", "above 0, at most 1")
+        self.require(0 < self.final < 1, "final", "between 0 and 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
         """The levels, descending."""
@@ -80,7 +80,7 @@ class SNIPS(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state a level."""
-        operator, sigma_y = self._known(problem)
+        operator, sigma_y = self.operator_and_noise(problem)
         if not sigma_y:
             raise UsageError("SNIPS needs a noise level above 0")
         measured = Measured(problem, operator, sigma_y, "SNIPS")

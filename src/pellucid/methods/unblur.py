@@ -65,10 +65,10 @@ class Unblur(Method):
     doubt: float = 4.0
 
     def __post_init__(self) -> None:
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(self.inner >= 1, "inner", "at least 1")
+        self.require(self.steps >= 1, "steps", "at least 1")
+        self.require(self.inner >= 1, "inner", "at least 1")
         for name in ("strength", "weight", "doubt"):
-            self._require(getattr(self, name) > 0, name, "above 0")
+            self.require(getattr(self, name) > 0, name, "above 0")
 
     def nfe(self, prior: Prior) -> int:
         """One evaluation a step, and those that look for noise, at most."""
@@ -79,7 +79,7 @@ class Unblur(Method):
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; `notes` say which blur was found, `found` has each "kernel", a point where there is none."""
-        self._require_blind(problem)
+        self.require_blind(problem)
         images, first = problem.y.split(1), firsts(problem.y)
         contents = {i: content_of(images[i]) for i in dict.fromkeys(first)}
         blurs = {i: estimate(images[i], content.drawn) for i, content in contents.items()}

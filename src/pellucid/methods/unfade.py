@@ -93,10 +93,10 @@ class Unfade(NoiseFirst):
     gain: float = 3.0
 
     def __post_init__(self) -> None:
-        self._require(0 <= self.black < 1, "black", "from 0, below 1")
-        self._require(self.black < self.white <= 1, "white", "above black, at most 1")
-        self._require(0 <= self.balance <= 1, "balance", "from 0 to 1")
-        self._require(1 <= self.gain <= 1000, "gain", "from 1 to 1000")
+        self.require(0 <= self.black < 1, "black", "from 0, below 1")
+        self.require(self.black < self.white <= 1, "white", "above black, at most 1")
+        self.require(0 <= self.balance <= 1, "balance", "from 0 to 1")
+        self.require(1 <= self.gain <= 1000, "gain", "from 1 to 1000")
 
     def treatment(self) -> Stretching:
         """See `NoiseFirst`."""

@@ -123,7 +123,7 @@ class ZeroDCE(Method):
         Raises:
             PellucidError: the weights cannot be read, or what they give is not finite.
         """
-        self._require_blind(problem)
+        self.require_blind(problem)
         y = problem.y
         if y.shape[1] not in (1, 3):
             raise UsageError(f"ZeroDCE: images have 1 or 3 channels, this one has {y.shape[1]}")

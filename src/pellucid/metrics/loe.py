@@ -48,8 +48,8 @@ class Loe(Metric):
     against = "input"
 
     def __post_init__(self) -> None:
-        self._require(self.side >= 2, "side", "2 pixels or more")
-        self._require(self.reduction in get_args(Reduction), "reduction", "bicubic or sampled")
+        self.require(self.side >= 2, "side", "2 pixels or more")
+        self.require(self.reduction in get_args(Reduction), "reduction", "bicubic or sampled")
 
     def one(self, image: Tensor, truth: Tensor) -> Tensor:
         """The error of an enhanced image, rounded to 8 bits as the dark input is: equal values are of one order.

@@ -65,7 +65,7 @@ class Lpips(Metric):
 
     def __init__(self, weights: str | Path, net: Net = "alex", unscaled: bool = False) -> None:
         self.net, self._unscaled = net, unscaled
-        self._require(net in get_args(Net), "net", "alex or vgg")
+        self.require(net in get_args(Net), "net", "alex or vgg")
         from safetensors.torch import load
 
         numbers = [index for stage in _STAGES[net] for index, _, _ in stage]

@@ -29,7 +29,7 @@ class _Named:
     needs: ClassVar[dict[str, str]] = {}
     """Options that it needs: a file of weights, for example."""
 
-    def _require(self, holds: bool, field: str, demand: str) -> None:
+    def require(self, holds: bool, field: str, demand: str) -> None:
         """Refuses an option out of range."""
         if not holds:
             raise UsageError(f"{self.name}: {field} must be {demand}, not {getattr(self, field)!r}")

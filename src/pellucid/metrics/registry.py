@@ -1,7 +1,8 @@
-"""Metrics by name, or by FILE.py:CLASS, and what of them cannot be measured here."""
+"""Metrics by name, or by FILE.py:NAME, and what of them cannot be measured here."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..errors import UsageError, unknown_name
 from ..settings import imported, names_object
 from .consistency import Consistency
 from .fid import Fid
+from .function import of_function
 from .loe import Loe
 from .lpips import Lpips
 from .metric import Metric, SetMetric
@@ -106,8 +108,12 @@ def _kind(name: str) -> type[Any]:
     if not (".py:" in name and names_object(name)):
         raise unknown_name("metric", name, names())
     own = imported(name)
+    if inspect.isfunction(own):
+        return of_function(own, name)
     if not (isinstance(own, type) and issubclass(own, Metric | SetMetric)):
-        raise UsageError(f"{name}: is no metric: a class that inherits from pellucid.metrics.Metric or SetMetric")
+        raise UsageError(
+            f"{name}: is no metric: a function, or a class that inherits from pellucid.metrics.Metric or SetMetric"
+        )
     lacks = [field for field in ("name", "better") if not hasattr(own, field)]
     if lacks:
         raise UsageError(f"{name}: does not say its {lacks[0]}")

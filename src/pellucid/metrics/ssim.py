@@ -24,7 +24,7 @@ from ..errors import PellucidError
 from .metric import Metric
 from .view import Space, check, view
 
-Window = Literal["gaussian", "uniform"]
+WindowKind = Literal["gaussian", "uniform"]
 Border = Literal["valid", "reflect"]
 
 _SIZES = {"gaussian": 11, "uniform": 7}
@@ -33,7 +33,7 @@ _K1, _K2 = 0.01, 0.03
 
 
 def ssim(
-    image: Tensor, clean: Tensor, window: Window = "gaussian", border: Border = "valid", signed: bool = False
+    image: Tensor, clean: Tensor, window: WindowKind = "gaussian", border: Border = "valid", signed: bool = False
 ) -> Tensor:
     """The mean structural similarity of each image to the clean one.
 
@@ -73,7 +73,7 @@ def ssim(
 class _Windowed:
     """The mean under a window, at every place where the whole of it fits."""
 
-    def __init__(self, window: Window, like: Tensor) -> None:
+    def __init__(self, window: WindowKind, like: Tensor) -> None:
         size = _SIZES[window]
         position = torch.arange(size, dtype=like.dtype, device=like.device) - size // 2
         row = torch.exp(-0.5 * (position / _SPREAD) ** 2) if window == "gaussian" else torch.ones_like(position)
@@ -100,7 +100,7 @@ class Ssim(Metric):
         UsageError: an option is out of range.
     """
 
-    window: Window = "gaussian"
+    window: WindowKind = "gaussian"
     border: Border = "valid"
     space: Space = "rgb"
     crop: int = 0
@@ -112,8 +112,8 @@ class Ssim(Metric):
 
     def __post_init__(self) -> None:
         check(self.name, self.space, self.crop)
-        self._require(self.window in get_args(Window), "window", "gaussian or uniform")
-        self._require(self.border in get_args(Border), "border", "valid or reflect")
+        self.require(self.window in get_args(WindowKind), "window", "gaussian or uniform")
+        self.require(self.border in get_args(Border), "border", "valid or reflect")
 
     def one(self, image: Tensor, truth: Tensor) -> Tensor:
         """See `Metric`."""

@@ -17,7 +17,7 @@ from ..errors import UsageError
 from . import processor
 from .adapters import computing_in
 from .network import DenoisingUNet
-from .prior import Evaluation, Prior, Wrapper, device_of, innermost
+from .prior import Evaluation, Prior, Wrapper, device_of, module_of, wrapping
 
 AUTO = "auto"
 """The fastest backend or precision here within 0.02 dB of float32."""
@@ -55,7 +55,7 @@ def resolved(prior: Prior, backend: str, precision: str) -> tuple[str, str]:
         backend: one of `BACKENDS`.
         precision: one of `PRECISIONS`.
     """
-    own = isinstance(getattr(innermost(prior), "network", None), DenoisingUNet)
+    own = isinstance(module_of(prior), DenoisingUNet)
     return meant(device_of(prior), backend, precision) if own else as_given(backend, precision)
 
 
@@ -101,7 +101,7 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
     backend, precision = resolved(prior, backend, precision)
     if backend != "torch":
         prior = _with_network(prior, _compiled if backend == "compile" else _in_openvino)
-    elif precision != "float32" and isinstance(getattr(innermost(prior), "network", None), DenoisingUNet):
+    elif precision != "float32" and isinstance(module_of(prior), DenoisingUNet):
         prior = _with_network(prior, lambda network, device: _cast_once(network, _TYPES[precision]))
     return prior if precision == "float32" else Autocast(prior, precision)
 
@@ -113,7 +113,7 @@ def computed_elsewhere(prior: Prior) -> bool:
 
 def backend_of(prior: Prior) -> str:
     """What computes a prior's network, one of `BACKENDS` but for "auto"."""
-    network = getattr(innermost(prior), "network", None)
+    network = module_of(prior)
     if getattr(network, "_compiled_call_impl", None) is not None:
         return "compile"
     trunk = vars(network).get("trunk") if isinstance(network, DenoisingUNet) else None
@@ -122,11 +122,7 @@ def backend_of(prior: Prior) -> str:
 
 def precision_of(prior: Prior) -> str:
     """What a prior's network computes in, one of `PRECISIONS` but for "auto"."""
-    while isinstance(prior, Wrapper):
-        if isinstance(prior, Autocast):
-            return prior.precision
-        prior = prior.prior
-    return "float32"
+    return next((one.precision for one in wrapping(prior) if isinstance(one, Autocast)), "float32")
 
 
 def way_of(prior: Prior) -> dict[str, str]:
@@ -160,8 +156,8 @@ def _with_network(prior: Prior, change: Any) -> Prior:
     if isinstance(prior, Wrapper):
         other.prior = _with_network(prior.prior, change)
         return other  # type: ignore[no-any-return]
-    network = getattr(prior, "network", None)
-    if not isinstance(network, nn.Module):
+    network = module_of(prior)
+    if network is None:
         raise UsageError(f"{type(prior).__name__} has no torch network: leave the backend out")
     other.network = change(copy(network), device_of(prior))
     return other  # type: ignore[no-any-return]

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import PellucidError
-from ..noise import cosine_ladder, linear_ladder
-from . import ddpm, folder, guided, limits, stable_file, tensors
+from . import families, folder, limits, stable_file, tensors
 from .adapters import VPNetwork
+from .family import Built
 from .latent import Latent
 
 _LOG = logging.getLogger("pellucid")
@@ -51,7 +50,7 @@ def load(
 ) -> VPNetwork | Latent:
     """Loads a published checkpoint as a prior; its weights are frozen, half-precision ones computed with in float32.
 
-    The networks of guided-diffusion (`guided`) and DDPM (`ddpm`) are recognised, also where a list or dictionaries hold
+    The networks of `families`, of guided-diffusion and DDPM, are recognised, also where a list or dictionaries hold
     their tensors beside a training's other states, an average of the weights (EMA) before the weights themselves.
     What was found is said to the logger "pellucid"; what the tensors do not say and no table knows, as a warning.
     Stable Diffusion and SDXL (`stable_file`) become a `Latent`.
@@ -105,30 +104,12 @@ def _latent(content: Any, path: Path, device: str | torch.device, prompt: str | 
     return stable_file.load(state, path, device, prompt, folder.read_metadata(path))
 
 
-def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tensor, str, str]:
+def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> Built:
     """The network without its weights, its training ladder, what it is, and what of that is assumed."""
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    assumed = ""
-    if guided.matches(list(weights)):
-        config = guided.config_of(shapes)
-        published = config.published
-        if published is None and not known:
-            assumed = (
-                f"its tensors do not say how it attends; heads of {config.head_channels} channels, the {config.order} "
-                "order and a linear schedule are assumed"
-            )
-        config = replace(config, **known)
-        with limits.described_by(len(weights)):
-            network: nn.Module = guided.GuidedUNet(config)
-        cosine = published is not None and published.schedule == "cosine"
-        found = "a guided-diffusion network"
-        if config.classes:
-            found += f" of {config.classes} classes (without a label, the mean of their embeddings stands for one)"
-        return network, cosine_ladder() if cosine else linear_ladder(), found, assumed
-    if ddpm.matches(list(weights)):
-        with limits.described_by(len(weights)):
-            network = ddpm.DDPMUNet(ddpm.config_of(shapes))
-        return network, linear_ladder(), "a DDPM network", assumed
+    family = families.of_tensors(weights)
+    if family is not None and family.infer is not None:
+        return family.infer(shapes, known)
     raise PellucidError(_other(list(weights)))
 
 
@@ -150,7 +131,7 @@ def _network(content: Any) -> tuple[dict[str, Tensor], str]:
     states = [found for place, state in tensors.states(content) for found in _bare(place, state)]
     if not states:
         raise PellucidError("holds no named tensors, so no network")
-    fitting = [s for s in states if guided.matches(list(s[1])) or ddpm.matches(list(s[1]))]
+    fitting = [s for s in states if families.of_tensors(s[1]) is not None]
     if not fitting:
         return max(states, key=lambda s: len(s[1]))[1], ""
     averages = [s for s in fitting if "ema" in s[0].lower()]

@@ -8,25 +8,23 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import PellucidError, UsageError
-from . import folder, native, stable_folder
+from ..release import version
+from . import folder, stable_folder
 from .adapters import VPNetwork
-from .ddpm import DDPMUNet
 from .describe import Description, describe, schedule_of
 from .diffusers import UNet
+from .families import family_of
 from .forms import Formed
-from .guided import GuidedUNet
 from .latent import Latent
 from .load import is_object, load_prior, locate
-from .network import DenoisingUNet
-from .prior import Prior
+from .prior import Prior, module_of
 from .stable_folder import INDEX, MARK
 from .tensors import write_safetensors
 
@@ -85,15 +83,15 @@ def convert(
     return about
 
 
-def _content(prior: Prior) -> stable_folder.Content:
+def _content(prior: Prior) -> stable_folder.FolderContent:
     """Content of a folder of a prior of pixels."""
-    network = getattr(prior, "network", None)
-    assert isinstance(network, nn.Module)
-    texts = {"config.json": _config(network)}
+    network = module_of(prior)
+    assert network is not None
+    texts = {"config.json": _json(family_of(network).to_json(network))}
     if isinstance(prior, VPNetwork | Formed):
         texts["scheduler/scheduler_config.json"] = _json(_scheduler(prior))
     weights = network.unet.state_dict() if isinstance(network, UNet) else network.state_dict()
-    return stable_folder.Content(texts, {folder.WEIGHTS: weights}, "")
+    return stable_folder.FolderContent(texts, {folder.WEIGHTS: weights}, "")
 
 
 def _check(output: Path, place: Path, overwrite: bool) -> None:
@@ -113,23 +111,13 @@ def _check(output: Path, place: Path, overwrite: bool) -> None:
         raise UsageError(f"{output}: has {foreign[0]}, which no conversion wrote; name another folder")
 
 
-def _config(network: nn.Module) -> str:
-    if isinstance(network, GuidedUNet | DDPMUNet):
-        return _json(native.to_json(network))
-    if isinstance(network, DenoisingUNet):
-        return _json(network.config.to_json())
-    assert isinstance(network, UNet)
-    unet: Any = network.unet
-    # What is no square of pixels is left out, so that the file is the library's own.
-    return _json(json.loads(unet.to_json_string()) | ({"patch_size": network.patch} if network.patch > 1 else {}))
-
-
 def _scheduler(prior: VPNetwork | Formed) -> dict[str, Any]:
     """Training of the network in the diffusers library's words."""
     if isinstance(prior.network, UNet):
         return prior.network.scheduler
     schedule = schedule_of(prior.sigmas)
-    learned = isinstance(prior.network, GuidedUNet) and prior.network.config.learned_sigma
+    network = module_of(prior)
+    learned = network is not None and family_of(network).describe(network).get("learned_sigma", False)
     return {
         "_class_name": "DDPMScheduler",
         "num_train_timesteps": len(prior.sigmas),
@@ -175,7 +163,7 @@ def _write(output: Path, texts: dict[str, str], weights: dict[str, Mapping[str, 
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _json(content: dict[str, Any]) -> str:
+def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 

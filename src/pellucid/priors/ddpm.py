@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
+from ..noise import linear_ladder
+from . import limits
 from .blocks import Grow
+from .family import Built, NetworkFamily
 
 _GROUPS = 32
 
@@ -262,3 +265,22 @@ def _sines(t: Tensor, width: int) -> Tensor:
     frequencies = torch.exp(-math.log(10000) / (half - 1) * torch.arange(half, dtype=torch.float32, device=t.device))
     angles = t.float()[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def infer(shapes: Mapping[str, Sequence[int]], known: Mapping[str, Any]) -> Built:
+    """The network of a file's tensors; see `NetworkFamily`. What is known beside them is not asked for."""
+    with limits.described_by(len(shapes)):
+        network = DDPMUNet(config_of(shapes))
+    return Built(network, linear_ladder(), "a DDPM network")
+
+
+FAMILY = NetworkFamily(
+    "DDPM",
+    DDPMUNet,
+    "DDPMUNet",
+    to_json=lambda network: {"_class_name": "DDPMUNet", **asdict(network.config)},
+    build=lambda config: DDPMUNet(DDPMConfig(**config)),
+    matches=matches,
+    infer=infer,
+    describe=lambda network: {"size": network.config.size},
+)

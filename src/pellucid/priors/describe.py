@@ -12,17 +12,13 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder
-from . import mmdit, stable
 from .adapters import VPNetwork
-from .ddpm import DDPMUNet
-from .diffusers import UNet
+from .families import family_of, latent_family_of
 from .folder import root_of, weight_files
 from .forms import Formed
-from .guided import GuidedUNet
 from .latent import Latent, latent_of
 from .load import is_object, load_prior, locate
-from .network import DenoisingUNet
-from .prior import Prior
+from .prior import Prior, module_of
 
 
 @dataclass(frozen=True)
@@ -85,8 +81,8 @@ def describe(source: str | Path, *, offline: bool = False) -> tuple[Description,
     weights = [place] if place.is_file() else _weights(place)
     latent = latent_of(prior)
     inner = prior if latent is None else latent.prior
-    network = getattr(inner, "network", None)
-    assert isinstance(network, nn.Module)
+    network = module_of(inner)
+    assert network is not None
     facts = _facts(network) if latent is None else _latent_facts(latent)
     networks = [network] if latent is None else [network, latent.vae.network]
     return Description(
@@ -121,48 +117,22 @@ def schedule_of(sigmas: Tensor) -> str:
 
 def _facts(network: nn.Module) -> dict[str, Any]:
     """Facts that differ from family to family."""
-    plain = {"size": None, "learned_sigma": False, "classes": 0, "heads": ""}
-    if isinstance(network, GuidedUNet):
-        config, published = network.config, network.config.published
-        heads = str(config.heads) if config.heads else f"of {config.head_channels} channels"
-        return {
-            "family": "guided-diffusion",
-            "size": published.size if published else None,
-            "learned_sigma": config.learned_sigma,
-            "classes": config.classes,
-            "heads": f"{heads}, {config.order} order" + ("" if published else " (assumed)"),
-        }
-    if isinstance(network, DDPMUNet):
-        return plain | {"family": "DDPM", "size": network.config.size}
-    if isinstance(network, DenoisingUNet):
-        return plain | {"family": "pellucid"}
-    assert isinstance(network, UNet)
-    unet: Any = network.unet
-    size, head = unet.config.get("sample_size"), unet.config.get("attention_head_dim")
-    attends = any("Attn" in block for block in unet.config["down_block_types"])
-    return plain | {
-        "family": "diffusers UNet2DModel",
-        "size": size * network.patch if isinstance(size, int) else None,
-        "learned_sigma": unet.config["out_channels"] == 2 * unet.config["in_channels"]
-        and network.scheduler.get("variance_type") != "learned",
-        "classes": network.classes,
-        "heads": (f"of {head} channels" if head else "1") if attends else "",
-    }
+    family = family_of(network)
+    plain = {"family": family.name, "size": None, "learned_sigma": False, "classes": 0, "heads": ""}
+    return plain | family.describe(network)
 
 
 def _latent_facts(latent: Latent) -> dict[str, Any]:
     """The same of latent diffusion."""
-    usual = "SDXL" if latent.network.pooled is not None else "Stable Diffusion"
-    family = getattr(latent.network, "family", usual)
-    return {"family": family, "size": latent.size, "learned_sigma": False, "classes": 0, "heads": ""}
+    name: str = latent.network.family
+    return {"family": name, "size": latent.size, "learned_sigma": False, "classes": 0, "heads": ""}
 
 
 def _weights(place: Path) -> list[Path]:
     """The weights files of a folder that has been loaded."""
-    if mmdit.matches(place):
-        return [path for part in ("transformer", "vae") for path in weight_files(place / part)]
-    if stable.matches(place):
-        return [path for part in ("unet", "vae") for path in weight_files(place / part)]
+    latent = latent_family_of(place)
+    if latent is not None:
+        return [path for part in latent.parts for path in weight_files(place / part)]
     return weight_files(root_of(place))
 
 

@@ -5,6 +5,7 @@ The library itself is imported only when such a folder is loaded: that import co
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from . import folder as files
 from . import limits, schedulers
 from .adapters import VPNetwork
 from .denoisers import frozen
+from .family import NetworkFamily
 from .forms import Consistency, Formed
 from .schedulers import Training
 
@@ -131,7 +133,7 @@ def of_objects(unet: nn.Module, scheduler: Any, label: int | None = None) -> VPN
     return training.prior(network.eval(), channels=shape.channels, multiple=shape.multiple)
 
 
-class Shape(NamedTuple):
+class UNetShape(NamedTuple):
     """Shape of the images that a network takes.
 
     Attributes:
@@ -143,7 +145,7 @@ class Shape(NamedTuple):
     multiple: int
 
 
-def shape_of(config: Mapping[str, Any], patch: Any) -> Shape:
+def shape_of(config: Mapping[str, Any], patch: Any) -> UNetShape:
     """Shape of the images that a `UNet2DModel` takes.
 
     Raises:
@@ -158,7 +160,7 @@ def shape_of(config: Mapping[str, Any], patch: Any) -> Shape:
         raise PellucidError(f"its {inside} channels are no squares of {patch} x {patch} pixels")
     multiple = patch * 2 ** (min(len(config["block_out_channels"]), 64) - 1)
     limits.check_images(inside, made, multiple)
-    return Shape(inside // patch**2, multiple)
+    return UNetShape(inside // patch**2, multiple)
 
 
 def said(training: Training, source: Path | str) -> None:
@@ -189,3 +191,26 @@ def read_scheduler(folder: Path) -> dict[str, Any]:
         if (place / "scheduler_config.json").is_file():
             return files.read_json(place / "scheduler_config.json")
     raise PellucidError(f"{folder}: no scheduler_config.json, which says at which noise levels it was trained")
+
+
+def _to_json(network: UNet) -> dict[str, Any]:
+    unet: Any = network.unet
+    # What is no square of pixels is left out, so that the file is the library's own.
+    own: dict[str, Any] = json.loads(unet.to_json_string())
+    return own | ({"patch_size": network.patch} if network.patch > 1 else {})
+
+
+def _describe(network: UNet) -> dict[str, Any]:
+    unet: Any = network.unet
+    size, head = unet.config.get("sample_size"), unet.config.get("attention_head_dim")
+    attends = any("Attn" in block for block in unet.config["down_block_types"])
+    return {
+        "size": size * network.patch if isinstance(size, int) else None,
+        "learned_sigma": unet.config["out_channels"] == 2 * unet.config["in_channels"]
+        and network.scheduler.get("variance_type") != "learned",
+        "classes": network.classes,
+        "heads": (f"of {head} channels" if head else "1") if attends else "",
+    }
+
+
+FAMILY = NetworkFamily("diffusers UNet2DModel", UNet, "UNet2DModel", to_json=_to_json, load=load, describe=_describe)

@@ -10,7 +10,7 @@ from torch import nn
 
 from .backends import precision_of
 from .latent import latent_of
-from .prior import Prior, innermost
+from .prior import Prior, innermost, network_of
 
 
 def fingerprint(prior: Prior) -> str:
@@ -23,7 +23,7 @@ def fingerprint(prior: Prior) -> str:
     digest = hashlib.sha256(type(prior).__name__.encode() + prior.sigmas.cpu().numpy().tobytes())
     if precision != "float32":
         digest.update(precision.encode())
-    networks = [getattr(prior, "network", None)]
+    networks = [network_of(prior)]
     for one in (prior, *networks):
         if getattr(one, "label", None) is not None:
             digest.update(f"label {one.label}".encode())  # type: ignore[union-attr]

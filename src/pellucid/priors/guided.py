@@ -24,8 +24,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,13 +33,16 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
+from ..noise import cosine_ladder, linear_ladder
+from . import limits
 from .blocks import Grow
+from .family import Built, NetworkFamily
 
 _GROUPS = 32
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedNetwork:
     """Facts of a published network that its tensors do not tell.
 
     Attributes:
@@ -57,12 +60,12 @@ class Published:
 
 # Width of the embedding, widths of the levels, blocks a level, levels with attention.
 _Shape = tuple[int, tuple[int, ...], int, tuple[int, ...]]
-_PUBLISHED: dict[_Shape, Published] = {
-    (192, (192, 384, 576, 768), 3, (1, 2, 3)): Published(64, order="new", schedule="cosine"),
-    (256, (256, 256, 512, 768, 1024), 2, (2, 3, 4)): Published(128, heads=4),
-    (256, (256, 256, 512, 512, 1024, 1024), 2, (3, 4, 5)): Published(256),
-    (128, (128, 128, 256, 256, 512, 512), 1, (4,)): Published(256),
-    (256, (128, 256, 256, 512, 512, 1024, 1024), 2, (4, 5, 6)): Published(512),
+_PUBLISHED: dict[_Shape, PublishedNetwork] = {
+    (192, (192, 384, 576, 768), 3, (1, 2, 3)): PublishedNetwork(64, order="new", schedule="cosine"),
+    (256, (256, 256, 512, 768, 1024), 2, (2, 3, 4)): PublishedNetwork(128, heads=4),
+    (256, (256, 256, 512, 512, 1024, 1024), 2, (3, 4, 5)): PublishedNetwork(256),
+    (128, (128, 128, 256, 256, 512, 512), 1, (4,)): PublishedNetwork(256),
+    (256, (128, 256, 256, 512, 512, 1024, 1024), 2, (4, 5, 6)): PublishedNetwork(512),
 }
 
 
@@ -110,7 +113,7 @@ class GuidedConfig:
                 raise PellucidError(f"an attention over {wide} channels cannot have {what}")
 
     @property
-    def published(self) -> Published | None:
+    def published(self) -> PublishedNetwork | None:
         """The published network of this shape; None if there is none."""
         return _PUBLISHED.get((self.width, self.widths, self.blocks, self.attention))
 
@@ -365,3 +368,45 @@ def _sines(t: Tensor, width: int) -> Tensor:
     frequencies = torch.exp(-math.log(10000) / half * torch.arange(half, dtype=torch.float32, device=t.device))
     angles = t.float()[:, None] * frequencies
     return torch.cat([angles.cos(), angles.sin()], 1)
+
+
+def infer(shapes: Mapping[str, Sequence[int]], known: Mapping[str, Any]) -> Built:
+    """The network of a file's tensors; see `NetworkFamily`."""
+    config, assumed = config_of(shapes), ""
+    published = config.published
+    if published is None and not known:
+        assumed = (
+            f"its tensors do not say how it attends; heads of {config.head_channels} channels, the {config.order} "
+            "order and a linear schedule are assumed"
+        )
+    config = replace(config, **known)
+    with limits.described_by(len(shapes)):
+        network = GuidedUNet(config)
+    cosine = published is not None and published.schedule == "cosine"
+    found = "a guided-diffusion network"
+    if config.classes:
+        found += f" of {config.classes} classes (without a label, the mean of their embeddings stands for one)"
+    return Built(network, cosine_ladder() if cosine else linear_ladder(), found, assumed)
+
+
+def _describe(network: GuidedUNet) -> dict[str, Any]:
+    config, published = network.config, network.config.published
+    heads = str(config.heads) if config.heads else f"of {config.head_channels} channels"
+    return {
+        "size": published.size if published else None,
+        "learned_sigma": config.learned_sigma,
+        "classes": config.classes,
+        "heads": f"{heads}, {config.order} order" + ("" if published else " (assumed)"),
+    }
+
+
+FAMILY = NetworkFamily(
+    "guided-diffusion",
+    GuidedUNet,
+    "GuidedUNet",
+    to_json=lambda network: {"_class_name": "GuidedUNet", **asdict(network.config)},
+    build=lambda config: GuidedUNet(GuidedConfig(**config)),
+    matches=matches,
+    infer=infer,
+    describe=_describe,
+)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from .prior import Prior, Wrapper, innermost, reflected, round_up
+from .prior import Prior, Wrapper, network_of, reflected, round_up, wrapping
 
 if TYPE_CHECKING:
     from .autoencoder import Autoencoder
@@ -36,7 +36,7 @@ class Latent(Wrapper):
     @property
     def network(self) -> Any:
         """The network of the innermost prior."""
-        return innermost(self).network  # type: ignore[attr-defined]
+        return network_of(self)
 
     @property
     def unit(self) -> int:
@@ -66,7 +66,4 @@ class Latent(Wrapper):
 
 def latent_of(prior: Prior) -> Latent | None:
     """The prior of latents that is in a prior's wrappers; None for a prior of pixels."""
-    wrapped: Any = prior
-    while isinstance(wrapped, Wrapper) and not isinstance(wrapped, Latent):
-        wrapped = wrapped.prior
-    return wrapped if isinstance(wrapped, Latent) else None
+    return next((one for one in wrapping(prior) if isinstance(one, Latent)), None)

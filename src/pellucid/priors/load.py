@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError, UsageError, unknown_name
-from ..noise import linear_ladder
 from ..settings import imported
-from . import denoisers, embedded, folder, limits
-from .adapters import VENetwork
+from . import denoisers, embedded, folder
 from .backends import accelerated, as_given
 from .latent import latent_of
 from .prior import Prior
@@ -127,38 +125,23 @@ def locate(source: str | Path, *, texts: bool = False, offline: bool = False) ->
 
 
 def _load_folder(place: Path, device: torch.device, *, label: int | None, prompt: str | None) -> Prior:
-    from . import diffusers, mmdit, native, stable
+    from . import families, native, network
 
-    if stable.matches(place):
-        return stable.load(place, device, label, prompt)
-    if mmdit.matches(place):
-        return mmdit.load(place, device, label, prompt)
+    if (latent := families.latent_family_of(place)) is not None:
+        return latent.load(place, device, label, prompt)
     folder.said_average(place)
     root = folder.root_of(place)
     config = folder.read_json(root / "config.json")
-    if config.get("_class_name") == "UNet2DModel":
-        return diffusers.load(place, device, label)
-    if config.get("_class_name") in native.NAMES:
-        return native.load(place, device, label)
+    family = families.named(config.get("_class_name"))
+    if family is not None and family is not network.FAMILY:
+        return family.load(place, device, label) if family.load else native.load(family, place, device, label)
     name = str(config.get("_class_name") or config.get("architectures"))
     for part, what in _PARTS.items():
         if part in name:
             raise PellucidError(f"{place}: holds a {name}, {what}; a prior is a whole diffusion model")
-
-    from .network import build_network
-
-    weights = folder.read_weights(root)
-    try:
-        with limits.described_by(len(weights)):
-            network = build_network(config)
-        limits.check_images(network.channels, network.channels, network.multiple)
-        folder.choose(network, label)
-    except PellucidError as error:
-        raise PellucidError(f"{root / 'config.json'}: {error}") from None
-    folder.fill(network, weights, root)
-    return VENetwork(
-        folder.ready(network, device), linear_ladder(), channels=network.channels, multiple=network.multiple
-    )
+    # The package's own says of another network that there is none such.
+    assert network.FAMILY.load is not None
+    return network.FAMILY.load(root, device, label)
 
 
 def _moved(prior: Prior, device: torch.device) -> Prior:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ..errors import PellucidError
 from . import folder, limits, schedulers, stable
+from .family import LatentFamily
 from .forms import Flow
 from .latent import Latent
 
@@ -151,3 +152,6 @@ def load(
     if kind is Flux and torch.device(device).type != "meta":
         _LOG.warning("%s: zeros stand for the empty text, which is not what it was trained with", place)
     return Latent(training.prior(network, channels=vae.latent_channels, multiple=multiple), vae, 1024)
+
+
+FAMILY = LatentFamily(matches, load, ("transformer", "vae"))

@@ -6,7 +6,6 @@ is in `scheduler/scheduler_config.json`, as in folders of the diffusers library.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,15 @@ from ..errors import PellucidError
 from . import folder as files
 from . import limits, schedulers
 from .adapters import VPNetwork
-from .ddpm import DDPMConfig, DDPMUNet
 from .diffusers import read_scheduler
-from .guided import GuidedConfig, GuidedUNet
-
-NAMES = ("GuidedUNet", "DDPMUNet")
-"""Values of `_class_name` in a `config.json`."""
+from .family import NetworkFamily
 
 
-def to_json(network: GuidedUNet | DDPMUNet) -> dict[str, Any]:
-    """The content of `config.json`; `build` is its inverse."""
-    return {"_class_name": type(network).__name__, **asdict(network.config)}
-
-
-def build(config: dict[str, Any], tensors: int) -> GuidedUNet | DDPMUNet:
+def build(family: NetworkFamily, config: dict[str, Any], tensors: int) -> nn.Module:
     """Makes the network that a `config.json` describes, without weights.
 
     Args:
+        family: its kind, which can be built.
         config: the file's content.
         tensors: how many tensors its weights are.
 
@@ -41,16 +32,24 @@ def build(config: dict[str, Any], tensors: int) -> GuidedUNet | DDPMUNet:
         TypeError: an unknown field, or none that is needed.
         PellucidError: a value is out of range.
     """
+    assert family.build is not None
     # JSON knows no tuples.
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    del given["_class_name"]
     with limits.described_by(tensors):
-        if given.pop("_class_name") == "GuidedUNet":
-            return GuidedUNet(GuidedConfig(**given))
-        return DDPMUNet(DDPMConfig(**given))
+        return family.build(given)
 
 
-def load(folder: Path, device: str | torch.device = "cpu", label: int | None = None) -> VPNetwork:
+def load(
+    family: NetworkFamily, folder: Path, device: str | torch.device = "cpu", label: int | None = None
+) -> VPNetwork:
     """Loads a converted network as a prior; see `checkpoint.load`, whose result it computes bit for bit.
+
+    Args:
+        family: its kind.
+        folder: where it is.
+        device: where the network goes.
+        label: the class of the images, from 0, for a class-conditional network.
 
     Raises:
         PellucidError: the folder lacks a file, or its weights do not fit its configuration; the network has no such
@@ -59,7 +58,7 @@ def load(folder: Path, device: str | torch.device = "cpu", label: int | None = N
     root, training = files.root_of(folder), schedulers.read(read_scheduler(folder), folder)
     config, weights = files.read_json(root / "config.json"), files.read_weights(root)
     try:
-        network = build(config, len(weights))
+        network: Any = build(family, config, len(weights))
         limits.check_images(network.channels, network.channels, network.multiple)
         files.choose(network, label)
         if training.prediction != "epsilon":

@@ -28,7 +28,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
+from ..noise import linear_ladder
+from .family import NetworkFamily
+
+if TYPE_CHECKING:
+    from .adapters import VENetwork
 
 _CLASS_NAME = "DenoisingUNet"
 _FREQUENCIES = 16
@@ -227,3 +233,31 @@ def _features(sigma: Tensor) -> Tensor:
     octaves = torch.linspace(-1, 3, _FREQUENCIES, device=u.device, dtype=u.dtype)
     angles = u * 2**octaves
     return torch.cat([u, angles.sin(), angles.cos()], 1)
+
+
+def load(root: Path, device: str | torch.device = "cpu", label: int | None = None) -> VENetwork:
+    """Loads a folder with a `config.json` and weights as a prior.
+
+    Raises:
+        PellucidError: it describes another network, or lacks weights.
+    """
+    from . import folder, limits
+    from .adapters import VENetwork
+
+    config, weights = folder.read_json(root / "config.json"), folder.read_weights(root)
+    try:
+        with limits.described_by(len(weights)):
+            network = build_network(config)
+        limits.check_images(network.channels, network.channels, network.multiple)
+        folder.choose(network, label)
+    except PellucidError as error:
+        raise PellucidError(f"{root / 'config.json'}: {error}") from None
+    folder.fill(network, weights, root)
+    return VENetwork(
+        folder.ready(network, device), linear_ladder(), channels=network.channels, multiple=network.multiple
+    )
+
+
+FAMILY = NetworkFamily(
+    "pellucid", DenoisingUNet, _CLASS_NAME, to_json=lambda network: network.config.to_json(), load=load
+)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -186,7 +186,7 @@ class Checkpointed(Wrapper):
 
     def __init__(self, prior: Prior, by: Literal["call", "block"] = "call") -> None:
         super().__init__(prior)
-        network = getattr(prior, "network", None)
+        network = network_of(prior)
         if by not in ("call", "block"):
             raise UsageError(f"checkpointing goes by call or by block, not by {by!r}")
         if by == "block" and not hasattr(network, "checkpointed"):
@@ -226,17 +226,43 @@ class Padded(Wrapper):
         return inner(padded, sigma)[..., :height, :width]
 
 
-def innermost(prior: Prior) -> Prior:
-    """Prior inside all wrappers; itself where there are none."""
+def wrapping(prior: Prior) -> Iterator[Prior]:
+    """The prior, what it wraps, and so on to the innermost one; a prior that wraps nothing is all there is."""
+    yield prior
     while isinstance(prior, Wrapper):
         prior = prior.prior
-    return prior
+        yield prior
+
+
+def innermost(prior: Prior) -> Prior:
+    """Prior inside all wrappers; itself where there are none."""
+    *_, last = wrapping(prior)
+    return last
+
+
+@runtime_checkable
+class HasNetwork(Protocol):
+    """A prior that asks a network, a module or a plain function."""
+
+    network: Any
+
+
+def network_of(prior: Prior) -> Any:
+    """What the innermost prior asks, a module or a function; None where there is no such thing."""
+    inner = innermost(prior)
+    return inner.network if isinstance(inner, HasNetwork) else None
+
+
+def module_of(prior: Prior) -> nn.Module | None:
+    """The network of the innermost prior; None where it has none, or one of another kind than torch's."""
+    network = network_of(prior)
+    return network if isinstance(network, nn.Module) else None
 
 
 def device_of(prior: Prior) -> torch.device:
     """Device of a prior's weights; the CPU for exact priors and plain functions, which have none."""
-    network = getattr(innermost(prior), "network", None)
-    weight = next(network.parameters(), None) if isinstance(network, nn.Module) else None
+    network = module_of(prior)
+    weight = None if network is None else next(network.parameters(), None)
     return torch.device("cpu") if weight is None else weight.device
 
 

@@ -23,6 +23,7 @@ from ..errors import PellucidError
 from . import conditioning, folder, limits, schedulers
 from .autoencoder import Autoencoder
 from .conditioning import Conditioning
+from .family import LatentFamily
 from .latent import Latent
 from .schedulers import Training
 
@@ -50,6 +51,11 @@ class ConditionedUNet(nn.Module):
         self.pooled: Tensor | None
         self.register_buffer("text", told.text)
         self.register_buffer("pooled", told.pooled)
+
+    @property
+    def family(self) -> str:
+        """Name for people."""
+        return "Stable Diffusion" if self.pooled is None else "SDXL"
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """See `VPNetwork`."""
@@ -219,3 +225,6 @@ def _modern(name: str) -> str:
     for old, new in ((".query.", ".to_q."), (".key.", ".to_k."), (".value.", ".to_v."), (".proj_attn.", ".to_out.0.")):
         name = name.replace(old, new)
     return name
+
+
+FAMILY = LatentFamily(matches, load, ("unet", "vae"))

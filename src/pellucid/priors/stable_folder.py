@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from ..errors import PellucidError
+from ..release import version
 from . import folder, limits, stable, stable_file, tensors, texts
 from .adapters import VPNetwork
 from .latent import Latent
@@ -27,7 +27,7 @@ MARK = "_pellucid_version"
 _READERS = (("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2"))
 
 
-class Content(NamedTuple):
+class FolderContent(NamedTuple):
     """Content of a folder.
 
     Attributes:
@@ -41,7 +41,7 @@ class Content(NamedTuple):
     told: str
 
 
-def content(latent: Latent, place: Path) -> Content:
+def content(latent: Latent, place: Path) -> FolderContent:
     """Content of a model's folder.
 
     Args:
@@ -63,7 +63,7 @@ def content(latent: Latent, place: Path) -> Content:
     zeros = stable.forces_zeros(place) if whole else xl
     scheduler = folder.read_json(place / "scheduler" / "scheduler_config.json") if whole else _scheduler(prior)
     parts = {**encoders, **{path.parent.name: path for path in tokenizers}}
-    return Content(
+    return FolderContent(
         {
             INDEX: _json(_index(xl, zeros, parts, scheduler)),
             "unet/config.json": unet.to_json_string(),

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from ..devices import find_device
 from ..hashing import file_hash
 from ..priors.backends import meant
+from ..release import version
 
 if TYPE_CHECKING:
     from .recipe import Recipe

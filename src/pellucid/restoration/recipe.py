@@ -1,7 +1,7 @@
 """A restoration as a person asks for it: one object, which every door builds and nothing else resolves.
 
 Python, the command line, a configuration file, the page and a job all end in a `Recipe`; so the same words give the
-same bytes everywhere. Its fields are the options, and their metadata is what a command line needs to offer them.
+same bytes everywhere. Its fields are the options, and their metadata is what a command line needs to read them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import catalogue
 from ..errors import UsageError
 from ..settings import values
 
@@ -49,9 +50,9 @@ class Choice:
     several: bool = False
 
 
-def _about(kind: Any, help: str, *flags: str) -> Mapping[str, Any]:
-    """Metadata of a field for a command line: its type, a line of help, and names beside --NAME."""
-    return {"kind": kind, "help": help, "flags": flags}
+def _typed(kind: Any, *flags: str) -> Mapping[str, Any]:
+    """Metadata of a field that can be typed: its type, and names beside --NAME on a command line."""
+    return {"kind": kind, "flags": flags}
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Recipe:
         settings: hyper-parameters by name, as values or as they are typed; they are kept as values.
         preset: one of the method's, as "fast" or "paper", for hyper-parameters that are not set. It takes the place of
             those that the task would bring.
-        task: a degradation by the name of what undoes it; see `tasks`.
+        task: a degradation by the name of what undoes it, see `tasks`, or by its own, as "grey" for "colorize".
         operator: the degradation itself, or what makes it of each picture; instead of a task.
         mask: image file, white where pixels are missing, for the tasks "inpaint" and "scratches"; or a folder with one
             for each picture.
@@ -88,59 +89,26 @@ class Recipe:
         UsageError: an unknown method, preset or hyper-parameter, or a value of the wrong kind or out of its range.
     """
 
-    method: str | Method | None = field(
-        default=None,
-        metadata=_about(str, "See `pellucid methods` (default: auto, or the task's); or FILE.py:CLASS.", "-m"),
-    )
-    settings: Mapping[str, Any] = field(default_factory=dict, metadata=_about(dict, "A hyper-parameter."))
-    preset: str | None = field(
-        default=None, metadata=_about(str, "One of the method's, as fast or paper: see pellucid methods NAME.")
-    )
-    task: str | None = field(
-        default=None,
-        metadata=_about(str, "What to undo, if you know it: see `pellucid tasks`; or FILE.py:CLASS.", "-t"),
-    )
+    method: str | Method | None = field(default=None, metadata=_typed(str, "-m"))
+    settings: Mapping[str, Any] = field(default_factory=dict, metadata=_typed(dict))
+    preset: str | None = field(default=None, metadata=_typed(str))
+    task: str | None = field(default=None, metadata=_typed(str, "-t"))
     operator: Operator | Maker | None = None
-    mask: Path | None = field(default=None, metadata=_about(Path, "Image, white where pixels are missing."))
-    yes: bool = field(default=False, metadata=_about(bool, "Fill what the task scratches finds beyond doubt, unseen."))
-    kernel: Path | None = field(default=None, metadata=_about(Path, "Image of how a point is blurred."))
-    by: int | None = field(
-        default=None, metadata=_about(int, "How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
-    )
-    noise: float | tuple[float, ...] | None = field(
-        default=None, metadata=_about(float, "The noise in [0, 1] units, for tasks (default: estimated).")
-    )
-    exact: bool = field(
-        default=False, metadata=_about(bool, "Make the result agree with the input: known pixels to the bit.")
-    )
-    prior: Source = field(
-        default="natural",
-        metadata=_about(
-            str, "An embedded prior's name, its folder or file, owner/name, MODULE:OBJECT, FILE.py:OBJECT.", "-p"
-        ),
-    )
-    label: int | None = field(
-        default=None, metadata=_about(int, "The class of the images, for a class-conditional prior.")
-    )
-    prompt: str | None = field(
-        default=None, metadata=_about(str, "What the picture shows, for Stable Diffusion and SDXL.")
-    )
-    offline: bool = field(
-        default=False, metadata=_about(bool, "Take models of the hub (owner/name) from the cache alone.")
-    )
-    seed: int = field(default=0, metadata=_about(int, "The same seed gives the same bytes."))
-    tile: int | None = field(
-        default=None, metadata=_about(int, "Side of the tiles of large images, in pixels (default 512).")
-    )
-    device: str | None = field(default=None, metadata=_about(str, "cpu, cuda, cuda:1 ...; a GPU if there is one."))
-    backend: str = field(
-        default="auto",
-        metadata=_about(str, "What computes the network: auto, torch, compile or openvino (faster on a CPU)."),
-    )
-    precision: str = field(
-        default="auto",
-        metadata=_about(str, "Of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."),
-    )
+    mask: Path | None = field(default=None, metadata=_typed(Path))
+    yes: bool = field(default=False, metadata=_typed(bool))
+    kernel: Path | None = field(default=None, metadata=_typed(Path))
+    by: int | None = field(default=None, metadata=_typed(int))
+    noise: float | tuple[float, ...] | None = field(default=None, metadata=_typed(float))
+    exact: bool = field(default=False, metadata=_typed(bool))
+    prior: Source = field(default="natural", metadata=_typed(str, "-p"))
+    label: int | None = field(default=None, metadata=_typed(int))
+    prompt: str | None = field(default=None, metadata=_typed(str))
+    offline: bool = field(default=False, metadata=_typed(bool))
+    seed: int = field(default=0, metadata=_typed(int))
+    tile: int | None = field(default=None, metadata=_typed(int))
+    device: str | None = field(default=None, metadata=_typed(str))
+    backend: str = field(default="auto", metadata=_typed(str))
+    precision: str = field(default="auto", metadata=_typed(str))
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -150,6 +118,8 @@ class Recipe:
         for name in ("mask", "kernel"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
+        if self.task is not None:
+            object.__setattr__(self, "task", catalogue.task(self.task))
         object.__setattr__(self, "settings", self._checked())
 
     @classmethod

@@ -13,11 +13,11 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import UsageError, unknown_name
+from ..release import version
 from ..settings import assignments
 from .recipe import Recipe
 

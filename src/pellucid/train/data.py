@@ -36,7 +36,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Source:
+class PhotographFile:
     """Place of one image file's bytes.
 
     Attributes:
@@ -58,7 +58,7 @@ class Source:
             return file.read(self.size)
 
 
-def find(data: Path) -> list[Source]:
+def find(data: Path) -> list[PhotographFile]:
     """Lists the images of a folder (with its subfolders) or of an uncompressed tar, by name.
 
     Raises:
@@ -66,13 +66,13 @@ def find(data: Path) -> list[Source]:
     """
     if data.is_dir():
         files = files_below(data, SUFFIXES)
-        sources = [Source(path.relative_to(data).as_posix(), path, 0, path.stat().st_size) for path in files]
+        sources = [PhotographFile(path.relative_to(data).as_posix(), path, 0, path.stat().st_size) for path in files]
     elif data.is_file():
         try:
             # "r:" refuses compression: a position inside a compressed tar cannot be read directly.
             with tarfile.open(data, "r:") as tar:
                 sources = [
-                    Source(entry.name, data, entry.offset_data, entry.size)
+                    PhotographFile(entry.name, data, entry.offset_data, entry.size)
                     for entry in tar
                     if entry.isfile() and Path(entry.name).suffix.lower() in SUFFIXES
                 ]
@@ -85,7 +85,7 @@ def find(data: Path) -> list[Source]:
     return sorted(sources, key=lambda source: source.name)
 
 
-def split(sources: Sequence[Source], held_out: int) -> tuple[list[Source], list[Source]]:
+def split(sources: Sequence[PhotographFile], held_out: int) -> tuple[list[PhotographFile], list[PhotographFile]]:
     """Divides images into those to train on and those to validate on, by name: adding images moves few of them.
 
     Args:
@@ -158,10 +158,15 @@ class Photographs(Sequence[Pixels]):
     """
 
     def __init__(
-        self, sources: Sequence[Source], channels: int = 3, smallest: int = 64, memory: float = 8e9, workers: int = 2
+        self,
+        sources: Sequence[PhotographFile],
+        channels: int = 3,
+        smallest: int = 64,
+        memory: float = 8e9,
+        workers: int = 2,
     ) -> None:
         self._channels = channels
-        self._kept: list[tuple[Source, Pixels | None]] = []
+        self._kept: list[tuple[PhotographFile, Pixels | None]] = []
         self.skipped: list[tuple[str, str]] = []
         with ThreadPoolExecutor(workers) as pool:
             # A few at a time: `map` over all would decode, and hold, more than `memory`.
@@ -186,7 +191,7 @@ class Photographs(Sequence[Pixels]):
             tell(f"left out {name}: {reason}")
         tell(f"{len(self)} images to train on")
 
-    def _try(self, source: Source) -> Pixels | str:
+    def _try(self, source: PhotographFile) -> Pixels | str:
         try:
             return decode(source.read(), self._channels)
         except (PellucidError, OSError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..priors.network import DenoisingUNet
-from .recipe import SIGMA_MAX, SIGMA_MIN, Recipe
+from ..release import version
+from .recipe import SIGMA_MAX, SIGMA_MIN, TrainingRecipe
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Origin:
 def write_prior(
     folder: Path,
     network: DenoisingUNet,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     step: int,
     seen: int,
     psnr: dict[int, float],
@@ -103,7 +103,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def _card(
-    network: DenoisingUNet, recipe: Recipe, step: int, seen: int, psnr: dict[int, float], origin: Origin,
+    network: DenoisingUNet, recipe: TrainingRecipe, step: int, seen: int, psnr: dict[int, float], origin: Origin,
     images: int | None,
 ) -> str:  # fmt: skip
     parameters = sum(p.numel() for p in network.parameters())

@@ -21,7 +21,6 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,12 @@ from ..devices import find_device
 from ..errors import PellucidError, UsageError
 from ..noise import Streams
 from ..priors.generator import GAN, GANConfig
+from ..release import version
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, write_folder
 from .journal import NamedJournal
-from .loop import CHECKPOINT, Options, Outcome, loop, resume
+from .loop import CHECKPOINT, Trained, TrainingOptions, loop, resume
 
 _SAMPLES = 64
 
@@ -97,10 +97,10 @@ def train(
     data: Path,
     run: Path,
     recipe: GANRecipe,
-    options: Options | None = None,
+    options: TrainingOptions | None = None,
     origin: Origin | None = None,
     tell: Callable[[str], None] = lambda line: None,
-) -> Outcome:
+) -> Trained:
     """Trains a GAN on crops of images, or goes on with the training that `run` holds.
 
     Args:
@@ -118,7 +118,7 @@ def train(
         PellucidError: images or checkpoint cannot be used.
         KeyboardInterrupt: passed on, after a checkpoint.
     """
-    options, origin = options or Options(), origin or Origin("gan")
+    options, origin = options or TrainingOptions(), origin or Origin("gan")
     trainer = GANTrainer(recipe, find_device(options.device))
     resume(trainer, run, tell)
     size = recipe.network.size
@@ -126,9 +126,9 @@ def train(
     photographs.report(tell)
     pixels = batches(Crops(photographs, size, recipe.seed), trainer.seen, recipe.batch, workers=options.workers)
     if not loop(trainer, _Journal(trainer, run, tell), pixels, recipe.steps, run, options, tell):
-        return Outcome(trainer.step, False, None)
+        return Trained(trainer.step, False, None)
     write_gan(run / "gan", trainer, origin, len(photographs))
-    return Outcome(trainer.step, True, run / "gan")
+    return Trained(trainer.step, True, run / "gan")
 
 
 class GANTrainer:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .loop import Trains
 from .recipe import band_of, bands, learning_rate
-from .report import Log, LossLog, Row, plot
+from .report import Log, LossLog, LossRow, plot
 
 if TYPE_CHECKING:
     from .run import Trainer
@@ -104,10 +104,10 @@ class _Meter:
         self.updates += 1
         self.norms += norm
 
-    def row(self, trainer: Trainer, scores: dict[int, float]) -> Row:
+    def row(self, trainer: Trainer, scores: dict[int, float]) -> LossRow:
         """A line of the log; `scores` is empty where nothing was validated."""
         seconds = max(time.monotonic() - self.started, 1e-9)
-        return Row(
+        return LossRow(
             step=trainer.step,
             seen=trainer.seen,
             lr=learning_rate(trainer.recipe, max(trainer.step - 1, 0)),

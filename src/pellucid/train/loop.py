@@ -17,7 +17,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainingOptions:
     """Options that change how a run is made, not its result.
 
     Attributes:
@@ -53,7 +53,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Trained:
     """End of a run, or of a part of it.
 
     Attributes:
@@ -128,7 +128,7 @@ def loop(
     pixels: Iterator[Pixels],
     steps: int,
     run: Path,
-    options: Options,
+    options: TrainingOptions,
     tell: Callable[[str], None],
     devices: Devices | None = None,
 ) -> bool:

@@ -23,7 +23,7 @@ SIGMA_MIN, SIGMA_MAX = 0.01, 157.0
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """The hyper-parameters of a run. The same recipe, images and seed give the same weights on the same machine.
 
     Attributes:
@@ -98,7 +98,7 @@ class Recipe:
         return {**asdict(self), "network": self.network.to_json()}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Recipe:
+    def from_json(cls, content: dict[str, Any]) -> TrainingRecipe:
         """Makes a recipe from `to_json`'s result; unknown fields, of a later version, are left out."""
         own = {f.name for f in fields(cls)}
         values = {name: value for name, value in content.items() if name in own}
@@ -106,11 +106,11 @@ class Recipe:
         return cls(network=UNetConfig(**network), **values)
 
 
-PRESETS: dict[str, Recipe] = {
+PRESETS: dict[str, TrainingRecipe] = {
     # Two cores: 10.5 GFLOP a call at 256x256, 10 MB in half precision.
-    "cpu": Recipe(),
+    "cpu": TrainingRecipe(),
     # One GPU with 16 GB or more: 47 GFLOP a call, 32 MB in half precision.
-    "gpu": Recipe(
+    "gpu": TrainingRecipe(
         network=UNetConfig(widths=(64, 128, 256, 320), blocks=(2, 3, 3, 2)),
         steps=200_000,
         batch=128,
@@ -121,7 +121,7 @@ PRESETS: dict[str, Recipe] = {
         ema=0.9995,
     ),
     # Seconds, for tests and to see that everything works.
-    "tiny": Recipe(
+    "tiny": TrainingRecipe(
         network=UNetConfig(widths=(8, 16), blocks=(1, 1), embedding=8),
         steps=20, batch=4, size=16, warmup=2, decay=8, ema=0.9,
     ),
@@ -131,7 +131,7 @@ PRESETS: dict[str, Recipe] = {
 _INNER = "network."
 
 
-def preset(name: str, **changes: Any) -> Recipe:
+def preset(name: str, **changes: Any) -> TrainingRecipe:
     """The recipe of a name with some numbers changed; those that are None stay.
 
     Raises:
@@ -142,7 +142,7 @@ def preset(name: str, **changes: Any) -> Recipe:
     return replace(PRESETS[name], **{key: value for key, value in changes.items() if value is not None})
 
 
-def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
+def with_settings(recipe: TrainingRecipe, settings: Mapping[str, str]) -> TrainingRecipe:
     """Changes numbers of a recipe from texts; those of the network are named network.widths and the like.
 
     Args:
@@ -153,7 +153,7 @@ def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
         UsageError: there is no such field, or a text cannot be read as its value.
 
     Example:
-        >>> with_settings(Recipe(), {"steps": "200", "network.widths": "64,96,192,256"}).network.widths
+        >>> with_settings(TrainingRecipe(), {"steps": "200", "network.widths": "64,96,192,256"}).network.widths
         (64, 96, 192, 256)
     """
     inner = {key.removeprefix(_INNER): text for key, text in settings.items() if key.startswith(_INNER)}
@@ -161,16 +161,16 @@ def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
     if "network" in outer:
         names = ", ".join(_INNER + entry.name for entry in fields(UNetConfig))
         raise UsageError(f"a recipe's network is set number by number: {names}")
-    own = [entry.name for entry in fields(Recipe) if entry.name != "network"]
+    own = [entry.name for entry in fields(TrainingRecipe) if entry.name != "network"]
     check_known([*own, *(_INNER + entry.name for entry in fields(UNetConfig))], "a recipe", settings)
     try:
         network = replace(recipe.network, **parse(UNetConfig, "a recipe's network", inner))
     except PellucidError as error:
         raise UsageError(str(error)) from None
-    return replace(recipe, network=network, **parse(Recipe, "a recipe", outer))
+    return replace(recipe, network=network, **parse(TrainingRecipe, "a recipe", outer))
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
+def learning_rate(recipe: TrainingRecipe, step: int) -> float:
     """The learning rate of update `step`, counted from 0; above 0 throughout."""
     rise = min(1.0, (step + 1) / (recipe.warmup + 1))
     left = max(recipe.steps - step, 0)
@@ -181,7 +181,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.lr * rise * fall
 
 
-def noise_levels(recipe: Recipe, numbers: range) -> npt.NDArray[np.float32]:
+def noise_levels(recipe: TrainingRecipe, numbers: range) -> npt.NDArray[np.float32]:
     """The noise level of each crop of these numbers: log-normal as in EDM (section 5), with a tail over all levels.
 
     A uniform t of the DDPM schedule would spend half of the training above sigma 2, where an image's content is decided

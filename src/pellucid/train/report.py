@@ -15,7 +15,7 @@ from .recipe import bands
 
 
 @dataclass(frozen=True)
-class Row:
+class LossRow:
     """One line of the log: averages since the line before.
 
     Attributes:
@@ -70,13 +70,13 @@ class Log:
             writer.writerow(_HEADER)
             writer.writerows(_cells(row) for row in self._rows)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: LossRow) -> None:
         """Appends a line."""
         self._rows.append(row)
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(_cells(row))
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[LossRow]:
         """All lines so far."""
         return list(self._rows)
 
@@ -135,13 +135,13 @@ class LossLog:
         return f"update {step}  {speed:.1f} images/s  {losses}"
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: LossRow) -> list[str]:
     numbers = [row.lr, row.images_per_second, row.gradient, *row.losses]
     psnr = [f"{row.psnr[level]:.4f}" if level in row.psnr else "" for level in LEVELS]
     return [str(row.step), str(row.seen), *(f"{value:.6g}" for value in numbers), *psnr]
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> list[LossRow]:
     rows = []
     with path.open(newline="", encoding="utf-8") as file:
         for cells in list(csv.reader(file))[1:]:
@@ -149,11 +149,11 @@ def _read(path: Path) -> list[Row]:
                 continue  # The machine stopped in the middle of a line.
             lr, speed, gradient, *losses = (float(cell) for cell in cells[2 : -len(LEVELS)])
             psnr = {level: float(cell) for level, cell in zip(LEVELS, cells[-len(LEVELS) :], strict=True) if cell}
-            rows.append(Row(int(cells[0]), int(cells[1]), lr, speed, gradient, tuple(losses), psnr))
+            rows.append(LossRow(int(cells[0]), int(cells[1]), lr, speed, gradient, tuple(losses), psnr))
     return rows
 
 
-def plot(rows: Sequence[Row], path: Path) -> None:
+def plot(rows: Sequence[LossRow], path: Path) -> None:
     """Draws loss by noise band and validation PSNR over updates.
 
     Args:

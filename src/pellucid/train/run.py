@@ -23,18 +23,18 @@ from .devices import Devices
 from .export import Origin, write_prior
 from .grow import grow
 from .journal import PriorJournal
-from .loop import CHECKPOINT, Options, Outcome, loop, resume
-from .recipe import Recipe, learning_rate, loss_weight, noise_levels
+from .loop import CHECKPOINT, Trained, TrainingOptions, loop, resume
+from .recipe import TrainingRecipe, learning_rate, loss_weight, noise_levels
 
 
 def train(
     data: Path,
     run: Path,
-    recipe: Recipe,
-    options: Options | None = None,
+    recipe: TrainingRecipe,
+    options: TrainingOptions | None = None,
     origin: Origin | None = None,
     tell: Callable[[str], None] = lambda line: None,
-) -> Outcome:
+) -> Trained:
     """Trains a prior, or goes on with the training that `run` holds.
 
     Args:
@@ -53,7 +53,7 @@ def train(
         PellucidError: images or checkpoint cannot be used.
         KeyboardInterrupt: passed on, after a checkpoint.
     """
-    options, origin = options or Options(), origin or Origin()
+    options, origin = options or TrainingOptions(), origin or Origin()
     devices = Devices(options.device, options.precision)
     trainer = Trainer(recipe, devices)
     if not resume(trainer, run, tell) and options.initial is not None:
@@ -65,12 +65,12 @@ def train(
     finished = loop(trainer, journal, pixels, recipe.steps, run, options, tell, devices)
     scores = {} if journal is None else journal.scores
     if not finished or journal is None:
-        return Outcome(trainer.step, finished, None, scores)
+        return Trained(trainer.step, finished, None, scores)
     tell("writing the prior")
     if options.samples:
         sheet(dream(trainer.prior(), options.samples, options.sample_size, seed=recipe.seed)).save(run / "samples.png")
     write_prior(run / "prior", trainer.average, recipe, trainer.step, trainer.seen, scores, origin, len(photographs))
-    return Outcome(trainer.step, True, run / "prior", scores)
+    return Trained(trainer.step, True, run / "prior", scores)
 
 
 def export(
@@ -93,7 +93,7 @@ def export(
         PellucidError: there is no checkpoint.
     """
     _, about = checkpoint.load(run / CHECKPOINT)
-    trainer = Trainer(Recipe.from_json(about["recipe"]), Devices("cpu"))
+    trainer = Trainer(TrainingRecipe.from_json(about["recipe"]), Devices("cpu"))
     trainer.restore(run / CHECKPOINT)
     scores = trainer.validate(validation or {})
     write_prior(target, trainer.average, trainer.recipe, trainer.step, trainer.seen, scores, origin or Origin(), images)
@@ -114,7 +114,7 @@ class Trainer:
         seen: crops used; the position in the data.
     """
 
-    def __init__(self, recipe: Recipe, devices: Devices) -> None:
+    def __init__(self, recipe: TrainingRecipe, devices: Devices) -> None:
         self.recipe = recipe
         self.devices = devices
         torch.manual_seed(recipe.seed)
@@ -196,7 +196,7 @@ class Trainer:
             PellucidError: it is of another network or optimiser.
         """
         tensors, about = checkpoint.load(path)
-        then = Recipe.from_json(about["recipe"])
+        then = TrainingRecipe.from_json(about["recipe"])
         if then.network != self.recipe.network or then.optimiser != self.recipe.optimiser:
             raise PellucidError(f"{path}: is of another network or optimiser; choose another folder for this run")
         self.network.load_state_dict(checkpoint.part(tensors, "network."))
@@ -220,7 +220,7 @@ class Trainer:
 
 
 def _open(
-    data: Path, recipe: Recipe, options: Options, devices: Devices, tell: Callable[[str], None]
+    data: Path, recipe: TrainingRecipe, options: TrainingOptions, devices: Devices, tell: Callable[[str], None]
 ) -> tuple[Photographs, dict[str, Tensor]]:
     """The images to train on and, in the first process, those to validate on."""
     channels = recipe.network.channels
@@ -239,7 +239,7 @@ def _open(
     return photographs, {f"{i:04d}": image for i, image in enumerate(middles)}
 
 
-def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimiser(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     from .optimiser import Muon
 
     if recipe.optimiser == "muon":

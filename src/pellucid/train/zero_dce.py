@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +23,18 @@ from ..devices import find_device
 from ..errors import PellucidError, UsageError
 from ..losses import colour_constancy, exposure, illumination_smoothness, spatial_consistency
 from ..methods.zero_dce import CurveNet, enhance
+from ..release import version
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, half, write_whole
 from .journal import NamedJournal
-from .loop import Options, Outcome, loop, resume
+from .loop import Trained, TrainingOptions, loop, resume
 
 LOSSES = ("spatial", "exposure", "colour", "smoothness")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CurveRecipe:
     """The hyper-parameters of a run. The same recipe, images and seed give the same weights on the same machine.
 
     The weights of the losses are the released code's, ten times those of equation 8, in which that of the exposure
@@ -98,11 +98,11 @@ class Recipe:
 def train(
     data: Path,
     run: Path,
-    recipe: Recipe,
-    options: Options | None = None,
+    recipe: CurveRecipe,
+    options: TrainingOptions | None = None,
     origin: Origin | None = None,
     tell: Callable[[str], None] = lambda line: None,
-) -> Outcome:
+) -> Trained:
     """Trains the network, or goes on with the training that `run` holds.
 
     Args:
@@ -121,18 +121,18 @@ def train(
         PellucidError: images or checkpoint cannot be used.
         KeyboardInterrupt: passed on, after a checkpoint.
     """
-    options, origin = options or Options(), origin or Origin("Zero-DCE")
-    trainer = Trainer(recipe, find_device(options.device))
+    options, origin = options or TrainingOptions(), origin or Origin("Zero-DCE")
+    trainer = CurveTrainer(recipe, find_device(options.device))
     resume(trainer, run, tell)
     photographs = Photographs(find(data), 3, recipe.size, options.memory, options.workers)
     photographs.report(tell)
     pixels = batches(Crops(photographs, recipe.size, recipe.seed), trainer.seen, recipe.batch, workers=options.workers)
     if not loop(trainer, NamedJournal(trainer, run, LOSSES, tell), pixels, recipe.steps, run, options, tell):
-        return Outcome(trainer.step, False, None)
-    return Outcome(trainer.step, True, _export(run, trainer, origin, len(photographs)))
+        return Trained(trainer.step, False, None)
+    return Trained(trainer.step, True, _export(run, trainer, origin, len(photographs)))
 
 
-def darken(light: Tensor, recipe: Recipe, numbers: range) -> Tensor:
+def darken(light: Tensor, recipe: CurveRecipe, numbers: range) -> Tensor:
     """Photographs as if there had been less light, y = f x^g + noise, f, g and the noise those of the crops' numbers.
 
     Args:
@@ -153,7 +153,7 @@ def darken(light: Tensor, recipe: Recipe, numbers: range) -> Tensor:
     return torch.stack(dark)
 
 
-class Trainer:
+class CurveTrainer:
     """The state of a run and its one move.
 
     Args:
@@ -165,7 +165,7 @@ class Trainer:
         step: updates made.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+    def __init__(self, recipe: CurveRecipe, device: torch.device) -> None:
         self.recipe = recipe
         self.step = 0
         with torch.device("meta"):
@@ -242,7 +242,7 @@ class Trainer:
         self.step = about["step"]
 
 
-def _export(run: Path, trainer: Trainer, origin: Origin, images: int) -> Path:
+def _export(run: Path, trainer: CurveTrainer, origin: Origin, images: int) -> Path:
     """Writes the weights in half precision, and their card."""
     from safetensors.torch import save
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from ... import settings
 from ...errors import unknown_name
-from .dataset import Dataset, Item, Layout
+from .dataset import Dataset, DatasetItem, Layout
 
-__all__ = ["Dataset", "Item", "Layout", "get", "names"]
+__all__ = ["Dataset", "DatasetItem", "Layout", "get", "names"]
 
 _PAIRS = "paired: damaged/ and clean/ with the same names in both"
 _LAYOUTS: dict[str, tuple[Layout, str]] = {

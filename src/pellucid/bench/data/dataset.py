@@ -20,7 +20,7 @@ SUFFIXES = (*images.SUFFIXES, ".jp2", ".ppm", ".pgm")
 
 
 @dataclass(frozen=True)
-class Item:
+class DatasetItem:
     """One image, or one pair.
 
     Attributes:
@@ -85,7 +85,7 @@ class Dataset:
             return str(error)
         return None
 
-    def items(self, folder: Path, limit: int | None = None) -> Iterator[Item]:
+    def items(self, folder: Path, limit: int | None = None) -> Iterator[DatasetItem]:
         """Reads the images, each when its turn comes.
 
         Args:
@@ -104,14 +104,14 @@ class Dataset:
         pairs = self._pairs(folder)[:limit]
         return (self._item(folder, *pair) for pair in pairs)
 
-    def _item(self, folder: Path, name: str, other: Path | None) -> Item:
+    def _item(self, folder: Path, name: str, other: Path | None) -> DatasetItem:
         own = self._read(folder / name)
         if self.layout.holds == "clean":
-            return Item(name, own, None)
+            return DatasetItem(name, own, None)
         clean = None if other is None else self._read(other)
         if clean is not None and clean.shape != own.shape:
             raise PellucidError(f"{folder / name}: has not the size of its clean image {other}")
-        return Item(name, clean, own)
+        return DatasetItem(name, clean, own)
 
     def _read(self, path: Path) -> Tensor:
         whole = images.read(path).tensor(3)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...priors import Prior
-from ...priors.prior import innermost, round_up
+from ...priors.prior import module_of, round_up
 
 _ALIGNED = 64
 """Bytes that a tensor begins at a multiple of, as those of torch's own allocator do."""
@@ -21,8 +21,8 @@ def share(prior: Prior) -> None:
     Args:
         prior: whose network. One without a network has nothing to share.
     """
-    network = getattr(innermost(prior), "network", None)
-    if not isinstance(network, torch.nn.Module):
+    network = module_of(prior)
+    if network is None:
         return
     weights = [weight for weight in (*network.parameters(), *network.buffers()) if weight.device.type == "cpu"]
     if not weights or all(weight.is_shared() for weight in weights):
