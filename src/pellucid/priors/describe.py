@@ -119,7 +119,7 @@ def _facts(network: nn.Module) -> dict[str, Any]:
     """Facts that differ from family to family."""
     family = family_of(network)
     plain = {"family": family.name, "size": None, "learned_sigma": False, "classes": 0, "heads": ""}
-    return plain | family.describe(network)
+    return {**plain, **family.describe(network)}
 
 
 def _latent_facts(latent: Latent) -> dict[str, Any]:

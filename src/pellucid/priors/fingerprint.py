@@ -26,7 +26,7 @@ def fingerprint(prior: Prior) -> str:
     networks = [network_of(prior)]
     for one in (prior, *networks):
         if getattr(one, "label", None) is not None:
-            digest.update(f"label {one.label}".encode())  # type: ignore[union-attr]
+            digest.update(f"label {one.label}".encode())
     if latent is not None:
         networks.append(latent.vae.network)
         digest.update(repr((latent.vae.scaling, latent.vae.shift)).encode())
