@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from pellucid.bench import spec
+from pellucid.bench import denoisers, spec
 
 Command = Callable[..., Any]
 
@@ -195,3 +196,18 @@ def test_help_imports_nothing_heavy() -> None:
     code += "except SystemExit: pass\nprint([name for name in ('torch', 'jinja2') if name in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "[]"
+
+
+def test_a_standard_set_has_its_published_rows(
+    tmp_path: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        Image.new("RGB", (32, 32), "teal").save(tmp_path / f"{name}.png")
+    set_of_two = denoisers.Standard("two", frozenset({"one", "two"}), {"Other": {15: 30.1, 50: 20.2}}, "nobody")
+    monkeypatch.setattr(denoisers, "STANDARDS", (set_of_two,))
+    out = pellucid_command("bench", "prior", tiny_prior, "--data", tmp_path).out
+    assert "Other, published" in out
+    (line,) = [line.split() for line in out.splitlines() if line.startswith("Other")]
+    assert line[-4:] == ["30.10", "-", "20.20", "-"]
+    (tmp_path / "two.png").unlink()
+    assert "published" not in pellucid_command("bench", "prior", tiny_prior, "--data", tmp_path).out

@@ -34,7 +34,7 @@ from .options import (
 from .output import as_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -147,12 +147,26 @@ def prior(
         body = [(name, *(f"{line.values['psnr'][name]:.2f}" for line in levels.values())) for name in chosen]
         means = [(f"mean of {len(chosen)}", *(summary.show(line, "psnr", False) for line in levels.values()))]
         means += [("LPIPS", *(summary.show(line, "lpips", False) for line in levels.values()))] * ("lpips" in metrics)
-        table(head + body + means)
+        table(head + body + means + _published(chosen, levels))
         typer.echo(
             f"\none call at {price.size}x{price.size}: {price.gflop:.1f} GFLOP, {price.seconds:.3f} s "
             f"on {price.threads} threads"
         )
     return tables.show(lines, rows, metrics, "text", versus) if shape == "text" else None
+
+
+def _published(images: Iterable[str], tasks: Iterable[str]) -> list[tuple[str, ...]]:
+    """The rows of other denoisers on a standard set, at the levels of the tasks; none for other images."""
+    from ..bench.denoisers import standard
+
+    known = standard(images)
+    if known is None:
+        return []
+    levels = [int(_level(task)) for task in tasks]
+    return [
+        (f"{name}, published", *(f"{psnr[level]:.2f}" if level in psnr else "-" for level in levels))
+        for name, psnr in known.psnr.items()
+    ]
 
 
 def _level(task: str) -> str:
