@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pellucid.bench import prior as bench_prior
 from pellucid.bench.prior import Cost
 from pellucid.methods.measurement import CALLS as LOOKS
 from pellucid.priors.backends import Autocast
@@ -368,7 +369,8 @@ def test_doctor(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> N
     assert "problem: cannot compute on 'abacus'" in said.err
 
 
-def test_train_and_bench(pellucid_command: Command, tmp_path: Path) -> None:
+def test_train_and_bench(pellucid_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_prior.dream, "__defaults__", (4, 32, 5, 0))
     data = tmp_path / "data"
     data.mkdir()
     for index in range(3):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .. import settings
@@ -107,8 +108,13 @@ def names(blind: bool | None = None) -> tuple[str, ...]:
     Args:
         blind: only those that need not (True) or must (False) be told the degradation.
     """
-    found = sorted({point.name for point in entry_points(group=_GROUP)})
-    return tuple(name for name in found if blind is None or find(name).blind is blind)
+    return tuple(name for name in sorted(_points()) if blind is None or find(name).blind is blind)
+
+
+@cache
+def _points() -> Mapping[str, EntryPoint]:
+    # Asked once: it reads a file of each package that is installed, and a name is looked up dozens of times.
+    return {point.name: point for point in entry_points(group=_GROUP)}
 
 
 def find(name: str) -> type[Method]:
@@ -121,7 +127,7 @@ def find(name: str) -> type[Method]:
     Raises:
         UsageError: there is none of that name, or what is named is no method.
     """
-    points = {point.name: point for point in entry_points(group=_GROUP)}
+    points = _points()
     if name not in points and names_object(name):
         own = imported(name)
         if isinstance(own, type):
