@@ -44,6 +44,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
 
+
 ASSETS = Path(__file__).parents[1] / "src" / "pellucid" / "assets"
 
 

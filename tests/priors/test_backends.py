@@ -121,7 +121,7 @@ def test_openvino_tells_nobody_that_it_is_used() -> None:
     """As it is imported it would tell a server; here it is imported by pellucid alone."""
     needs_openvino()
     _library()
-    used = sys.modules["openvino.tools.ovc.telemetry_utils"].tm  # type: ignore[attr-defined]
+    used = sys.modules["openvino.tools.ovc.telemetry_utils"].tm
     assert used.__name__ == "openvino.tools.ovc.telemetry_stub"
     assert sys.modules.get("openvino_telemetry", ...) is not None
 
