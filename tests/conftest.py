@@ -39,6 +39,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives each process of `pytest -n` whole folders and no single tests in turn, so that it makes fixtures once."""
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "worksteal"
+
+
 def pytest_collection_finish() -> None:
     """Spares the collector what stays to the end: tests, and all modules that they import."""
     gc.collect()
