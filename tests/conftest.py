@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,9 +29,27 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
 
-# A busy machine is no failure; in CI the same examples each time.
-settings.register_profile("pellucid", deadline=None, derandomize=bool(os.environ.get("CI")))
+# A busy machine is no failure; in CI the same examples each time. `--hypothesis-profile thorough` tries more.
+settings.register_profile("thorough", deadline=None, max_examples=500)
+settings.register_profile("pellucid", deadline=None, max_examples=30, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("pellucid")
+
+# Dozens of programs are started here, and each would compile the whole package again: a second of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives each process of `pytest -n` whole folders and no single tests in turn, so that it makes fixtures once."""
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "worksteal"
+
+
+def pytest_collection_finish() -> None:
+    """Spares the collector what stays to the end: tests, and all modules that they import."""
+    gc.collect()
+    gc.freeze()
+
 
 ASSETS = Path(__file__).parents[1] / "src" / "pellucid" / "assets"
 

@@ -34,8 +34,8 @@ def natural() -> Prior:
 
 @pytest.fixture(scope="module")
 def clean(bundled: dict[str, Tensor]) -> Tensor:
-    """The package's photographs, (2, 3, 256, 256) in [0, 1]."""
-    return to_unit(torch.cat(list(bundled.values())))
+    """The middles of the package's photographs, (2, 3, 128, 128) in [0, 1]."""
+    return to_unit(torch.cat(list(bundled.values())))[..., 64:192, 64:192]
 
 
 def test_dreamclean_repairs_jpeg(natural: Prior, clean: Tensor) -> None:
@@ -45,7 +45,7 @@ def test_dreamclean_repairs_jpeg(natural: Prior, clean: Tensor) -> None:
 
 
 def test_dreamclean_repairs_jpeg_on_the_evaluation_photographs(natural: Prior, photographs: dict[str, Tensor]) -> None:
-    clean = to_unit(torch.cat(list(photographs.values())[::6]))
+    clean = to_unit(torch.cat(list(photographs.values())[::6]))[..., 64:192, 64:192]
     damaged = multiple_jpeg(clean)
     restored = pellucid.restore(damaged, "dreamclean", natural, strength=50)
     assert psnr(restored, clean).mean() > psnr(damaged, clean).mean()
@@ -75,9 +75,9 @@ def test_a_batch_is_its_images_one_by_one_with_the_real_network(natural: Prior, 
         assert torch.equal(together[i : i + 1], pellucid.restore(image[i : i + 1], method, natural, seed=3 + i))
 
 
-def test_tiles_do_not_show(natural: Prior, clean: Tensor) -> None:
+def test_tiles_do_not_show(natural: Prior, bundled: dict[str, Tensor]) -> None:
     """Whole and tiled differ by less than 0.5 % of the range where a tile covers what the network sees."""
-    wide = torch.cat([clean[:1], clean[1:]], 3)[..., 64:192, :]
+    wide = to_unit(torch.cat(list(bundled.values()), 3))[..., 64:192, :]
     whole, tiled = (Restorer("dreamclean", natural, tile=tile, strength=50) for tile in (512, 384))
     assert (whole.tiles(128, 512).number, tiled.tiles(128, 512).number) == (1, 2)
     assert (whole.run(wide).colours - tiled.run(wide).colours).abs().max() < 0.005
@@ -112,7 +112,7 @@ def test_an_undamaged_photograph_is_not_harmed(natural: Prior, photographs: dict
 def test_a_known_degradation_is_undone(natural: Prior, clean: Tensor, method: str) -> None:
     """Noisy x4 super-resolution and inpainting, a few steps each: far better than the pseudo-inverse."""
     steps = {"ddrm": 10, "ddnm": 10, "dreamclean-known": 20}[method]
-    for operator, gain in ((AveragePool(4), 1.0), (Mask.random(256, 256, 0.25), 8.0)):
+    for operator, gain in ((AveragePool(4), 1.0), (Mask.random(128, 128, 0.25), 8.0)):
         y = to_unit(operator.A(to_model(clean)))
         y = gaussian_noise(y, 0.05)
         simple = to_unit(operator.pinv(to_model(y)))
@@ -126,4 +126,4 @@ def test_a_small_picture_becomes_a_large_one(natural: Prior, clean: Tensor) -> N
     for image in (small[0].permute(1, 2, 0).numpy(), small):
         out = pellucid.restore(image, "ddrm", natural, operator=AveragePool(4), noise=0, steps=4)
         back = torch.as_tensor(out)
-        assert tuple(back.shape) == ((256, 256, 3) if isinstance(image, np.ndarray) else (1, 3, 256, 256))
+        assert tuple(back.shape) == ((128, 128, 3) if isinstance(image, np.ndarray) else (1, 3, 128, 128))

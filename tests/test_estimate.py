@@ -82,7 +82,7 @@ def test_what_looks_like_an_image_is_no_noise() -> None:
 @pytest.mark.slow
 def test_the_embedded_prior_sees_noise_where_there_is_some(photographs: dict[str, Tensor]) -> None:
     prior = load_prior("natural")
-    for image in list(photographs.values())[:4]:
+    for image in (photograph[..., 64:192, 64:192] for photograph in list(photographs.values())[:4]):
         for level in (0.05, 0.1):
             noisy = to_model(gaussian_noise(to_unit(image), level))
             assert noise_seen(prior, noisy).item() == pytest.approx(2 * level, rel=0.15)

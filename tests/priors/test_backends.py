@@ -4,6 +4,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ from pellucid.priors.backends import (
 )
 from pellucid.priors.fingerprint import fingerprint
 from pellucid.priors.network import DenoisingUNet
+from pellucid.priors.openvino import _library
+
+
+def needs_openvino() -> None:
+    """Skips a test where it is not installed; only pellucid imports it."""
+    if find_spec("openvino") is None:
+        pytest.skip("needs OpenVINO")
 
 
 def draw(*shape: int) -> Tensor:
@@ -61,7 +69,7 @@ def test_compiled_shares_weights_and_leaves_the_prior(prior: VENetwork, monkeypa
 
 
 def test_a_wrapper_keeps_its_prior(prior: VENetwork) -> None:
-    pytest.importorskip("openvino")
+    needs_openvino()
     rough: Any = accelerated(prior, precision="bfloat16")
     inner = rough.prior
     changed: Any = accelerated(rough, "openvino")
@@ -97,7 +105,7 @@ def test_openvino_is_an_extra(prior: VENetwork, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_openvino_agrees(tiny_network: Callable[..., DenoisingUNet], channels: int) -> None:
-    pytest.importorskip("openvino")
+    needs_openvino()
     network = tiny_network(channels=channels).requires_grad_(False)
     prior = VENetwork(network, linear_ladder(), channels=channels, multiple=4)
     other = accelerated(prior, "openvino")
@@ -109,8 +117,17 @@ def test_openvino_agrees(tiny_network: Callable[..., DenoisingUNet], channels: i
         assert torch.equal(found[1:], other(x[1:], sigma[1:]))
 
 
+def test_openvino_tells_nobody_that_it_is_used() -> None:
+    """As it is imported it would tell a server; here it is imported by pellucid alone."""
+    needs_openvino()
+    _library()
+    used = sys.modules["openvino.tools.ovc.telemetry_utils"].tm
+    assert used.__name__ == "openvino.tools.ovc.telemetry_stub"
+    assert sys.modules.get("openvino_telemetry", ...) is not None
+
+
 def test_openvino_in_half_precision(prior: VENetwork) -> None:
-    pytest.importorskip("openvino")
+    needs_openvino()
     x = draw(2, 3, 16, 16)
     exact, rough = prior(x, 0.5), accelerated(prior, "openvino", "bfloat16")(x, 0.5)
     assert rough.dtype == torch.float32
@@ -125,12 +142,12 @@ def test_precision_makes_another_prior_of_it(prior: VENetwork) -> None:
 
 
 def test_operations_are_counted_whoever_computes(prior: VENetwork) -> None:
-    pytest.importorskip("openvino")
+    needs_openvino()
     assert gflop(accelerated(prior, "openvino", "bfloat16"), 16) == gflop(prior, 16) > 0
 
 
 def test_openvino_leaves_gradients_to_torch(prior: VENetwork) -> None:
-    pytest.importorskip("openvino")
+    needs_openvino()
     x = draw(1, 3, 8, 8).requires_grad_()
     (own,) = torch.autograd.grad(accelerated(prior, "openvino")(x, 0.5).sum(), x)
     (torchs,) = torch.autograd.grad(prior(x, 0.5).sum(), x)
@@ -138,7 +155,7 @@ def test_openvino_leaves_gradients_to_torch(prior: VENetwork) -> None:
 
 
 def test_openvino_is_the_same_prior_elsewhere() -> None:
-    pytest.importorskip("openvino")
+    needs_openvino()
     prior = load_prior("natural")
     other = accelerated(prior, "openvino")
     x = draw(1, 3, 16, 16)

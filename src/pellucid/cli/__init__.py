@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -57,6 +58,12 @@ def _root(
         typer.echo(VERSION)
     elif context.invoked_subcommand is None:
         typer.echo(OVERVIEW)
+
+
+@cache
+def _command() -> Any:
+    # Made once: it reads the signatures of all commands.
+    return typer.main.get_command(app)
 
 
 def main() -> None:
@@ -114,7 +121,7 @@ def _code() -> int:
     try:
         # No command decodes a file of somebody's in its own process.
         with apart.inside():
-            code = app(standalone_mode=False)
+            code = _command()(standalone_mode=False)
     except UsageError as error:
         complain(str(error))
         code = USAGE

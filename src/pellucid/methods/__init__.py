@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -148,8 +149,12 @@ def find(name: str) -> type[Method]:
     return method
 
 
-def _others() -> dict[str, EntryPoint]:
-    """Methods of other packages; a name of ours stays ours."""
+@cache
+def _others() -> Mapping[str, EntryPoint]:
+    """Methods of other packages; a name of ours stays ours.
+
+    Asked once: it reads a file of each package that is installed.
+    """
     return {point.name: point for point in entry_points(group=_GROUP) if point.name not in _OWN}
 
 

@@ -13,11 +13,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from ..errors import PellucidError
 
@@ -106,10 +107,24 @@ def described_by(tensors: int) -> Iterator[None]:
 
     hook = register_module_parameter_registration_hook(count)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             yield
     finally:
         hook.remove()
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draws no initial weights. On "meta" there are no numbers, and for want of them torch imports its compiler."""
+
+    _DRAWS = frozenset((Tensor.normal_, Tensor.uniform_))
+
+    def __torch_function__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in self._DRAWS or getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def check_number(tensors: int) -> None:

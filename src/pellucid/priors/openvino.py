@@ -8,6 +8,9 @@ References:
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -56,6 +59,27 @@ class Trunk:
 
 
 def _library() -> Any:
+    if "openvino" not in sys.modules:
+        # As it is imported, it tells a server of its makers so, unless the part of it that does is not there.
+        with _hidden("openvino_telemetry"):
+            return _imported()
+    return _imported()
+
+
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Makes a module's import fail, unless it was imported already."""
+    hides = module not in sys.modules
+    if hides:
+        sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hides:
+            del sys.modules[module]
+
+
+def _imported() -> Any:
     try:
         import openvino
     except ImportError:

@@ -158,6 +158,7 @@ if __name__ == "__main__":
     make_folders(items)
     outcomes = Processes(1)(Work(Restorer("denoise", {str(tiny_prior)!r})), items)
     next(outcomes)
+    assert "torch._dynamo" not in sys.modules, "a second and more of every start"
     Path({str(tmp_path / "pid")!r}).write_text(str(multiprocessing.active_children()[0].pid))
     os.kill(os.getpid(), 9)
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import pickle
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from multiprocessing.connection import wait
 import torch
 from torch import multiprocessing
 
+from ... import methods
 from ...apart.processes import ended
 from ...errors import PellucidError, UsageError
 from ..plan import Item
@@ -95,7 +97,10 @@ class _Worker:
     """
 
     def __init__(self, work: Work, threads: int) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+        # Torch is imported once for all of them, in a process that has no threads yet: those after the first begin at
+        # once, also in the place of one that died.
+        context.set_forkserver_preload([worker.__name__, methods.__name__])
         self.pipe, other = context.Pipe()
         self._process = context.Process(target=worker.main, args=(other, work, threads), daemon=True)
         try:
