@@ -61,7 +61,7 @@ class Desk:
         Args:
             session: whose.
             choices: of these, what an action leaves open counts: prior, fidelity, seed and tiles.
-            key: one of `look.ACTIONS`, or "fill" for what is painted.
+            key: one of `look.ACTIONS`, or "fill" for what is painted; all else stays to the bit.
         """
         picture = session.picture
         found = Action("Fill in", "inpaint") if key == "fill" else ACTIONS.get(key)
@@ -72,7 +72,7 @@ class Desk:
             return
         chosen = Choices(
             found.task, prior=choices.prior, seed=choices.seed, tile=choices.tile, fidelity=choices.fidelity,
-            mask=picture.mask, by=_factor(found),
+            mask=picture.mask, by=_factor(found), exact=key == "fill",
         )  # fmt: skip
         self._start(session, chosen, None, [picture])
 
