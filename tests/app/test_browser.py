@@ -520,7 +520,7 @@ def test_on_a_phone_everything_is_in_reach_of_a_thumb(browser: Browser, local: S
 
 
 def test_pictures_of_the_page_for_its_docs(page: Page, bundled: dict[str, Tensor], tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("market.png", "harbour.jpg", "coffee.png")]
+    files = [tmp_path / name for name in ("cat.png", "eye.jpg", "coffee.png")]
     clean = {name: to_unit(image)[..., 64:192, 64:192] for name, image in bundled.items()}
     if WANTED:
         clean["coffee"] = to_unit(bundled["coffee"])
@@ -530,10 +530,14 @@ def test_pictures_of_the_page_for_its_docs(page: Page, bundled: dict[str, Tensor
     hand_over(page, *files)
     show(page, "coffee.png")
     looked(page)
+    page.evaluate("scrollTo(0, 0)")
     picture(page, "app.png", (900, 1440))
     restore(page)
     page.get_by_text("3 of 3 done").wait_for()
-    picture(page, "app-batch.png", (900, 1440))
+    page.set_viewport_size({"width": 1440, "height": 1180})
+    page.evaluate("scrollTo(0, 0)")
+    page.get_by_role("heading", name="pellucid").hover()
+    picture(page, "app-batch.png", (1180, 1440))
 
 
 def picture(page: Page, name: str, size: tuple[int, int]) -> None:

@@ -157,4 +157,6 @@ def verdict(found: Diagnosis, calls: int = 0, whole: bool = True) -> Verdict:
 
 
 def _words(text: str) -> str:
+    # How a JPEG file stores its colours says nothing to those who look.
+    text = re.sub(r"(JPEG quality \d+), [\d:]+", r"\1", text)
     return re.sub(r"of ([\d.]+) of 255", lambda level: f"of {float(level[1]) / 2.55:.0f} %", text)

@@ -322,4 +322,4 @@ def _note(result: Restored, less: str | None, lost: str | None, seconds: float) 
     told = [*result.notes, *filter(None, (less, lost))]
     if result.noise:
         told.append(f"noise {result.noise[0]:.4f}")
-    return "; ".join([*told, f"{result.nfe} evaluations, {seconds:.1f} s"])
+    return "; ".join([*told, f"{result.nfe} evaluation{'s' * (result.nfe != 1)}, {seconds:.1f} s"])
