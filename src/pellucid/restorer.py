@@ -31,6 +31,7 @@ class Restorer(Runner):
         watch: Callable[[State], object] | None = None,
         *,
         marked: bool = True,
+        found: Diagnosis | None = None,
     ) -> tuple[Picture, Restored]:
         """Restores one picture, page by page; its transparency and metadata stay.
 
@@ -40,6 +41,7 @@ class Restorer(Runner):
             progress: see `run`.
             watch: see `run`.
             marked: whether each page is going to say in a file how it was restored; see `provenance`.
+            found: the diagnosis of its first page, where it was made before, with the same prior and tiles.
 
         Returns:
             The picture, and what else is known of the restoration of its first page, but for the evaluations and for
@@ -49,8 +51,9 @@ class Restorer(Runner):
         seeds = [seed, *(derive_seed(seed, f"page {number}") for number in range(2, len(picture.more) + 2))]
         restored: list[Picture] = []
         results: list[Restored] = []
-        for page, own in zip(picture.pages, seeds, strict=True):
-            done, result = self._finished(page, self._page(page, own, progress, watch))
+        for number, (page, own) in enumerate(zip(picture.pages, seeds, strict=True)):
+            known = (found,) if found is not None and not number else self._known(page)
+            done, result = self._finished(page, self._page(page, own, progress, watch, known))
             results.append(result)
             restored.append(self._marked(done, result, own) if marked else done)
         nfe, drawn = sum(result.nfe for result in results), any(result.random for result in results)
@@ -121,11 +124,12 @@ class Restorer(Runner):
         seed: int,
         progress: Callable[[int], object] | None,
         watch: Callable[[State], object] | None,
+        known: tuple[Diagnosis, ...],
     ) -> Restored:
-        """Restores one page; its file tells how it was compressed."""
+        """Restores one page, of whose damage something may be known."""
         operator = None if self._maker is None else self._maker(page)
         whole = _untouched(page, operator)
-        return whole or self.run(page.tensor(), seed, progress, operator, watch, self._known(page))
+        return whole or self.run(page.tensor(), seed, progress, operator, watch, known)
 
     def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
         return (told(page),) if self.method.diagnoses and page.jpeg is not None else ()

@@ -99,7 +99,7 @@ def serving(folder: Path, *arguments: object, end: signal.Signals = signal.SIGIN
     environment = {**os.environ, "TMPDIR": str(temporary), "PELLUCID_APP_PASSWORD": ""}
     with said.open("w") as file, subprocess.Popen(command, stderr=file, env=environment) as process:
         try:
-            until(lambda: process.poll() is not None or "http://" in said.read_text(), 120)
+            until(lambda: process.poll() is not None or "http://" in said.read_text(), 300)
             found = re.search(r"http://\S+", said.read_text())
             assert found, said.read_text()
             yield Served(found[0], notes, temporary)

@@ -12,19 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
 from pellucid import images, tasks
-from pellucid.app import view
+from pellucid.app import proposing, view
 from pellucid.app.choices import Choices
 from pellucid.app.desk import Desk
 from pellucid.app.look import ACTIONS, excerpt, look, verdict
+from pellucid.app.proposing import FOUND, NONE, propose
 from pellucid.app.queue import Job, Queue
-from pellucid.app.session import Session
+from pellucid.app.session import Outcome, Session
 from pellucid.app.words import damage, plain
+from pellucid.app.work import Looking
 from pellucid.diagnosis import Diagnosis, Exposure, of_picture
 from pellucid.priors import load_prior
+from pellucid.problem import to_unit
 
 from .conftest import until
 from .test_desk import png
@@ -179,7 +185,8 @@ def test_after_the_look_the_evaluations_are_known(desk: Desk, session: Session, 
     desk.run(session, Choices(prior=desk.priors[0]))
     finish(session)
     assert session.job is not None
-    assert session.job.total == session.job.done == (picture.verdict.calls + picture.verdict.plan) * 40 * 56
+    assert session.job.total == (picture.verdict.plan * 40 * 56 or 1)
+    assert session.job.total == session.job.done
 
 
 def test_a_look_is_a_diagnosis(bundled: dict[str, Tensor], tiny_prior: Path) -> None:
@@ -192,9 +199,88 @@ def test_a_look_is_a_diagnosis(bundled: dict[str, Tensor], tiny_prior: Path) -> 
     assert pace is None or pace > 0
 
 
-@pytest.mark.parametrize(("size", "seen"), [((900, 1300), (384, 384)), ((300, 3000), (300, 384)), ((9, 9), (9, 9))])
-def test_of_a_large_picture_a_quarter_of_a_megapixel_is_looked_at(size: tuple[int, int], seen: tuple[int, int]) -> None:
-    assert excerpt(torch.zeros(1, 3, *size)).shape[-2:] == seen
+@pytest.mark.parametrize(("size", "seen"), [((900, 1300), (256, 256)), ((300, 3000), (300, 256)), ((9, 9), (9, 9))])
+def test_of_a_large_picture_two_stretches_are_looked_at(size: tuple[int, int], seen: tuple[int, int]) -> None:
+    assert excerpt(images.from_array(np.zeros((*size, 3), np.uint8))).colour.shape[:2] == seen
+
+
+def test_what_the_look_found_is_not_looked_for_again(
+    desk: Desk, session: Session, bundled: dict[str, Tensor], tmp_path: Path, finish: Finish
+) -> None:
+    images.to_pil(images.from_tensor(to_unit(bundled["coffee"])[..., :96, :96])).save(tmp_path / "a.jpg", quality=8)
+    session.add({tmp_path / "a.jpg": "a.jpg"}, desk.limits)
+    picture = session.pictures[0]
+    Looking(picture, desk.restorers, desk.priors[0])(Job(lambda job: None))
+    assert picture.verdict is not None
+    assert picture.verdict.plan
+    desk.run(session, Choices(prior=desk.priors[0]))
+    finish(session)
+    (made,) = session.rounds[-1].outcomes["a.jpg"].versions
+    assert f"{picture.verdict.plan} evaluations" in made.note
+    # As the command line has it, which looks itself.
+    restorer = desk.restorers.of(session.rounds[-1].variants[0])
+    restored, result = restorer.picture(images.read(picture.path))
+    images.write(restored, tmp_path / "b.jpg")
+    assert result.nfe == picture.verdict.calls + picture.verdict.plan
+    assert made.path.read_bytes() == (tmp_path / "b.jpg").read_bytes()
+
+
+@given(height=st.integers(1, 90), width=st.integers(1, 60), rows=st.integers(10, 60))
+@settings(max_examples=12, deadline=None)
+def test_a_proposal_of_some_rows_after_the_others_is_that_of_all(height: int, width: int, rows: int) -> None:
+    image = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(height)) * 2 - 1
+    around = lambda x: F.max_pool2d(x, 9, 1, 4)[0, 0] > 0.99  # noqa: E731
+    job = Job(lambda job: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proposing, "_ROWS", rows)
+        patch.setattr(proposing, "_BEYOND", 4)
+        assert torch.equal(propose(image, job, around), around(image))
+    assert job.done == job.total == height * width
+
+
+def test_scratches_are_marked_to_be_corrected_before_they_are_filled(
+    desk: Desk, session: Session, bundled: dict[str, Tensor], tmp_path: Path, finish: Finish
+) -> None:
+    damaged = to_unit(bundled["coffee"])[..., :200, :200].clone() * 0.7
+    damaged[..., 20:180, 60:62] = 1
+    images.write(images.from_tensor(damaged), tmp_path / "a.png")
+    session.add({tmp_path / "a.png": "a.png"}, desk.limits)
+    picture = session.pictures[0]
+    desk.paint(session, drawn((200, 200), (150, 5, 160, 10)))
+    desk.act(session, Choices(prior=desk.priors[0]), "scratches")
+    finish(session)
+    shown = view.picture_view(session)
+    assert (shown["painting"], shown["proposals"], shown["note"]) == (True, 1, FOUND)
+    assert session.rounds == []
+    assert picture.mask is not None
+    mask = images.read(picture.mask).colour[..., 0]
+    proposed = ~tasks.proposed(images.read(picture.path)).known.bool().numpy().squeeze()
+    proposed[5:10, 150:160] = True
+    assert np.array_equal(mask > 0, proposed)
+    assert mask[30:170, 60].all()
+    # Where nothing is found, it is said, and the brush is there as well.
+    picture.mask = None
+    images.write(images.from_array(np.full((200, 200, 3), 90, np.uint8)), picture.path)
+    desk.act(session, Choices(prior=desk.priors[0]), "scratches")
+    finish(session)
+    assert (picture.mask, picture.painting, picture.hint) == (None, True, NONE)
+    picture.path.write_bytes(b"gone bad")
+    desk.act(session, Choices(prior=desk.priors[0]), "scratches")
+    finish(session)
+    assert [line.partition(":")[0] for line in session.messages] == ["a.png"]
+
+
+def test_a_download_says_what_is_not_in_it(desk: Desk, two: Session, finish: Finish) -> None:
+    desk.run(two, Choices(prior=desk.priors[0], strength="20"))
+    finish(two)
+    done = two.rounds[-1]
+    outcome = done.outcomes["a.jpg"]
+    outcome.versions = [replace(outcome.versions[0], lost="JPEG has no place for its texts")]
+    done.outcomes["b.png"] = Outcome(errors=["b.png: is damaged"])
+    said = view.downloads(two)
+    assert "a.jpg: JPEG has no place for its texts" in said
+    assert "b.png: is not in it, it failed" in said
+    assert "Download a-restored.jpg" in said
 
 
 def test_the_best_comes_first() -> None:
@@ -228,6 +314,8 @@ def test_a_job_comes_before_looks() -> None:
         ("--set takes KEY=VALUE, not 'x'", "Further settings are KEY=VALUE, one a line, not 'x'"),
         ("/tmp/s/12/mask.png: is grey", "mask.png: is grey"),
         ('HEIF needs pillow-heif: pip install "pellucid[heif]"', "pillow-heif"),
+        ("scratches: 2 % marked: not changed, --task scratches --save-mask MASK.png does it; dark",
+         "scratches: 2 % marked: not changed: press Fill scratches; dark"),
         ("x: is no JPEG file, so how it was compressed is unknown: use a blind method, or Jpeg(quality) in Python",
          "x: is no JPEG file, so how it was compressed is unknown: choose the automatic method"),
     ],

@@ -38,12 +38,12 @@ class Controls:
         self._priors = priors
         self.fidelity = gr.Slider(
             0, 1, 0.5, step=0.05, label="Fidelity",
-            info="Left repairs more and invents more; right stays nearer to the picture.",
+            info="Left repairs more and invents more; right stays nearer to the picture. For all pictures.",
         )  # fmt: skip
 
     def advanced(self) -> None:
         """Draws the fold, in panels."""
-        with gr.Accordion("Advanced", open=False, elem_id="pellucid-advanced"), gr.Tabs():
+        with gr.Accordion("Advanced, for all pictures", open=False, elem_id="pellucid-advanced"), gr.Tabs():
             with gr.Tab("Damage"):
                 self.task = gr.Dropdown(
                     [("nobody knows: find out", ""), *((damage(name), name) for name in tasks.names())],

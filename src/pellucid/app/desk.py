@@ -16,6 +16,7 @@ from .calls import MASK, command, python
 from .choices import Choices, Variant, variants
 from .limits import Limits, clean_name
 from .look import ACTIONS, Action
+from .proposing import Proposing
 from .queue import Job, Queue
 from .session import Outcome, Round, Session, Upload
 from .sessions import Sessions
@@ -25,6 +26,7 @@ from .work import Box, Looking, Restorers, Work, crop, expected, part
 
 _MESSAGES = 50
 _WORKS = 1000
+_FULL = "there is no room for more results: remove some pictures first"
 _PNG = "data:image/png;base64,"
 
 
@@ -59,17 +61,30 @@ class Desk:
         Args:
             session: whose.
             choices: of these, what an action leaves open counts: prior, fidelity, seed and tiles.
-            key: one of `look.ACTIONS`, or "fill" for what is painted.
+            key: one of `look.ACTIONS`, or "fill" for what is painted; all else stays to the bit.
         """
         picture = session.picture
         found = Action("Fill in", "inpaint") if key == "fill" else ACTIONS.get(key)
         if found is None or picture is None:
             return
+        if key == "scratches":
+            self._propose(session, picture)
+            return
         chosen = Choices(
             found.task, prior=choices.prior, seed=choices.seed, tile=choices.tile, fidelity=choices.fidelity,
-            mask=picture.mask, by=_factor(found),
+            mask=picture.mask, by=_factor(found), exact=key == "fill",
         )  # fmt: skip
         self._start(session, chosen, None, [picture])
+
+    def _propose(self, session: Session, picture: Upload) -> None:
+        """Lines up a proposal of what to fill, which somebody corrects before it is filled."""
+        if session.busy:
+            return
+        session.forget()
+        if self.sessions.bytes(session.visitor) > self.limits.share:
+            session.messages = [_FULL]
+            return
+        session.job = self.queue.add(Job(Proposing(session, picture)))
 
     def expected(self, upload: Upload, key: str) -> float | None:
         """The seconds that an action takes on a picture; None where nobody knows."""
@@ -108,7 +123,7 @@ class Desk:
             if choices.prior not in self.priors:
                 raise UsageError(f"the page has no prior {choices.prior!r}")
             if self.sessions.bytes(session.visitor) > self.limits.share:
-                raise PellucidError("there is no room for more results: remove some pictures first")
+                raise PellucidError(_FULL)
             together = any(choice.several for choice in chosen)
             if together:
                 pictures, left = list(session.pictures), []
@@ -124,7 +139,7 @@ class Desk:
         if len(left) < len(into.names):
             into.outcomes = {one.name: Outcome(left="nothing is painted on it") for one in left}
         for picture in pictures:
-            picture.painting = False
+            picture.painting, picture.hint = False, ""
         session.rounds.append(into)
         session.following = True
         into.job = session.job = Job(Work(pictures, together, into, folder, self.restorers, box))
@@ -160,7 +175,7 @@ class Desk:
         """Begins or ends painting on the picture that is looked at."""
         session.messages = []
         if session.picture is not None:
-            session.picture.painting = painting
+            session.picture.painting, session.picture.hint = painting, ""
 
     def paint(self, session: Session, mask: str) -> None:
         """Keeps a mask that was painted, a PNG file as a data URL; one that is none becomes a message."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +20,8 @@ from ..priors.prior import Evaluation, Wrapper, device_of
 from ..problem import to_model
 
 _WHOLE = 512
-_STRETCH, _STRETCHES = 192, 2
+_SAMPLED = 1 << 18
+_STRETCH, _STRETCHES = 128, 2
 """Of a longer side than that two stretches are looked at, from the middles of its halves."""
 
 
@@ -41,6 +44,7 @@ ACTIONS = {
     "clean": Action("Clean"),
     "sharpen": Action("Sharpen", "unblur"),
     "brighten": Action("Brighten", "lowlight"),
+    "freshen": Action("Freshen", "unfade"),
     "scratches": Action("Fill scratches", "scratches"),
     "colour": Action("Colour", "colorize"),
     "enlarge-2": Action("Enlarge x2", "enlarge", 2),
@@ -60,6 +64,7 @@ class Verdict:
         calls: evaluations of the prior that finding out takes.
         plan: further ones that the automatic method makes.
         whole: whether all of the picture, which is all of the file, was looked at, so that the two numbers hold.
+        found: the diagnosis itself.
     """
 
     words: tuple[str, ...]
@@ -68,6 +73,7 @@ class Verdict:
     calls: int
     plan: int
     whole: bool
+    found: Diagnosis = field(default_factory=Diagnosis, compare=False)
 
 
 class Timed(Wrapper):
@@ -97,22 +103,37 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
     Returns:
         That, and the seconds that a pixel takes in the prior; None if it was not asked.
     """
-    pixels = picture.tensor()
+    seen = excerpt(picture)
+    pixels = seen.tensor()
     pixels = pixels.expand(-1, prior.channels, -1, -1) if pixels.shape[1] == 1 else pixels
-    # The light is that of all of it; measuring it takes few of its pixels.
-    light = exposure.estimate(to_model(pixels))
-    seen = excerpt(pixels)
     timed = Timed(prior)
     counted = Counted(fit(timed, None))
-    own = to_model(seen.to(device_of(prior), torch.float32))
-    found = replace(diagnosis.diagnose(counted, own, diagnosis.told(picture)), exposure=light)
-    made = verdict(found, counted.nfe, seen.shape == pixels.shape and not picture.more)
+    own = to_model(pixels.to(device_of(prior), torch.float32))
+    found = diagnosis.diagnose(counted, own, diagnosis.told(picture))
+    whole = seen is picture
+    if not whole:
+        # The light is that of all of it.
+        found = replace(found, exposure=exposure.estimate(to_model(_sampled(picture).tensor())))
+    made = verdict(found, counted.nfe, whole and not picture.more)
     return made, timed.seconds / timed.pixels if timed.pixels else None
 
 
-def excerpt(pixels: Tensor) -> Tensor:
-    """What is looked at: a quarter of a megapixel at most, a quarter of what a restoration looks at."""
-    return stretches(pixels, _STRETCH, _STRETCHES, _WHOLE)
+def excerpt(picture: images.Picture) -> images.Picture:
+    """The part of a large picture's first page that is looked at; a smaller picture itself."""
+    # Of the numbers of its rows and columns: pixels of a large picture are many to be made floats of.
+    rows, columns = (
+        stretches(torch.arange(side)[:, None], _STRETCH, _STRETCHES, _WHOLE)[:, 0].numpy()
+        for side in picture.colour.shape[:2]
+    )
+    if len(rows) * len(columns) == picture.colour.shape[0] * picture.colour.shape[1]:
+        return picture
+    return replace(picture, colour=picture.colour[np.ix_(rows, columns)], alpha=None, more=(), jpeg=None)
+
+
+def _sampled(picture: images.Picture) -> images.Picture:
+    """Some pixels of all parts of a large picture's first page."""
+    step = max(1, math.isqrt(picture.colour.shape[0] * picture.colour.shape[1] // _SAMPLED))
+    return replace(picture, colour=picture.colour[::step, ::step], alpha=None, more=(), jpeg=None)
 
 
 def verdict(found: Diagnosis, calls: int = 0, whole: bool = True) -> Verdict:
@@ -123,13 +144,19 @@ def verdict(found: Diagnosis, calls: int = 0, whole: bool = True) -> Verdict:
     if found.exposure is not None and found.exposure.dark:
         # It takes the noise away, too.
         advised.append("brighten")
+    elif found.exposure is not None:
+        advised.append("freshen")
     if plan.stages:
         advised.append("clean")
     if found.blur is not None:
         advised.append("sharpen")
+    if found.scratches is not None:
+        advised.append("scratches")
     grey = found.content is not None and found.content.grey
-    return Verdict(tuple(_words(one.text) for one in damage), tuple(advised), grey, calls, plan.nfe, whole)
+    return Verdict(tuple(_words(one.text) for one in damage), tuple(advised), grey, calls, plan.nfe, whole, found)
 
 
 def _words(text: str) -> str:
+    # How a JPEG file stores its colours says nothing to those who look.
+    text = re.sub(r"(JPEG quality \d+), [\d:]+", r"\1", text)
     return re.sub(r"of ([\d.]+) of 255", lambda level: f"of {float(level[1]) / 2.55:.0f} %", text)

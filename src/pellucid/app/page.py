@@ -139,7 +139,7 @@ class Page:
             view.picture_view(session, self._desk),
             view.status(session, self._desk.queue),
             view.downloads(session),
-            gr.Button(interactive=bool(session.pictures) and not busy, visible=not busy),
+            gr.Button(view.restoring(session), interactive=bool(session.pictures) and not busy, visible=not busy),
             gr.Button(visible=busy),
             gr.Button(interactive=session.newest is not None and not busy),
             gr.Timer(active=busy or session.looking),

@@ -29,6 +29,8 @@ class Upload:
         thumb: a small one, as a data URL.
         mask: white where it is missing, painted or handed over; None if there is none.
         painting: whether the mask is being painted.
+        hint: what is to be said to whoever paints; empty for the usual.
+        proposals: how many times a mask was proposed.
         verdict: what was found wrong with it; None before.
         prior: that found it out.
         looked: whether nobody looks for that any more.
@@ -41,6 +43,8 @@ class Upload:
     thumb: str
     mask: Path | None = None
     painting: bool = False
+    hint: str = ""
+    proposals: int = 0
     verdict: Verdict | None = None
     prior: str = ""
     looked: bool = True
@@ -48,13 +52,23 @@ class Upload:
 
 @dataclass(frozen=True)
 class Version:
-    """A restored picture: the file to download, the copy that is shown, and what is to be said of it."""
+    """A restored picture: the file to download, the copy that is shown, and what is to be said of it.
+
+    Attributes:
+        label: what the page calls it.
+        path: the file to download.
+        shown: the copy for the browser.
+        note: how it was made.
+        seconds: that it took; None for what no method made.
+        lost: what the picture had and the file has no place for; empty if that is nothing.
+    """
 
     label: str
     path: Path
     shown: Path
     note: str
     seconds: float | None = None
+    lost: str = ""
 
 
 @dataclass
@@ -251,6 +265,7 @@ class Session:
         """Takes messages away that belong to what was chosen before."""
         self.messages = []
         if not self.busy:
+            self.job = None
             # Of what failed, no file is there.
             self.rounds = [done for done in self.rounds if done.any or done.job is None or done.job.state != "failed"]
 

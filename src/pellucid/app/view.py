@@ -13,11 +13,14 @@ from ..release import version
 from .look import ACTIONS, Verdict
 from .preview import live
 from .queue import Job, Queue
-from .session import Session, Upload, Version
+from .session import Outcome, Round, Session, Upload, Version
 from .words import plain
 
 if TYPE_CHECKING:
     from .desk import Desk
+
+
+PAINT = "Paint over what is to go, then press Fill in."
 
 
 def picture_view(session: Session, desk: Desk | None = None) -> dict[str, Any]:
@@ -46,6 +49,9 @@ def picture_view(session: Session, desk: Desk | None = None) -> dict[str, Any]:
     job, preview = session.job, None
     if job is not None and not job.over and job.x0 is not None and session.in_work == upload.name:
         preview = live(job.x0)
+    painting = upload.painting and not session.busy
+    if painting:
+        note = upload.hint or PAINT
     height, width = upload.size
     return {
         "pictures": [_row(session, picture) for picture in session.pictures],
@@ -62,7 +68,8 @@ def picture_view(session: Session, desk: Desk | None = None) -> dict[str, Any]:
         "cells": cells,
         "preview": preview,
         "note": note,
-        "painting": upload.painting and not session.busy,
+        "painting": painting,
+        "proposals": upload.proposals,
         "busy": session.busy,
     }
 
@@ -95,15 +102,41 @@ def downloads(session: Session) -> str:
     files += [outcome.spread.path for outcome in list(done.outcomes.values()) if outcome.spread is not None]
     if not files:
         return ""
+    lost = _lost(done)
     if len(files) == 1:
-        return link(files[0], f"Download {files[0].name}")
+        return link(files[0], f"Download {files[0].name}") + lost
     target = files[0].parent / "restored.zip"
     if not target.exists():
         # Stored: image files do not become smaller.
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
             for file in files:
                 archive.write(file, file.name)
-    return link(target, f"Download all {len(files)} as a zip")
+    return link(target, f"Download all {len(files)} as a zip") + lost
+
+
+def _lost(done: Round) -> str:
+    """What is not in the files that are downloaded, as HTML: pictures, and what a format has no place for."""
+    made = [(name, one) for name, outcome in list(done.outcomes.items()) for one in outcome.versions]
+    lines = [f"{name}: {one.lost}" for name, one in made if one.lost]
+    lines += [f"{name}: is not in it, {why}" for name, why in _missing(done)]
+    return "".join(f'<p class="pellucid-lost">{html.escape(line)}</p>' for line in dict.fromkeys(lines))
+
+
+def _missing(done: Round) -> list[tuple[str, str]]:
+    if len(done.names) == 1:
+        return []
+    got = {name: done.outcomes.get(name, Outcome()) for name in done.names}
+    return [(name, _why(one)) for name, one in got.items() if not one.versions]
+
+
+def _why(outcome: Outcome) -> str:
+    return outcome.left or ("it failed" if outcome.errors else "it was not done")
+
+
+def restoring(session: Session) -> str:
+    """The words on the button that is for all pictures."""
+    number = len(session.pictures)
+    return "Restore" if number < 2 else f"Restore all {number}"
 
 
 def link(path: Path, words: str) -> str:
@@ -190,6 +223,9 @@ def _diagnosis(session: Session, picture: Upload, desk: Desk | None) -> dict[str
     keys = [*(key for key in advised if key in ACTIONS), *(key for key in ACTIONS if key not in advised)]
     if verdict is not None and not verdict.grey:
         keys.remove("colour")
+    # What is neither dark nor faded has its light.
+    if "freshen" not in advised:
+        keys.remove("freshen")
     shown = []
     for key in keys:
         seconds = None if desk is None or not picture.looked else desk.expected(picture, key)
@@ -266,6 +302,7 @@ def _errors(session: Session) -> list[str]:
     if own is not None and name in own.outcomes:
         lines += own.outcomes[name].errors
     jobs = [done.job for done in (*last, own) if done is not None and done.job is not None]
+    jobs += [session.job] if session.job is not None else []
     return list(dict.fromkeys([*lines, *(plain(job.error, session.folder) for job in jobs if job.error)]))
 
 

@@ -38,6 +38,9 @@ _PLAIN = (
     (r"the task inpaint", "parts that are missing"),
     (r"inpaint needs a mask: .*", "Paint over what is missing first: press Erase, then paint"),
     (r"deblur needs a kernel: .*", "Give the blur's kernel first: Advanced, Kernel from a file"),
+    (r"not changed, --task scratches [^;]*does it", "not changed: press Fill scratches"),
+    (r"not changed, --task lowlight does it", "not changed: press Brighten"),
+    (r"not changed, --task unfade does it", "not changed: press Freshen"),
     (r"--(\w[\w-]*)", r"\1"),
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from .. import images, jobs
 from ..api import Restored, Restorer
 from ..devices import find_device
+from ..diagnosis import Diagnosis
 from ..errors import PellucidError
 from ..jobs.memory import with_less
 from ..methods.auto import Auto
@@ -179,7 +180,7 @@ class Work:
         with jobs.caught(jobs.Item(first.path, target)) as errors:
             pictures = [self._read(upload) for upload in group]
             images.check_holds(pictures[0], target)
-            seed = variant.choices.seed
+            seed, known = variant.choices.seed, self._known(first, restorer)
             # What a method has of latents on its way is no picture to look at.
             see = job.see if latent_of(restorer.prior) is None else None
             (restored, result), less = with_less(
@@ -188,13 +189,18 @@ class Work:
                 lambda smaller: (
                     smaller.exposures(pictures, seed, job.advance, see)
                     if self.together
-                    else smaller.picture(pictures[0], seed, job.advance, see)
+                    # In smaller tiles it would have been found out otherwise.
+                    else smaller.picture(
+                        pictures[0], seed, job.advance, see, found=known if smaller is restorer else None
+                    )
                 ),
             )
             images.write(restored, target)
             shown = show(restored, self.folder / f"{target.name}-shown")
             seconds = time.monotonic() - start
-            outcome.versions.append(Version(variant.label, target, shown, _note(result, less, seconds), seconds))
+            lost = images.left_out(restored, target)
+            note = plain(_note(result, less, lost, seconds), self.folder.parent)
+            outcome.versions.append(Version(variant.label, target, shown, note, seconds, lost or ""))
             if variant.choices.automatic and LEFT in "".join(result.notes):
                 outcome.left = "nothing was found to repair"
             samples.append(result.colours)
@@ -202,6 +208,9 @@ class Work:
         # A folder of each picture lies in the session's.
         folder = self.folder.parent
         outcome.errors += [prefix + plain(named(error, first.path, first.name), folder) for error in errors]
+
+    def _known(self, upload: Upload, restorer: Restorer) -> Diagnosis | None:
+        return known_of(upload, restorer) if self.box is None and not self.together else None
 
     def _spread(self, samples: Sequence[Tensor], name: str) -> Version:
         picture, most = spread(samples)
@@ -255,14 +264,25 @@ class Stoppable(Wrapper):
 def expected(upload: Upload, restorer: Restorer) -> int | None:
     """The pixels through the network that a picture takes; None where only the most is known.
 
-    The automatic method makes the evaluations that the look at the picture said.
+    The automatic method makes the evaluations of its plan, which the look at the picture found out.
     """
-    verdict = upload.verdict
-    if not isinstance(restorer.method, Auto) or restorer.method.fidelity == 1 or verdict is None or not verdict.whole:
+    if known_of(upload, restorer) is None or upload.verdict is None:
         return None
-    if latent_of(restorer.prior) is not None or restorer.recipe.prior != upload.prior:
+    return upload.verdict.plan * restorer.tiles(*upload.size).pixels
+
+
+def known_of(upload: Upload, restorer: Restorer) -> Diagnosis | None:
+    """A picture's diagnosis, where its restoration would find out just the same; None where it has to look itself."""
+    verdict, method = upload.verdict, restorer.method
+    if not isinstance(method, Auto) or method.fidelity == 1 or verdict is None or not verdict.whole:
         return None
-    return (verdict.calls + verdict.plan) * restorer.tiles(*upload.size).pixels
+    if (
+        latent_of(restorer.prior) is not None
+        or restorer.recipe.prior != upload.prior
+        or restorer.recipe.tile is not None
+    ):
+        return None
+    return verdict.found
 
 
 def part(size: tuple[int, int], centre: tuple[float, float]) -> Box:
@@ -298,8 +318,8 @@ def _doing(number: int, groups: int, name: str, variant: Variant | None) -> str:
     return " · ".join(words)
 
 
-def _note(result: Restored, less: str | None, seconds: float) -> str:
-    told = [*result.notes, *([less] if less else [])]
+def _note(result: Restored, less: str | None, lost: str | None, seconds: float) -> str:
+    told = [*result.notes, *filter(None, (less, lost))]
     if result.noise:
         told.append(f"noise {result.noise[0]:.4f}")
-    return "; ".join([*told, f"{result.nfe} evaluations, {seconds:.1f} s"])
+    return "; ".join([*told, f"{result.nfe} evaluation{'s' * (result.nfe != 1)}, {seconds:.1f} s"])

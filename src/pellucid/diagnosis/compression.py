@@ -133,7 +133,9 @@ def of(picture: Picture) -> Compression | None:
     if picture.jpeg is None:
         return None
     # As the file stores it, so that what is looked at of a large picture keeps to the grid of its blocks.
-    y = excerpt(stored(picture.tensor()[0], picture.jpeg.orientation)[None]) * 2 - 1
+    # Its bytes become numbers afterwards, which of a large picture are few.
+    pixels = stored(torch.tensor(picture.colour).permute(2, 0, 1), picture.jpeg.orientation)
+    y = excerpt(pixels[None]).float().contiguous() / 255 * 2 - 1
     seen, table = replace(picture.jpeg, orientation=1), picture.jpeg.tables[0]
     whole = replace(seen, shrunk=(1, 1))
     clear = _clear(y, whole)

@@ -45,6 +45,7 @@ class Diagnosis:
         exposure: None where the light is as in most photographs.
         enlarged: None where nothing tells that it was smaller before.
         scratches: None where there are none beyond doubt.
+        whole: whether all of it was looked for, so that None means that there is none.
     """
 
     content: Content | None = None
@@ -54,12 +55,13 @@ class Diagnosis:
     exposure: Exposure | None = None
     enlarged: Enlarged | None = None
     scratches: Scratches | None = None
+    whole: bool = False
 
     @property
     def findings(self) -> list[Finding]:
         """All findings, in the order of the fields."""
         values = (getattr(self, field.name) for field in fields(self))
-        return [value for value in values if value is not None]
+        return [value for value in values if isinstance(value, Finding)]
 
 
 def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
@@ -77,9 +79,11 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
-        known: what the file itself tells; that is not looked for again.
+        known: what the file itself tells, or an earlier look found; that is not looked for again.
     """
     known = known or Diagnosis()
+    if known.whole:
+        return known
     content = known.content or content_of(y)
     compression = known.compression or compression_of(y)
     noise = known.noise or noise_of(prior, y, content)
@@ -96,6 +100,7 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
         exposure=light,
         enlarged=known.enlarged or enlarged_of(y, content.drawn),
         scratches=known.scratches or scratches_of(y, content.drawn),
+        whole=True,
     )
 
 

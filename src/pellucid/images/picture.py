@@ -105,7 +105,7 @@ class Picture:
         import torch  # here alone: files are read without it
 
         full = _FULL.get(self.colour.dtype, 1)
-        scaled = self.colour.astype(np.float32) / np.float32(full)
+        scaled = np.divide(self.colour, np.float32(full), dtype=np.float32)
         colours = torch.from_numpy(scaled).permute(2, 0, 1)[None]
         if channels == 1:
             colours = colours.mean(1, keepdim=True)

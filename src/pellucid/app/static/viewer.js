@@ -10,7 +10,7 @@ const make = (tag, name, parent) => {
 const stage = find("stage"), cells = find("cells"), strip = find("rows"), split = find("split");
 const MOST = 16;
 let data = { pictures: [], cells: [] };
-let zoom = 0, centre = [0.5, 0.5], shape = "", key = "", canvas = null, painted = "", ring = null, erasing = false;
+let zoom = 0, centre = [0.5, 0.5], shape = "", key = "", canvas = null, painted = "", ring = null, erasing = false, proposals = 0;
 let cursor = [0.5, 0.5], strokes = [], held = false;
 
 // --- where pictures lie: zoom 0 fits them in, else it is screen pixels for each picture pixel ---
@@ -161,7 +161,12 @@ function build() {
       canvas = document.createElement("canvas");
       [canvas.width, canvas.height] = [data.width, data.height];
       if (data.mask) load(canvas, data.mask);
+    } else if (proposals !== data.proposals) {
+      // What was painted before comes back with Undo stroke.
+      keep();
+      if (data.mask) load(canvas, data.mask);
     }
+    proposals = data.proposals;
     layer.append(canvas);
     ring = make("div", "cursor", first);
   }
@@ -172,7 +177,7 @@ function show() {
   if (data.key !== key) {
     [key, zoom, centre] = [data.key, 0, [0.5, 0.5]];
   }
-  const wanted = JSON.stringify([key, data.cells, data.painting, Boolean(data.preview)]);
+  const wanted = JSON.stringify([key, data.cells, data.painting, data.proposals, Boolean(data.preview)]);
   if (wanted !== shape) {
     shape = wanted;
     build();
