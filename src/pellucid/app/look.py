@@ -1,4 +1,4 @@
-"""A look at a picture as it comes in: what is wrong with it, what can be done about it, and how long that takes."""
+"""Diagnosis of a new picture: its damage, the possible actions, and their times."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ..problem import to_model
 
 _WHOLE = 512
 _STRETCH, _STRETCHES = 192, 2
-"""Of a longer side than that two stretches are looked at, from the middles of its halves."""
+"""Longest side that is diagnosed as one piece; of a longer one, two stretches from the middles of its halves count."""
 
 
 @dataclass(frozen=True)
 class Action:
-    """Something that can be done to a picture, by one press.
+    """An action on a picture, started by one press.
 
     Attributes:
-        label: on its button.
+        label: text of its button.
         task: see `tasks`; None for the automatic method.
         by: how many times larger the picture becomes.
     """
@@ -46,20 +46,20 @@ ACTIONS = {
     "enlarge-2": Action("Enlarge x2", "enlarge", 2),
     "enlarge-4": Action("Enlarge x4", "enlarge", 4),
 }
-"""What can be done to a picture here, by its key."""
+"""The actions by their keys."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found in a picture, in the page's words.
+    """Result of the diagnosis, in the page's words.
 
     Attributes:
         words: a phrase for each damage; empty if there is none.
-        advised: keys of the actions that help, the best first.
-        grey: whether it has no colours.
-        calls: evaluations of the prior that finding out takes.
-        plan: further ones that the automatic method makes.
-        whole: whether all of the picture, which is all of the file, was looked at, so that the two numbers hold.
+        advised: keys of the recommended actions, the best first.
+        grey: whether the picture has no colours.
+        calls: evaluations of the prior that the diagnosis takes.
+        plan: further evaluations of the automatic method.
+        whole: whether the diagnosis saw the whole file, so that both numbers hold.
     """
 
     words: tuple[str, ...]
@@ -71,11 +71,11 @@ class Verdict:
 
 
 class Timed(Wrapper):
-    """Notes how long a prior takes.
+    """Measures the time of a prior.
 
     Attributes:
-        seconds: in it so far.
-        pixels: that went through it.
+        seconds: time in the prior so far.
+        pixels: pixels through the prior so far.
     """
 
     def __init__(self, prior: Prior) -> None:
@@ -92,10 +92,10 @@ class Timed(Wrapper):
 
 
 def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
-    """Finds out what is wrong with a picture's first page; of a large one an excerpt is looked at.
+    """Diagnoses the first page of a picture; of a large picture, an excerpt.
 
     Returns:
-        That, and the seconds that a pixel takes in the prior; None if it was not asked.
+        The verdict, and the prior's seconds for a pixel; None if the prior was not evaluated.
     """
     pixels = picture.tensor()
     pixels = pixels.expand(-1, prior.channels, -1, -1) if pixels.shape[1] == 1 else pixels
@@ -111,12 +111,12 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
 
 
 def excerpt(pixels: Tensor) -> Tensor:
-    """What is looked at: a quarter of a megapixel at most, a quarter of what a restoration looks at."""
+    """Excerpt to diagnose: at most a quarter of a megapixel, a quarter of what a restoration uses."""
     return stretches(pixels, _STRETCH, _STRETCHES, _WHOLE)
 
 
 def verdict(found: Diagnosis, calls: int = 0, whole: bool = True) -> Verdict:
-    """A diagnosis in the page's words; see `Verdict`."""
+    """States a diagnosis in the page's words; see `Verdict`."""
     plan = Auto().plan(found)
     damage = [one for one in found.findings if one is not found.content and (one.remedy or one is found.exposure)]
     advised = []

@@ -1,4 +1,4 @@
-"""Methods that are told nothing, side by side on the same damaged images."""
+"""Blind methods, side by side on the same damaged images."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ _QUICK_FOR: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 _ONLY_FOR: dict[str, tuple[str, ...]] = {"zero-dce": ("low light",), "lowlight": ("low light",), "unfade": ()}
-"""Methods that are made for some of the damages and take no part in the others."""
+"""Methods that suit certain damages and skip the others."""
 
 
 def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> dict[str, Method]:
     """The methods that take part in a damage, by name.
 
     Args:
-        damage: which.
-        named: names of blind methods, each of which takes part in everything; empty for those that suit the damage.
-        quick: with few evaluations, and the hyper-parameters that suit them and the embedded prior, instead of the
-            papers' defaults. A method without such a setting has its defaults.
+        damage: name of the damage.
+        named: names of blind methods for every damage; empty for the methods that suit the damage.
+        quick: few evaluations, with hyper-parameters for them and the embedded prior in place of the papers' defaults.
+            A method without such settings keeps its defaults.
 
     Raises:
         UsageError: there is no such method, or it must be told the degradation.
@@ -87,21 +87,21 @@ def compare(
     lpips: Lpips | None = None,
     seed: int = 0,
 ) -> Iterator[Row]:
-    """Runs every method on every damage; each is given the damaged images alone, and on any size.
+    """Runs every method on every damage; methods get the damaged images alone, of any size.
 
     Args:
-        prior: what they all use.
+        prior: the prior of all methods.
         photographs: clean images by name, (1, C, H, W) in [-1, 1].
-        damages: names from `DAMAGES`, or what `degradations.get` takes; empty for all of the former.
-        chosen: what gives the methods for a damage, by name.
-        lpips: to measure that, too.
+        damages: names from `DAMAGES`, or arguments of `degradations.get`; empty for all of `DAMAGES`.
+        chosen: gives the methods of a damage by name.
+        lpips: network for LPIPS; None to leave it out.
         seed: of the damage and of the methods, with the image's name.
 
     Returns:
         The rows, for each damage the damaged input first.
 
     Raises:
-        UsageError: there is no such damage, or what `chosen` raises; before any work.
+        UsageError: unknown damage, or an error of `chosen`; before any work.
     """
     entered = {damage: (_find(damage), chosen(damage)) for damage in damages or DAMAGES}
     padded = Padded(prior)
@@ -112,7 +112,7 @@ def compare(
 
 
 def _find(name: str) -> Damage:
-    """A damage that leaves an image an image of its size."""
+    """Finds a damage whose images keep their size."""
     if name in DAMAGES:
         return DAMAGES[name]
     if not is_composed(name) and name not in degradations.names() and ".py:" not in name:

@@ -1,4 +1,4 @@
-"""Inputs of methods in a table: measurements made of clean images, or those of a data set."""
+"""Inputs of a table's methods: measurements of clean images, or of a data set."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ OPERATORS: dict[str, Callable[..., Operator]] = {
     "identity": lambda height, width: Denoise(),
     "jpeg": lambda height, width, quality=10: Jpeg(quality),
 }  # fmt: skip
-"""Operators by name, of an image's height and width and of the parameters that a table gives."""
+"""Makes operators by name, from an image's height and width and the table's parameters."""
 
 
 class Given(NamedTuple):
     """One image of a task.
 
     Attributes:
-        truth: (1, C, H, W) in [0, 1]; None where nobody knows it.
+        truth: (1, C, H, W) in [0, 1]; None if unknown.
         damaged: the measurement as an image, in [0, 1].
-        blind: what methods are given that are told nothing.
+        blind: input of blind methods.
         told: what the others are given; None where nobody knows the degradation.
     """
 
@@ -52,25 +52,26 @@ class Given(NamedTuple):
     told: Problem | None
 
     def noisy(self, least: float) -> Given:
-        """The same with at least so much noise said to be on the measurement, in [0, 1] units."""
+        """Copies the case with at least this noise level assumed for the measurement, in [0, 1] units."""
         if self.told is None or self.told.sigma_y is None or self.told.sigma_y >= 2 * least:
             return self
         return self._replace(told=replace(self.told, sigma_y=2 * least))
 
     def assuming(self, assumed: dict[str, Any]) -> Given:
-        """The same, but that methods are told an operator, without noise, which need not be what was done."""
+        """Copies the case with another operator, without noise, for methods that know the operator."""
         if not assumed:
             return self
         y = self.blind.y
         return self._replace(told=Problem(y, operator(assumed, *y.shape[-2:]), 0.0))
 
     def problem(self, method: Method) -> Problem:
-        """Problem of a method: with the degradation, if it is known and the method takes it.
+        """Makes the problem for a method: with the degradation if it is known and the method takes it.
 
-        Denoisers (`Method.takes_noise`) undo no operator but `Denoise`, and see the damaged image alone elsewhere.
+        Denoisers (`Method.takes_noise`) undo only the operator `Denoise`; for other operators they see the damaged
+        image alone.
 
         Raises:
-            PellucidError: it must be told, and nobody knows.
+            PellucidError: the method needs a degradation that is unknown.
         """
         taken = not method.blind or method.takes_operator
         if method.takes_noise:
@@ -83,18 +84,18 @@ class Given(NamedTuple):
 
 
 def given(task: Task, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Given:
-    """Makes what methods are given of one image.
+    """Makes the case of one image.
 
     Args:
-        task: what is done to it.
-        name: of the image, which goes into its noise's seed.
+        task: the degradation.
+        name: name of the image; the seed of its noise depends on it.
         truth: (1, C, H, W) in [0, 1].
-        damaged: what the data set has.
+        damaged: damaged image of the data set, if it has one.
         seed: of the damage.
-        stand_in: whether the task's stand-in takes the place of what the data set would have.
+        stand_in: whether the task's stand-in replaces the data set's damage.
 
     Raises:
-        PellucidError: there is neither a clean image, nor a damaged one.
+        PellucidError: neither a clean nor a damaged image is given.
     """
     damage = task.damage or (task.stand_in if stand_in else {})
     own = derive_seed(seed, name, 1)
@@ -119,10 +120,10 @@ def _damage(damage: dict[str, Any]) -> degradations.Damage:
 
 
 def operator(told: dict[str, Any], height: int, width: int) -> Operator:
-    """An operator of a table.
+    """Makes an operator of a table.
 
     Raises:
-        UsageError: there is none of that name, or it has no such parameter.
+        UsageError: unknown operator or parameter.
     """
     chosen = {key: value for key, value in told.items() if key != "name"}
     make = OPERATORS.get(told["name"])

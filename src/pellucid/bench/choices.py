@@ -1,4 +1,4 @@
-"""Changes to a table: other methods beside its own, other hyper-parameters, a sweep."""
+"""Changes to a table: more methods, other hyper-parameters, a sweep."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .spec import Entrant, Source, Table, Task
 
 
 def joined(table: Table, names: Sequence[str]) -> Table:
-    """A table in which other methods take part, too, in all tasks that they can do.
+    """Adds methods to a table, in all tasks that they can do.
 
-    Quick runs give them the settings that `pellucid bench blind --quick` and `known --quick` give them.
+    In quick runs they have the settings of `pellucid bench blind --quick` and `known --quick`.
 
     Args:
         table: which.
         names: what `methods.find` takes.
 
     Raises:
-        UsageError: there is no such method, it takes part already, or it must be told what none of the tasks says.
+        UsageError: the method is unknown, takes part already, or needs an operator that no task has.
     """
     entrants = list(table.methods)
     for name in names:
@@ -43,7 +43,7 @@ def _quick_blind(name: str) -> dict[str, Any]:
 
 
 def _quick_told(name: str) -> dict[str, Any]:
-    """The settings of `known --quick`, where they are not the method's own."""
+    """Settings of `known --quick` that differ from the method's defaults."""
     quick = known.QUICK.get(name)
     if quick is None:
         return {}
@@ -52,14 +52,14 @@ def _quick_told(name: str) -> dict[str, Any]:
 
 
 def with_settings(table: Table, texts: Mapping[str, str]) -> Table:
-    """A table some of whose methods have other hyper-parameters.
+    """Changes hyper-parameters of some of a table's methods.
 
     Args:
         table: which.
-        texts: by METHOD.KEY, what is typed; METHOD is a label of the table, or a method's name for all that have it.
+        texts: typed values by METHOD.KEY. METHOD is a label of the table, or the name of a method for all its entrants.
 
     Raises:
-        UsageError: the table has no such method, the method no such hyper-parameter, or a text cannot be read.
+        UsageError: unknown method or hyper-parameter, or an unreadable value.
     """
     entrants = list(table.methods)
     for key, text in texts.items():
@@ -77,17 +77,17 @@ def with_settings(table: Table, texts: Mapping[str, str]) -> Table:
 
 
 def sweep(method: str, over: Mapping[str, str], damages: Sequence[str], fixed: Mapping[str, str]) -> Table:
-    """A table of one method with every combination of some hyper-parameters' values.
+    """Makes a table of one method with every combination of some hyper-parameters' values.
 
     Args:
-        method: what `methods.find` takes; one that need not be told the degradation.
+        method: argument of `methods.find`; a method that works without an operator.
         over: values with commas between them, by hyper-parameter.
-        damages: what `degradations.get` takes; each is a task.
+        damages: arguments of `degradations.get`; each is a task.
         fixed: other hyper-parameters, one value each.
 
     Raises:
-        UsageError: there is no such method or hyper-parameter, a text cannot be read, a value is there twice, or the
-            method must be told the degradation.
+        UsageError: unknown method or hyper-parameter, an unreadable or repeated value, or a method that needs an
+            operator.
     """
     kind = methods.find(method)
     if not kind.blind:

@@ -1,4 +1,4 @@
-"""Methods against the true posterior, where it is known: Gaussian images, half of their pixels measured with noise."""
+"""Methods against the true posterior on Gaussian images, half of their pixels measured with noise."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class Row:
     """Distribution of one method's results at one noise level.
 
     Attributes:
-        method: its name.
+        method: name of the method.
         noise: of the measurement, in [-1, 1] units.
         seen_error: mean of the measured pixels less the posterior's mean, in [-1, 1] units.
         seen_ratio: their variance over the posterior's.
-        unseen_error: the same of the pixels that were not measured.
-        unseen_ratio: the same of these.
-        seen_coverage: how often the truth of a measured pixel lies between the least and the greatest of 19 results;
-            0.9 of samples of the posterior, exactly.
-        unseen_coverage: the same of those that were not measured.
+        unseen_error: the same for unmeasured pixels.
+        unseen_ratio: the same ratio for unmeasured pixels.
+        seen_coverage: share of measured pixels whose truth lies between the least and the greatest of 19 results;
+            exactly 0.9 for samples of the posterior.
+        unseen_coverage: the same share for unmeasured pixels.
     """
 
     method: str
@@ -74,7 +74,7 @@ class Row:
 def compare(
     contestants: Mapping[str, Method] = METHODS, noises: Sequence[float] = (0.1, 0.4), seed: int = 0
 ) -> Iterator[Row]:
-    """Measures each method on 6,144 measured and as many unmeasured pixels, all of them alike and independent."""
+    """Measures each method on 6,144 measured and 6,144 unmeasured pixels, all alike and independent."""
     prior = GaussianPrior(torch.full((3, 1, 1), MEAN), variance=torch.full((3, 1, 1), VARIANCE))
     known = torch.zeros(SIZE, SIZE)
     known[:, ::2] = 1
@@ -97,18 +97,18 @@ def compare(
 
 
 def coverage(method: Method, noise: float, seed: int = 0) -> tuple[float, float]:
-    """Frequency with which the interval of 19 results of a method contains the truth.
+    """Measures how often the interval of 19 results of a method contains the truth.
 
     The truth and 19 samples of its posterior are 20 draws of one distribution, and the truth is neither the least nor
     the greatest of them in 18 of 20 cases: 0.9, whatever the posterior.
 
     Args:
-        method: what restores.
+        method: the method.
         noise: of the measurement, in [-1, 1] units.
         seed: of the images, their noise and the method.
 
     Returns:
-        Of the 1,536 measured pixels of an image, and of those that were not measured.
+        Shares of the 1,536 measured pixels of an image, and of the unmeasured ones.
     """
     prior = GaussianPrior(torch.full((3, 1, 1), MEAN), variance=torch.full((3, 1, 1), VARIANCE))
     known = torch.zeros(_SIDE, _SIDE)
@@ -125,7 +125,7 @@ _SIDE = 32
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The rows as a table."""
+    """Formats the rows as a table."""
     heads = ["mean error", "variance ratio", "coverage"]
     lines = [f"| method | noise | measured: {' | '.join(heads)} | not measured: {' | '.join(heads)} |"]
     lines.append("|---" * 8 + "|")

@@ -1,4 +1,4 @@
-"""Cost of a table before it is run: evaluations, and hours."""
+"""Cost of a table before its run: evaluations and hours."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .spec import Table
 
 
 class Cost(NamedTuple):
-    """Of a whole table.
+    """Cost of a whole table.
 
     Attributes:
-        nfe: evaluations an image, of all methods and tasks.
-        images: of all its data sets.
-        hours: for all.
+        nfe: evaluations for an image, over all methods and tasks.
+        images: number of images in all data sets.
+        hours: total time.
     """
 
     nfe: int
@@ -27,11 +27,11 @@ class Cost(NamedTuple):
 
 
 def cost(table: Table, seconds: float) -> Cost:
-    """Counts evaluations; those of methods that compute gradients take longer than the hours say.
+    """Counts evaluations; methods that compute gradients take longer than the hours given.
 
     Args:
         table: which.
-        seconds: that one evaluation takes.
+        seconds: time of one evaluation.
     """
     ladder = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(1.0))
     nfe = 0

@@ -1,4 +1,4 @@
-"""Methods that are told the degradation, side by side on the same measurements."""
+"""Methods that know the degradation, side by side on the same measurements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..settings import names_object
 from .table import Case, Row, rows
 
 NOISE = 0.05
-"""Standard deviation of every measurement's noise, in [0, 1] units, as in the papers' tables."""
+"""Standard deviation of the noise of all measurements, in [0, 1] units, as in the papers' tables."""
 
 TASKS: dict[str, Callable[[int, int], Operator]] = {
     "sr4": lambda height, width: AveragePool(4),
@@ -69,9 +69,9 @@ _QUICK_FOR: dict[str, dict[str, Method | None]] = {
 
 
 def quick(task: str) -> dict[str, Method]:
-    """The methods for a task at few evaluations, with the hyper-parameters that suit them and the embedded prior.
+    """Methods for a task at few evaluations, with hyper-parameters for them and the embedded prior.
 
-    Where steps are fewer than the papers', each pull is stronger.
+    With fewer steps than in the papers, each pull is stronger.
     """
     chosen = QUICK | _QUICK_FOR.get(task, {})
     return {name: method for name, method in chosen.items() if method is not None}
@@ -88,18 +88,18 @@ def compare(
     """Runs every method on every task.
 
     Args:
-        prior: what they all use.
+        prior: the prior of all methods.
         photographs: clean images by name, (1, C, H, W) in [-1, 1]; H and W divide by 4.
-        tasks: names from `TASKS`, or one's own as for `tasks.find`; empty for all of the former.
-        contestants: what gives the methods for a task, by name.
-        lpips: to measure that, too.
-        seed: of the measurements' noise and of the methods', with the image's name.
+        tasks: names from `TASKS`, or custom tasks as for `tasks.find`; empty for all of `TASKS`.
+        contestants: gives the methods of a task by name.
+        lpips: network for LPIPS; None to leave it out.
+        seed: seed of measurements and methods, combined with the image's name.
 
     Yields:
         For each task the damaged input first.
 
     Raises:
-        UsageError: there is no such task.
+        UsageError: unknown task.
     """
     for task in map(named, tasks or TASKS):
         made = _find(task)
@@ -114,7 +114,7 @@ def compare(
 
 
 def named(task: str) -> str:
-    """The name here of a task, which may be said as `pellucid restore --task` has it."""
+    """Name here of a task, which may be spelled as for `pellucid restore --task`."""
     return _OF_TASKS.get(task, task)
 
 
@@ -133,7 +133,7 @@ def _find(task: str) -> Callable[[int, int], Operator]:
 
 
 def simple(problem: Problem) -> Tensor:
-    """A measurement as an image without a prior: itself where it is one, missing pixels as the mean of the known."""
+    """Shows a measurement as an image without a prior: itself, or with missing pixels at the mean of the known."""
     operator, y = problem.operator, problem.y
     if isinstance(operator, Mask):
         known = operator.known.expand_as(y)

@@ -1,4 +1,4 @@
-"""The metrics of a table: those that can be measured here, and why the others cannot."""
+"""Metrics of a table: those that can be measured here, and the reasons for the others' absence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .rows import Row
 from .spec import Table
 
 _AGAIN = "consistency"
-"""The metric that damages the result again, as the task says."""
+"""The metric that repeats the task's damage on the result."""
 
 
 class Measures:
@@ -30,7 +30,7 @@ class Measures:
         weights: files of metrics' networks, by metric.
 
     Attributes:
-        missing: why a metric is not measured, by its name.
+        missing: reasons for unmeasured metrics by name.
 
     Raises:
         PellucidError: a file cannot be read.
@@ -57,7 +57,7 @@ class Measures:
                 self._single[name] = metrics.get(name, **options)
 
     def __call__(self, image: Tensor, given: Given) -> dict[str, float]:
-        """The figures of one restored image, (1, C, H, W) in [0, 1]; none where there is no truth or no room."""
+        """Measures one restored image, (1, C, H, W) in [0, 1]; empty without a truth or enough pixels."""
         found = {}
         for name, metric in self._single.items():
             other = {"truth": given.truth, "input": given.damaged, "nothing": image}[metric.against]
@@ -77,11 +77,11 @@ class Measures:
         return metrics.get(_AGAIN, damage=lambda image: to_zero_one(operator.A(to_model(image))), **self._again)
 
     def of_sets(self, rows: Sequence[Row], folder: Path) -> dict[str, float]:
-        """The figures of all images of one task and method together, from their files.
+        """Measures all images of one task and method together, from their files.
 
         Args:
-            rows: of these images.
-            folder: the run's.
+            rows: rows of these images.
+            folder: folder of the run.
         """
         found = {}
         for name, metric in self._sets.items():
@@ -96,7 +96,7 @@ class Measures:
 
 
 def features(metric: SetMetric, paths: Iterable[Path]) -> Iterator[Tensor]:
-    """Features of images for a metric of sets, each read when its turn comes.
+    """Computes features of images for a metric of sets, reading each in its turn.
 
     Raises:
         PellucidError: a file cannot be read.

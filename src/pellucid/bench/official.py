@@ -1,18 +1,18 @@
-r"""Departures of published code from its paper, by name, for regenerating published figures.
+r"""Deviations of published code from its paper, by name, to regenerate published figures.
 
-The operators and methods of this library are the mathematics. Code that made a table may differ from it, and figures
-follow the code. What is known to change them is here, each with what it does, and nothing of it is anywhere else:
+The operators and methods of this library follow the mathematics. Code that made a table may differ, and figures follow
+the code. This module has all known deviations that change figures, each with its effect:
 
 - `blur("uniform")`, `blur("gaussian")`, `blur("anisotropic")`: the deblurring of DDRM, DDNM and DreamClean, whose
   singular values are those of other coefficients.
 - `valid_blur()`: GDP's.
-- `DDRMStrict`: DDRM's last step, which ends on the prior's own estimate, and what it does where a blur leaves nothing.
+- `DDRMStrict`: DDRM's last step, which ends on the prior's estimate, and its treatment of zeros of a blur.
 - `DDNMUnturned`: DDNM+ without V^T before it scales the kept noise, and with other singular values for its weights.
 - `DPSBatch`, `DPSPoisson`: DPS with one norm over the whole batch; its branch for Poisson noise.
 - `GDPReleased`: GDP's scales, colour loss, exposures, map and pushes.
 - `SNIPSReleased`: SNIPS, which forgets the measurement of an operator of full rank.
-- `noise(code, level)`: noise levels in these codes' configurations, some of which mean twice as much as others.
-- `PRESETS`: the hyper-parameters that their scripts pass for each task.
+- `noise(code, level)`: noise levels in these codes' configurations, some of which are in units twice as large.
+- `PRESETS`: hyper-parameters of their scripts for each task.
 
 References:
     DDRM: https://github.com/bahjat-kawar/ddrm; DDNM: https://github.com/wyhuai/DDNM;
@@ -53,7 +53,7 @@ class _Taps(Separable):
         across: taps along rows of pixels.
         middle: see above.
         cut: singular values of an axis below this are made zero, in A itself.
-        valid: whether results that lean on pixels beyond the edge are left out.
+        valid: whether results that depend on pixels beyond the edge are left out.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class _Strict(Measured):
 
 @dataclass(frozen=True)
 class DDRMStrict(methods.DDRM):
-    """DDRM as published code runs it: without noise its last step forgets y, and the result disagrees with it a little.
+    """DDRM as published code runs it: without noise its last step ignores y, and the result deviates slightly from it.
 
     With noise and a published blur see `_Strict`, too. Everything else is as in `DDRM`.
     """

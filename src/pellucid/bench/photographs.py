@@ -1,4 +1,4 @@
-"""The images that a table is run on: a data set's, or the package's own."""
+"""Images for a table: those of a data set, or the package's photographs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .data import Item
 from .spec import Source
 
 QUICK = 96
-"""Side in pixels of what --quick takes of the package's photographs."""
+"""Side in pixels to which --quick reduces the package's photographs."""
 
 Photographs = Callable[[], Iterator[Item]]
-"""Source of a table's images, read as often as it is asked."""
+"""Source of a table's images, which can be read repeatedly."""
 
 
 def bundled(limit: int | None = None) -> Photographs:
@@ -26,16 +26,16 @@ def bundled(limit: int | None = None) -> Photographs:
 
 
 def of_source(source: Source, folder: Path, listed: Path | None = None, limit: int | None = None) -> Photographs:
-    """A data set's images.
+    """Reads a data set's images.
 
     Args:
-        source: which.
-        folder: where it is.
-        listed: a file that names those to use; None for all.
-        limit: how many, the first ones; None for all.
+        source: the data set.
+        folder: its folder.
+        listed: file with the names of images to use; None for all.
+        limit: number of images, from the first; None for all.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: the data set is missing.
     """
     dataset = data.get(source.name, files=listed)
     lacking = dataset.check(folder)

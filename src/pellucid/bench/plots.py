@@ -1,4 +1,4 @@
-"""The curves of a run's report: PSNR against evaluations, and what each paper's figures show."""
+"""Curves of a run's report: PSNR against evaluations, and the figures of the papers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _OF_DIIP = ("loss", "slope", "laplacian")
 
 
 def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Iterator[Plot]:
-    """The curves of one task: means over the images wherever all of them took the same steps, else the first image's.
+    """Draws the curves of one task: means over the images if all took the same steps, else the first image's.
 
     Args:
-        task: its name.
-        rows: of the task, those of the damaged images among them.
+        task: name of the task.
+        rows: rows of the task, with those of the damaged images.
         colours: number of each method's colour.
     """
     methods = {row.method: [one for one in rows if one.method == row.method] for row in rows if row.nfe}
@@ -93,7 +93,7 @@ _KINDS = ("clean", "damaged", "before", "after")
 
 
 def _densities(rows: Sequence[Row]) -> dict[str, Points]:
-    """Of each kind of latent the mean over the rows at every t that all have, and one deviation to both sides."""
+    """Averages each kind of latent over the rows at every common t, with a band of one deviation."""
     found: dict[str, dict[float, list[float]]] = {}
     counted = [row for row in rows if "likelihood_down" in row.trace]
     for row in counted:

@@ -1,6 +1,6 @@
-"""Regenerates a table: every method on every image with every seed, once, however often it is begun again.
+"""Regenerates a table: every method on every image with every seed, once, also after interruptions.
 
-A row is on the disk as soon as it is there, with all that decides its figures. A run that is started again takes the
+A row is on the disk as soon as it is computed, with everything that determines its figures. A repeated run keeps the
 rows that were made in the same way and computes the others.
 """
 
@@ -45,25 +45,25 @@ OFFICIAL = "official:"
 """Prefix of a method of `bench.official` in a table."""
 
 DAMAGED = Entrant("damaged", "")
-"""The measurement itself, the first of every table."""
+"""Name of the measurement itself, the first row of every table."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A table, and what it is run on.
+    """A table with its images, prior and options.
 
     Attributes:
         table: which.
-        prior: what all methods use.
-        photographs: the images; they are gone through once for each task.
-        folder: where rows and pictures go.
-        source: the data set; None for photographs that are none of the paper's.
-        seeds: of the methods. The damage has the same one always.
+        prior: the prior of all methods.
+        photographs: the images; each task reads them once.
+        folder: folder for rows and pictures.
+        source: the data set; None for photographs from elsewhere.
+        seeds: seeds of the methods. The seed of the damage is fixed.
         quick: whether the entrants have their quick settings.
-        tasks: names of those to do; empty for all.
-        chosen: labels or names of the methods that take part; empty for all.
-        weights: files of networks by name: of metrics and of methods of other people.
-        shard: which of the photographs are done here; the rows of all shards are taken from the folder.
+        tasks: names of the tasks to run; empty for all.
+        chosen: labels or names of the methods to run; empty for all.
+        weights: files of networks by name, for metrics and external methods.
+        shard: share of the photographs for this process; the rows of all shards are read from the folder.
     """
 
     table: Table
@@ -84,15 +84,15 @@ class Run:
         return "bundled" if self.source is None else self.source.name
 
     def entrants(self, task: Task) -> list[Entrant]:
-        """The methods that take part in a task."""
+        """Methods that take part in a task."""
         own = [entrant for entrant in self.table.methods if entrant.takes_part(task.name)]
         return [one for one in own if not self.chosen or {one.label, one.method} & set(self.chosen)]
 
     def work(self) -> list[Task]:
-        """The tasks.
+        """Tasks to run.
 
         Raises:
-            UsageError: one is named that the table does not have, or a method.
+            UsageError: a task or method is not in the table.
         """
         known = {task.name: task for task in self.table.tasks}
         for name in self.tasks:
@@ -109,8 +109,8 @@ def entrant_method(entrant: Entrant, task: str, quick: bool, weights: Mapping[st
     """Makes the method of an entrant.
 
     Raises:
-        PellucidError: it needs the file of a network that was not given, or a package.
-        UsageError: there is no such method or hyper-parameter.
+        PellucidError: a network's file or a package is missing.
+        UsageError: unknown method or hyper-parameter.
     """
     settings = entrant.resolved(task, quick)
     if entrant.model:
@@ -139,10 +139,10 @@ def kind_of(entrant: Entrant) -> type[Method]:
 
 
 def run(job: Run) -> Iterator[Row | Missing]:
-    """Does what is left to do, and gives every row, old and new, of each task the damaged images first.
+    """Computes the missing rows; returns every row, old and new, with those of the damaged images first in each task.
 
     Raises:
-        UsageError: see `Run.work`; or the prior is not one of colours, which all tables' images have.
+        UsageError: see `Run.work`; or the prior is not for colour images.
         PellucidError: the folder cannot be written to.
     """
     tasks = job.work()
@@ -284,7 +284,7 @@ class _Task:
 
 
 def latents_of(picture: str) -> str:
-    """Where the latents on the way to a restored picture are, as one picture."""
+    """Writes the latents of a restoration as one picture and returns its place."""
     return f"{picture.removesuffix('.png')}.latents.png"
 
 

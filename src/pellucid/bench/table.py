@@ -1,4 +1,4 @@
-"""Parts that all tables of several methods share: a row, its measurement, its print."""
+"""Parts of all tables of several methods: a row, its measurement, its printing."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Row:
         method: name of the method; "damaged" for the measurement itself, as an image.
         psnr: in dB.
         ssim: from 0 to 1.
-        lpips: None where no network was given.
-        nfe: evaluations an image.
-        seconds: an image.
+        lpips: None without a network.
+        nfe: evaluations for an image.
+        seconds: time for an image.
     """
 
     task: str
@@ -47,7 +47,7 @@ class Case(NamedTuple):
     Attributes:
         name: of the image.
         clean: the truth, (1, C, H, W) in [-1, 1].
-        problem: what the methods are given.
+        problem: problem for the methods.
         damaged: the measurement as an image, (1, C, H, W) in [-1, 1].
     """
 
@@ -78,9 +78,9 @@ def rows(
         task: its name.
         cases: its images.
         contestants: the methods by name.
-        prior: what they all use.
-        lpips: to measure that, too.
-        seed: of the methods, with the image's name.
+        prior: the prior of all methods.
+        lpips: network for LPIPS; None to leave it out.
+        seed: seed of the methods, combined with the image's name.
 
     Yields:
         The damaged input first.
@@ -115,18 +115,18 @@ def _row(task: str, method: str, done: Sequence[_Done], lpips: Lpips | None) -> 
 
 
 HEADING = f"{'TASK':16}{'METHOD':18}{'PSNR':>7}{'SSIM':>7}{'LPIPS':>7}{'NFE':>6}{'SECONDS':>9}"
-"""Above `line`s."""
+"""Heading above the lines of `line`."""
 
 
 def line(row: Row) -> str:
-    """A row for a terminal."""
+    """Formats a row for a terminal."""
     return (
         f"{row.task:16}{row.method:18}{row.psnr:7.2f}{row.ssim:7.3f}{_perceived(row):>7}{row.nfe:6}{row.seconds:9.1f}"
     )
 
 
 def markdown(table: Iterable[Row]) -> Iterator[str]:
-    """A table's lines in Markdown, each as soon as its row is there."""
+    """Yields a table's lines in Markdown, each as soon as its row is computed."""
     yield "| task | method | PSNR | SSIM | LPIPS | NFE | seconds |"
     yield "|---|---|---|---|---|---|---|"
     for row in table:
