@@ -284,7 +284,7 @@ class _Task:
 
 
 def latents_of(picture: str) -> str:
-    """Writes the latents of a restoration as one picture and returns its place."""
+    """Path of the picture of the latents, made from the restored picture's path."""
     return f"{picture.removesuffix('.png')}.latents.png"
 
 

@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def program() -> None:
-    """`main` as all that a process does: what is said again while an interrupted one ends is not heard."""
+    """Runs `main` as the whole process; further signals during the end of an interrupted one are ignored."""
     sys.exit(_main(last=True))
 
 
@@ -81,7 +81,7 @@ _ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if ha
 
 
 def _stop(number: int, frame: Any) -> None:
-    """Interrupts the work; what is said again while it is being left is not heard."""
+    """Interrupts the work; further signals during the shutdown are ignored."""
     for one in _ENDS:
         signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -208,7 +208,7 @@ def photographs(
     """Measures the default and the tasks on pictures as people have them, beside other tools; prints Markdown.
 
     Columns: PSNR, the mean and the least gain over the damaged picture, LPIPS, evaluations, seconds, the worst image.
-    Peers take part where they are installed: bm3d, opencv-python, scikit-image with PyWavelets.
+    Peers take part if they are installed: bm3d, opencv-python, scikit-image with PyWavelets.
     """
     from ..bench import everyday, kinds
     from ..bench.prior import load
@@ -251,7 +251,7 @@ def conformance(method: Methods = None, sets: Sets = None, seed: Seed = 0, json:
 
 
 def _changes(sets: list[str] | None, contestants: Mapping[str, Method]) -> dict[str, dict[str, Any]]:
-    """Hyper-parameters by method, of METHOD.KEY=VALUE texts."""
+    """Parses METHOD.KEY=VALUE texts to hyper-parameters by method."""
     changes: dict[str, dict[str, Any]] = {}
     for key, text in assignments(sets or []).items():
         name, dot, field = key.rpartition(".")
@@ -264,7 +264,7 @@ def _changes(sets: list[str] | None, contestants: Mapping[str, Method]) -> dict[
 
 
 def _changed(contestants: Mapping[str, Method], changes: Mapping[str, dict[str, Any]]) -> dict[str, Method]:
-    """Methods with other hyper-parameters."""
+    """Changes hyper-parameters of methods."""
     return {
         name: replace(own, **changes.get(name, {}))  # type: ignore[type-var]  # every method is a dataclass
         for name, own in contestants.items()
@@ -272,7 +272,7 @@ def _changed(contestants: Mapping[str, Method], changes: Mapping[str, dict[str, 
 
 
 def _photographs(data: Path | None, number: int | None, channels: int, crop: int | None) -> dict[str, Tensor]:
-    """Some of a folder's images, evenly spread; all if no number is given."""
+    """Selects some of a folder's images, evenly spread; all without a number."""
     from ..bench.prior import middle, read_images
 
     every = read_images(_folder(data), channels)
@@ -287,7 +287,7 @@ def _measure(weights: Path | None) -> Lpips | None:
 
 
 def _print(rows: Iterator[Row], about: str, json: bool, markdown: bool = False) -> None:
-    """Prints each row as soon as it is there."""
+    """Prints each row as soon as it is computed."""
     from ..bench import table
 
     if json:

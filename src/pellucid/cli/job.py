@@ -1,4 +1,4 @@
-"""A job of `pellucid restore` as people see it: the bar, a line or a record for each image, the summary, exit codes."""
+"""Presentation of a `pellucid restore` job: the bar, a line or a record for each image, the summary, exit codes."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Job:
     """A job of `restore`, ready to run.
 
     Attributes:
-        items: the images that are left to do.
-        work: what is done to each.
-        about: what every record says.
-        left: what the inputs' folders hold beside them.
-        json: whether records are printed, and not lines.
-        time_limit: minutes after which no further image is begun; None for no limit.
-        manifest: where it is written down; None if nowhere.
+        items: the images to restore.
+        work: the work on each.
+        about: fields of every record.
+        left: other files in the inputs' folders.
+        json: whether records are printed in place of lines.
+        time_limit: minutes after which no image is started; None for no limit.
+        manifest: the manifest; None to write none.
         configuration: see `jobs.of_configuration`.
-        skipped: how many images are done already.
-        executor: where it is done; None for what is usual.
+        skipped: number of finished images.
+        executor: executor of the work; None for the default.
     """
 
     items: list[Item]
@@ -50,13 +50,13 @@ class Job:
     left: Sequence[Left] = ()
 
     def expected(self) -> dict[Path, int]:
-        """About how much work each image is, by its output; no file is opened."""
+        """Estimates the work of each image by its output; opens no file."""
         from ..jobs import expected
 
         return {item.target: expected(item, self.work.restorer) for item in self.items}
 
     def outcomes(self, items: Iterable[Item], work: int, progress: Progress) -> Outcomes:
-        """Does it, and writes it down."""
+        """Does the work and records it."""
         from ..jobs import executors
         from ..priors.prior import device_of
 
@@ -72,7 +72,7 @@ class Job:
 
 
 def dry_run(job: Job) -> int:
-    """Says what would be done; returns the exit code."""
+    """Prints the planned work; returns the exit code."""
     restorer, failed = job.work.restorer, left_out(job.left, job.json)
 
     @cache
@@ -107,7 +107,7 @@ def dry_run(job: Job) -> int:
 
 
 def do(job: Job) -> int:
-    """Does the job and says what becomes of each image; returns the exit code."""
+    """Does the work and prints each image's result; returns the exit code."""
     from ..jobs import Feed
 
     restorer = job.work.restorer
@@ -168,7 +168,7 @@ def do(job: Job) -> int:
 
 
 def _speed(images: int, pixels: int, seconds: float) -> str:
-    """The job's speed in brackets; nothing of one image, whose line says its time."""
+    """Speed of the job in brackets; empty for one image, whose line has its time."""
     if images < 2:
         return ""
     return f" ({60 * images / seconds:.3g} images a minute, {pixels / 1e6 / seconds:.2g} megapixels a second)"

@@ -1,4 +1,4 @@
-"""`pellucid methods`, `tasks`, `degradations`, `priors` and `doctor`: what there is, and what works here."""
+"""`pellucid methods`, `tasks`, `degradations`, `priors` and `doctor`: the available parts, and a check of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def methods(
 
 
 def _print_settings(method: Mapping[str, Any]) -> None:
-    """A method's hyper-parameters and presets as options take them."""
+    """Prints a method's hyper-parameters and presets in the form of options."""
     typer.echo(f"{method['name']} --set: {_assigned(method['hyper_parameters'])}")
     for preset, values in method["presets"].items():
         typer.echo(f"{method['name']} --preset {preset}: {_assigned(values)}")
@@ -78,7 +78,7 @@ def degradations(json: Json = False) -> None:
 
 
 def _assigned(parameters: Mapping[str, Any]) -> str:
-    """Parameters with their values as --set takes them."""
+    """Formats parameters with their values as --set takes them."""
     values = {key: ",".join(map(str, v)) if isinstance(v, tuple) else v for key, v in parameters.items()}
     return " ".join(f"{key}={value}" for key, value in values.items())
 
@@ -138,7 +138,7 @@ def inspect(
     offline: Offline = False,
     json: Json = False,
 ) -> None:
-    """Says what a prior is and what a call of it costs, by its files alone."""
+    """Describes a prior and the cost of a call by its files alone."""
     from dataclasses import asdict
 
     from ..bench.prior import gflop
@@ -176,7 +176,7 @@ def inspect(
 
 
 def doctor(device: Device = None, json: Json = False) -> int:
-    """Checks that everything needed is here and works; exit code 1 if not."""
+    """Checks all requirements on this machine; exit code 1 if one is missing."""
     from importlib.metadata import PackageNotFoundError, version
 
     facts: dict[str, Any] = {"pellucid": version("pellucid"), "python": platform.python_version()}
@@ -203,7 +203,7 @@ def doctor(device: Device = None, json: Json = False) -> int:
 
 
 def _compute(device: str | None) -> dict[str, Any]:
-    """Devices, and one evaluation of the embedded prior."""
+    """Lists devices and evaluates the embedded prior once."""
     import torch
 
     from ..bench.prior import cost

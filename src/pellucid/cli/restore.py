@@ -161,8 +161,8 @@ def restore(
 ) -> int:
     """Restores damaged images.
 
-    The inputs are never changed unless --in-place is said. An image that cannot be restored is named, and the others
-    are done. A job that was stopped goes on with --resume.
+    The inputs never change without --in-place. An image that fails is named, and the others are done. --resume
+    continues a stopped job.
     """
     said = {one.name: context.params[one.name] for one in fields(Recipe) if one.metadata and one.name != "settings"}
     recipe = built(settings or [], {"strength": strength, "fidelity": fidelity}, said)
@@ -251,7 +251,7 @@ def restore(
 
 
 def _maps(items: Sequence[Item], samples: int, replace: bool) -> list[Maps]:
-    """The maps of each image's samples; refuses what could not be made, before any work."""
+    """Makes the maps of each image's samples; rejects impossible ones before any work."""
     from .maps import of_items
 
     if samples < 2:
@@ -260,7 +260,7 @@ def _maps(items: Sequence[Item], samples: int, replace: bool) -> list[Maps]:
 
 
 def _check_proposal(recipe: Recipe, save_mask: Path | None) -> None:
-    """Refuses to save a mask where none is proposed."""
+    """Rejects saving a mask where none is proposed."""
     from .. import tasks
 
     if save_mask is None:
@@ -272,7 +272,7 @@ def _check_proposal(recipe: Recipe, save_mask: Path | None) -> None:
 
 
 def _truths(truth: Path, trace: Path | None, items: Sequence[Item]) -> Callable[[Item], Path]:
-    """Where each image's truth is; refuses what is not there."""
+    """Finds each image's truth; rejects missing files."""
     if trace is None:
         raise UsageError("--truth goes with --trace FOLDER")
     find = partial(_truth_of, truth)
@@ -289,7 +289,7 @@ def _truth_of(truth: Path, item: Item) -> Path:
 
 
 def _check_job(in_place: bool, resume: bool, time_limit: float | None, batch: int) -> None:
-    """Refuses what could not be gone on with, or begun."""
+    """Rejects options that cannot be started or resumed."""
     if batch < 1:
         raise UsageError(f"--batch is a number of images, 1 or more, not {batch}")
     if in_place and resume:
@@ -303,7 +303,7 @@ def _kernel_of(path: Path, several: bool, item: Item) -> Path:
 
 
 def _check_kernel(path: Path, several: bool, overwrite: bool) -> None:
-    """Refuses a place for kernels that would cost a night's work at its end."""
+    """Rejects an impossible place for kernels before the work, not after a night of it."""
     if not several and path.suffix.lower() != ".png":
         raise UsageError(f"--save-kernel {path}: a kernel is written as a PNG file: name it so")
     if several and path.is_file():

@@ -42,7 +42,7 @@ def run(
     backend: Backend = "torch",
     precision: Precision = "float32",
 ) -> int:
-    """Sweeps hyper-parameters of a method; rows that are in the folder are not computed again."""
+    """Sweeps hyper-parameters of a method; rows in the folder are not computed again."""
     from ..bench.formats import FORMATS
 
     if shape not in FORMATS:

@@ -38,10 +38,10 @@ ALL = "all"
 
 
 class Tables(TyperGroup):
-    """A group of commands in which the name of a table is a command, too."""
+    """A group of commands in which the name of a table is also a command."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Takes what is no command's name for a table's."""
+        """Takes a name that is no command for the name of a table."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["table", *args]
         return super().resolve_command(ctx, args)
@@ -92,9 +92,9 @@ def run(
     precision: Precision = "float32",
     json: Json = False,
 ) -> int:
-    """Regenerates a paper's table, and makes report.html of it.
+    """Regenerates a paper's table and writes report.html.
 
-    Rows that are in the folder are not computed again.
+    Rows in the folder are not computed again.
     """
     from ..bench import spec
     from ..bench.formats import FORMATS
@@ -135,14 +135,14 @@ def run(
 
 
 def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = None, shard: str | None = None) -> int:
-    """Runs tables, prints them and makes their page.
+    """Runs tables, prints them and writes their page.
 
     Args:
         jobs: in order.
-        prior: what to call it.
+        prior: name of the prior.
         shape: one of `bench.formats.FORMATS`.
-        versus: label of the method that others are compared with.
-        shard: the share that is done here, as it was typed; None for all.
+        versus: label of the method to compare the others with.
+        shard: the typed share for this process; None for all.
     """
     from ..bench import report
 
@@ -171,7 +171,7 @@ def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = Non
 
 
 def listing(seconds: float | None, json: bool = False) -> None:
-    """Prints every table, what it needs and its cost; as JSON all that stands in its file, without the cost."""
+    """Prints every table with its requirements and cost; as JSON the full content of its file, without the cost."""
     from dataclasses import asdict
 
     from ..bench import spec
@@ -214,7 +214,7 @@ def _job(
     quick: bool,
     **choices: Any,
 ) -> Run:
-    """One table on the package's photographs or on a data set."""
+    """Prepares one table on the package's photographs or on a data set."""
     from ..bench import photographs, spec
     from ..bench.choices import joined, with_settings
     from ..bench.run_table import Run
@@ -230,7 +230,7 @@ def _job(
 
 
 def _rows(job: Run) -> tuple[list[Row | Missing], bool]:
-    """All rows of a table, and whether somebody stopped it."""
+    """Computes all rows of a table; also tells if somebody stopped it."""
     from ..bench.run_table import run
 
     rows: list[Row | Missing] = []

@@ -44,9 +44,9 @@ def train(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Trains a prior on one's own images.
+    """Trains a prior on a folder of images.
 
-    It can be stopped at any time; the same command goes on. RUN/prior is what `pellucid restore --prior` takes.
+    It can be stopped at any time; the same command continues. Pass RUN/prior to `pellucid restore --prior`.
     """
     if zero_dce and gan:
         raise UsageError("--zero-dce and --gan are two trainings: choose one")

@@ -1,8 +1,8 @@
-"""Simulated damage: from a clean image to a damaged one, the same for the same seed.
+"""Simulated damage: from a clean image to a damaged one, reproducible by the seed.
 
-Each is a function of images (B, C, H, W) in [0, 1], of its parameters and, where it has anything random, of a seed. The
-damaged images have the same size and, but for `exposures`, the same channels. Here they are by name, too, for command
-lines and tables, also several in one text; see `compose`.
+Each damage is a function of images (B, C, H, W) in [0, 1], of its parameters and, if it is random, of a seed. The
+damaged images have the same size and, except for `exposures`, the same channels. Command lines and tables use names,
+also several in one text; see `compose`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ __all__ = [
 ]
 
 Damage = Callable[[Tensor, int | Sequence[int]], Tensor]
-"""A damage of images (B, C, H, W) in [0, 1] by a seed, or by one for each image."""
+"""A damage of images (B, C, H, W) in [0, 1], by one seed or by a seed for each image."""
 
 _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "jpeg": compress,
@@ -113,14 +113,14 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Callable[..., Tensor]:
-    """The function of a damage.
+    """Finds the function of a damage.
 
     Args:
-        name: one of `names()`; or FILE.py:FUNCTION, which takes images, what parameters it has, and `seed` if anything
-            in it is random.
+        name: one of `names()`; or FILE.py:FUNCTION, a function of images, of its parameters, and of `seed` if it is
+            random.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: unknown name.
     """
     if name in _DAMAGES:
         return _DAMAGES[name]
@@ -133,9 +133,9 @@ def find(name: str) -> Callable[..., Tensor]:
 
 
 def parameters(name: str) -> dict[str, Any]:
-    """The types of a damage's parameters by name; neither the image nor the seed is one.
+    """Types of a damage's parameters by name, without the image and the seed.
 
-    Several damages in one text have their parameters there and none besides.
+    Several damages in one text have their parameters in the text and no others.
 
     Raises:
         UsageError: there is no damage of that name.
@@ -149,14 +149,14 @@ def parameters(name: str) -> dict[str, Any]:
 
 
 def get(name: str, **chosen: Any) -> Damage:
-    """A damage with its parameters, those of its function where nothing is said.
+    """Makes a damage with its parameters, by default those of its function.
 
     Args:
         name: of the damage; or of several, with values, as in "sr4+noise:0.05|jpeg:10"; see `compose.steps`.
         chosen: the parameters of a single one.
 
     Raises:
-        UsageError: there is no such damage or parameter, or a value is out of its range.
+        UsageError: unknown damage or parameter, or a value out of range.
     """
     if is_composed(name):
         if chosen:

@@ -1,4 +1,4 @@
-"""Too little light, and several exposures.
+"""Low light, and several exposures.
 
 References:
     Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement" (GDP), CVPR 2023: low light
@@ -21,15 +21,15 @@ from .sharpness import alone
 def exposures(
     image: Tensor, gains: Sequence[float] = (0.4, 1.0, 2.5), noise: float = 0.0, seed: int | Sequence[int] = 0
 ) -> Tensor:
-    """Takes several exposures of one scene, for methods that make one image of them: what is too light is white.
+    """Makes several exposures of one scene, for methods that merge them; too bright values become white.
 
-    GDP's are photographs; this is their model, a factor and a limit.
+    GDP uses photographs; this is their model, a factor and a limit.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        gains: the light of each, above 0.
-        noise: standard deviation of each one's noise in [0, 1] units, 0 or more.
-        seed: image i has noise of seed `seed + i`, or `seed[i]`, of which each exposure has its own.
+        gains: factor of light of each exposure, above 0.
+        noise: standard deviation of each exposure's noise in [0, 1] units, 0 or more.
+        seed: image i has noise of seed `seed + i`, or `seed[i]`, different for each exposure.
 
     Returns:
         The exposures one after the other along the channels, (B, n C, H, W), clamped to [0, 1].
@@ -46,16 +46,16 @@ def exposures(
 def low_light(
     image: Tensor, exposure: float = 0.25, gamma: float = 1.5, noise: float = 0.02, seed: int | Sequence[int] = 0
 ) -> Tensor:
-    r"""Darkens an image as a camera that was exposed too briefly, and adds its noise.
+    r"""Darkens an image like a camera that exposed too briefly, and adds its noise.
 
     .. math:: y = f x^\gamma + \sigma n
 
-    The papers take dark photographs as they are; this curve is ours, and its factor f GDP's model of them.
+    The papers use dark photographs; this curve is ours, and its factor f is GDP's model of them.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        exposure: f, of white, from 0 to 1.
-        gamma: above 0; more than 1 takes more from shadows than from lights.
+        exposure: f, the value of white, from 0 to 1.
+        gamma: above 0; more than 1 darkens shadows more than lights.
         noise: sigma, in [0, 1] units, 0 or more.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
@@ -74,12 +74,12 @@ def low_light(
 def faded(
     image: Tensor, contrast: float = 0.55, black: float = 0.25, cast: Sequence[float] = (1.05, 1.0, 0.85)
 ) -> Tensor:
-    """Fades an image as light does to a print: black becomes grey, contrast goes, and the balance of colours shifts.
+    """Fades an image like a print in light: black becomes grey, contrast falls, and the colour balance shifts.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        contrast: from black to white, from 0 to 1.
-        black: what black becomes, from 0 to 1.
+        contrast: difference between white and black, from 0 to 1.
+        black: new value of black, from 0 to 1.
         cast: factor of each channel, above 0; grey images have the mean of all.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Lost detail: blur, and reduction that is enlarged again."""
+"""Lost detail: blur, and reduction with enlargement."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .noise import gaussian_noise
 
 
 def alone(damage: Callable[..., Tensor], *batches: Tensor) -> Tensor:
-    """Damages one image after the other: convolutions, powers and more round by what else is in a batch.
+    """Damages images one by one: convolutions, powers and more round differently in a batch.
 
     Args:
-        damage: takes an image (1, ...) out of each of the batches.
-        batches: (B, ...) each, the images and what belongs to them.
+        damage: function of an image (1, ...) of each batch.
+        batches: (B, ...) each, the images and their parameters.
 
     Returns:
         The damaged images, (B, ...).
@@ -30,11 +30,11 @@ def alone(damage: Callable[..., Tensor], *batches: Tensor) -> Tensor:
 
 
 def blur(image: Tensor, kernel: Tensor) -> Tensor:
-    """Convolves with a kernel; beyond the edge the image goes on as at the edge.
+    """Convolves with a kernel; the border replicates the edge.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        kernel: (h, w), of sum 1; `pellucid.operators.blur` has those of the papers.
+        kernel: (h, w), of sum 1; `pellucid.operators.blur` has the papers' kernels.
 
     Returns:
         The blurred images, (B, C, H, W), clamped to [0, 1].
@@ -46,7 +46,7 @@ def blur(image: Tensor, kernel: Tensor) -> Tensor:
 
 
 def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
-    """Blurs as a lens that is out of focus.
+    """Blurs with a Gaussian, like a lens that is out of focus.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -68,7 +68,7 @@ def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
 
 
 def disk_blur(image: Tensor, radius: float = 3.0) -> Tensor:
-    """Takes the mean over a disk around each pixel, as a lens that is out of focus.
+    """Averages over a disk around each pixel, like a lens that is out of focus.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -86,7 +86,7 @@ def disk_blur(image: Tensor, radius: float = 3.0) -> Tensor:
 
 
 def uniform_blur(image: Tensor, size: int = 9) -> Tensor:
-    """Takes the mean over a square around each pixel.
+    """Averages over a square around each pixel.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -108,8 +108,8 @@ def anisotropic_blur(image: Tensor, std: float = 4.0, other: float = 1.0, degree
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        std: standard deviation of the kernel along the direction in pixels, above 0.
-        other: across it, above 0.
+        std: standard deviation along the direction in pixels, above 0.
+        other: standard deviation across it in pixels, above 0.
         degrees: the direction, anticlockwise from right.
 
     Returns:
@@ -126,7 +126,7 @@ def anisotropic_blur(image: Tensor, std: float = 4.0, other: float = 1.0, degree
 
 
 def motion_blur(image: Tensor, length: float = 15.0, degrees: float = 0.0) -> Tensor:
-    """Blurs as a camera that moves in a straight line.
+    """Blurs like a camera that moves in a straight line.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -153,16 +153,16 @@ def reduce(
     enlarge: Literal["nearest", "bicubic"] = "nearest",
     seed: int | Sequence[int] = 0,
 ) -> Tensor:
-    """Reduces an image to the means of blocks and enlarges it again: blind super-resolution's input.
+    """Reduces an image to the means of blocks and enlarges it again: the input of blind super-resolution.
 
-    A method that is not told the degradation takes images of the size that it gives, so the small image is enlarged
-    here. Blocks at the edge are smaller where the factor does not divide the size.
+    Blind methods return images of their input's size, so this enlarges the small image again. Blocks at the edge are
+    smaller if the factor does not divide the size.
 
     Args:
         image: (B, C, H, W) in [0, 1].
         factor: side of a block in pixels, 1 or more.
-        noise: standard deviation of what is added to the small image, in [0, 1] units; the papers have 0 or 0.05.
-        enlarge: "nearest", each mean in place of its block; "bicubic", smoothly.
+        noise: standard deviation of the small image's noise, in [0, 1] units; the papers have 0 or 0.05.
+        enlarge: "nearest" repeats each mean over its block; "bicubic" interpolates.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
     Returns:
