@@ -1,4 +1,4 @@
-"""Errors that a person reads: each is one line that says what, where and what to do."""
+"""Errors for people: each is one line that says what, where and what to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "AL
 
 
 def is_too_large(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
+    """True if an error means that memory ran out."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in _TOO_LARGE)
     )

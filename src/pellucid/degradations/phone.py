@@ -32,7 +32,7 @@ def phone(
     amplifies edges and the remaining noise. A JPEG usually follows: `phone|jpeg:90`.
 
     Args:
-        image: (B, 3, H, W) in [0, 1]; grey images are rejected.
+        image: (B, 1 or 3, H, W) in [0, 1]; grey images have no colour filters.
         peak: photons that a white pixel counts, above 0.
         read: standard deviation of the read noise in [0, 1] units, 0 or more.
         smooth: share of smoothing in the luma, from 0 to 1.

@@ -1,4 +1,4 @@
-"""A picture's diagnosis: all that is found wrong with it."""
+"""Diagnosis of a picture: all findings."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from .scratches import Scratches
 from .scratches import estimate as scratches_of
 
 _READABLE = 9 / 127.5
-"""The most white noise, in [-1, 1] units, with which a blur is believed."""
+"""Largest white noise, in [-1, 1] units, at which a blur finding counts."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that was found in one picture.
+    """All findings of one picture.
 
     Attributes:
-        content: the kind of picture, which decides what is believed of the rest.
-        compression: as a JPEG; None where there is none.
-        noise: None where there is none.
-        blur: likewise.
-        exposure: None where the light is as in most photographs.
-        enlarged: None where nothing tells that it was smaller before.
-        scratches: None where there are none beyond doubt.
+        content: the kind of picture, which affects all other findings.
+        compression: JPEG compression; None without any.
+        noise: None without noise.
+        blur: None without a blur.
+        exposure: None if the light is as in most photographs.
+        enlarged: None without signs that the picture was smaller before.
+        scratches: None without scratches beyond doubt.
     """
 
     content: Content | None = None
@@ -57,13 +57,13 @@ class Diagnosis:
 
     @property
     def findings(self) -> list[Finding]:
-        """All findings, in the order of the fields."""
+        """Findings in the order of the fields."""
         values = (getattr(self, field.name) for field in fields(self))
         return [value for value in values if value is not None]
 
 
 def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
-    """Looks for the kind of picture and its noise, and for nothing else; see `diagnose`."""
+    """Finds the kind of picture and its noise only; see `diagnose`."""
     content = content_of(y)
     return Diagnosis(content, noise=noise_of(prior, y, content))
 
@@ -72,12 +72,12 @@ def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
 def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnosis:
     """Looks for every kind of damage.
 
-    Costs at most `CALLS` evaluations of the prior, of large pictures of a megapixel of theirs.
+    Costs at most `CALLS` evaluations of the prior; for large pictures, on one megapixel of them.
 
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
-        known: what the file itself tells; that is not looked for again.
+        known: findings from the file itself; these are not estimated again.
     """
     known = known or Diagnosis()
     content = known.content or content_of(y)
@@ -103,7 +103,7 @@ def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
     """Looks for every kind of damage in a picture's first page; see `diagnose`.
 
     Raises:
-        UsageError: the prior takes images of other channels.
+        UsageError: the prior has another number of channels.
     """
     pixels = picture.tensor()
     grey = pixels.shape[1] == 1
@@ -114,5 +114,5 @@ def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
 
 
 def told(picture: Picture) -> Diagnosis:
-    """The part of a diagnosis that a picture's file tells."""
+    """The part of a diagnosis that a picture's file gives."""
     return Diagnosis(compression=told_by(picture))

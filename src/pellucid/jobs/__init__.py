@@ -1,4 +1,4 @@
-"""Many images: what becomes of each, and the loop that loses none."""
+"""Jobs of many images: the result of each, and the loop that loses none."""
 
 from . import executors
 from .feed import Feed

@@ -17,7 +17,7 @@ __all__ = ["Executor", "Processes", "find", "names", "this", "usual"]
 _NAMES = ("this", "processes", "ray")
 
 _LARGE = 100_000_000
-"""Pixels through the network from which several processes win back the seconds that they take to begin."""
+"""Pixels through the network from which several processes gain more than their start costs."""
 
 
 def names() -> tuple[str, ...]:
@@ -26,31 +26,31 @@ def names() -> tuple[str, ...]:
 
 
 def usual(work: int, number: int, device: torch.device) -> str:
-    """The executor for a job of which nobody says where to do it.
+    """Default executor for a job.
 
-    One process for each core is faster on a CPU than one process with all of them (`benchmarks/throughput.py`), but for
-    the time that processes take to begin. A GPU has one process.
+    On a CPU, one process for each core is faster than one process with all cores (`benchmarks/throughput.py`), apart
+    from the start of the processes. A GPU has one process.
 
     Args:
         work: pixels through the network, of all images; see `Restorer.work`.
         number: of images.
-        device: where the prior is.
+        device: device of the prior.
     """
     several = device.type == "cpu" and torch.get_num_threads() > 1 and number > 1 and work >= _LARGE
     return "processes" if several else "this"
 
 
 def find(name: str, workers: int | None = None, address: str | None = None) -> Executor:
-    """An executor by name.
+    """Finds an executor by name.
 
     Args:
-        name: one of `names()`; or FILE.py:OBJECT, an `Executor` or a class of such, which takes `workers` and
-            `address` where they are said.
-        workers: how many processes; None for one for each core.
+        name: one of `names()`; or FILE.py:OBJECT, an `Executor` or a class of executors, which receives `workers` and
+            `address` if given.
+        workers: number of processes; None for one for each core.
         address: of a Ray cluster.
 
     Raises:
-        UsageError: there is none of that name, or it takes no such setting.
+        UsageError: unknown name, or a setting that the executor does not take.
     """
     if ".py:" in name and names_object(name):
         return _own(name, {key: value for key, value in (("workers", workers), ("address", address)) if value})
@@ -70,7 +70,7 @@ def find(name: str, workers: int | None = None, address: str | None = None) -> E
 
 
 def _own(name: str, said: dict[str, Any]) -> Executor:
-    """Somebody's own."""
+    """Makes a custom executor from a file."""
     found = imported(name)
     try:
         made = found(**said) if isinstance(found, type) else found

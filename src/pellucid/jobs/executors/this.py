@@ -1,4 +1,4 @@
-"""The process that is there already, with all of the machine's cores."""
+"""The current process, with all of the machine's cores."""
 
 from __future__ import annotations
 
