@@ -192,7 +192,7 @@ A size at the end of the grid belongs to a picture without detail, whose blur ca
 """
 
 _OFTEN = 10.0
-"""Margin over the threshold for which the confidence is e-fold."""
+"""Margin above the threshold at which the doubt has fallen to 1/e."""
 
 
 @dataclass(frozen=True)
