@@ -17,7 +17,7 @@ def reconstructor(method: Method, prior: Prior, noise: Noise | None = None, seed
     """Wraps a method and a prior as a deepinv `Reconstructor`: `model(y, physics)`, images in [0, 1].
 
     Args:
-        method: one that is told the degradation.
+        method: a method for known degradations.
         prior: the prior.
         noise: standard deviation of the noise in [0, 1] units; None for `physics.noise_model.sigma`.
         seed: image i of a batch has `seed + i`.
@@ -52,7 +52,7 @@ def restore_with(
         physics: a deepinv physics. One without an adjoint counts as nonlinear and suits methods that need only the
         gradient.
         y: its measurements, (B, ...).
-        method: one that is told the degradation.
+        method: a method for known degradations.
         prior: the prior.
         noise: standard deviation of the noise in [0, 1] units, or one for each image; None for
             `physics.noise_model.sigma`, which may be either.

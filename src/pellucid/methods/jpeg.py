@@ -1,7 +1,7 @@
-r"""JPEG as it is: the prior and the quantisation, split, and the result within the cells that the file leaves open.
+r"""JPEG by splitting the prior from the quantisation, with a result within the cells that the file leaves open.
 
 With q the file's coefficients and A the linear part of the encoder (`operators.Quantised`), the prior's estimate x0 and
-the image x of the measurement are two variables, held together by a penalty that grows (half-quadratic splitting):
+the image x of the measurement are two variables, coupled by a growing penalty (half-quadratic splitting):
 
 .. math::
     x_0 = D(x, g), \qquad x = \arg\min_x 12\, |q - A x|^2 + \frac{\lambda}{g^2} |x - x_0|^2
@@ -10,13 +10,13 @@ Rounding has the variance 1/12. With A = U s V^T the second line is exact in spe
 
 .. math:: V^T x = \frac{12\, s\, U^T q + (\lambda / g^2)\, V^T x_0}{12\, s^2 + \lambda / g^2}
 
-g falls geometrically; the prior sees the image in another way of eight at each step. The end that agrees with the
-measurement is the last x, with a quarter of lambda, the one of the least squared error the last x_0. Either is moved
-into the cells |q - A x| <= 1/2, where the original lies.
+g falls geometrically; the prior gets the image in another of eight orientations at each step. The last x, with a
+quarter of lambda, agrees with the measurement; the last x_0 has the least squared error. Either is moved into the cells
+|q - A x| <= 1/2, which contain the original.
 
-A file may hold a coarser compression than its own. On the same blocks, the first one's cells are known, and
-are used; one of a fine quality is what the owner takes for the clean picture, so that the last one alone is undone.
-On others the last one's cells are narrower than the damage: they are believed less, and not kept.
+A picture may have an earlier, coarser compression. On the same blocks, the first compression's cells are known and
+used. If the earlier quality is fine, its result counts as the clean picture, and only the last compression is undone.
+On other blocks the last compression's cells are narrower than the damage: they get less weight and are not enforced.
 
 References:
     Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", IEEE TPAMI 2021: the splitting.
@@ -45,21 +45,23 @@ from .onebyone import Run, left_alone, one_by_one
 from .plan import LEFT, Plan
 
 CALLS, WEIGHT = 6, 0.2
-"""Evaluations, and lambda: chosen for the least squared error on training photographs."""
+"""Number of evaluations, and lambda, for the least squared error on training photographs."""
 
 _LAST = 0.25
-"""Share of lambda in the last step: LPIPS rises less, for hardly any of the gain."""
+"""Share of lambda in the last step: LPIPS rises less, for nearly all of the gain."""
 
 _LEVELS = (0.2, 0.02)
 
 _LESS = 18.0
-"""By how much less the last of several compressions on other grids is believed."""
+"""Reduction of the weight of the last of several compressions on different grids."""
 
 _OLD = 70
-"""From this quality on, compression that the pixels alone tell of is left as it is."""
+"""Quality from which compression that only the pixels show is left alone."""
 
 _BEYOND, _STRANGE = 0.6, 0.02
-"""Steps from the last one's numbers that are too many, and of how many numbers: then the first one's table is wrong."""
+"""Deviation from the last compression's numbers, in steps, that is too large, and the share of such numbers that
+refutes the first one's table.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class Decompression:
         compression: the finding.
         steps: evaluations.
         weight: lambda.
-        toward: share of the prior's last estimate in the end, [0, 1]; else the image of the measurement.
-        grey: whether the picture is grey, and stays so.
+        toward: share of the prior's last estimate in the result, [0, 1]; the rest is the image of the measurement.
+        grey: whether the picture is grey and must stay grey.
     """
 
     compression: Compression
@@ -82,12 +84,12 @@ class Decompression:
 
     @classmethod
     def of(cls, compression: Compression, steps: int, weight: float, strength: float, grey: bool) -> Decompression:
-        """Of a finding and a strength from 1 on, which goes to the least squared error at 2."""
+        """Makes the treatment for a finding and a strength from 1 on; 2 gives the least squared error."""
         return cls(compression, steps, strength * weight, strength - 1, grey)
 
     @property
     def note(self) -> str:
-        """The compression that is undone."""
+        """Note on the removed compression."""
         return f"{self.compression.text} undone"
 
     @property
@@ -130,7 +132,7 @@ class Decompression:
 
 
 def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
-    """Decompression where it lost enough; see `plan.Maker`."""
+    """Decompression if the loss is large enough; see `plan.Maker`."""
     found = diagnosis.compression
     if found is None or not found.harmful:
         return None
@@ -146,17 +148,17 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
 
 @dataclass(frozen=True)
 class JPEG(Method):
-    """Undoes JPEG compression whose tables are known, by splitting; the result is one that the file may be of.
+    """Undoes JPEG compression with known tables, by splitting; the result could be the original of the file.
 
-    That is not so of a picture that was compressed before on another grid. Costs `steps` evaluations; deterministic.
-    Takes a `Jpeg` operator, with which y is the decoded image. Above quality 93 nothing that a prior knows is lost, and
-    the image is left as it is.
+    The latter does not hold for a picture that was compressed before on another grid. Costs `steps` evaluations;
+    deterministic. Takes a `Jpeg` operator, with y as the decoded image. Above quality 93 a prior can restore nothing,
+    and the image stays unchanged.
 
     Attributes:
-        steps: evaluations, 6 gain what 12 do but for 0.04 dB.
-        weight: lambda, which trades the file's numbers against the prior.
-        fidelity: how near to the image to stay, [0, 1]; 0 has the least squared error, which looks smooth, 0.5 most of
-            its gain, 1 changes nothing.
+        steps: evaluations; 6 gain as much as 12 within 0.04 dB.
+        weight: lambda, the weight of the prior against the file's numbers.
+        fidelity: closeness to the image, [0, 1]; 0 has the least squared error and looks smooth, 0.5 has most of its
+            gain, 1 changes nothing.
     """
 
     blind: ClassVar[bool] = False
@@ -178,7 +180,7 @@ class JPEG(Method):
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state a step of each image, whose `notes` say the file's quality.
+        """See `Method`; one state a step of each image; `notes` state the file's quality.
 
         Raises:
             UsageError: another operator than `Jpeg`.
