@@ -77,8 +77,7 @@ class DreamCleanKnown(Descent):
             yield State(step, len(ladder) - 1, sigma_next, measured.V(z), x0, prior.nfe)
 
     def correct(self, measured: Measured, z: Tensor, x0: Tensor, sigma: float, n: Tensor) -> Tensor:
-        """One correction in spectral coordinates: around the measurement where it is clear, else around the estimate.
-        """
+        """One correction in spectral coordinates: around the measurement if it is clear, else the estimate."""
         clear = measured.level <= sigma
         centre = torch.where(clear, measured.y, x0)
         # The measurement's own noise stays in the latent, so that much less is left to be exchanged.
