@@ -110,8 +110,8 @@ def restore(
     returns the larger image.
 
     Args:
-        image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
-            or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
+        image: a path (the result is a Pillow image); a Pillow image; a numpy array (H, W) or (H, W, C) of uint8, uint16
+            or floats in [0, 1]; or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
             transparency, which is kept. A Pillow image with a palette or of CMYK comes back as RGB. With an operator, a
             tensor is its measurement of images in [0, 1]; that of `operators.Fourier` may be complex.
         method: one of `pellucid.methods.names()`, a method such as `pellucid.methods.DreamClean(strength=200)`, or a

@@ -1,11 +1,11 @@
-r"""Noise levels, ladders of them, and the one move that nearly every method makes.
+r"""Noise levels, ladders of levels, and the one move of nearly every method.
 
 Everything is in variance-exploding coordinates, `x = x0 + sigma n` with n ~ N(0, I). A model trained in the
 variance-preserving way has `x_vp = sqrt(abar) x0 + sqrt(1 - abar) n`, so that
 
     x_vp = sqrt(abar) x,      sigma = sqrt((1 - abar) / abar),      abar = 1 / (1 + sigma^2).
 
-A *training ladder* holds the levels that a network was trained at, ascending; a *ladder* is what a method walks,
+A *training ladder* holds the levels of a network's training, ascending; a *ladder* holds the levels of a method's walk,
 descending. Both are plain 1-D float64 tensors on the CPU.
 
 References:
@@ -39,12 +39,12 @@ from .errors import UsageError
 
 
 def sigma_of(abar: Tensor) -> Tensor:
-    """The noise level of a cumulative signal share: `sqrt((1 - abar) / abar)` ([DDIM], section 4.3)."""
+    """Noise level of a cumulative signal share: `sqrt((1 - abar) / abar)` ([DDIM], section 4.3)."""
     return ((1 - abar) / abar).sqrt()
 
 
 def abar_of(sigma: Tensor) -> Tensor:
-    """The cumulative signal share of a noise level, `1 / (1 + sigma^2)`: the inverse of `sigma_of`."""
+    """Cumulative signal share of a noise level, `1 / (1 + sigma^2)`: the inverse of `sigma_of`."""
     return 1 / (1 + sigma**2)
 
 
@@ -87,11 +87,11 @@ def respace(sigmas: Tensor, steps: int, top: int | None = None) -> Tensor:
 
     Args:
         sigmas: training ladder, ascending, (T,).
-        steps: how many moves the walk makes.
+        steps: number of moves of the walk.
         top: index of the noisiest level, at most T - 1; T - 1 if None.
 
     Returns:
-        The ladder, descending, (steps + 1,) or shorter where two of its levels round to the same one.
+        The ladder, descending, (steps + 1,), or shorter if two of its levels round to the same one.
 
     Raises:
         UsageError: steps or top is below 1, or top is outside the ladder.
@@ -106,10 +106,10 @@ def respace(sigmas: Tensor, steps: int, top: int | None = None) -> Tensor:
 
 
 def strided(sigmas: Tensor, steps: int) -> Tensor:
-    """Every (T // steps)-th level of a training ladder from its first one on, then 0: the grid of [DDRM] and [DDNM].
+    """Every (T // steps)-th level of a training ladder from its first one, then 0: the grid of [DDRM] and [DDNM].
 
     Returns:
-        The ladder, descending, (n + 1,) with n = T / (T // steps) rounded up, which is `steps` where steps divides T;
+        The ladder, descending, (n + 1,) with n = T / (T // steps) rounded up, which is `steps` if steps divides T;
         for T = 1000 and 20 steps the training steps 950, 900, ..., 0 and then no noise.
 
     Raises:
@@ -121,7 +121,7 @@ def strided(sigmas: Tensor, steps: int) -> Tensor:
 
 
 def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
-    """The ladder of [EDM], eq. 5, which puts most levels at low noise; it ends in 0.
+    """Ladder of [EDM], eq. 5, which has most levels at low noise and ends in 0.
 
     Returns:
         sigmas, descending, (steps + 1,): `steps` levels from sigma_max to sigma_min, then 0.
@@ -140,12 +140,12 @@ def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0,
 
 
 class Streams:
-    """Noise with one random stream per image, so that a batch changes nobody's result.
+    """Noise with one random stream per image, so that a batch changes no image's result.
 
-    Numbers are drawn on the CPU and moved, so that a seed means the same on every device.
+    Numbers are drawn on the CPU and moved, so that a seed gives the same noise on every device.
 
     Args:
-        seeds: one per image. An image whose seed is s gets the same noise in every batch it is part of.
+        seeds: one per image. An image with seed s gets the same noise in every batch.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -153,7 +153,7 @@ class Streams:
 
     @classmethod
     def of(cls, seed: int | Sequence[int], batch: int) -> Streams:
-        """The streams of a batch: image i has seed `seed + i`, or `seed[i]` when a seed is given for each.
+        """Makes the streams of a batch: image i has seed `seed + i`, or `seed[i]` if there is one for each.
 
         Raises:
             UsageError: there are more or fewer seeds than images.
@@ -162,7 +162,7 @@ class Streams:
 
     @staticmethod
     def seeds(seed: int | Sequence[int], batch: int) -> list[int]:
-        """The seed of each image of a batch; see `of`."""
+        """Seed of each image of a batch; see `of`."""
         try:
             given = seed if isinstance(seed, Iterable) else range(whole_number(seed), whole_number(seed) + batch)
             seeds = [whole_number(one) for one in given]
@@ -175,7 +175,7 @@ class Streams:
         return seeds
 
     def split(self) -> list[Streams]:
-        """Each image's stream by itself; what is drawn from one is drawn from this, too."""
+        """Streams of the single images, which share their state with this."""
         parts = []
         for generator in self._generators:
             part = Streams([])
@@ -184,7 +184,7 @@ class Streams:
         return parts
 
     def like(self, x: Tensor) -> Tensor:
-        """Fresh n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
+        """Draws n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
         self._check(x)
         shape = (1, *x.shape[1:])
         draws = [torch.randn(shape, generator=g, dtype=x.dtype) for g in self._generators]
@@ -192,14 +192,14 @@ class Streams:
         return noise if x.is_cpu else noise.to(x.device)
 
     def poisson(self, mean: Tensor) -> Tensor:
-        """Counts of things that happen by chance, `mean` times on average; its shape (B, ...), type and device."""
+        """Draws Poisson counts of a `mean`, with its shape (B, ...), type and device."""
         self._check(mean)
         counts = [torch.poisson(one.cpu(), g) for one, g in zip(mean, self._generators, strict=True)]
         return torch.stack(counts).to(mean.device)
 
     @property
     def drawn(self) -> bool:
-        """True if numbers were drawn from any of them."""
+        """True if any stream has drawn numbers."""
         fresh = [torch.Generator().manual_seed(generator.initial_seed()) for generator in self._generators]
         return any(
             not torch.equal(one.get_state(), new.get_state()) for one, new in zip(self._generators, fresh, strict=True)
@@ -212,15 +212,15 @@ class Streams:
 
 
 def derive_seed(seed: int, path: str = "", sample: int = 0) -> int:
-    """The seed of one image of a run: the same wherever, in whichever order and beside whichever others it is done.
+    """Seed of one image of a run: independent of place, order and other images.
 
     Args:
         seed: the run's seed.
-        path: the image's path relative to the folder it was found in, "" for an image named by itself.
-        sample: which of several restorations of the same image this is.
+        path: path of the image relative to the input folder, "" for a single image.
+        sample: number of the restoration of the image.
 
     Returns:
-        `seed` itself for the first sample of an image named by itself, else 63 bits of SHA-256.
+        `seed` itself for the first sample of a single image, else 63 bits of SHA-256.
     """
     if not path and not sample:
         return seed
@@ -245,7 +245,7 @@ def renoise(
 
     - `eta = 0` is the deterministic DDIM step ([DDIM], eq. 12 with sigma_t = 0, and eq. 13), and with
       `sigma_next > sigma` DDIM inversion ([DDIM], section 4.3).
-    - `eta > 0` replaces that share of the noise. [DDIM]'s own parameter, eq. 16, is another one: its ancestral step is
+    - `eta > 0` replaces that share of the noise. [DDIM]'s parameter, eq. 16, differs: its ancestral step is
       `eta = eta_ddim * sqrt(1 - (sigma_next / sigma)^2)`, and `eta_ddim = 1` is [DDPM]'s step (eq. 7).
     - `sigma_next = sigma` and `sqrt(1 - eta^2) = 1 - gamma` is Variance Preservation Sampling ([DreamClean], eq. 8-10).
 
@@ -261,7 +261,7 @@ def renoise(
         A new tensor; x and x0 are unchanged. At sigma_next = 0 it equals x0.
 
     Raises:
-        UsageError: sigma is not positive, or eta asks for noise and there is no rng.
+        UsageError: sigma is not positive, or eta needs noise and there is no rng.
     """
     if not _above_zero(sigma):
         raise UsageError("renoise starts from a noise level above 0")
@@ -279,12 +279,12 @@ def _above_zero(sigma: float | Tensor) -> bool:
 
 
 def axpy(a: float | Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`a x + y` for a number or for numbers that multiply x; in one pass over the images where it is one number."""
+    """Computes `a x + y` for a number or for numbers per image; a number takes a single pass over the images."""
     return y + a * x if isinstance(a, Tensor) else torch.add(y, x, alpha=a)
 
 
 def each(value: float | Tensor, x: Tensor) -> float | Tensor:
-    """A number for each image, (B,), as what multiplies images (B, ...)."""
+    """Reshapes a number for each image, (B,), to multiply images (B, ...)."""
     return value.to(x).view(-1, *[1] * (x.ndim - 1)) if isinstance(value, Tensor) else value
 
 
@@ -294,13 +294,13 @@ def invert(
     """DDIM inversion: walks `ladder` upwards from its last level, deterministically ([DDIM], section 4.3).
 
     Each move from a level to the next noisier one uses the prior at the level it leaves. x0 is never clipped:
-    clipping on the way up would make the way down end elsewhere.
+    clipping on the way up would change the end of the way down.
 
     Args:
         prior: `prior(x, sigma) -> x0`, called once a move.
-        x: images at the ladder's last level, (B, C, H, W); an image as it is counts as being at a level close to 0.
+        x: images at the ladder's last level, (B, C, H, W); a plain image counts as a level close to 0.
         ladder: descending sigmas, all above 0, (n + 1,).
-        order: 2 makes each move with `extrapolated` estimates, which allows of larger ones.
+        order: 2 uses `extrapolated` estimates, which permit larger moves.
 
     Yields:
         After each of the n moves: the level reached, x there, and the x0 of its evaluation.
@@ -317,16 +317,16 @@ def invert(
 def extrapolated(
     x0: Tensor, sigma: float | Tensor, sigma_next: float | Tensor, sigma_before: float | Tensor, before: Tensor
 ) -> Tensor:
-    """The estimate half-way through a move, in log sigma, by its change since the last evaluation ([DPM++], eq. 17).
+    """Estimate half-way through a move in log sigma, by its change since the last evaluation ([DPM++], eq. 17).
 
-    A `renoise` with it is DPM-Solver++(2M)'s step.
+    `renoise` with it is a step of DPM-Solver++(2M).
 
     Args:
         x0: the estimate at sigma, (B, ...).
         sigma: the level that the move leaves; one for all, or one for each image, (B,).
         sigma_next: the level that it goes to, above 0, likewise.
-        sigma_before: that of the evaluation before, likewise; where it is sigma itself, x0 stays as it is.
-        before: the estimate then.
+        sigma_before: the level of the previous evaluation, likewise; if it equals sigma, x0 is returned.
+        before: the previous estimate.
     """
     ahead, behind = (torch.as_tensor(ratio).double().log() for ratio in (sigma_next / sigma, sigma / sigma_before))
     weight = torch.where(behind == 0, 0, ahead / (2 * behind))

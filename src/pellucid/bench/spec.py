@@ -210,7 +210,7 @@ class Table:
         """Finds a data set by name; the first one without a name.
 
         Raises:
-            UsageError: there is none of that name.
+            UsageError: unknown name.
         """
         known = {source.name: source for source in self.data}
         if name is not None and name not in known:
@@ -250,7 +250,7 @@ def load(name: str) -> Table:
     """Loads a table by name or from a file; a file's table is named after it, without `.toml`.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: unknown name.
         PellucidError: the file cannot be read or is invalid.
     """
     check(name)

@@ -56,7 +56,7 @@ class DGP(Method):
 
     Attributes:
         generator: "gan64" from the package; a folder from `pellucid train --gan`; or any function of latents (B, ...)
-            to images (B, C, H, W) in [-1, 1] of one size, with the attribute `latent`, the length or the shape of one
+            to images (B, C, H, W) in [-1, 1] of one size. Its attribute `latent` is the length or the shape of one
             latent. A module's weights are tuned in a copy, by its attribute `blocks` or by its children, from the first
             to the last.
         features: any function of images (B, C, H, W) of the generator's size to a sequence of tensors, such as a

@@ -97,8 +97,9 @@ class DIP(Method):
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; one state an iteration. A stopped image stays unchanged while others of its batch continue.
 
-        The states' `curves` are "loss", the mean squared error of the measurement in [0, 1] units, and, with the test,
-        "variance", V above as a mean over the image's values, NaN for the first W - 1 iterations.
+        The states' `curves` have the "loss", the mean squared error of the measurement in [0, 1] units. With the test
+        they also have the "variance", V above as a mean over the image's values; it is NaN for the first W - 1
+        iterations.
 
         Raises:
             PellucidError: an image of the network is not finite.

@@ -4,8 +4,8 @@ Blind restoration (algorithms A1-A3). With the levels s_0 < s_1 < ... < s_n of t
 
 1. DDIM inversion takes the damaged image from s_0 to s_n: the latents on its way have low probability, since the prior
    does not model such an image;
-2. from s_n down to s_1, Variance Preservation Sampling moves the latent M times towards high probability and leaves
-   its noise level as it is, then a DDIM step, on a fresh estimate, goes one level down.
+2. from s_n down to s_1, Variance Preservation Sampling moves the latent M times towards high probability without
+   changing its noise level. Then a DDIM step on a fresh estimate goes one level down.
 
 In the paper's coordinates one correction at level t is (eq. 8-10, A2)
 

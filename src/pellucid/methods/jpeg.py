@@ -1,7 +1,7 @@
 r"""JPEG by splitting the prior from the quantisation, with a result within the cells that the file leaves open.
 
-With q the file's coefficients and A the linear part of the encoder (`operators.Quantised`), the prior's estimate x0 and
-the image x of the measurement are two variables, coupled by a growing penalty (half-quadratic splitting):
+q are the file's coefficients, and A is the linear part of the encoder (`operators.Quantised`). The prior's estimate x0
+and the image x of the measurement are two variables, coupled by a growing penalty (half-quadratic splitting):
 
 .. math::
     x_0 = D(x, g), \qquad x = \arg\min_x 12\, |q - A x|^2 + \frac{\lambda}{g^2} |x - x_0|^2

@@ -12,14 +12,14 @@ from .view import Space, check, view
 
 
 def psnr(image: Tensor, clean: Tensor) -> Tensor:
-    """The peak signal to noise ratio of each image, -10 log10 of its mean squared error; all channels together.
+    """Peak signal to noise ratio of each image, -10 log10 of its mean squared error over all channels.
 
     Args:
-        image: (B, C, H, W) in [0, 1]; values beyond are clamped first, as they are when an image is saved.
+        image: (B, C, H, W) in [0, 1]; values beyond are clamped first, as in a saved image.
         clean: the truth, same shape, in [0, 1].
 
     Returns:
-        dB, (B,); infinite where both are equal.
+        dB, (B,); infinite for equal images.
     """
     error = (image.clamp(0, 1) - clean).to(torch.float64).square().flatten(1).mean(1)
     return -10 * torch.log10(error)
@@ -32,7 +32,7 @@ class Psnr(Metric):
     Attributes:
         space: "rgb", "y" or "grey"; see `view`.
         crop: pixels cut off at each side.
-        rounded: to 8 bits first.
+        rounded: whether to round to 8 bits first.
 
     Raises:
         UsageError: an option is out of range.

@@ -1,4 +1,4 @@
-"""Metrics by name, or by FILE.py:CLASS, and what of them cannot be measured here."""
+"""Metrics by name or by FILE.py:CLASS, and the reasons why some cannot be measured here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOWHERE = {
 
 
 def names() -> tuple[str, ...]:
-    """Names of all metrics: of images, of sets of images, and those that are known and cannot be measured."""
+    """Names of all metrics: for images, for sets of images, and known ones that cannot be measured."""
     return (*_METRICS, *_SETS, *_NOWHERE)
 
 
@@ -37,10 +37,10 @@ def sets() -> tuple[str, ...]:
 
 
 def options(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Reads the options of a metric's protocol as they are typed; what it needs beside is none of them.
+    """Reads typed options of a metric's protocol, without its required files.
 
     Raises:
-        UsageError: there is no such option, or a text cannot be read as its value.
+        UsageError: unknown option, or an unreadable value.
     """
     kind = _kind(name)
     types = {key: one for key, one in get_type_hints(kind.__init__).items() if key not in ("return", *kind.needs)}
@@ -48,10 +48,10 @@ def options(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def get(name: str, **options: Any) -> Metric:
-    """A metric of images by name, with its definition's usual options where nothing is said.
+    """Makes a metric of images by name, with the usual options by default.
 
     Raises:
-        UsageError: there is no such metric or option, a value is out of range, or something that it needs is not given.
+        UsageError: unknown metric or option, a value out of range, or a missing requirement.
         PellucidError: a file that it needs cannot be read.
     """
     if is_set(name):
@@ -61,7 +61,7 @@ def get(name: str, **options: Any) -> Metric:
 
 
 def get_set(name: str, **options: Any) -> SetMetric:
-    """A metric of sets of images by name.
+    """Makes a metric of sets of images by name.
 
     Raises:
         UsageError: as for `get`.
@@ -74,7 +74,7 @@ def get_set(name: str, **options: Any) -> SetMetric:
 
 
 def missing(name: str, **options: Any) -> str | None:
-    """Says why a metric cannot be measured with these options, in one line; None if it can.
+    """Describes in one line why a metric cannot be measured with these options; None if it can.
 
     Raises:
         UsageError: there is no metric of that name.
@@ -91,7 +91,7 @@ def missing(name: str, **options: Any) -> str | None:
 
 
 def is_set(name: str) -> bool:
-    """True if a metric is one of sets of images.
+    """True if a metric is for sets of images.
 
     Raises:
         UsageError: there is no metric of that name.

@@ -13,13 +13,13 @@ from .operator import Operator, Shape, least_squares
 
 
 class Compose(Operator):
-    """One degradation after the other: A x = outer(inner(x)), written `outer @ inner`.
+    """Applies one degradation after the other: A x = outer(inner(x)), written `outer @ inner`.
 
-    Its pseudo-inverse is iterative: that of a product is not the product of the pseudo-inverses.
+    Its pseudo-inverse is iterative, since it is not the product of the pseudo-inverses.
 
     Args:
-        outer: happens last.
-        inner: happens first.
+        outer: the last operator.
+        inner: the first operator.
     """
 
     def __init__(self, outer: Operator, inner: Operator) -> None:
@@ -53,14 +53,14 @@ class Compose(Operator):
 
 
 class Stack(Operator):
-    """Several measurements of the same images side by side, (B, C, H, W) -> (B, m), each flattened.
+    """Joins several measurements of the same images, (B, C, H, W) -> (B, m), each flattened.
 
     Args:
-        operators: what measures.
-        shape: of one image, (C, H, W): a row of numbers does not tell it.
+        operators: the operators.
+        shape: shape of one image, (C, H, W), which a row of numbers does not show.
 
     Raises:
-        UsageError: there is no operator.
+        UsageError: the list of operators is empty.
     """
 
     def __init__(self, operators: Sequence[Operator], shape: tuple[int, int, int]) -> None:

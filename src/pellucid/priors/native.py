@@ -1,7 +1,7 @@
-"""Folders of networks that have no class in the diffusers library: those of guided-diffusion and DDPM, as converted.
+"""Folders of networks without a class in the diffusers library: converted guided-diffusion and DDPM.
 
-`config.json` names the network and holds its configuration; the weights keep their published names. How it was trained
-is in `scheduler/scheduler_config.json`, as in folders of the diffusers library.
+`config.json` names the network and holds its configuration; the weights keep their published names.
+`scheduler/scheduler_config.json` describes the training, as in folders of the diffusers library.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def to_json(network: GuidedUNet | DDPMUNet) -> dict[str, Any]:
 
 
 def build(config: dict[str, Any], tensors: int) -> GuidedUNet | DDPMUNet:
-    """Makes the network that a `config.json` describes, without weights.
+    """Makes the network of a `config.json`, without weights.
 
     Args:
         config: the file's content.
-        tensors: how many tensors its weights are.
+        tensors: number of tensors in its weights.
 
     Raises:
-        TypeError: an unknown field, or none that is needed.
+        TypeError: an unknown or a missing field.
         PellucidError: a value is out of range.
     """
     # JSON knows no tuples.
@@ -50,10 +50,10 @@ def build(config: dict[str, Any], tensors: int) -> GuidedUNet | DDPMUNet:
 
 
 def load(folder: Path, device: str | torch.device = "cpu", label: int | None = None) -> VPNetwork:
-    """Loads a converted network as a prior; see `checkpoint.load`, whose result it computes bit for bit.
+    """Loads a converted network as a prior, with exactly the results of `checkpoint.load`.
 
     Raises:
-        PellucidError: the folder lacks a file, or its weights do not fit its configuration; the network has no such
+        PellucidError: the folder lacks a file, its weights do not fit its configuration, or the network has no such
             class.
     """
     root, training = files.root_of(folder), schedulers.read(read_scheduler(folder), folder)
