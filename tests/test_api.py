@@ -128,7 +128,7 @@ def test_equal_samples_are_said(caplog: pytest.LogCaptureFixture) -> None:
     pellucid.restore(image, SHORT, PRIOR, samples=2)
     assert not caplog.messages
     pellucid.restore(image, calm, PRIOR, samples=3)
-    assert caplog.messages == ["nothing in it is random: all samples are equal"]
+    assert caplog.messages == ["no random numbers are used: all samples are equal"]
     with pytest.raises(UsageError, match="samples are 1 or more"):
         pellucid.restore(image, calm, PRIOR, samples=0)
 

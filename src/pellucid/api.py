@@ -22,7 +22,7 @@ from .priors.load import Source
 from .problem import Noise, as_measured
 from .restoration import Recipe
 from .restorer import Restorer
-from .runner import EQUAL, Restored
+from .runner import SAMPLES_IDENTICAL, Restored
 from .samples import Samples
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def restore(
     seed: int = 0,
     *,
     samples: None = None,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> Image.Image: ...
 
 
@@ -61,7 +61,7 @@ def restore(
     seed: int = 0,
     *,
     samples: None = None,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> _Numbers: ...
 
 
@@ -75,7 +75,7 @@ def restore(
     seed: int = 0,
     *,
     samples: int,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> Samples[Image.Image]: ...
 
 
@@ -89,7 +89,7 @@ def restore(
     seed: int = 0,
     *,
     samples: int,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> Samples[_Numbers]: ...
 
 
@@ -102,7 +102,7 @@ def restore(
     seed: int = 0,
     *,
     samples: int | None = None,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> Any:
     """Restores a damaged image; the result has the kind, size and type of the input.
 
@@ -127,7 +127,7 @@ def restore(
         samples: number of restorations, each with different noise; the first equals the result for None. They are made
             in batches as memory allows, to the same bytes. A method that draws no noise makes equal ones, with a
             warning of the logger "pellucid".
-        said: any other field of `Recipe`: `task="sr4"`, `mask=`, `kernel=`, `by=`, `exact=`,
+        options: any other field of `Recipe`: `task="sr4"`, `mask=`, `kernel=`, `by=`, `exact=`,
             `preset="fast"`, `tile=`, `device=`, `backend=`, `precision=`, `label=`, `prompt=`, `offline=`; and
             hyper-parameters of the method, `strength=200`, also as `settings={"strength": 200}`.
 
@@ -142,11 +142,11 @@ def restore(
     if samples is not None and not (isinstance(samples, int) and samples >= 1):
         raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
     picture = _picture(image)
-    recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **said)
+    recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)
     if isinstance(image, Tensor):
         _check_tensor(image, recipe.choice.operator)
     if recipe.choice.several and not isinstance(image, Tensor):
-        raise UsageError(f"the task {recipe.task} makes one image of several: give them one after the other along C")
+        raise UsageError(f"the task {recipe.task} merges several images: stack them along C")
     restorer, operator, number = recipe.restorer(), recipe.choice.operator, samples or 1
     if isinstance(image, Tensor):
         tensors, results = _tensors(restorer, image, recipe.seed, number)
@@ -239,7 +239,7 @@ def _tell(result: Restored, noise: object, *, several: bool) -> None:
         levels = ", ".join(f"{level:.4f}" for level in result.noise)
         _LOG.warning("the noise level was estimated as %s of the range: give noise= to choose it", levels)
     if several and not result.random:
-        _LOG.warning(EQUAL)
+        _LOG.warning(SAMPLES_IDENTICAL)
 
 
 def _check_tensor(image: Tensor, operator: object) -> None:

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import torch
 
 from . import images, provenance
-from .diagnosis import Diagnosis, told
+from .diagnosis import Diagnosis, from_file
 from .errors import UsageError
 from .images import Picture
 from .methods.method import State
@@ -127,7 +127,7 @@ class Restorer(Runner):
         return whole or self.run(page.tensor(), seed, progress, operator, watch, self._known(page))
 
     def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
-        return (told(page),) if self.method.diagnoses and page.jpeg is not None else ()
+        return (from_file(page),) if self.method.diagnoses and page.jpeg is not None else ()
 
     def _finished(self, page: Picture, result: Restored) -> tuple[Picture, Restored]:
         """Makes the page from its result, with the notes of reading and of restoring."""
@@ -143,15 +143,15 @@ class Restorer(Runner):
 
     def _marked(self, page: Picture, result: Restored, seed: int) -> Picture:
         maker = self._operator or self._maker
-        told = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
-        told += [f"noise {level:.4g}" for level in result.noise]
-        told += [f"{name} {given!r}" for name, given in self._said.items()]
+        facts = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
+        facts += [f"noise {level:.4g}" for level in result.noise]
+        facts += [f"{name} {given!r}" for name, given in self._said.items()]
         prior = self.fingerprint[:16] if self.method.needs_prior else ""
-        return page.marked(provenance.line(self.method, told, prior, seed, result.notes))
+        return page.marked(provenance.line(self.method, facts, prior, seed, result.notes))
 
 
 def _untouched(page: Picture, operator: Operator | None) -> Restored | None:
     """Returns the page unchanged if its mask is empty; else None."""
     if not isinstance(operator, Mask) or not operator.known.all():
         return None
-    return Restored(page.tensor(), 0, notes=("nothing is marked, left as it is",), random=False)
+    return Restored(page.tensor(), 0, notes=("nothing is marked, left unchanged",), random=False)

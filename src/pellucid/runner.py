@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .restoration.keywords import Keywords
 
 
-EQUAL = "nothing in it is random: all samples are equal"
+SAMPLES_IDENTICAL = "no random numbers are used: all samples are equal"
 """Warning for samples that are not `Restored.random`."""
 
 
@@ -73,7 +73,7 @@ class Restored:
 _AT_ONCE = 1 << 22
 """Pixels of samples to restore at once; for latents, and with a network's gradient, an eighth of it."""
 
-_LEAST = 0.5 / 255
+QUANTISATION_NOISE = 0.5 / 255
 """Assumed noise if none is estimated: half a step of 8 bits, the rounding of files."""
 
 
@@ -91,7 +91,7 @@ class Runner:
             at half a step of 8 bits or more. A tensor or several numbers belong to the images of a batch.
         seed: see `run`.
         loaded: the prior itself, if it was loaded according to the recipe.
-        said: further fields of `Recipe`, and hyper-parameters of a method given by name.
+        options: further fields of `Recipe`, and hyper-parameters of a method given by name.
 
     Attributes:
         recipe: all options.
@@ -112,14 +112,14 @@ class Runner:
         noise: Noise | None = None,
         seed: int = 0,
         loaded: Prior | None = None,
-        **said: Unpack[Keywords],
+        **options: Unpack[Keywords],
     ) -> None:
-        recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **said)
+        recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)
         choice = recipe.choice
         method, operator, noise = choice.restores, choice.operator, choice.noise
         label, prompt, device, tile, exact = recipe.label, recipe.prompt, recipe.device, recipe.tile, recipe.exact
         self.recipe = recipe
-        _check_told(method, operator, noise, exact)
+        _check_options(method, operator, noise, exact)
         self.method = method
         self.prior: Prior
         for name, given in (("label", label), ("prompt", prompt)):
@@ -156,7 +156,7 @@ class Runner:
                 name = type(self.method).__name__
                 raise UsageError(f"{name} works in latents: take a latent prior, or dps for pixels")
             return self.method
-        return within(self.method, self._latent, told=self._is_told, tile=self.tile)
+        return within(self.method, self._latent, known_operator=self._knows_operator, tile=self.tile)
 
     @property
     def tile(self) -> int:
@@ -194,7 +194,7 @@ class Runner:
     @property
     def estimates_noise(self) -> bool:
         """True if the noise level is estimated from each image."""
-        return self.recipe.noise is None and self.method.needs_noise and self._is_told
+        return self.recipe.noise is None and self.method.needs_noise and self._knows_operator
 
     @property
     def _treats_noise(self) -> bool:
@@ -203,7 +203,7 @@ class Runner:
         return self.estimates_noise and diagnosed and self.method.needs_prior and tells(self.prior)
 
     @property
-    def _is_told(self) -> bool:
+    def _knows_operator(self) -> bool:
         return self._operator is not None or self._maker is not None
 
     def nfe(self) -> int:
@@ -264,7 +264,7 @@ class Runner:
         seed = self.recipe.seed if seed is None else seed
         operator = operator or self._operator
         if operator is None and self._maker is not None:
-            raise UsageError("this degradation is made of a picture: give a file, or the operator itself")
+            raise UsageError("this degradation depends on a picture: give a file, or the operator itself")
         if isinstance(operator, Grayscale) and colours.shape[1] == self.channels:
             # Grey photographs are often saved as ones of colours; of others the colours are to be found anew.
             colours = operator.A(colours)
@@ -284,12 +284,12 @@ class Runner:
         if isinstance(operator, Jpeg) and not self.method.takes_decoded:
             operator, q = operator.linear_of(problem.y)
             problem = Problem(q, operator, SIGMA)
-        rng, before, said = Streams.of(seed, len(image)), 0, ""
+        rng, before, note = Streams.of(seed, len(image)), 0, ""
         own = Streams([derive_seed(one, "measurement") for one in Streams.seeds(seed, len(image))])
         with alone(self._device.type):
             if self._treats_noise:
                 treatment = treated(problem, prior, own)
-                problem, before, said = treatment.problem, treatment.nfe, treatment.note
+                problem, before, note = treatment.problem, treatment.nfe, treatment.note
                 noise = () if problem.noise is None else (problem.noise,)
             state = last(self._runs.iterate(problem, prior, rng), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
@@ -298,7 +298,7 @@ class Runner:
             restored = restored.mean(1, keepdim=True)
         found = {name: value.cpu() for name, value in state.found.items()}
         # Of a measurement whose noise was found there is no batch.
-        notes = ("; ".join((said, *filter(None, state.notes))),) if said else state.notes
+        notes = ("; ".join((note, *filter(None, state.notes))),) if note else state.notes
         random = rng.drawn or own.drawn
         return Restored(restored.detach().cpu(), before + state.nfe, noise or (), notes, found, random)
 
@@ -374,7 +374,7 @@ def _estimated(colours: Tensor, operator: Operator | None) -> tuple[float, ...]:
             levels.append(levels[-1])
             continue
         mask = operator.alone(i) if isinstance(operator, Mask) else None
-        levels.append(max(_LEAST, noise_level(image[None], mask.known if isinstance(mask, Mask) else None)))
+        levels.append(max(QUANTISATION_NOISE, noise_level(image[None], mask.known if isinstance(mask, Mask) else None)))
     return tuple(levels)
 
 
@@ -393,7 +393,7 @@ def _divided(batch: Restored, number: int) -> list[Restored]:
     ]
 
 
-def _check_told(
+def _check_options(
     method: Method,
     operator: Operator | Callable[[Picture], Operator] | None,
     noise: float | tuple[float, ...] | None,
@@ -401,7 +401,7 @@ def _check_told(
 ) -> None:
     """Rejects options that the method cannot use, and missing ones."""
     if not method.blind and operator is None:
-        raise UsageError(f"{type(method).__name__} must be told the degradation: give an operator")
+        raise UsageError(f"{type(method).__name__} needs the degradation: give an operator")
     if operator is None and noise is not None and method.takes_operator and not method.takes_noise:
         raise UsageError(f"{type(method).__name__} uses the noise level only with an operator: give both")
     if method.blind and not method.takes_operator and (operator is not None or noise is not None):

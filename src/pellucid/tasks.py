@@ -127,7 +127,9 @@ _LIGHT = {"steps": 100, "scale": 500_000, "bright": 0.003, "level": 0.5, "map_ra
 _LARGE = {"gamma": 0.5}
 
 # Known pixels are to stay as they are, to the bit.
-_INPAINT = Task("fill in what a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0)
+_INPAINT = Task(
+    "fill in the parts that a mask paints white", "dreamclean-known", _masked, _LARGE, needs="mask", noise=0.0
+)
 
 _TASKS: dict[str, Task] = {
     "denoise": Task("remove noise", "denoise", lambda _: Denoise()),
@@ -138,10 +140,10 @@ _TASKS: dict[str, Task] = {
     # With a border as photographs have it there is no decomposition, which DDRM would need.
     "deblur": Task("undo the blur of a kernel", "red", _blurred, {"weight": 0.002}, needs="kernel"),
     "inpaint": _INPAINT,
-    "scratches": replace(_INPAINT, summary="fill in scratches that a mask paints, or that are found", propose=certain),
+    "scratches": replace(_INPAINT, summary="fill in scratches from a mask or a proposal", propose=certain),
     "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
-    "unblur": Task("undo a blur whose kernel nobody knows", "unblur", _blind),
-    "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
+    "unblur": Task("undo a blur with an unknown kernel", "unblur", _blind),
+    "lowlight": Task("brighten a picture that was exposed too briefly", "lowlight", _blind),
     "unfade": Task("give a faded or tinted picture contrast and colours", "unfade", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, _LIGHT, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "jpeg", lambda _: _compressed),
@@ -214,4 +216,4 @@ def operator(
     return task.make(by if task.needs == "by" else given.get(task.needs or ""))
 
 
-_WANTED = {"mask": "an image, white where pixels are missing", "kernel": "an image of how a point is blurred"}
+_WANTED = {"mask": "an image, white where pixels are missing", "kernel": "an image of a blurred point"}

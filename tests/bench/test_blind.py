@@ -104,7 +104,7 @@ def test_contestants() -> None:
         assert method.blind
         assert method.nfe(PRIOR) <= 200, name
     assert blind.contestants("noise", ["diip"], quick=True) == {"diip": quick["diip"]}
-    with pytest.raises(UsageError, match="ddrm must be told the degradation"):
+    with pytest.raises(UsageError, match="ddrm needs the degradation"):
         blind.contestants("noise", ["ddrm"])
     with pytest.raises(UsageError, match="did you mean 'diip'"):
         blind.contestants("noise", ["diipp"])
@@ -153,7 +153,7 @@ def test_the_command(pellucid_command: Command, tiny_prior: Path) -> None:
     ("arguments", "says"),
     [
         (("--damage", "fog"), "unknown damage 'fog'"),
-        (("-m", "ddrm"), "must be told the degradation"),
+        (("-m", "ddrm"), "needs the degradation"),
         (("--markdown", "--json"), "exclude each other"),
         (("--images", "0"), "--images"),
     ],

@@ -12,8 +12,8 @@ from pellucid.operators import Jpeg
 TRUTH = torch.rand(1, 3, 32, 36, generator=torch.Generator().manual_seed(0))
 
 
-def made(**about: object) -> cases.Given:
-    return cases.given(spec.Task("t", **about), "a.png", TRUTH, None, 0, stand_in=True)  # type: ignore[arg-type]
+def made(**about: object) -> cases.Case:
+    return cases.make_case(spec.Task("t", **about), "a.png", TRUTH, None, 0, stand_in=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -31,28 +31,28 @@ def made(**about: object) -> cases.Given:
 def test_each_measurement_is_an_image_too(operator: dict[str, object]) -> None:
     given = made(operator=operator)
     assert given.damaged.shape == TRUTH.shape
-    assert given.told is not None
-    assert given.told.operator is not None
-    assert torch.equal(given.told.y, given.told.operator.A(2 * TRUTH - 1))
+    assert given.known is not None
+    assert given.known.operator is not None
+    assert torch.equal(given.known.y, given.known.operator.A(2 * TRUTH - 1))
     assert not torch.equal(given.damaged, TRUTH)
 
 
 def test_noise_is_twice_as_large_in_the_librarys_units() -> None:
     quiet, loud = (made(operator={"name": "average-pool", "factor": 1}, noise=noise) for noise in (0.0, 0.1))
-    assert quiet.told is not None
-    assert loud.told is not None
-    assert loud.told.sigma_y == 0.2
-    assert 0.18 < (loud.told.y - quiet.told.y).std().item() < 0.22
+    assert quiet.known is not None
+    assert loud.known is not None
+    assert loud.known.sigma_y == 0.2
+    assert 0.18 < (loud.known.y - quiet.known.y).std().item() < 0.22
 
 
 def test_methods_are_told_what_they_can_be_told() -> None:
     given = made(operator={"name": "average-pool", "factor": 4})
-    assert given.problem(DDRM()) is given.told
-    assert given.problem(GDP()) is given.told
+    assert given.problem(DDRM()) is given.known
+    assert given.problem(GDP()) is given.known
     assert given.problem(DreamClean()) is given.blind
     blind = made(damage={"name": "jpeg"})
     assert blind.problem(GDP()) is blind.blind
-    with pytest.raises(PellucidError, match="must be told"):
+    with pytest.raises(PellucidError, match="needs the degradation"):
         blind.problem(DDRM())
 
 
@@ -66,7 +66,7 @@ def test_a_task_without_damage_needs_the_data_sets() -> None:
     with pytest.raises(PellucidError, match=r"a\.png: the data set has no damaged image"):
         made()
     with pytest.raises(PellucidError, match="no clean image"):
-        cases.given(spec.Task("t", operator={"name": "grey"}), "a", None, TRUTH, 0, True)
+        cases.make_case(spec.Task("t", operator={"name": "grey"}), "a", None, TRUTH, 0, True)
 
 
 def test_operators_of_a_table_are_checked() -> None:
@@ -88,13 +88,13 @@ def test_the_truth_agrees_with_what_was_measured() -> None:
 
 def test_a_method_that_needs_noise_is_told_the_least_there_is() -> None:
     quiet, loud = (made(operator={"name": "grey"}, noise=noise) for noise in (0.0, 0.1))
-    assert quiet.told is not None
+    assert quiet.known is not None
     assert quiet.noisy(0.0) is quiet
     assert loud.noisy(0.01) is loud
-    told = quiet.noisy(0.01).told
+    told = quiet.noisy(0.01).known
     assert told is not None
     assert told.noise == 0.01
-    assert told.y is quiet.told.y
+    assert told.y is quiet.known.y
 
 
 def test_a_method_may_be_told_what_was_not_done() -> None:

@@ -123,7 +123,7 @@ class _Process:
         except MemoryError:
             raise PellucidError("does not fit into memory") from None
         except (pickle.UnpicklingError, ValueError, TypeError, AttributeError, IndexError, ImportError) as error:
-            raise PellucidError(f"the process that read it said nonsense ({error})") from None
+            raise PellucidError(f"the process that read it sent an invalid answer ({error})") from None
         finally:
             timer.cancel()
 
@@ -141,7 +141,7 @@ def ended(code: int | None) -> str:
     if code is None or code >= 0:
         return f"ended by itself (exit code {code})"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return f"was ended by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+    return f"was ended by {name}" + (", perhaps for lack of memory" if name == "SIGKILL" else "")
 
 
 _all: dict[Bounds, Processes] = {}

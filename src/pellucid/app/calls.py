@@ -29,7 +29,7 @@ def command(names: Sequence[str], variants: Sequence[Variant], computing: Mappin
     Args:
         names: names of the pictures in the folder where the command runs; mask and kernel lie there, too.
         variants: the variants of each picture.
-        computing: device, backend and precision of the page; see `Restorers.said`.
+        computing: device, backend and precision of the page; see `Restorers.options_used`.
     """
     return "\n".join(_command(names, variant, computing) for variant in variants)
 

@@ -92,7 +92,7 @@ class Choices:
         more = assignments(self.settings)
         twice = own.keys() & more.keys()
         if twice:
-            raise UsageError(f"{min(twice)} is said twice: leave it out of the further settings")
+            raise UsageError(f"{min(twice)} is given twice: leave it out of the further settings")
         return own | more
 
     def recipe(self) -> Recipe:

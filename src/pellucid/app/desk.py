@@ -230,8 +230,8 @@ class Desk:
             made = variants(choices)
             for variant in made:
                 check(variant.choices)
-            said = self.restorers.said
-            return command(names, made, said), python(names, made, said)
+            options = self.restorers.options_used
+            return command(names, made, options), python(names, made, options)
         except PellucidError as error:
             return (plain(error, session.folder),) * 2
 

@@ -105,7 +105,7 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
     timed = Timed(prior)
     counted = Counted(fit(timed, None))
     own = to_model(seen.to(device_of(prior), torch.float32))
-    found = replace(diagnosis.diagnose(counted, own, diagnosis.told(picture)), exposure=light)
+    found = replace(diagnosis.diagnose(counted, own, diagnosis.from_file(picture)), exposure=light)
     made = verdict(found, counted.nfe, seen.shape == pixels.shape and not picture.more)
     return made, timed.seconds / timed.pixels if timed.pixels else None
 

@@ -50,7 +50,7 @@ class Restorers:
         precision: see `load_prior`.
 
     Attributes:
-        said: options that differ from their defaults (device, backend, precision), by their names on the command line.
+        options_used: options that differ from their defaults (device, backend, precision), by name.
         pace: a network's seconds for a pixel, from the last job; None before.
     """
 
@@ -62,11 +62,11 @@ class Restorers:
         precision: str = "auto",
     ) -> None:
         self._device, self._offline, self._backend, self._precision = device, offline, backend, precision
-        self.said: dict[str, Any] = {"device": device} if device is not None else {}
+        self.options_used: dict[str, Any] = {"device": device} if device is not None else {}
         if backend != "auto":
-            self.said["backend"] = backend
+            self.options_used["backend"] = backend
         if precision != "auto":
-            self.said["precision"] = precision
+            self.options_used["precision"] = precision
         self._priors: dict[str, Prior] = {}
         self.pace: float | None = None
 
@@ -85,7 +85,7 @@ class Restorers:
             UsageError: its choices exclude each other.
             PellucidError: the prior cannot be loaded.
         """
-        recipe = replace(variant.choices.recipe(), **self.said)
+        recipe = replace(variant.choices.recipe(), **self.options_used)
         return recipe.restorer(self.load(variant.choices.prior) if recipe.kind.needs_prior else None)
 
 

@@ -69,11 +69,11 @@ def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> 
             A method without such settings keeps its defaults.
 
     Raises:
-        UsageError: there is no such method, or it must be told the degradation.
+        UsageError: unknown method, or a method that needs the degradation.
     """
     for name in named:
         if not methods.find(name).blind:
-            raise UsageError(f"{name} must be told the degradation: compare it with pellucid bench known")
+            raise UsageError(f"{name} needs the degradation: compare it with pellucid bench known")
     suitable = [name for name in QUICK if name not in _ONLY_FOR or damage in _ONLY_FOR[name]]
     tuned = QUICK | _QUICK_FOR.get(damage, {}) if quick else {}
     return {name: methods.get(name, **tuned.get(name, {})) for name in named or suitable}

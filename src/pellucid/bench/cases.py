@@ -36,33 +36,33 @@ OPERATORS: dict[str, Callable[..., Operator]] = {
 """Makes operators by name, from an image's height and width and the table's parameters."""
 
 
-class Given(NamedTuple):
+class Case(NamedTuple):
     """One image of a task.
 
     Attributes:
         truth: (1, C, H, W) in [0, 1]; None if unknown.
         damaged: the measurement as an image, in [0, 1].
         blind: input of blind methods.
-        told: what the others are given; None where nobody knows the degradation.
+        known: input of methods for known degradations; None if the degradation is unknown.
     """
 
     truth: Tensor | None
     damaged: Tensor
     blind: Problem
-    told: Problem | None
+    known: Problem | None
 
-    def noisy(self, least: float) -> Given:
+    def noisy(self, least: float) -> Case:
         """Copies the case with at least this noise level assumed for the measurement, in [0, 1] units."""
-        if self.told is None or self.told.sigma_y is None or self.told.sigma_y >= 2 * least:
+        if self.known is None or self.known.sigma_y is None or self.known.sigma_y >= 2 * least:
             return self
-        return self._replace(told=replace(self.told, sigma_y=2 * least))
+        return self._replace(known=replace(self.known, sigma_y=2 * least))
 
-    def assuming(self, assumed: dict[str, Any]) -> Given:
+    def assuming(self, assumed: dict[str, Any]) -> Case:
         """Copies the case with another operator, without noise, for methods that know the operator."""
         if not assumed:
             return self
         y = self.blind.y
-        return self._replace(told=Problem(y, operator(assumed, *y.shape[-2:]), 0.0))
+        return self._replace(known=Problem(y, operator(assumed, *y.shape[-2:]), 0.0))
 
     def problem(self, method: Method) -> Problem:
         """Makes the problem for a method: with the degradation if it is known and the method takes it.
@@ -75,15 +75,15 @@ class Given(NamedTuple):
         """
         taken = not method.blind or method.takes_operator
         if method.takes_noise:
-            taken = self.told is not None and isinstance(self.told.operator, Denoise)
-        if self.told is not None and taken:
-            return self.told
+            taken = self.known is not None and isinstance(self.known.operator, Denoise)
+        if self.known is not None and taken:
+            return self.known
         if not method.blind:
-            raise PellucidError(f"{type(method).__name__} must be told the degradation, which this task does not say")
+            raise PellucidError(f"{type(method).__name__} needs the degradation, which this task does not have")
         return self.blind
 
 
-def given(task: Task, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Given:
+def make_case(task: Task, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Case:
     """Makes the case of one image.
 
     Args:
@@ -110,7 +110,7 @@ def given(task: Task, name: str, truth: Tensor | None, damaged: Tensor | None, s
     # Several exposures of one image lie along the channels; the middle one is shown.
     channels = y.shape[1] if truth is None else truth.shape[1]
     shown = y.split(channels, 1)[y.shape[1] // channels // 2]
-    return Given(truth, shown, Problem.of(y), None)
+    return Case(truth, shown, Problem.of(y), None)
 
 
 def _damage(damage: dict[str, Any]) -> degradations.Damage:
@@ -119,27 +119,27 @@ def _damage(damage: dict[str, Any]) -> degradations.Damage:
     return degradations.get(damage["name"], **{key: value for key, value in damage.items() if key != "name"})
 
 
-def operator(told: dict[str, Any], height: int, width: int) -> Operator:
+def operator(specification: dict[str, Any], height: int, width: int) -> Operator:
     """Makes an operator of a table.
 
     Raises:
         UsageError: unknown operator or parameter.
     """
-    chosen = {key: value for key, value in told.items() if key != "name"}
-    make = OPERATORS.get(told["name"])
+    chosen = {key: value for key, value in specification.items() if key != "name"}
+    make = OPERATORS.get(specification["name"])
     if make is None:
-        raise unknown_name("operator", told["name"], OPERATORS)
-    settings.check_known(make.__code__.co_varnames[2 : make.__code__.co_argcount], told["name"], chosen)
+        raise unknown_name("operator", specification["name"], OPERATORS)
+    settings.check_known(make.__code__.co_varnames[2 : make.__code__.co_argcount], specification["name"], chosen)
     return make(height, width, **chosen)
 
 
-def _measured(task: Task, truth: Tensor, seed: int) -> Given:
+def _measured(task: Task, truth: Tensor, seed: int) -> Case:
     height, width = truth.shape[-2:]
     clean, known = to_model(truth), operator(task.operator, height, width)
     # An image without noise, whose measurement's scale is that of [-1, 1], too.
     y = known.A(clean)
     y = y + 2 * task.noise * Streams.of(seed, 1).like(y)
-    told = Problem(y, known, 2 * task.noise)
+    problem = Problem(y, known, 2 * task.noise)
     if "blur" in task.operator["name"]:
         # What a blur leaves is an image, whose border may be missing.
         edges = [(side - has) // 2 for side, has in ((width, y.shape[-1]), (height, y.shape[-2])) for _ in range(2)]
@@ -147,6 +147,6 @@ def _measured(task: Task, truth: Tensor, seed: int) -> Given:
     elif task.missing == "black" and isinstance(known, Mask):
         image = y * known.known - (1 - known.known)
     else:
-        image = simple(told)
+        image = simple(problem)
     shown = to_unit(image)
-    return Given(truth, shown, Problem(image), told)
+    return Case(truth, shown, Problem(image), problem)

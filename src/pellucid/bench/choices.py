@@ -32,7 +32,7 @@ def joined(table: Table, names: Sequence[str]) -> Table:
             raise UsageError(f"{name} takes part in {table.name} already")
         tasks = tuple(task.name for task in table.tasks if methods.find(name).blind or task.operator)
         if not tasks:
-            raise UsageError(f"{name} must be told the degradation, which no task of {table.name} says")
+            raise UsageError(f"{name} needs the degradation, which no task of {table.name} has")
         told = {task.name: _quick_told(name) for task in table.tasks if task.operator and task.name in tasks}
         entrants.append(Entrant(name, name, quick=_quick_blind(name), quick_per_task=told, tasks=tasks))
     return replace(table, methods=tuple(entrants))
@@ -91,7 +91,7 @@ def sweep(method: str, over: Mapping[str, str], damages: Sequence[str], fixed: M
     """
     kind = methods.find(method)
     if not kind.blind:
-        raise UsageError(f"{method} must be told the degradation: take a table, with --set METHOD.KEY=VALUE")
+        raise UsageError(f"{method} needs the degradation: take a table, with --set METHOD.KEY=VALUE")
     if not over:
         raise UsageError("a sweep needs --over KEY=A,B,C")
     usual = settings.parse(kind, method, fixed)

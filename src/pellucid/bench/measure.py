@@ -14,7 +14,7 @@ from ..errors import PellucidError
 from ..metrics import Metric, SetMetric
 from ..operators import Operator
 from ..problem import to_model, to_zero_one
-from .cases import Given
+from .cases import Case
 from .rows import Row
 from .spec import Table
 
@@ -56,7 +56,7 @@ class Measures:
             else:
                 self._single[name] = metrics.get(name, **options)
 
-    def __call__(self, image: Tensor, given: Given) -> dict[str, float]:
+    def __call__(self, image: Tensor, given: Case) -> dict[str, float]:
         """Measures one restored image, (1, C, H, W) in [0, 1]; empty without a truth or enough pixels."""
         found = {}
         for name, metric in self._single.items():
@@ -67,8 +67,8 @@ class Measures:
                 found[name] = metric(image, other).item()
             except PellucidError:
                 continue  # smaller than the metric's window
-        if self._again is not None and given.told is not None and given.told.operator is not None:
-            metric, measured = self._consistency(given.told.operator), to_zero_one(given.told.y)
+        if self._again is not None and given.known is not None and given.known.operator is not None:
+            metric, measured = self._consistency(given.known.operator), to_zero_one(given.known.y)
             found[_AGAIN] = metric(image, measured).item()
         return found
 

@@ -39,7 +39,7 @@ from ..methods.spectral import Measured
 from ..noise import Streams
 from ..operators import Grayscale, Operator, Svd
 from ..operators.separable import Axis, Separable
-from ..operators.unknown import Light, Theta, Unknown, told
+from ..operators.unknown import Light, Theta, Unknown, family_of
 from ..problem import Problem, to_model, to_zero_one
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ class GDPReleased(methods.GDP):
 
     def family(self, problem: Problem) -> Unknown:
         """See `GDP`."""
-        return told(problem.operator, _ReleasedLight()) if self.degradation == "light" else super().family(problem)
+        return family_of(problem.operator, _ReleasedLight()) if self.degradation == "light" else super().family(problem)
 
     def gradients(
         self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None

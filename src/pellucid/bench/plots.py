@@ -44,7 +44,7 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
         yield Plot(
             f"{task}: log-probability of the latents", "correction, from the top of the ladder down",
             "gain of the correction, nats a value", gains, (), ("before", 0.0), False,
-            "How much more probable each of DreamClean's corrections makes the latent, by the prior's own score along "
+            "Gain in the latent's log-probability by each of DreamClean's corrections, from the prior's score along "
             "the way from before to after (trapezoid; exact for a Gaussian prior). The paper's Figure 5 asks the same.",
             colours,
         )  # fmt: skip
@@ -54,7 +54,7 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
             yield Plot(
                 f"{task}: {name}, latents beside the clean image", "t", "log q(x_t | x_0) / N, nats a value",
                 lines, (), None, False,
-                "How probable each latent is where the clean image is known (the paper's Figure 5): means of images, "
+                "Probability of each latent given the clean image (the paper's Figure 5): means of images, "
                 "and one deviation to both sides. Clean: what draws from q have. Damaged: on the way up. After: "
                 "the same level after Variance Preservation Sampling on the way down; before: before it.",
                 {name: _KINDS.index(name.split()[0]) for name in lines},
@@ -71,7 +71,7 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
     for found, what in (("gain", "f, the factor of the light"), ("map", "M, its mean")):
         lines = {name: _line(own, "step", found) for name, own in methods.items() if found in own[0].trace}
         if lines and any(y for line in lines.values() for _, y in line):
-            note = "What GDP learns of the degradation y = f x + M while it samples."
+            note = "GDP's estimate of the degradation y = f x + M during sampling."
             yield Plot(f"{task}: {what}", "step", what, lines, (), None, False, note, colours)
 
 

@@ -31,7 +31,7 @@ from ..priors.fingerprint import fingerprint
 from ..priors.prior import Padded, Prior, device_of
 from ..problem import Problem, to_unit
 from . import official
-from .cases import Given, given
+from .cases import Case, make_case
 from .data import Item
 from .latents import Latents
 from .measure import Measures
@@ -182,7 +182,7 @@ class _Task:
                 yield Missing(self._task.name, entrant.label, str(error))
         own = self._job.shard or Shard()
         for photograph in islice(self._job.photographs(), own.index - 1, None, own.number):
-            case = given(
+            case = make_case(
                 self._task, photograph.name, photograph.clean, photograph.damaged, 0, stand_in=self._job.source is None
             )
             self._truth(photograph, case)
@@ -191,7 +191,7 @@ class _Task:
                 for seed in self._job.seeds if method is not None else (0,):
                     yield self._row(entrant, method, photograph.name, own_case, seed)
 
-    def _row(self, entrant: Entrant, method: Method | None, image: str, case: Given, seed: int) -> Row:
+    def _row(self, entrant: Entrant, method: Method | None, image: str, case: Case, seed: int) -> Row:
         label, settings = entrant.label, dict[str, Any]()
         if method is not None:
             own = json.loads(json.dumps(asdict(method), default=repr))  # type: ignore[call-overload]  # a dataclass
@@ -222,7 +222,7 @@ class _Task:
         method: Method | None,
         label: str,
         image: str,
-        case: Given,
+        case: Case,
         seed: int,
         settings: dict[str, Any],
         configuration: str,
@@ -263,7 +263,7 @@ class _Task:
             error,
         )
 
-    def _restored(self, method: Method, case: Given, seed: int, watch: Watch) -> Tensor:
+    def _restored(self, method: Method, case: Case, seed: int, watch: Watch) -> Tensor:
         problem = case.problem(method)
         here = Problem(problem.y.to(self._device), problem.operator, problem.sigma_y)
         prior = Padded(self._job.prior)
@@ -273,7 +273,7 @@ class _Task:
             watch.keep_gains(latents.levels, latents.gains)
         return to_unit(state.x).cpu()
 
-    def _truth(self, photograph: Item, case: Given) -> None:
+    def _truth(self, photograph: Item, case: Case) -> None:
         path = self._job.folder / self._place(photograph.name, "truth")
         if case.truth is not None and not path.is_file():
             _write(case.truth, path)
@@ -293,8 +293,8 @@ def _write(colours: Tensor, path: Path) -> None:
     images.write(images.from_tensor(colours), path)
 
 
-def _digest(case: Given) -> str:
-    digest = hashlib.sha256(f"{case.told and case.told.noise}".encode())
+def _digest(case: Case) -> str:
+    digest = hashlib.sha256(f"{case.known and case.known.noise}".encode())
     for tensor in (case.truth, case.blind.y):
         if tensor is not None:
             digest.update(f"{tuple(tensor.shape)}".encode() + tensor.cpu().contiguous().numpy().tobytes())

@@ -68,11 +68,11 @@ class Verdict(NamedTuple):
 
     Attributes:
         outcome: by the 95 % interval of the images' differences.
-        said: the result as a line of text.
+        text: the result as a line of text.
     """
 
     outcome: Outcome
-    said: str
+    text: str
 
 
 def summarise(

@@ -47,7 +47,7 @@ _BadCall = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickExc
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         from importlib.metadata import version as version_of

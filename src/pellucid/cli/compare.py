@@ -44,7 +44,7 @@ def compare(
         list[str] | None, typer.Option("--weights", metavar="METRIC=FILE", help="The network of a metric.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="METRIC.KEY=VALUE", help="Of a metric's protocol.")
+        list[str] | None, typer.Option("--set", metavar="METRIC.KEY=VALUE", help="An option of a metric's protocol.")
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line an image, to stdout.")] = False,
     json: Json = False,

@@ -70,6 +70,6 @@ def _lines(path: Path, found: Diagnosis) -> list[str]:
         return [f"{kind}; nothing found to repair"]
     lines = [kind]
     for finding in damage:
-        mend = f"; to mend it: pellucid restore {finding.remedy} {path} -o FOLDER" if finding.remedy else ""
+        mend = f"; to repair it: pellucid restore {finding.remedy} {path} -o FOLDER" if finding.remedy else ""
         lines.append(f"  {finding.text} (confidence {finding.confidence:.2f}){mend}")
     return lines

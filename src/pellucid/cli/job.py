@@ -152,7 +152,7 @@ def do(job: Job) -> int:
     stopped = stopped or feed.stopped
     total = len(job.items) + job.skipped
     if stopped or total > 1:
-        more = "; the same command with --resume goes on" if stopped and job.manifest is not None else ""
+        more = "; the same command with --resume continues" if stopped and job.manifest is not None else ""
         skips = f", {job.skipped} skipped" if job.skipped else ""
         fails = f", {failed} failed" if failed else ""
         fails += f", {unread} not readable" if unread else ""

@@ -28,7 +28,7 @@ def methods(
         record = registry.describe(named)
         if json:
             return as_json(record)
-        typer.echo(f"{named}: {'blind' if record['blind'] else 'must be told the degradation'}\n\n{record['about']}\n")
+        typer.echo(f"{named}: {'blind' if record['blind'] else 'needs the degradation'}\n\n{record['about']}\n")
         return _print_settings(record)
     records = [registry.describe(name) for name in registry.names()]
     if json:
@@ -96,7 +96,7 @@ def priors(context: typer.Context, json: Json = False) -> None:
     records = [embedded.describe(name) for name in embedded.names()]
     if json:
         return as_json(records)
-    rows = [("PRIOR", "SIZE", "25/255", "WHAT IT LEARNT FROM")]
+    rows = [("PRIOR", "SIZE", "25/255", "TRAINING DATA")]
     table(rows + [(r["name"], f"{r['bytes'] / 1e6:.0f} MB", f"{r['psnr']['25']:.2f} dB", r["about"]) for r in records])
     typer.echo("\n25/255: the PSNR to which one call brings images with noise of that level, on its validation images.")
     typer.echo(

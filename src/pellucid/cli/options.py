@@ -40,11 +40,13 @@ Shard = Annotated[
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Backend = Annotated[
     str,
-    typer.Option("--backend", help="What computes the network: auto, torch, compile or openvino (faster on a CPU)."),
+    typer.Option("--backend", help="Backend of the network: auto, torch, compile or openvino (faster on a CPU)."),
 ]
 Precision = Annotated[
     str,
-    typer.Option("--precision", help="Of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."),
+    typer.Option(
+        "--precision", help="Precision of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."
+    ),
 ]
 Methods = Annotated[
     list[str] | None,
@@ -53,5 +55,5 @@ Methods = Annotated[
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]
 Rows = Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, pictures and report.html.")]
-FirstImages = Annotated[int | None, typer.Option("--images", min=1, help="Number of images, the first ones.")]
+FirstImages = Annotated[int | None, typer.Option("--images", min=1, help="Number of images, from the first.")]
 Format = Annotated[str, typer.Option("--format", help="text, markdown, latex, csv (each image) or json (each image).")]

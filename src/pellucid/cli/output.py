@@ -131,9 +131,9 @@ def _sign(letter: str) -> str:
 
 def left_out(left: Sequence[Left], json: bool) -> int:
     """Prints the ignored and the unreadable files; returns the number of the latter."""
-    from ..jobs import told
+    from ..jobs import described
 
-    for line in told(left):
+    for line in described(left):
         tell(line)
     for one in left:
         line = f"{one.path}: {one.why}"

@@ -19,7 +19,7 @@ def run(
     ],
     damage: Annotated[list[str], typer.Option("--damage", help="As for pellucid degrade, a task each; repeatable.")],
     sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter that stays as it is.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A fixed hyper-parameter.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="Folder of clean images (default: the package's, reduced).")

@@ -164,7 +164,7 @@ def finish(jobs: Sequence[Run], prior: str, shape: str, versus: str | None = Non
         report.write(results, path)
         tell(str(path))
     if stopped:
-        tell("stopped: the same command goes on")
+        tell("stopped: the same command continues")
         complain("interrupted")
         return INTERRUPTED
     return FAILED if any(getattr(row, "error", "") for result in results for row in result.rows) else 0
@@ -273,7 +273,7 @@ def _print(result: Result, shape: str, versus: str | None) -> None:
     if versus is not None:
         typer.echo("* the 95 % interval of the paired differences leaves zero out")
     for verdict in summary.verdicts(own, result.lines):
-        typer.echo(verdict.said)
+        typer.echo(verdict.text)
     for why in result.missing:
         typer.echo(f"not measured: {why}")
     typer.echo("")

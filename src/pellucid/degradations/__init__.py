@@ -173,9 +173,9 @@ def get(name: str, **chosen: Any) -> Damage:
     try:
         one = damage(torch.zeros(1, 1, 1, 1), 0)
     except TypeError as error:
-        raise UsageError(f"{name}: cannot be called with what is said ({error})") from error
+        raise UsageError(f"{name}: does not accept its parameters ({error})") from error
     if not isinstance(one, Tensor) or one.ndim != 4:
-        raise UsageError(f"{name}: is no damage: what it gives are no images (B, C, H, W)")
+        raise UsageError(f"{name}: is no damage: its results are no images (B, C, H, W)")
     return damage
 
 

@@ -110,9 +110,9 @@ def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
     if not grey and pixels.shape[1] != prior.channels:
         raise UsageError(f"the prior takes images of {prior.channels} channels, this one has {pixels.shape[1]}")
     pixels = pixels.expand(-1, prior.channels, -1, -1).to(device_of(prior), torch.float32)
-    return diagnose(prior, to_model(pixels), told(picture))
+    return diagnose(prior, to_model(pixels), from_file(picture))
 
 
-def told(picture: Picture) -> Diagnosis:
+def from_file(picture: Picture) -> Diagnosis:
     """The part of a diagnosis that a picture's file gives."""
     return Diagnosis(compression=told_by(picture))

@@ -64,10 +64,10 @@ def _taken(temporary: Path, path: Path) -> bool:
     except FileExistsError:
         # Work that was done twice, as some executors do, gives the same bytes.
         if path.is_symlink() or not _are_equal(temporary, path):
-            raise FileExistsError(errno.EEXIST, "it is there by now, from somebody else") from None
+            raise FileExistsError(errno.EEXIST, "somebody else has written it meanwhile") from None
     except OSError:
         if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, "it is there by now, from somebody else") from None
+            raise FileExistsError(errno.EEXIST, "somebody else has written it meanwhile") from None
         return False
     temporary.unlink()
     return True

@@ -59,7 +59,7 @@ def _kept(path: Path, image: Image.Image) -> Picture:
             raise
     # With an end behind what there is, the decoder takes the rest for grey.
     with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9" * 2), formats=["JPEG"]) as whole:
-        return decoded(whole).noted("the file is cut off: what is missing of it was taken for grey")
+        return decoded(whole).noted("the file is truncated: the missing part was made grey")
 
 
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
@@ -163,7 +163,7 @@ def decoded(image: Image.Image) -> Picture:
         # Where copies have them; some come behind the pixels.
         image.info["texts"] = dict(image.text)
         if path is not None:
-            image.info["chunks"], unknown = png.told(path)
+            image.info["chunks"], unknown = png.colour_chunks(path)
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
     if orientation(image) >= 5:

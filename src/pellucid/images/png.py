@@ -46,7 +46,7 @@ def read(path: Path, image: Image.Image) -> Picture:
     from .pillow import turn
 
     orientation = image.getexif().get(0x0112, 1)
-    image.info["chunks"], unknown = told(path)
+    image.info["chunks"], unknown = colour_chunks(path)
     if orientation >= 5:
         turn(image.info)
     kept, note = metadata.of_pil(image)
@@ -84,7 +84,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 12 + length
 
 
-def told(path: Path) -> tuple[dict[bytes, bytes], str | None]:
+def colour_chunks(path: Path) -> tuple[dict[bytes, bytes], str | None]:
     """Chunks of a file for the colour space and the shape of its pixels.
 
     Returns:

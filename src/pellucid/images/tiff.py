@@ -87,7 +87,7 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
     if pages[0].is_reduced and pages[0].subifds:
         raise PellucidError("shows a preview alone, as raw files do: name it as its camera does (.dng, .nef, .cr2)")
     if len(found) == 1 and (claimed := _claimed(tiff)) > 1:
-        raise PellucidError(f"holds {claimed} images and says of one where it lies: save each as a page of its own")
+        raise PellucidError(f"holds {claimed} images but the place of only one: save each as a separate page")
     sizes = [_size(page) for page in pages]
     check_size(*sizes)
     check_room("TIFF", *sizes)
@@ -121,7 +121,7 @@ def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Pi
     if page.dtype is not None and page.dtype.kind not in "ufb":
         raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to 16-bit")
     if page.imagedepth != 1:
-        raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a page of its own")
+        raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a separate page")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
     # Pillow leaves out a channel that nobody has said is transparency.
     known = page.dtype != np.uint8 or tifffile.EXTRASAMPLE.UNSPECIFIED not in page.extrasamples

@@ -6,7 +6,7 @@ from .fingerprint import of_configuration
 from .manifest import Entry, Manifest
 from .plan import Item, check_exposures, make_folders, output_folder, plan, plan_exposures
 from .run import Outcome, caught, run
-from .search import Left, told
+from .search import Left, described
 from .shard import Shard
 from .work import Work, expected, pixels
 
@@ -21,6 +21,7 @@ __all__ = [
     "Work",
     "caught",
     "check_exposures",
+    "described",
     "executors",
     "expected",
     "make_folders",
@@ -30,5 +31,4 @@ __all__ = [
     "plan",
     "plan_exposures",
     "run",
-    "told",
 ]

@@ -20,7 +20,7 @@ from ..likelihood import Beside
 from ..locks import lock
 from ..priors import Prior
 from ..problem import to_model
-from ..runner import EQUAL
+from ..runner import SAMPLES_IDENTICAL
 from .fingerprint import of_files
 from .memory import with_less
 from .plan import Item, state_of
@@ -148,7 +148,7 @@ def _outcome(
             images.write(restored, item.target, **_NEW[item.replaces])
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
             after = of_files([item.target])
-            equal = [EQUAL] if item.sample is not None and not result.random else []
+            equal = [SAMPLES_IDENTICAL] if item.sample is not None and not result.random else []
             lost = images.left_out(restored, item.target)
             note = "; ".join([*result.notes, *filter(None, (less, lost)), *equal]) or None
         except Exception as error:
@@ -219,7 +219,7 @@ def _kept_for(item: Item) -> Iterator[None]:
 def _check_same(item: Item) -> None:
     """Rejects replacing an input that changed since the job began."""
     if item.was is not None and state_of(item.source) != item.was:
-        raise PellucidError(f"{item.source}: has changed since the job began, and is left as it is")
+        raise PellucidError(f"{item.source}: has changed since the job began, and is left unchanged")
 
 
 def _check_place(target: Path) -> None:

@@ -31,7 +31,7 @@ class Left:
     failed: bool = False
 
 
-def told(left: Sequence[Left]) -> list[str]:
+def described(left: Sequence[Left]) -> list[str]:
     """Describes ignored files that are no failures, a line for each kind; names the first of each."""
     kinds: dict[str, list[Path]] = {}
     for one in left:

@@ -152,7 +152,7 @@ def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Met
     hyper_parameters = {**of_preset(method, name, preset), **hyper_parameters}
     if method is External and names_restorer(name):
         if "model" in hyper_parameters:
-            raise UsageError(f"{name}: names the restorer already; leave model out")
+            raise UsageError(f"{name}: already names the restorer: leave model out")
         return External(model=name, **hyper_parameters)
     try:
         return method(**hyper_parameters)

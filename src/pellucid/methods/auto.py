@@ -50,9 +50,13 @@ class Auto(Method):
         """Largest number of evaluations."""
         return diagnosis.CALLS + jpeg.CALLS + walk.CALLS + unblur.CALLS
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; a diagnosis needs pixels, so latents get DreamClean."""
-        return super().in_latents(told) if told else DreamClean("auto", fidelity=self.fidelity).in_latents(told)
+        return (
+            super().in_latents(known_operator)
+            if known_operator
+            else DreamClean("auto", fidelity=self.fidelity).in_latents(known_operator)
+        )
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

@@ -24,7 +24,7 @@ import torch
 
 from ..noise import Streams
 from ..operators import Denoise
-from ..operators.unknown import Kernel, Known, Light, Unknown, told
+from ..operators.unknown import Kernel, Known, Light, Unknown, family_of
 from ..priors.prior import Prior
 from ..problem import Problem
 from .generator import Generator, to_sphere
@@ -85,8 +85,8 @@ class BIRD(Generator):
     def family(self, problem: Problem) -> Unknown:
         """Family of degradations to fit."""
         if self.degradation == "kernel":
-            return told(problem.operator, Kernel(self.kernel, self.kernel_rate))
-        return told(problem.operator, Light() if self.degradation == "light" else Known(Denoise()))
+            return family_of(problem.operator, Kernel(self.kernel, self.kernel_rate))
+        return family_of(problem.operator, Light() if self.degradation == "light" else Known(Denoise()))
 
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

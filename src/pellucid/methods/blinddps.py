@@ -74,9 +74,9 @@ class BlindDPS(Stepper):
         """Always true."""
         return True
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; always rejected, since a blur of pixels is no blur of latents."""
-        super().in_latents(told)
+        super().in_latents(known_operator)
         raise UsageError("BlindDPS looks for a blur of pixels, not of latents: take gdp with degradation=kernel")
 
     @with_gradients

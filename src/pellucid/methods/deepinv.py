@@ -69,7 +69,7 @@ def restore_with(
         noise = getattr(model, "sigma", None)
         if noise is None:
             kind = "" if model is None else f" ({type(model).__name__} has no sigma)"
-            raise UsageError(f"the physics does not tell its noise level{kind}: give noise")
+            raise UsageError(f"the physics does not state its noise level{kind}: give noise")
     shape = _image_shape(physics, y)
     operator = DeepinvOperator(physics, shape)
     if not operator.linear and not method.by_gradient:

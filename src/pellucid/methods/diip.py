@@ -94,9 +94,9 @@ class DIIP(Generator):
         """True if the gradient is exact."""
         return self.gradient == "exact"
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; the Laplacian is a test of pixels."""
-        super().in_latents(told)
+        super().in_latents(known_operator)
         if self.stop == "laplacian":
             raise UsageError("DIIP: stop=laplacian is a test of pixels: in latents take slope or never")
         return replace(self, stop="slope" if self.stop == "auto" else self.stop), ""

@@ -69,7 +69,7 @@ class DPS(Stepper):
         """Always true."""
         return True
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; latents are not within [-1, 1]."""
         return replace(self, clip=False), ""
 

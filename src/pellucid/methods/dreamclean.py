@@ -133,15 +133,15 @@ class DreamClean(Method):
             return moves + EVIDENCE
         return moves + _CALLS * (self.start == "noise")
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; an automatic strength, which needs pixels, becomes 300."""
-        super().in_latents(told)
+        super().in_latents(known_operator)
         if self.strength != "auto":
             return self, ""
         strength = 2 * (1 - self.fidelity) * _PAPERS
         if strength < 1:
-            return None, "left as it is"
-        note = f"dreamclean at strength {strength:.0f} (what an image asks for is known for pixels alone)"
+            return None, "left unchanged"
+        note = f"dreamclean at strength {strength:.0f} (an automatic strength needs pixels)"
         return replace(self, strength=strength), note
 
     def chosen(self, found: Evidence) -> DreamClean | None:
@@ -175,7 +175,7 @@ class DreamClean(Method):
         """Settings for one image by the evidence of its damage."""
         method = self.chosen(found)
         if method is None:
-            return left_alone("nothing found to repair, left as it is", EVIDENCE)
+            return left_alone("nothing found to repair, left unchanged", EVIDENCE)
         note = f"dreamclean at strength {method._fixed:.0f}"
         if found.noise:
             note += f", from the noise of {found.noise / 2:.3f} found"

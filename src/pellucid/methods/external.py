@@ -157,7 +157,7 @@ class External(Method):
                 f"{self._name}: gives {after} for {before}: no image of that size, nor a multiple of it"
             )
         if not torch.isfinite(given).all():
-            raise PellucidError(f"{self._name}: what it gives is not finite (NaN or infinity)")
+            raise PellucidError(f"{self._name}: its result is not finite (NaN or infinity)")
         result = given[..., : factor * height, : factor * width].to(image)
         return to_zero_one(result) if self.range == "symmetric" else result
 

@@ -36,7 +36,7 @@ from torch import Tensor
 from ..errors import PellucidError, UsageError
 from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
-from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
+from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, family_of
 from ..priors.prior import Counted, Padded, Prior, learned
 from ..problem import Problem, to_zero_one
 from .method import Method, State, Stepper, ancestral_spread, with_gradients
@@ -117,7 +117,7 @@ class GDP(Stepper):
         for name in ("rate", "map_rate", "bright", "colour", "smooth", "hold"):
             self._require(0 <= getattr(self, name) < math.inf, name, "0 or more")
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; latents are not within [-1, 1] and have no brightness."""
         for field in ("first", "bright", "colour"):
             if getattr(self, field):
@@ -131,8 +131,8 @@ class GDP(Stepper):
     def family(self, problem: Problem) -> Unknown:
         """Family of degradations to fit."""
         if self.degradation == "kernel":
-            return told(problem.operator, Kernel(self.kernel, self.rate))
-        return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))
+            return family_of(problem.operator, Kernel(self.kernel, self.rate))
+        return family_of(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))
 
     def zeta(self, family: Unknown) -> float:
         """The `scale`, or its default for None."""
@@ -201,8 +201,8 @@ class GDP(Stepper):
         for name, what, rate in (("gain", "the factor f", "rate"), ("map", "the map M", "map_rate")):
             if name in theta and not theta[name].abs().max() < _ABSURD:
                 largest = theta[name].abs().max().item()
-                told = f"{rate} below {getattr(self, rate):g}"
-                raise PellucidError(f"GDP: {what} of the light has grown to {largest:.3g}, it diverges: take a {told}")
+                limit = f"{rate} below {getattr(self, rate):g}"
+                raise PellucidError(f"GDP: {what} of the light has grown to {largest:.3g}, it diverges: take a {limit}")
 
     def gradients(
         self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None

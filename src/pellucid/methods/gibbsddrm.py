@@ -100,9 +100,9 @@ class GibbsDDRM(Stepper):
         self._require(0 < self.ridge < math.inf, "ridge", "above 0")
         self._require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; always rejected, since a blur of pixels is no blur of latents."""
-        super().in_latents(told)
+        super().in_latents(known_operator)
         raise UsageError("GibbsDDRM looks for a blur of pixels, not of latents: take gdp with degradation=kernel")
 
     def nfe(self, prior: Prior) -> int:

@@ -112,7 +112,7 @@ class Decompression:
             x = operator.within(y, q, 0.0)
             strange = ((last.A(x) - last.coefficients(y)).abs() > _BEYOND).float().mean().item()
             if strange > _STRANGE:
-                yield State(1, 1, 0.0, y, y, prior.nfe, notes=(f"{self.compression.text}, left as it is",))
+                yield State(1, 1, 0.0, y, y, prior.nfe, notes=(f"{self.compression.text}, left unchanged",))
             else:
                 note = f"{self.compression.text}: the last one undone"
                 yield State(1, 1, 0.0, x, x, prior.nfe, notes=(note,))
@@ -195,7 +195,7 @@ class JPEG(Method):
     def _run(self, prior: Prior, found: Compression, y: Tensor) -> Run:
         strength = 2 * (1 - self.fidelity)
         if not strength or not found.harmful:
-            return left_alone(LEFT if not strength else f"{found.text}, left as it is", 0)
+            return left_alone(LEFT if not strength else f"{found.text}, left unchanged", 0)
         grey = bool((y == y[:, :1]).all())
         stage = Decompression.of(found, self.steps, self.weight, max(strength, 1.0), grey)
         plan = Plan([stage], min(strength, 1.0))

@@ -81,8 +81,8 @@ class InLatents(Method):
         if state is not None:
             with torch.no_grad():
                 x = self._decode(state.x, size)
-            told = zip(state.notes or ("",) * len(x), notes or ("",) * len(x), strict=True)
-            notes = tuple("; ".join(filter(None, pair)) for pair in told) if state.notes or notes else ()
+            pairs = zip(state.notes or ("",) * len(x), notes or ("",) * len(x), strict=True)
+            notes = tuple("; ".join(filter(None, pair)) for pair in pairs) if state.notes or notes else ()
             total = state.step + 1
             yield replace(state, step=total, total=total, sigma=0.0, x=x, x0=x, curves={}, notes=notes)
 
@@ -113,17 +113,17 @@ class InLatents(Method):
         )
 
 
-def within(method: Method, latent: Latent, *, told: bool, tile: int | None = None) -> InLatents:
+def within(method: Method, latent: Latent, *, known_operator: bool, tile: int | None = None) -> InLatents:
     """Adapts a method to latents.
 
     Args:
         method: method for images.
         latent: the prior.
-        told: whether the degradation will be given.
+        known_operator: whether the degradation will be given.
         tile: see `InLatents`.
 
     Raises:
         UsageError: the method cannot work in latents.
     """
-    adapted, note = method.in_latents(told)
+    adapted, note = method.in_latents(known_operator)
     return InLatents(adapted, latent, tile, note)

@@ -93,11 +93,11 @@ class Method:
         """True if it needs the gradient through the network, and so the memory of all activations."""
         return False
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """Adapts the method to latents; also returns a note for people about it.
 
         Args:
-            told: whether the degradation will be given.
+            known_operator: whether the degradation will be given.
 
         Returns:
             None in place of the method if images must stay unchanged.
@@ -105,7 +105,7 @@ class Method:
         Raises:
             UsageError: the method cannot work in latents.
         """
-        if told and not self.by_gradient:
+        if known_operator and not self.by_gradient:
             raise UsageError(
                 f"{type(self).__name__} needs more of a degradation than its gradient, which is all that there is in "
                 "latents: take dps or gdp, or a prior of pixels"
@@ -154,14 +154,14 @@ class Method:
     def _operator(self, problem: Problem) -> Operator:
         """Operator of a problem that must have one."""
         if problem.operator is None:
-            raise UsageError(f"{type(self).__name__} must be told the degradation: give an operator")
+            raise UsageError(f"{type(self).__name__} needs the degradation: give an operator")
         return problem.operator
 
     def _known(self, problem: Problem) -> tuple[Operator, float]:
         """Operator and noise level, in [-1, 1] units, of a problem that must have both."""
         operator = self._operator(problem)
         if problem.sigma_y is None:
-            raise UsageError(f"{type(self).__name__} must be told the noise level: give noise, 0 if there is none")
+            raise UsageError(f"{type(self).__name__} needs the noise level: give noise, 0 if there is none")
         return operator, problem.sigma_y
 
     def _require_blind(self, problem: Problem) -> None:

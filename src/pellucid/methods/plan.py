@@ -103,4 +103,4 @@ class Plan:
             done += state.step if state is not None else 0
 
 
-LEFT = "nothing found to repair, left as it is"
+LEFT = "nothing found to repair, left unchanged"

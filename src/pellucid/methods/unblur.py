@@ -89,7 +89,7 @@ class Unblur(Method):
 
     def _run(self, prior: Prior, y: Tensor, content: Content, blur: Blur | None) -> Run:
         if blur is None:
-            return left_alone("no blur found, left as it is", 0)
+            return left_alone("no blur found, left unchanged", 0)
         counted = Counted(prior)
         stage = Unblurring.of(Diagnosis(content, noise=noise_of(counted, y, content)), blur, self)
         return Run(lambda y, rng: stage.iterate(y, Counted(prior), rng), counted.nfe, stage.note)
@@ -145,7 +145,7 @@ class Unblurring:
         left = (y - window.A(z)).square().mean().sqrt().item()
         result, note = window.inside(z), self.note
         if left > how.doubt * max(self.noise, _LEAST_LEFT):
-            result, note = y, f"{self.blur.text} does not explain the picture, left as it is"
+            result, note = y, f"{self.blur.text} does not explain the picture, left unchanged"
         elif self.grey:
             result = result.mean(1, keepdim=True).expand_as(result)
         yield State(how.steps, how.steps, 0.0, result, result, prior.nfe, notes=(note,))

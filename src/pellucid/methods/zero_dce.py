@@ -131,7 +131,7 @@ class ZeroDCE(Method):
         # One by one: how a convolution rounds may depend on the batch.
         bright = torch.cat([_brighten(network, to_unit(image)) for image in y.float().split(1)])
         if not torch.isfinite(bright).all():
-            raise PellucidError(f"{self.model or 'Zero-DCE'}: what its network gives is not finite (NaN or infinity)")
+            raise PellucidError(f"{self.model or 'Zero-DCE'}: its network's result is not finite (NaN or infinity)")
         x = to_model(bright.to(y))
         yield State(1, 1, 0.0, x, x, 0)
 

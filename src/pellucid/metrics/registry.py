@@ -22,7 +22,7 @@ from .ssim import Ssim
 _METRICS: dict[str, type[Metric]] = {kind.name: kind for kind in (Psnr, Ssim, Lpips, Consistency, Loe, Niqe)}
 _SETS: dict[str, type[SetMetric]] = {Fid.name: Fid}
 _NOWHERE = {
-    "pi": "pi is half of 10 less Ma's score and NIQE, and Ma's model is not freely available: it is not measured",
+    "pi": "pi is (10 - Ma + NIQE) / 2, and Ma's model is not freely available: it is not measured",
 }
 
 
@@ -110,7 +110,7 @@ def _kind(name: str) -> type[Any]:
         raise UsageError(f"{name}: is no metric: a class that inherits from pellucid.metrics.Metric or SetMetric")
     lacks = [field for field in ("name", "better") if not hasattr(own, field)]
     if lacks:
-        raise UsageError(f"{name}: does not say its {lacks[0]}")
+        raise UsageError(f"{name}: does not define its {lacks[0]}")
     return own
 
 

@@ -263,7 +263,7 @@ class Kernel(Unknown):
         return {"kernel": self.kernel(theta).detach()}
 
 
-def told(operator: Operator | None, otherwise: Unknown) -> Unknown:
+def family_of(operator: Operator | None, otherwise: Unknown) -> Unknown:
     """Estimate of the degradation.
 
     Args:

@@ -138,7 +138,7 @@ class VPNetwork:
             )
         x0, v = self._predict(x, sigma)
         if v.shape != x0.shape:
-            raise UsageError("this prior's network has learnt no variance: take the posterior's, or beta")
+            raise UsageError("this prior's network has no learned variance: take the posterior's, or beta")
         return torch.cat([x0, (v + 1) / 2], 1)
 
     def _predict(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:

@@ -114,7 +114,7 @@ def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> tuple[Any, Tens
         published = config.published
         if published is None and not known:
             assumed = (
-                f"its tensors do not say how it attends; heads of {config.head_channels} channels, the {config.order} "
+                f"its tensors do not show its attention: heads of {config.head_channels} channels, the {config.order} "
                 "order and a linear schedule are assumed"
             )
         config = replace(config, **known)

@@ -92,7 +92,7 @@ def of_file(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> Conditi
     """
     encoders = texts.in_file(weights)
     if not encoders:
-        return zeros(config, "no text encoder that is known; zeros stand for the empty text: prefer the model's folder")
+        return zeros(config, "its text encoder is unknown; zeros replace the empty text: prefer the model's folder")
     return _heard(lambda: [_Text(one, one.no_text(), False) for one in encoders], config, None, "")
 
 
@@ -126,7 +126,7 @@ def _text(encoder: texts.Encoder, tokenizer: Path, text: str) -> _Text:
 def _without(config: Mapping[str, Any], prompt: str | None, why: str) -> Conditioning:
     if prompt:
         raise PellucidError(f"{why}; without it there can be no prompt")
-    return zeros(config, f"{why}; zeros stand for the empty text, which is not what it was trained with")
+    return zeros(config, f"{why}; zeros replace the empty text, unlike in its training")
 
 
 def _heard(read: Callable[[], list[_Text]], config: Mapping[str, Any], prompt: str | None, place: str) -> Conditioning:

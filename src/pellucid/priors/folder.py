@@ -104,7 +104,7 @@ def root_of(folder: Path) -> Path:
 def said_average(folder: Path) -> None:
     """Reports which one is used of a network and an average of its weights."""
     if all((folder / name / "config.json").exists() for name in ("unet_ema", "unet")):
-        _LOG.warning("%s: of unet/ and unet_ema/ the average is taken; name %s for the other", folder, folder / "unet")
+        _LOG.warning("%s: the average in unet_ema/ is used, not unet/; name %s for the other", folder, folder / "unet")
 
 
 def read_metadata(path: Path) -> dict[str, str]:

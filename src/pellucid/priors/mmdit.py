@@ -149,5 +149,5 @@ def load(
     network = kind(transformer, config, training.form.steps).eval().requires_grad_(False).to(device)
     folder.choose(network, label)
     if kind is Flux and torch.device(device).type != "meta":
-        _LOG.warning("%s: zeros stand for the empty text, which is not what it was trained with", place)
+        _LOG.warning("%s: zeros replace the empty text, unlike in its training", place)
     return Latent(training.prior(network, channels=vae.latent_channels, multiple=multiple), vae, 1024)

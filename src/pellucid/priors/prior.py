@@ -70,7 +70,7 @@ def learned(prior: Prior) -> Evaluation:
     """
     found: Evaluation | None = getattr(prior, "learned", None)
     if found is None:
-        raise UsageError("this prior's network has learnt no variance: take the posterior's, or beta")
+        raise UsageError("this prior's network has no learned variance: take the posterior's, or beta")
     return found
 
 
@@ -131,7 +131,7 @@ class Unused:
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Always raises an error."""
-        raise PellucidError("this method said that it needs no prior, and evaluates one")
+        raise PellucidError("this method declares needs_prior = False but evaluates a prior")
 
 
 class Counted(Wrapper):

@@ -92,7 +92,7 @@ def load(
         PellucidError: the folder lacks a part or holds another kind of model, or there is a prompt that cannot be read.
     """
     if (place / "unet_ema").exists():
-        _LOG.warning("%s: of unet/ and unet_ema/ the first is taken", place)
+        _LOG.warning("%s: unet/ is used, not unet_ema/", place)
     config = folder.read_json(place / "unet" / "config.json")
     vae_config = folder.read_json(place / "vae" / "config.json")
     scheduler = folder.read_json(place / "scheduler" / "scheduler_config.json")

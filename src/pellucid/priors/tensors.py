@@ -103,7 +103,7 @@ def _check_records(records: Sequence[zipfile.ZipInfo], size: int) -> None:
         raise PellucidError("refused: it is a TorchScript program, which would be run; give its weights alone")
     # torch.save compresses nothing.
     if sum(record.file_size for record in records) > size:
-        raise PellucidError("refused: it unfolds to more than its own bytes, which torch.save never writes")
+        raise PellucidError("refused: it expands beyond its size, which torch.save never writes")
     index = max((record.file_size for record in records if record.filename.endswith(".pkl")), default=0)
     if index > limits.TEXT:
         raise PellucidError(f"refused: its index of tensors has {index:,} bytes; {limits.TEXT:,} at most are read")

@@ -94,24 +94,24 @@ class Recipe:
     )
     settings: Mapping[str, Any] = field(default_factory=dict, metadata=_about(dict, "A hyper-parameter."))
     preset: str | None = field(
-        default=None, metadata=_about(str, "One of the method's, as fast or paper: see pellucid methods NAME.")
+        default=None, metadata=_about(str, "A preset of the method, such as fast or paper: see pellucid methods NAME.")
     )
     task: str | None = field(
         default=None,
-        metadata=_about(str, "What to undo, if you know it: see `pellucid tasks`; or FILE.py:CLASS.", "-t"),
+        metadata=_about(str, "Known damage to undo: see `pellucid tasks`; or FILE.py:CLASS.", "-t"),
     )
     operator: Operator | Maker | None = None
     mask: Path | None = field(default=None, metadata=_about(Path, "Image, white where pixels are missing."))
-    yes: bool = field(default=False, metadata=_about(bool, "Fill what the task scratches finds beyond doubt, unseen."))
-    kernel: Path | None = field(default=None, metadata=_about(Path, "Image of how a point is blurred."))
-    by: int | None = field(
-        default=None, metadata=_about(int, "How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
+    yes: bool = field(
+        default=False, metadata=_about(bool, "Fill damage beyond doubt without a check (task scratches).")
     )
+    kernel: Path | None = field(default=None, metadata=_about(Path, "Image of a blurred point: the kernel."))
+    by: int | None = field(default=None, metadata=_about(int, "Factor 2, 3 or 4 for the task enlarge (default 2)."))
     noise: float | tuple[float, ...] | None = field(
         default=None, metadata=_about(float, "The noise in [0, 1] units, for tasks (default: estimated).")
     )
     exact: bool = field(
-        default=False, metadata=_about(bool, "Make the result agree with the input: known pixels to the bit.")
+        default=False, metadata=_about(bool, "Make the result agree with the input; known pixels stay exact.")
     )
     prior: Source = field(
         default="natural",
@@ -123,7 +123,7 @@ class Recipe:
         default=None, metadata=_about(int, "The class of the images, for a class-conditional prior.")
     )
     prompt: str | None = field(
-        default=None, metadata=_about(str, "What the picture shows, for Stable Diffusion and SDXL.")
+        default=None, metadata=_about(str, "Description of the picture, for Stable Diffusion and SDXL.")
     )
     offline: bool = field(
         default=False, metadata=_about(bool, "Take models of the hub (owner/name) from the cache alone.")
@@ -135,11 +135,13 @@ class Recipe:
     device: str | None = field(default=None, metadata=_about(str, "cpu, cuda, cuda:1 ...; a GPU if there is one."))
     backend: str = field(
         default="auto",
-        metadata=_about(str, "What computes the network: auto, torch, compile or openvino (faster on a CPU)."),
+        metadata=_about(str, "Backend of the network: auto, torch, compile or openvino (faster on a CPU)."),
     )
     precision: str = field(
         default="auto",
-        metadata=_about(str, "Of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."),
+        metadata=_about(
+            str, "Precision of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -161,7 +163,7 @@ class Recipe:
         operator: Operator | Callable[..., Operator] | None = None,
         noise: Noise | None = None,
         seed: int = 0,
-        **said: Unpack[Keywords],
+        **options: Unpack[Keywords],
     ) -> Recipe:
         """Makes a recipe of keywords, including the method's hyper-parameters; returns a given recipe unchanged.
 
@@ -171,7 +173,7 @@ class Recipe:
             operator: likewise.
             noise: likewise.
             seed: likewise.
-            said: other fields of `Recipe`, and fields of the method; a `kernel` that is a number is the method's.
+            options: other fields of `Recipe`, and fields of the method; a `kernel` that is a number is the method's.
 
         Raises:
             UsageError: see `Recipe`; or there is a recipe together with other options.
@@ -181,8 +183,8 @@ class Recipe:
             # A tensor; the command line does not wait for torch.
             noise = tuple(noise.flatten().tolist()) if noise.numel() > 1 else noise.item()
         more: dict[str, Any] = {"prior": prior, "operator": operator, "noise": noise, "seed": seed}
-        own: dict[str, Any] = {name: value for name, value in said.items() if name in plain}
-        hyper: dict[str, Any] = {name: value for name, value in said.items() if name not in plain}
+        own: dict[str, Any] = {name: value for name, value in options.items() if name in plain}
+        hyper: dict[str, Any] = {name: value for name, value in options.items() if name not in plain}
         if isinstance(own.get("kernel"), int):
             # Several methods call a kernel's side so; the file of a kernel is never a number.
             hyper["kernel"] = own.pop("kernel")
@@ -190,12 +192,12 @@ class Recipe:
             beside = [name for name, value in (more | own | hyper).items()
                       if name in hyper or value is not plain[name].default]  # fmt: skip
             if beside:
-                raise UsageError(f"{beside[0]!r}: a recipe says everything itself; use dataclasses.replace on it")
+                raise UsageError(f"{beside[0]!r}: a recipe has all options itself: use dataclasses.replace on it")
             return method
         if "settings" in own:
             twice = hyper.keys() & own["settings"].keys()
             if twice:
-                raise UsageError(f"{min(twice)!r} is said twice: leave it out of settings")
+                raise UsageError(f"{min(twice)!r} is given twice: leave it out of settings")
             hyper = {**own["settings"], **hyper}
         return cls(method, **(more | own | {"settings": hyper}))
 
@@ -206,9 +208,9 @@ class Recipe:
         if self.task is not None and (self.operator is not None or isinstance(self.method, methods.Method)):
             raise UsageError("a task brings operator and method: leave the operator out, and name the method")
         if isinstance(self.method, methods.Method):
-            said = [f"preset={self.preset!r}"] if self.preset is not None else sorted(map(repr, self.settings))
-            if said:
-                raise UsageError(f"{said[0]}: a method given as an object has its hyper-parameters already")
+            superfluous = [f"preset={self.preset!r}"] if self.preset is not None else sorted(map(repr, self.settings))
+            if superfluous:
+                raise UsageError(f"{superfluous[0]}: a method given as an object has its hyper-parameters already")
             return {}
         if self.task is None and (self.mask is not None or self.kernel is not None):
             raise UsageError("a mask goes with the tasks inpaint and scratches, a kernel with the task deblur")

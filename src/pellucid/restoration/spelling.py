@@ -120,7 +120,7 @@ def built(settings: Sequence[str], short: Mapping[str, object], said: Mapping[st
     for key, value in short.items():
         if value is not None:
             if key in own:
-                raise UsageError(f"--{key} and --set {key}=... say the same thing: leave one out")
+                raise UsageError(f"--{key} and --set {key}=... set the same option: leave one out")
             own[key] = str(value)
     return Recipe(**{**said, "settings": own})
 

@@ -10,9 +10,9 @@ from ...errors import UsageError, unknown_name
 from ...settings import imported, names_object
 from .executor import Executor
 from .processes import Processes
-from .this import this
+from .this import InProcess
 
-__all__ = ["Executor", "Processes", "find", "names", "this", "usual"]
+__all__ = ["Executor", "InProcess", "Processes", "find", "names", "usual"]
 
 _NAMES = ("this", "processes", "ray")
 
@@ -66,19 +66,19 @@ def find(name: str, workers: int | None = None, address: str | None = None) -> E
         raise unknown_name("executor", name, _NAMES)
     if workers is not None:
         raise UsageError("--workers goes with --executor processes or ray: this process is one")
-    return this
+    return InProcess()
 
 
-def _own(name: str, said: dict[str, Any]) -> Executor:
+def _own(name: str, options: dict[str, Any]) -> Executor:
     """Makes a custom executor from a file."""
     found = imported(name)
     try:
-        made = found(**said) if isinstance(found, type) else found
+        made = found(**options) if isinstance(found, type) else found
     except TypeError as error:
-        raise UsageError(f"{name}: cannot be made of what is said ({error})") from error
+        raise UsageError(f"{name}: does not accept its options ({error})") from error
     if not callable(made):
         raise UsageError(f"{name}: is no executor: something to call with a Work and its items")
-    if said and not isinstance(found, type):
-        raise UsageError(f"{name}: is made already: leave --{min(said)} out")
+    if options and not isinstance(found, type):
+        raise UsageError(f"{name}: is made already: leave --{min(options)} out")
     own: Executor = made
     return own
