@@ -138,6 +138,11 @@ def restore(
     Raises:
         UsageError: an unknown name, a value out of range, an image of the wrong kind.
         PellucidError: a file that cannot be read, a prior that cannot be loaded.
+
+    Example:
+        >>> out = pellucid.restore(torch.rand(1, 3, 16, 16), "denoise", noise=0.1)
+        >>> out.shape
+        torch.Size([1, 3, 16, 16])
     """
     if samples is not None and not (isinstance(samples, int) and samples >= 1):
         raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
@@ -197,6 +202,11 @@ def propose_mask(image: str | Path | Image.Image | Array) -> Image.Image:
     Raises:
         UsageError: an image of the wrong kind.
         PellucidError: a file that cannot be read.
+
+    Example:
+        >>> from PIL import Image
+        >>> pellucid.propose_mask(Image.new("RGB", (64, 48))).size
+        (64, 48)
     """
     from .tasks import proposed
 

@@ -7,11 +7,24 @@ from difflib import get_close_matches
 
 
 class PellucidError(Exception):
-    """Something about the input, a file or the machine; the message is one line, ready to print."""
+    """Something about the input, a file or the machine; the message is one line, ready to print.
+
+    Example:
+        >>> try:
+        ...     pellucid.restore("missing.png")
+        ... except pellucid.PellucidError as error:
+        ...     print(error)
+        missing.png: there is no such file
+    """
 
 
 class UsageError(PellucidError, ValueError):
-    """The call itself is wrong: an unknown name, a value out of range, options that exclude each other."""
+    """The call itself is wrong: an unknown name, a value out of range, options that exclude each other.
+
+    Example:
+        >>> issubclass(pellucid.UsageError, pellucid.PellucidError)
+        True
+    """
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -39,12 +39,22 @@ from .errors import UsageError
 
 
 def sigma_of(abar: Tensor) -> Tensor:
-    """Noise level of a cumulative signal share: `sqrt((1 - abar) / abar)` ([DDIM], section 4.3)."""
+    """Noise level of a cumulative signal share: `sqrt((1 - abar) / abar)` ([DDIM], section 4.3).
+
+    Example:
+        >>> noise.sigma_of(torch.tensor(0.5)).item()
+        1.0
+    """
     return ((1 - abar) / abar).sqrt()
 
 
 def abar_of(sigma: Tensor) -> Tensor:
-    """Cumulative signal share of a noise level, `1 / (1 + sigma^2)`: the inverse of `sigma_of`."""
+    """Cumulative signal share of a noise level, `1 / (1 + sigma^2)`: the inverse of `sigma_of`.
+
+    Example:
+        >>> noise.abar_of(torch.tensor(1.0)).item()
+        0.5
+    """
     return 1 / (1 + sigma**2)
 
 
@@ -56,17 +66,31 @@ def linear_ladder(steps: int = 1000, beta_start: float = 1e-4, beta_end: float =
 
     Returns:
         sigmas, ascending, (steps,), float64. The defaults give 0.01 ... 157.
+
+    Example:
+        >>> noise.linear_ladder()[[0, -1]].round(decimals=2)
+        tensor([1.0000e-02, 1.5741e+02], dtype=torch.float64)
     """
     return _from_betas(torch.linspace(beta_start, beta_end, steps, dtype=torch.float64))
 
 
 def scaled_linear_ladder(steps: int = 1000, beta_start: float = 0.00085, beta_end: float = 0.012) -> Tensor:
-    """The training ladder of latent diffusion ([LDM], Stable Diffusion): square roots of beta equally spaced."""
+    """The training ladder of latent diffusion ([LDM], Stable Diffusion): square roots of beta equally spaced.
+
+    Example:
+        >>> len(noise.scaled_linear_ladder())
+        1000
+    """
     return _from_betas(torch.linspace(beta_start**0.5, beta_end**0.5, steps, dtype=torch.float64) ** 2)
 
 
 def cosine_ladder(steps: int = 1000, offset: float = 0.008, beta_max: float = 0.999) -> Tensor:
-    """The training ladder of [iDDPM], eq. 17: `abar(u) = cos^2(pi/2 (u + s)/(1 + s))`, betas cut at `beta_max`."""
+    """The training ladder of [iDDPM], eq. 17: `abar(u) = cos^2(pi/2 (u + s)/(1 + s))`, betas cut at `beta_max`.
+
+    Example:
+        >>> len(noise.cosine_ladder())
+        1000
+    """
     u = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     abar = torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
     return _from_betas((1 - abar[1:] / abar[:-1]).clamp(max=beta_max))
@@ -95,6 +119,10 @@ def respace(sigmas: Tensor, steps: int, top: int | None = None) -> Tensor:
 
     Raises:
         UsageError: steps or top is below 1, or top is outside the ladder.
+
+    Example:
+        >>> len(noise.respace(noise.linear_ladder(), 30, 300))
+        31
     """
     top = len(sigmas) - 1 if top is None else top
     if steps < 1 or not 1 <= top < len(sigmas):
@@ -114,6 +142,10 @@ def strided(sigmas: Tensor, steps: int) -> Tensor:
 
     Raises:
         UsageError: steps is not from 1 to T.
+
+    Example:
+        >>> len(noise.strided(noise.linear_ladder(), 20))
+        21
     """
     if not 1 <= steps <= len(sigmas):
         raise UsageError(f"a ladder takes from 1 to {len(sigmas)} steps, not {steps}")
@@ -128,6 +160,10 @@ def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0,
 
     Raises:
         UsageError: steps is below 1 or not 0 < sigma_min <= sigma_max.
+
+    Example:
+        >>> noise.karras_ladder(3, sigma_max=8.0).round(decimals=3)
+        tensor([8.0000e+00, 4.0500e-01, 2.0000e-03, 0.0000e+00], dtype=torch.float64)
     """
     if steps < 1 or not 0 < sigma_min <= sigma_max:
         raise UsageError("a Karras ladder needs steps >= 1 and 0 < sigma_min <= sigma_max")
@@ -146,6 +182,11 @@ class Streams:
 
     Args:
         seeds: one per image. An image with seed s gets the same noise in every batch.
+
+    Example:
+        >>> rng = noise.Streams.of(0, 2)
+        >>> rng.like(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 3, 8, 8])
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -221,6 +262,12 @@ def derive_seed(seed: int, path: str = "", sample: int = 0) -> int:
 
     Returns:
         `seed` itself for the first sample of a single image, else 63 bits of SHA-256.
+
+    Example:
+        >>> noise.derive_seed(7)
+        7
+        >>> noise.derive_seed(7, "a.png") == noise.derive_seed(7, "b.png")
+        False
     """
     if not path and not sample:
         return seed
@@ -262,6 +309,11 @@ def renoise(
 
     Raises:
         UsageError: sigma is not positive, or eta needs noise and there is no rng.
+
+    Example:
+        >>> x, x0 = torch.ones(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
+        >>> noise.renoise(x, x0, 1.0, 0.5).mean().item()
+        0.5
     """
     if not _above_zero(sigma):
         raise UsageError("renoise starts from a noise level above 0")
@@ -279,12 +331,22 @@ def _above_zero(sigma: float | Tensor) -> bool:
 
 
 def axpy(a: float | Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Computes `a x + y` for a number or for numbers per image; a number takes a single pass over the images."""
+    """Computes `a x + y` for a number or for numbers per image; a number takes a single pass over the images.
+
+    Example:
+        >>> noise.axpy(2.0, torch.ones(2), torch.ones(2))
+        tensor([3., 3.])
+    """
     return y + a * x if isinstance(a, Tensor) else torch.add(y, x, alpha=a)
 
 
 def each(value: float | Tensor, x: Tensor) -> float | Tensor:
-    """Reshapes a number for each image, (B,), to multiply images (B, ...)."""
+    """Reshapes a number for each image, (B,), to multiply images (B, ...).
+
+    Example:
+        >>> noise.each(torch.tensor([1.0, 2.0]), torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 1, 1, 1])
+    """
     return value.to(x).view(-1, *[1] * (x.ndim - 1)) if isinstance(value, Tensor) else value
 
 
@@ -304,6 +366,12 @@ def invert(
 
     Yields:
         After each of the n moves: the level reached, x there, and the x0 of its evaluation.
+
+    Example:
+        >>> prior = priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25))
+        >>> ladder = noise.respace(prior.sigmas, 3, 300)
+        >>> [x.shape for _, x, _ in noise.invert(prior, torch.zeros(1, 3, 8, 8), ladder)][-1]
+        torch.Size([1, 3, 8, 8])
     """
     levels = ladder.flip(0).tolist()
     before: tuple[float, Tensor] | None = None
@@ -327,6 +395,11 @@ def extrapolated(
         sigma_next: the level that it goes to, above 0, likewise.
         sigma_before: the level of the previous evaluation, likewise; if it equals sigma, x0 is returned.
         before: the previous estimate.
+
+    Example:
+        >>> x0 = torch.ones(1, 3, 8, 8)
+        >>> noise.extrapolated(x0, 1.0, 0.5, 1.0, x0).mean().item()
+        1.0
     """
     ahead, behind = (torch.as_tensor(ratio).double().log() for ratio in (sigma_next / sigma, sigma / sigma_before))
     weight = torch.where(behind == 0, 0, ahead / (2 * behind))

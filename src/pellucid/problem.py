@@ -55,6 +55,11 @@ class Problem:
     Raises:
         UsageError: y is no floating-point batch, holds NaN or infinity, a level is negative, or the number of levels
             differs from the number of images.
+
+    Example:
+        >>> problem = pellucid.Problem.of(torch.full((1, 3, 8, 8), 0.5), noise=0.05)
+        >>> problem.y.max().item(), problem.sigma_y
+        (0.0, 0.1)
     """
 
     y: Tensor

@@ -108,7 +108,12 @@ _DAMAGES: dict[str, Callable[..., Tensor]] = {
 
 
 def names() -> tuple[str, ...]:
-    """Names of all damages."""
+    """Names of all damages.
+
+    Example:
+        >>> "water-drops" in degradations.names()
+        True
+    """
     return tuple(_DAMAGES)
 
 
@@ -121,6 +126,10 @@ def find(name: str) -> Callable[..., Tensor]:
 
     Raises:
         UsageError: unknown name.
+
+    Example:
+        >>> degradations.find("noise") is degradations.gaussian_noise
+        True
     """
     if name in _DAMAGES:
         return _DAMAGES[name]
@@ -139,6 +148,10 @@ def parameters(name: str) -> dict[str, Any]:
 
     Raises:
         UsageError: there is no damage of that name.
+
+    Example:
+        >>> sorted(degradations.parameters("sr4"))
+        []
     """
     if is_composed(name):
         return {}
@@ -157,6 +170,11 @@ def get(name: str, **chosen: Any) -> Damage:
 
     Raises:
         UsageError: unknown damage or parameter, or a value out of range.
+
+    Example:
+        >>> damage = degradations.get("sr4+noise:0.05|jpeg:30")
+        >>> damage(torch.rand(1, 3, 32, 32), 0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if is_composed(name):
         if chosen:
@@ -204,6 +222,10 @@ def describe(name: str) -> dict[str, Any]:
 
     Raises:
         UsageError: there is no damage of that name.
+
+    Example:
+        >>> degradations.describe("noise")["parameters"]
+        {'sigma': 0.1}
     """
     if is_composed(name):
         return {"name": name, "summary": "Several damages, one after the other.", "parameters": {}}

@@ -44,6 +44,10 @@ def old_photograph(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.old_photograph(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 <= fade <= 1:
         raise UsageError(f"an old photograph has faded from 0 to 1, not by {fade}")
@@ -82,6 +86,10 @@ def scratched(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.scratched(torch.rand(1, 3, 32, 32), scratches=5).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= scratches <= 1000 and 0 <= specks <= 1 and 0 <= light <= 1):
         raise UsageError(

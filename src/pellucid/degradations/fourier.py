@@ -28,6 +28,11 @@ def magnitudes(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> y, operator = degradations.magnitudes(torch.rand(1, 3, 32, 32))
+        >>> tuple(y.shape)
+        (1, 3, 48, 48)
     """
     operator = PhaseRetrieval(oversampling)
     return gaussian_noise(operator.A(to_model(image)), noise, seed), operator

@@ -34,6 +34,10 @@ def compress(image: Tensor, quality: int = 10, subsampling: Subsampling = "4:2:0
 
     Raises:
         UsageError: quality or subsampling is out of range, or the images are neither grey nor RGB.
+
+    Example:
+        >>> degradations.compress(torch.rand(1, 3, 32, 32), quality=30).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 1 <= quality <= 100:
         raise UsageError(f"JPEG quality goes from 1 to 100, not {quality}")
@@ -60,6 +64,10 @@ def multiple_jpeg(image: Tensor, qualities: Sequence[int] = (10, 20, 40), shifts
 
     Raises:
         UsageError: a quality or shift is out of range, or their numbers differ.
+
+    Example:
+        >>> degradations.multiple_jpeg(torch.rand(1, 3, 32, 32), qualities=(10, 20), shifts=(0, 3)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if len(qualities) != len(shifts) or not all(0 <= shift < 8 for shift in shifts):
         raise UsageError("multiple JPEG takes one shift from 0 to 7 for each quality")

@@ -36,6 +36,10 @@ def exposures(
 
     Raises:
         UsageError: a parameter is out of range, or there is no gain.
+
+    Example:
+        >>> degradations.exposures(torch.rand(1, 3, 32, 32), gains=(0.5, 1.0, 2.0)).shape
+        torch.Size([1, 9, 32, 32])
     """
     if not gains or not all(0 < gain < math.inf for gain in gains):
         raise UsageError(f"exposures take gains above 0, not {list(gains)}")
@@ -64,6 +68,10 @@ def low_light(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.low_light(torch.rand(1, 3, 32, 32), exposure=0.25).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= exposure <= 1 and 0 < gamma < math.inf):
         raise UsageError(f"low light takes an exposure from 0 to 1 and a gamma above 0, not {exposure} and {gamma}")
@@ -87,6 +95,10 @@ def faded(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.faded(torch.rand(1, 3, 32, 32), contrast=0.5).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= contrast <= 1 and 0 <= black <= 1):
         raise UsageError(f"a faded image has a contrast and a black from 0 to 1, not {contrast} and {black}")

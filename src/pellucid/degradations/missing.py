@@ -28,6 +28,10 @@ def random_mask(image: Tensor, share: float = 0.5, fill: float = 0.0, seed: int 
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.random_mask(torch.rand(1, 3, 32, 32), share=0.25).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("a random mask", share, fill)
     chance = torch.special.ndtr(streams(image, seed).like(image[:, :1]))
@@ -47,6 +51,10 @@ def box_mask(image: Tensor, share: float = 0.3125, fill: float = 0.0) -> Tensor:
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.box_mask(torch.rand(1, 3, 32, 32), share=0.5).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("a box mask", share, fill)
     height, width = image.shape[-2:]
@@ -71,6 +79,10 @@ def text_mask(image: Tensor, text: str = "lorem ipsum", size: float = 0.12, fill
 
     Raises:
         UsageError: a parameter is out of range, or there is no text.
+
+    Example:
+        >>> degradations.text_mask(torch.rand(1, 3, 32, 32), text="SAMPLE").shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("a text mask", 0, fill)
     if not 0 < size <= 1 or not text.strip():
@@ -94,6 +106,10 @@ def grey(image: Tensor) -> Tensor:
 
     Returns:
         The images, (B, C, H, W).
+
+    Example:
+        >>> degradations.grey(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     return alone(lambda one: one.mean(1, keepdim=True).expand_as(one), image)
 

@@ -33,6 +33,10 @@ def gaussian_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] 
 
     Raises:
         UsageError: sigma is negative.
+
+    Example:
+        >>> degradations.gaussian_noise(torch.rand(1, 3, 32, 32), sigma=0.1, seed=0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 <= sigma < math.inf:
         raise UsageError(f"the noise level must be 0 or more, not {sigma}")
@@ -55,6 +59,10 @@ def poisson(image: Tensor, peak: float = 255.0, seed: int | Sequence[int] = 0) -
 
     Raises:
         UsageError: peak is out of range.
+
+    Example:
+        >>> degradations.poisson(torch.rand(1, 3, 32, 32), peak=30).shape
+        torch.Size([1, 3, 32, 32])
     """
     # Beyond 2^24 a float32 no longer tells one count from the next.
     if not 0 < peak <= 2**24:
@@ -84,6 +92,10 @@ def mixed_noise(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.mixed_noise(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= speckle < math.inf and 0 <= sigma < math.inf and 0 <= share <= 1):
         raise UsageError(
@@ -107,6 +119,10 @@ def shared_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] = 
 
     Raises:
         UsageError: sigma is negative.
+
+    Example:
+        >>> degradations.shared_noise(torch.rand(1, 3, 32, 32), sigma=0.1).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check_levels("shared noise", sigma)
     return (image + sigma * streams(image, seed).like(image[:, :1])).clamp(0, 1)
@@ -126,6 +142,10 @@ def grain(image: Tensor, sigma: float = 0.06, size: float = 0.7, seed: int | Seq
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.grain(torch.rand(1, 3, 32, 32), sigma=0.05).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check_levels("grain", sigma)
     _check_size(size)
@@ -149,6 +169,10 @@ def chroma_noise(
 
     Raises:
         UsageError: a parameter is out of range, or the images have no colours.
+
+    Example:
+        >>> degradations.chroma_noise(torch.rand(1, 3, 32, 32), sigma=0.1).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check_levels("chroma noise", sigma, luma)
     _check_size(size)
@@ -180,6 +204,10 @@ def poisson_gaussian(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.poisson_gaussian(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check_levels("read noise", read)
     counted = poisson(image, peak, seed)

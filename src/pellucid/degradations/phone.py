@@ -44,6 +44,10 @@ def phone(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.phone(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= smooth <= 1 and 0 <= sharpen < math.inf):
         raise UsageError(f"a phone smooths from 0 to 1 and sharpens by 0 or more, not {smooth} and {sharpen}")

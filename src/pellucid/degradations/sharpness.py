@@ -41,6 +41,10 @@ def blur(image: Tensor, kernel: Tensor) -> Tensor:
 
     Raises:
         UsageError: the kernel is no (h, w) of finite numbers.
+
+    Example:
+        >>> degradations.blur(torch.rand(1, 3, 32, 32), operators.blur.gaussian(1.5)).shape
+        torch.Size([1, 3, 32, 32])
     """
     return alone(Blur(kernel, "replicate").A, image).clamp(0, 1)
 
@@ -57,6 +61,10 @@ def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
 
     Raises:
         UsageError: std is out of range.
+
+    Example:
+        >>> degradations.gaussian_blur(torch.rand(1, 3, 32, 32), std=1.5).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 <= std <= 100:
         raise UsageError(f"a Gaussian blur takes a spread from 0 to 100 pixels, not {std}")
@@ -79,6 +87,10 @@ def disk_blur(image: Tensor, radius: float = 3.0) -> Tensor:
 
     Raises:
         UsageError: radius is out of range.
+
+    Example:
+        >>> degradations.disk_blur(torch.rand(1, 3, 32, 32), radius=3.0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 < radius <= 100:
         raise UsageError(f"a disk blur takes a radius above 0, at most 100 pixels, not {radius}")
@@ -97,6 +109,10 @@ def uniform_blur(image: Tensor, size: int = 9) -> Tensor:
 
     Raises:
         UsageError: size is out of range.
+
+    Example:
+        >>> degradations.uniform_blur(torch.rand(1, 3, 32, 32), size=5).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 1 <= size <= 500:
         raise UsageError(f"a uniform blur takes a size from 1 to 500 pixels, not {size}")
@@ -117,6 +133,10 @@ def anisotropic_blur(image: Tensor, std: float = 4.0, other: float = 1.0, degree
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.anisotropic_blur(torch.rand(1, 3, 32, 32), std=4.0, other=1.0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 < std <= 100 and 0 < other <= 100 and math.isfinite(degrees)):
         raise UsageError(
@@ -138,6 +158,10 @@ def motion_blur(image: Tensor, length: float = 15.0, degrees: float = 0.0) -> Te
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.motion_blur(torch.rand(1, 3, 32, 32), length=9.0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 < length <= 500 or not math.isfinite(degrees):
         raise UsageError(
@@ -170,6 +194,10 @@ def reduce(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.reduce(torch.rand(1, 3, 32, 32), factor=4).shape
+        torch.Size([1, 3, 32, 32])
     """
     if factor < 1:
         raise UsageError(f"reduction is by a whole number from 1 up, not {factor}")

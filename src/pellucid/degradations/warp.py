@@ -45,6 +45,10 @@ def deform(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.deform(torch.rand(1, 3, 32, 32), strength=2.0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= strength < math.inf and 0 < smoothness <= 100):
         raise UsageError(
@@ -93,6 +97,10 @@ def water_drops(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.water_drops(torch.rand(1, 3, 32, 32), number=4).shape
+        torch.Size([1, 3, 32, 32])
     """
     if number < 0 or not 0 < size <= 1:
         raise UsageError(f"drops take a number of 0 or more and a size above 0, at most 1, not {number} and {size}")

@@ -45,6 +45,10 @@ def rain(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.rain(torch.rand(1, 3, 32, 32), amount=0.01).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("rain", amount, light)
     if not 0 < length <= 500 or not math.isfinite(degrees):
@@ -73,6 +77,10 @@ def snow(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.snow(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("snow", amount, light)
     if not 0 < size <= 50:
@@ -97,6 +105,10 @@ def haze(image: Tensor, density: float = 1.5, light: float = 0.9) -> Tensor:
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.haze(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= density < math.inf and 0 <= light <= 1):
         raise UsageError(f"haze takes a density of 0 or more and a light from 0 to 1, not {density} and {light}")

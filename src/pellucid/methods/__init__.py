@@ -106,6 +106,10 @@ def names(blind: bool | None = None) -> tuple[str, ...]:
 
     Args:
         blind: True for blind methods only, False for methods that need the degradation only.
+
+    Example:
+        >>> "ddrm" in methods.names(blind=False)
+        True
     """
     found = sorted({point.name for point in entry_points(group=_GROUP)})
     return tuple(name for name in found if blind is None or find(name).blind is blind)
@@ -120,6 +124,10 @@ def find(name: str) -> type[Method]:
 
     Raises:
         UsageError: unknown name, or an object that is no method.
+
+    Example:
+        >>> methods.find("ddrm").__name__
+        'DDRM'
     """
     points = {point.name: point for point in entry_points(group=_GROUP)}
     if name not in points and names_object(name):
@@ -146,6 +154,10 @@ def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Met
 
     Raises:
         UsageError: unknown method, preset or hyper-parameter, or a value out of range.
+
+    Example:
+        >>> methods.get("dreamclean", preset="fast").climb
+        3
     """
     method = find(name)
     settings.check(method, name, hyper_parameters)
@@ -200,7 +212,12 @@ def differing(method: object) -> dict[str, Any]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Describes a method: `name`, `blind`, `summary`, `about`, `hyper_parameters` with defaults, `presets`."""
+    """Describes a method: `name`, `blind`, `summary`, `about`, `hyper_parameters` with defaults, `presets`.
+
+    Example:
+        >>> methods.describe("denoise")["blind"]
+        True
+    """
     method = find(name)
     about = inspect.getdoc(method) or ""
     return {

@@ -34,6 +34,14 @@ class State:
         found: current estimates of the degradation by name, (B, ...): a "kernel", (B, 1, h, w), for example.
         corrected: a level, and its latents before and after a correction such as Variance Preservation Sampling; None
             without one.
+
+    Example:
+        >>> prior = priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25))
+        >>> problem, rng = pellucid.Problem(torch.ones(1, 3, 8, 8)), noise.Streams.of(0, 1)
+        >>> states = methods.get("dreamclean", strength=50).iterate(problem, prior, rng)
+        >>> state = next(iter(states))
+        >>> state.step, state.x0.shape
+        (1, torch.Size([1, 3, 8, 8]))
     """
 
     step: int
@@ -53,6 +61,12 @@ class Method:
 
     A subclass is a frozen dataclass with defaults from its paper, and defines `iterate` and `nfe`. It keeps no y and
     no A, draws noise only from `rng`, and never writes into its inputs.
+
+    Example:
+        >>> prior = priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25))
+        >>> problem = pellucid.Problem(torch.ones(1, 3, 8, 8))
+        >>> methods.get("dreamclean", strength=50)(problem, prior, seed=0).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     blind: ClassVar[bool] = True
@@ -210,7 +224,13 @@ def with_gradients(iterate: Iterate) -> Iterate:
 
 
 class Stepper(Method):
-    """Base of methods that walk down a ladder, with one evaluation a level; it has a field `steps`."""
+    """Base of methods that walk down a ladder, with one evaluation a level; it has a field `steps`.
+
+    Example:
+        >>> method = methods.get("ddrm", steps=10)
+        >>> method.nfe(priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25)))
+        10
+    """
 
     steps: int
 

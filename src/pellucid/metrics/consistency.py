@@ -25,6 +25,12 @@ class Consistency(Metric):
         damage: the damage without its noise, from images in [0, 1] to measurements in [0, 1], both (B, C, H, W). For
             inpainting, it sets unmeasured pixels to 0.
         rounded: whether the repeated damage is rounded to 8 bits, as in one of GDP's two programs.
+
+    Example:
+        >>> metric = metrics.Consistency(lambda image: image[..., ::2])
+        >>> x = torch.rand(1, 3, 32, 32)
+        >>> metric(x, x[..., ::2]) < 1
+        tensor([True])
     """
 
     damage: Callable[[Tensor], Tensor]

@@ -39,6 +39,10 @@ class Fid(SetMetric):
 
     Raises:
         PellucidError: the file cannot be read or is another network's.
+
+    Example:
+        >>> metrics.missing("fid")
+        "fid needs Inception's weights, pt_inception-2015-12-05-6726825d.pth: give weights"
     """
 
     name = "fid"
@@ -85,6 +89,11 @@ def frechet(features_a: Tensor, features_b: Tensor) -> float:
 
     Raises:
         UsageError: there are too few samples, or their dimensions differ.
+
+    Example:
+        >>> a = torch.randn(50, 4, dtype=torch.float64)
+        >>> round(metrics.frechet(a, a), 6)
+        0.0
     """
     if min(len(features_a), len(features_b)) < 2 or features_a.shape[1] != features_b.shape[1]:
         raise UsageError(

@@ -37,6 +37,11 @@ class Loe(Metric):
 
     Raises:
         UsageError: an option is out of range.
+
+    Example:
+        >>> x = torch.rand(1, 3, 64, 64)
+        >>> metrics.Loe()(x, x).item()
+        0.0
     """
 
     side: int = 50

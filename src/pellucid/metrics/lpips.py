@@ -57,6 +57,10 @@ class Lpips(Metric):
     Raises:
         UsageError: unknown network.
         PellucidError: the file cannot be read or is another network's.
+
+    Example:
+        >>> metrics.missing("lpips")
+        "lpips needs the weights of torchvision's AlexNet or VGG-16: give weights"
     """
 
     name = "lpips"

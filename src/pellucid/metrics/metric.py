@@ -36,7 +36,13 @@ class _Named:
 
 
 class Metric(_Named, ABC):
-    """Measures each image by itself; a pure function of its options and arguments."""
+    """Measures each image by itself; a pure function of its options and arguments.
+
+    Example:
+        >>> metric = metrics.get("ssim")
+        >>> metric.name, metric.better, metric.against
+        ('ssim', 'higher', 'truth')
+    """
 
     against: ClassVar[Against] = "truth"
     """Reference of the comparison: clean images, the damaged inputs, or none."""
@@ -71,7 +77,12 @@ class Metric(_Named, ABC):
 
 
 class SetMetric(_Named, ABC):
-    """Compares two sets of images as sets: first each image's features, then the sets by these."""
+    """Compares two sets of images as sets: first each image's features, then the sets by these.
+
+    Example:
+        >>> metrics.sets()
+        ('fid',)
+    """
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:

@@ -40,6 +40,11 @@ class Pristine:
         mean: (36,), float64.
         covariance: (36, 36), float64.
         own: whether it was fitted here rather than by the authors.
+
+    Example:
+        >>> model = metrics.Pristine.of(torch.rand(4, 1, 1, 192, 192).unbind())
+        >>> model.own
+        True
     """
 
     mean: Tensor
@@ -102,6 +107,10 @@ class Niqe(Metric):
     Raises:
         UsageError: an option is out of range.
         PellucidError: the file cannot be read or holds something else.
+
+    Example:
+        >>> metrics.missing("niqe")
+        "niqe needs a model of pristine photographs: the published niqe_pris_params.npz, or one's own: give weights"
     """
 
     better = "lower"

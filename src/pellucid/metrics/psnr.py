@@ -20,6 +20,10 @@ def psnr(image: Tensor, clean: Tensor) -> Tensor:
 
     Returns:
         dB, (B,); infinite for equal images.
+
+    Example:
+        >>> metrics.psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round()
+        tensor([20.], dtype=torch.float64)
     """
     error = (image.clamp(0, 1) - clean).to(torch.float64).square().flatten(1).mean(1)
     return -10 * torch.log10(error)
@@ -36,6 +40,11 @@ class Psnr(Metric):
 
     Raises:
         UsageError: an option is out of range.
+
+    Example:
+        >>> metric = metrics.Psnr(space="y", crop=4)
+        >>> metric(torch.ones(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1])
     """
 
     space: Space = "rgb"

@@ -27,12 +27,22 @@ _NOWHERE = {
 
 
 def names() -> tuple[str, ...]:
-    """Names of all metrics: for images, for sets of images, and known ones that cannot be measured."""
+    """Names of all metrics: for images, for sets of images, and known ones that cannot be measured.
+
+    Example:
+        >>> "ssim" in metrics.names()
+        True
+    """
     return (*_METRICS, *_SETS, *_NOWHERE)
 
 
 def sets() -> tuple[str, ...]:
-    """Names of the metrics of sets of images."""
+    """Names of the metrics of sets of images.
+
+    Example:
+        >>> metrics.sets()
+        ('fid',)
+    """
     return tuple(_SETS)
 
 
@@ -41,6 +51,10 @@ def options(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
 
     Raises:
         UsageError: unknown option, or an unreadable value.
+
+    Example:
+        >>> metrics.options("psnr", {"crop": "4"})
+        {'crop': 4}
     """
     kind = _kind(name)
     types = {key: one for key, one in get_type_hints(kind.__init__).items() if key not in ("return", *kind.needs)}
@@ -53,6 +67,10 @@ def get(name: str, **options: Any) -> Metric:
     Raises:
         UsageError: unknown metric or option, a value out of range, or a missing requirement.
         PellucidError: a file that it needs cannot be read.
+
+    Example:
+        >>> metrics.get("psnr", crop=4).unit
+        'dB'
     """
     if is_set(name):
         raise UsageError(f"{name} compares sets of images, not one with another: use get_set")
@@ -66,6 +84,10 @@ def get_set(name: str, **options: Any) -> SetMetric:
     Raises:
         UsageError: as for `get`.
         PellucidError: a file that it needs cannot be read.
+
+    Example:
+        >>> metrics.missing("fid") is not None
+        True
     """
     if not is_set(name) and name not in _NOWHERE:
         raise UsageError(f"{name} compares one image with another, not sets: use get")
@@ -78,6 +100,10 @@ def missing(name: str, **options: Any) -> str | None:
 
     Raises:
         UsageError: there is no metric of that name.
+
+    Example:
+        >>> metrics.missing("psnr") is None
+        True
     """
     if name in _NOWHERE:
         return _NOWHERE[name]
@@ -95,6 +121,10 @@ def is_set(name: str) -> bool:
 
     Raises:
         UsageError: there is no metric of that name.
+
+    Example:
+        >>> metrics.is_set("fid")
+        True
     """
     return name not in _NOWHERE and issubclass(_kind(name), SetMetric)
 

@@ -50,6 +50,11 @@ def ssim(
 
     Raises:
         PellucidError: the images are smaller than the window.
+
+    Example:
+        >>> x = torch.rand(2, 3, 32, 32)
+        >>> metrics.ssim(x, x)
+        tensor([1., 1.], dtype=torch.float64)
     """
     size = _SIZES[window]
     if min(image.shape[-2:]) < size:
@@ -98,6 +103,11 @@ class Ssim(Metric):
 
     Raises:
         UsageError: an option is out of range.
+
+    Example:
+        >>> x = torch.rand(1, 3, 32, 32)
+        >>> metrics.Ssim()(x, x).item()
+        1.0
     """
 
     window: Window = "gaussian"

@@ -32,6 +32,10 @@ class Blur(Operator):
 
     Raises:
         UsageError: the kernel is no (h, w), or border is unknown.
+
+    Example:
+        >>> operators.Blur(operators.blur.gaussian(2)).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
 
     pictures = True

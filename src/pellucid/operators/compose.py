@@ -20,6 +20,10 @@ class Compose(Operator):
     Args:
         outer: the last operator.
         inner: the first operator.
+
+    Example:
+        >>> (operators.Grayscale() @ operators.AveragePool(2)).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 1, 16, 16])
     """
 
     def __init__(self, outer: Operator, inner: Operator) -> None:
@@ -61,6 +65,11 @@ class Stack(Operator):
 
     Raises:
         UsageError: the list of operators is empty.
+
+    Example:
+        >>> pair = operators.Stack([operators.AveragePool(2), operators.Grayscale()], (3, 8, 8))
+        >>> pair.A(torch.ones(1, 3, 8, 8)).shape
+        torch.Size([1, 112])
     """
 
     def __init__(self, operators: Sequence[Operator], shape: tuple[int, int, int]) -> None:

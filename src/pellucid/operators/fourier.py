@@ -26,6 +26,10 @@ class Fourier(Operator):
 
     Raises:
         UsageError: the mask has another number of axes, or values other than 0 and 1.
+
+    Example:
+        >>> operators.Fourier.lines(32, 32).A(torch.ones(1, 1, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     keeps_grey = False

@@ -25,6 +25,10 @@ class Hadamard(Operator):
 
     Raises:
         UsageError: the number of pixels is no power of 2, or share is not above 0 and at most 1.
+
+    Example:
+        >>> operators.Hadamard(16, 16, 0.25).A(torch.ones(1, 3, 16, 16)).shape
+        torch.Size([1, 3, 64])
     """
 
     keeps_grey = False

@@ -57,6 +57,10 @@ class Jpeg(Operator):
 
     Raises:
         UsageError: quality or subsampling is out of range.
+
+    Example:
+        >>> operators.Jpeg(quality=30).A(torch.zeros(1, 3, 16, 16)).shape
+        torch.Size([1, 3, 16, 16])
     """
 
     linear = False

@@ -33,6 +33,11 @@ class Svd:
         Vt: an image to its spectral coordinates; transpose and inverse of `V`.
         U: spectral coordinates to a measurement, without those where s = 0.
         Ut: a measurement to spectral coordinates, 0 where s = 0; the transpose of `U`.
+
+    Example:
+        >>> svd = operators.AveragePool(2).svd((1, 3, 8, 8))
+        >>> svd.V(svd.Vt(torch.ones(1, 3, 8, 8))).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     s: Tensor
@@ -50,6 +55,12 @@ class Operator:
     """Base of all degradations.
 
     A subclass defines `A`, and if it is linear either `svd` or `At`; the rest follows from these.
+
+    Example:
+        >>> operator = operators.AveragePool(2)
+        >>> y = operator.A(torch.rand(1, 3, 8, 8))
+        >>> torch.allclose(operator.A(operator.pinv(y)), y)
+        True
     """
 
     linear: bool = True

@@ -19,6 +19,10 @@ class PhaseRetrieval(Operator):
 
     Raises:
         UsageError: oversampling is below 1.
+
+    Example:
+        >>> operators.PhaseRetrieval(2).A(torch.ones(1, 1, 8, 8)).shape
+        torch.Size([1, 1, 16, 16])
     """
 
     linear = False

@@ -14,7 +14,13 @@ from .operator import Operator, Shape, Svd, same
 
 
 class Denoise(Operator):
-    """The identity A x = x, for damage by noise alone."""
+    """The identity A x = x, for damage by noise alone.
+
+    Example:
+        >>> x = torch.rand(1, 3, 8, 8)
+        >>> torch.equal(operators.Denoise().A(x), x)
+        True
+    """
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
@@ -34,6 +40,11 @@ class Mask(Operator):
 
     Raises:
         UsageError: the mask has another number of axes, or values other than 0 and 1.
+
+    Example:
+        >>> mask = operators.Mask.random(32, 32, 0.5)
+        >>> mask.A(torch.ones(1, 3, 32, 32)).mean().item()
+        0.5
     """
 
     pictures = True
@@ -127,6 +138,10 @@ class Grayscale(Operator):
 
     Args:
         weights: of the channels; the default is their mean, as in the papers' colourisation.
+
+    Example:
+        >>> operators.Grayscale().A(torch.ones(1, 3, 8, 8)).shape
+        torch.Size([1, 1, 8, 8])
     """
 
     pictures = True
@@ -200,6 +215,10 @@ class ToneCurve(Operator):
     Args:
         gain: exposure, above 0.
         gamma: exponent, above 0.
+
+    Example:
+        >>> operators.ToneCurve(0.5, 2.0).A(torch.ones(1, 3, 8, 8)).max().item()
+        0.0
     """
 
     linear = False

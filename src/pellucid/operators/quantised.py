@@ -42,6 +42,11 @@ class Quantised(Operator):
 
     Raises:
         UsageError: C is another number, or one channel was coded as three.
+
+    Example:
+        >>> operator, y = operators.Jpeg(30).linear_of(torch.zeros(1, 3, 16, 16))
+        >>> operator.image_shape(tuple(y.shape))
+        (1, 3, 16, 16)
     """
 
     def __init__(self, coding: JpegCoding, shape: tuple[int, ...]) -> None:

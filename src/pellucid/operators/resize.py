@@ -40,6 +40,10 @@ class AveragePool(_Reduction):
 
     Args:
         k: side of a block.
+
+    Example:
+        >>> operators.AveragePool(4).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
@@ -100,6 +104,10 @@ class Bicubic(_Reduction, Separable):
 
     Args:
         k: reduction.
+
+    Example:
+        >>> operators.Bicubic(4).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     _mean: ClassVar[float] = 0.0
@@ -170,6 +178,10 @@ class Thumbnail(Bicubic):
 
     Args:
         k: reduction.
+
+    Example:
+        >>> operators.Thumbnail(4).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     _mean: ClassVar[float] = 0.5

@@ -35,6 +35,11 @@ class VENetwork:
         sigmas: its training ladder, ascending, (T,).
         channels: image channels.
         multiple: H and W must divide by this.
+
+    Example:
+        >>> prior = priors.VENetwork(lambda x, sigma: 0 * x, noise.linear_ladder())
+        >>> prior(torch.ones(1, 3, 8, 8), 0.5).abs().max().item()
+        0.0
     """
 
     def __init__(self, network: Callable[..., Tensor], sigmas: Tensor, *, channels: int = 3, multiple: int = 1) -> None:
@@ -72,6 +77,11 @@ class VPNetwork:
 
     Raises:
         UsageError: an unknown prediction or timesteps, or a ladder that does not ascend.
+
+    Example:
+        >>> prior = priors.VPNetwork(lambda x, t: 0 * x, noise.linear_ladder())
+        >>> prior(torch.ones(1, 3, 8, 8), 0.5).mean().item()
+        1.0
     """
 
     def __init__(

@@ -49,6 +49,11 @@ class EDM(VENetwork):
     Raises:
         UsageError: the network cannot be called, or the ladder does not ascend.
         PellucidError: the network has no such class, or cannot be copied.
+
+    Example:
+        >>> prior = priors.EDM(lambda x, sigma: x / (1 + sigma.view(-1, 1, 1, 1) ** 2))
+        >>> prior(torch.ones(1, 3, 8, 8), 1.0).mean().item()
+        0.5
     """
 
     def __init__(
@@ -99,6 +104,11 @@ class Blind(VENetwork):
     Raises:
         UsageError: the network cannot be called, the ladder does not ascend, or the range is unknown.
         PellucidError: it cannot be copied.
+
+    Example:
+        >>> prior = priors.Blind(lambda x: 0.5 * x, range="symmetric")
+        >>> prior(torch.ones(1, 3, 8, 8), 1.0).mean().item()
+        0.5
     """
 
     def __init__(

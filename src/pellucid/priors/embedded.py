@@ -12,7 +12,12 @@ _NAMES = ("natural", "natural-large")
 
 
 def names() -> tuple[str, ...]:
-    """Names of the priors in the package."""
+    """Names of the priors in the package.
+
+    Example:
+        >>> priors.names()
+        ('natural', 'natural-large')
+    """
     return _NAMES
 
 

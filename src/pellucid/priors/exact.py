@@ -22,6 +22,11 @@ class GaussianPrior:
             1): a stationary Gaussian field. For a real field it must be symmetric under reversal of the rows'
             frequencies.
         sigmas: training ladder, by default DDPM's.
+
+    Example:
+        >>> prior = priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25))
+        >>> prior(torch.ones(1, 3, 8, 8), 0.5).mean().item()
+        0.5
     """
 
     multiple = 1
@@ -73,6 +78,11 @@ class EmpiricalPrior:
     Args:
         images: (N, C, H, W) in [-1, 1].
         sigmas: training ladder, by default DDPM's.
+
+    Example:
+        >>> prior = priors.EmpiricalPrior(torch.zeros(2, 3, 8, 8))
+        >>> prior(torch.ones(1, 3, 8, 8), 1.0).abs().max().item()
+        0.0
     """
 
     multiple = 1

@@ -27,6 +27,10 @@ class Latent(Wrapper):
     Attributes:
         certain: whether its network's prediction type is known; False for a model without numbers, which would have to
         be evaluated.
+
+    Example:
+        >>> isinstance(priors.load_prior("natural"), priors.Latent)
+        False
     """
 
     def __init__(self, prior: Prior, vae: Autoencoder, size: int = 512) -> None:

@@ -64,6 +64,11 @@ def load_prior(
         UsageError: unknown prior, folder, file, model or object; an object that is no denoiser; a prompt for a prior
             without texts; or an impossible backend or precision.
         PellucidError: the folder or file has no complete prior, or no such class; or the hub cannot be reached.
+
+    Example:
+        >>> prior = priors.load_prior("natural")
+        >>> prior(torch.zeros(1, 3, 16, 16), 0.1).shape
+        torch.Size([1, 3, 16, 16])
     """
     if not isinstance(source, str | Path):
         prior = denoisers.recognised(source, label)

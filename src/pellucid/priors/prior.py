@@ -21,6 +21,11 @@ class Prior(Protocol):
         channels: number C of image channels.
         multiple: H and W must divide by this.
         sigmas: the training ladder, ascending, (T,), float64, on the CPU.
+
+    Example:
+        >>> prior = priors.load_prior("natural")
+        >>> prior.channels, prior.multiple, len(prior.sigmas)
+        (3, 16, 1000)
     """
 
     @property
@@ -143,6 +148,12 @@ class Counted(Wrapper):
 
     Attributes:
         nfe: evaluations so far; a batch counts once.
+
+    Example:
+        >>> prior = priors.Counted(priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25)))
+        >>> _ = prior(torch.zeros(1, 3, 8, 8), 1.0)
+        >>> prior.nfe
+        1
     """
 
     def __init__(self, prior: Prior, on_call: Callable[[int], object] | None = None) -> None:
@@ -182,6 +193,11 @@ class Checkpointed(Wrapper):
 
     Raises:
         UsageError: the network does not support it.
+
+    Example:
+        >>> prior = priors.Checkpointed(priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25)))
+        >>> prior(torch.zeros(1, 3, 8, 8), 1.0).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     def __init__(self, prior: Prior, by: Literal["call", "block"] = "call") -> None:
@@ -206,7 +222,13 @@ class Checkpointed(Wrapper):
 
 
 class Padded(Wrapper):
-    """Takes any height and width from 1x1 up: reflects the image to the wrapped prior's multiple and crops back."""
+    """Takes any height and width from 1x1 up: reflects the image to the wrapped prior's multiple and crops back.
+
+    Example:
+        >>> prior = priors.Padded(priors.load_prior("natural"))
+        >>> prior(torch.zeros(1, 3, 5, 7), 0.1).shape
+        torch.Size([1, 3, 5, 7])
+    """
 
     @property
     def multiple(self) -> int:

@@ -35,6 +35,11 @@ class Tiled(Wrapper):
 
     Raises:
         UsageError: tile, overlap or batch is out of range.
+
+    Example:
+        >>> prior = priors.Tiled(priors.load_prior("natural"), tile=32, overlap=8)
+        >>> prior(torch.zeros(1, 3, 32, 48), 0.1).shape
+        torch.Size([1, 3, 32, 48])
     """
 
     def __init__(self, prior: Prior, tile: int = TILE, overlap: int = OVERLAP, batch: int = 1) -> None:
@@ -140,6 +145,11 @@ def fit(prior: Prior, tile: int | None = None, batch: int = 1) -> Padded:
         prior: the prior; a prior of latents gets tiles of the latents for so many pixels.
         tile: side of a tile in pixels of the image; None for `usual_tile`.
         batch: number of tiles through the prior at once.
+
+    Example:
+        >>> prior = priors.fit(priors.load_prior("natural"), tile=64)
+        >>> prior(torch.zeros(1, 3, 33, 70), 0.1).shape
+        torch.Size([1, 3, 33, 70])
     """
     tile = usual_tile(prior) if tile is None else tile
     latent = latent_of(prior)

@@ -86,6 +86,11 @@ class Recipe:
 
     Raises:
         UsageError: an unknown method, preset or hyper-parameter, or a value of the wrong kind or out of its range.
+
+    Example:
+        >>> recipe = pellucid.Recipe("dreamclean", {"strength": 70})
+        >>> recipe.to_command(["photo.jpg"], "out.png")
+        'pellucid restore photo.jpg -o out.png --method dreamclean --strength 70'
     """
 
     method: str | Method | None = field(
