@@ -268,7 +268,7 @@ def test_inpainting_keeps_what_the_mask_leaves(tmp_path: Path) -> None:
         ({"task": "sr2", "method": SHORT}, "name the method"),
         ({"task": "inpaint"}, "inpaint needs a mask"),
         ({"kernel": "k.png"}, "a kernel with the task deblur"),
-        ({"task": "hdr"}, "one after the other along C"),
+        ({"task": "hdr"}, "stack them along C"),
     ],
 )
 def test_a_task_that_does_not_fit_is_refused(call: dict[str, Any], says: str) -> None:

@@ -32,7 +32,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
 
     Args:
         kind: what the name was meant to be, as in "method".
-        name: what was given.
+        name: the unknown name.
         known: the names that exist.
 
     Returns:

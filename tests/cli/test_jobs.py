@@ -180,7 +180,7 @@ def test_a_time_limit_ends_after_the_image_in_work(job: Command, tmp_path: Path)
     assert said.code == 130
     assert "time limit reached: 1 of 4 images done" in said.err
     assert "interrupted" not in said.err
-    assert "--resume goes on" in said.err
+    assert "--resume continues" in said.err
     assert len(written(tmp_path / "out")) == 1
     said = job("--resume", "--time-limit", "600")
     assert said.code == 0

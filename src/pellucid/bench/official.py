@@ -194,8 +194,8 @@ def _bell(size: int, std: float) -> tuple[float, ...]:
 class _Strict(Measured):
     """y counts only where the level is strictly above its noise; the paper's equation 8 has "greater or equal".
 
-    A blur's singular values of zero count as "noisier than y", and not as the null space: what is there of y, which is
-    nothing but noise, takes the place of the latent's.
+    A blur's singular values of zero count as "noisier than y", and not as the null space. So pure noise of y replaces
+    the latent's components there.
     """
 
     def __init__(
@@ -350,7 +350,7 @@ class _ReleasedLight(Light):
         return {"gain": factor, "map": (1 + torch.erf(normal / math.sqrt(2))) / 2 / 10_000}
 
     def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
-        """See `Unknown`; what is white or black in y counts like everything else."""
+        """See `Unknown`; white or black values of y count like all others."""
         made = (theta["gain"] * to_zero_one(x)[:, None] + theta["map"][:, :, None]).flatten(1, 2)
         return to_model(made.repeat(1, y.shape[1] // made.shape[1], 1, 1))
 
@@ -458,9 +458,9 @@ PRESETS: dict[str, dict[str, Method]] = {
 
 
 def noise(code: str, level: float) -> float:
-    """A noise level as published code is told it, in this library's [0, 1] units.
+    """Converts a noise level of published code to this library's [0, 1] units.
 
-    DDRM and DDNM double what they are told for images in [-1, 1], as this library does. DPS and BlindDPS add it to
+    DDRM and DDNM double the given level for images in [-1, 1], as this library does. DPS and BlindDPS add it to
     images in [-1, 1] as it is, so that their 0.05 is half of the others'. RED counts from 0 to 255.
 
     Raises:

@@ -124,7 +124,7 @@ def known(
     precision: Precision = "float32",
     json: Json = False,
 ) -> None:
-    """Compares the methods that are told the degradation, on damage made here."""
+    """Compares the methods for known damage on simulated damage."""
     from .. import methods as registry
     from ..bench import known as measurement
     from ..bench.prior import load
@@ -168,7 +168,7 @@ def blind(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
     json: Json = False,
 ) -> None:
-    """Compares the methods that are told nothing, on damage made here."""
+    """Compares the blind methods on simulated damage."""
     if markdown and json:
         raise UsageError("--markdown and --json exclude each other")
 

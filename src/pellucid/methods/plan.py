@@ -62,7 +62,7 @@ class Plan:
         """Asks each maker for its treatment.
 
         Args:
-            diagnosis: what was found.
+            diagnosis: the findings.
             makers: in the order of their treatments.
             fidelity: see `Auto`.
         """

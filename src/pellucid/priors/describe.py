@@ -30,7 +30,7 @@ class Description:
     """A prior as its files describe it.
 
     Attributes:
-        source: what was named.
+        source: name of the prior.
         family: family of the network.
         size: side of the images it was trained on, in pixels; None if unknown.
         channels: image channels.

@@ -3,7 +3,7 @@
 The networks run on the device "meta", where tensors have shapes and no numbers. The estimate is the sum of simultaneous
 storage:
 
-    weights (4 bytes each, of both networks and of what the network is told)
+    weights (4 bytes each, of both networks and of the conditioning)
     + the most of: activations of an evaluation, of encoding, of decoding, each of one tile; their sum for a gradient
       through the decoder and the network at once
     + ten images of the whole size: the image, what becomes of it, and what tiles are blended in
