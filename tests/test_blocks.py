@@ -14,14 +14,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import torch
 from PIL import Image
 from typer.main import get_command
 
 from pellucid import cli, degradations, images
-from pellucid.errors import PellucidError
 
 Command = Callable[..., Any]
 ROOT = Path(__file__).parents[1]
@@ -52,14 +50,13 @@ def commands(page: Path) -> Iterator[str]:
         yield from (line for line in block.replace("\\\n", " ").splitlines() if line.startswith("pellucid "))
 
 
-def parsed(command: click.Command, name: str, arguments: list[str], parent: click.Context | None = None) -> None:
+def parsed(command: Any, name: str, arguments: list[str], parent: Any = None) -> None:
     """Parses a command line down to its last subcommand; raises an error for one that the parser does not take."""
     context = command.make_context(name, arguments, parent=parent)
     rest = [*context._protected_args, *context.args]
-    if isinstance(command, click.Group) and rest:
+    if hasattr(command, "resolve_command") and rest:
         below, inner, arguments = command.resolve_command(context, rest)
-        assert inner is not None
-        parsed(inner, below or "", arguments, context)
+        parsed(inner, below, arguments, context)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -75,7 +72,7 @@ def test_the_parser_takes_every_command(page: Path, tmp_path: Path, monkeypatch:
 
 def test_a_wrong_command_is_not_taken() -> None:
     for line in ("restore a.png -o b.png --no-such-option", "bench dreamclean-1 --quick --no-such-option"):
-        with pytest.raises((click.UsageError, PellucidError)):
+        with pytest.raises(Exception, match="no-such-option"):
             parsed(get_command(cli.app), "pellucid", line.split())
 
 
@@ -87,7 +84,7 @@ def test_every_name_in_python_exists(page: Path) -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "pellucid":
                 for one in node.names:
                     assert _exists(f"{node.module}.{one.name}"), f"{node.module} has no {one.name}"
-            elif isinstance(node, ast.Attribute) and ast.unparse(node).startswith("pellucid."):
+            elif isinstance(node, ast.Attribute) and re.fullmatch(r"pellucid(\.\w+)+", ast.unparse(node)):
                 assert _exists(ast.unparse(node)), f"there is no {ast.unparse(node)}"
 
 

@@ -86,7 +86,7 @@ def _same() -> Any:
 
 
 def test_an_answer_is_no_larger_than_a_call_may_take() -> None:
-    with apart.inside(Bounds(memory=50_000_000, most=1)), pytest.raises(PellucidError, match="invalid answer|memory"):
+    with apart.inside(Bounds(memory=50_000_000, most=1)), pytest.raises(PellucidError, match=r"invalid answer|memory"):
         apart.call(bytes, 60_000_000)
 
 
