@@ -31,7 +31,7 @@ SIZE = 16
 
 HEAD = """# Choosing a method
 
-Methods that are told the degradation, at their defaults. Written by `python -m benchmarks.choosing`, which lets each
+Methods for known degradations, at their defaults. Written by `python -m benchmarks.choosing`, which lets each
 make a step on small problems of every kind: nothing here is typed. Blind ones are in [choosing.md](choosing.md);
 what each gains is in [known.md](known.md).
 
