@@ -31,17 +31,17 @@ SIZE = 16
 
 HEAD = """# Choosing a method
 
-Methods that are told the degradation, at their defaults. Written by `python -m benchmarks.choosing`, which lets each
-make a step on small problems of every kind: nothing here is typed. Blind ones are in [choosing.md](choosing.md);
-what each gains is in [known.md](known.md).
+Methods for known degradations, at their defaults. Written by `python -m benchmarks.choosing`, which lets each
+make a step on small problems of every kind: nothing here is typed. Blind methods are in [choosing.md](choosing.md);
+[known.md](known.md) has the gains.
 
-- **degradation**: the widest kind that it takes.
-- **noise**: whether it must be told the level; "above 0" if it refuses measurements without noise.
-- **gradient**: whether it goes back through the network: two to three times an evaluation's time, and its memory.
+- **degradation**: the widest kind that the method takes.
+- **noise**: whether it needs the level; "above 0" if it rejects noiseless measurements.
+- **gradient**: whether it differentiates the network, which takes two to three times as long, and its memory.
 - **evaluations**: of the prior, for one image.
 - **random**: whether the seed matters.
-- **posterior**: the first row that [conformance.md](conformance.md) has of it, at a noise of 0.1: the error of the mean
-  in what is measured, and the variance over the true one. A method that samples the posterior has 0 and 1, an estimate
+- **posterior**: its first row in [conformance.md](conformance.md), at a noise of 0.1: the error of the mean at
+  measured pixels, and the variance over the true one. A method that samples the posterior has 0 and 1, an estimate
   a variance of 0.
 
 | method | degradation | noise | gradient | evaluations | random | posterior |

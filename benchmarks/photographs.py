@@ -17,7 +17,7 @@ from pellucid.bench.kinds import KINDS
 
 PAGE = Path(__file__).parent.parent / "docs" / "photographs.md"
 
-HEAD = """# Pictures as people have them
+HEAD = """# Everyday pictures
 
 Written by `python -m benchmarks.photographs ROWS.jsonl`, from what this prints:
 

@@ -128,7 +128,7 @@ def test_equal_samples_are_said(caplog: pytest.LogCaptureFixture) -> None:
     pellucid.restore(image, SHORT, PRIOR, samples=2)
     assert not caplog.messages
     pellucid.restore(image, calm, PRIOR, samples=3)
-    assert caplog.messages == ["nothing in it is random: all samples are equal"]
+    assert caplog.messages == ["no random numbers are used: all samples are equal"]
     with pytest.raises(UsageError, match="samples are 1 or more"):
         pellucid.restore(image, calm, PRIOR, samples=0)
 
@@ -268,7 +268,7 @@ def test_inpainting_keeps_what_the_mask_leaves(tmp_path: Path) -> None:
         ({"task": "sr2", "method": SHORT}, "name the method"),
         ({"task": "inpaint"}, "inpaint needs a mask"),
         ({"kernel": "k.png"}, "a kernel with the task deblur"),
-        ({"task": "hdr"}, "one after the other along C"),
+        ({"task": "hdr"}, "stack them along C"),
     ],
 )
 def test_a_task_that_does_not_fit_is_refused(call: dict[str, Any], says: str) -> None:

@@ -1,23 +1,30 @@
-"""The commands and Python blocks of the README and of the pages for beginners work as they stand there."""
+"""The commands and Python blocks of the README and of the pages for beginners work as they stand there.
+
+Those of all other pages need data, networks or hours: of them the parser takes every command, and every name exists.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from typer.main import get_command
 
-from pellucid import degradations, images
+from pellucid import cli, degradations, images
 
 Command = Callable[..., Any]
 ROOT = Path(__file__).parents[1]
 # Other programs, and commands that wait: the installation is what runs this test, and tests/app runs the page.
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = ("pip ", "python3 -m venv", ". .venv", "ruff ", "mkdocs ", "pellucid app", "pellucid doctor")
 
 
@@ -29,6 +36,65 @@ def blocks(name: str, language: str) -> list[str]:
 
 def lines(name: str) -> list[str]:
     return [line.partition("  #")[0].strip() for block in blocks(name, "bash") for line in block.splitlines() if line]
+
+
+def commands(page: Path) -> Iterator[str]:
+    """The commands of a page, in fenced and in indented blocks."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    indented = re.findall(
+        r"(?:^ {4}.*\n)+", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    )
+    found += [re.sub(r"^ {4}", "", block, flags=re.MULTILINE) for block in indented]
+    for block in found:
+        yield from (line for line in block.replace("\\\n", " ").splitlines() if line.startswith("pellucid "))
+
+
+def parsed(command: Any, name: str, arguments: list[str], parent: Any = None) -> None:
+    """Parses a command line down to its last subcommand; raises an error for one that the parser does not take."""
+    context = command.make_context(name, arguments, parent=parent)
+    rest = [*context._protected_args, *context.args]
+    if hasattr(command, "resolve_command") and rest:
+        below, inner, arguments = command.resolve_command(context, rest)
+        parsed(inner, below, arguments, context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_parser_takes_every_command(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("run.toml", "restored/run.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('inputs = ["a.png"]\n')
+    for line in commands(page):
+        program, *arguments = shlex.split(line, comments=True)
+        parsed(get_command(cli.app), program, arguments)
+
+
+def test_a_wrong_command_is_not_taken() -> None:
+    for line in ("restore a.png -o b.png --no-such-option", "bench dreamclean-1 --quick --no-such-option"):
+        with pytest.raises(Exception, match="no-such-option"):
+            parsed(get_command(cli.app), "pellucid", line.split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_name_in_python_exists(page: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for block in blocks:
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "pellucid":
+                for one in node.names:
+                    assert _exists(f"{node.module}.{one.name}"), f"{node.module} has no {one.name}"
+            elif isinstance(node, ast.Attribute) and re.fullmatch(r"pellucid(\.\w+)+", ast.unparse(node)):
+                assert _exists(ast.unparse(node)), f"there is no {ast.unparse(node)}"
+
+
+def _exists(name: str) -> bool:
+    try:
+        import_module(name)
+    except ImportError:
+        parent, _, last = name.rpartition(".")
+        return _exists(parent) and hasattr(import_module(parent), last) if parent else False
+    return True
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_the_command_on_a_photograph(pellucid_command: Callable[..., Any], share
     record = json.loads(said.out)
     assert (record["method"], record["prior"], record["seed"]) == ("auto", "natural", 0)
     # Nothing is wrong with this one, and finding that out costs little.
-    assert record["note"] == "nothing found to repair, left as it is"
+    assert record["note"] == "nothing found to repair, left unchanged"
     assert record["nfe"] <= 10
     with Image.open(tmp_path / "out.png") as out:
         assert out.size == (256, 256)

@@ -86,7 +86,7 @@ def test_the_command_line_takes_it(
     written: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(written)
-    assert "must be told the degradation" in pellucid_command("methods", "mine.py:Projected").out
+    assert "needs the degradation" in pellucid_command("methods", "mine.py:Projected").out
     Image.new("RGB", (5, 4), (90, 120, 30)).save("small.png")
     said = pellucid_command(
         "restore", "small.png", "-o", "large.png", "--task", "sr4", "-m", "mine.py:Projected", "--set", "steps=5",
@@ -323,5 +323,5 @@ def test_an_executor_in_a_file(
     assert (said.code, len(said.out.splitlines())) == (0, 2)
     assert pellucid_command(*call, "this", "--executor", "this").code == 0
     assert all(Path(f"out/{name}.png").read_bytes() == Path(f"this/{name}.png").read_bytes() for name in "ab")
-    with pytest.raises(UsageError, match="cannot be made of what is said"):
+    with pytest.raises(UsageError, match="does not accept its options"):
         executors.find("gentle.py:Gentle", workers=2)

@@ -1,4 +1,4 @@
-"""The public face: an image as people have it goes in, and comes out restored."""
+"""The public functions: an image in any common form goes in and comes out restored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .priors.load import Source
 from .problem import Noise, as_measured
 from .restoration import Recipe
 from .restorer import Restorer
-from .runner import EQUAL, Restored
+from .runner import SAMPLES_IDENTICAL, Restored
 from .samples import Samples
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def restore(
     seed: int = 0,
     *,
     samples: None = None,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> Image.Image: ...
 
 
@@ -61,7 +61,7 @@ def restore(
     seed: int = 0,
     *,
     samples: None = None,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> _Numbers: ...
 
 
@@ -75,7 +75,7 @@ def restore(
     seed: int = 0,
     *,
     samples: int,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> Samples[Image.Image]: ...
 
 
@@ -89,7 +89,7 @@ def restore(
     seed: int = 0,
     *,
     samples: int,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> Samples[_Numbers]: ...
 
 
@@ -102,51 +102,56 @@ def restore(
     seed: int = 0,
     *,
     samples: int | None = None,
-    **said: Unpack[Keywords],
+    **options: Unpack[Keywords],
 ) -> Any:
-    """Restores a damaged image; what goes in comes out, in kind, size and type.
+    """Restores a damaged image; the result has the kind, size and type of the input.
 
-    With an operator that reduces size or colours, the whole image comes out; with an external method that enlarges, the
-    larger one.
+    With an operator that reduces size or colours, the result is the full image. An external method that enlarges
+    returns the larger image.
 
     Args:
-        image: a path (the result is a Pillow image), a Pillow image, a numpy array (H, W) or (H, W, C) of uint8, uint16
-            or floats in [0, 1], or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
-            transparency, which is kept. A Pillow image with a palette or of CMYK comes back as RGB. With an operator a
-            tensor is what it measured of images in [0, 1]; that of `operators.Fourier` may be complex.
+        image: a path (the result is a Pillow image); a Pillow image; a numpy array (H, W) or (H, W, C) of uint8, uint16
+            or floats in [0, 1]; or a float torch tensor (B, C, H, W) in [0, 1]. Grey or colour, with or without
+            transparency, which is kept. A Pillow image with a palette or of CMYK comes back as RGB. With an operator, a
+            tensor is its measurement of images in [0, 1]; that of `operators.Fourier` may be complex.
         method: one of `pellucid.methods.names()`, a method such as `pellucid.methods.DreamClean(strength=200)`, or a
-            `pellucid.Recipe`, which says everything; None is "auto", which chooses a blind one, and its strength, for
-            each image, and says so to the logger "pellucid".
-        prior: what `load_prior` takes: "natural", a prior's folder or file, a denoiser `D(x, sigma)` or `f(x)` ..., or
-            what it returned (load it once to restore many images).
-        operator: the degradation, for methods that are told it, or what makes it of the picture, such as
-            `pellucid.operators.Jpeg.of`; None is blind.
-        noise: standard deviation of the noise in [0, 1] units, for methods that are told it; None to estimate it, which
-            is said as a warning of the logger "pellucid". A tensor (B,) or numbers are of a tensor's images.
+            `pellucid.Recipe` with all options. None is "auto": it chooses a blind method and its strength for each
+            image and reports them to the logger "pellucid".
+        prior: any argument of `load_prior`: "natural", a prior's folder or file, a denoiser `D(x, sigma)` or `f(x)` ...
+            Or a loaded prior: load it once to restore many images.
+        operator: the degradation, for methods that need it, or a function that makes it from the picture, such as
+            `pellucid.operators.Jpeg.of`; None for blind restoration.
+        noise: standard deviation of the noise in [0, 1] units, for methods that need it. None estimates it, with a
+            warning of the logger "pellucid". A tensor (B,) or a list has one value for each image of a tensor.
         seed: the same seed gives the same bytes on the same machine. Image i of a tensor has `seed + i`.
-        samples: how many restorations to make, each with noise of its own; the first is what None gives. They are made
-            in batches as memory allows, to the same bytes. A method that draws no noise makes equal ones, which is said
-            as a warning of the logger "pellucid".
-        said: any other field of `Recipe`, which says what they are: `task="sr4"`, `mask=`, `kernel=`, `by=`, `exact=`,
+        samples: number of restorations, each with different noise; the first equals the result for None. They are made
+            in batches as memory allows, to the same bytes. A method that draws no noise makes equal ones, with a
+            warning of the logger "pellucid".
+        options: any other field of `Recipe`: `task="sr4"`, `mask=`, `kernel=`, `by=`, `exact=`,
             `preset="fast"`, `tile=`, `device=`, `backend=`, `precision=`, `label=`, `prompt=`, `offline=`; and
             hyper-parameters of the method, `strength=200`, also as `settings={"strength": 200}`.
 
     Returns:
-        The restored image; with `samples` a list of that many, with their `mean_map` and `std_map`. It is detached: no
-        gradient goes through.
+        The restored image. With `samples`, a list of that many images with the attributes `mean_map` and `std_map`.
+        Tensors are detached: no gradient passes through.
 
     Raises:
         UsageError: an unknown name, a value out of range, an image of the wrong kind.
         PellucidError: a file that cannot be read, a prior that cannot be loaded.
+
+    Example:
+        >>> out = pellucid.restore(torch.rand(1, 3, 16, 16), "denoise", noise=0.1)
+        >>> out.shape
+        torch.Size([1, 3, 16, 16])
     """
     if samples is not None and not (isinstance(samples, int) and samples >= 1):
         raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
     picture = _picture(image)
-    recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **said)
+    recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)
     if isinstance(image, Tensor):
         _check_tensor(image, recipe.choice.operator)
     if recipe.choice.several and not isinstance(image, Tensor):
-        raise UsageError(f"the task {recipe.task} makes one image of several: give them one after the other along C")
+        raise UsageError(f"the task {recipe.task} merges several images: stack them along C")
     restorer, operator, number = recipe.restorer(), recipe.choice.operator, samples or 1
     if isinstance(image, Tensor):
         tensors, results = _tensors(restorer, image, recipe.seed, number)
@@ -164,7 +169,7 @@ def restore(
 
 
 def _tensors(restorer: Restorer, image: Tensor, seed: int, number: int) -> tuple[list[Tensor], list[Restored]]:
-    """Several restorations of a batch: of one image all at once, of several images one after the other."""
+    """Restores a batch several times: one image all at once, several images one after the other."""
     own = Streams.seeds(seed, len(image))
     seeds = [[derive_seed(one, sample=sample) for one in own] for sample in range(number)]
     if len(image) == 1:
@@ -175,7 +180,7 @@ def _tensors(restorer: Restorer, image: Tensor, seed: int, number: int) -> tuple
 
 
 def _deviation(image: str | Path | Image.Image | Array, colours: Tensor) -> Array | None:
-    """The deviation of samples (N, C, H, W) as an array, without an axis for one channel unless it came with one."""
+    """Returns the deviation of samples (N, C, H, W) as an array; one channel has an axis only if the image had it."""
     if len(colours) < 2:
         return None
     deviation: Array = colours.std(0).permute(1, 2, 0).numpy()
@@ -185,18 +190,23 @@ def _deviation(image: str | Path | Image.Image | Array, colours: Tensor) -> Arra
 def propose_mask(image: str | Path | Image.Image | Array) -> Image.Image:
     """Proposes a mask of the scratches and specks of a scanned print, to look at and to correct.
 
-    It finds a part of them, and marks some edges and wires: docs/old-photographs.md has how much. Saved as a file, it
-    is what `restore(image, task="scratches", mask=...)` fills. Evaluates no prior.
+    It finds some of them, and also marks some edges and wires; docs/old-photographs.md states the rates. Save the mask
+    as a file for `restore(image, task="scratches", mask=...)`. It evaluates no prior.
 
     Args:
         image: a path, a Pillow image, or a numpy array, as for `restore`.
 
     Returns:
-        A grey picture of the same size, white where something is marked, black elsewhere.
+        A grey picture of the same size, white at marked pixels and black elsewhere.
 
     Raises:
         UsageError: an image of the wrong kind.
         PellucidError: a file that cannot be read.
+
+    Example:
+        >>> from PIL import Image
+        >>> pellucid.propose_mask(Image.new("RGB", (64, 48))).size
+        (64, 48)
     """
     from .tasks import proposed
 
@@ -207,7 +217,7 @@ def propose_mask(image: str | Path | Image.Image | Array) -> Image.Image:
 
 
 def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture | None:
-    """Reads and checks the input before time is spent on a prior; None for tensors."""
+    """Reads and checks the input before any time is spent on a prior; returns None for tensors."""
     if isinstance(image, str | Path):
         picture = images.read(Path(image))
         images.to_pil(picture)  # refuses what Pillow could not return
@@ -232,14 +242,14 @@ def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, 
 
 
 def _tell(result: Restored, noise: object, *, several: bool) -> None:
-    """Says which noise level was estimated, if one was, what the method has to say, and that samples are equal."""
+    """Reports an estimated noise level, the method's notes, and that samples are equal."""
     for note in filter(None, result.notes):
         _LOG.info("%s", note)
     if noise is None and result.noise:
         levels = ", ".join(f"{level:.4f}" for level in result.noise)
         _LOG.warning("the noise level was estimated as %s of the range: give noise= to choose it", levels)
     if several and not result.random:
-        _LOG.warning(EQUAL)
+        _LOG.warning(SAMPLES_IDENTICAL)
 
 
 def _check_tensor(image: Tensor, operator: object) -> None:

@@ -1,4 +1,4 @@
-"""Curves as a picture, drawn here so as to need no plotting library."""
+"""Curves as a picture, drawn here without a plotting library."""
 
 from __future__ import annotations
 

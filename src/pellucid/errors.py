@@ -1,4 +1,4 @@
-"""Errors that a person reads: each is one line that says what, where and what to do."""
+"""Errors for people: each is one line that says what, where and what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ from difflib import get_close_matches
 
 
 class PellucidError(Exception):
-    """Something about the input, a file or the machine; the message is one line, ready to print."""
+    """Something about the input, a file or the machine; the message is one line, ready to print.
+
+    Example:
+        >>> try:
+        ...     pellucid.restore("missing.png")
+        ... except pellucid.PellucidError as error:
+        ...     print(error)
+        missing.png: there is no such file
+    """
 
 
 class UsageError(PellucidError, ValueError):
-    """The call itself is wrong: an unknown name, a value out of range, options that exclude each other."""
+    """The call itself is wrong: an unknown name, a value out of range, options that exclude each other.
+
+    Example:
+        >>> issubclass(pellucid.UsageError, pellucid.PellucidError)
+        True
+    """
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
@@ -19,7 +32,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
 
     Args:
         kind: what the name was meant to be, as in "method".
-        name: what was given.
+        name: the unknown name.
         known: the names that exist.
 
     Returns:
@@ -36,7 +49,7 @@ _TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "AL
 
 
 def is_too_large(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
+    """True if an error means that memory ran out."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in _TOO_LARGE)
     )

@@ -19,14 +19,14 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
 
     The median of the absolute diagonal differences of 2x2 blocks, the finest Haar coefficients, over that of white
     noise (Donoho and Johnstone, "Ideal spatial adaptation by wavelet shrinkage", 1994, section 4.2): edges are too few
-    to move a median. Fine texture all over the image counts as noise.
+    to affect a median. Fine texture all over the image counts as noise.
 
     Args:
         image: (B, C, H, W), in any units; the result is in the same.
         known: 1 where a pixel counts, broadcastable to the image; None for all.
 
     Returns:
-        One level for the whole batch; 0 where there is no whole block.
+        One level for the whole batch; 0 without a whole block.
     """
     height, width = (size // 2 * 2 for size in image.shape[-2:])
     blocks = image[..., :height, :width].unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))
@@ -41,26 +41,26 @@ _SIDE, _LARGE, _STRETCHES = 1024, 1500, 4
 
 
 def excerpt(y: Tensor, side: int = _SIDE) -> Tensor:
-    """What is looked at to learn how damaged an image is: all of it, but of large ones a part.
+    """Excerpt for a diagnosis: the whole image, but of large ones a part.
 
-    Of a side of more than 1,500 pixels there are four stretches of 256, from the middles of its quarters, put side by
-    side: a square megapixel stands for an image of any size, at that cost.
+    A side of more than 1,500 pixels is replaced by four stretches of 256, from the middles of its quarters, side by
+    side. So an image of any size costs at most a square megapixel.
 
     Args:
         y: images, (B, C, H, W).
-        side: of the part of a large image, a multiple of 64; what counts as large changes with it.
+        side: side of the part of a large image, a multiple of 64; the threshold for large images scales with it.
     """
     return stretches(y, side // _STRETCHES, _STRETCHES, _LARGE * side // _SIDE)
 
 
 def stretches(y: Tensor, length: int, number: int, large: int) -> Tensor:
-    """A part of large images: of each large side some stretches, from the middles of its equal parts, side by side.
+    """Replaces each large side of images by stretches from the middles of its equal parts, side by side.
 
     Args:
         y: images, (B, C, H, W).
-        length: of a stretch in pixels.
+        length: length of a stretch in pixels.
         number: of stretches.
-        large: the longest side that is kept whole.
+        large: longest side that stays whole.
     """
     for axis in (-2, -1):
         size = y.shape[axis]
@@ -73,25 +73,25 @@ def stretches(y: Tensor, length: int, number: int, large: int) -> Tensor:
 
 
 def middle(image: Tensor, side: int) -> Tensor:
-    """The middle of an image (..., H, W), so many pixels wide and high where it has as many."""
+    """Middle of an image (..., H, W), at most so many pixels wide and high."""
     top, left = (max(0, size - side) // 2 for size in image.shape[-2:])
     return image[..., top : top + side, left : left + side]
 
 
 _LOWEST, _HIGHEST = 0.01, 2.0
 WHOLE = 0.95
-"""Ratio of what a prior removes to what it was told is there, where all of it is noise."""
+"""Ratio of the removed to the given noise level for pure noise."""
 
 
 @torch.no_grad()
 def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
-    """The level of white noise at which a prior takes from images as much as it was told that there is.
+    """Level of white noise at which a prior removes as much from images as the level that it is given.
 
-    Told a level sigma that an image does not have, a denoiser takes less than sigma from it (from clean photographs
-    at most 0.4 sigma with the embedded prior, whatever sigma); told less than it has, more. Halving the range, on a
-    logarithmic scale, finds where |y - prior(y, sigma)| is 0.95 sigma, a little under 1 because some noise looks like
-    texture. Unlike `noise_level` it is not deceived by texture, which the prior knows. Of large images the prior sees
-    an `excerpt`.
+    Given a level sigma above an image's noise, a denoiser removes less than sigma; given a lower level, more. From
+    clean photographs the embedded prior removes at most 0.4 sigma at any sigma. Bisection on a logarithmic scale solves
+    |y - prior(y, sigma)| = 0.95 sigma; the factor is a little under 1 because some noise looks like texture. Unlike in
+    `noise_level`, texture does not count as noise, since the prior knows it. The prior evaluates an `excerpt` of large
+    images.
 
     Args:
         prior: the prior.
@@ -119,11 +119,12 @@ class Evidence:
     """Evidence of one image's damage, from a prior and the image itself.
 
     Attributes:
-        noise: the level of white noise found, in [-1, 1] units; 0 if there is none.
-        unrest: what the prior takes away at low levels, over what it was told is there: about 0.3 for photographs as
-            they are or compressed, above 0.4 for fine texture, above 0.5 for coarse noise, 1 for white noise.
-        grain: the finest detail (`noise_level`), over what the prior takes away: below 0.4 where that is coarse.
-        sharpness: of the finest detail, over that of edges: above 1.1 for photographs, below 0.9 for blurred ones.
+        noise: level of white noise, in [-1, 1] units; 0 without noise.
+        unrest: ratio of the removed to the given level at low levels: about 0.3 for photographs, also compressed ones;
+            above 0.4 for fine texture, above 0.5 for coarse noise, 1 for white noise.
+        grain: the finest detail (`noise_level`) over the removed level: below 0.4 if the removed part is coarse.
+        sharpness: sharpness of the finest detail over that of edges: above 1.1 for photographs, below 0.9 for blurred
+        ones.
     """
 
     noise: float
@@ -133,10 +134,11 @@ class Evidence:
 
     @property
     def strength(self) -> float:
-        """Strength, in thousandths of the ladder, whose result is nearest to the truth on average.
+        """Strength, in thousandths of the ladder, with the least error on average.
 
-        A rule from outcomes: 128 x 128 crops of eight training photographs with fifteen kinds of damage, the embedded
-        prior, DreamClean with three corrections that add no noise; docs/dreamclean.md has what it gains on others.
+        The rule comes from experiments: 128 x 128 crops of eight training photographs, fifteen kinds of damage, the
+        embedded prior, and DreamClean with three corrections that add no noise. docs/dreamclean.md states its gain on
+        other images.
         """
         if self.noise:
             return _NOISY
@@ -150,7 +152,7 @@ class Evidence:
 
 
 def _rise(value: float, start: float, end: float) -> float:
-    """0 up to start, 1 from end on, a straight line between."""
+    """Ramp: 0 up to start, 1 from end on, linear between."""
     return min(max((value - start) / (end - start), 0.0), 1.0)
 
 
@@ -159,7 +161,7 @@ _LEVELS = (0.057, 0.097)
 _NOISE_FROM = 0.02
 
 EVIDENCE = 10
-"""Evaluations that `evidence` makes."""
+"""Number of evaluations of `evidence`."""
 
 
 @torch.no_grad()
@@ -184,7 +186,7 @@ def evidence(prior: Prior, y: Tensor) -> list[Evidence]:
 
 
 def _sharpness(image: Tensor) -> float:
-    """The Laplacian's root mean square over the gradient's, of (C, H, W); 0 where there are no edges."""
+    """Root mean square of the Laplacian over that of the gradient, of (C, H, W); 0 without edges."""
     if min(image.shape[1:]) < 3:
         return 0.0
     edges = (image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean()).sqrt().item()
@@ -192,6 +194,6 @@ def _sharpness(image: Tensor) -> float:
 
 
 def laplacian(x: Tensor) -> Tensor:
-    """The discrete Laplacian where all four neighbours are, (..., H, W) to (..., H - 2, W - 2)."""
+    """Discrete Laplacian at pixels with all four neighbours, (..., H, W) to (..., H - 2, W - 2)."""
     around = x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
     return around - 4 * x[..., 1:-1, 1:-1]

@@ -1,4 +1,4 @@
-"""Hashes of files; in a module of its own, so that a process apart has them at once."""
+"""Hashes of files; a separate module, so that other processes import it fast."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .errors import PellucidError
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of the bytes of a file, which are read where `apart` says.
+    """SHA-256 of the bytes of a file, read in another process within `apart.inside`.
 
     Raises:
-        PellucidError: it cannot be read, or is no file: a pipe would be waited for.
+        PellucidError: the file cannot be read, or is a pipe or the like, which could block for ever.
     """
     try:
         return apart.call(_hash, apart.place(path))

@@ -22,7 +22,7 @@ from .methods.method import State
 from .noise import abar_of
 
 _SIDE = 256
-"""The longest side of a picture of a latent, in pixels."""
+"""Longest side of a picture of a latent, in pixels."""
 
 
 class Levels(NamedTuple):
@@ -46,7 +46,7 @@ def log_q(x: Tensor, truth: Tensor, sigma: float) -> float:
 
 
 def expected(sigma: float) -> float:
-    """What a latent has that is drawn from q itself, on average: the clean image's own latents."""
+    """Expected density of a latent drawn from q itself: that of the clean image's latents."""
     return -0.5 * math.log(2 * math.pi * math.e * _spread(sigma))
 
 
@@ -57,8 +57,8 @@ def _spread(sigma: float) -> float:
 class Beside:
     """Watches a walk's states beside the clean image.
 
-    On the way up, latents are the damaged image's. On the way down each level has one before and one after Variance
-    Preservation Sampling.
+    On the way up, latents belong to the damaged image. On the way down, each level has a latent before and one after
+    Variance Preservation Sampling.
 
     Args:
         truth: the clean image, (1, C, H, W) in [-1, 1].
@@ -66,7 +66,7 @@ class Beside:
 
     Attributes:
         up: levels on the way up.
-        down: those on the way down.
+        down: levels on the way down.
     """
 
     def __init__(self, truth: Tensor, sigmas: Tensor) -> None:
@@ -76,7 +76,7 @@ class Beside:
         self._pictures: list[list[Image.Image]] = []
 
     def see(self, state: State) -> None:
-        """Takes in a state; keeps numbers and small pictures. A latent of another shape than the truth is left out."""
+        """Takes in a state; keeps numbers and small pictures. Latents of another shape than the truth are skipped."""
         truth = self._truth.to(state.x)
         if state.x[:1].shape != truth.shape:
             return
@@ -98,7 +98,7 @@ class Beside:
     def sheet(self, most: int = 5) -> Image.Image | None:
         """Latents of evenly spread levels, the highest above: before correction, after it, the estimate of x_0.
 
-        Latents are shown as x_t, variance-preserving. None where there was no correction.
+        Latents are shown as x_t, variance-preserving. None without a correction.
         """
         if not self._pictures:
             return None

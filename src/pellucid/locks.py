@@ -1,4 +1,4 @@
-"""Locks of files that end with the process that has them, however it ends."""
+"""Locks of files that end with their process in any case."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import sys
 from typing import IO
 
 _FAR = 1 << 30
-"""Position of Windows' locked byte, behind all content: nobody else may read what is locked."""
+"""Position of Windows' locked byte, beyond all content: nobody else may read a locked one."""
 
 
 def lock(file: IO[bytes], *, sure: bool = False) -> bool:
-    """Locks a file for as long as it is open.
+    """Locks a file while it is open.
 
     Args:
-        file: an open one.
-        sure: whether a disk without locks is one on which somebody may have it.
+        file: an open file.
+        sure: whether to assume a foreign lock on a disk without locks.
 
     Returns:
-        False if another process, or another opening of the file in this one, has the lock; True also on disks without
-        locks, unless `sure` is said.
+        False if another process, or another opening of the file in this one, has the lock. True also on disks without
+        locks, unless `sure` is set.
     """
     if sys.platform == "win32":
         import msvcrt

@@ -1,6 +1,6 @@
 r"""Losses without a reference for a well-lit photograph: exposure, tint, smoothness, and fidelity.
 
-Methods that make low light brighter have no clean image to compare with. These four say what they look for instead:
+Methods that brighten low light have no clean image to compare with. They use these four losses:
 
 .. math::
     L_{spa} &= \frac{1}{K} \sum_i \sum_{j \in \Omega(i)} (|Y_i - Y_j| - |I_i - I_j|)^2 \quad (4) \\
@@ -9,9 +9,9 @@ Methods that make low light brighter have no clean image to compare with. These 
     L_{tv} &= \mathrm{mean}\left((|\nabla_x A| + |\nabla_y A|)^2\right) \quad (7)
 
 with the paper's numbers of its equations. Y and I are means over the channels and over regions, of the enhanced and of
-the original image; J^p is the mean of a channel. All are for each image by itself, and differentiable. The authors'
-released code squares the difference of (5), leaves out the absolute values of (4), and compares what lies at the border
-with 0; here it is the paper that holds.
+the original image; J^p is the mean of a channel. All are per image and differentiable. The authors' released code
+squares the difference of (5), omits the absolute values of (4), and compares the border with 0; this module follows the
+paper.
 
 References:
     Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR 2020.
@@ -35,7 +35,7 @@ def exposure(x: Tensor, level: float = 0.6, region: int = 16) -> Tensor:
     Args:
         x: (B, C, H, W) in [0, 1].
         level: E, the brightness of a well-exposed region.
-        region: side of a region in pixels. Those at the right and lower border are as large as there is room for.
+        region: side of a region in pixels. Those at the right and lower border may be smaller.
 
     Returns:
         The mean over the regions of |brightness - level|, (B,).
@@ -77,7 +77,7 @@ def spatial_consistency(enhanced: Tensor, original: Tensor, region: int = 4) -> 
 
     Args:
         enhanced: (B, C, H, W) in [0, 1].
-        original: what it was made of, the same shape.
+        original: the original image, of the same shape.
         region: side of a region in pixels; see `exposure`.
 
     Returns:

@@ -1,11 +1,11 @@
-r"""Noise levels, ladders of them, and the one move that nearly every method makes.
+r"""Noise levels, ladders of levels, and the one move of nearly every method.
 
 Everything is in variance-exploding coordinates, `x = x0 + sigma n` with n ~ N(0, I). A model trained in the
 variance-preserving way has `x_vp = sqrt(abar) x0 + sqrt(1 - abar) n`, so that
 
     x_vp = sqrt(abar) x,      sigma = sqrt((1 - abar) / abar),      abar = 1 / (1 + sigma^2).
 
-A *training ladder* holds the levels that a network was trained at, ascending; a *ladder* is what a method walks,
+A *training ladder* holds the levels of a network's training, ascending; a *ladder* holds the levels of a method's walk,
 descending. Both are plain 1-D float64 tensors on the CPU.
 
 References:
@@ -57,12 +57,22 @@ __all__ = [
 
 
 def sigma_of(abar: Tensor) -> Tensor:
-    """The noise level of a cumulative signal share: `sqrt((1 - abar) / abar)` ([DDIM], section 4.3)."""
+    """Noise level of a cumulative signal share: `sqrt((1 - abar) / abar)` ([DDIM], section 4.3).
+
+    Example:
+        >>> noise.sigma_of(torch.tensor(0.5)).item()
+        1.0
+    """
     return ((1 - abar) / abar).sqrt()
 
 
 def abar_of(sigma: Tensor) -> Tensor:
-    """The cumulative signal share of a noise level, `1 / (1 + sigma^2)`: the inverse of `sigma_of`."""
+    """Cumulative signal share of a noise level, `1 / (1 + sigma^2)`: the inverse of `sigma_of`.
+
+    Example:
+        >>> noise.abar_of(torch.tensor(1.0)).item()
+        0.5
+    """
     return 1 / (1 + sigma**2)
 
 
@@ -74,17 +84,31 @@ def linear_ladder(steps: int = 1000, beta_start: float = 1e-4, beta_end: float =
 
     Returns:
         sigmas, ascending, (steps,), float64. The defaults give 0.01 ... 157.
+
+    Example:
+        >>> noise.linear_ladder()[[0, -1]].round(decimals=2)
+        tensor([1.0000e-02, 1.5741e+02], dtype=torch.float64)
     """
     return _from_betas(torch.linspace(beta_start, beta_end, steps, dtype=torch.float64))
 
 
 def scaled_linear_ladder(steps: int = 1000, beta_start: float = 0.00085, beta_end: float = 0.012) -> Tensor:
-    """The training ladder of latent diffusion ([LDM], Stable Diffusion): square roots of beta equally spaced."""
+    """The training ladder of latent diffusion ([LDM], Stable Diffusion): square roots of beta equally spaced.
+
+    Example:
+        >>> len(noise.scaled_linear_ladder())
+        1000
+    """
     return _from_betas(torch.linspace(beta_start**0.5, beta_end**0.5, steps, dtype=torch.float64) ** 2)
 
 
 def cosine_ladder(steps: int = 1000, offset: float = 0.008, beta_max: float = 0.999) -> Tensor:
-    """The training ladder of [iDDPM], eq. 17: `abar(u) = cos^2(pi/2 (u + s)/(1 + s))`, betas cut at `beta_max`."""
+    """The training ladder of [iDDPM], eq. 17: `abar(u) = cos^2(pi/2 (u + s)/(1 + s))`, betas cut at `beta_max`.
+
+    Example:
+        >>> len(noise.cosine_ladder())
+        1000
+    """
     u = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     abar = torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
     return _from_betas((1 - abar[1:] / abar[:-1]).clamp(max=beta_max))
@@ -105,14 +129,18 @@ def respace(sigmas: Tensor, steps: int, top: int | None = None) -> Tensor:
 
     Args:
         sigmas: training ladder, ascending, (T,).
-        steps: how many moves the walk makes.
+        steps: number of moves of the walk.
         top: index of the noisiest level, at most T - 1; T - 1 if None.
 
     Returns:
-        The ladder, descending, (steps + 1,) or shorter where two of its levels round to the same one.
+        The ladder, descending, (steps + 1,), or shorter if two of its levels round to the same one.
 
     Raises:
         UsageError: steps or top is below 1, or top is outside the ladder.
+
+    Example:
+        >>> len(noise.respace(noise.linear_ladder(), 30, 300))
+        31
     """
     top = len(sigmas) - 1 if top is None else top
     if steps < 1 or not 1 <= top < len(sigmas):
@@ -124,14 +152,18 @@ def respace(sigmas: Tensor, steps: int, top: int | None = None) -> Tensor:
 
 
 def strided(sigmas: Tensor, steps: int) -> Tensor:
-    """Every (T // steps)-th level of a training ladder from its first one on, then 0: the grid of [DDRM] and [DDNM].
+    """Every (T // steps)-th level of a training ladder from its first one, then 0: the grid of [DDRM] and [DDNM].
 
     Returns:
-        The ladder, descending, (n + 1,) with n = T / (T // steps) rounded up, which is `steps` where steps divides T;
+        The ladder, descending, (n + 1,) with n = T / (T // steps) rounded up, which is `steps` if steps divides T;
         for T = 1000 and 20 steps the training steps 950, 900, ..., 0 and then no noise.
 
     Raises:
         UsageError: steps is not from 1 to T.
+
+    Example:
+        >>> len(noise.strided(noise.linear_ladder(), 20))
+        21
     """
     if not 1 <= steps <= len(sigmas):
         raise UsageError(f"a ladder takes from 1 to {len(sigmas)} steps, not {steps}")
@@ -139,13 +171,17 @@ def strided(sigmas: Tensor, steps: int) -> Tensor:
 
 
 def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
-    """The ladder of [EDM], eq. 5, which puts most levels at low noise; it ends in 0.
+    """Ladder of [EDM], eq. 5, which has most levels at low noise and ends in 0.
 
     Returns:
         sigmas, descending, (steps + 1,): `steps` levels from sigma_max to sigma_min, then 0.
 
     Raises:
         UsageError: steps is below 1 or not 0 < sigma_min <= sigma_max.
+
+    Example:
+        >>> noise.karras_ladder(3, sigma_max=8.0).round(decimals=3)
+        tensor([8.0000e+00, 4.0500e-01, 2.0000e-03, 0.0000e+00], dtype=torch.float64)
     """
     if steps < 1 or not 0 < sigma_min <= sigma_max:
         raise UsageError("a Karras ladder needs steps >= 1 and 0 < sigma_min <= sigma_max")
@@ -158,12 +194,17 @@ def karras_ladder(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0,
 
 
 class Streams:
-    """Noise with one random stream per image, so that a batch changes nobody's result.
+    """Noise with one random stream per image, so that a batch changes no image's result.
 
-    Numbers are drawn on the CPU and moved, so that a seed means the same on every device.
+    Numbers are drawn on the CPU and moved, so that a seed gives the same noise on every device.
 
     Args:
-        seeds: one per image. An image whose seed is s gets the same noise in every batch it is part of.
+        seeds: one per image. An image with seed s gets the same noise in every batch.
+
+    Example:
+        >>> rng = noise.Streams.of(0, 2)
+        >>> rng.like(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 3, 8, 8])
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -171,7 +212,7 @@ class Streams:
 
     @classmethod
     def of(cls, seed: int | Sequence[int], batch: int) -> Streams:
-        """The streams of a batch: image i has seed `seed + i`, or `seed[i]` when a seed is given for each.
+        """Makes the streams of a batch: image i has seed `seed + i`, or `seed[i]` if there is one for each.
 
         Raises:
             UsageError: there are more or fewer seeds than images.
@@ -180,7 +221,7 @@ class Streams:
 
     @staticmethod
     def seeds(seed: int | Sequence[int], batch: int) -> list[int]:
-        """The seed of each image of a batch; see `of`."""
+        """Seed of each image of a batch; see `of`."""
         try:
             given = seed if isinstance(seed, Iterable) else range(whole_number(seed), whole_number(seed) + batch)
             seeds = [whole_number(one) for one in given]
@@ -193,7 +234,7 @@ class Streams:
         return seeds
 
     def split(self) -> list[Streams]:
-        """Each image's stream by itself; what is drawn from one is drawn from this, too."""
+        """Streams of the single images, which share their state with this."""
         parts = []
         for generator in self._generators:
             part = Streams([])
@@ -202,7 +243,7 @@ class Streams:
         return parts
 
     def like(self, x: Tensor) -> Tensor:
-        """Fresh n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
+        """Draws n ~ N(0, I) with the shape (B, ...), type and device of `x`."""
         self._check(x)
         shape = (1, *x.shape[1:])
         draws = [torch.randn(shape, generator=g, dtype=x.dtype) for g in self._generators]
@@ -210,14 +251,14 @@ class Streams:
         return noise if x.is_cpu else noise.to(x.device)
 
     def poisson(self, mean: Tensor) -> Tensor:
-        """Counts of things that happen by chance, `mean` times on average; its shape (B, ...), type and device."""
+        """Draws Poisson counts of a `mean`, with its shape (B, ...), type and device."""
         self._check(mean)
         counts = [torch.poisson(one.cpu(), g) for one, g in zip(mean, self._generators, strict=True)]
         return torch.stack(counts).to(mean.device)
 
     @property
     def drawn(self) -> bool:
-        """True if numbers were drawn from any of them."""
+        """True if any stream has drawn numbers."""
         fresh = [torch.Generator().manual_seed(generator.initial_seed()) for generator in self._generators]
         return any(
             not torch.equal(one.get_state(), new.get_state()) for one, new in zip(self._generators, fresh, strict=True)
@@ -230,15 +271,21 @@ class Streams:
 
 
 def derive_seed(seed: int, path: str = "", sample: int = 0) -> int:
-    """The seed of one image of a run: the same wherever, in whichever order and beside whichever others it is done.
+    """Seed of one image of a run: independent of place, order and other images.
 
     Args:
         seed: the run's seed.
-        path: the image's path relative to the folder it was found in, "" for an image named by itself.
-        sample: which of several restorations of the same image this is.
+        path: path of the image relative to the input folder, "" for a single image.
+        sample: number of the restoration of the image.
 
     Returns:
-        `seed` itself for the first sample of an image named by itself, else 63 bits of SHA-256.
+        `seed` itself for the first sample of a single image, else 63 bits of SHA-256.
+
+    Example:
+        >>> noise.derive_seed(7)
+        7
+        >>> noise.derive_seed(7, "a.png") == noise.derive_seed(7, "b.png")
+        False
     """
     if not path and not sample:
         return seed
@@ -263,7 +310,7 @@ def renoise(
 
     - `eta = 0` is the deterministic DDIM step ([DDIM], eq. 12 with sigma_t = 0, and eq. 13), and with
       `sigma_next > sigma` DDIM inversion ([DDIM], section 4.3).
-    - `eta > 0` replaces that share of the noise. [DDIM]'s own parameter, eq. 16, is another one: its ancestral step is
+    - `eta > 0` replaces that share of the noise. [DDIM]'s parameter, eq. 16, differs: its ancestral step is
       `eta = eta_ddim * sqrt(1 - (sigma_next / sigma)^2)`, and `eta_ddim = 1` is [DDPM]'s step (eq. 7).
     - `sigma_next = sigma` and `sqrt(1 - eta^2) = 1 - gamma` is Variance Preservation Sampling ([DreamClean], eq. 8-10).
 
@@ -279,7 +326,12 @@ def renoise(
         A new tensor; x and x0 are unchanged. At sigma_next = 0 it equals x0.
 
     Raises:
-        UsageError: sigma is not positive, or eta asks for noise and there is no rng.
+        UsageError: sigma is not positive, or eta needs noise and there is no rng.
+
+    Example:
+        >>> x, x0 = torch.ones(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
+        >>> noise.renoise(x, x0, 1.0, 0.5).mean().item()
+        0.5
     """
     if not _above_zero(sigma):
         raise UsageError("renoise starts from a noise level above 0")
@@ -297,12 +349,22 @@ def _above_zero(sigma: float | Tensor) -> bool:
 
 
 def axpy(a: float | Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`a x + y` for a number or for numbers that multiply x; in one pass over the images where it is one number."""
+    """Computes `a x + y` for a number or for numbers per image; a number takes a single pass over the images.
+
+    Example:
+        >>> noise.axpy(2.0, torch.ones(2), torch.ones(2))
+        tensor([3., 3.])
+    """
     return y + a * x if isinstance(a, Tensor) else torch.add(y, x, alpha=a)
 
 
 def each(value: float | Tensor, x: Tensor) -> float | Tensor:
-    """A number for each image, (B,), as what multiplies images (B, ...)."""
+    """Reshapes a number for each image, (B,), to multiply images (B, ...).
+
+    Example:
+        >>> noise.each(torch.tensor([1.0, 2.0]), torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 1, 1, 1])
+    """
     return value.to(x).view(-1, *[1] * (x.ndim - 1)) if isinstance(value, Tensor) else value
 
 
@@ -312,16 +374,22 @@ def invert(
     """DDIM inversion: walks `ladder` upwards from its last level, deterministically ([DDIM], section 4.3).
 
     Each move from a level to the next noisier one uses the prior at the level it leaves. x0 is never clipped:
-    clipping on the way up would make the way down end elsewhere.
+    clipping on the way up would change the end of the way down.
 
     Args:
         prior: `prior(x, sigma) -> x0`, called once a move.
-        x: images at the ladder's last level, (B, C, H, W); an image as it is counts as being at a level close to 0.
+        x: images at the ladder's last level, (B, C, H, W); a plain image counts as a level close to 0.
         ladder: descending sigmas, all above 0, (n + 1,).
-        order: 2 makes each move with `extrapolated` estimates, which allows of larger ones.
+        order: 2 uses `extrapolated` estimates, which permit larger moves.
 
     Yields:
         After each of the n moves: the level reached, x there, and the x0 of its evaluation.
+
+    Example:
+        >>> prior = priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25))
+        >>> ladder = noise.respace(prior.sigmas, 3, 300)
+        >>> [x.shape for _, x, _ in noise.invert(prior, torch.zeros(1, 3, 8, 8), ladder)][-1]
+        torch.Size([1, 3, 8, 8])
     """
     levels = ladder.flip(0).tolist()
     before: tuple[float, Tensor] | None = None
@@ -335,16 +403,21 @@ def invert(
 def extrapolated(
     x0: Tensor, sigma: float | Tensor, sigma_next: float | Tensor, sigma_before: float | Tensor, before: Tensor
 ) -> Tensor:
-    """The estimate half-way through a move, in log sigma, by its change since the last evaluation ([DPM++], eq. 17).
+    """Estimate half-way through a move in log sigma, by its change since the last evaluation ([DPM++], eq. 17).
 
-    A `renoise` with it is DPM-Solver++(2M)'s step.
+    `renoise` with it is a step of DPM-Solver++(2M).
 
     Args:
         x0: the estimate at sigma, (B, ...).
         sigma: the level that the move leaves; one for all, or one for each image, (B,).
         sigma_next: the level that it goes to, above 0, likewise.
-        sigma_before: that of the evaluation before, likewise; where it is sigma itself, x0 stays as it is.
-        before: the estimate then.
+        sigma_before: the level of the previous evaluation, likewise; if it equals sigma, x0 is returned.
+        before: the previous estimate.
+
+    Example:
+        >>> x0 = torch.ones(1, 3, 8, 8)
+        >>> noise.extrapolated(x0, 1.0, 0.5, 1.0, x0).mean().item()
+        1.0
     """
     ahead, behind = (torch.as_tensor(ratio).double().log() for ratio in (sigma_next / sigma, sigma / sigma_before))
     weight = torch.where(behind == 0, 0, ahead / (2 * behind))

@@ -1,7 +1,7 @@
-"""Known facts about one damaged image, or a batch, and the only place where units change.
+"""Facts about one damaged image, or a batch; the only place where units change.
 
 Inside the library images are in [-1, 1]; people and papers' tables use [0, 1]. A noise level of 0.05 in a table is
-therefore 0.1 in here. Nothing outside this module multiplies or divides by that two.
+therefore 0.1 here. No other module multiplies or divides by this factor of two.
 """
 
 from __future__ import annotations
@@ -22,39 +22,44 @@ if TYPE_CHECKING:
 
 
 Noise = float | Sequence[float] | Tensor
-"""A noise level of all images, or one for each."""
+"""One noise level for all images, or one for each."""
 
 
 def to_model(image: Tensor) -> Tensor:
-    """Images from [0, 1], what people have, to [-1, 1], what the library computes in."""
+    """Converts images from [0, 1], the units of people, to [-1, 1], the units of the library."""
     return image * 2 - 1
 
 
 def to_zero_one(image: Tensor) -> Tensor:
-    """Images from [-1, 1] back to [0, 1], for losses that papers define there; not clamped."""
+    """Converts images from [-1, 1] to [0, 1] for losses that papers define there; not clamped."""
     return (image + 1) / 2
 
 
 def to_unit(image: Tensor) -> Tensor:
-    """Images from [-1, 1] back to [0, 1], clamped: the one clamp of a restoration, on its output only."""
+    """Converts images from [-1, 1] to [0, 1], clamped: the only clamp of a restoration, on its output."""
     return to_zero_one(image).clamp(0, 1)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A damaged image `y = A(x) + sigma_y n` with what is known about how it came to be.
+    """A damaged image `y = A(x) + sigma_y n` with the known facts about its damage.
 
     Attributes:
         y: the measurement, float, in [-1, 1] units; without an operator an image batch of shape (B, C, H, W).
-        operator: the degradation A, or None when nobody knows it (blind restoration).
-        sigma_y: standard deviation of the noise on y **in [-1, 1] units**, or None when unknown. Use
-            `Problem.of` to give it as the papers do, in [0, 1] units.
-        levels: such a level for each image, where they differ; sigma_y is None then. See `side_by_side`.
-        known: what is known of each image's damage, for methods that would look for it; empty to look for all.
+        operator: the degradation A, or None if unknown (blind restoration).
+        sigma_y: standard deviation of the noise on y **in [-1, 1] units**, or None if unknown. `Problem.of` takes it in
+            [0, 1] units, as in papers.
+        levels: a level for each image, if they differ; then sigma_y is None. See `side_by_side`.
+        known: known findings for each image, for methods that diagnose; empty to diagnose everything.
 
     Raises:
-        UsageError: y is no floating-point batch, holds NaN or infinity, a level is negative, or they are not as many as
-            there are images.
+        UsageError: y is no floating-point batch, holds NaN or infinity, a level is negative, or the number of levels
+            differs from the number of images.
+
+    Example:
+        >>> problem = pellucid.Problem.of(torch.full((1, 3, 8, 8), 0.5), noise=0.05)
+        >>> problem.y.max().item(), problem.sigma_y
+        (0.0, 0.1)
     """
 
     y: Tensor
@@ -84,7 +89,7 @@ class Problem:
                 raise UsageError(f"the noise level must be a number from 0 up, not {level}")
 
     def split(self) -> list[Problem]:
-        """The problem of each image by itself, with its own noise level."""
+        """Splits the problem into one for each image, with its noise level."""
         return [
             Problem(
                 self.y[i : i + 1],
@@ -97,15 +102,15 @@ class Problem:
 
     @property
     def noise(self) -> float | None:
-        """`sigma_y` in [0, 1] units, for code that people and papers wrote for them."""
+        """`sigma_y` in [0, 1] units, for code by people and papers."""
         return None if self.sigma_y is None else self.sigma_y / 2
 
     @classmethod
     def of(cls, image: Tensor, operator: Operator | None = None, noise: Noise | None = None) -> Problem:
-        """Makes the problem from what a person has: an image and a noise level in [0, 1] units.
+        """Makes a problem from an image and a noise level in [0, 1] units.
 
         Args:
-            image: the damaged image, (B, C, H, W) in [0, 1]; with an operator, what it measured of images in [0, 1].
+            image: the damaged image, (B, C, H, W) in [0, 1]; with an operator, its measurement of images in [0, 1].
             operator: the degradation, if known.
             noise: standard deviation of its noise in [0, 1] units (0.1 is about 25/255), if known; or one for each
                 image, as a tensor (B,) or numbers.
@@ -126,14 +131,14 @@ class Problem:
 
 
 def levels_of(noise: Noise, number: int) -> tuple[float, ...]:
-    """The noise level of each of so many images.
+    """Noise level of each of several images.
 
     Args:
-        noise: one for all, or one for each: numbers, or a tensor.
+        noise: one level for all, or one for each, as numbers or a tensor.
         number: of images.
 
     Raises:
-        UsageError: there are more or fewer than images, or one is no number.
+        UsageError: the number of levels differs, or one is no number.
     """
     given = noise.flatten().tolist() if isinstance(noise, Tensor) else noise
     try:
@@ -146,12 +151,12 @@ def levels_of(noise: Noise, number: int) -> tuple[float, ...]:
 
 
 def as_measured(y: Tensor, operator: Operator | None) -> Tensor:
-    """A measurement in the numbers that methods compute with: float32, or float64 as it is.
+    """Converts a measurement to the types of methods: float32, or float64 unchanged.
 
-    Complex ones become real as the operator says, and floats of 16 bits float32.
+    The operator converts complex measurements to real ones; 16-bit floats become float32.
 
     Raises:
-        UsageError: the operator measures no complex numbers.
+        UsageError: the operator has no complex measurements.
     """
     if y.is_complex():
         if operator is None:

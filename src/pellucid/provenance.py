@@ -1,4 +1,4 @@
-"""Note of a restoration, in one line in the file, so that nobody takes it for an original."""
+"""Note of a restoration, one line in the file, so that nobody takes it for an original."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _LONGEST = 60
 
 
 def line(method: object, told: Sequence[str], prior: str, seed: int, notes: Sequence[str]) -> str:
-    """Says how an image was restored.
+    """Describes a restoration in one line.
 
     The same restoration gives the same line: it holds no date, no machine and no folder.
 
     Args:
-        method: its hyper-parameters are named where they differ from the defaults of this version.
-        told: what the method was told of the degradation.
+        method: the method; its hyper-parameters are named if they differ from this version's defaults.
+        told: the method's information about the degradation.
         prior: the beginning of its hash; "" for none.
         seed: the image's.
-        notes: what was chosen or converted on the way.
+        notes: choices and conversions during the restoration.
     """
     facts = [_named(method), *told, *([f"prior {prior}"] if prior else []), f"seed {seed}"]
     text = f"{MARK}{version('pellucid')}: {', '.join(facts)}"
@@ -35,7 +35,7 @@ def _named(method: object) -> str:
 
 
 def _short(value: object) -> str:
-    """A hyper-parameter as a text; of a file its name, and not where it lay."""
+    """Formats a hyper-parameter; a file appears by its name without a folder."""
     if isinstance(value, str | Path):
         return Path(value).name
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""A method on a prior, for pictures with all that their files hold: pages, exposures, transparency, provenance."""
+"""A method on a prior for pictures with all content of their files: pages, exposures, transparency, provenance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import torch
 
 from . import images, provenance
-from .diagnosis import Diagnosis, told
+from .diagnosis import Diagnosis, from_file
 from .errors import UsageError
 from .images import Picture
 from .methods.method import State
@@ -17,7 +17,7 @@ from .operators import Mask, Operator
 from .runner import Restored, Runner
 
 _TOLD = ("exact", "label", "prompt", "tile", "by", "yes")
-"""Fields of the recipe that a file says beside the method, the operator, the noise, the prior and the seed."""
+"""Recipe fields in a file's note, beside the method, the operator, the noise, the prior and the seed."""
 
 
 class Restorer(Runner):
@@ -33,10 +33,10 @@ class Restorer(Runner):
         marked: bool = True,
         found: Diagnosis | None = None,
     ) -> tuple[Picture, Restored]:
-        """Restores one picture, page by page; its transparency and metadata stay.
+        """Restores one picture page by page; its transparency and metadata stay.
 
         Args:
-            picture: one page or several. Further pages have seeds of their own, which follow from `seed`.
+            picture: one page or several. Seeds of further pages follow from `seed`.
             seed: of the first page; None for the recipe's.
             progress: see `run`.
             watch: see `run`.
@@ -44,8 +44,7 @@ class Restorer(Runner):
             found: the diagnosis of its first page, where it was made before, with the same prior and tiles.
 
         Returns:
-            The picture, and what else is known of the restoration of its first page, but for the evaluations and for
-            whether it is random, which are of all pages.
+            The picture, and further results of its first page; evaluations and randomness are those of all pages.
         """
         seed = self.recipe.seed if seed is None else seed
         seeds = [seed, *(derive_seed(seed, f"page {number}") for number in range(2, len(picture.more) + 2))]
@@ -67,15 +66,15 @@ class Restorer(Runner):
     def copies(
         self, picture: Picture, seeds: Sequence[int], progress: Callable[[int], object] | None = None
     ) -> tuple[list[Picture], list[Restored]]:
-        """Restores one picture several times; see `samples` and `picture`, whose pixels each has.
+        """Restores one picture several times; see `samples` and `picture`, whose result each has.
 
         Args:
             picture: one page or several.
-            seeds: of the first page, for each restoration.
+            seeds: seeds of the first page, one for each restoration.
             progress: see `run`.
 
         Returns:
-            The pictures, unmarked, and what else is known of each one's first page.
+            The pictures, unmarked, and further results of each one's first page.
         """
         made: list[list[Picture]] = [[] for _ in seeds]
         first: list[Restored] = []
@@ -99,7 +98,7 @@ class Restorer(Runner):
         progress: Callable[[int], object] | None = None,
         watch: Callable[[State], object] | None = None,
     ) -> tuple[Picture, Restored]:
-        """Makes one picture of several exposures of it; see `picture`. Transparency and metadata are the first's.
+        """Makes one picture of several exposures; see `picture`. Transparency and metadata are those of the first.
 
         Raises:
             UsageError: the method takes one image, or the pictures have different sizes.
@@ -132,31 +131,31 @@ class Restorer(Runner):
         return whole or self.run(page.tensor(), seed, progress, operator, watch, known)
 
     def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
-        return (told(page),) if self.method.diagnoses and page.jpeg is not None else ()
+        return (from_file(page),) if self.method.diagnoses and page.jpeg is not None else ()
 
     def _finished(self, page: Picture, result: Restored) -> tuple[Picture, Restored]:
-        """The page with what came of it, which is said together with what happened when it was read."""
+        """Makes the page from its result, with the notes of reading and of restoring."""
         said = "; ".join(filter(None, (page.note, *result.notes)))
         return page.with_tensor(result.colours), replace(result, notes=(said,) if said else ())
 
     @property
     def _said(self) -> dict[str, object]:
-        """Further options of the recipe that change the picture, by name; without those left open."""
+        """Further options of the recipe that affect the picture, by name; without open ones."""
         about = {one.name: (getattr(self.recipe, one.name), one.default) for one in fields(self.recipe)}
         said = {name: value for name, (value, default) in about.items() if name in _TOLD and value != default}
         return said | self.way
 
     def _marked(self, page: Picture, result: Restored, seed: int) -> Picture:
         maker = self._operator or self._maker
-        told = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
-        told += [f"noise {level:.4g}" for level in result.noise]
-        told += [f"{name} {given!r}" for name, given in self._said.items()]
+        facts = [] if maker is None else [getattr(maker, "__qualname__", type(maker).__name__)]
+        facts += [f"noise {level:.4g}" for level in result.noise]
+        facts += [f"{name} {given!r}" for name, given in self._said.items()]
         prior = self.fingerprint[:16] if self.method.needs_prior else ""
-        return page.marked(provenance.line(self.method, told, prior, seed, result.notes))
+        return page.marked(provenance.line(self.method, facts, prior, seed, result.notes))
 
 
 def _untouched(page: Picture, operator: Operator | None) -> Restored | None:
-    """The page as it is, where its mask leaves nothing to fill; None where there is something."""
+    """Returns the page unchanged if its mask is empty; else None."""
     if not isinstance(operator, Mask) or not operator.known.all():
         return None
-    return Restored(page.tensor(), 0, notes=("nothing is marked, left as it is",), random=False)
+    return Restored(page.tensor(), 0, notes=("nothing is marked, left unchanged",), random=False)

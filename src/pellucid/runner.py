@@ -1,4 +1,4 @@
-"""A method on a prior, for batches of tensors of any size: the one piece behind every way to restore."""
+"""A method on a prior for batches of tensors of any size: the common part of all interfaces."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .restoration.keywords import Keywords
 
 
-EQUAL = "nothing in it is random: all samples are equal"
+SAMPLES_IDENTICAL = "no random numbers are used: all samples are equal"
 """Warning for samples that are not `Restored.random`."""
 
 
@@ -55,12 +55,11 @@ class Restored:
 
     Attributes:
         colours: (B, C, H, W) in [0, 1], on the CPU.
-        nfe: evaluations of the prior that the method asked for; each may have been made of many tiles.
-        noise: the noise level that the method was told of each image, given or estimated, in [0, 1] units; empty if it
-            is blind.
-        notes: what the method says of each image; empty if nothing.
-        found: what it learnt about the degradation, by name, (B, ...) on the CPU; see `State`.
-        random: whether random numbers went into any of it; if not, every seed gives the same.
+        nfe: evaluations of the prior by the method; each may consist of many tiles.
+        noise: noise level for the method for each image, given or estimated, in [0, 1] units; empty if it is blind.
+        notes: notes of the method for each image; empty without notes.
+        found: estimates of the degradation by name, (B, ...) on the CPU; see `State`.
+        random: whether any random numbers were used; if not, every seed gives the same result.
     """
 
     colours: Tensor
@@ -72,34 +71,35 @@ class Restored:
 
 
 _AT_ONCE = 1 << 22
-"""Pixels of samples that are restored at once; of latents, and through a network's gradient, an eighth of it."""
+"""Pixels of samples to restore at once; for latents, and with a network's gradient, an eighth of it."""
 
-_LEAST = 0.5 / 255
-"""Noise that is taken for granted where none is seen: half a step of 8 bits, to which files are rounded."""
+QUANTISATION_NOISE = 0.5 / 255
+"""Assumed noise if none is estimated: half a step of 8 bits, the rounding of files."""
 
 
 class Runner:
-    """A method on a prior, ready for images of any size; made once, used for many.
+    """A method on a prior for images of any size; made once, used for many.
 
-    A named degradation, a mask and so on are fields of `Recipe`, which has them all with what they mean.
+    A named degradation, a mask and so on are fields of `Recipe`, which describes them.
 
     Args:
-        method: a name from `methods.names()`, or a method; None for the usual one; or a recipe, which says all.
-        prior: what `load_prior` takes. One that is given as an object computes where its weights are.
-        operator: the degradation, for methods that are told it; or what makes it of each picture, such as `Jpeg.of`.
+        method: a name from `methods.names()`, or a method; None for the default; or a recipe with all options.
+        prior: any argument of `load_prior`. An object computes on the device of its weights.
+        operator: the degradation, for methods that need it; or a function that makes it from each picture, such as
+        `Jpeg.of`.
         noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image,
-            at half a step of 8 bits or more. A tensor or several numbers are of the images of a batch.
+            at half a step of 8 bits or more. A tensor or several numbers belong to the images of a batch.
         seed: see `run`.
-        loaded: the prior itself, where it was loaded as the recipe says.
-        said: further fields of `Recipe`, and fields of the method, where it is given by name.
+        loaded: the prior itself, if it was loaded according to the recipe.
+        options: further fields of `Recipe`, and hyper-parameters of a method given by name.
 
     Attributes:
-        recipe: all that was asked for.
+        recipe: all options.
         method: the method.
-        prior: the prior, as loaded; `Unused` in its place, if it was named to a method that needs none.
+        prior: the loaded prior; `Unused` for the name of a prior with a method that needs none.
 
     Raises:
-        UsageError: an unknown name, a value out of range, or knowledge that a blind method cannot use.
+        UsageError: an unknown name, a value out of range, or information that a blind method cannot use.
         PellucidError: the prior cannot be loaded.
     """
 
@@ -112,14 +112,14 @@ class Runner:
         noise: Noise | None = None,
         seed: int = 0,
         loaded: Prior | None = None,
-        **said: Unpack[Keywords],
+        **options: Unpack[Keywords],
     ) -> None:
-        recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **said)
+        recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)
         choice = recipe.choice
         method, operator, noise = choice.restores, choice.operator, choice.noise
         label, prompt, device, tile, exact = recipe.label, recipe.prompt, recipe.device, recipe.tile, recipe.exact
         self.recipe = recipe
-        _check_told(method, operator, noise, exact)
+        _check_options(method, operator, noise, exact)
         self.method = method
         self.prior: Prior
         for name, given in (("label", label), ("prompt", prompt)):
@@ -150,13 +150,13 @@ class Runner:
         self._runs = self._adapted()
 
     def _adapted(self) -> Method:
-        """Method that runs: itself, or wrapped so that images become latents."""
+        """The running method: the method itself, or wrapped to work on latents."""
         if self._latent is None:
             if self.method.latents_only:
                 name = type(self.method).__name__
                 raise UsageError(f"{name} works in latents: take a latent prior, or dps for pixels")
             return self.method
-        return within(self.method, self._latent, told=self._is_told, tile=self.tile)
+        return within(self.method, self._latent, known_operator=self._knows_operator, tile=self.tile)
 
     @property
     def tile(self) -> int:
@@ -164,14 +164,14 @@ class Runner:
         return usual_tile(self.prior) if self._tile is None else self._tile
 
     def with_tile(self, tile: int) -> Self:
-        """The same with tiles of another size, in pixels; nothing is loaded again."""
+        """Copy with tiles of another size, in pixels; nothing is loaded again."""
         other = self._with(self.prior, tile)
         # What is said of the result names the tiles that it was made with.
         other.recipe = replace(self.recipe, tile=tile)
         return other
 
     def with_prior(self, prior: Prior) -> Self:
-        """The same on its prior in a wrapper."""
+        """Copy with its prior in a wrapper."""
         return self._with(prior, self._tile)
 
     def _with(self, prior: Prior, tile: int | None) -> Self:
@@ -188,44 +188,44 @@ class Runner:
 
     @property
     def way(self) -> dict[str, str]:
-        """Backend and precision that compute the prior; what torch computes in float32 is left out."""
+        """Backend and precision of the prior by option; empty for torch in float32."""
         return way_of(self.prior)
 
     @property
     def estimates_noise(self) -> bool:
-        """Whether the noise level is to be found from each image."""
-        return self.recipe.noise is None and self.method.needs_noise and self._is_told
+        """True if the noise level is estimated from each image."""
+        return self.recipe.noise is None and self.method.needs_noise and self._knows_operator
 
     @property
     def _treats_noise(self) -> bool:
-        """Whether the noise of each measurement is diagnosed, and removed where no method can be told of it."""
+        """True if the noise of each measurement is diagnosed, and removed if no method can take it."""
         diagnosed = self._operator is not None and self._operator.pictures and self._latent is None and not self._exact
         return self.estimates_noise and diagnosed and self.method.needs_prior and tells(self.prior)
 
     @property
-    def _is_told(self) -> bool:
+    def _knows_operator(self) -> bool:
         return self._operator is not None or self._maker is not None
 
     def nfe(self) -> int:
-        """Evaluations of the prior for one image, at most."""
+        """Largest number of evaluations of the prior for one image."""
         return self._runs.nfe(self.prior) + self._treats_noise * LOOKS
 
     @property
     def channels(self) -> int:
-        """Channels of the images that the prior is for."""
+        """Number of channels of the prior's images."""
         return self.prior.channels if self._latent is None else self._latent.vae.channels
 
     def tiles(self, height: int, width: int) -> Tiles:
-        """Tiles of an image whose measurement has this size."""
+        """Tiles for an image whose measurement has this size."""
         size = self._image_size(height, width)
         return self._fitted.tiles(*(size if self._latent is None else self._latent.latent_size(*size)))
 
     def memory(self, height: int, width: int) -> Memory | None:
-        """Memory that a measurement of this size takes; None where only a prior of latents would tell."""
+        """Memory for a measurement of this size; None except for a prior of latents."""
         return self._runs.memory(*self._image_size(height, width)) if isinstance(self._runs, InLatents) else None
 
     def _image_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the image of a measurement of this size."""
+        """Height and width of the image for a measurement of this size."""
         if self._operator is None:
             return height, width
         shape = self._operator.image_shape((1, self.channels, height, width))
@@ -247,24 +247,24 @@ class Runner:
         """Restores a batch.
 
         Args:
-            colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images go through a colour
-                prior as three equal channels, and the mean of the three comes back. With an operator, measurements.
-                Methods that need no prior get them as they are; those that take several exposures of one image get
-                them one after the other along C. Of what is to get colours, grey is taken.
-            seed: image i has seed `seed + i`, or `seed[i]` where a seed is given for each; None for the recipe's.
+            colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images pass a colour prior as
+                three equal channels; the result is the mean of the three. With an operator, measurements. Methods
+                without a prior get them unchanged; those for several exposures of one image get them stacked along C.
+                For colorization, colour input is converted to grey first.
+            seed: image i has seed `seed + i`, or `seed[i]` if there is a seed for each; None for the recipe's.
             progress: called with the pixels of each evaluation; see `work`.
-            operator: the degradation, where it was not given for all.
-            watch: called with each of the method's states; their images are latents where the prior's are.
-            known: what is known of each image's damage; see `Problem`.
+            operator: the degradation, if it is not the same for all.
+            watch: called with each of the method's states; their images are latents if the prior's are.
+            known: known findings for each image; see `Problem`.
 
         Raises:
-            UsageError: the channels do not fit, or the degradation is made of pictures and there is none.
-            PellucidError: the images hold NaN, or the prior's estimate does.
+            UsageError: the channels do not fit, or the degradation needs a picture and there is none.
+            PellucidError: the images or the prior's estimate have NaN.
         """
         seed = self.recipe.seed if seed is None else seed
         operator = operator or self._operator
         if operator is None and self._maker is not None:
-            raise UsageError("this degradation is made of a picture: give a file, or the operator itself")
+            raise UsageError("this degradation depends on a picture: give a file, or the operator itself")
         if isinstance(operator, Grayscale) and colours.shape[1] == self.channels:
             # Grey photographs are often saved as ones of colours; of others the colours are to be found anew.
             colours = operator.A(colours)
@@ -284,12 +284,12 @@ class Runner:
         if isinstance(operator, Jpeg) and not self.method.takes_decoded:
             operator, q = operator.linear_of(problem.y)
             problem = Problem(q, operator, SIGMA)
-        rng, before, said = Streams.of(seed, len(image)), 0, ""
+        rng, before, note = Streams.of(seed, len(image)), 0, ""
         own = Streams([derive_seed(one, "measurement") for one in Streams.seeds(seed, len(image))])
         with alone(self._device.type):
             if self._treats_noise:
                 treatment = treated(problem, prior, own)
-                problem, before, said = treatment.problem, treatment.nfe, treatment.note
+                problem, before, note = treatment.problem, treatment.nfe, treatment.note
                 noise = () if problem.noise is None else (problem.noise,)
             state = last(self._runs.iterate(problem, prior, rng), watch)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
@@ -298,7 +298,7 @@ class Runner:
             restored = restored.mean(1, keepdim=True)
         found = {name: value.cpu() for name, value in state.found.items()}
         # Of a measurement whose noise was found there is no batch.
-        notes = ("; ".join((said, *filter(None, state.notes))),) if said else state.notes
+        notes = ("; ".join((note, *filter(None, state.notes))),) if note else state.notes
         random = rng.drawn or own.drawn
         return Restored(restored.detach().cpu(), before + state.nfe, noise or (), notes, found, random)
 
@@ -310,7 +310,7 @@ class Runner:
         operator: Operator | None = None,
         known: Sequence[Diagnosis] = (),
     ) -> list[Restored]:
-        """Restores one image several times, as many at once as memory allows; the bytes are those of one by one.
+        """Restores one image several times, as many at once as memory permits, with the same bytes as one by one.
 
         Args:
             colours: the damaged image, (1, C, H, W); see `run`.
@@ -339,7 +339,7 @@ class Runner:
         return done
 
     def _channels(self, image: Tensor, operator: Operator | None) -> tuple[Tensor, bool]:
-        """The measurement with as many channels as the prior's images need, and whether they were made of one."""
+        """Adapts the measurement's channels to the prior's images; also tells if they were repeated."""
         shape = tuple(image.shape) if operator is None else operator.image_shape(tuple(image.shape))
         wanted = self.channels
         if shape[1] == wanted or not self.method.needs_prior:
@@ -352,7 +352,7 @@ class Runner:
 
 
 def _joined(alone: Iterable[Restored]) -> Restored:
-    """Images that were restored one by one as one batch."""
+    """Joins images that were restored one by one to a batch."""
     each = list(alone)
     return Restored(
         torch.cat([one.colours for one in each]),
@@ -365,7 +365,7 @@ def _joined(alone: Iterable[Restored]) -> Restored:
 
 
 def _estimated(colours: Tensor, operator: Operator | None) -> tuple[float, ...]:
-    """The noise level of each image, as it would be found in the image by itself."""
+    """Estimates the noise level of each image separately."""
     if operator is not None and not operator.keeps_grey:
         raise UsageError(f"{type(operator).__name__} measures no image, whose noise could be estimated: give noise")
     levels: list[float] = []
@@ -374,12 +374,12 @@ def _estimated(colours: Tensor, operator: Operator | None) -> tuple[float, ...]:
             levels.append(levels[-1])
             continue
         mask = operator.alone(i) if isinstance(operator, Mask) else None
-        levels.append(max(_LEAST, noise_level(image[None], mask.known if isinstance(mask, Mask) else None)))
+        levels.append(max(QUANTISATION_NOISE, noise_level(image[None], mask.known if isinstance(mask, Mask) else None)))
     return tuple(levels)
 
 
 def _divided(batch: Restored, number: int) -> list[Restored]:
-    """Each image of a batch by itself."""
+    """Splits a batch into single images."""
     return [
         Restored(
             batch.colours[i : i + 1],
@@ -393,15 +393,15 @@ def _divided(batch: Restored, number: int) -> list[Restored]:
     ]
 
 
-def _check_told(
+def _check_options(
     method: Method,
     operator: Operator | Callable[[Picture], Operator] | None,
     noise: float | tuple[float, ...] | None,
     exact: bool,
 ) -> None:
-    """Refuses what the method cannot be told, and that it is told too little."""
+    """Rejects options that the method cannot use, and missing ones."""
     if not method.blind and operator is None:
-        raise UsageError(f"{type(method).__name__} must be told the degradation: give an operator")
+        raise UsageError(f"{type(method).__name__} needs the degradation: give an operator")
     if operator is None and noise is not None and method.takes_operator and not method.takes_noise:
         raise UsageError(f"{type(method).__name__} uses the noise level only with an operator: give both")
     if method.blind and not method.takes_operator and (operator is not None or noise is not None):

@@ -1,4 +1,4 @@
-"""Several restorations of one image, and where they agree."""
+"""Several restorations of one image, and their agreement."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ T = TypeVar("T")
 
 
 class Samples(list[T]):
-    """Restorations of one image, each with noise of its own.
+    """Restorations of one image with different noise.
 
     Args:
-        each: them.
+        each: the restorations.
         mean: their mean.
-        deviation: their standard deviation; None of one alone.
+        deviation: their standard deviation; None for a single one.
 
     Attributes:
-        mean_map: their mean, of the same kind; of posterior samples it is the estimate of least squared error.
+        mean_map: their mean, of the same kind; for posterior samples, the estimate of least squared error.
     """
 
     def __init__(self, each: Iterable[T], mean: T, deviation: Any) -> None:
@@ -33,7 +33,7 @@ class Samples(list[T]):
 
     @classmethod
     def of_tensors(cls, each: Sequence[T]) -> Samples[T]:
-        """Samples that are tensors (B, C, H, W)."""
+        """Makes samples of tensors (B, C, H, W)."""
         tensors = torch.stack([one.float() for one in each if isinstance(one, Tensor)])
         first: Any = each[0]
         mean: Any = tensors.mean(0).to(first)
@@ -41,12 +41,12 @@ class Samples(list[T]):
 
     @property
     def std_map(self) -> Any:
-        """The standard deviation of each value in [0, 1] units, with n - 1; high where the prior made the picture up.
+        """Standard deviation of each value in [0, 1] units, with n - 1; high where the prior invents content.
 
-        A tensor (B, C, H, W) where the samples are, else an array (H, W) or (H, W, C) of float32.
+        A tensor (B, C, H, W) for tensors, else an array (H, W) or (H, W, C) of float32.
 
         Raises:
-            UsageError: there is but one sample.
+            UsageError: there is only one sample.
         """
         if self._deviation is None:
             raise UsageError("the deviation needs two samples or more")
@@ -54,11 +54,11 @@ class Samples(list[T]):
 
 
 class Spread:
-    """The mean and the deviation of arrays of one shape, of which only one is held at a time (Welford's sums).
+    """Mean and deviation of arrays of one shape with only one in memory at a time (Welford's sums).
 
     Attributes:
-        number: how many there were.
-        mean: of them, float64.
+        number: number of arrays so far.
+        mean: their mean, float64.
     """
 
     def __init__(self) -> None:
@@ -66,10 +66,10 @@ class Spread:
         self._squares = np.zeros(())
 
     def add(self, values: np.ndarray[Any, Any]) -> None:
-        """Takes in one more.
+        """Takes in one more array.
 
         Raises:
-            UsageError: it has another shape than those before.
+            UsageError: the array has another shape than the earlier ones.
         """
         if self.number and values.shape != self.mean.shape:
             raise UsageError(f"samples of one image have one size, not {self.mean.shape} and {values.shape}")
@@ -80,6 +80,6 @@ class Spread:
 
     @property
     def deviation(self) -> np.ndarray[Any, Any]:
-        """The standard deviation, with n - 1; 0 of one."""
+        """Standard deviation, with n - 1; 0 for a single array."""
         deviation: np.ndarray[Any, Any] = np.sqrt(self._squares / max(self.number - 1, 1))
         return deviation

@@ -1,4 +1,4 @@
-"""Values from text: KEY=VALUE by the types that a dataclass declares, and objects by their places."""
+"""Values from texts: KEY=VALUE by the types of a dataclass, and objects by their places."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .errors import PellucidError, UsageError
 
 
 def bytes_of(path: Path, most: int = 1 << 20) -> bytes:
-    """The content of a small file that a person wrote; what would wait, or never end, is refused.
+    """Reads a small file that a person wrote; rejects pipes and the like, which could block or never end.
 
     Args:
         path: the file.
-        most: bytes that it may have.
+        most: largest size in bytes.
 
     Raises:
-        PellucidError: there is none, it cannot be read, or is larger.
+        PellucidError: the file is missing, cannot be read, or is larger.
     """
     try:
         if not stat.S_ISREG((about := path.stat()).st_mode):
@@ -38,14 +38,14 @@ def bytes_of(path: Path, most: int = 1 << 20) -> bytes:
 
 
 def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:
-    """Divides KEY=VALUE texts.
+    """Splits KEY=VALUE texts.
 
     Args:
-        texts: such.
-        option: that they were given with.
+        texts: the texts.
+        option: name of their option, for errors.
 
     Raises:
-        UsageError: one has no `=`, or no key.
+        UsageError: a text has no `=`, or no key.
     """
     values = {}
     for text in texts:
@@ -57,26 +57,26 @@ def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:
 
 
 def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Reads texts as values of a dataclass's fields; several numbers of one field have commas between them.
+    """Reads texts as values of a dataclass's fields; several numbers of one field are separated by commas.
 
     Args:
         kind: the dataclass.
-        name: what to call it in an error.
+        name: name of the object in errors.
         settings: field's name to text.
 
     Raises:
-        UsageError: there is no such field, or a text cannot be read as its value.
+        UsageError: unknown field, or an unreadable value.
     """
     hints = get_type_hints(kind)
     return read({field.name: hints[field.name] for field in fields(kind)}, name, settings)
 
 
 def values(kind: type, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a dataclass's fields: texts are read as in `parse`, numbers become the fields' own, objects stay.
+    """Converts values for a dataclass's fields: reads texts as in `parse`, converts numbers, keeps objects.
 
     Args:
         kind: the dataclass.
-        name: what to call it in an error.
+        name: name of the object in errors.
         given: field's name to value.
 
     Raises:
@@ -90,7 +90,7 @@ def values(kind: type, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(kind: Any, name: str, key: str, value: Any) -> Any:
-    """A number, or several, as a type has it; any other object as it is."""
+    """Converts a number, or several, to a type; returns other objects unchanged."""
     from pydantic import TypeAdapter, ValidationError
 
     if not isinstance(value, bool | int | float | tuple | list):
@@ -102,15 +102,15 @@ def _number(kind: Any, name: str, key: str, value: Any) -> Any:
 
 
 def read(types: Mapping[str, Any], name: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Reads texts as values of types; those of a sequence are divided by commas.
+    """Reads texts as values of types; elements of a sequence are separated by commas.
 
     Args:
         types: key to type.
-        name: what to call what has the keys in an error.
+        name: name of the owner of the keys in errors.
         settings: key to text.
 
     Raises:
-        UsageError: there is no such key, or a text cannot be read as its value.
+        UsageError: unknown key, or an unreadable value.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -129,13 +129,13 @@ def read(types: Mapping[str, Any], name: str, settings: Mapping[str, str]) -> di
 
 
 def _demand(error: Any) -> str:
-    """The first clause of pydantic's message: "Input should be a valid integer, unable to ..."."""
+    """First clause of pydantic's message: "Input should be a valid integer, unable to ..."."""
     message: str = error.errors()[0]["msg"]
     return message.partition(", unable")[0].removeprefix("Input should ")
 
 
 def check(kind: type, name: str, keys: Iterable[str]) -> None:
-    """Refuses the first key that is no field of a dataclass.
+    """Rejects the first key that is no field of a dataclass.
 
     Raises:
         UsageError: there is one.
@@ -144,7 +144,7 @@ def check(kind: type, name: str, keys: Iterable[str]) -> None:
 
 
 def check_known(known: Collection[str], name: str, keys: Iterable[str]) -> None:
-    """Refuses the first key that is not among the known.
+    """Rejects the first unknown key.
 
     Raises:
         UsageError: there is one.
@@ -162,10 +162,10 @@ def names_object(text: str) -> bool:
 
 
 def imported(named: str) -> Any:
-    """The object that MODULE:OBJECT or FILE.py:OBJECT names; OBJECT may have dots. What the module says is run.
+    """Imports the object of MODULE:OBJECT or FILE.py:OBJECT; OBJECT may have dots. This runs the module's code.
 
     Raises:
-        UsageError: there is no such module, file or object, or the module does not run.
+        UsageError: the module, file or object does not exist, or the module's code fails.
     """
     place, _, attribute = named.rpartition(":")
     try:
@@ -180,7 +180,7 @@ _PYTHON = ".py"
 
 
 def _of_file(path: Path) -> ModuleType:
-    """The module of a file, which processes that are started from here find by its name, too."""
+    """Imports the module of a file under a name that child processes can also find."""
     path = path.resolve()
     if not path.is_file():
         raise FileNotFoundError("there is no such file")

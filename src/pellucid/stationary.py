@@ -1,9 +1,9 @@
 r"""Stationary noise: its power by colour and frequency, and the walk of a prior that removes it.
 
-The prior is a denoiser for white noise. Noise of any other spectrum becomes white when what is missing is added; that
-drowns what the picture still had at the quiet frequencies. A walk down the levels loses nothing: it is DDRM's idea
-(Kawar et al. 2022, https://arxiv.org/abs/2201.11793) with the noise's covariance, diagonal in opponent colours and
-frequency, in the place of the operator's singular values, and without fresh noise.
+The prior is a denoiser for white noise. Noise of any other spectrum becomes white by adding the complement, but that
+drowns the picture's details at quiet frequencies. A walk down the levels preserves them. This is DDRM's idea (Kawar et
+al. 2022, https://arxiv.org/abs/2201.11793) without fresh noise. The noise's covariance, diagonal in opponent colours
+and frequency, takes the place of the operator's singular values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FLOOR = 1e-12
 
 
 def basis(channels: int) -> Tensor:
-    """Orthonormal colour axes, (channels, channels), one a row: grey and two of opponent colours if there are three."""
+    """Orthonormal colour axes, (channels, channels), one a row: grey, and two opponent colours for three channels."""
     if channels != 3:
         return torch.eye(channels)
     rows = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
@@ -37,7 +37,7 @@ def basis(channels: int) -> Tensor:
 
 
 def to_opponent(x: Tensor) -> Tensor:
-    """Images, (..., C, H, W), in the axes of `basis`."""
+    """Converts images, (..., C, H, W), to the axes of `basis`."""
     return torch.einsum("dc,...chw->...dhw", basis(x.shape[-3]).to(x), x)
 
 
@@ -54,10 +54,11 @@ def radius(height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The power of stationary noise.
+    """Power spectrum of stationary noise.
 
     Attributes:
-        power: of a coefficient of the orthonormal Fourier transform, (C, BANDS), in the axes of `basis` and in [-1, 1]
+        power: power of a coefficient of the orthonormal Fourier transform, (C, BANDS), in the axes of `basis` and in
+        [-1, 1]
             units squared: white noise of level sigma has sigma^2 everywhere.
     """
 
@@ -65,7 +66,7 @@ class Spectrum:
 
     @classmethod
     def white(cls, level: float, channels: int, axes: int | None = None) -> Spectrum:
-        """White noise of a level on the first colour axes, all of them by default."""
+        """Makes the spectrum of white noise on the first colour axes, by default on all."""
         power = torch.full((channels, BANDS), level**2)
         power[channels if axes is None else axes :] = _FLOOR
         return cls(power)
@@ -77,17 +78,17 @@ class Spectrum:
 
     @property
     def levels(self) -> list[float]:
-        """The same of each colour axis."""
+        """Root mean square of the noise on each colour axis."""
         return (self.power * shares()).sum(1).sqrt().tolist()
 
     @property
     def whiteness(self) -> float:
-        """The greatest power over the least, but for the lowest two bands, which hold few coefficients: 1 if white."""
+        """Ratio of the greatest to the least power without the lowest two bands, which are small; 1 if white."""
         high = self.power[:, 2:].clamp_min(_FLOOR)
         return (high.max() / high.min()).item()
 
     def deviation(self, height: int, width: int) -> Tensor:
-        """The standard deviation of each coefficient of `rfft2`, (C, H, W // 2 + 1): log-linear between the bands."""
+        """Standard deviation of each coefficient of `rfft2`, (C, H, W // 2 + 1), log-linear between the bands."""
         at = radius(height, width)
         logs = self.power.clamp_min(_FLOOR).log() / 2
         centres = torch.tensor(_CENTRES)
@@ -96,7 +97,7 @@ class Spectrum:
         return torch.lerp(logs[:, upper - 1], logs[:, upper], share).exp()
 
     def scaled(self, factor: float) -> Spectrum:
-        """The spectrum of noise of another amplitude."""
+        """Scales the spectrum to noise of another amplitude."""
         return Spectrum(self.power * factor**2)
 
 
@@ -109,15 +110,15 @@ def shares() -> Tensor:
 
 
 def complement(y: Tensor, rng: Streams) -> Tensor:
-    """White noise to add to images.
+    """Draws noise that complements images' noise to white noise.
 
-    The draw is turned around: where the images' own noise was simulated from the same seed, the two would be equal.
+    The draw is reversed: otherwise it would equal noise that was simulated from the same seed.
     """
     return rng.like(y).flip(-2, -1)
 
 
 def simulated(y: Tensor, spectrum: Spectrum, rng: Streams) -> Tensor:
-    """Noise of a spectrum in the shape of images, (B, C, H, W)."""
+    """Draws noise of a spectrum in the shape of images, (B, C, H, W)."""
     size = (y.shape[-2], y.shape[-1])
     white = torch.fft.rfft2(rng.like(y), norm="ortho")
     noise: Tensor = torch.fft.irfft2(white * spectrum.deviation(*size).to(y), s=size, norm="ortho")
@@ -129,8 +130,9 @@ def walk(
 ) -> Iterator[tuple[float, Tensor]]:
     """Removes stationary noise in as many evaluations as there are levels.
 
-    At a level g, coefficients with less noise get what is missing to g; those with more are taken from the estimate
-    before and carry a g-th of their deviation from it. Deterministic but for the complement, which is one draw.
+    At a level g, coefficients with less noise are complemented to g. Those with more noise come from the previous
+    estimate plus a part of their deviation from it, in proportion to g. Everything is deterministic except the
+    complement, which is a single draw.
 
     Args:
         prior: the prior.
@@ -158,13 +160,13 @@ def walk(
 
 
 def ladder(spectrum: Spectrum, calls: int, axes: int | None = None, least: float = 3 / 255) -> list[float]:
-    """Levels for `walk`: even on a logarithmic scale, from the loudest band to the quietest.
+    """Makes levels for `walk`, evenly on a logarithmic scale from the loudest band to the quietest.
 
     Args:
         spectrum: of the noise.
-        calls: the most levels; one alone where the loudest and the quietest band differ by less than a tenth.
+        calls: largest number of levels; a single one if the loudest and the quietest band differ by less than a tenth.
         axes: colour axes that count; None for all.
-        least: the lowest level there is, in [-1, 1] units.
+        least: lowest possible level, in [-1, 1] units.
     """
     roots = spectrum.power[:axes].sqrt()
     top = max(roots.max().item(), least)

@@ -1,4 +1,4 @@
-"""Degradations by the names that people have for undoing them."""
+"""Tasks: damage by the names that people use for its repair."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FACTORS = (2, 3, 4)
 """Factors of enlargement."""
 
 Maker = Callable[[Picture], Operator]
-"""Maker of an operator for each damaged picture."""
+"""Makes an operator for each damaged picture."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Task:
             it; None where nothing is.
         needs: "mask" or "kernel" where a file is needed, "by" where a factor is taken, 2 where none is said.
         several: whether all inputs are exposures of one image.
-        noise: the noise level that is taken for granted, in [0, 1] units; None to estimate it.
+        noise: assumed noise level, in [0, 1] units; None to estimate it.
     """
 
     summary: str
@@ -48,7 +48,7 @@ class Task:
     noise: float | None = None
 
     def check(self, name: str, by: int | None, *, yes: bool = False) -> None:
-        """Refuses a factor, or a yes, that the task of this name does not take."""
+        """Rejects a factor, or a `yes`, for a task that does not take it."""
         if yes and self.propose is None:
             raise UsageError(f"{name} proposes nothing to say yes to: leave `yes` out, or take the task scratches")
         if by is not None and self.needs != "by":
@@ -59,19 +59,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Masks:
-    """The mask of each picture out of a folder, where it is called like the picture, with .png added.
+    """Masks of pictures from a folder, named like the pictures, with .png added.
 
     Attributes:
-        folder: where they are.
+        folder: folder of the masks.
     """
 
     folder: Path
 
     def __call__(self, picture: Picture) -> Mask:
-        """Reads the mask of one picture; one that marks nothing leaves the picture as it is.
+        """Reads the mask of one picture; an empty mask leaves the picture unchanged.
 
         Raises:
-            PellucidError: there is none, or it cannot be read.
+            PellucidError: the mask is missing or cannot be read.
         """
         path = self.folder / f"{picture.name}.png"
         if not picture.name or not path.is_file():
@@ -90,21 +90,21 @@ def _masked(mask: Path | None) -> Operator | Maker:
 
 
 def proposed(picture: Picture) -> Mask:
-    """The mask of what seem to be scratches and specks, for somebody to correct; see `diagnosis.scratches`."""
+    """Mask of probable scratches and specks, for a person to correct; see `diagnosis.scratches`."""
     from .diagnosis import scratches
 
     return Mask(~scratches.propose(to_model(picture.tensor())))
 
 
 def certain(picture: Picture) -> Mask:
-    """The mask of what is a scratch or a speck beyond doubt, which nobody corrects; see `diagnosis.scratches`."""
+    """Mask of scratches and specks beyond doubt, without a correction; see `diagnosis.scratches`."""
     from .diagnosis import scratches
 
     return Mask(~scratches.propose(to_model(picture.tensor()), scratches.SURE))
 
 
 def _compressed(picture: Picture) -> Jpeg:
-    """Compression of a picture, by its file or by its pixels."""
+    """Compression of a picture, from its file or its pixels."""
     from .diagnosis import compression
 
     found = compression.of(picture) or compression.estimate(to_model(picture.tensor()))
@@ -134,10 +134,10 @@ _TASKS: dict[str, Task] = {
     # With a border as photographs have it there is no decomposition, which DDRM would need.
     "deblur": Task("undo the blur of a kernel", "red", _blurred, needs="kernel"),
     "inpaint": _INPAINT,
-    "scratches": replace(_INPAINT, summary="fill in scratches that a mask paints, or that are found", propose=certain),
+    "scratches": replace(_INPAINT, summary="fill in scratches from a mask or a proposal", propose=certain),
     "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
-    "unblur": Task("undo a blur whose kernel nobody knows", "unblur", _blind),
-    "lowlight": Task("brighten what was exposed too briefly", "lowlight", _blind),
+    "unblur": Task("undo a blur with an unknown kernel", "unblur", _blind),
+    "lowlight": Task("brighten a picture that was exposed too briefly", "lowlight", _blind),
     "unfade": Task("give a faded or tinted picture contrast and colours", "unfade", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "jpeg", lambda _: _compressed),
@@ -152,10 +152,10 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Task:
-    """A task by name; or one's own, MODULE:OBJECT or FILE.py:OBJECT, an operator or a class of such that takes nothing.
+    """Finds a task by name, or makes one from an operator or its class at MODULE:OBJECT or FILE.py:OBJECT.
 
     Raises:
-        UsageError: there is none of that name, or what is named is no operator.
+        UsageError: unknown name, or an object that is no operator.
     """
     if name in _TASKS:
         return _TASKS[name]
@@ -175,21 +175,21 @@ def find(name: str) -> Task:
 def operator(
     name: str, mask: Path | None = None, kernel: Path | None = None, by: int | None = None, *, yes: bool = False
 ) -> Operator | Maker | None:
-    """The degradation that a task undoes.
+    """Makes the degradation of a task.
 
     Args:
         name: of the task.
         mask: image file, white where pixels are missing, for "inpaint" and "scratches"; or a folder with one for each
             picture, see `Masks`.
         kernel: image file of the blur's kernel, for "deblur"; its sum is made 1.
-        by: how many times larger "enlarge" makes both sides, one of `FACTORS`; None for 2.
-        yes: whether "scratches" fills what is beyond doubt, without a mask.
+        by: factor of both sides for "enlarge", one of `FACTORS`; None for 2.
+        yes: whether "scratches" fills damage beyond doubt, without a mask.
 
     Returns:
-        The operator, or what makes it of each picture; None if the task's method finds out by itself.
+        The operator, or a function that makes it from each picture; None if the task's method is blind.
 
     Raises:
-        UsageError: there is no such task, a file is missing or not wanted, or the factor is none of those.
+        UsageError: unknown task or factor, or a missing or superfluous file.
         PellucidError: the file cannot be read.
     """
     task = find(name)
@@ -212,4 +212,4 @@ def operator(
     return task.make(by if task.needs == "by" else given.get(task.needs or ""))
 
 
-_WANTED = {"mask": "an image, white where pixels are missing", "kernel": "an image of how a point is blurred"}
+_WANTED = {"mask": "an image, white where pixels are missing", "kernel": "an image of a blurred point"}

@@ -40,7 +40,7 @@ def test_how_the_page_computes_is_said(desk: Desk, session: Session) -> None:
     commands, program = replace(desk, restorers=how).calls(session, Choices())
     assert commands.endswith("--device cpu --precision bfloat16")
     assert "device='cpu', precision='bfloat16'" in program
-    assert Restorers().said == {}
+    assert Restorers().options_used == {}
 
 
 def test_a_format_that_cannot_be_written_becomes_png() -> None:

@@ -66,7 +66,7 @@ def test_nonsense_is_refused(choices: dict[str, object], says: str) -> None:
         (Choices(method="dgp", settings=("generator=/etc/passwd",)), "generator names a file"),
         (Choices(method="zero-dce", settings=("model=/etc/passwd",)), "model names a file"),
         (Choices(settings=("fidelity=2",)), "fidelity must be"),
-        (Choices(fidelity=0.2, settings=("fidelity=0.3",)), "said twice"),
+        (Choices(fidelity=0.2, settings=("fidelity=0.3",)), "given twice"),
         (Choices(task="inpaint"), "needs a mask"),
         (Choices(steps=3, method="denoise"), "no 'steps'"),
     ],

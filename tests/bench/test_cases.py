@@ -31,9 +31,9 @@ def made(**about: object) -> cases.Given:
 def test_each_measurement_is_an_image_too(operator: dict[str, object]) -> None:
     given = made(operator=operator)
     assert given.damaged.shape == TRUTH.shape
-    assert given.told is not None
-    assert given.told.operator is not None
-    assert torch.equal(given.told.y, given.told.operator.A(2 * TRUTH - 1))
+    assert given.known is not None
+    assert given.known.operator is not None
+    assert torch.equal(given.known.y, given.known.operator.A(2 * TRUTH - 1))
     assert not torch.equal(given.damaged, TRUTH)
 
 
@@ -52,7 +52,7 @@ def test_methods_are_told_what_they_can_be_told() -> None:
     assert given.problem(DreamClean()) is given.blind
     blind = made(damage={"name": "jpeg"})
     assert blind.problem(GDP()) is blind.blind
-    with pytest.raises(PellucidError, match="must be told"):
+    with pytest.raises(PellucidError, match="needs the degradation"):
         blind.problem(DDRM())
 
 
@@ -88,13 +88,13 @@ def test_the_truth_agrees_with_what_was_measured() -> None:
 
 def test_a_method_that_needs_noise_is_told_the_least_there_is() -> None:
     quiet, loud = (made(operator={"name": "grey"}, noise=noise) for noise in (0.0, 0.1))
-    assert quiet.told is not None
+    assert quiet.known is not None
     assert quiet.noisy(0.0) is quiet
     assert loud.noisy(0.01) is loud
-    told = quiet.noisy(0.01).told
+    told = quiet.noisy(0.01).known
     assert told is not None
     assert told.noise == 0.01
-    assert told.y is quiet.told.y
+    assert told.y is quiet.known.y
 
 
 def test_a_method_may_be_told_what_was_not_done() -> None:

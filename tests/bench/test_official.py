@@ -330,9 +330,9 @@ def test_the_colour_loss_is_beside_the_scale_and_not_under_it() -> None:
 
 def test_the_learned_variance_is_the_default_where_the_code_has_one() -> None:
     assert official.GDPReleased().variance == "learned"
-    with pytest.raises(UsageError, match="has learnt no variance"):
+    with pytest.raises(UsageError, match="has no learned variance"):
         official.GDPReleased(steps=2)(Problem(draw(1, 3, 4, 4)), PRIOR)
-    with pytest.raises(UsageError, match="has learnt no variance"):
+    with pytest.raises(UsageError, match="has no learned variance"):
         official.DPSBatch(steps=2, variance="learned")(Problem(draw(1, 3, 4, 4), Denoise()), PRIOR)
 
 

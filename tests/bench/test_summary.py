@@ -77,22 +77,22 @@ def test_an_order_is_judged_by_the_images_differences_and_not_by_means() -> None
     """The images differ by 10 dB, the methods by 1: paired, that is decided."""
     holds = compared((21.0, 20.0), (31.0, 30.1), (26.0, 24.9))
     assert holds.outcome == "holds"
-    assert holds.said == (
+    assert holds.text == (
         "half, PSNR: DDRM better than damaged: holds (26.00 against 25.00; +1.00, 95 % from +0.75 to +1.25, 3 images)"
     )
     fails = compared((20.0, 21.0), (30.1, 31.0), (24.9, 26.0))
     assert fails.outcome == "does not hold"
-    assert "does not hold" in fails.said
+    assert "does not hold" in fails.text
     # The mean is as far ahead, but one image goes the other way.
     open_ = compared((23.0, 20.0), (32.0, 30.0), (22.0, 24.0))
     assert open_.outcome == "not decided"
-    assert "not decided by 3 images (25.67 against 24.67)" in open_.said
+    assert "not decided by 3 images (25.67 against 24.67)" in open_.text
 
 
 def test_two_images_decide_only_what_both_say_alike() -> None:
     assert compared((21.0, 20.0), (31.0, 30.0)).outcome == "holds"
     assert compared((21.0, 20.0), (30.5, 30.0)).outcome == "not decided"
-    assert compared((21.0, 20.0)).said.count("not decided by 1 image (") == 1
+    assert compared((21.0, 20.0)).text.count("not decided by 1 image (") == 1
 
 
 def test_less_is_better_but_for_psnr_and_ssim() -> None:
@@ -106,7 +106,7 @@ def test_a_figure_of_all_images_together_decides_nothing() -> None:
     lines_ = summary.summarise(asked, "folder", rows, lambda rows: {"fid": 1.0})
     (verdict,) = summary.verdicts(asked, lines_)
     assert verdict.outcome == "not decided"
-    assert "has no interval" in verdict.said
+    assert "has no interval" in verdict.text
 
 
 def test_nothing_is_said_of_what_was_not_run() -> None:

@@ -84,7 +84,7 @@ def test_strengths_and_fidelity(pellucid_command: Command, photo: Path, tmp_path
     assert hyper("-m", "dreamclean") == ("dreamclean", "auto")
     assert hyper("--set", "corrections=2") == ("dreamclean", "auto")
     assert hyper("--strength", "auto") == ("dreamclean", "auto")
-    assert run("--fidelity", 1)["note"] == "nothing found to repair, left as it is"
+    assert run("--fidelity", 1)["note"] == "nothing found to repair, left unchanged"
     assert np.array_equal(images.read(photo).pixels, images.read(tmp_path / "o.png").pixels)
 
 
@@ -92,7 +92,7 @@ def test_strengths_and_fidelity(pellucid_command: Command, photo: Path, tmp_path
     ("arguments", "says"),
     [
         (("--fidelity", 2), "fidelity must be from 0 to 1"),
-        (("--fidelity", 0.5, "--set", "fidelity=0.4"), "say the same thing"),
+        (("--fidelity", 0.5, "--set", "fidelity=0.4"), "set the same option"),
         (("--strength", "much"), "strength must"),
         (("-m", "diip", "--fidelity", 0.4), "no 'fidelity'"),
         (("--task", "hdr"), "two or more exposures"),

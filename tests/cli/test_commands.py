@@ -109,7 +109,7 @@ def test_the_bad_are_named_and_the_good_are_done(
         (["--task", "denoize"], "did you mean 'denoise'"),
         (["--task", "inpaint"], "needs a mask"),
         (["--task", "denoise", "-m", "dreamclean"], "blind"),
-        (["-m", "ddrm"], "must be told the degradation"),
+        (["-m", "ddrm"], "needs the degradation"),
         (["--mask", "mask.png"], "a mask goes with"),
     ],
 )

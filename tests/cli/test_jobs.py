@@ -81,7 +81,7 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(
     assert said.code == 130
     first, last = said.err.splitlines()
     speed = SPEED if at > 2 else ""
-    pattern = rf"stopped: {at - 1} of 4 images done, \d+\.\d s{speed}; the same command with --resume goes on"
+    pattern = rf"stopped: {at - 1} of 4 images done, \d+\.\d s{speed}; the same command with --resume continues"
     assert re.fullmatch(pattern, first)
     assert last == "pellucid: interrupted"
     assert len(written(tmp_path / "out")) == at - 1 + after
@@ -112,7 +112,7 @@ def test_a_queues_limit_stops_a_job_as_an_interrupt_does(
         patch.setattr(images, "write", write_at_the_limit)
         said = job()
     assert said.code == 130
-    assert "the same command with --resume goes on" in said.err
+    assert "the same command with --resume continues" in said.err
     assert "4 of 4 images done" in job("--resume").err
 
 
@@ -180,7 +180,7 @@ def test_a_time_limit_ends_after_the_image_in_work(job: Command, tmp_path: Path)
     assert said.code == 130
     assert "time limit reached: 1 of 4 images done" in said.err
     assert "interrupted" not in said.err
-    assert "--resume goes on" in said.err
+    assert "--resume continues" in said.err
     assert len(written(tmp_path / "out")) == 1
     said = job("--resume", "--time-limit", "600")
     assert said.code == 0
@@ -218,7 +218,7 @@ def test_a_full_disk_stops_the_job_with_one_line(job: Command, tmp_path: Path, m
     assert "b.png: " in failed
     assert "No space left on device" in failed
     assert summary.startswith("nothing more can be written: 1 of 4 images done, 1 failed")
-    assert summary.endswith("; the same command with --resume goes on")
+    assert summary.endswith("; the same command with --resume continues")
     assert job("--resume").code == 0
 
 

@@ -86,7 +86,7 @@ def test_a_folder_has_a_mask_for_each_picture(pellucid_command: Command, tiny_pr
     said = pellucid_command(*call, "--mask", tmp_path / "masks", "--json")
     records = [json.loads(line) for line in said.out.splitlines()]
     assert said.code == 0
-    assert [one["note"] for one in records if one.get("note")] == ["nothing is marked, left as it is"]
+    assert [one["note"] for one in records if one.get("note")] == ["nothing is marked, left unchanged"]
     assert (tmp_path / "out" / "plain.png").exists()
     Image.new("L", (66, 72)).save(tmp_path / "masks" / "a.png.png")
     assert Recipe(task="scratches", mask=tmp_path / "masks").fingerprint("prior") != before

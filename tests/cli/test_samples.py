@@ -93,7 +93,7 @@ def test_equal_samples_are_said(pellucid_command: Command, scans: Path, tmp_path
     alone = pellucid_command(*arguments, tmp_path / "x.png")
     both = pellucid_command(*arguments, tmp_path / "y.png", "--samples", 2)
     assert "random" not in alone.out
-    assert [line.endswith("nothing in it is random: all samples are equal") for line in both.out.splitlines()] == [
+    assert [line.endswith("no random numbers are used: all samples are equal") for line in both.out.splitlines()] == [
         True, True,
     ]  # fmt: skip
 

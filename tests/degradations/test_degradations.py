@@ -35,7 +35,7 @@ def test_compression_is_pillows(bundled: dict[str, Tensor]) -> None:
 
 
 def test_each_pass_has_its_own_grid() -> None:
-    """What is constant on the 8x8 squares of a shifted grid is left as it is by a pass on that grid, by no other."""
+    """What is constant on the 8x8 squares of a shifted grid is left unchanged by a pass on that grid, by no other."""
     rows = (torch.arange(64) + 8 - 3) // 8 % 2
     board = (0.2 + 0.6 * ((rows[:, None] + rows) % 2))[None, None].float()
     aligned = multiple_jpeg(board, [10], [3])

@@ -22,7 +22,7 @@ from pellucid.apart import processes
 from pellucid.api import Restorer
 from pellucid.bench import data
 from pellucid.errors import PellucidError, UsageError
-from pellucid.jobs import Item, Left, Manifest, make_folders, plan, run, told
+from pellucid.jobs import Item, Left, Manifest, described, make_folders, plan, run
 from pellucid.jobs.fingerprint import of_files
 from pellucid.locks import lock
 from pellucid.methods import DreamClean
@@ -73,7 +73,7 @@ def test_what_is_not_taken_is_counted_and_named(scans: Path, tmp_path: Path, clo
         "gone.png": "is a link to nothing",
         "pipe.png": "is a pipe or a device, not a file",
     }
-    assert sorted(told(left)) == [
+    assert sorted(described(left)) == [
         f"not taken, .jpg_large is not read in folders: {scans / 'g.jpg_large'}",
         f"not taken, .tga is not read in folders: {scans / 'c.tga'}, {scans / 'd.tga'}, {scans / 'e.tga'} and 1 more",
         f"not taken, a link to a folder: {scans / 'link'}",
@@ -163,7 +163,7 @@ def test_what_appears_while_an_image_is_in_work_is_not_replaced(
     make_folders(items)
     (out / "a.png").write_bytes(b"another job's")
     outcomes = list(Manifest(out).record(items, lambda begun: run(begun, RESTORER), 0, "x"))
-    assert "it is there by now, from somebody else" in str(outcomes[0].error)
+    assert "somebody else has written it meanwhile" in str(outcomes[0].error)
     assert outcomes[1].error is None
     assert (out / "a.png").read_bytes() == b"another job's"
     assert {path.name for path in out.iterdir()} == {"a.png", "b.png", ".pellucid.jsonl"}
@@ -269,7 +269,7 @@ def test_signals_stop_a_job_in_order(
         for name, handler in before.items():
             signal.signal(getattr(signal, name), handler)
     assert said.code == 130
-    assert "the same command with --resume goes on" in said.err
+    assert "the same command with --resume continues" in said.err
     assert said.err.endswith("pellucid: interrupted\n")
 
 
@@ -358,7 +358,7 @@ def test_what_another_job_replaced_is_not_restored_twice(in_place: list[Item]) -
     assert [outcome.error for outcome in run(in_place, RESTORER)] == [None, None]
     once = [item.source.read_bytes() for item in in_place]
     errors = [outcome.error for outcome in run(in_place, RESTORER)]
-    assert errors == [f"{item.source}: has changed since the job began, and is left as it is" for item in in_place]
+    assert errors == [f"{item.source}: has changed since the job began, and is left unchanged" for item in in_place]
     assert [item.source.read_bytes() for item in in_place] == once
 
 
@@ -373,7 +373,7 @@ def test_what_changes_while_it_is_in_work_is_left(in_place: list[Item], monkeypa
 
     monkeypatch.setattr(images, "read", read_and_change)
     first, second = run(in_place, RESTORER)
-    assert first.error == f"{in_place[0].source}: has changed since the job began, and is left as it is"
+    assert first.error == f"{in_place[0].source}: has changed since the job began, and is left unchanged"
     assert in_place[0].source.read_bytes() == b"somebody's new one"
     assert second.error is None
 

@@ -109,7 +109,7 @@ def test_fidelity_one_changes_nothing(natural: Prior, bundled: dict[str, Tensor]
     for method in (Auto(fidelity=1), replace(CALM, fidelity=1)):
         *_, state = method.iterate(Problem(y), natural, Streams([0]))
         assert torch.equal(state.x, y)
-        assert state.notes == ("nothing found to repair, left as it is",)
+        assert state.notes == ("nothing found to repair, left unchanged",)
 
 
 @pytest.mark.parametrize("method", [Auto(), CALM, replace(CALM, schedule="preserving")])
@@ -182,7 +182,7 @@ def test_stages_follow_one_another() -> None:
     # Half of each stage's change is kept.
     torch.testing.assert_close(states[1].x, y + 1)
     torch.testing.assert_close(states[-1].x, y + 11)
-    assert Plan.of(Diagnosis(), makers, fidelity=1).note == "nothing found to repair, left as it is"
+    assert Plan.of(Diagnosis(), makers, fidelity=1).note == "nothing found to repair, left unchanged"
 
 
 def test_ranges() -> None:

@@ -105,7 +105,7 @@ def test_laws() -> None:
 def test_refuses_other_operators() -> None:
     with pytest.raises(UsageError, match="is for PhaseRetrieval, not for Denoise"):
         FAST(Problem(torch.zeros(1, 3, 4, 4), Denoise(), 0.1), PRIOR)
-    with pytest.raises(UsageError, match="told the degradation"):
+    with pytest.raises(UsageError, match="needs the degradation"):
         FAST(Problem(torch.zeros(1, 3, 4, 4)), PRIOR)
 
 

@@ -164,7 +164,7 @@ def test_names_of_methods_come_first_and_typing_errors_stay() -> None:
     for name in ("dreamclaen", "dreamclean:", "net.tflite"):
         with pytest.raises(UsageError, match="unknown method"):
             methods.find(name)
-    with pytest.raises(UsageError, match="names the restorer already"):
+    with pytest.raises(UsageError, match="already names the restorer"):
         methods.get("net.onnx", model="other.onnx")
     with pytest.raises(UsageError, match=r"net\.onnx has no 'strength'"):
         methods.get("net.onnx", strength=3)

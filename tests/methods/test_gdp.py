@@ -117,7 +117,7 @@ def test_the_learned_variance_lies_between_the_two() -> None:
         network = learnt(prior, v)
         out = replace(FEW, variance="learned")(problem, network)
         torch.testing.assert_close(out, replace(FEW, variance=variance)(problem, network))  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="has learnt no variance: take the posterior's, or beta"):
+    with pytest.raises(UsageError, match="has no learned variance: take the posterior's, or beta"):
         replace(FEW, variance="learned")(problem, prior)
 
 

@@ -334,7 +334,7 @@ def test_what_a_method_cannot_is_said_in_a_line() -> None:
     with pytest.raises(UsageError, match=r"ToneCurve, which is not linear, without noise alone"):
         PiGDM(steps=2)(Problem(y, ToneCurve(), 0.1), PRIOR)
     assert PiGDM(steps=2)(Problem(y.clamp(-0.5, 0.5), Jpeg(50), 0.0), PRIOR).isfinite().all()
-    with pytest.raises(UsageError, match="must be told the noise level"):
+    with pytest.raises(UsageError, match="needs the noise level"):
         DAPS(beta=None)(Problem(y, Denoise()), PRIOR)
     with torch.inference_mode(), pytest.raises(UsageError, match=r"outside torch\.inference_mode"):
         PiGDM()(Problem(y, Denoise(), 0.1), PRIOR)

@@ -125,7 +125,7 @@ def test_a_mild_file_is_left_alone(bundled: dict[str, Tensor]) -> None:
     y = to_model(compress(clean, 95))
     *_, state = JPEG().iterate(Problem(y, Jpeg(95)), PRIOR, Streams([0]))
     assert torch.equal(state.x, y)
-    assert state.notes == ("JPEG quality 95, 4:2:0, left as it is",)
+    assert state.notes == ("JPEG quality 95, 4:2:0, left unchanged",)
     found = Diagnosis(compression=Compression(Jpeg(95).coding))
     assert Auto().plan(found).nfe == 0
 

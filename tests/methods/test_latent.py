@@ -113,7 +113,7 @@ def test_strengths_are_the_papers_where_they_would_be_found_from_pixels(latent: 
     assert Restorer(None, latent, fidelity=0.75).nfe() == methods.DreamClean(strength=150).nfe(latent)
     kept = Restorer(None, latent, fidelity=1.0).run(IMAGE)
     torch.testing.assert_close(kept.colours, IMAGE)
-    assert (kept.nfe, kept.notes) == (0, ("left as it is",) * 2)
+    assert (kept.nfe, kept.notes) == (0, ("left unchanged",) * 2)
     quick = Restorer(None, latent, fidelity=1 - 1 / 60).run(IMAGE[:1])
     assert quick.notes[0].startswith("dreamclean at strength 10 (")
     assert "; the autoencoder alone costs" in quick.notes[0]

@@ -63,7 +63,7 @@ def test_a_lens_blur_is_undone_and_nothing_else(natural: Prior, bundled: dict[st
     both = torch.cat([to_model(clean), to_model(blurred)])
     *_, batch = Unblur().iterate(Problem(both), natural, Streams([0, 1]))
     assert torch.equal(batch.x, torch.cat([to_model(clean), state.x]))
-    assert batch.notes == ("no blur found, left as it is", "lens blur of radius 2.6 pixels undone")
+    assert batch.notes == ("no blur found, left unchanged", "lens blur of radius 2.6 pixels undone")
     assert batch.found["kernel"].shape == (2, 1, *LENS.kernel().shape)
     assert batch.found["kernel"].sum((2, 3)).flatten().tolist() == pytest.approx([1, 1])
 
@@ -75,7 +75,7 @@ def test_what_it_does_not_explain_is_left_alone() -> None:
     assert stage.note.endswith("undone")
     *_, state = stage.iterate(y, Counted(FLAT), Streams([0]))
     assert torch.equal(state.x, y)
-    assert state.notes == ("lens blur of radius 2.6 pixels does not explain the picture, left as it is",)
+    assert state.notes == ("lens blur of radius 2.6 pixels does not explain the picture, left unchanged",)
 
 
 def test_a_prior_that_breaks_is_an_error(bundled: dict[str, Tensor]) -> None:

@@ -59,7 +59,7 @@ def test_a_learned_variance_is_told_in_the_same_evaluation() -> None:
     assert len(calls) == 1
     torch.testing.assert_close(both[:, :3], prior(x, 0.5))
     torch.testing.assert_close(both[:, 3:], (1 + (x / math.sqrt(1.25)).tanh()) / 2)
-    with pytest.raises(UsageError, match="has learnt no variance"):
+    with pytest.raises(UsageError, match="has no learned variance"):
         VPNetwork(lambda x, t: x, LADDER).learned(x, 0.5)
 
 

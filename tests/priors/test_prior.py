@@ -212,7 +212,7 @@ def test_a_learned_variance_goes_through_every_wrapper() -> None:
     assert counted.nfe == 1
     torch.testing.assert_close(both, network.learned(x, levels))
     torch.testing.assert_close(both[:, :3], counted(x, levels))
-    with pytest.raises(UsageError, match="has learnt no variance"):
+    with pytest.raises(UsageError, match="has no learned variance"):
         Counted(GaussianPrior(torch.zeros(3, 1, 1), variance=torch.ones(3, 1, 1))).learned(x, levels)
 
 

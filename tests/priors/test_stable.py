@@ -140,7 +140,7 @@ def test_what_stands_for_no_text_is_told(tiny_sd: Path, tiny_sdxl: Path, caplog:
     load_prior(tiny_sdxl)
     assert not caplog.messages
     load_prior(tiny_sd)
-    assert "zeros stand for the empty text" in caplog.messages[0]
+    assert "zeros replace the empty text" in caplog.messages[0]
 
 
 def test_a_description(tiny_sdxl: Path) -> None:

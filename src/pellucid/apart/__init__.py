@@ -1,7 +1,7 @@
-"""Work on files that nobody vouches for, in processes apart: what hangs, crashes or swells there ends no other work.
+"""Runs work on untrusted files in separate processes: a hang, a crash or swelling memory there ends no other work.
 
-Decoders read what strangers wrote. `inside` says that this process decodes nothing itself; `call` then hands the work
-to a process that is kept warm, with a limit of time and of memory, and replaced when it ends.
+Decoders read files from strangers. Within `inside` this process decodes nothing itself: `call` hands the work to a warm
+process with a limit of time and memory. A process that ends is replaced.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _current: list[Bounds] = []
 
 @contextmanager
 def inside(bounds: Bounds | None = None) -> Iterator[None]:
-    """Makes this process, all of its threads, leave such work to others for as long as the block lasts.
+    """Makes this process, with all its threads, run such work in other processes while the block lasts.
 
     Args:
-        bounds: how much of the machine a call may take; None for `Bounds()`.
+        bounds: limits of a call; None for `Bounds()`.
     """
     own = bounds or Bounds()
     _current.append(own)
@@ -41,19 +41,19 @@ def inside(bounds: Bounds | None = None) -> Iterator[None]:
 
 
 def call(function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """Calls a function apart where `inside` is said, else here.
+    """Calls a function in another process within `inside`, else here.
 
     Args:
-        function: one of a module, which the other process imports.
+        function: a function of a module; the other process imports it.
         arguments: whatever can be pickled.
         named: likewise.
 
     Returns:
-        What it returns: numbers, texts, bytes, tuples, lists, mappings, arrays, pictures.
+        Its result: numbers, texts, bytes, tuples, lists, mappings, arrays, pictures.
 
     Raises:
-        PellucidError: as the function does; or in one line, without a file's name, that it took too long, or that its
-            process has ended.
+        PellucidError: the function raises it, takes too long, or its process ends. The message is one line without a
+            file's name.
     """
     if not _current:
         return function(*arguments, **named)
@@ -62,12 +62,12 @@ def call(function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
 
 
 def place(path: Path) -> Path:
-    """A path as `call` takes it: processes apart may be in another folder."""
+    """Returns an absolute path for `call`, since the other process may be in another folder."""
     return path.absolute() if _current else path
 
 
 def warm() -> None:
-    """Starts a process that is going to be needed, beside what this one does; where `inside` is not said, nothing."""
+    """Starts a process in advance, beside the work of this one; does nothing outside `inside`."""
     if _current:
         _processes(_current[-1]).warm()
 

@@ -20,7 +20,7 @@ _KNOWN = {
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
 }
-"""All that an answer may be made of, beside what has no class: a decoder that was taken over says nothing else."""
+"""The types that an answer may consist of, beside those without a class: a captured decoder can send nothing else."""
 
 
 class _Answer(pickle.Unpickler):
@@ -43,7 +43,7 @@ def send(stream: IO[bytes], value: object) -> None:
 
 
 def question(stream: IO[bytes]) -> Any:
-    """Reads a value of a process that is trusted.
+    """Reads a value from a trusted process.
 
     Raises:
         EOFError: there is none.
@@ -53,15 +53,15 @@ def question(stream: IO[bytes]) -> Any:
 
 
 def answer(stream: IO[bytes], most: int | None) -> Any:
-    """Reads a value of a process that is not.
+    """Reads a value from an untrusted process.
 
     Args:
-        stream: where from.
-        most: bytes that it may have; None for any number.
+        stream: the pipe to read.
+        most: largest size in bytes; None for no limit.
 
     Raises:
         EOFError: there is none.
-        pickle.UnpicklingError: it is of another kind than answers are, or has more bytes.
+        pickle.UnpicklingError: the value has a type that no answer has, or too many bytes.
     """
     content, *buffers = _pieces(stream, most)
     return _Answer(io.BytesIO(content), buffers=buffers).load()

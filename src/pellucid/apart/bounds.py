@@ -8,12 +8,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Bounds:
-    """Of one call.
+    """Limits of one call.
 
     Attributes:
-        seconds: that it may take.
-        memory: bytes that it may take, and its answer; None for what is free when it begins. Linux alone keeps to it.
-        most: how many calls are in work at a time; others wait.
+        seconds: time limit.
+        memory: limit in bytes, of the call and of its answer; None for the free memory at its start. Only Linux
+        enforces it.
+        most: number of calls at a time; others wait.
     """
 
     seconds: float = 600.0
@@ -22,10 +23,10 @@ class Bounds:
 
 
 def free_memory() -> int | None:
-    """Bytes that a process of this machine may still take, by the machine, its container and its own limit.
+    """Returns the bytes that a process may still take, by the limits of the machine, the container and the process.
 
     Returns:
-        The least of them; None where the machine does not say (it is no Linux).
+        The smallest of them; None if the machine does not tell (any system but Linux).
     """
     found = [*_of_machine(), *_of_container(), *_of_process()]
     return max(0, min(found)) if found else None
@@ -62,7 +63,7 @@ def _of_process() -> list[int]:
 
 
 def data() -> list[int]:
-    """Bytes of this process that RLIMIT_DATA counts; nothing where the machine does not say."""
+    """Returns the bytes of this process that RLIMIT_DATA counts; 0 if the machine does not tell."""
     return [1024 * value for key, value in _table("/proc/self/status") if key == "VmData:"]
 
 

@@ -1,4 +1,4 @@
-"""The processes apart, as seen from the one that asks them."""
+"""The processes for untrusted work, from the side of the caller."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BEGIN = "import sys; sys.path[:] = sys.argv[1:]; from pellucid.apart.worker imp
 
 
 class Processes:
-    """Processes that wait for questions, as many as were needed at a time.
+    """A pool of warm processes, as many as were needed at a time.
 
     Args:
-        bounds: of each call.
+        bounds: limits of each call.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -50,7 +50,7 @@ class Processes:
         raise (UsageError if kind == "usage" else PellucidError)(str(value))
 
     def warm(self) -> None:
-        """Starts one, if none is waiting."""
+        """Starts a process if none is waiting."""
         one = self._take()
         with self._lock:
             self._idle.append(one)
@@ -65,7 +65,7 @@ class Processes:
         return _Process()
 
     def close(self) -> None:
-        """Ends those that wait."""
+        """Ends the waiting processes."""
         with self._lock:
             while self._idle:
                 self._idle.pop().end()
@@ -95,7 +95,7 @@ class _Process:
         """Asks the process and returns its answer.
 
         Raises:
-            PellucidError: it took too long, ended, or answered what is no answer.
+            PellucidError: the process took too long, ended, or sent an invalid answer.
         """
         late = threading.Event()
 
@@ -123,12 +123,12 @@ class _Process:
         except MemoryError:
             raise PellucidError("does not fit into memory") from None
         except (pickle.UnpicklingError, ValueError, TypeError, AttributeError, IndexError, ImportError) as error:
-            raise PellucidError(f"the process that read it said nonsense ({error})") from None
+            raise PellucidError(f"the process that read it sent an invalid answer ({error})") from None
         finally:
             timer.cancel()
 
     def end(self) -> None:
-        """Ends it, if it has not ended by itself."""
+        """Ends the process if it still runs."""
         self._process.kill()
         self._process.wait()
         for stream in (self._to, self._from):
@@ -141,7 +141,7 @@ def ended(code: int | None) -> str:
     if code is None or code >= 0:
         return f"ended by itself (exit code {code})"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return f"was ended by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+    return f"was ended by {name}" + (", perhaps for lack of memory" if name == "SIGKILL" else "")
 
 
 _all: dict[Bounds, Processes] = {}
@@ -150,7 +150,7 @@ _lock = threading.Lock()
 
 
 def of(bounds: Bounds) -> Processes:
-    """The processes for calls with these bounds. They stay warm as long as this process lives."""
+    """Returns the pool for calls with these limits; its processes stay warm as long as this process lives."""
     with _lock:
         return _all.setdefault(bounds, Processes(bounds))
 
@@ -162,7 +162,7 @@ def _close() -> None:
 
 
 def _forked() -> None:
-    """Makes a fork of this process have processes of its own: pipes that two write to are no pipes."""
+    """Gives a fork of this process a pool of its own: two processes must not write to one pipe."""
     global _all, _lock
     _others.append(_all)  # kept, since they are not this one's to end
     _all, _lock = {}, threading.Lock()

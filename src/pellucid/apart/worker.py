@@ -1,4 +1,4 @@
-"""Loop of a process apart: answers questions from a pipe until there are no more."""
+"""Loop of a separate process: answers questions from a pipe until there are no more."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The web page: what `pellucid restore` does, for people who never type a command."""
+"""The web page: `pellucid restore` for people who do not use a command line."""

@@ -1,4 +1,4 @@
-"""Passwords typed wrong: those who go on guessing wait longer each time."""
+"""Wrong passwords: repeated guesses wait longer each time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 FREE = 3
-"""Wrong passwords before somebody has to wait."""
+"""Wrong passwords before the first wait."""
 
 LONGEST = 60.0
 """Seconds between two attempts at most."""
@@ -21,7 +21,7 @@ _MOST = 10_000
 
 
 class Attempts:
-    """Counts wrong passwords by the place that they come from.
+    """Counts wrong passwords by address.
 
     Args:
         clock: gives seconds.
@@ -34,13 +34,13 @@ class Attempts:
         self._minute: list[float] = []
 
     def begin(self, address: str) -> float:
-        """Counts an attempt as wrong until `right` says that it was not: many at once are no way around.
+        """Counts an attempt as wrong until `right` is called, so that simultaneous attempts evade nothing.
 
         Args:
-            address: where it comes from.
+            address: source of the attempt.
 
         Returns:
-            Seconds that it is too early, and then it is not to be looked at; 0 if it is not.
+            Seconds to wait, if the attempt is too early and must be ignored; 0 otherwise.
         """
         key, now = _network(address), self._clock()
         with self._lock:
@@ -58,7 +58,7 @@ class Attempts:
             return 0.0
 
     def right(self, address: str) -> None:
-        """Forgets what was wrong from an address whose password is right."""
+        """Forgets the wrong attempts of an address whose password is right."""
         with self._lock:
             self._wrong.pop(_network(address), None)
             if self._minute:
@@ -66,7 +66,7 @@ class Attempts:
 
 
 def _network(address: str) -> str:
-    """Network of one person: an IPv4 address, or the half of an IPv6 address that providers give out."""
+    """Returns the network of one person: an IPv4 address, or the half of an IPv6 address that providers assign."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Limits of a request to the page, checked before anything is made of it."""
+"""Limits of a request to the page, checked before any work."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from ..restoration.recipe import Choice
 from .choices import Choices
 
 MOST_NUMBER = 10_000
-"""The largest whole number that a method is given: of steps, of corrections, of iterations."""
+"""Largest whole number that a method accepts: for steps, corrections and iterations."""
 
 MOST_EVALUATIONS = 1_000_000
-"""Of the prior, for one picture in one variant."""
+"""Most evaluations of the prior for one picture in one variant."""
 
 LEAST_TILE = 64
-"""The smallest side of a tile, in pixels: a large picture has a great many of less."""
+"""Smallest side of a tile in pixels: smaller tiles of a large picture would be too many."""
 
 MOST_WRITTEN = 4000
 """Letters of all further settings together."""
 
 
 def check(choices: Choices) -> Choice:
-    """The choices with nothing left open; refuses those that ask for more work than anybody waits for.
+    """Resolves all open choices; rejects those that ask for too much work.
 
     Raises:
-        UsageError: they do, or they exclude each other.
-        PellucidError: a file of theirs cannot be read.
+        UsageError: the choices ask for too much, or exclude each other.
+        PellucidError: a chosen file cannot be read.
     """
     if sum(map(len, choices.settings)) > MOST_WRITTEN:
         raise UsageError(f"the further settings are longer than {MOST_WRITTEN} letters")
@@ -47,10 +47,10 @@ def check(choices: Choices) -> Choice:
 
 
 def check_evaluations(number: int) -> None:
-    """Refuses what takes too many evaluations of the prior.
+    """Rejects more evaluations of the prior than the limit.
 
     Raises:
-        UsageError: it does.
+        UsageError: there are too many evaluations.
     """
     if number > MOST_EVALUATIONS:
         raise UsageError(f"this takes {number} evaluations, more than the {MOST_EVALUATIONS} allowed on the page")

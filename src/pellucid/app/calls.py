@@ -1,4 +1,4 @@
-"""The same restoration as a command and as Python, to the bit."""
+"""The same restoration as a command and as Python, with identical bits."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def command(names: Sequence[str], variants: Sequence[Variant], computing: Mappin
     """The command lines that write the same files, one for each variant.
 
     Args:
-        names: of the pictures, as they lie in the folder where the command is run; mask and kernel lie there, too.
-        variants: what is made of each.
-        computing: where and how the page computes; see `Restorers.said`.
+        names: names of the pictures in the folder where the command runs; mask and kernel lie there, too.
+        variants: the variants of each picture.
+        computing: device, backend and precision of the page; see `Restorers.options_used`.
     """
     return "\n".join(_command(names, variant, computing) for variant in variants)
 
@@ -69,7 +69,7 @@ def _python(names: Sequence[str], variant: Variant, computing: Mapping[str, Any]
 
 
 def _recipe(variant: Variant, computing: Mapping[str, Any]) -> Recipe:
-    """Recipe of a variant, with its files under the names that they have beside the pictures."""
+    """Recipe of a variant; its files have the names that they have beside the pictures."""
     recipe = replace(variant.choices.recipe(), **computing)
     names: dict[str, Any] = {
         kind: Path(file.name) for kind in ("mask", "kernel") if (file := getattr(recipe, kind)) is not None

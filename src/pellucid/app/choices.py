@@ -1,4 +1,4 @@
-"""A person's choices on the page, and the restorations that follow from them."""
+"""Choices of a person on the page, and the restorations that follow from them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from ..restoration import Choice, Recipe
 from ..settings import assignments
 
 MOST_COMPARED = 4
-"""Methods side by side."""
+"""Largest number of methods side by side."""
 
 MOST_SAMPLES = 16
-"""Restorations of one picture whose differences show what was invented."""
+"""Largest number of restorations of one picture whose differences show invented detail."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """A person's choices, in the words of the command line; None leaves one open.
+    """Choices of a person, in the words of the command line; None leaves one open.
 
     Attributes:
         task: the damage, where it is known.
-        method: how it is undone.
-        prior: one of those that the page offers.
-        fidelity: how near to the picture to stay, [0, 1]; left out where the method has no such choice.
+        method: the method that repairs it.
+        prior: one of the page's priors.
+        fidelity: closeness to the picture, [0, 1]; ignored by methods without that choice.
         strength: of DreamClean, a number or "auto".
         steps: of the method.
         settings: further hyper-parameters, KEY=VALUE.
         noise: its level in [0, 1] units.
-        exact: whether known pixels come back to the bit.
+        exact: whether known pixels keep their exact values.
         seed: of the noise.
         tile: side of the tiles of large pictures, in pixels.
         samples: restorations of each picture.
@@ -76,12 +76,12 @@ class Choices:
 
     @property
     def has_fidelity(self) -> bool:
-        """True if the method has that choice."""
+        """True if the method has a fidelity."""
         method = self.method or (tasks.find(self.task).method if self.task else None)
         return method is None or "fidelity" in _fields(method)
 
     def values(self) -> Mapping[str, str]:
-        """Hyper-parameters as --set takes them, those that are not left open."""
+        """Hyper-parameters that are chosen, as --set takes them."""
         own: dict[str, str] = {}
         if self.fidelity != 0.5 and self.has_fidelity:
             own["fidelity"] = str(self.fidelity)
@@ -92,11 +92,11 @@ class Choices:
         more = assignments(self.settings)
         twice = own.keys() & more.keys()
         if twice:
-            raise UsageError(f"{min(twice)} is said twice: leave it out of the further settings")
+            raise UsageError(f"{min(twice)} is given twice: leave it out of the further settings")
         return own | more
 
     def recipe(self) -> Recipe:
-        """The same as a recipe.
+        """Recipe of the same choices.
 
         Raises:
             UsageError: a name or value is wrong, or a file is named that only the command line may name.
@@ -124,7 +124,7 @@ class Choices:
         return made
 
     def choice(self) -> Choice:
-        """The same with nothing left open.
+        """Resolves all open choices.
 
         Raises:
             UsageError: see `recipe`; or a file is missing.
@@ -134,16 +134,16 @@ class Choices:
 
     @property
     def automatic(self) -> bool:
-        """Whether nothing is said of what is to be done."""
+        """True if neither a task nor a method is chosen."""
         return self.task is None and (self.method or methods.usual(self.values())) == "auto"
 
     @property
     def proposes(self) -> bool:
-        """True if the task finds what to fill where nobody paints it; the press of a button says yes to that."""
+        """True if the task proposes a mask where nobody paints one; pressing the button accepts it."""
         return self.task is not None and tasks.find(self.task).propose is not None
 
     def needs(self, file: str) -> bool:
-        """Whether the task takes a mask, a kernel or a factor."""
+        """True if the task takes a mask, a kernel or a factor."""
         return self.task is not None and tasks.find(self.task).needs == file
 
 
@@ -152,9 +152,9 @@ class Variant:
     """One of the restorations that a press of the button makes of each picture.
 
     Attributes:
-        slug: what goes into the file's name.
-        label: what the page calls it.
-        choices: what makes it; no comparison and no samples are left in it.
+        slug: part of the file's name.
+        label: name on the page.
+        choices: choices of this restoration alone, without comparison and samples.
     """
 
     slug: str
@@ -176,19 +176,19 @@ def variants(choices: Choices) -> tuple[Variant, ...]:
 
 
 def offered(blind: bool | None = None) -> tuple[str, ...]:
-    """The methods that the page has: all but those whose network is a file or a function to be named."""
+    """Methods of the page: all but those whose network is a file or a function."""
     return tuple(name for name in methods.names(blind) if name != "external")
 
 
 def fitting(task: str | None) -> tuple[str, ...]:
-    """Those of them that can undo a task's damage; without one, those that need not know it."""
+    """Methods among these that can repair the damage of a task; without a task, those that work blind."""
     if task is None or tasks.find(task).method in offered(blind=True):
         return offered(blind=True)
     return tuple(name for name in offered() if not methods.find(name).blind or methods.find(name).takes_operator)
 
 
 def _with(choices: Choices, method: str) -> Choices:
-    """With another method, and of what was chosen what it has."""
+    """Changes the method and keeps those choices that the new method has."""
     known = _fields(method)
     return replace(
         choices,

@@ -1,4 +1,4 @@
-"""Controls of the page: one slider for everybody, the rest in a fold."""
+"""Controls of the page: one slider in view, the rest in a fold."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _NUMBERS = {"noise": float, "steps": int, "tile": int, "seed": int}
 
 
 def labelled(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Methods as they are chosen: what the page calls each, and its name."""
+    """Methods to choose from: the page's label of each, and its name."""
     return [(_TERMS.get(name, name), name) for name in names]
 
 
 class Controls:
-    """The choices' parts of the page, in the order of `inputs`.
+    """Parts of the page for the choices, in the order of `inputs`.
 
     Args:
-        priors: those that the page offers.
+        priors: the page's priors.
     """
 
     def __init__(self, priors: Sequence[str]) -> None:
@@ -83,14 +83,14 @@ class Controls:
         ]  # fmt: skip
 
     def needs(self, task: str) -> str | None:
-        """The file or the factor that a task needs."""
+        """Controls for the file or the factor that a task needs."""
         return tasks.find(task).needs if task in tasks.names() else None
 
     def read(self, session: Session, values: Sequence[Any]) -> Choices:
-        """The choices of the parts' values, and the session's files.
+        """Makes choices of the parts' values and the session's files.
 
         Raises:
-            UsageError: they exclude each other.
+            UsageError: the choices exclude each other.
         """
         task, method, prior, fidelity, strength, steps, settings, noise, exact, seed, tile, *rest = values
         samples, compare, by = rest

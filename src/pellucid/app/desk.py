@@ -1,4 +1,4 @@
-"""Actions of the page's buttons; the page draws what `view` makes of the session afterwards."""
+"""Actions of the page's buttons; `view` draws the session afterwards."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _PNG = "data:image/png;base64,"
 
 @dataclass(frozen=True)
 class Desk:
-    """Everything behind the page.
+    """The state and the services behind the page.
 
     Attributes:
         queue: the device's jobs.
-        sessions: of everybody.
+        sessions: all sessions.
         restorers: see `Restorers`.
         uploads: files that browsers sent.
-        limits: what may be uploaded.
-        priors: those that the page offers, the usual one first.
+        limits: limits of uploads.
+        priors: the page's priors, the default first.
     """
 
     queue: Queue
@@ -52,11 +52,11 @@ class Desk:
     _works: dict[object, int] = field(default_factory=dict, compare=False)
 
     def run(self, session: Session, choices: Choices) -> None:
-        """Lines up the restoration of all pictures; what is wrong with the choices becomes a message."""
+        """Queues the restoration of all pictures; invalid choices become a message."""
         self._start(session, choices, None, list(session.pictures))
 
     def act(self, session: Session, choices: Choices, key: str) -> None:
-        """Lines up an action on the picture that is looked at.
+        """Queues an action on the current picture.
 
         Args:
             session: whose.
@@ -87,7 +87,7 @@ class Desk:
         session.job = self.queue.add(Job(Proposing(session, picture)))
 
     def expected(self, upload: Upload, key: str) -> float | None:
-        """The seconds that an action takes on a picture; None where nobody knows."""
+        """Expected seconds of an action on a picture; None if unknown."""
         pace, found = self.restorers.pace, ACTIONS[key]
         if pace is None:
             return None
@@ -103,7 +103,7 @@ class Desk:
         return pace * self._works[about]
 
     def try_part(self, session: Session, choices: Choices, centre: tuple[float, float]) -> None:
-        """The same for a part of the picture that is looked at; see `work.part`."""
+        """Queues the restoration of a part of the current picture; see `work.part`."""
         if session.pictures:
             picture = session.pictures[session.current]
             self._start(session, choices, part(picture.size, centre), [picture])
@@ -151,11 +151,11 @@ class Desk:
             self.queue.stop(session.job)
 
     def take(self, session: Session, payload: object) -> None:
-        """Takes uploaded pictures in, and looks at them; see `Session.add` and `Uploads.taken`.
+        """Takes uploaded pictures in and diagnoses them; see `Session.add` and `Uploads.taken`.
 
         Args:
             session: whose they are.
-            payload: records as `Uploads.taken` has them; one with a `name` and a `reason` is a file that was not sent.
+            payload: records as in `Uploads.taken`; a record with a `name` and a `reason` is a file that was not sent.
         """
         if session.busy:
             session.messages = ["Pictures are added when this is done, or press Stop first."]
@@ -172,13 +172,13 @@ class Desk:
             self.queue.spare(Job(Looking(picture, self.restorers, self.priors[0])))
 
     def paints(self, session: Session, painting: bool) -> None:
-        """Begins or ends painting on the picture that is looked at."""
+        """Begins or ends painting on the current picture."""
         session.messages = []
         if session.picture is not None:
             session.picture.painting, session.picture.hint = painting, ""
 
     def paint(self, session: Session, mask: str) -> None:
-        """Keeps a mask that was painted, a PNG file as a data URL; one that is none becomes a message."""
+        """Keeps a painted mask, a PNG file as a data URL; an invalid one becomes a message."""
         session.messages = []
         if not session.pictures or len(mask) > 2 * self.limits.bytes:
             return
@@ -199,7 +199,7 @@ class Desk:
             picture.mask = path if images.read(path).colour.any() else None
 
     def keep_mask(self, session: Session, payload: object) -> None:
-        """Takes in a mask's file for the picture that is looked at; see `keep`."""
+        """Takes in the file of a mask for the current picture; see `keep`."""
         path, picture = self.keep(session, payload), session.picture
         if path is None or picture is None:
             return
@@ -213,14 +213,14 @@ class Desk:
         picture.mask = path
 
     def keep(self, session: Session, payload: object) -> Path | None:
-        """Takes in a mask's or a kernel's file under its own name; one that is no picture becomes a message.
+        """Takes in the file of a mask or a kernel under its name; an invalid picture becomes a message.
 
         Args:
             session: whose it is.
             payload: see `Uploads.taken`.
 
         Returns:
-            Where it is kept; None if it is not.
+            The file's place; None if it was rejected.
         """
         session.messages = []
         with self.uploads.taken(session.visitor, payload) as files:
@@ -237,7 +237,7 @@ class Desk:
         return None
 
     def calls(self, session: Session, choices: Choices) -> tuple[str, str]:
-        """The session's next job as a command and as Python; what is wrong with the choices in place of both."""
+        """Shows the session's next job as a command and as Python; invalid choices show their message instead."""
         names = [picture.name for picture in session.pictures] or ["photo.jpg"]
         if session.picture is not None and choices.needs("mask"):
             names = [session.picture.name]
@@ -245,8 +245,8 @@ class Desk:
             made = variants(choices)
             for variant in made:
                 check(variant.choices)
-            said = self.restorers.said
-            return command(names, made, said), python(names, made, said)
+            options = self.restorers.options_used
+            return command(names, made, options), python(names, made, options)
         except PellucidError as error:
             return (plain(error, session.folder),) * 2
 
@@ -256,7 +256,7 @@ def _factor(action: Action) -> int | None:
 
 
 def _cut(made: tuple[Variant, ...], mask: Path, box: Box, folder: Path) -> tuple[Variant, ...]:
-    """The variants with the part of their mask that belongs to a part of the picture."""
+    """Cuts the masks of variants to a part of the picture."""
     path = folder / MASK
     images.write(crop(images.read(mask), box), path)
     return tuple(replace(variant, choices=replace(variant.choices, mask=path)) for variant in made)

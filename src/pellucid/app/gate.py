@@ -60,27 +60,27 @@ OPEN: tuple[tuple[tuple[str, ...], str], ...] = (
     # No addresses: the server fetches nothing.
     (_READ, re.escape(FILE) + r"(?!/*(?i:https?:)).+"),
 )
-"""All that is answered: methods, and a pattern of the whole path. Everything else is 404."""
+"""All allowed requests: methods, and a pattern of the whole path. Everything else is 404."""
 
 _BEFORE_LOGIN = 7
-"""So many of them are there for those who have not yet typed the password."""
+"""The first entries of `OPEN` that need no login."""
 
 PATIENCE = 20.0
-"""Seconds that the next piece of a request's body may take."""
+"""Seconds to wait for the next piece of a request's body."""
 
 _MOST_SAID = 32_000_000
-"""Bytes of a call: a painted mask of the largest picture takes a tenth."""
+"""Largest size of a call in bytes: ten times a painted mask of the largest picture."""
 
 _MOST_TYPED = 10_000
-"""Bytes of a login."""
+"""Largest size of a login in bytes."""
 
 _MOST_FILES = 1000
 _MOST_PAGES = 20
-"""Loadings of the page that one visitor has open."""
+"""Most loadings of the page that a visitor may have open."""
 
 
 def is_open(method: str, path: str) -> bool:
-    """True if a request is one that the page needs."""
+    """True if the page needs a request."""
     return _door(method, path) is not None
 
 
@@ -94,7 +94,7 @@ def _door(method: str, path: str) -> int | None:
 
 
 def foreign(request: Request) -> bool:
-    """True if another site's page makes a request: all but links to the page itself are foreign."""
+    """True if another site's page makes a request; links to the page itself are not foreign."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     if site not in ("same-origin", "none"):
         linked = request.headers.get("sec-fetch-mode") == "navigate" and request.url.path == "/"
@@ -105,13 +105,13 @@ def foreign(request: Request) -> bool:
 
 @dataclass
 class Gate:
-    """Answers what the page needs, some of it itself, and passes on to gradio what is left.
+    """Answers the page's requests, some of them itself; passes the rest on to gradio.
 
     Attributes:
         app: gradio.
-        desk: what is behind the page.
-        user: gives the name that a request is logged in by; None where nobody logs in here.
-        attempts: to log in.
+        desk: see `Desk`.
+        user: gives the login name of a request; None if the page has no login.
+        attempts: counter of wrong passwords.
     """
 
     app: Any
@@ -181,7 +181,7 @@ class Gate:
     # --- what is answered here ---
 
     async def _session(self, request: Request, visitor: str, send: Any) -> Response:
-        """Gives the tab's token back, or a new one if it has none that holds."""
+        """Gives the tab's token back, or a new one if its token is invalid."""
         del send
         said = (await _body(request, 1000)).decode("latin-1")
         sessions = self.desk.sessions
@@ -210,7 +210,7 @@ class Gate:
         )
 
     async def _upload(self, request: Request, visitor: str, send: Any) -> Response:
-        """Keeps files for the visitor, and tells a handle of each."""
+        """Keeps files for the visitor and returns a handle of each."""
         del send
         size = _length(request)
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
@@ -233,7 +233,7 @@ class Gate:
     # --- what gradio answers ---
 
     async def _predict(self, request: Request, visitor: str, send: Any) -> Response | None:
-        """Passes a call on that a page of this server makes."""
+        """Passes a call on if a page of this server makes it."""
         body = await _body(request, _MOST_SAID)
         try:
             said = json.loads(body)
@@ -257,7 +257,7 @@ class Gate:
         return None
 
     async def _heartbeat(self, request: Request, page: str, send: Any) -> Response | None:
-        """Keeps a page's connection, and notes when it ends."""
+        """Keeps a page's connection and notes its end."""
         visitor = page.partition(" ")[0]
         if self._pages.get(visitor, 0) >= _MOST_PAGES:
             return _no(429, "too many pages are open")
@@ -273,7 +273,7 @@ class Gate:
         return None
 
     async def _login(self, request: Request, visitor: str, send: Any) -> Response | None:
-        """Passes a password on, not too many of them."""
+        """Passes a password on, at a limited rate."""
         del visitor
         address = request.client.host if request.client else ""
         body = await _body(request, _MOST_TYPED)
@@ -304,7 +304,7 @@ def _names_files(said: Any) -> bool:
 
 
 def _length(request: Request) -> int:
-    """Length of a request's body, as its header states it; the server enforces that."""
+    """Length of a request's body by its header; the server enforces it."""
     said = request.headers.get("content-length", "")
     if not said.isdecimal() or "transfer-encoding" in request.headers:
         raise HTTPException(411, "say how long it is")
@@ -318,7 +318,7 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 def _patient(receive: Any) -> Any:
-    """Gives up on a body whose next piece takes too long; the end of a connection is waited for as long as it takes."""
+    """Gives up on a body whose next piece takes too long; the end of a connection may take any time."""
     more = True
 
     async def received() -> Any:
@@ -333,7 +333,7 @@ def _patient(receive: Any) -> Any:
 
 
 def _repeated(body: bytes, receive: Any) -> Any:
-    """Gives a body that was read already once more."""
+    """Replays a body that was read already."""
     waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def received() -> Any:
@@ -343,7 +343,7 @@ def _repeated(body: bytes, receive: Any) -> Any:
 
 
 def _marked(send: Any) -> Any:
-    """Adds the headers that every answer has."""
+    """Adds the headers of every answer."""
 
     async def marked(message: Any) -> None:
         if message["type"] == "http.response.start":

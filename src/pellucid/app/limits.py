@@ -13,10 +13,12 @@ from ..apart import Bounds
 from ..errors import PellucidError, UsageError
 
 READING = 60.0
-"""Seconds after which the reading of a file is given up."""
+"""Seconds after which reading a file is given up."""
 
 _LIBRARIES, _A_PIXEL = 400_000_000, 40
-"""Bytes that a decoder may take: for itself, and for each pixel; no format takes more (`benchmarks/reading.py`)."""
+"""Bytes that a decoder may take: a fixed part, and a part for each pixel; no format takes more
+(`benchmarks/reading.py`).
+"""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Limits:
         bytes: of one file.
         pixels: of one picture, all its pages together.
         pictures: at a time.
-        share: bytes that one person may keep here, results and what is on its way included.
-        total: bytes that all people together may.
+        share: bytes that one person may keep here, with results and uploads in progress.
+        total: bytes that all people together may keep.
 
     Raises:
         UsageError: one of them is less than 1.
@@ -46,21 +48,21 @@ class Limits:
 
     @property
     def reading(self) -> Bounds:
-        """Limits for the decoder of a file; one that needs more does not read such a picture."""
+        """Limits for the decoder of a file; a file that needs more is no picture of this size."""
         return Bounds(seconds=READING, memory=_LIBRARIES + _A_PIXEL * self.pixels, most=2)
 
     def check(self, path: Path, name: str) -> tuple[int, int]:
-        """Refuses a file that is too large or no picture.
+        """Rejects a file that is too large or no picture.
 
         Args:
-            path: where it lies.
-            name: what its owner calls it.
+            path: its place.
+            name: its owner's name for it.
 
         Returns:
             Height and width of its first page.
 
         Raises:
-            PellucidError: it is.
+            PellucidError: it is too large or no picture.
         """
         size = path.stat().st_size
         if size > self.bytes:
@@ -78,17 +80,17 @@ class Limits:
 
 
 def named(error: object, path: Path, name: str) -> str:
-    """An error's line with the owner's name of a file instead of where it lies on this machine."""
+    """The line of an error with the owner's name of a file in place of its path on this machine."""
     text = str(error).replace(str(path), name)
     return text if name in text else f"{name}: {text}"
 
 
 def clean_name(name: str, taken: Collection[str] = ()) -> str:
-    """A file's name as its owner has it, without folders and control characters.
+    """Name of a file as its owner has it, without folders and control characters.
 
     Args:
-        name: as it came.
-        taken: of other files; restored, too, none has the name of another, where upper and lower case are one.
+        name: the uploaded name.
+        taken: names of other files. Upper and lower case count as equal; restored files differ in name, too.
     """
     written = {_written(other) for other in taken}
     last = re.split(r"[/\\]", name)[-1]

@@ -1,4 +1,4 @@
-"""A look at a picture as it comes in: what is wrong with it, what can be done about it, and how long that takes."""
+"""Diagnosis of a new picture: its damage, the possible actions, and their times."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _STRETCH, _STRETCHES = 128, 2
 
 @dataclass(frozen=True)
 class Action:
-    """Something that can be done to a picture, by one press.
+    """An action on a picture, started by one press.
 
     Attributes:
-        label: on its button.
+        label: text of its button.
         task: see `tasks`; None for the automatic method.
         by: how many times larger the picture becomes.
     """
@@ -50,12 +50,12 @@ ACTIONS = {
     "enlarge-2": Action("Enlarge x2", "enlarge", 2),
     "enlarge-4": Action("Enlarge x4", "enlarge", 4),
 }
-"""What can be done to a picture here, by its key."""
+"""The actions by their keys."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found in a picture, in the page's words.
+    """Result of the diagnosis, in the page's words.
 
     Attributes:
         words: a phrase for each damage; empty if there is none.
@@ -77,11 +77,11 @@ class Verdict:
 
 
 class Timed(Wrapper):
-    """Notes how long a prior takes.
+    """Measures the time of a prior.
 
     Attributes:
-        seconds: in it so far.
-        pixels: that went through it.
+        seconds: time in the prior so far.
+        pixels: pixels through the prior so far.
     """
 
     def __init__(self, prior: Prior) -> None:
@@ -98,10 +98,10 @@ class Timed(Wrapper):
 
 
 def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
-    """Finds out what is wrong with a picture's first page; of a large one an excerpt is looked at.
+    """Diagnoses the first page of a picture; of a large picture, an excerpt.
 
     Returns:
-        That, and the seconds that a pixel takes in the prior; None if it was not asked.
+        The verdict, and the prior's seconds for a pixel; None if the prior was not evaluated.
     """
     seen = excerpt(picture)
     pixels = seen.tensor()
@@ -137,7 +137,7 @@ def _sampled(picture: images.Picture) -> images.Picture:
 
 
 def verdict(found: Diagnosis, calls: int = 0, whole: bool = True) -> Verdict:
-    """A diagnosis in the page's words; see `Verdict`."""
+    """States a diagnosis in the page's words; see `Verdict`."""
     plan = Auto().plan(found)
     damage = [one for one in found.findings if one is not found.content and (one.remedy or one is found.exposure)]
     advised = []

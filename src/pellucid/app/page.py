@@ -1,4 +1,4 @@
-"""The page: what lies where, and which press calls what."""
+"""The page: its layout, and the handlers of its events."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _TOKEN = """() => (window.pellucidToken ??= (async () => {
 })())"""
 
 _TAKEN = f"""async () => [await ({_TOKEN})(), JSON.stringify((window.pellucidHanded || []).splice(0))]"""
-"""What page.js has uploaded goes to the server as handles, with what it did not upload and why."""
+"""Script that sends the handles of uploads to the server, with the names of rejected files and the reasons."""
 
 _HAND = f"""async (token, files) => [
   await ({_TOKEN})(), null,
   JSON.stringify([files].flat().filter(Boolean).map((file) => ({{ path: file.path }}))),
 ]"""
-"""Uploads, sent as the handles that the server gave; gradio takes nothing in them for a file."""
+"""Script that sends uploads as the server's handles; gradio takes nothing in them for a file."""
 
 _EVERY = 0.4
-"""Seconds between two looks at a job that runs."""
+"""Seconds between two looks at a running job."""
 
 
 class Page:
-    """The page's parts, and what their events do.
+    """Parts of the page and the handlers of their events.
 
     Args:
-        desk: what is behind it.
+        desk: see `Desk`.
 
     Attributes:
         blocks: the page.
@@ -133,7 +133,7 @@ class Page:
             raise gr.Error(str(error), print_exception=False) from None
 
     def _shown(self, session: Session) -> list[Any]:
-        """Everything that depends on the session, in the order of the outputs."""
+        """All outputs that depend on the session, in order."""
         busy = session.busy
         return [
             view.picture_view(session, self._desk),
@@ -252,7 +252,7 @@ class Page:
         return told + ("" if mask is None else view.link(mask, "Download the mask"))
 
     def _choices(self, session: Session, values: tuple[Any, ...]) -> Choices | None:
-        """The choices on the page; None, and a message, if they are invalid."""
+        """Reads the choices on the page; None, and a message, if they are invalid."""
         try:
             return self._controls.read(session, values)
         except UsageError as error:
@@ -261,7 +261,7 @@ class Page:
 
 
 def _records(handed: str) -> Any:
-    """The browser's records of its uploads; empty if they are malformed."""
+    """Records of the browser's uploads; empty if they are malformed."""
     try:
         return json.loads(handed)
     except (ValueError, TypeError, RecursionError):
@@ -277,7 +277,7 @@ def _read(name: str) -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Fonts of the machine alone, and colours whose contrast is enough to read."""
+    """Theme with the machine's fonts alone, and colours of sufficient contrast."""
     plain = {"block_title_background_fill": "none", "block_label_background_fill": "none"}
     text = dict.fromkeys(("block_title_text_color", "block_label_text_color"), "*neutral_800")
     return gr.themes.Soft(
@@ -311,14 +311,14 @@ def theme() -> gr.themes.Base:
 
 
 def style() -> str:
-    """The page's own CSS."""
+    """CSS of the page."""
     return _read("page.css") + _read("viewer.css")
 
 
 def script(most: int) -> str:
-    """What goes into the page's head.
+    """Content of the page's head.
 
     Args:
-        most: bytes of a file that may be uploaded.
+        most: largest size of an upload in bytes.
     """
     return f"<script>window.pellucidMost = {most};{_read('page.js')}</script>"

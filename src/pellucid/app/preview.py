@@ -1,4 +1,4 @@
-"""Copies of pictures that a browser can show; the files that people download are never made of them."""
+"""Copies of pictures for the browser; downloads are never made from them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MOST_SHOWN = 4096
 _MOST_LIVE = 640
 _LOSSLESS = 1_000_000
 THUMB = 96
-"""Side of the small pictures in the strip, in pixels."""
+"""Side of thumbnails in pixels."""
 
 
 def previews(path: Path) -> tuple[bytes, str, str]:
-    """Previews of a file for the page; runs in `apart.call`, since a picture itself is much larger.
+    """Makes previews of a file; runs in `apart.call`, since the picture itself is much larger.
 
     Returns:
-        The content of the file that `show` writes, its suffix, and what `thumb` gives.
+        The content of the file that `show` writes, its suffix, and the result of `thumb`.
 
     Raises:
         PellucidError: as for `images.read`.
@@ -37,11 +37,11 @@ def previews(path: Path) -> tuple[bytes, str, str]:
 
 
 def show(picture: images.Picture, path: Path) -> Path:
-    """Writes what the page shows of a picture: PNG if it is small, else JPEG, never larger than 4096 pixels.
+    """Writes the page's copy of a picture: PNG if it is small, else JPEG, never larger than 4096 pixels.
 
     Args:
-        picture: of any depth and with any transparency, which is laid on light grey.
-        path: where to, without a suffix.
+        picture: any depth; transparency is laid on light grey.
+        path: file to write, without a suffix.
 
     Returns:
         The file.
@@ -53,7 +53,7 @@ def show(picture: images.Picture, path: Path) -> Path:
 
 
 def thumb(picture: images.Picture) -> str:
-    """A small copy, as a data URL."""
+    """Thumbnail as a data URL."""
     return _thumb(_visible(picture))
 
 
@@ -76,7 +76,7 @@ def _within(image: Image.Image, side: int) -> Image.Image:
 
 
 def live(x0: Tensor) -> str:
-    """An estimate on its way, (1, C, H, W) in [-1, 1], as a data URL; C beyond 3 are further exposures."""
+    """Estimate in progress, (1, C, H, W) in [-1, 1], as a data URL; channels beyond 3 are further exposures."""
     from ..problem import to_unit
 
     image = _visible(images.from_tensor(_displayed(to_unit(x0[:1]))))
@@ -91,8 +91,8 @@ def spread(samples: Sequence[Tensor]) -> tuple[images.Picture, float]:
         samples: (1, C, H, W) each, in [0, 1].
 
     Returns:
-        A picture, black where they agree and white where they differ most, and that most: the standard deviation there,
-        in [0, 1] units.
+        A picture, black where samples agree and white where they differ most; and their largest standard deviation, in
+        [0, 1] units.
     """
     import torch
 
@@ -115,7 +115,7 @@ def _visible(picture: images.Picture) -> Image.Image:
 
 
 def _bytes(pixels: images.Pixels) -> images.Pixels:
-    """The pixels in 8 bits."""
+    """Converts pixels to 8 bits."""
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
     full = np.float32(65535 if pixels.dtype == np.uint16 else 1)

@@ -1,4 +1,4 @@
-"""The server's side of HTTP, with a time within which a request's head has to be there."""
+"""HTTP on the server's side, with a time limit for the head of a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAD_WITHIN = 5.0
 
 
 class Prompt(H11Protocol):
-    """Closes connections that are opened, or whose request is begun, and then left half done."""
+    """Closes connections that stay without a request, or with half of one."""
 
     _deadline: asyncio.TimerHandle | None = None
 
@@ -50,6 +50,6 @@ class Prompt(H11Protocol):
             self.transport.close()
 
     def on_response_complete(self) -> Any:
-        """See `H11Protocol`; what is idle from here on is the keep-alive timer's."""
+        """See `H11Protocol`; from here on the keep-alive timer handles idle connections."""
         super().on_response_complete()
         self._rest()

@@ -1,4 +1,4 @@
-"""Jobs in the order in which they came, one on the device at a time."""
+"""Jobs in order of arrival, one on the device at a time."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ..methods.method import State
 
 
 class Stopped(BaseException):
-    """Somebody stopped the job; like KeyboardInterrupt it is no error of the picture in work."""
+    """Somebody stopped the job; like KeyboardInterrupt this is no error of the current picture."""
 
 
 class Job:
-    """One press of a button: everything that is to be restored, and how far it is.
+    """One press of a button: its restorations and their progress.
 
     Args:
-        work: does it; calls `advance` and `see`, which end it when it is to stop.
+        work: the work; calls `advance` and `see`, which end it after a stop.
 
     Attributes:
-        state: where it stands; it never leaves "done", "stopped" or "failed".
-        total: pixels through the network in all; 0 while nobody knows.
+        state: its state; "done", "stopped" and "failed" are final.
+        total: pixels through the network in all; 0 while unknown.
         done: pixels through the network so far.
-        doing: what it is at, in words.
+        doing: the current step, in words.
         x0: the newest estimate of the clean picture, (1, C, H, W) in [-1, 1]; None before the first.
         error: why it failed; None if it did not.
-        part: how many pixels were done before the picture in work, and how many are its own.
+        part: pixels that were done before the current picture, and pixels of this picture.
     """
 
     def __init__(self, work: Callable[[Job], object]) -> None:
@@ -46,17 +46,17 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """True if nothing more will come of it."""
+        """True if the job has ended."""
         return self.ended.is_set()
 
     @property
     def stopping(self) -> bool:
-        """True if it was told to stop and has not yet done so."""
+        """True if the job was told to stop and still runs."""
         return self._stop.is_set() and not self.over
 
     @property
     def seconds_left(self) -> float | None:
-        """From the pixels that went through the network so far; None before the first."""
+        """Remaining seconds, from the pixels so far; None before the first."""
         if not self.done or not self.total:
             return None
         return (time.monotonic() - self._began) * max(self.total - self.done, 0) / self.done
@@ -80,7 +80,7 @@ class Job:
         self.x0 = state.x0.detach()
 
     def check(self) -> None:
-        """Ends the work.
+        """Ends the work if the job was told to stop.
 
         Raises:
             Stopped: it was told to stop.
@@ -89,11 +89,11 @@ class Job:
             raise Stopped
 
     def stop(self) -> None:
-        """Tells it to end at its next step."""
+        """Tells the job to end at its next step."""
         self._stop.set()
 
     def run(self) -> None:
-        """Does the work; whatever it raises becomes its state."""
+        """Does the work; any exception becomes the job's state."""
         self.state, self._began = "running", time.monotonic()
         try:
             self.check()
@@ -111,7 +111,7 @@ class Job:
 
 
 class Queue:
-    """Jobs of everybody who has the page open, done by one thread, first come first served."""
+    """Queue of all jobs on this machine, done by one thread, first come first served."""
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
@@ -124,14 +124,14 @@ class Queue:
         self._thread.start()
 
     def add(self, job: Job) -> Job:
-        """Lines a job up."""
+        """Queues a job."""
         with self._changed:
             self._waiting.append(job)
             self._changed.notify()
         return job
 
     def spare(self, job: Job) -> None:
-        """Takes a job that is done while there is no other; the newest first: older ones may be of closed pages."""
+        """Takes a job to do while there is no other; the newest first, since older ones may belong to closed pages."""
         with self._changed:
             self._spare.insert(0, job)
             self._changed.notify()
@@ -152,7 +152,7 @@ class Queue:
         job.run()  # without work: it is told to stop already
 
     def close(self) -> None:
-        """Stops everything, and waits for the job on the device to end its step."""
+        """Stops all jobs and waits until the current one has ended its step."""
         with self._changed:
             self._closed = True
             jobs = [*self._waiting, *self._spare, *([self._running] if self._running else [])]

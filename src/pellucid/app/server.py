@@ -1,4 +1,4 @@
-"""Serving the page: to this machine alone unless there is a password, and to nobody a word about it."""
+"""Server of the page: for this machine alone unless there is a password; it tells strangers nothing."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Serving:
     Attributes:
         host: address to listen on.
         port: to listen on; 0 for a free one.
-        password: what people must type; needed where other machines can reach the host.
-        device: where to compute; None for a GPU where there is one.
-        priors: those that the page offers, the usual one first.
-        limits: what may be uploaded.
-        offline: whether models of the hub are taken from the cache alone.
-        backend: what computes the priors' networks; see `load_prior`.
-        precision: what they compute in; see `load_prior`.
+        password: password of the login; required if other machines can reach the host.
+        device: device to compute on; None for a GPU if there is one.
+        priors: the page's priors, the default first.
+        limits: limits of uploads.
+        offline: whether the hub's models come from the cache alone.
+        backend: backend of the priors; see `load_prior`.
+        precision: precision of the priors; see `load_prior`.
 
     Raises:
         UsageError: other machines can reach the host, and there is no password.
@@ -75,20 +75,20 @@ class Serving:
 
 
 def check_installed() -> None:
-    """Refuses where gradio is missing.
+    """Raises an error if gradio is missing.
 
     Raises:
-        PellucidError: it is.
+        PellucidError: gradio is missing.
     """
     if find_spec("gradio") is None:
         raise PellucidError('the web page needs gradio: pip install "pellucid[app]"')
 
 
 def serve(serving: Serving, tell: Callable[[str], object] = print) -> None:
-    """Serves the page until it is interrupted; then jobs are stopped and all temporary files removed.
+    """Serves the page until it is interrupted; then stops jobs and removes all temporary files.
 
     Args:
-        serving: how.
+        serving: the options.
         tell: called with the page's address as soon as it can be opened.
 
     Raises:
@@ -112,7 +112,7 @@ def serve(serving: Serving, tell: Callable[[str], object] = print) -> None:
 
 @contextmanager
 def desk_of(serving: Serving) -> Iterator[Desk]:
-    """Everything behind the page, with the usual prior loaded; at the end nothing of it is left on the disk."""
+    """Makes the page's services with the default prior loaded; at the end removes all files."""
     from .desk import Desk
     from .queue import Queue
     from .sessions import Sessions
@@ -143,7 +143,7 @@ def desk_of(serving: Serving) -> Iterator[Desk]:
 
 
 def application(desk: Desk, serving: Serving) -> ASGIApp:
-    """The page as an ASGI application, for a server of one's own."""
+    """Makes the page as an ASGI application, for any server."""
     # Before gradio is imported: it asks its makers' server for news otherwise.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -186,7 +186,7 @@ def application(desk: Desk, serving: Serving) -> ASGIApp:
 
 
 def _user(mounted: Any) -> Callable[[Request], str | None]:
-    """Name of the user who is logged in, by gradio's cookies."""
+    """Name of the logged-in user, by gradio's cookies."""
 
     def user(request: Request) -> str | None:
         names = (f"access-token-{mounted.cookie_id}", f"access-token-unsecure-{mounted.cookie_id}")

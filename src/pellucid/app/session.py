@@ -19,15 +19,15 @@ from .words import plain
 
 @dataclass
 class Upload:
-    """A picture that somebody handed over, and what was done to it by hand.
+    """A picture of the session with its mask and diagnosis.
 
     Attributes:
         name: the owner's, without folders.
-        path: where its bytes lie, as they came.
+        path: the uploaded file, unchanged.
         size: height and width in pixels.
         shown: the copy for the browser.
-        thumb: a small one, as a data URL.
-        mask: white where it is missing, painted or handed over; None if there is none.
+        thumb: thumbnail as a data URL.
+        mask: mask, white where the picture is missing, painted or uploaded; None if there is none.
         painting: whether the mask is being painted.
         hint: what is to be said to whoever paints; empty for the usual.
         proposals: how many times a mask was proposed.
@@ -77,10 +77,10 @@ class Outcome:
 
     Attributes:
         versions: one for each variant that did not fail.
-        before: what it is compared to, where that is only a part of the picture.
+        before: picture to compare with, if only a part was restored.
         spread: where the samples differ; see `preview.spread`.
-        errors: a line for each that failed.
-        left: why it was left alone; empty if it was not.
+        errors: a line for each failed variant.
+        left: reason why the picture was left alone; empty if it was restored.
     """
 
     versions: list[Version] = field(default_factory=list)
@@ -91,7 +91,7 @@ class Outcome:
 
     @property
     def any(self) -> bool:
-        """Whether there is anything to show."""
+        """True if there is anything to show."""
         return bool(self.versions or self.errors or self.left)
 
 
@@ -100,13 +100,13 @@ class Round:
     """Results of one press of the button, which Undo takes back.
 
     Attributes:
-        variants: what was asked for.
-        outcomes: by the picture's name.
+        variants: the requested restorations.
+        outcomes: results by the picture's name.
         part: whether only a part of a picture was tried.
-        seconds: that it took; None while it runs.
-        folder: of its files; None if it has none of its own.
-        names: of the pictures that it is for.
-        job: what does it.
+        seconds: duration; None while it runs.
+        folder: folder of its files; None if it has none.
+        names: names of its pictures.
+        job: the job.
     """
 
     variants: tuple[Variant, ...]
@@ -124,24 +124,24 @@ class Round:
 
     @property
     def any(self) -> bool:
-        """True if anything came of it."""
+        """True if it has any result."""
         # A copy: the job that fills it in runs beside whoever asks.
         return any(outcome.any for outcome in list(self.outcomes.values()))
 
 
 class Session:
-    """Data of one page on this machine; a reload of the page finds it again.
+    """State of one page on this machine; a reload of the page finds it again.
 
     Attributes:
-        folder: where all its files lie; made when the first one comes.
-        visitor: the browser that it belongs to.
-        pictures: in the order of the page.
-        current: which of them is looked at.
+        folder: folder of all its files; made with the first one.
+        visitor: browser of the session.
+        pictures: pictures in the order of the page.
+        current: index of the current picture.
         rounds: results, the newest last.
-        job: the newest; None before the first.
-        messages: what went wrong at the last thing that was done.
-        kernel: of the blur, handed over; None if there is none.
-        following: whether the page shows the picture in work.
+        job: the newest job; None before the first.
+        messages: errors of the last action.
+        kernel: uploaded kernel of the blur; None if there is none.
+        following: whether the page follows the job.
     """
 
     def __init__(self, folder: Path, visitor: str = "") -> None:
@@ -158,37 +158,37 @@ class Session:
 
     @property
     def picture(self) -> Upload | None:
-        """The picture that is looked at."""
+        """The current picture."""
         return self.pictures[self.current] if self.pictures else None
 
     @property
     def mask(self) -> Path | None:
-        """The mask of that picture."""
+        """The mask of the current picture."""
         return self.picture.mask if self.picture else None
 
     @property
     def looking(self) -> bool:
-        """Whether it is still being found out what is wrong with any of the pictures."""
+        """True if the diagnosis of a picture is still in progress."""
         return not all(picture.looked for picture in self.pictures)
 
     @property
     def busy(self) -> bool:
-        """True if its job is not over."""
+        """True if its job has not ended."""
         return self.job is not None and not self.job.over
 
     def new_folder(self) -> Path:
-        """An empty folder of its own."""
+        """Makes a new empty folder."""
         self._number += 1
         folder = self.folder / str(self._number)
         folder.mkdir(parents=True, mode=0o700)
         return folder
 
     def add(self, files: Mapping[Path, str], limits: Limits) -> None:
-        """Takes pictures in; those that cannot be are named in `messages`.
+        """Takes pictures in; rejected ones are named in `messages`.
 
         Args:
-            files: where each was uploaded to, and its owner's name for it.
-            limits: what may be.
+            files: the uploaded files and their owner's names.
+            limits: limits of uploads.
         """
         self.messages = []
         before = len(self.pictures)
@@ -214,24 +214,24 @@ class Session:
         return Upload(name, own, size, shown, small)
 
     def look_at(self, index: int) -> None:
-        """Shows a picture, whichever is in work."""
+        """Shows a picture, whichever one the job works on."""
         self.current = max(min(index, len(self.pictures) - 1), 0)
         self.following, self.messages = False, []
 
     @property
     def in_work(self) -> str | None:
-        """The name of the picture that the job is at, or was at last."""
+        """Name of the picture that the job works on, or worked on last."""
         names = list(self.rounds[-1].outcomes) if self.rounds else []
         return names[-1] if names else None
 
     def follow(self) -> None:
-        """Shows the picture in work, unless another one was chosen since the job began."""
+        """Shows the picture that the job works on, unless another was chosen since the job began."""
         names = [picture.name for picture in self.pictures]
         if self.following and self.in_work in names:
             self.current = names.index(self.in_work)
 
     def remove(self, index: int) -> None:
-        """Takes a picture, and what came of it, off the page."""
+        """Removes a picture and its results from the page."""
         if not self.busy and 0 <= index < len(self.pictures):
             picture = self.pictures.pop(index)
             shutil.rmtree(picture.path.parent, ignore_errors=True)
@@ -253,16 +253,16 @@ class Session:
         return None
 
     def asked(self, name: str) -> Round | None:
-        """The last press of the button that was for a picture, whether or not anything came of it."""
+        """The last round that included a picture, with or without a result."""
         return next((done for done in reversed(self.rounds) if name in done.names), None)
 
     @property
     def newest(self) -> Round | None:
-        """The last press of the button that anything came of."""
+        """The last round with a result."""
         return next((done for done in reversed(self.rounds) if done.any), None)
 
     def forget(self) -> None:
-        """Takes messages away that belong to what was chosen before."""
+        """Removes messages about earlier choices."""
         self.messages = []
         if not self.busy:
             self.job = None
@@ -270,7 +270,7 @@ class Session:
             self.rounds = [done for done in self.rounds if done.any or done.job is None or done.job.state != "failed"]
 
     def undo(self) -> None:
-        """Takes back what came of the last press of the button."""
+        """Removes the results of the last round."""
         newest = self.newest
         if not self.busy and newest is not None:
             first = self.rounds.index(newest)

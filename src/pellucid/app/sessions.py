@@ -1,4 +1,4 @@
-"""Owners and lifetimes of sessions: pages are opened, reloaded, closed and forgotten."""
+"""Owners and lifetimes of sessions: pages open, reload, close and are forgotten."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .queue import Queue
 from .session import Session
 
 STOP_AFTER = 10.0
-"""Seconds without an open page and without a call after which its job is stopped: a reload takes less."""
+"""Seconds without an open page or a call after which a job stops; a reload takes less."""
 
 FORGET_AFTER = 900.0
-"""Seconds without an open page and without a call after which its files are removed: a machine may sleep meanwhile."""
+"""Seconds without an open page or a call after which files are removed; a machine may sleep meanwhile."""
 
 MOST_SESSIONS = 500
 """Sessions at a time, of all people together."""
@@ -31,7 +31,7 @@ _LOST = "this page has lost its session: reload it"
 
 @dataclass
 class _Entry:
-    """A session, its loadings that are there and that are gone, and when anything was last heard of it."""
+    """A session, its present and past page loadings, and the time of its last call."""
 
     session: Session
     since: float
@@ -40,13 +40,13 @@ class _Entry:
 
 
 class Sessions:
-    """Everybody's sessions, by the token that a page keeps as long as its tab is open.
+    """All sessions, by the token that a page keeps as long as its tab is open.
 
-    A *visitor* is a browser, which keeps its name in a cookie; a *token* is one of its tabs. Both are made here and
-    signed: names that somebody else made up are refused.
+    A *visitor* is a browser, which keeps its name in a cookie; a *token* is one of its tabs. Both are made and signed
+    here, so invented names are rejected.
 
     Args:
-        queue: whose jobs are stopped when their page is closed.
+        queue: jobs stop when their page is closed.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -61,18 +61,18 @@ class Sessions:
     # --- names ---
 
     def visitor(self) -> str:
-        """A name for a browser that is new."""
+        """Makes a name for a new browser."""
         return self._signed(secrets.token_hex(16))
 
     def token(self, visitor: str) -> str:
-        """A name for a new tab of a visitor."""
+        """Makes a name for a new tab of a visitor."""
         return self._signed(f"{self.checked(visitor)}-{secrets.token_hex(16)}")
 
     def checked(self, name: str) -> str:
-        """The name again, if it was made here.
+        """Returns the name if its signature is valid.
 
         Raises:
-            PellucidError: it was not.
+            PellucidError: the signature is invalid.
         """
         text, _, _ = name.rpartition("-")
         # Names are compared as bytes: those that were made up may hold anything.
@@ -97,12 +97,12 @@ class Sessions:
     # --- pages ---
 
     def of(self, token: str, page: str, now: float | None = None) -> Session:
-        """The session of a page, made when it is first seen.
+        """Returns the session of a page; makes it at the first call.
 
         Args:
             token: the tab's.
             page: this loading of it.
-            now: the time; the clock's if it is left out.
+            now: the time; the clock's by default.
 
         Raises:
             PellucidError: the token was not made here, or too many pages are open.
@@ -138,7 +138,7 @@ class Sessions:
                     entry.since = now
 
     def sweep(self, now: float | None = None) -> None:
-        """Stops the jobs, and later removes the files, of those of whom nothing was heard for long enough."""
+        """Stops the jobs, and later removes the files, of silent sessions."""
         now = time.monotonic() if now is None else now
         with self._lock:
             away = {token: now - entry.since for token, entry in self._entries.items() if not entry.pages & self._open}
@@ -159,11 +159,11 @@ class Sessions:
     # --- files ---
 
     def owns(self, visitor: str, path: Path) -> bool:
-        """True if a file is one of a visitor's sessions."""
+        """True if a file belongs to a session of a visitor."""
         return path.is_file() and any(path.is_relative_to(folder) for folder in self._folders(visitor))
 
     def bytes(self, visitor: str | None) -> int:
-        """Bytes that a visitor's sessions keep on the disk; everybody's for None."""
+        """Bytes that a visitor's sessions keep on the disk; of all sessions for None."""
         files = [path for folder in self._folders(visitor) for path in folder.rglob("*") if not path.is_symlink()]
         return sum(_size(path) for path in files)
 

@@ -1,4 +1,4 @@
-"""Files on their way from a browser to a session: who sent them, and how much room there is for more."""
+"""Files between a browser and a session: their senders, and the room for more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..errors import PellucidError
 from .limits import Limits, clean_name
 
 WAIT = 300.0
-"""Seconds after which a file that no session took in is removed."""
+"""Seconds after which an unclaimed file is removed."""
 
 _SPARE = 500_000_000
 """Bytes that are left free on the disk."""
@@ -32,12 +32,12 @@ class _Waiting:
 
 
 class Uploads:
-    """Uploaded files that no session has taken in yet. A browser is told a handle of each, never where it lies.
+    """Uploaded files that no session has claimed yet. A browser gets a handle of each, never its place.
 
     Args:
-        folder: where they lie.
-        limits: how much there may be.
-        kept: gives the bytes that a visitor's sessions keep; everybody's for None.
+        folder: their folder.
+        limits: limits of uploads.
+        kept: gives the bytes that a visitor's sessions keep; of all sessions for None.
     """
 
     def __init__(self, folder: Path, limits: Limits, kept: Callable[[str | None], int]) -> None:
@@ -50,10 +50,10 @@ class Uploads:
 
     @contextmanager
     def room(self, visitor: str, size: int) -> Iterator[None]:
-        """Holds room for an upload as long as the block lasts.
+        """Reserves room for an upload as long as the block lasts.
 
         Args:
-            visitor: who sends it.
+            visitor: its sender.
             size: of the whole request, in bytes.
 
         Raises:
@@ -84,7 +84,7 @@ class Uploads:
         return sum(path.stat().st_size for path in mine if path.exists())
 
     def put(self, visitor: str, name: str, file: IO[bytes]) -> str:
-        """Keeps a file until a session of its visitor takes it in.
+        """Keeps a file until a session of its visitor claims it.
 
         Returns:
             Its handle.
@@ -99,11 +99,11 @@ class Uploads:
 
     @contextmanager
     def taken(self, visitor: str, payload: object) -> Iterator[dict[Path, str]]:
-        """Gives files and their owner's names for them; after the block the files are gone.
+        """Gives files and their owner's names; removes the files after the block.
 
         Args:
-            visitor: who sent them. What somebody else sent is left out, and so is whatever is no handle.
-            payload: what the browser says: a record with the handle as `path`, several, or None.
+            visitor: their sender. Files of others and invalid handles are left out.
+            payload: message of the browser: a record with the handle as `path`, several, or None.
         """
         found: dict[Path, str] = {}
         with self._lock:
@@ -120,7 +120,7 @@ class Uploads:
                 path.unlink(missing_ok=True)
 
     def sweep(self, now: float | None = None) -> None:
-        """Removes what nobody took in for long enough."""
+        """Removes files that nobody claimed in time."""
         now = time.monotonic() if now is None else now
         with self._lock:
             late = [handle for handle, file in self._waiting.items() if now - file.since >= WAIT]

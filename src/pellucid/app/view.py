@@ -24,11 +24,11 @@ PAINT = "Paint over what is to go, then press Fill in."
 
 
 def picture_view(session: Session, desk: Desk | None = None) -> dict[str, Any]:
-    """The viewer's data: which pictures there are, and what is to be shown of the current one.
+    """Data of the viewer: all pictures, and the versions of the current one.
 
     Args:
         session: whose.
-        desk: says what actions cost; None to say no times.
+        desk: gives the times of actions; None to leave them out.
     """
     if not session.pictures:
         return {"pictures": [], "current": 0, "cells": [], "note": "", "key": "", "painting": False}
@@ -75,7 +75,7 @@ def picture_view(session: Session, desk: Desk | None = None) -> dict[str, Any]:
 
 
 def status(session: Session, queue: Queue) -> str:
-    """The line under the picture as HTML: progress, position, what was done, what went wrong."""
+    """The line under the picture as HTML: progress, position, results, errors."""
     job = session.job
     parts = []
     if job is not None and not job.over:
@@ -94,7 +94,7 @@ def status(session: Session, queue: Queue) -> str:
 
 
 def downloads(session: Session) -> str:
-    """The link to what was restored last, as HTML: the one file, or a zip of all; nothing while there is nothing."""
+    """Link to the last results, as HTML: the one file, or a zip of all; empty before the first."""
     done = session.newest
     if session.busy or done is None or done.part:
         return ""
@@ -140,13 +140,13 @@ def restoring(session: Session) -> str:
 
 
 def link(path: Path, words: str) -> str:
-    """A link that saves a file under its own name."""
+    """Link that saves a file under its name."""
     name, words = html.escape(path.name), html.escape(words)
     return f'<a class="pellucid-download" href="{_url(path)}" download="{name}">{words}</a>'
 
 
 def call(title: str, text: str) -> str:
-    """A text to be copied, as HTML."""
+    """Text to copy, as HTML."""
     return (
         f'<section class="pellucid-call" aria-label="{title}"><h2>{title}</h2>'
         f'<button type="button" data-copy>Copy<span class="sr-only"> {title}</span></button>'
@@ -164,7 +164,7 @@ State = Literal["looking", "ready", "waiting", "running", "done", "left", "faile
 
 
 def state(session: Session, picture: Upload) -> tuple[State, str]:
-    """Where a picture stands after the last press of the button that was for it, and a few words."""
+    """State of a picture after the last round that included it, with a few words."""
     asked = session.asked(picture.name)
     if asked is None:
         if not picture.looked:
@@ -189,7 +189,7 @@ def state(session: Session, picture: Upload) -> tuple[State, str]:
 
 
 def _row(session: Session, picture: Upload) -> dict[str, Any]:
-    """A picture as the table has it."""
+    """Row of a picture in the table."""
     now, words = state(session, picture)
     share = None
     if now == "running" and session.job is not None:
@@ -216,7 +216,7 @@ def _found(verdict: Verdict) -> str:
 
 
 def _diagnosis(session: Session, picture: Upload, desk: Desk | None) -> dict[str, Any]:
-    """What is wrong with a picture, and what can be done about it: the recommended first."""
+    """The damage of a picture and the possible actions, the recommended first."""
     verdict = picture.verdict
     words = "Looking at the picture ..." if not picture.looked else "" if verdict is None else _found(verdict)
     advised = () if verdict is None else verdict.advised
@@ -267,7 +267,7 @@ def _known(session: Session) -> bool:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: 8 s, 3 min, 2 h 10 min."""
+    """Formats a duration: 8 s, 3 min, 2 h 10 min."""
     if seconds < 90:
         return f"{max(round(seconds), 1)} s"
     minutes = round(seconds / 60)
@@ -275,7 +275,7 @@ def duration(seconds: float) -> str:
 
 
 def _done(session: Session) -> str:
-    """What came of the last press of the button, in a sentence."""
+    """Summarizes the result of the last round in a sentence."""
     if not session.pictures:
         return ""
     done = session.rounds[-1] if session.rounds else None
@@ -295,7 +295,7 @@ def _done(session: Session) -> str:
 
 
 def _errors(session: Session) -> list[str]:
-    """What went wrong at the last press of the button, and before with the picture that is looked at."""
+    """Errors of the last round, and earlier ones of the current picture."""
     last, name = session.rounds[-1:], session.picture.name if session.picture else ""
     own = session.asked(name)
     lines = [error for done in last for outcome in list(done.outcomes.values()) for error in outcome.errors]
@@ -307,7 +307,7 @@ def _errors(session: Session) -> list[str]:
 
 
 def _details(session: Session, failed: list[str]) -> str:
-    """What whoever is asked for help needs to know."""
+    """Details for a helper: version, choices, errors and pictures."""
     asked = session.rounds[-1].variants if session.rounds else ()
     choices = asked[0].choices if asked else None
     what = ""

@@ -1,4 +1,4 @@
-"""Messages in the page's words: no options of the command line, no places on this machine."""
+"""Messages in the page's words: no command-line options, no paths of this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAMAGES = {
     "scratches": "scratches",
     "unfade": "faded colours",
 }
-"""What the page calls a task, short enough to be read whole; of others their summary is taken."""
+"""Short names of tasks on the page; other tasks use their summary."""
 
 _PLAIN = (
     (r"--set takes KEY=VALUE, not (.*)", r"Further settings are KEY=VALUE, one a line, not \1"),
@@ -46,16 +46,16 @@ _PLAIN = (
 
 
 def damage(name: str) -> str:
-    """What the page calls a task."""
+    """Name of a task on the page."""
     return f"{name}: {DAMAGES.get(name) or tasks.find(name).summary.partition(': --')[0]}"
 
 
 def plain(error: object, folder: Path) -> str:
-    """A message in the page's words, in one line.
+    """Rewrites a message in the page's words, in one line.
 
     Args:
-        error: or its text.
-        folder: of the session; what lies in it is called by its name.
+        error: an error, or its text.
+        folder: folder of the session; its files appear by name alone.
     """
     text = (str(error) or type(error).__name__).splitlines()[0]
     # A picture, a mask and a kernel each lie in a folder of their own.

@@ -1,4 +1,4 @@
-"""One job of the page: every picture in every variant, and what the page shows of them."""
+"""One job of the page: every picture in every variant, with live results."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from .session import Outcome, Round, Upload, Version
 from .words import plain
 
 Box = tuple[int, int, int, int]
-"""Top, left, height and width of a part, in pixels."""
+"""Top, left, height and width of a part in pixels."""
 
 PART = 256
-"""Side of the part that is tried, in pixels."""
+"""Side of the part to try, in pixels."""
 
 # JPEG's blocks, with colours reduced, are as long: a part cut along them was compressed as the whole was.
 _GRID = 16
@@ -51,8 +51,8 @@ class Restorers:
         precision: see `load_prior`.
 
     Attributes:
-        said: where and how is computed, by the names of the command line's options; what is usual is left out.
-        pace: seconds that a pixel takes in a network here, from what was computed last; None before.
+        options_used: options that differ from their defaults (device, backend, precision), by name.
+        pace: a network's seconds for a pixel, from the last job; None before.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Restorers:
         precision: str = "auto",
     ) -> None:
         self._device, self._offline, self._backend, self._precision = device, offline, backend, precision
-        self.said: dict[str, Any] = {"device": device} if device is not None else {}
+        self.options_used: dict[str, Any] = {"device": device} if device is not None else {}
         if backend != "auto":
-            self.said["backend"] = backend
+            self.options_used["backend"] = backend
         if precision != "auto":
-            self.said["precision"] = precision
+            self.options_used["precision"] = precision
         self._priors: dict[str, Prior] = {}
         self.pace: float | None = None
 
     def load(self, name: str) -> Prior:
-        """A prior, loaded when it is first asked for."""
+        """Returns a prior, loaded at the first call."""
         if name not in self._priors:
             self._priors[name] = load_prior(
                 name, find_device(self._device), offline=self._offline, backend=self._backend, precision=self._precision
@@ -80,13 +80,13 @@ class Restorers:
         return self._priors[name]
 
     def of(self, variant: Variant) -> Restorer:
-        """Restorer of a variant.
+        """Makes the restorer of a variant.
 
         Raises:
             UsageError: its choices exclude each other.
             PellucidError: the prior cannot be loaded.
         """
-        recipe = replace(variant.choices.recipe(), **self.said)
+        recipe = replace(variant.choices.recipe(), **self.options_used)
         return recipe.restorer(self.load(variant.choices.prior) if recipe.kind.needs_prior else None)
 
 
@@ -97,8 +97,8 @@ class Work:
     Attributes:
         pictures: to restore.
         together: whether they are exposures of one picture.
-        into: where what comes of it goes, while it comes.
-        folder: for its files.
+        into: receives the results one by one.
+        folder: folder for its files.
         restorers: see `Restorers`.
         box: the part of each picture that is restored; None for the whole.
     """
@@ -111,7 +111,7 @@ class Work:
     box: Box | None = None
 
     def __call__(self, job: Job) -> None:
-        """Restores all; a picture that fails is named in its outcome, and the others are done."""
+        """Restores all pictures; a failed one is named in its outcome, and the others are done."""
         start = time.monotonic()
         job.doing = "getting ready"
         groups = [list(self.pictures)] if self.together else [[picture] for picture in self.pictures]
@@ -147,7 +147,7 @@ class Work:
         return self.into.variants[0].choices.needs("mask")
 
     def _ready(self, upload: Upload) -> list[tuple[Variant, Restorer]]:
-        """What restores a picture, variant by variant, with its own mask."""
+        """Makes the restorers of a picture, variant by variant, with its mask."""
         made = self.into.variants
         if self._masked and upload.mask is not None and self.box is None:
             made = tuple(replace(one, choices=replace(one.choices, mask=upload.mask)) for one in made)
@@ -222,12 +222,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Looking:
-    """A job that finds out what is wrong with a picture.
+    """A job that diagnoses a picture.
 
     Attributes:
         upload: the picture.
         restorers: see `Restorers`.
-        prior: what to look with.
+        prior: prior for the diagnosis.
     """
 
     upload: Upload
@@ -235,7 +235,7 @@ class Looking:
     prior: str
 
     def __call__(self, job: Job) -> None:
-        """Looks; of a picture that cannot be read, its restoration says so."""
+        """Diagnoses the picture; one that cannot be read fails at its restoration."""
         try:
             prior = self.restorers.load(self.prior)
             self.upload.prior = self.prior
@@ -249,7 +249,7 @@ class Looking:
 
 
 class Stoppable(Wrapper):
-    """A prior that ends at its next evaluation when its job is told to stop."""
+    """A prior that ends at its next evaluation after a stop."""
 
     def __init__(self, prior: Prior, job: Job) -> None:
         super().__init__(prior)
@@ -262,7 +262,7 @@ class Stoppable(Wrapper):
 
 
 def expected(upload: Upload, restorer: Restorer) -> int | None:
-    """The pixels through the network that a picture takes; None where only the most is known.
+    """Expected pixels through the network for a picture; None if only an upper bound is known.
 
     The automatic method makes the evaluations of its plan, which the look at the picture found out.
     """
@@ -286,18 +286,18 @@ def known_of(upload: Upload, restorer: Restorer) -> Diagnosis | None:
 
 
 def part(size: tuple[int, int], centre: tuple[float, float]) -> Box:
-    """Part of a picture to try things out on.
+    """Part of a picture for a trial.
 
     Args:
         size: its height and width.
-        centre: of the part, across and down, as shares of width and height.
+        centre: centre of the part, across and down, as shares of width and height.
     """
     top, left = (_begin(share, side) for share, side in zip(centre[::-1], size, strict=True))
     return top, left, min(PART, size[0]), min(PART, size[1])
 
 
 def crop(picture: images.Picture, box: Box) -> images.Picture:
-    """A part of a picture's first page; how its file was compressed stays known."""
+    """Cuts a part out of a picture's first page; the file's compression stays known."""
     top, left, height, width = box
     rows, columns = slice(top, top + height), slice(left, left + width)
     alpha = None if picture.alpha is None else picture.alpha[rows, columns]

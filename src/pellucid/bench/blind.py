@@ -1,4 +1,4 @@
-"""Methods that are told nothing, side by side on the same damaged images."""
+"""Blind methods, side by side on the same damaged images."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> 
     """The methods that take part in a damage, by name.
 
     Args:
-        damage: which.
-        named: names of blind methods, each of which takes part in everything; empty for those that suit the damage.
-        quick: with few evaluations, and the hyper-parameters that suit them and the embedded prior, instead of the
-            papers' defaults. A method without such a setting has its defaults.
+        damage: name of the damage.
+        named: names of blind methods for every damage; empty for the methods that suit the damage.
+        quick: few evaluations, with hyper-parameters for them and the embedded prior in place of the papers' defaults.
+            A method without such settings keeps its defaults.
 
     Raises:
-        UsageError: there is no such method, or it must be told the degradation.
+        UsageError: unknown method, or a method that needs the degradation.
     """
     for name in named:
         if not methods.find(name).blind:

@@ -1,4 +1,4 @@
-"""Inputs of methods in a table: measurements made of clean images, or those of a data set."""
+"""Inputs of a table's methods: measurements of clean images, or of a data set."""
 
 from __future__ import annotations
 
@@ -29,49 +29,50 @@ OPERATORS: dict[str, Callable[..., Operator]] = {
 """The catalogue's operators by the damage's name, and those of published code."""
 
 
-class Given(NamedTuple):
+class Case(NamedTuple):
     """One image of a task.
 
     Attributes:
-        truth: (1, C, H, W) in [0, 1]; None where nobody knows it.
+        truth: (1, C, H, W) in [0, 1]; None if unknown.
         damaged: the measurement as an image, in [0, 1].
-        blind: what methods are given that are told nothing.
-        told: what the others are given; None where nobody knows the degradation.
+        blind: input of blind methods.
+        known: input of methods for known degradations; None if the degradation is unknown.
     """
 
     truth: Tensor | None
     damaged: Tensor
     blind: Problem
-    told: Problem | None
+    known: Problem | None
 
-    def noisy(self, least: float) -> Given:
-        """The same with at least so much noise said to be on the measurement, in [0, 1] units."""
-        if self.told is None or self.told.sigma_y is None or self.told.sigma_y >= 2 * least:
+    def noisy(self, least: float) -> Case:
+        """Copies the case with at least this noise level assumed for the measurement, in [0, 1] units."""
+        if self.known is None or self.known.sigma_y is None or self.known.sigma_y >= 2 * least:
             return self
-        return self._replace(told=replace(self.told, sigma_y=2 * least))
+        return self._replace(known=replace(self.known, sigma_y=2 * least))
 
-    def assuming(self, assumed: dict[str, Any]) -> Given:
-        """The same, but that methods are told an operator, without noise, which need not be what was done."""
+    def assuming(self, assumed: dict[str, Any]) -> Case:
+        """Copies the case with another operator, without noise, for methods that know the operator."""
         if not assumed:
             return self
         y = self.blind.y
-        return self._replace(told=Problem(y, operator(assumed, *y.shape[-2:]), 0.0))
+        return self._replace(known=Problem(y, operator(assumed, *y.shape[-2:]), 0.0))
 
     def problem(self, method: Method) -> Problem:
-        """Problem of a method: with the degradation, if it is known and the method takes it.
+        """Makes the problem for a method: with the degradation if it is known and the method takes it.
 
-        Denoisers (`Method.takes_noise`) undo no operator but `Denoise`, and see the damaged image alone elsewhere.
+        Denoisers (`Method.takes_noise`) undo only the operator `Denoise`; for other operators they see the damaged
+        image alone.
 
         Raises:
-            PellucidError: it must be told, and nobody knows.
+            PellucidError: the method needs a degradation that is unknown.
         """
         taken = not method.blind or method.takes_operator
         if method.takes_noise:
-            taken = self.told is not None and isinstance(self.told.operator, Denoise)
-        if self.told is not None and taken:
-            return self.told
+            taken = self.known is not None and isinstance(self.known.operator, Denoise)
+        if self.known is not None and taken:
+            return self.known
         if not method.blind:
-            raise PellucidError(f"{type(method).__name__} must be told the degradation, which this task does not say")
+            raise PellucidError(f"{type(method).__name__} needs the degradation, which this task does not have")
         return self.blind
 
 
@@ -79,15 +80,15 @@ def given(task: TableTask, name: str, truth: Tensor | None, damaged: Tensor | No
     """Makes what methods are given of one image.
 
     Args:
-        task: what is done to it.
-        name: of the image, which goes into its noise's seed.
+        task: the degradation.
+        name: name of the image; the seed of its noise depends on it.
         truth: (1, C, H, W) in [0, 1].
-        damaged: what the data set has.
+        damaged: damaged image of the data set, if it has one.
         seed: of the damage.
-        stand_in: whether the task's stand-in takes the place of what the data set would have.
+        stand_in: whether the task's stand-in replaces the data set's damage.
 
     Raises:
-        PellucidError: there is neither a clean image, nor a damaged one.
+        PellucidError: neither a clean nor a damaged image is given.
     """
     damage = task.damage or (task.stand_in if stand_in else {})
     own = derive_seed(seed, name, 1)
@@ -102,7 +103,7 @@ def given(task: TableTask, name: str, truth: Tensor | None, damaged: Tensor | No
     # Several exposures of one image lie along the channels; the middle one is shown.
     channels = y.shape[1] if truth is None else truth.shape[1]
     shown = y.split(channels, 1)[y.shape[1] // channels // 2]
-    return Given(truth, shown, Problem.of(y), None)
+    return Case(truth, shown, Problem.of(y), None)
 
 
 def _damage(damage: dict[str, Any]) -> degradations.Damage:
@@ -116,7 +117,7 @@ def operator(about: dict[str, Any], height: int, width: int) -> Operator:
     """An operator of a table.
 
     Raises:
-        UsageError: there is none of that name, or it has no such parameter.
+        UsageError: unknown operator or parameter.
     """
     name, parameters = about["name"], {key: value for key, value in about.items() if key != "name"}
     if name not in OPERATORS and not parameters:

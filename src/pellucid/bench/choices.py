@@ -1,4 +1,4 @@
-"""Changes to a table: other methods beside its own, other hyper-parameters, a sweep."""
+"""Changes to a table: more methods, other hyper-parameters, a sweep."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .spec import Entrant, Table, TableSource, TableTask
 def joined(table: Table, names: Sequence[str], usual: bool = False) -> Table:
     """A table in which other methods take part, too, in all tasks that they can do.
 
-    Quick runs give them the settings that `pellucid bench blind --quick` and `known --quick` give them.
+    In quick runs they have the settings of `pellucid bench blind --quick` and `known --quick`.
 
     Args:
         table: which.
@@ -29,7 +29,7 @@ def joined(table: Table, names: Sequence[str], usual: bool = False) -> Table:
         usual: whether they have their own defaults also where their papers have others.
 
     Raises:
-        UsageError: there is no such method, it takes part already, or it must be told what none of the tasks says.
+        UsageError: the method is unknown, takes part already, or needs an operator that no task has.
     """
     entrants = list(table.methods)
     for name in names:
@@ -94,14 +94,14 @@ def few_told(name: str) -> dict[str, Any]:
 
 
 def with_settings(table: Table, texts: Mapping[str, str]) -> Table:
-    """A table some of whose methods have other hyper-parameters.
+    """Changes hyper-parameters of some of a table's methods.
 
     Args:
         table: which.
-        texts: by METHOD.KEY, what is typed; METHOD is a label of the table, or a method's name for all that have it.
+        texts: typed values by METHOD.KEY. METHOD is a label of the table, or the name of a method for all its entrants.
 
     Raises:
-        UsageError: the table has no such method, the method no such hyper-parameter, or a text cannot be read.
+        UsageError: unknown method or hyper-parameter, or an unreadable value.
     """
     entrants = list(table.methods)
     for key, text in texts.items():

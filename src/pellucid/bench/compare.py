@@ -1,4 +1,4 @@
-"""Figures of restored images beside the clean ones, whatever restored them: what `pellucid compare` prints."""
+"""Figures of restored images beside clean ones, from any program: the work of `pellucid compare`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class MeasuredPair:
 
     Attributes:
         pair: its files.
-        page: which of their pages, from 1 up; None where they have one.
+        page: number of the page, from 1 up; None for a single page.
         size: height and width; None if it could not be read.
         figures: by metric.
-        before: those of the damaged image, of metrics that it has them for.
-        errors: why figures are lacking, in a line each.
+        before: figures of the damaged image, where they exist.
+        errors: reasons for missing figures, a line each.
     """
 
     pair: Pair
@@ -47,23 +47,23 @@ class MeasuredPair:
 
     @property
     def gain(self) -> dict[str, float]:
-        """By how much figures have changed, of metrics that have both."""
+        """Changes of the figures, for metrics that have both."""
         return {name: self.figures[name] - before for name, before in self.before.items()}
 
 
 def chosen(
     names: Sequence[str], weights: Mapping[str, Path], protocol: Mapping[str, str], given: Sequence[str]
 ) -> dict[str, Metric | SetMetric]:
-    """The metrics that are asked for, by name.
+    """Resolves the requested metrics by name.
 
     Args:
-        names: of metrics; none for the usual ones and those that weights are given for.
+        names: names of metrics; empty for the default ones and those with weights.
         weights: files of networks, by metric.
-        protocol: options as they are typed, by METRIC.OPTION.
-        given: what there is beside the restored images: "truth", "input".
+        protocol: typed options by METRIC.OPTION.
+        given: kinds of images beside the restored ones: "truth", "input".
 
     Raises:
-        UsageError: an unknown name or option, or a metric that lacks what it needs.
+        UsageError: an unknown name or option, or a metric without its inputs.
         PellucidError: a file of weights cannot be read.
     """
     names = names or list(dict.fromkeys([*USUAL, *weights]))
@@ -103,7 +103,7 @@ def measured(pair: Pair, chosen: Mapping[str, Metric]) -> Iterator[MeasuredPair]
         chosen: the metrics, by name.
 
     Yields:
-        One for each page; one without figures if a file cannot be read or the numbers of pages differ.
+        A result for each page; one without figures if a file cannot be read or the page counts differ.
     """
     with caught(Item(pair.restored, pair.restored)) as errors:
         restored, *others = (
@@ -149,7 +149,7 @@ def means(rows: Sequence[MeasuredPair], of: Callable[[MeasuredPair], Mapping[str
     """The mean of each metric over the images, of each the mean of its samples.
 
     Args:
-        rows: of all images.
+        rows: results of all images.
         of: which figures of a row.
     """
     found: dict[str, dict[object, list[float]]] = {}
@@ -161,10 +161,10 @@ def means(rows: Sequence[MeasuredPair], of: Callable[[MeasuredPair], Mapping[str
 
 
 def of_sets(metric: SetMetric, restored: Sequence[Path], truth: Sequence[Path]) -> float:
-    """Distance between two sets of images; their order does not matter.
+    """Measures the distance between two sets of images; their order does not matter.
 
     Raises:
-        PellucidError: a file cannot be read, or there are too few.
+        PellucidError: a file cannot be read, or a set is too small.
     """
     own, other = (torch.cat(list(features(metric, side))) for side in (restored, truth))
     return metric.distance(own, other)

@@ -1,4 +1,4 @@
-"""Methods against the true posterior, where it is known: Gaussian images, half of their pixels measured with noise."""
+"""Methods against the true posterior on Gaussian images, half of their pixels measured with noise."""
 
 from __future__ import annotations
 
@@ -132,18 +132,18 @@ def _figures(method: Method, noise: float, seed: int, prior: GaussianPrior) -> d
 
 
 def coverage(method: Method, noise: float, seed: int = 0) -> tuple[float, float]:
-    """Frequency with which the interval of 19 results of a method contains the truth.
+    """Measures how often the interval of 19 results of a method contains the truth.
 
     The truth and 19 samples of its posterior are 20 draws of one distribution, and the truth is neither the least nor
     the greatest of them in 18 of 20 cases: 0.9, whatever the posterior.
 
     Args:
-        method: what restores.
+        method: the method.
         noise: of the measurement, in [-1, 1] units.
         seed: of the images, their noise and the method.
 
     Returns:
-        Of the 1,536 measured pixels of an image, and of those that were not measured.
+        Shares of the 1,536 measured pixels of an image, and of the unmeasured ones.
     """
     prior = GaussianPrior(torch.full((3, 1, 1), MEAN), variance=torch.full((3, 1, 1), VARIANCE))
     known = torch.zeros(_SIDE, _SIDE)

@@ -1,4 +1,4 @@
-"""Cost of a table before it is run: evaluations, and hours."""
+"""Cost of a table before its run: evaluations and hours."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class TableCost(NamedTuple):
     """Of a whole table.
 
     Attributes:
-        nfe: evaluations an image, of all methods and tasks.
-        images: of all its data sets.
-        hours: for all.
+        nfe: evaluations for an image, over all methods and tasks.
+        images: number of images in all data sets.
+        hours: total time.
     """
 
     nfe: int
@@ -31,7 +31,7 @@ def cost(table: Table, seconds: float) -> TableCost:
 
     Args:
         table: which.
-        seconds: that one evaluation takes.
+        seconds: time of one evaluation.
     """
     ladder = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(1.0))
     nfe = 0

@@ -1,7 +1,7 @@
-"""Pictures as people have them: the default and each task on many kinds of damage, beside other tools.
+"""Everyday pictures: the default and each task on many kinds of damage, beside other tools.
 
-Each row damages clean photographs, or drawn pages, and saves them as a file. The restorations read that file as the
-command line does, through `Recipe`; so the table says what users get. Peers get the same pixels.
+Each row damages clean photographs or drawn pages and saves them as files. The restorations read these files as the
+command line does, through `Recipe`, so the table shows the results that users get. Peers get the same pixels.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ COLUMNS = ("psnr", "gain", "lpips")
 """Figures of an image; the last needs its network."""
 
 _MOST = 100.0
-"""PSNR of an image that is left as it was: equal images have none."""
+"""PSNR assigned to equal images, whose PSNR is infinite."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Figures:
         psnr: mean, in dB.
         gain: mean over the damaged picture's, in dB.
         least: the least gain of an image.
-        worst: the image that has it.
-        lpips: mean; None where no network was given.
-        nfe: the most evaluations an image.
+        worst: the image with the least gain.
+        lpips: mean; None without a network.
+        nfe: the most evaluations for an image.
         seconds: an image, mean.
-        failed: images that gave no result, which count as the damaged picture does.
+        failed: images without a result, which count as the damaged picture.
     """
 
     row: str
@@ -241,7 +241,7 @@ def _peer(function: peers.Peer) -> Restores:
 
 
 def _shot(kind: Kind, name: str, photograph: Tensor, draw: int, seed: int, folder: Path) -> _Shot:
-    """One damaged file, and the truth with as many pixels as a restoration has."""
+    """One damaged file, and the truth at the size of a restoration."""
     own = derive_seed(seed, name, draw + 1)
     if kind.drawn is not None:
         side = min(photograph.shape[-2:])
@@ -303,13 +303,13 @@ def figures(rows: Sequence[Row]) -> Figures:
 
 
 def _fitted(image: Tensor, truth: Tensor) -> Tensor:
-    """An image with the factor of light that brings it nearest to the truth."""
+    """Scales an image by the factor of light that fits the truth best."""
     factor = (image * truth).sum() / image.square().sum().clamp_min(1e-12)
     return (factor * image).clamp(0, 1)
 
 
 def markdown(table: Iterator[Figures]) -> Iterator[str]:
-    """The table's lines in Markdown, each as soon as its figures are there."""
+    """Yields the table's lines in Markdown, each as soon as its figures are known."""
     yield "| row | entrant | PSNR | gain | least gain | LPIPS | calls | seconds | worst image |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for one in table:

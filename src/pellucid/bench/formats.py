@@ -93,10 +93,10 @@ def latex(cells: Sequence[Sequence[str]]) -> str:
 
 
 def per_image(rows: Sequence[Row], metrics: Sequence[str]) -> str:
-    """Every figure of every image in full, as CSV with a heading; empty where there is none.
+    """Formats every figure of every image in full, as CSV with a heading; empty without figures.
 
     Args:
-        rows: of a run.
+        rows: rows of a run.
         metrics: the columns.
     """
     text = io.StringIO()

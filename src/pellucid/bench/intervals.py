@@ -1,4 +1,4 @@
-"""Intervals of means of a few images: how sure a figure, or a difference of two methods, is."""
+"""Intervals of means of few images: the uncertainty of a figure or of a difference of two methods."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
 _SHARE = 0.95
-"""Of all samples, how many have their mean's interval around the true one."""
+"""Confidence level of the intervals."""
 
 _EXACT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """The 97.5 % points of Student's distribution with 1 to 10 degrees of freedom."""
@@ -18,10 +18,10 @@ class Difference(NamedTuple):
     """Difference between two methods on the same images.
 
     Attributes:
-        mean: of the images' differences.
-        low: the lower end of its 95 % interval; NaN for a single image.
-        high: the upper end.
-        images: how many both have done.
+        mean: mean of the images' differences.
+        low: lower end of its 95 % interval; NaN for a single image.
+        high: upper end.
+        images: number of images that both have.
     """
 
     mean: float
@@ -36,7 +36,7 @@ class Difference(NamedTuple):
 
 
 def half_width(values: Sequence[float]) -> float:
-    """Half of a mean's 95 % interval, by Student's distribution; NaN for a single value or where one is infinite."""
+    """Half of a mean's 95 % interval, by Student's distribution; NaN for a single or an infinite value."""
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return math.nan
     return student(len(values) - 1) * stdev(values) / math.sqrt(len(values))
@@ -46,7 +46,7 @@ def student(freedom: int) -> float:
     """The 97.5 % point of Student's distribution.
 
     Args:
-        freedom: degrees of freedom, 1 or more. Above 10 it is the expansion of Fisher and Cornish, good to 0.001.
+        freedom: degrees of freedom, 1 or more. Above 10 the expansion of Fisher and Cornish applies, accurate to 0.001.
     """
     if freedom <= len(_EXACT):
         return _EXACT[freedom - 1]
@@ -58,7 +58,7 @@ def student(freedom: int) -> float:
 
 
 def paired(ours: Mapping[str, float], theirs: Mapping[str, float]) -> Difference | None:
-    """By how much one method's figures are above another's, image by image; None where they share no finite figure.
+    """Mean difference of two methods' figures, image by image; None if they share no finite figure.
 
     Args:
         ours: figures by image.

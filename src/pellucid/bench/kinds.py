@@ -1,4 +1,4 @@
-"""Kinds of damage that pictures of people have: the rows of `pellucid bench photographs`."""
+"""Kinds of damage in everyday pictures: the rows of `pellucid bench photographs`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ..errors import unknown_name
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of the table: how clean pictures are damaged, and what is known about that.
+    """A row of the table: the damage of clean pictures, and the knowledge about it.
 
     Attributes:
-        damage: what `degradations.get` takes; empty for none.
-        quality: of the JPEG file that the damaged picture is saved as; None for PNG.
-        subsampling: of that file's chroma.
-        grey: whether the photograph is grey before.
+        damage: argument of `degradations.get`; empty for none.
+        quality: quality of the damaged picture's JPEG file; None for PNG.
+        subsampling: chroma subsampling of that file.
+        grey: whether the clean photograph is made grey.
         drawn: "text", "lines" or "screen" instead of a photograph.
         reduced: factor by which the picture is reduced, for rows that enlarge.
         task: the task that a person who knows the damage would name.
         peers: kinds of peers that take part: "noise", "blur", "jpeg", "enlarge".
-        sigma: level of the noise that some peers are told, in [0, 1] units.
+        sigma: noise level for peers that need it, in [0, 1] units.
         exposure: whether images are compared at the factor of light that fits the truth best.
     """
 
@@ -51,7 +51,7 @@ def _noise(level: int, *, grey: bool = False, quality: int | None = None) -> Kin
 
 
 def _blurs(name: str, damage: str) -> dict[str, Kind]:
-    """A blur alone, under noise and under JPEG."""
+    """A blur alone, with noise, and with JPEG."""
     return {
         name: Kind(damage, task="unblur", peers="blur"),
         f"{name}, noise 5": Kind(f"{damage}|noise:{5 / 255:.6f}", task="unblur", peers="blur"),
@@ -109,7 +109,7 @@ def chosen(names: Sequence[str]) -> dict[str, Kind]:
     """Rows by name, or by the task that undoes them or the damage that they have; all for none.
 
     Raises:
-        UsageError: there is no such row.
+        UsageError: unknown row.
     """
     rows: dict[str, Kind] = {}
     for name in names or KINDS:

@@ -1,4 +1,4 @@
-"""Methods that are told the degradation, side by side on the same measurements."""
+"""Methods that know the degradation, side by side on the same measurements."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .entrants import entrant
 from .spec import Table, TableSource, TableTask
 
 NOISE = 0.05
-"""Standard deviation of every measurement's noise, in [0, 1] units, as in the papers' tables."""
+"""Standard deviation of the noise of all measurements, in [0, 1] units, as in the papers' tables."""
 
 TASKS = ("sr4", "uniform-blur", "blur", "random-mask:0.25", "box-mask:0.25", "colorize")
 """What is compared where nothing is said; see `catalogue.told.maker`."""
 
 
 def quick(task: str) -> dict[str, Method]:
-    """The methods for a task at few evaluations, with the hyper-parameters that suit them and the embedded prior.
+    """Methods for a task at few evaluations, with hyper-parameters for them and the embedded prior.
 
-    Where steps are fewer than the papers', each pull is stronger.
+    With fewer steps than in the papers, each pull is stronger.
     """
     return {name: methods.get(name, **settings) for name, settings in tuned.told(task).items()}
 
@@ -70,7 +70,7 @@ def operator(task: str, height: int, width: int) -> Operator:
     """The operator of a task for images of a size.
 
     Raises:
-        UsageError: there is no such task.
+        UsageError: unknown task.
     """
     return _find(task)(height, width)
 
@@ -85,7 +85,7 @@ def _find(task: str) -> Callable[[int, int], Operator]:
 
 
 def simple(problem: Problem) -> Tensor:
-    """A measurement as an image without a prior: itself where it is one, missing pixels as the mean of the known."""
+    """Shows a measurement as an image without a prior: itself, or with missing pixels at the mean of the known."""
     operator, y = problem.operator, problem.y
     if isinstance(operator, Mask):
         known = operator.known.expand_as(y)

@@ -18,11 +18,11 @@ from ..priors.prior import Prior, Wrapper
 
 
 class Latents(Wrapper):
-    """A prior that remembers, for consecutive evaluations at one level, how much log-probability lay between them.
+    """A prior that records, for consecutive evaluations at one level, the change of log-probability.
 
     Attributes:
-        levels: sigma of each such move, in order.
-        gains: its nats a value, mean of the batch.
+        levels: sigma of each such move in order.
+        gains: its gain in nats a value, the mean of the batch.
     """
 
     def __init__(self, prior: Prior) -> None:
@@ -32,7 +32,7 @@ class Latents(Wrapper):
         self._last: tuple[float | Tensor, Tensor, Tensor] | None = None
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """The prior's own estimate."""
+        """Returns the prior's estimate and records the gain."""
         x0 = self.prior(x, sigma)
         if self._last is not None and isinstance(sigma, float) and self._last[0] == sigma:
             _, before, score = self._last

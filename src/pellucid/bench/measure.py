@@ -1,4 +1,4 @@
-"""The metrics of a table: those that can be measured here, and why the others cannot."""
+"""Metrics of a table: those that can be measured here, and the reasons for the others' absence."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..errors import PellucidError
 from ..metrics import Metric, SetMetric
 from ..operators import Operator
 from ..problem import to_model, to_zero_one
-from .cases import Given
+from .cases import Case
 from .rows import Row
 from .spec import Table
 
 _AGAIN = "consistency"
-"""The metric that damages the result again, as the task says."""
+"""The metric that repeats the task's damage on the result."""
 
 
 class Measures:
@@ -30,7 +30,7 @@ class Measures:
         weights: files of metrics' networks, by metric.
 
     Attributes:
-        missing: why a metric is not measured, by its name.
+        missing: reasons for unmeasured metrics by name.
 
     Raises:
         PellucidError: a file cannot be read.
@@ -56,8 +56,8 @@ class Measures:
             else:
                 self._single[name] = metrics.get(name, **options)
 
-    def __call__(self, image: Tensor, given: Given) -> dict[str, float]:
-        """The figures of one restored image, (1, C, H, W) in [0, 1]; none where there is no truth or no room."""
+    def __call__(self, image: Tensor, given: Case) -> dict[str, float]:
+        """Measures one restored image, (1, C, H, W) in [0, 1]; empty without a truth or enough pixels."""
         found = {}
         for name, metric in self._single.items():
             other = {"truth": given.truth, "input": given.damaged, "nothing": image}[metric.against]
@@ -67,8 +67,8 @@ class Measures:
                 found[name] = metric(image, other).item()
             except PellucidError:
                 continue  # smaller than the metric's window
-        if self._again is not None and given.told is not None and given.told.operator is not None:
-            metric, measured = self._consistency(given.told.operator), to_zero_one(given.told.y)
+        if self._again is not None and given.known is not None and given.known.operator is not None:
+            metric, measured = self._consistency(given.known.operator), to_zero_one(given.known.y)
             found[_AGAIN] = metric(image, measured).item()
         return found
 
@@ -77,11 +77,11 @@ class Measures:
         return metrics.get(_AGAIN, damage=lambda image: to_zero_one(operator.A(to_model(image))), **self._again)
 
     def of_sets(self, rows: Sequence[Row], folder: Path) -> dict[str, float]:
-        """The figures of all images of one task and method together, from their files.
+        """Measures all images of one task and method together, from their files.
 
         Args:
-            rows: of these images.
-            folder: the run's.
+            rows: rows of these images.
+            folder: folder of the run.
         """
         found = {}
         for name, metric in self._sets.items():
@@ -96,7 +96,7 @@ class Measures:
 
 
 def features(metric: SetMetric, paths: Iterable[Path]) -> Iterator[Tensor]:
-    """Features of images for a metric of sets, each read when its turn comes.
+    """Computes features of images for a metric of sets, reading each in its turn.
 
     Raises:
         PellucidError: a file cannot be read.

@@ -1,4 +1,4 @@
-"""The most memory that was in use."""
+"""Measurement of peak memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def peak(device: torch.device) -> Iterator[list[float]]:
     """Measures a block.
 
     Args:
-        device: where it computes.
+        device: device of the block.
 
     Yields:
-        A list; after the block it holds MiB: on a GPU what the block had in use there at most, elsewhere what the
-        process has had so far. 0 where the machine does not say.
+        A list; after the block it holds MiB: the block's peak on a GPU, else the peak of the process so far. 0 if the
+        machine does not tell.
     """
     found: list[float] = []
     if device.type == "cuda":

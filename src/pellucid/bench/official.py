@@ -1,18 +1,18 @@
-r"""Departures of published code from its paper, by name, for regenerating published figures.
+r"""Deviations of published code from its paper, by name, to regenerate published figures.
 
-The operators and methods of this library are the mathematics. Code that made a table may differ from it, and figures
-follow the code. What is known to change them is here, each with what it does, and nothing of it is anywhere else:
+The operators and methods of this library follow the mathematics. Code that made a table may differ, and figures follow
+the code. This module has all known deviations that change figures, each with its effect:
 
 - `blur("uniform")`, `blur("gaussian")`, `blur("anisotropic")`: the deblurring of DDRM, DDNM and DreamClean, whose
   singular values are those of other coefficients.
 - `valid_blur()`: GDP's.
-- `DDRMStrict`: DDRM's last step, which ends on the prior's own estimate, and what it does where a blur leaves nothing.
+- `DDRMStrict`: DDRM's last step, which ends on the prior's estimate, and its treatment of zeros of a blur.
 - `DDNMUnturned`: DDNM+ without V^T before it scales the kept noise, and with other singular values for its weights.
 - `DPSBatch`, `DPSPoisson`: DPS with one norm over the whole batch; its branch for Poisson noise.
 - `GDPReleased`: GDP's scales, colour loss, exposures, map and pushes.
 - `SNIPSReleased`: SNIPS, which forgets the measurement of an operator of full rank.
-- `noise(code, level)`: noise levels in these codes' configurations, some of which mean twice as much as others.
-- `PRESETS`: the hyper-parameters that their scripts pass for each task.
+- `noise(code, level)`: noise levels in these codes' configurations, some of which are in units twice as large.
+- `PRESETS`: hyper-parameters of their scripts for each task.
 
 References:
     DDRM: https://github.com/bahjat-kawar/ddrm; DDNM: https://github.com/wyhuai/DDNM;
@@ -39,7 +39,7 @@ from ..methods.spectral import Measured
 from ..noise import Streams
 from ..operators import Grayscale, Operator, Svd
 from ..operators.separable import Axis, Separable
-from ..operators.unknown import Light, Theta, Unknown, told
+from ..operators.unknown import Light, Theta, Unknown, family_of
 from ..problem import Problem, to_model, to_zero_one
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ class _Taps(Separable):
         across: taps along rows of pixels.
         middle: see above.
         cut: singular values of an axis below this are made zero, in A itself.
-        valid: whether results that lean on pixels beyond the edge are left out.
+        valid: whether results that depend on pixels beyond the edge are left out.
     """
 
     def __init__(
@@ -194,8 +194,8 @@ def _bell(size: int, std: float) -> tuple[float, ...]:
 class _Strict(Measured):
     """y counts only where the level is strictly above its noise; the paper's equation 8 has "greater or equal".
 
-    A blur's singular values of zero count as "noisier than y", and not as the null space: what is there of y, which is
-    nothing but noise, takes the place of the latent's.
+    A blur's singular values of zero count as "noisier than y", and not as the null space. So pure noise of y replaces
+    the latent's components there.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class _Strict(Measured):
 
 @dataclass(frozen=True)
 class DDRMStrict(methods.DDRM):
-    """DDRM as published code runs it: without noise its last step forgets y, and the result disagrees with it a little.
+    """DDRM as published code runs it: without noise its last step ignores y, and the result deviates slightly from it.
 
     With noise and a published blur see `_Strict`, too. Everything else is as in `DDRM`.
     """
@@ -350,7 +350,7 @@ class _ReleasedLight(Light):
         return {"gain": factor, "map": (1 + torch.erf(normal / math.sqrt(2))) / 2 / 10_000}
 
     def A(self, x: Tensor, theta: Theta, y: Tensor) -> Tensor:  # noqa: N802
-        """See `Unknown`; what is white or black in y counts like everything else."""
+        """See `Unknown`; white or black values of y count like all others."""
         made = (theta["gain"] * to_zero_one(x)[:, None] + theta["map"][:, :, None]).flatten(1, 2)
         return to_model(made.repeat(1, y.shape[1] // made.shape[1], 1, 1))
 
@@ -391,7 +391,7 @@ class GDPReleased(methods.GDP):
 
     def family(self, problem: Problem) -> Unknown:
         """See `GDP`."""
-        return told(problem.operator, _ReleasedLight()) if self.degradation == "light" else super().family(problem)
+        return family_of(problem.operator, _ReleasedLight()) if self.degradation == "light" else super().family(problem)
 
     def gradients(
         self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None
@@ -458,9 +458,9 @@ PRESETS: dict[str, dict[str, Method]] = {
 
 
 def noise(code: str, level: float) -> float:
-    """A noise level as published code is told it, in this library's [0, 1] units.
+    """Converts a noise level of published code to this library's [0, 1] units.
 
-    DDRM and DDNM double what they are told for images in [-1, 1], as this library does. DPS and BlindDPS add it to
+    DDRM and DDNM double the given level for images in [-1, 1], as this library does. DPS and BlindDPS add it to
     images in [-1, 1] as it is, so that their 0.05 is half of the others'. RED counts from 0 to 255.
 
     Raises:

@@ -16,13 +16,13 @@ _SAMPLE = re.compile(r"-\d+$")
 
 @dataclass(frozen=True)
 class Pair:
-    """Files that are of one image.
+    """Files of one image.
 
     Attributes:
-        name: the restored one's path in its folder; of a file by itself its name.
+        name: path of the restored file in its folder; for a single file, its name.
         restored: the file.
-        truth: the clean one; None where there is none to compare with.
-        damaged: the one that was restored; likewise.
+        truth: the clean file; None if there is none.
+        damaged: the input of the restoration; likewise.
     """
 
     name: str
@@ -41,22 +41,22 @@ def pairs(
 ) -> tuple[list[Pair], list[str]]:
     """Pairs two or three files, or the images of two or three folders by their paths in them.
 
-    Suffixes may differ where names do not tell otherwise: `a.jpg` goes with `a.png` unless that has an `a.png` of its
-    own, and `a.pgm.png`, as an output is called whose input's format is not written, with `a.pgm`.
+    Suffixes may differ if the names stay unambiguous: `a.jpg` matches `a.png` unless another `a.png` does. `a.pgm.png`,
+    the output for an input whose format cannot be written, matches `a.pgm`.
 
     Args:
         restored: file or folder.
-        truth: of the same kind; None if all that is measured does without.
+        truth: of the same kind; None if no metric needs it.
         damaged: likewise.
-        samples: whether restored files are samples, `a-1`, `a-2` and so on, which all go with `a`.
-        left: takes in what is in the folders and is not taken for an image, and what cannot be read.
+        samples: whether restored files are samples, `a-1`, `a-2` and so on, which all match `a`.
+        left: receives files that are no images, and files that cannot be read.
 
     Returns:
-        The pairs, in the order of their names, and in a line each what has no partner and is not among them.
+        The pairs in the order of their names, and a line for each file without a partner.
 
     Raises:
         UsageError: files are named beside folders.
-        PellucidError: a place is not there, a folder holds no images, or no image has a partner.
+        PellucidError: a path does not exist, a folder holds no images, or no image has a partner.
     """
     places = [place for place in (restored, truth, damaged) if place is not None]
     for place in places:
@@ -95,7 +95,7 @@ def images_of(folder: Path, left: list[Left] | None = None) -> dict[str, Path]:
 def _matched(
     ours: Mapping[str, Path], folder: Path, other: Path | None, samples: bool, left: list[Left] | None
 ) -> tuple[dict[str, Path], list[str]]:
-    """The file in another folder that goes with each of these, and in a line each what has none."""
+    """Matches each file with one of another folder; returns a line for each file without a match."""
     if other is None:
         return {}, []
     theirs = images_of(other, left)
@@ -107,7 +107,7 @@ def _matched(
 
 
 def _partners(ours: Iterable[str], theirs: Iterable[str], samples: bool) -> dict[str, str]:
-    """The name of the partner that each has, if it has just one; only samples share theirs."""
+    """Names the partner of each file that has exactly one; only samples share theirs."""
     ours, theirs = list(ours), set(theirs)
     partners = {name: name for name in ours if name in theirs}
     free: dict[str, set[str]] = {}

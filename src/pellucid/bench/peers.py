@@ -1,7 +1,7 @@
-"""Tools that people would pick instead, where they are installed: bm3d, opencv-python, scikit-image, PyWavelets.
+"""Other tools for the same tasks, if installed: bm3d, opencv-python, scikit-image, PyWavelets.
 
-Each is a function from 8-bit colours (H, W, 3) to such. It is called as its documentation shows first, with the noise
-level that it estimates itself unless its name says that it is told.
+Each is a function from 8-bit colours (H, W, 3) to the same. It is called as in the first example of its documentation.
+It estimates the noise level itself unless its name says otherwise.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Peer = Callable[[Pixels], Pixels]
 
 
 class PeerError(Exception):
-    """A peer that gives no result for an image."""
+    """A peer gives no result for an image."""
 
 
 def of(kind: str | None, sigma: float | None, by: int = 1) -> dict[str, Peer]:
-    """The peers that take part in a row, by name: those that are installed.
+    """Returns the installed peers for a row by name.
 
     Args:
         kind: "noise", "blur", "jpeg" or "enlarge"; None for none.
-        sigma: level of the noise in [0, 1] units that some are told; None where it is no single number.
-        by: factor of an enlargement.
+        sigma: noise level in [0, 1] units for peers that need it; None if there is no single number.
+        by: factor factor of an enlargement.
     """
     found: dict[str, Peer] = {}
     if kind == "noise":

@@ -1,4 +1,4 @@
-"""The images that a table is run on: a data set's, or the package's own."""
+"""Images for a table: those of a data set, or the package's photographs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .data import DatasetItem
 from .spec import TableSource
 
 QUICK = 96
-"""Side in pixels of what --quick takes of the package's photographs."""
+"""Side in pixels to which --quick reduces the package's photographs."""
 
 Photographs = Callable[[], Iterator[DatasetItem]]
 """Source of a table's images, read as often as it is asked."""
@@ -41,13 +41,13 @@ def of_source(source: TableSource, folder: Path, listed: Path | None = None, lim
     """A data set's images.
 
     Args:
-        source: which.
-        folder: where it is.
-        listed: a file that names those to use; None for all.
-        limit: how many, the first ones; None for all.
+        source: the data set.
+        folder: its folder.
+        listed: file with the names of images to use; None for all.
+        limit: number of images, from the first; None for all.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: the data set is missing.
     """
     dataset = data.get(source.name, files=listed)
     lacking = dataset.check(folder)

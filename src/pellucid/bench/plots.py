@@ -1,4 +1,4 @@
-"""The curves of a run's report: PSNR against evaluations, and what each paper's figures show."""
+"""Curves of a run's report: PSNR against evaluations, and the figures of the papers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _OF_DIIP = ("loss", "slope", "laplacian")
 
 
 def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Iterator[Plot]:
-    """The curves of one task: means over the images wherever all of them took the same steps, else the first image's.
+    """Draws the curves of one task: means over the images if all took the same steps, else the first image's.
 
     Args:
-        task: its name.
-        rows: of the task, those of the damaged images among them.
+        task: name of the task.
+        rows: rows of the task, with those of the damaged images.
         colours: number of each method's colour.
     """
     methods = {row.method: [one for one in rows if one.method == row.method] for row in rows if row.nfe}
@@ -44,7 +44,7 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
         yield Plot(
             f"{task}: log-probability of the latents", "correction, from the top of the ladder down",
             "gain of the correction, nats a value", gains, (), ("before", 0.0), False,
-            "How much more probable each of DreamClean's corrections makes the latent, by the prior's own score along "
+            "Gain in the latent's log-probability by each of DreamClean's corrections, from the prior's score along "
             "the way from before to after (trapezoid; exact for a Gaussian prior). The paper's Figure 5 asks the same.",
             colours,
         )  # fmt: skip
@@ -54,7 +54,7 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
             yield Plot(
                 f"{task}: {name}, latents beside the clean image", "t", "log q(x_t | x_0) / N, nats a value",
                 lines, (), None, False,
-                "How probable each latent is where the clean image is known (the paper's Figure 5): means of images, "
+                "Probability of each latent given the clean image (the paper's Figure 5): means of images, "
                 "and one deviation to both sides. Clean: what draws from q have. Damaged: on the way up. After: "
                 "the same level after Variance Preservation Sampling on the way down; before: before it.",
                 {name: _KINDS.index(name.split()[0]) for name in lines},
@@ -71,7 +71,7 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
     for found, what in (("gain", "f, the factor of the light"), ("map", "M, its mean")):
         lines = {name: _line(own, "step", found) for name, own in methods.items() if found in own[0].trace}
         if lines and any(y for line in lines.values() for _, y in line):
-            note = "What GDP learns of the degradation y = f x + M while it samples."
+            note = "GDP's estimate of the degradation y = f x + M during sampling."
             yield Plot(f"{task}: {what}", "step", what, lines, (), None, False, note, colours)
 
 
@@ -93,7 +93,7 @@ _KINDS = ("clean", "damaged", "before", "after")
 
 
 def _densities(rows: Sequence[Row]) -> dict[str, Points]:
-    """Of each kind of latent the mean over the rows at every t that all have, and one deviation to both sides."""
+    """Averages each kind of latent over the rows at every common t, with a band of one deviation."""
     found: dict[str, dict[float, list[float]]] = {}
     counted = [row for row in rows if "likelihood_down" in row.trace]
     for row in counted:

@@ -1,4 +1,4 @@
-"""Measures of a prior by itself: the noise it removes, the images it samples, the time of a call."""
+"""Measurements of a prior alone: the noise it removes, its samples, the time of a call."""
 
 from __future__ import annotations
 
@@ -30,17 +30,16 @@ LEVELS = (15, 25, 50, 100)
 
 
 def load(named: str, device: str | None = None, **options: Any) -> Prior:
-    """Loads what is measured: a prior of pixels.
+    """Loads a prior of pixels to measure.
 
     Args:
-        named: what `load_prior` takes.
-        device: where it goes; None for a GPU where there is one.
+        named: argument of `load_prior`.
+        device: device to use; None for a GPU if there is one.
         options: of `load_prior`: label, offline, backend, precision.
 
     Raises:
-        UsageError: there is no such prior, it cannot be computed so, or it is one of latents, which the damaged images
-            here are not made for.
-        PellucidError: it cannot be loaded.
+        UsageError: unknown prior or impossible options, or a prior of latents, which does not suit these images.
+        PellucidError: the prior cannot be loaded.
     """
     prior = load_prior(named, find_device(device), **options)
     if latent_of(prior) is not None:
@@ -52,14 +51,14 @@ def read_images(folder: Path, channels: int = 3) -> dict[str, Tensor]:
     """Reads all images of a folder.
 
     Args:
-        folder: where they are; its subfolders are not looked into.
+        folder: folder of the images; subfolders are ignored.
         channels: 3 for RGB, 1 for grey.
 
     Returns:
         Each image by file name, (1, channels, H, W) in [-1, 1].
 
     Raises:
-        PellucidError: there is no such folder, no image in it, or one that is damaged.
+        PellucidError: the folder is missing, has no image, or has a damaged one.
     """
     try:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in images.SUFFIXES)
@@ -71,7 +70,7 @@ def read_images(folder: Path, channels: int = 3) -> dict[str, Tensor]:
 
 
 def middle(image: Tensor, side: int | None) -> Tensor:
-    """The middle of an image (..., H, W), so many pixels wide and high where it has as many; all of it for None."""
+    """Cuts the middle of an image (..., H, W), at most so many pixels wide and high; all of it for None."""
     return image if side is None else estimate.middle(image, side)
 
 
@@ -81,7 +80,7 @@ def denoising(
     """Measures the PSNR to which one call of the prior removes white Gaussian noise of known strength.
 
     Args:
-        prior: what is measured; any `f(x, sigma) -> x0`.
+        prior: the prior to measure; any `f(x, sigma) -> x0`.
         photographs: clean images by name, (1, C, H, W) in [-1, 1], of any size.
         levels: standard deviations of the noise, over 255.
         seed: of the noise; each image has its own, the same at all levels.
@@ -112,11 +111,11 @@ def denoised(prior: Prior, image: Tensor, level: int, seed: int) -> Tensor:
 
 
 def dream(prior: Prior, count: int = 16, size: int = 128, steps: int = 50, seed: int = 0) -> Tensor:
-    """Samples images from nothing but noise, with DDIM on EDM's ladder from sigma 80.
+    """Samples images from pure noise, with DDIM on EDM's ladder from sigma 80.
 
     Args:
-        prior: what is sampled.
-        count: how many images.
+        prior: the prior to sample from.
+        count: number of images.
         size: their height and width.
         steps: evaluations of the prior for each.
         seed: image i has seed + i.
@@ -134,7 +133,7 @@ def dream(prior: Prior, count: int = 16, size: int = 128, steps: int = 50, seed:
 
 
 def sheet(samples: Tensor, columns: int = 4, gap: int = 4) -> Image.Image:
-    """Puts images (B, C, H, W) in [-1, 1] side by side on one picture, left to right, then down."""
+    """Arranges images (B, C, H, W) in [-1, 1] on one picture, left to right, then down."""
     count, channels, height, width = samples.shape
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -154,8 +153,8 @@ class Cost:
     Attributes:
         size: height and width of the image.
         gflop: floating-point operations, in 1e9, a multiplication and an addition counting as two.
-        seconds: time, the median of three calls after one to warm up.
-        threads: processor threads it was allowed.
+        seconds: median time of three calls after a warm-up call.
+        threads: number of processor threads.
     """
 
     size: int
@@ -180,9 +179,9 @@ def cost(prior: Prior, size: int = 256) -> Cost:
 
 
 def gflop(prior: Prior, size: int = 256) -> float:
-    """Counts the operations of one call at `size` x `size`, one image, in 1e9; a prior on "meta" computes nothing.
+    """Counts the operations of one call at `size` x `size`, one image, in 1e9; on "meta" nothing is computed.
 
-    Of a prior of latents it is a call at the latents of such an image; the autoencoder is not counted.
+    For a prior of latents, the call is at the latents of such an image; the autoencoder is not counted.
     """
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -1,4 +1,4 @@
-"""One page of a run, with everything in it: tables, pictures side by side, curves. It loads nothing."""
+"""Self-contained page of a run: tables, pictures side by side, curves. It loads nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .rows import Missing, Row
 from .run_table import Run, latents_of
 
 PICTURES = 4
-"""Number of images of a task that are shown, the first ones; all are in the run's folder."""
+"""Number of images of a task on the page, from the first; the run's folder has all."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Result:
     """Result of a table.
 
     Attributes:
-        job: what was asked for.
-        prior: what the user calls it.
-        rows: what became of each image.
+        job: the requested run.
+        prior: the user's name of the prior.
+        rows: results of the images.
     """
 
     job: Run
@@ -40,7 +40,7 @@ class Result:
 
     @cached_property
     def lines(self) -> list[summary.Line]:
-        """The table itself."""
+        """The table as lines."""
         measures = Measures(self.job.table, self.job.weights)
         source = self.job.source or self.job.table.data[0]
         return summary.summarise(
@@ -49,7 +49,7 @@ class Result:
 
     @property
     def what(self) -> str:
-        """Describes the figures in a line."""
+        """Describes the figures in one line."""
         images = len({row.image for row in self.rows if isinstance(row, Row)})
         count = f"{images} {'image' if images == 1 else 'images'}"
         if self.job.source is None:
@@ -72,13 +72,13 @@ class Result:
 
     @property
     def metrics(self) -> list[str]:
-        """Those that were measured, or that the paper has figures of."""
+        """Metrics with measurements or with published figures."""
         told = {name for line in self.lines for name in (*line.cells, *(line.published or {}))}
         return [name for name in self.job.table.metrics if name in told]
 
     @property
     def missing(self) -> list[str]:
-        """Lists what was not measured, and why."""
+        """Lists the unmeasured metrics and the reasons."""
         return list(Measures(self.job.table, self.job.weights).missing.values())
 
 
@@ -86,7 +86,7 @@ def write(results: Sequence[Result], path: Path) -> None:
     """Writes the page, whole or not at all.
 
     Args:
-        results: of one run or of several.
+        results: results of one or several runs.
         path: of the file.
 
     Raises:
@@ -160,7 +160,7 @@ def _has(row: Row) -> bool:
 
 
 def _pictures(result: Result, image: str, rows: Sequence[Row]) -> Iterator[dict[str, str]]:
-    """One image by every method, the damaged one first, the truth last."""
+    """Shows one image by every method, the damaged one first, the truth last."""
     folder, metrics = result.job.folder, result.metrics
     for row in rows:
         said = "  ".join(

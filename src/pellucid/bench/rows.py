@@ -1,4 +1,4 @@
-"""The rows of a table that was run: what they say, and those that a file has."""
+"""Rows of a table's run, and their file."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class Row:
         task: the degradation.
         method: the entrant's label.
         image: name of the image.
-        seed: of the run.
+        seed: seed of the run.
         figures: by metric.
         nfe: evaluations of the prior.
-        seconds: that they took.
-        memory: the most that was in use, in MiB: of the GPU for this row, else of the process so far.
+        seconds: time for them.
+        memory: peak in MiB: of the GPU for this row, else of the process so far.
         picture: the restored image's file, relative to the run's folder.
         settings: the method and its hyper-parameters.
-        configuration: hash of all that decides the figures.
+        configuration: hash of everything that determines the figures.
         prior: hash of its weights and levels.
-        device: where it was computed, and in what if that was not float32.
-        versions: of what computed it.
-        trace: what was watched on the way; see `Watch`.
-        note: what the method says of it.
-        error: why it failed; empty if it did not.
+        device: device, with the precision unless it was float32.
+        versions: versions of the libraries.
+        trace: values of each step; see `Watch`.
+        note: note of the method.
+        error: error message; empty without an error.
     """
 
     table: str
@@ -58,7 +58,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, str, str, int, str]:
-        """Identity of a row; another row with the same key is not computed again."""
+        """Identity of a row; a second row with the same key is not computed again."""
         return self.data, self.task, self.method, self.image, self.seed, self.configuration
 
 
@@ -69,7 +69,7 @@ class Missing:
     Attributes:
         task: which.
         method: its label.
-        why: in one line.
+        why: the reason in one line.
     """
 
     task: str
@@ -78,7 +78,7 @@ class Missing:
 
 
 def stored(path: Path) -> Iterator[Row]:
-    """The rows of a file that need not be computed again; none if there is no file.
+    """Reads the rows of a file that need not be computed again; empty without a file.
 
     Raises:
         PellucidError: it cannot be read.
@@ -94,5 +94,5 @@ def stored(path: Path) -> Iterator[Row]:
 
 
 def computed(what: str, precision: str) -> str:
-    """A prior or a device, and what was computed in if that was not float32."""
+    """Describes a prior or a device, with the precision unless it is float32."""
     return what if precision == "float32" else f"{what} in {precision}"

@@ -1,6 +1,6 @@
-"""Regenerates a table: every method on every image with every seed, once, however often it is begun again.
+"""Regenerates a table: every method on every image with every seed, once, also after interruptions.
 
-A row is on the disk as soon as it is there, with all that decides its figures. A run that is started again takes the
+A row is on the disk as soon as it is computed, with everything that determines its figures. A repeated run keeps the
 rows that were made in the same way and computes the others.
 """
 
@@ -46,12 +46,12 @@ OFFICIAL = "official:"
 """Prefix of a method of `bench.official` in a table."""
 
 DAMAGED = Entrant("damaged", "")
-"""The measurement itself, the first of every table."""
+"""Name of the measurement itself, the first row of every table."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A table, and what it is run on.
+    """A table with its images, prior and options.
 
     Attributes:
         table: which.
@@ -97,7 +97,7 @@ class Run:
         """The tasks.
 
         Raises:
-            UsageError: one is named that the table does not have, or a method.
+            UsageError: a task or method is not in the table.
         """
         known = {task.name: task for task in self.table.tasks}
         for name in self.tasks:
@@ -114,8 +114,8 @@ def entrant_method(entrant: Entrant, task: str, quick: bool, weights: Mapping[st
     """Makes the method of an entrant.
 
     Raises:
-        PellucidError: it needs the file of a network that was not given, or a package.
-        UsageError: there is no such method or hyper-parameter.
+        PellucidError: a network's file or a package is missing.
+        UsageError: unknown method or hyper-parameter.
     """
     settings = entrant.resolved(task, quick)
     if entrant.model:
@@ -144,7 +144,7 @@ def kind_of(entrant: Entrant) -> type[Method]:
 
 
 def run(job: Run) -> Iterator[Row | Missing]:
-    """Does what is left to do, and gives every row, old and new, of each task the damaged images first.
+    """Computes the missing rows; returns every row, old and new, with those of the damaged images first in each task.
 
     Raises:
         UsageError: see `Run.work`; or the prior is not one of colours, which all papers' images have.
@@ -215,7 +215,7 @@ class _Task:
         method: Method | None,
         label: str,
         image: str,
-        case: Given,
+        case: Case,
         seed: int,
         settings: dict[str, Any],
         configuration: str,
@@ -257,7 +257,7 @@ class _Task:
             error,
         )
 
-    def _restored(self, method: Method, case: Given, seed: int, watch: Watch) -> Tensor:
+    def _restored(self, method: Method, case: Case, seed: int, watch: Watch) -> Tensor:
         problem = case.problem(method)
         here = Problem(problem.y.to(self._device), problem.operator, problem.sigma_y)
         prior = Padded(self._job.prior)
@@ -280,7 +280,7 @@ class _Task:
 
 
 def latents_of(picture: str) -> str:
-    """Where the latents on the way to a restored picture are, as one picture."""
+    """Path of the picture of the latents, made from the restored picture's path."""
     return f"{picture.removesuffix('.png')}.latents.png"
 
 

@@ -1,4 +1,4 @@
-"""The papers' tables as data: what stands in `tables/*.toml`, read strictly."""
+"""The papers' tables as data, read strictly from `tables/*.toml`."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 _FOLDER = files("pellucid.bench") / "tables"
 
 NFE = "nfe"
-"""The name of a published number of evaluations among a cell's figures."""
+"""Name of a published number of evaluations among a cell's figures."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Preparation and measurement of the images; it moves figures more than methods do.
+    """Preparation and measurement of the images, which affect figures more than methods do.
 
     Attributes:
         size: side of the images in pixels.
-        crop: which part of a photograph is taken, and how it is resized.
-        range: of the images that are measured.
+        crop: crop and resizing of a photograph.
+        range: value range of the measured images.
         lpips_net: the network of LPIPS.
         ssim_window: the window of SSIM.
-        note: what is not known of the paper's own.
+        note: unknown parts of the paper's protocol.
     """
 
     __pydantic_config__ = _STRICT
@@ -55,9 +55,9 @@ class TableSource:
     """A data set that the table was made on.
 
     Attributes:
-        name: as `pellucid.bench.data` knows it.
+        name: name in `pellucid.bench.data`.
         prior: file of the published checkpoint that the paper used.
-        images: how many it is run on, as far as that is known, for its cost.
+        images: number of images, if known, for the cost.
     """
 
     __pydantic_config__ = _STRICT
@@ -76,7 +76,7 @@ class TableTask:
         damage: `name`, as in `pellucid degrade`, and its parameters: what makes a damaged image of a clean one.
         operator: `name`, as in `cases.OPERATORS`, and its parameters: methods may be told it.
         noise: standard deviation of an operator's measurement, in [0, 1] units.
-        missing: how the pixels that a mask leaves out are shown in the damaged image.
+        missing: display of masked pixels in the damaged image.
         stand_in: `damage` for photographs of no such data set.
     """
 
@@ -95,8 +95,8 @@ class Entrant:
     """A method that takes part.
 
     Attributes:
-        label: what the paper calls it.
-        method: what it is here, or `official:NAME` for a variant in `bench.official`.
+        label: the paper's name.
+        method: the name here, or `official:NAME` for a variant in `bench.official`.
         settings: hyper-parameters; the paper's are the defaults.
         per_task: others, by task.
         quick: others with few evaluations, on the embedded prior; before `per_task`.
@@ -123,7 +123,7 @@ class Entrant:
     chosen: dict[str, Any] = field(default_factory=dict)
 
     def takes_part(self, task: str) -> bool:
-        """True if it is asked to do a task."""
+        """True if it takes part in a task."""
         return not self.tasks or task in self.tasks
 
     def resolved(self, task: str, quick: bool) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Published:
-    """A cell of the paper's table: its figures for a method.
+    """A cell of the paper's table: the figures of a method.
 
     Attributes:
         data: the data set.
@@ -155,11 +155,11 @@ class Published:
 
 @dataclass(frozen=True)
 class Claim:
-    """An order that the paper's table has, to be seen in one's own.
+    """An order in the paper's table, to check in a run.
 
     Attributes:
         better: label of a method.
-        than: labels of those that it is better than, or "damaged".
+        than: labels of the methods below it, or "damaged".
         metrics: in which.
         tasks: in which; empty for all.
     """
@@ -178,16 +178,16 @@ class Table:
 
     Attributes:
         title: what it shows.
-        paper: where it stands.
+        paper: source of the table.
         data: the data sets.
         tasks: the degradations.
-        methods: those that take part.
-        metrics: names of what is measured.
-        published: the paper's figures, all of them; a table without any is no paper's.
+        methods: the entrants.
+        metrics: names of the metrics.
+        published: all of the paper's figures; empty for a table that is not from a paper.
         claims: orders of its methods.
-        options: of metrics, by metric; their usual definitions where nothing is said.
+        options: options of metrics by metric; the usual definitions by default.
         protocol: see there.
-        note: what is not known, and how this table differs from the paper's.
+        note: unknown details, and differences from the paper's table.
         name: of the file, without its suffix.
     """
 
@@ -210,7 +210,7 @@ class Table:
         """A data set by name; the first without one.
 
         Raises:
-            UsageError: there is none of that name.
+            UsageError: unknown name.
         """
         known = {source.name: source for source in self.data}
         if name is not None and name not in known:
@@ -218,7 +218,7 @@ class Table:
         return self.data[0] if name is None else known[name]
 
     def figures(self, data: str, task: str, method: str) -> Mapping[str, float]:
-        """The paper's figures for a method; empty if there are none."""
+        """Published figures of a method; empty if there are none."""
         found = [one.figures for one in self.published if (one.data, one.task, one.method) == (data, task, method)]
         return found[0] if found else {}
 
@@ -229,14 +229,14 @@ def names() -> tuple[str, ...]:
 
 
 def check(name: str, *more: str) -> None:
-    """Refuses a name that is none of a table.
+    """Raises an error for an unknown table.
 
     Args:
-        name: one of `names()`, or the path of somebody's own TOML file.
-        more: further names that are good.
+        name: one of `names()`, or the path of a TOML file.
+        more: further valid names.
 
     Raises:
-        UsageError: it is.
+        UsageError: the name is unknown.
     """
     if name in names() or name in more:
         return
@@ -247,11 +247,11 @@ def check(name: str, *more: str) -> None:
 
 
 def load(name: str) -> Table:
-    """A table by name, or from a file of one's own, whose name without `.toml` is the table's.
+    """Loads a table by name or from a file; a file's table is named after it, without `.toml`.
 
     Raises:
-        UsageError: there is none of that name.
-        PellucidError: its file cannot be read, or is not as it must be.
+        UsageError: unknown name.
+        PellucidError: the file cannot be read or is invalid.
     """
     check(name)
     if name in names():
@@ -271,8 +271,8 @@ def parse(text: str, name: str) -> Table:
         name: of the file, without its suffix.
 
     Raises:
-        PellucidError: it is no TOML, a key is unknown or missing, a value has the wrong type, or a figure or a setting
-            is of a task, method, metric or data set that the table does not have.
+        PellucidError: the text is no TOML, a key is unknown or missing, or a value has the wrong type; or a figure or a
+            setting names a task, method, metric or data set that is not in the table.
     """
     try:
         # Through JSON, in which a list is what a tuple is made of, and a whole number may stand for any.
@@ -294,7 +294,7 @@ def _said(kind: str, message: str) -> str:
 
 
 def _check(table: Table) -> None:
-    """Refuses names of nothing."""
+    """Rejects references to missing entries."""
     tasks = [task.name for task in table.tasks]
     labels = ["damaged", *(entrant.label for entrant in table.methods)]
     known = {"data": [source.name for source in table.data], "tasks": tasks, "methods": labels}

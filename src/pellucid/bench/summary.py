@@ -1,4 +1,4 @@
-"""A table of means: ours beside the published figures, with the difference and the 95 % interval over the images."""
+"""A table of means: ours beside the published figures, with the difference and the 95 % interval."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .rows import Missing, Row
 from .spec import NFE, Claim, Table
 
 HIGHER = ("psnr", "ssim")
-"""Metrics of which more is better; of all others that tables have, less."""
+"""Metrics where more is better; for all other metrics of tables, less is better."""
 
 
 class Cell(NamedTuple):
-    """A figure.
+    """One figure of the table.
 
     Attributes:
         mean: over the images.
         error: its standard error, the images' spread over the square root of their number; NaN for a single image.
-        published: the paper's; None where it is not known.
+        published: the paper's figure; None if unknown.
         half: half of the mean's 95 % interval over the images; NaN for a single one.
     """
 
@@ -41,11 +41,11 @@ class Line:
         task: the degradation.
         method: the label.
         cells: by metric.
-        images: how many were done.
-        nfe: evaluations an image, the most.
+        images: number of restored images.
+        nfe: the most evaluations for an image.
         seconds: an image.
-        why: what is missing, or what failed; empty if nothing.
-        published: the paper's figures, also where there are none of ours.
+        why: reason for missing figures; empty without one.
+        published: the paper's figures, also without figures of ours.
         values: the images' own figures, the mean of their seeds, by metric.
     """
 
@@ -64,27 +64,27 @@ Outcome = Literal["holds", "does not hold", "not decided"]
 
 
 class Verdict(NamedTuple):
-    """True if an order of the paper's holds in one's own table.
+    """Check of a paper's order in a run.
 
     Attributes:
         outcome: by the 95 % interval of the images' differences.
-        said: a line for people.
+        text: the result as a line of text.
     """
 
     outcome: Outcome
-    said: str
+    text: str
 
 
 def summarise(
     table: Table, data: str, rows: Sequence[Row | Missing], of_sets: Callable[[Sequence[Row]], Mapping[str, float]]
 ) -> list[Line]:
-    """The lines of a table.
+    """Computes the lines of a table.
 
     Args:
         table: which.
-        data: the data set whose published figures stand beside.
+        data: data set of the published figures.
         rows: of one run.
-        of_sets: gives the figures that all images of a line have together.
+        of_sets: gives the figures over all images of a line together.
     """
     found = _by_line(rows)
     order = {label: place for place, label in enumerate(["damaged", *(one.label for one in table.methods)])}
@@ -127,7 +127,7 @@ def _line(
 
 
 def _by_image(rows: Sequence[Row], metric: str) -> dict[str, float]:
-    """The figure of each image, the mean of its seeds."""
+    """Figure of each image, the mean over its seeds."""
     each: dict[str, list[float]] = {}
     for row in rows:
         if metric in row.figures:
@@ -136,13 +136,13 @@ def _by_image(rows: Sequence[Row], metric: str) -> dict[str, float]:
 
 
 def cell(values: Sequence[float], published: float | None = None) -> Cell:
-    """The mean of images' figures, with its standard error and its interval."""
+    """Mean of the images' figures, with its standard error and its interval."""
     error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
     return Cell(fmean(values), error, published, half_width(values))
 
 
 def verdicts(table: Table, lines: Sequence[Line]) -> list[Verdict]:
-    """True if the paper's orders hold in one's own table, in a line each; those without figures are left out."""
+    """Checks the paper's orders in a run, a line each; orders without figures are left out."""
     found = {(line.task, line.method): line for line in lines}
     tasks = {line.task: None for line in lines}
     return [one for claim in table.claims for task in claim.tasks or tasks for one in _verdicts(claim, task, found)]
@@ -173,7 +173,7 @@ def _verdict(order: str, metric: str, ours: Line, theirs: Line) -> Verdict:
 
 
 def differences(lines: Sequence[Line], metrics: Sequence[str], than: str) -> list[list[str]]:
-    """By how much each method is above another on the same images, with 95 % intervals; the heading first.
+    """Differences of each method from another on the same images, with 95 % intervals; the heading first.
 
     Args:
         lines: of a table.
@@ -181,7 +181,7 @@ def differences(lines: Sequence[Line], metrics: Sequence[str], than: str) -> lis
         than: the other method's label, or "damaged".
 
     Raises:
-        UsageError: none of the lines is its.
+        UsageError: no line belongs to the other method.
     """
     if than not in {line.method for line in lines}:
         raise unknown_name("method", than, dict.fromkeys(line.method for line in lines))
@@ -205,17 +205,17 @@ def _apart(difference: Difference | None, digits: int) -> str:
 
 
 def digits_of(metric: str) -> int:
-    """Places after the point that a metric is told with."""
+    """Number of decimal places of a metric."""
     return 2 if metric in ("psnr", "fid", "consistency", "pi", "niqe") else 3
 
 
 def text(lines: Sequence[Line], metrics: Sequence[str], compare: bool) -> list[list[str]]:
-    """The table for a terminal, its heading first.
+    """Formats the table for a terminal, its heading first.
 
     Args:
-        lines: of it.
+        lines: lines of the table.
         metrics: the columns.
-        compare: whether the difference to the published figures means something: on the paper's own images and prior.
+        compare: whether the difference to the published figures is meaningful: with the paper's images and prior.
     """
     rows = [["TASK", "METHOD", *(metric.upper() for metric in metrics), "NFE", "SECONDS", ""]]
     for line in lines:
@@ -228,7 +228,7 @@ def text(lines: Sequence[Line], metrics: Sequence[str], compare: bool) -> list[l
 
 
 def show(line: Line, metric: str, compare: bool) -> str:
-    """A figure of one's own with half of its 95 % interval, and in brackets the paper's with the difference."""
+    """Formats a figure with half of its 95 % interval, and in brackets the paper's figure with the difference."""
     digits, cell = digits_of(metric), line.cells.get(metric)
     published = (line.published or {}).get(metric)
     ours = "-" if cell is None else f"{cell.mean:.{digits}f}"

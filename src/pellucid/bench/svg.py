@@ -1,4 +1,4 @@
-"""Curves as SVG, for pages that load nothing; colours are the page's."""
+"""Curves as SVG for self-contained pages, in the page's colours."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Plot:
     """A chart.
 
     Attributes:
-        title: above it; what it is called where it is not seen.
+        title: title, and description for screen readers.
         x: label of the axis.
         y: the same.
         lines: points by the line's name, in order of x.
-        ends: lines whose last point is to be seen: where something stopped.
-        level: a height that is marked with a dashed line, and its name.
-        logarithmic: whether x is.
-        note: what is to be said of it.
+        ends: lines with a marked last point.
+        level: height of a dashed line, and its name.
+        logarithmic: whether x is logarithmic.
+        note: text below the chart.
     """
 
     title: str
@@ -41,12 +41,12 @@ class Plot:
     colours: Mapping[str, int] = field(default_factory=dict)
 
     def colour(self, name: str) -> int:
-        """The number of a line's colour: that of its method all over the page."""
+        """Number of a line's colour, which is that of its method throughout the page."""
         return self.colours.get(name, list(self.lines).index(name)) % COLOURS
 
 
 def draw(plot: Plot) -> str:
-    """The chart as an SVG element."""
+    """Draws the chart as an SVG element."""
     points = [point for line in plot.lines.values() for point in line]
     heights = [y for _, y in points] + ([plot.level[1]] if plot.level else [])
     x_low, x_high = _range([x for x, _ in points], plot.logarithmic)
@@ -106,14 +106,14 @@ def _scaled(value: float, logarithmic: bool) -> float:
 
 
 def _range(values: Sequence[float], logarithmic: bool = False) -> tuple[float, float]:
-    """The ends of an axis: a little beyond the values, never the same."""
+    """Ends of an axis: a little beyond the values, never equal."""
     low, high = (_scaled(end(values), logarithmic) for end in (min, max))
     margin = (high - low) * 0.04 or max(abs(high), 1e-3) * 0.1
     return low - margin, high + margin
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """About five round numbers between the ends."""
+    """Returns about five round numbers between the ends."""
     rough = (high - low) / 5
     size = 10 ** math.floor(math.log10(rough))
     step = next(m * size for m in (1, 2, 5, 10) if m * size >= rough)

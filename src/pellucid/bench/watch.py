@@ -16,19 +16,19 @@ from ..metrics import psnr
 from ..problem import to_model, to_unit
 
 _POINTS, _KERNELS, _SIDE = 200, 5, 41
-"""The most steps and kernels that are kept, and the most pixels of a kernel's side."""
+"""The most steps and kernels to keep, and the largest side of a kernel in pixels."""
 
 
 class Watch:
-    """Watches the states of one image's restoration.
+    """Records the states of one image's restoration.
 
     Args:
-        truth: (1, C, H, W) in [0, 1], for the PSNR of each estimate; None where nobody knows it.
-        sigmas: the prior's training ladder, to tell latents' steps by; None to leave them out.
+        truth: (1, C, H, W) in [0, 1], for the PSNR of each estimate; None if unknown.
+        sigmas: the prior's training ladder, for the steps of latents; None to leave them out.
 
     Attributes:
         nfe: evaluations so far.
-        note: what the method says of the image.
+        note: note of the method on the image.
     """
 
     def __init__(self, truth: Tensor | None, sigmas: Tensor | None = None) -> None:
@@ -40,7 +40,7 @@ class Watch:
         self.nfe, self.note = 0, ""
 
     def see(self, state: State) -> None:
-        """Takes in one state; keeps numbers, and kernels."""
+        """Takes in one state; keeps numbers and kernels."""
         self.nfe, self.note = state.nfe, (state.notes or ("",))[0]
         if self._beside is not None:
             self._beside.see(state)
@@ -63,11 +63,11 @@ class Watch:
         return None if self._beside is None else self._beside.sheet()
 
     def keep_gains(self, levels: Sequence[float], gains: Sequence[float]) -> None:
-        """Takes in what `Latents` remembered."""
+        """Takes in the record of `Latents`."""
         self._gains = [list(levels), list(gains)]
 
     def trace(self) -> dict[str, list[Any]]:
-        """Each number by name, in order of the steps; of long runs evenly spread ones, the last always.
+        """Returns each number by name in the order of steps; long runs are thinned evenly and keep the last step.
 
         "levels" and "log_probability" are those of `Latents`, "likelihood_up" and "likelihood_down" of `Beside`.
         "kernels" are images as lists of rows, their brightest 1.
@@ -88,7 +88,7 @@ class Watch:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most so many of the first `count` whole numbers, the last among them."""
+    """Selects at most so many of the first `count` whole numbers, with the last."""
     if count <= most:
         return list(range(count))
     return sorted({round((count - 1) * i / (most - 1)) for i in range(most)})

@@ -50,7 +50,7 @@ _BadCall = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickExc
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         from ..release import VERSION
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def program() -> None:
-    """`main` as all that a process does: what is said again while an interrupted one ends is not heard."""
+    """Runs `main` as the whole process; further signals during the end of an interrupted one are ignored."""
     sys.exit(_main(last=True))
 
 
@@ -90,7 +90,7 @@ _ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if ha
 
 
 def _stop(number: int, frame: Any) -> None:
-    """Interrupts the work; what is said again while it is being left is not heard."""
+    """Interrupts the work; further signals during the shutdown are ignored."""
     for one in _ENDS:
         signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -27,8 +27,10 @@ def app(
     device: Device = None,
     backend: Backend = "auto",
     precision: Precision = "auto",
-    max_megabytes: Annotated[float, typer.Option("--max-megabytes", help="Of a file that is uploaded.")] = 200,
-    max_megapixels: Annotated[float, typer.Option("--max-megapixels", help="Of a picture that is uploaded.")] = 50,
+    max_megabytes: Annotated[float, typer.Option("--max-megabytes", help="Largest size of an uploaded file.")] = 200,
+    max_megapixels: Annotated[
+        float, typer.Option("--max-megapixels", help="Largest size of an uploaded picture.")
+    ] = 50,
     show: Annotated[
         bool | None, typer.Option("--open/--no-open", help="Open it in the browser (default: from a terminal).")
     ] = None,

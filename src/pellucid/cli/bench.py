@@ -302,7 +302,7 @@ def photographs(
     """Measures the default and the tasks on pictures as people have them, beside other tools; prints Markdown.
 
     Columns: PSNR, the mean and the least gain over the damaged picture, LPIPS, evaluations, seconds, the worst image.
-    Peers take part where they are installed: bm3d, opencv-python, scikit-image with PyWavelets.
+    Peers take part if they are installed: bm3d, opencv-python, scikit-image with PyWavelets.
     """
     shape = tables.checked(shape, json)
     from itertools import groupby
@@ -452,7 +452,7 @@ def _networks(weights: list[str] | None, lpips: Path | None) -> dict[str, Path]:
 
 
 def _photographs(data: Path | None, number: int | None, channels: int, crop: int | None) -> dict[str, Tensor]:
-    """Some of a folder's images, evenly spread; all if no number is given."""
+    """Selects some of a folder's images, evenly spread; all without a number."""
     from ..bench.prior import middle, read_images
 
     every = read_images(_folder(data), channels)

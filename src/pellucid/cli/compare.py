@@ -42,15 +42,15 @@ def compare(
         list[str] | None, typer.Option("--weights", metavar="METRIC=FILE", help="The network of a metric.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="METRIC.KEY=VALUE", help="Of a metric's protocol.")
+        list[str] | None, typer.Option("--set", metavar="METRIC.KEY=VALUE", help="An option of a metric's protocol.")
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line an image, to stdout.")] = False,
     json: Json = False,
 ) -> int:
     """Measures how good restored images are, beside the clean ones.
 
-    Images of two folders go together by their paths in them; suffixes may differ. What has no partner or another size
-    is named, and the others are measured.
+    Images of two folders are matched by their paths; suffixes may differ. Images without a partner or of another size
+    are named, and the others are measured.
     """
     if as_csv and json:
         raise UsageError("--csv and --json exclude each other")
@@ -84,7 +84,7 @@ def compare(
 
 
 def _left(folder: Path) -> list[Left]:
-    """Contents of a folder that are not taken."""
+    """Lists the files of a folder that are not measured."""
     from ..bench.pairs import images_of
 
     left: list[Left] = []
@@ -112,7 +112,7 @@ def _rows(paired: Sequence[Pair], chosen: Mapping[str, Metric], json: bool) -> l
 
 
 def _of_sets(metric: SetMetric, restored: Path, truth: Path | None) -> float | None:
-    """A figure of two folders; None, after a line that says why, if there is none."""
+    """Measures two folders; None, after a line with the reason, if that fails."""
     from ..bench.compare import of_sets
     from ..bench.pairs import images_of
 
@@ -194,7 +194,7 @@ def _print(
 
 
 def _shown(name: str, value: float | None, gain: float | None = None, error: float = math.nan) -> str:
-    """A figure, with its standard error if it has one, and by how much it has changed."""
+    """Formats a figure, with its standard error and its change, if any."""
     from ..bench.summary import digits_of
 
     if value is None:

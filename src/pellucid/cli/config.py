@@ -1,4 +1,4 @@
-"""`--config FILE.toml`: options in a file, as if they stood before those of the command line; and the way back."""
+"""`--config FILE.toml`: options from a file, as if they came first on the command line; and the way back."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _OWN = (_OPTION, "write_config", "dry", "resume", "overwrite", "json")
 
 
 class Configured(TyperCommand):
-    """A command that takes options from the TOML file of its option `--config`, too.
+    """A command that also takes options from the TOML file of its option `--config`.
 
-    Keys are the long names of options, without dashes before them, and those of arguments; `[set]` is a table of
-    hyper-parameters. What the command line says wins. Relative paths begin at the file's folder.
+    Keys are the long names of options without leading dashes, and the names of arguments; `[set]` is a table of
+    hyper-parameters. The command line wins. Relative paths begin at the file's folder.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -45,10 +45,10 @@ class Configured(TyperCommand):
         self.params.sort(key=lambda one: panels.index(getattr(one, "rich_help_panel", None) or panels[0]))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts what the file says before what the command line does, since of two equal options the last counts.
+        """Puts the file's values before the command line's, since the last of two equal options counts.
 
         Raises:
-            UsageError: the file has a key or a value that is none of this command's, or an option is a wrong guess.
+            UsageError: the file has a key or a value that the command does not know, or an option is a wrong guess.
             PellucidError: the file cannot be read, or is no TOML.
         """
         line = list(args)
@@ -96,7 +96,7 @@ class Configured(TyperCommand):
         return [*options, *args, *(["--", *arguments] if arguments else [])]
 
     def _check(self, path: Path, options: list[str]) -> None:
-        """Refuses a value of the file by itself, so that the message can name the file."""
+        """Checks a value of the file by itself, so that the message can name the file."""
         try:
             self.make_context(self.name, [*options, "--", "input"])
         except Exception as error:
@@ -120,10 +120,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, context: typer.Context) -> None:
-    """Writes what a call says, and what it leaves open and has a value all the same, as a file that `--config` takes.
+    """Writes the options of a call, with the resolved defaults, as a file for `--config`.
 
-    Paths are written whole, so that the file can go elsewhere on the same machine. What says whether the call begins,
-    goes on, prints or writes over something is left out.
+    Paths are absolute, so that the file can move on the same machine. Options that start, resume, print or overwrite
+    are left out.
 
     Raises:
         PellucidError: it cannot be written.
@@ -155,17 +155,17 @@ def write(path: Path, context: typer.Context) -> None:
 
 
 def _names(opts: list[str]) -> list[str]:
-    """Names of a parameter in a file: an option's long names without dashes, or an argument's own."""
+    """Names of a parameter in a file: an option's long names without dashes, or an argument's name."""
     return [name.removeprefix("--") for name in opts if name.startswith("--") or not name.startswith("-")]
 
 
 def _given(arguments: object) -> bool:
-    """True if the command line has arguments; a release of click marks those that are missing with an object."""
+    """True if the command line has an argument; one release of click marks missing ones with an object."""
     return isinstance(arguments, tuple | list) and len(arguments) > 0
 
 
 def _less(values: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """A file's values without those that the command line says in another way: by --set, and not by the option."""
+    """Drops values of the file that the command line sets in another way: by --set instead of the option."""
     keys = {text.partition("=")[0].strip() for text in said.get("settings") or ()}
     over = {key for key in SHORT if said.get(key) is not None or key in keys}
     less = {key: value for key, value in values.items() if key not in over}
@@ -191,14 +191,14 @@ def _switch(path: Path, key: str, value: object) -> list[str]:
 
 
 def _placed(folder: Path, key: str, value: Any, kind: Any) -> Any:
-    """Value of an option by its type: a path begins at a folder, all else stays as it is."""
+    """Converts an option's value by its type: relative paths begin at a folder, other values stay as they are."""
     if Path in (kind, *get_args(kind)):
         return str(folder / value)
     return placed(folder, value) if key in PLACES else value
 
 
 def _text(path: Path, key: str, value: object) -> str:
-    """A value as it is typed."""
+    """Formats a value as it is typed."""
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str | int | float):

@@ -38,10 +38,10 @@ def degrade(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     json: Json = False,
 ) -> int:
-    """Damages clean images, to try out methods on them.
+    """Damages clean images, to test methods on them.
 
-    The inputs are never changed. Of several exposures each becomes a file: OUT-1, OUT-2 and so on. An image that
-    cannot be damaged is named, and the others are done.
+    The inputs never change. Each of several exposures becomes a file: OUT-1, OUT-2 and so on. An image that fails is
+    named, and the others are done.
     """
     values, damage = assignments(settings or []), catalogue.damage("|".join(damages))
 
@@ -78,7 +78,7 @@ def degrade(
 
 
 def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str, Any]:
-    """Damages one file; what there is to say about it."""
+    """Damages one file; returns its notes."""
     from .. import images, jobs
     from ..noise import derive_seed
 
@@ -106,17 +106,17 @@ def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str,
 
 
 def _exposed(page: Picture, apply: Damage, seed: int) -> list[Picture]:
-    """Damaged versions of a page: several where the damage makes several exposures of it."""
+    """Damages a page; the result is several pages if the damage makes several exposures."""
     clean = page.tensor()
     damaged = apply(clean, seed).clamp(0, 1)
     return [page.with_tensor(part) for part in damaged.split(clean.shape[1], 1)]
 
 
 def _targets(target: Path, number: int, overwrite: bool) -> list[Path]:
-    """The file of each image that was made of one.
+    """Output files for the images made from one file.
 
     Raises:
-        PellucidError: there is one of that name, and it is not to be replaced.
+        PellucidError: an output exists and must not be replaced.
     """
     if number == 1:
         return [target]

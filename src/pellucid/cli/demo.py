@@ -78,7 +78,7 @@ def demo(
 
 
 def _samples(folder: Path, overwrite: bool, json: bool) -> None:
-    """Writes a noisy picture, a small one, one with writing over it, and the mask of the writing."""
+    """Writes a noisy picture, a small one, one with text over it, and the mask of the text."""
     import torch
 
     from .. import images
@@ -105,7 +105,7 @@ def _samples(folder: Path, overwrite: bool, json: bool) -> None:
 
 
 def _page(rows: Sequence[Sequence[tuple[str, Tensor]]]) -> Image:
-    """Images (1, 3, H, W) in [0, 1], each with a line of text above it, in rows."""
+    """Lays out images (1, 3, H, W) in [0, 1] in rows, each with a line of text above it."""
     from PIL import Image, ImageDraw, ImageFont
 
     from ..images import from_tensor, to_pil

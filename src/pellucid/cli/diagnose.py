@@ -63,13 +63,13 @@ def _record(path: Path, found: Diagnosis) -> dict[str, Any]:
 
 
 def _lines(path: Path, found: Diagnosis) -> list[str]:
-    """The kind of picture, then a line a kind of damage with the command that mends it."""
+    """Lists the kind of picture, then each kind of damage with the command that repairs it."""
     kind = f"{path}: {found.content.text}" if found.content else f"{path}:"
     damage = [finding for finding in found.findings if finding is not found.content]
     if not damage:
         return [f"{kind}; nothing found to repair"]
     lines = [kind]
     for finding in damage:
-        mend = f"; to mend it: pellucid restore {finding.remedy} {path} -o FOLDER" if finding.remedy else ""
+        mend = f"; to repair it: pellucid restore {finding.remedy} {path} -o FOLDER" if finding.remedy else ""
         lines.append(f"  {finding.text} (confidence {finding.confidence:.2f}){mend}")
     return lines

@@ -65,13 +65,13 @@ _OPTIONS = {
 
 
 def task(name: str) -> str | None:
-    """The task that a wrong name means, with the options that it needs, "enlarge --by 2"; None if none is near."""
+    """Finds the task meant by a wrong name, with the options that it needs, "enlarge --by 2"; None if none is near."""
     meant = _TASKS.get(name.lower().replace("_", "-"))
     return None if meant is None else meant + _NEEDS.get(meant, "")
 
 
 def command(name: str, commands: Sequence[str]) -> UsageError:
-    """The error for a command that does not exist, with the one that is meant."""
+    """Makes the error for an unknown command, with the nearest one."""
     from .. import tasks
 
     low = name.lower().replace("_", "-")
@@ -91,11 +91,11 @@ def command(name: str, commands: Sequence[str]) -> UsageError:
 
 
 def option(flag: str, arguments: Sequence[str]) -> UsageError | None:
-    """The error for an option of `restore` that does not exist, with the one that is meant; None if none is near.
+    """Makes the error for an unknown option of `restore`, with the nearest one; None if none is near.
 
     Args:
         flag: the option, with its dashes.
-        arguments: the whole command line, in which a number may follow.
+        arguments: the whole command line; a number may follow the option.
     """
     from .. import tasks
 
@@ -116,20 +116,20 @@ def option(flag: str, arguments: Sequence[str]) -> UsageError | None:
 
 
 def second_as_output(inputs: Sequence[Path]) -> UsageError | None:
-    """The error for `restore a.png b.png`, where b.png is meant as the output; None for any other inputs."""
+    """Makes the error for `restore a.png b.png`, where b.png is meant as the output; None for other inputs."""
     if len(inputs) != 2 or not inputs[0].exists() or inputs[1].exists():
         return None
     return UsageError(f"{inputs[1]}: there is no such file; to write the restored picture there, say -o {inputs[1]}")
 
 
 class Commands(TyperGroup):
-    """The group of all commands; a wrong name is answered with the right one."""
+    """The group of all commands; the error for a wrong name has the right one."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Finds the command.
+        """Finds a command.
 
         Raises:
-            UsageError: there is none of that name.
+            UsageError: unknown name.
         """
         if (
             args

@@ -1,4 +1,4 @@
-"""A job of `pellucid restore` as people see it: the bar, a line or a record for each image, the summary, exit codes."""
+"""Presentation of a `pellucid restore` job: the bar, a line or a record for each image, the summary, exit codes."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Job:
     """A job of `restore`, ready to run.
 
     Attributes:
-        items: the images that are left to do.
-        work: what is done to each.
-        about: what every record says.
-        left: what the inputs' folders hold beside them.
-        json: whether records are printed, and not lines.
-        time_limit: minutes after which no further image is begun; None for no limit.
-        manifest: where it is written down; None if nowhere.
+        items: the images to restore.
+        work: the work on each.
+        about: fields of every record.
+        left: other files in the inputs' folders.
+        json: whether records are printed in place of lines.
+        time_limit: minutes after which no image is started; None for no limit.
+        manifest: the manifest; None to write none.
         configuration: see `jobs.of_configuration`.
-        skipped: how many images are done already.
-        executor: where it is done; None for what is usual.
+        skipped: number of finished images.
+        executor: executor of the work; None for the default.
     """
 
     items: list[Item]
@@ -51,13 +51,13 @@ class Job:
     left: Sequence[Left] = ()
 
     def expected(self) -> dict[Path, int]:
-        """About how much work each image is, by its output; no file is opened."""
+        """Estimates the work of each image by its output; opens no file."""
         from ..jobs import expected
 
         return {item.target: expected(item, self.work.restorer) for item in self.items}
 
     def outcomes(self, items: Iterable[Item], work: int, progress: Progress) -> Outcomes:
-        """Does it, and writes it down."""
+        """Does the work and records it."""
         from ..jobs import executors
         from ..priors.prior import device_of
 
@@ -98,7 +98,7 @@ def about(restorer: Restorer) -> dict[str, Any]:
 
 
 def dry_run(job: Job) -> int:
-    """Says what would be done; returns the exit code."""
+    """Prints the planned work; returns the exit code."""
     restorer, failed = job.work.restorer, left_out(job.left, job.json)
 
     @cache
@@ -133,7 +133,7 @@ def dry_run(job: Job) -> int:
 
 
 def do(job: Job) -> int:
-    """Does the job and says what becomes of each image; returns the exit code."""
+    """Does the work and prints each image's result; returns the exit code."""
     from ..jobs import Feed
 
     restorer = job.work.restorer
@@ -178,7 +178,7 @@ def do(job: Job) -> int:
     stopped = stopped or feed.stopped
     total = len(job.items) + job.skipped
     if stopped or total > 1:
-        more = "; the same command with --resume goes on" if stopped and job.manifest is not None else ""
+        more = "; the same command with --resume continues" if stopped and job.manifest is not None else ""
         skips = f", {job.skipped} skipped" if job.skipped else ""
         fails = f", {failed} failed" if failed else ""
         fails += f", {unread} not readable" if unread else ""
@@ -194,7 +194,7 @@ def do(job: Job) -> int:
 
 
 def _speed(images: int, pixels: int, seconds: float) -> str:
-    """The job's speed in brackets; nothing of one image, whose line says its time."""
+    """Speed of the job in brackets; empty for one image, whose line has its time."""
     if images < 2:
         return ""
     return f" ({60 * images / seconds:.3g} images a minute, {pixels / 1e6 / seconds:.2g} megapixels a second)"

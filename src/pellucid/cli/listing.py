@@ -1,4 +1,4 @@
-"""`pellucid methods`, `tasks`, `degradations`, `priors` and `doctor`: what there is, and what works here."""
+"""`pellucid methods`, `tasks`, `degradations`, `priors` and `doctor`: the available parts, and a check of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def methods(
         record = registry.describe(named)
         if json:
             return as_json(record)
-        typer.echo(f"{named}: {'blind' if record['blind'] else 'must be told the degradation'}\n\n{record['about']}\n")
+        typer.echo(f"{named}: {'blind' if record['blind'] else 'needs the degradation'}\n\n{record['about']}\n")
         return _print_settings(record)
     records = [registry.describe(name) for name in registry.names()]
     if json:
@@ -42,7 +42,7 @@ def methods(
 
 
 def _print_settings(method: Mapping[str, Any]) -> None:
-    """A method's hyper-parameters and presets as options take them."""
+    """Prints a method's hyper-parameters and presets in the form of options."""
     typer.echo(f"{method['name']} --set: {_assigned(method['hyper_parameters'])}")
     for preset, values in method["presets"].items():
         typer.echo(f"{method['name']} --preset {preset}: {_assigned(values)}")
@@ -80,7 +80,7 @@ def degradations(json: Json = False) -> None:
 
 
 def _assigned(parameters: Mapping[str, Any]) -> str:
-    """Parameters with their values as --set takes them."""
+    """Formats parameters with their values as --set takes them."""
     values = {key: ",".join(map(str, v)) if isinstance(v, tuple) else v for key, v in parameters.items()}
     return " ".join(f"{key}={value}" for key, value in values.items())
 
@@ -98,7 +98,7 @@ def priors(context: typer.Context, json: Json = False) -> None:
     records = [embedded.describe(name) for name in embedded.names()]
     if json:
         return as_json(records)
-    rows = [("PRIOR", "SIZE", "25/255", "WHAT IT LEARNT FROM")]
+    rows = [("PRIOR", "SIZE", "25/255", "TRAINING DATA")]
     table(rows + [(r["name"], f"{r['bytes'] / 1e6:.0f} MB", f"{r['psnr']['25']:.2f} dB", r["about"]) for r in records])
     typer.echo("\n25/255: the PSNR to which one call brings images with noise of that level, on its validation images.")
     typer.echo(
@@ -140,7 +140,7 @@ def inspect(
     offline: Offline = False,
     json: Json = False,
 ) -> None:
-    """Says what a prior is and what a call of it costs, by its files alone."""
+    """Describes a prior and the cost of a call by its files alone."""
     from dataclasses import asdict
 
     from ..bench.prior import gflop
@@ -207,7 +207,7 @@ def doctor(device: Device = None, json: Json = False) -> int:
 
 
 def _compute(device: str | None) -> dict[str, Any]:
-    """Devices, and one evaluation of the embedded prior."""
+    """Lists devices and evaluates the embedded prior once."""
     import torch
 
     from ..bench.prior import cost

@@ -1,4 +1,4 @@
-"""The mean and the deviation of an image's samples, as files beside them."""
+"""The mean and the deviation of an image's samples, as files beside the samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..samples import Spread
 from .output import complain, tell
 
 _WHITE = 0.25
-"""The standard deviation, in [0, 1] units, that is white: half of what there can be."""
+"""Standard deviation shown as white, in [0, 1] units: half of the maximum."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Maps:
     """The maps of one image.
 
     Attributes:
-        samples: files, in order.
+        samples: files of the samples in order.
         mean: file for their mean, of their format.
-        deviation: file for their standard deviation, a PNG of 16 bits; of several pages of the samples' format.
+        deviation: file for their standard deviation, a PNG of 16 bits; for several pages, the samples' format.
     """
 
     samples: Sequence[Path]
@@ -36,7 +36,7 @@ class Maps:
     deviation: Path
 
     def write(self) -> Path | None:
-        """Makes both of the samples' files; None, and a line, if they are not all there."""
+        """Makes both maps from the samples' files; if files are missing, returns None and prints a line."""
         missing = [path for path in self.samples if not path.is_file()]
         if missing:
             complain(f"{self.mean}: not made, for {missing[0]} is not there")
@@ -70,15 +70,15 @@ class Maps:
 
 
 def of_items(items: Iterable[Item], samples: int, *, replace: bool) -> list[Maps]:
-    """The maps of a job's images.
+    """Makes the maps of a job's images.
 
     Args:
-        items: all of the job's, each image's samples among them.
-        samples: how many each image has.
-        replace: whether maps that are there may be replaced.
+        items: all items of the job, with each image's samples.
+        samples: number of samples of an image.
+        replace: whether existing maps may be replaced.
 
     Raises:
-        UsageError: there is such a file.
+        UsageError: a map exists.
     """
     of_image: dict[tuple[Path, ...], list[Path]] = {}
     for item in items:

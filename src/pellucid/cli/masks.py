@@ -1,4 +1,4 @@
-"""The masks that `pellucid restore --task scratches --save-mask` proposes."""
+"""Masks proposed by `pellucid restore --task scratches --save-mask`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 def save(
     items: Sequence[Item], place: Path, damaged: Damaged, *, yes: bool, overwrite: bool, json: bool, dry: bool
 ) -> bool:
-    """Writes the proposed mask of each picture; a picture that cannot be read is named, and the others are done.
+    """Writes the proposed mask of each picture; an unreadable picture is named, and the others are done.
 
     Args:
-        items: the pictures. The mask of several is called like the picture in its folder, with .png added.
-        place: file; or folder for several pictures.
+        items: the pictures. With several pictures, each mask is named like its picture, with .png added.
+        place: a file, or a folder for several pictures.
         damaged: see `images.read`.
-        yes: whether only what is beyond doubt is marked, which is filled then.
-        overwrite: whether files that exist are replaced.
-        json: whether records are printed, and not lines.
-        dry: whether nothing is written.
+        yes: whether to mark only damage beyond doubt, which can be filled unseen.
+        overwrite: whether existing files are replaced.
+        json: whether records are printed in place of lines.
+        dry: whether to write nothing.
 
     Returns:
-        Whether any failed.
+        True if any picture failed.
 
     Raises:
-        UsageError: the place is a file for several pictures or a folder for one, no PNG, or exists.
+        UsageError: the place is a file for several pictures, a folder for one, no PNG, or exists.
     """
     from .. import images
     from ..tasks import certain, proposed

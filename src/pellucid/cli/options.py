@@ -1,4 +1,4 @@
-"""Options that several commands share: the same name and the same words everywhere."""
+"""Options that several commands share, with the same name and text everywhere."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..errors import UsageError
 
 
 def _seed(value: int) -> int:
-    """Refuses at once what every image would be refused for."""
+    """Rejects a bad seed at once rather than for every image."""
     if not 0 <= value < 2**63:
         raise UsageError(f"--seed is a whole number from 0 to 2^63 - 1, not {value}")
     return value
 
 
 def named(text: str) -> Path:
-    """An input's name. An empty one would stand for the folder that one is in, and all images below it."""
+    """Checks the name of an input. An empty one would mean the current folder and all images below it."""
     if not text:
         raise typer.BadParameter("the name of an input is empty: is a variable of the shell not set?")
     return Path(text)
@@ -40,11 +40,13 @@ Shard = Annotated[
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; a GPU if there is one.")]
 Backend = Annotated[
     str,
-    typer.Option("--backend", help="What computes the network: auto, torch, compile or openvino (faster on a CPU)."),
+    typer.Option("--backend", help="Backend of the network: auto, torch, compile or openvino (faster on a CPU)."),
 ]
 Precision = Annotated[
     str,
-    typer.Option("--precision", help="Of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."),
+    typer.Option(
+        "--precision", help="Precision of the network: auto (the fastest here), float32 (exact), bfloat16 or float16."
+    ),
 ]
 Methods = Annotated[
     list[str] | None,

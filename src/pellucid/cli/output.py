@@ -22,10 +22,10 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class _Lasting(io.RawIOBase):
-    """Bytes to a stream that may be full, or that nobody reads any more: what it does not take is lost.
+    """Bytes to a stream that may be full or closed: bytes that it does not accept are lost.
 
     Attributes:
-        problem: why the first of them were lost; None if none were.
+        problem: reason for the first loss; None without a loss.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -37,7 +37,7 @@ class _Lasting(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        """Takes all of it, whatever the stream does."""
+        """Accepts all bytes, whatever the stream does."""
         if self.problem is None:
             try:
                 self._stream.write(data)
@@ -51,16 +51,16 @@ class _Lasting(io.RawIOBase):
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """The stream's own."""
+        """File descriptor of the stream."""
         return self._stream.fileno()
 
 
 @contextlib.contextmanager
 def lasting() -> Iterator[Callable[[], str]]:
-    """Makes stdout and stderr streams that end no work: one that is closed, full or not read takes nothing more.
+    """Makes stdout and stderr streams that never stop the work: a closed, full or unread stream takes nothing more.
 
     Yields:
-        A function that says whether results were lost; "" if not.
+        A function that describes lost results; "" without a loss.
     """
     before = sys.stdout, sys.stderr
     for number in range(3):
@@ -102,7 +102,7 @@ def lasting() -> Iterator[Callable[[], str]]:
 
 
 def _forget(stream: Any) -> None:
-    """Leads a stream to where all is taken, so that what it still holds does not fail at the end."""
+    """Redirects a stream so that its buffered bytes cause no error at the end."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -110,17 +110,17 @@ def _forget(stream: Any) -> None:
 
 
 def complain(line: str) -> None:
-    """Prints one line about something that went wrong."""
+    """Prints one line about an error."""
     typer.echo("pellucid: " + plain(" ".join(line.split())), err=True)
 
 
 def tell(line: str) -> None:
-    """Prints one line about what happens, for people."""
+    """Prints one line of information for people."""
     typer.echo(plain(line), err=True)
 
 
 def plain(line: str) -> str:
-    """The line without what would command a terminal, or end the line, as names of files may: escapes stand for it."""
+    """Escapes characters of a line that would control a terminal or end the line, as names of files may have."""
     return "".join(letter if letter.isprintable() or letter == "\t" else _sign(letter) for letter in line)
 
 
@@ -130,10 +130,10 @@ def _sign(letter: str) -> str:
 
 
 def left_out(left: Sequence[Left], json: bool) -> int:
-    """Says what was found and is not taken, and what could not be looked at; returns how many those are."""
-    from ..jobs import told
+    """Prints the ignored and the unreadable files; returns the number of the latter."""
+    from ..jobs import described
 
-    for line in told(left):
+    for line in described(left):
         tell(line)
     for one in left:
         line = f"{one.path}: {one.why}"
@@ -145,13 +145,13 @@ def left_out(left: Sequence[Left], json: bool) -> int:
 
 
 def as_json(record: Any) -> None:
-    """Prints a result for programs, on one line; paths and the like as texts."""
+    """Prints a result for programs on one line; paths and the like become texts."""
     # In ASCII: what a stream in another encoding would make of other letters is no JSON.
     typer.echo(json.dumps(record, default=str))
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows, the first one their headings, in aligned columns; the last column is as wide as it needs to be."""
+    """Prints rows, the first one their headings, in aligned columns; the last column has the width it needs."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -159,7 +159,7 @@ def table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def bar() -> Progress:
-    """A progress bar with the time left on stderr; it shows nothing where stderr is no terminal."""
+    """Shows a progress bar with the remaining time on stderr; shows nothing if stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

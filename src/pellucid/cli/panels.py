@@ -1,4 +1,4 @@
-"""Order of the help: the panels of the options of `restore`, its examples, and the overview of all commands."""
+"""Layout of the help: the panels of the options of `restore`, its examples, and the overview of all commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MEMBERS = {
 }
 
 PANELS = {name: panel for panel, names in _MEMBERS.items() for name in names}
-"""Panel of each option of `restore`, by its parameter's name."""
+"""Panel of each option of `restore` by its parameter's name."""
 
 _LINES = (
     ("restore photo.jpg -o restored.png", "find the damage and repair it"),

@@ -35,37 +35,35 @@ def restore(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
     task: Annotated[
         str | None,
-        typer.Option("--task", "-t", help="What to undo, if you know it: see `pellucid tasks`; or FILE.py:CLASS."),
+        typer.Option("--task", "-t", help="Known damage to undo: see `pellucid tasks`; or FILE.py:CLASS."),
     ] = None,
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Image, or folder of such, white where pixels are missing.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Fill what the task scratches finds beyond doubt, unseen.")
+        bool, typer.Option("--yes", help="Fill damage beyond doubt without a check (task scratches).")
     ] = False,
-    kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of how a point is blurred.")] = None,
-    by: Annotated[
-        int | None, typer.Option("--by", help="How many times larger: 2, 3 or 4, for the task enlarge (default 2).")
-    ] = None,
+    kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of a blurred point: the kernel.")] = None,
+    by: Annotated[int | None, typer.Option("--by", help="Factor 2, 3 or 4 for the task enlarge (default 2).")] = None,
     method: Annotated[
         str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: auto, or the task's).")
     ] = None,
     prior: Prior = "natural",
     label: Label = None,
     prompt: Annotated[
-        str | None, typer.Option("--prompt", help="What the picture shows, for Stable Diffusion and SDXL.")
+        str | None, typer.Option("--prompt", help="Description of the picture, for Stable Diffusion and SDXL.")
     ] = None,
     offline: Offline = False,
     preset: Annotated[
-        str | None, typer.Option("--preset", help="One of the method's, as fast: see pellucid methods NAME.")
+        str | None, typer.Option("--preset", help="A preset of the method, such as fast: see pellucid methods NAME.")
     ] = None,
     strength: Annotated[
         str | None,
-        typer.Option("--strength", "-s", help="How strong DreamClean is, 1 to 1000 (default: auto, for each image)."),
+        typer.Option("--strength", "-s", help="Strength of DreamClean, 1 to 1000 (default: auto, for each image)."),
     ] = None,
     fidelity: Annotated[
         float | None,
-        typer.Option("--fidelity", help="0 to 1: how near to the image to stay, where the strength is auto (0.5)."),
+        typer.Option("--fidelity", help="Closeness to the image, 0 to 1, for an automatic strength (0.5)."),
     ] = None,
     settings: Settings = None,
     noise: Annotated[
@@ -76,12 +74,12 @@ def restore(
         typer.Option(
             "--exact/--no-exact",
             show_default=False,
-            help="Make the result agree with the input: known pixels to the bit.",
+            help="Make the result agree with the input; known pixels stay exact.",
         ),
     ] = False,
     seed: Seed = 0,
     samples: Annotated[
-        int, typer.Option("--samples", help="Restorations of each image, NAME-1, NAME-2 ..., with noise of their own.")
+        int, typer.Option("--samples", help="Restorations of each image, NAME-1, NAME-2 ..., with different noise.")
     ] = 1,
     maps: Annotated[
         bool,
@@ -99,24 +97,22 @@ def restore(
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a job: skip what an earlier run did to the same files alike.")
+        bool, typer.Option("--resume", help="Resume a job: skip files that an earlier run restored in the same way.")
     ] = False,
     shard: Shard = None,
     time_limit: Annotated[
-        float | None, typer.Option("--time-limit", help="Minutes after which no further image is begun.")
+        float | None, typer.Option("--time-limit", help="Minutes after which no image is started.")
     ] = None,
-    trace: Annotated[
-        Path | None, typer.Option("--trace", help="Folder for what happened at each step: a table and its curves.")
-    ] = None,
+    trace: Annotated[Path | None, typer.Option("--trace", help="Folder for a table and curves of all steps.")] = None,
     truth: Annotated[
         Path | None,
         typer.Option(
-            "--truth", help="With --trace: the clean image, or a folder of them, to see dreamclean's latents beside."
+            "--truth", help="With --trace: the clean image, or a folder of them, to compare dreamclean's latents with."
         ),
     ] = None,
     save_kernel: Annotated[
         Path | None,
-        typer.Option("--save-kernel", help="File, or folder for several images, for the blur's kernel that was found."),
+        typer.Option("--save-kernel", help="File, or folder for several images, for the estimated kernel of the blur."),
     ] = None,
     save_mask: Annotated[
         Path | None,
@@ -130,41 +126,42 @@ def restore(
         str | None,
         typer.Option(
             "--executor",
-            help="Where to do it: this, processes, ray or FILE.py:OBJECT (default: processes for much work on a CPU).",
+            help="Executor: this, processes, ray or FILE.py:OBJECT (default: processes for much work on a CPU).",
         ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Number of processes (default: one for each core).")
     ] = None,
-    address: Annotated[str | None, typer.Option("--address", help="Of a Ray cluster.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="Address of a Ray cluster.")] = None,
     batch: Annotated[
         int, typer.Option("--batch", help="Images side by side in a process; keeps a GPU busy (default 1).")
     ] = 1,
-    dry: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Check everything and list the planned work.")] = False,
     strip_metadata: Annotated[
         bool,
         typer.Option(
             "--strip-metadata/--keep-metadata",
             show_default=False,
-            help="Leave out what the inputs say of camera, place and people.",
+            help="Remove metadata about camera, place and people.",
         ),
     ] = False,
     damaged_files: Annotated[
-        str, typer.Option("--damaged-files", help="JPEGs that are cut off: refuse, or keep what there is of them.")
+        str, typer.Option("--damaged-files", help="Truncated JPEGs: refuse, or keep the readable part.")
     ] = "refuse",
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE.toml", help="Options by their names here; those said here win."),
+        typer.Option("--config", metavar="FILE.toml", help="TOML file with options by name; the command line wins."),
     ] = None,
     write_config: Annotated[
-        Path | None, typer.Option("--write-config", metavar="FILE.toml", help="Write all of this call, for --config.")
+        Path | None,
+        typer.Option("--write-config", metavar="FILE.toml", help="Write the options of this call, for --config."),
     ] = None,
     json: Json = False,
 ) -> int:
     """Restores damaged images.
 
-    The inputs are never changed unless --in-place is said. An image that cannot be restored is named, and the others
-    are done. A job that was stopped goes on with --resume.
+    The inputs never change without --in-place. An image that fails is named, and the others are done. --resume
+    continues a stopped job.
     """
     said = {one.name: context.params[one.name] for one in fields(Recipe) if one.metadata and one.name != "settings"}
     recipe, replaced = built(settings or [], {"strength": strength, "fidelity": fidelity}, said), overwrite or resume
@@ -255,7 +252,7 @@ def _planned(
 
 
 def _maps(items: Sequence[Item], samples: int, replace: bool) -> list[Maps]:
-    """The maps of each image's samples; refuses what could not be made, before any work."""
+    """Makes the maps of each image's samples; rejects impossible ones before any work."""
     from .maps import of_items
 
     if samples < 2:
@@ -264,7 +261,7 @@ def _maps(items: Sequence[Item], samples: int, replace: bool) -> list[Maps]:
 
 
 def _check_proposal(recipe: Recipe, save_mask: Path | None) -> None:
-    """Refuses to save a mask where none is proposed."""
+    """Rejects saving a mask where none is proposed."""
     from .. import tasks
 
     if save_mask is None:
@@ -299,7 +296,7 @@ def _truth_of(truth: Path, item: Item) -> Path:
 
 
 def _check_job(in_place: bool, resume: bool, time_limit: float | None, batch: int) -> None:
-    """Refuses what could not be gone on with, or begun."""
+    """Rejects options that cannot be started or resumed."""
     if batch < 1:
         raise UsageError(f"--batch is a number of images, 1 or more, not {batch}")
     if in_place and resume:

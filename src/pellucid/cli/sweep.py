@@ -40,7 +40,7 @@ def run(
         typer.Option("--task", "-t", help="As for pellucid bench known; the method is told it; repeatable."),
     ] = None,
     sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter that stays as it is.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A fixed hyper-parameter.")
     ] = None,
     also: Also = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few evaluations, where nothing else is said.")] = False,

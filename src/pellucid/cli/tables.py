@@ -48,7 +48,7 @@ class TableCommands(TyperGroup):
     """A group of commands in which the name of a table is a command, too."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Takes what is no command's name for a table's."""
+        """Takes a name that is no command for the name of a table."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["table", *args]
         return super().resolve_command(ctx, args)
@@ -88,9 +88,9 @@ def run(
     precision: Precision = "float32",
     json: Json = False,
 ) -> int:
-    """Regenerates a paper's table, and makes report.html of it.
+    """Regenerates a paper's table and writes report.html.
 
-    Rows that are in the folder are not computed again.
+    Rows in the folder are not computed again.
     """
     from ..bench import spec
 
@@ -178,14 +178,14 @@ def finish(
         report.write(results, path)
         tell(str(path))
     if stopped:
-        tell("stopped: the same command goes on")
+        tell("stopped: the same command continues")
         complain("interrupted")
         return INTERRUPTED
     return FAILED if any(getattr(row, "error", "") for result in results for row in result.rows) else 0
 
 
 def listing(seconds: float | None, json: bool = False) -> None:
-    """Prints every table, what it needs and its cost; as JSON all that stands in its file, without the cost."""
+    """Prints every table with its requirements and cost; as JSON the full content of its file, without the cost."""
     from dataclasses import asdict
 
     from ..bench import spec
@@ -228,7 +228,7 @@ def _job(
     quick: bool,
     **choices: Any,
 ) -> Run:
-    """One table on the package's photographs or on a data set."""
+    """Prepares one table on the package's photographs or on a data set."""
     from ..bench import photographs, spec
     from ..bench.choices import joined, with_settings
     from ..bench.run_table import Run
@@ -244,7 +244,7 @@ def _job(
 
 
 def _rows(job: Run) -> tuple[list[Row | Missing], bool]:
-    """All rows of a table, and whether somebody stopped it."""
+    """Computes all rows of a table; also tells if somebody stopped it."""
     from ..bench.run_table import run
 
     rows: list[Row | Missing] = []

@@ -25,7 +25,7 @@ def train(
         typer.Option("--precision", help="float32 or bfloat16 (default: bfloat16 where a GPU has it); see doctor."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", help="Stop after this long; run again to go on.")
+        float | None, typer.Option("--minutes", help="Stop after so many minutes; run again to continue.")
     ] = None,
     validation: Annotated[
         Path | None, typer.Option("--validation", help="Images to validate on (default: 12 held out).")
@@ -44,9 +44,9 @@ def train(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Trains a prior on one's own images.
+    """Trains a prior on a folder of images.
 
-    It can be stopped at any time; the same command goes on. RUN/prior is what `pellucid restore --prior` takes.
+    It can be stopped at any time; the same command continues. Pass RUN/prior to `pellucid restore --prior`.
     """
     if zero_dce and gan:
         raise UsageError("--zero-dce and --gan are two trainings: choose one")
@@ -81,4 +81,4 @@ def train(
     elif outcome.finished:
         typer.echo(f"{outcome.step} updates done; restore with {use}{outcome.result}")
     else:
-        typer.echo(f"stopped after {outcome.step} of {steps} updates; the same command goes on")
+        typer.echo(f"stopped after {outcome.step} of {steps} updates; the same command continues")

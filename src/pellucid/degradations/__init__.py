@@ -1,8 +1,8 @@
-"""Simulated damage: from a clean image to a damaged one, the same for the same seed.
+"""Simulated damage: from a clean image to a damaged one, reproducible by the seed.
 
-Each is a function of images (B, C, H, W) in [0, 1], of its parameters and, where it has anything random, of a seed. The
-damaged images have the same size and, but for `exposures`, the same channels. Here they are by name, too, for command
-lines and tables, also several in one text; see `compose`.
+Each damage is a function of images (B, C, H, W) in [0, 1], of its parameters and, if it is random, of a seed. The
+damaged images have the same size and, except for `exposures`, the same channels. Command lines and tables use names,
+also several in one text; see `compose`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ __all__ = [
 ]
 
 Damage = Callable[[Tensor, int | Sequence[int]], Tensor]
-"""A damage of images (B, C, H, W) in [0, 1] by a seed, or by one for each image."""
+"""A damage of images (B, C, H, W) in [0, 1], by one seed or by a seed for each image."""
 
 _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "jpeg": compress,
@@ -108,19 +108,28 @@ _DAMAGES: dict[str, Callable[..., Tensor]] = {
 
 
 def names() -> tuple[str, ...]:
-    """Names of all damages."""
+    """Names of all damages.
+
+    Example:
+        >>> "water-drops" in degradations.names()
+        True
+    """
     return tuple(_DAMAGES)
 
 
 def find(name: str) -> Callable[..., Tensor]:
-    """The function of a damage.
+    """Finds the function of a damage.
 
     Args:
-        name: one of `names()`; or FILE.py:FUNCTION, which takes images, what parameters it has, and `seed` if anything
-            in it is random.
+        name: one of `names()`; or FILE.py:FUNCTION, a function of images, of its parameters, and of `seed` if it is
+            random.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: unknown name.
+
+    Example:
+        >>> degradations.find("noise") is degradations.gaussian_noise
+        True
     """
     if name in _DAMAGES:
         return _DAMAGES[name]
@@ -133,12 +142,16 @@ def find(name: str) -> Callable[..., Tensor]:
 
 
 def parameters(name: str) -> dict[str, Any]:
-    """The types of a damage's parameters by name; neither the image nor the seed is one.
+    """Types of a damage's parameters by name, without the image and the seed.
 
-    Several damages in one text have their parameters there and none besides.
+    Several damages in one text have their parameters in the text and no others.
 
     Raises:
         UsageError: there is no damage of that name.
+
+    Example:
+        >>> sorted(degradations.parameters("sr4"))
+        []
     """
     if is_composed(name):
         return {}
@@ -149,14 +162,19 @@ def parameters(name: str) -> dict[str, Any]:
 
 
 def get(name: str, **chosen: Any) -> Damage:
-    """A damage with its parameters, those of its function where nothing is said.
+    """Makes a damage with its parameters, by default those of its function.
 
     Args:
         name: of the damage; or of several, with values, as in "sr4+noise:0.05|jpeg:10"; see `compose.steps`.
         chosen: the parameters of a single one.
 
     Raises:
-        UsageError: there is no such damage or parameter, or a value is out of its range.
+        UsageError: unknown damage or parameter, or a value out of range.
+
+    Example:
+        >>> damage = degradations.get("sr4+noise:0.05|jpeg:30")
+        >>> damage(torch.rand(1, 3, 32, 32), 0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if is_composed(name):
         if chosen:
@@ -173,9 +191,9 @@ def get(name: str, **chosen: Any) -> Damage:
     try:
         one = damage(torch.zeros(1, 1, 1, 1), 0)
     except TypeError as error:
-        raise UsageError(f"{name}: cannot be called with what is said ({error})") from error
+        raise UsageError(f"{name}: does not accept its parameters ({error})") from error
     if not isinstance(one, Tensor) or one.ndim != 4:
-        raise UsageError(f"{name}: is no damage: what it gives are no images (B, C, H, W)")
+        raise UsageError(f"{name}: is no damage: its results are no images (B, C, H, W)")
     return damage
 
 
@@ -204,6 +222,10 @@ def describe(name: str) -> dict[str, Any]:
 
     Raises:
         UsageError: there is no damage of that name.
+
+    Example:
+        >>> degradations.describe("noise")["parameters"]
+        {'sigma': 0.1}
     """
     if is_composed(name):
         return {"name": name, "summary": "Several damages, one after the other.", "parameters": {}}

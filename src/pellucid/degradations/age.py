@@ -33,8 +33,8 @@ def old_photograph(
 
     Args:
         image: (B, C, H, W) in [0, 1]. Grey ones become pale, not brown.
-        fade: how far colours are on their way to brown and paler ones, from 0 to 1.
-        scratches: share of the pixels at which one has its middle, from 0 to 1.
+        fade: weight of brown and paler colours, from 0 to 1.
+        scratches: share of the pixels with the middle of a scratch, from 0 to 1.
         grain: standard deviation of the noise, in [0, 1] units, 0 or more.
         blur: standard deviation in pixels, 0 or more.
         seed: image i has the grain and the scratches of seed `seed + i`, or `seed[i]`.
@@ -44,6 +44,10 @@ def old_photograph(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.old_photograph(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 <= fade <= 1:
         raise UsageError(f"an old photograph has faded from 0 to 1, not by {fade}")
@@ -65,16 +69,16 @@ def scratched(
     light: float = 0.7,
     seed: int | Sequence[int] = 0,
 ) -> Tensor:
-    """Scratches an image as a print that was handled for years: long thin lines, most of them upright, and dust.
+    """Scratches an image like a worn print: long thin lines, most of them upright, and dust.
 
-    A scratch is a shallow curve, a fifth of the image to all of it in length and one to four pixels wide. Four of five
-    show the paper, white; the others are dirt.
+    A scratch is a shallow curve, as long as a fifth of the image up to all of it, and one to four pixels wide. Four of
+    five show the white paper; the others are dirt.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        scratches: how many, 0 to 1000.
-        specks: share of the pixels at which one has its middle, from 0 to 1.
-        light: how far what lies below is on its way to white or black, from 0 to 1.
+        scratches: number of scratches, 0 to 1000.
+        specks: share of the pixels with the middle of a speck, from 0 to 1.
+        light: weight of white or black over the picture, from 0 to 1.
         seed: image i has the scratches of seed `seed + i`, or `seed[i]`.
 
     Returns:
@@ -82,6 +86,10 @@ def scratched(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.scratched(torch.rand(1, 3, 32, 32), scratches=5).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= scratches <= 1000 and 0 <= specks <= 1 and 0 <= light <= 1):
         raise UsageError(
@@ -99,7 +107,7 @@ def scratched(
 
 
 _TRAITS = 8
-"""Random numbers of a scratch."""
+"""Random numbers for each scratch."""
 
 
 def _specked(image: Tensor, chance: Tensor, colour: Tensor, share: float, light: float, size: float) -> Tensor:
@@ -115,7 +123,7 @@ def _scratched(image: Tensor, traits: Tensor, light: float) -> Tensor:
 
     Args:
         image: (1, C, H, W).
-        traits: of each line, (n, `_TRAITS`) in [0, 1].
+        traits: random numbers of each line, (n, `_TRAITS`) in [0, 1].
         light: see `scratched`.
     """
     height, width = image.shape[-2:]

@@ -1,4 +1,4 @@
-"""Random numbers of damages."""
+"""Random numbers for damages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..noise import Streams, derive_seed
 
 
 def streams(image: Tensor, seed: int | Sequence[int]) -> Streams:
-    """Those of images (B, ...) for a seed, or for one for each image.
+    """Generators of images (B, ...) for one seed, or for a seed for each image.
 
-    A restoration with the same seed must not draw the same noise again: what it adds would be what was added.
+    A restoration with the same seed must not draw the same noise: it would add exactly the noise of the damage.
     """
     return Streams([derive_seed(own, "damage") for own in Streams.seeds(seed, len(image))])

@@ -1,4 +1,4 @@
-"""Several damages in one text, one after the other: "sr4+noise:0.05|jpeg:10"."""
+"""Several damages in one text, in order: "sr4+noise:0.05|jpeg:10"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DamageStep = tuple[str, dict[str, str]]
 _REDUCTION = re.compile(r"sr(\d+)")
 
 _OWN = re.compile(r"([^|+]*?\.py:[^\W\d][\w.]*)")
-"""FILE.py:FUNCTION, in a path without `|` and `+`."""
+"""FILE.py:FUNCTION, with a path without `|` and `+`."""
 
 
 def is_composed(text: str) -> bool:
@@ -25,9 +25,9 @@ def is_composed(text: str) -> bool:
 def steps(text: str) -> list[DamageStep]:
     """Reads what a text says.
 
-    Damages stand one after the other with `|` between them. After a name and `:` stands the value of its first
-    parameter, or KEY=VALUE with `;` between several. `sr4` is `reduce:4`. `+noise:S` puts noise onto what is before it:
-    onto the small image of a reduction, before that is enlarged again, as in the papers' super-resolution.
+    A `|` separates damages. A name may have `:` and the value of its first parameter, or several KEY=VALUE separated by
+    `;`. `sr4` is `reduce:4`. `+noise:S` adds noise to the step before it: to the small image of a reduction before it
+    is enlarged again, as in the papers' super-resolution.
 
     Raises:
         UsageError: a name or a value is missing.

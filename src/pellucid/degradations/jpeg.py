@@ -1,4 +1,4 @@
-"""JPEG compression, once and again on shifted grids.
+"""JPEG compression, single and repeated on shifted grids.
 
 References:
     Jiang et al., "Towards Flexible Blind JPEG Artifacts Removal" (FBCNN), ICCV 2021: non-aligned double JPEG.
@@ -25,7 +25,7 @@ def compress(image: Tensor, quality: int = 10, subsampling: Subsampling = "4:2:0
     """Compresses each image of a batch as a JPEG file (libjpeg) and reads it back.
 
     Args:
-        image: (B, 1 or 3, H, W) in [0, 1]; values between 8-bit steps are rounded first, as a file demands.
+        image: (B, 1 or 3, H, W) in [0, 1]; values are rounded to 8 bits first, as in a file.
         quality: 1 to 100.
         subsampling: of the chroma: "4:4:4" keeps all of it, "4:2:2" half, "4:2:0" a quarter.
 
@@ -33,7 +33,11 @@ def compress(image: Tensor, quality: int = 10, subsampling: Subsampling = "4:2:0
         The decoded images, (B, C, H, W) in [0, 1].
 
     Raises:
-        UsageError: quality or subsampling is out of range, or images that are neither grey nor RGB.
+        UsageError: quality or subsampling is out of range, or the images are neither grey nor RGB.
+
+    Example:
+        >>> degradations.compress(torch.rand(1, 3, 32, 32), quality=30).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 1 <= quality <= 100:
         raise UsageError(f"JPEG quality goes from 1 to 100, not {quality}")
@@ -47,8 +51,8 @@ def compress(image: Tensor, quality: int = 10, subsampling: Subsampling = "4:2:0
 def multiple_jpeg(image: Tensor, qualities: Sequence[int] = (10, 20, 40), shifts: Sequence[int] = (0, 3, 6)) -> Tensor:
     """Compresses an image several times, each time with the 8x8 grid moved down and to the right.
 
-    It is what pictures go through that are cropped and saved again and again. A grid is moved by putting `8 - shift`
-    rows and columns, reflected, before the image for that pass, which are cut away after it.
+    Pictures that are cropped and saved repeatedly have such damage. To move the grid, a pass prepends `8 - shift`
+    reflected rows and columns and removes them afterwards.
 
     Args:
         image: (B, 1 or 3, H, W) in [0, 1].
@@ -59,7 +63,11 @@ def multiple_jpeg(image: Tensor, qualities: Sequence[int] = (10, 20, 40), shifts
         The images after the last pass, (B, C, H, W) in [0, 1].
 
     Raises:
-        UsageError: a quality or shift is out of range, or there are not as many of both.
+        UsageError: a quality or shift is out of range, or their numbers differ.
+
+    Example:
+        >>> degradations.multiple_jpeg(torch.rand(1, 3, 32, 32), qualities=(10, 20), shifts=(0, 3)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if len(qualities) != len(shifts) or not all(0 <= shift < 8 for shift in shifts):
         raise UsageError("multiple JPEG takes one shift from 0 to 7 for each quality")
@@ -72,7 +80,7 @@ def multiple_jpeg(image: Tensor, qualities: Sequence[int] = (10, 20, 40), shifts
 
 
 def _mirrored(size: int, before: int) -> Tensor:
-    """Indices of an axis with `before` reflected ones in front, also where the axis is shorter than that."""
+    """Indices of an axis with `before` reflected ones in front, also if the axis is shorter than that."""
     return torch.arange(-before, size).abs().clamp(max=size - 1)
 
 

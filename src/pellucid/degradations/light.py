@@ -1,4 +1,4 @@
-"""Too little light, and several exposures.
+"""Low light, and several exposures.
 
 References:
     Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement" (GDP), CVPR 2023: low light
@@ -21,21 +21,25 @@ from .sharpness import alone
 def exposures(
     image: Tensor, gains: Sequence[float] = (0.4, 1.0, 2.5), noise: float = 0.0, seed: int | Sequence[int] = 0
 ) -> Tensor:
-    """Takes several exposures of one scene, for methods that make one image of them: what is too light is white.
+    """Makes several exposures of one scene, for methods that merge them; too bright values become white.
 
-    GDP's are photographs; this is their model, a factor and a limit.
+    GDP uses photographs; this is their model, a factor and a limit.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        gains: the light of each, above 0.
-        noise: standard deviation of each one's noise in [0, 1] units, 0 or more.
-        seed: image i has noise of seed `seed + i`, or `seed[i]`, of which each exposure has its own.
+        gains: factor of light of each exposure, above 0.
+        noise: standard deviation of each exposure's noise in [0, 1] units, 0 or more.
+        seed: image i has noise of seed `seed + i`, or `seed[i]`, different for each exposure.
 
     Returns:
         The exposures one after the other along the channels, (B, n C, H, W), clamped to [0, 1].
 
     Raises:
         UsageError: a parameter is out of range, or there is no gain.
+
+    Example:
+        >>> degradations.exposures(torch.rand(1, 3, 32, 32), gains=(0.5, 1.0, 2.0)).shape
+        torch.Size([1, 9, 32, 32])
     """
     if not gains or not all(0 < gain < math.inf for gain in gains):
         raise UsageError(f"exposures take gains above 0, not {list(gains)}")
@@ -46,16 +50,16 @@ def exposures(
 def low_light(
     image: Tensor, exposure: float = 0.25, gamma: float = 1.5, noise: float = 0.02, seed: int | Sequence[int] = 0
 ) -> Tensor:
-    r"""Darkens an image as a camera that was exposed too briefly, and adds its noise.
+    r"""Darkens an image like a camera that exposed too briefly, and adds its noise.
 
     .. math:: y = f x^\gamma + \sigma n
 
-    The papers take dark photographs as they are; this curve is ours, and its factor f GDP's model of them.
+    The papers use dark photographs; this curve is ours, and its factor f is GDP's model of them.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        exposure: f, of white, from 0 to 1.
-        gamma: above 0; more than 1 takes more from shadows than from lights.
+        exposure: f, the value of white, from 0 to 1.
+        gamma: above 0; more than 1 darkens shadows more than lights.
         noise: sigma, in [0, 1] units, 0 or more.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
@@ -64,6 +68,10 @@ def low_light(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.low_light(torch.rand(1, 3, 32, 32), exposure=0.25).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= exposure <= 1 and 0 < gamma < math.inf):
         raise UsageError(f"low light takes an exposure from 0 to 1 and a gamma above 0, not {exposure} and {gamma}")
@@ -74,12 +82,12 @@ def low_light(
 def faded(
     image: Tensor, contrast: float = 0.55, black: float = 0.25, cast: Sequence[float] = (1.05, 1.0, 0.85)
 ) -> Tensor:
-    """Fades an image as light does to a print: black becomes grey, contrast goes, and the balance of colours shifts.
+    """Fades an image like a print in light: black becomes grey, contrast falls, and the colour balance shifts.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        contrast: from black to white, from 0 to 1.
-        black: what black becomes, from 0 to 1.
+        contrast: difference between white and black, from 0 to 1.
+        black: new value of black, from 0 to 1.
         cast: factor of each channel, above 0; grey images have the mean of all.
 
     Returns:
@@ -87,6 +95,10 @@ def faded(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.faded(torch.rand(1, 3, 32, 32), contrast=0.5).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= contrast <= 1 and 0 <= black <= 1):
         raise UsageError(f"a faded image has a contrast and a black from 0 to 1, not {contrast} and {black}")

@@ -1,4 +1,4 @@
-"""Missing pixels and missing colours: what inpainting and colourisation begin with, as images."""
+"""Missing pixels and missing colours: the inputs of inpainting and colorization, as images."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .sharpness import alone
 
 
 def random_mask(image: Tensor, share: float = 0.5, fill: float = 0.0, seed: int | Sequence[int] = 0) -> Tensor:
-    """Takes pixels away at random, each by itself, in all channels alike.
+    """Removes random pixels, in all channels alike.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        share: chance of a pixel to go, from 0 to 1; GDP has 0.25, DDRM 0.5.
-        fill: what is in its place, from 0 to 1; GDP has 0, and in the middle of [-1, 1] is 0.5.
+        share: probability of removing a pixel, from 0 to 1; GDP has 0.25, DDRM 0.5.
+        fill: value of removed pixels, from 0 to 1; GDP has 0, and 0.5 is the middle of [-1, 1].
         seed: image i loses the pixels of seed `seed + i`, or `seed[i]`.
 
     Returns:
@@ -28,6 +28,10 @@ def random_mask(image: Tensor, share: float = 0.5, fill: float = 0.0, seed: int 
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.random_mask(torch.rand(1, 3, 32, 32), share=0.25).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("a random mask", share, fill)
     chance = torch.special.ndtr(streams(image, seed).like(image[:, :1]))
@@ -35,18 +39,22 @@ def random_mask(image: Tensor, share: float = 0.5, fill: float = 0.0, seed: int 
 
 
 def box_mask(image: Tensor, share: float = 0.3125, fill: float = 0.0) -> Tensor:
-    """Takes a rectangle out of the middle.
+    """Removes a rectangle in the middle.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        share: of the height and of the width, from 0 to 1; BIRD's 80 pixels are 0.3125 of 256.
-        fill: what is in its place, from 0 to 1.
+        share: share of the height and of the width, from 0 to 1; BIRD's 80 pixels are 0.3125 of 256.
+        fill: value of removed pixels, from 0 to 1.
 
     Returns:
         The images, (B, C, H, W).
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.box_mask(torch.rand(1, 3, 32, 32), share=0.5).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("a box mask", share, fill)
     height, width = image.shape[-2:]
@@ -58,19 +66,23 @@ def box_mask(image: Tensor, share: float = 0.3125, fill: float = 0.0) -> Tensor:
 
 
 def text_mask(image: Tensor, text: str = "lorem ipsum", size: float = 0.12, fill: float = 0.0) -> Tensor:
-    """Writes over an image, line below line, as somebody who marks it as theirs.
+    """Writes text over an image, line below line, like a watermark.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        text: which is repeated until the image is full; letters, or nothing happens.
-        size: of the letters, of the image's shorter side, above 0, at most 1.
-        fill: what the letters are filled with, from 0 to 1.
+        text: text to repeat until the image is full; without letters nothing happens.
+        size: height of the letters as a share of the shorter side, above 0, at most 1.
+        fill: value of the letters, from 0 to 1.
 
     Returns:
         The images, (B, C, H, W).
 
     Raises:
         UsageError: a parameter is out of range, or there is no text.
+
+    Example:
+        >>> degradations.text_mask(torch.rand(1, 3, 32, 32), text="SAMPLE").shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("a text mask", 0, fill)
     if not 0 < size <= 1 or not text.strip():
@@ -87,13 +99,17 @@ def text_mask(image: Tensor, text: str = "lorem ipsum", size: float = 0.12, fill
 
 
 def grey(image: Tensor) -> Tensor:
-    """Takes the colours away: each channel becomes the mean of all, as in DDNM and GDP.
+    """Removes the colours: each channel becomes the mean of all, as in DDNM and GDP.
 
     Args:
         image: (B, C, H, W) in [0, 1].
 
     Returns:
         The images, (B, C, H, W).
+
+    Example:
+        >>> degradations.grey(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     return alone(lambda one: one.mean(1, keepdim=True).expand_as(one), image)
 

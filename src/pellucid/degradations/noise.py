@@ -1,4 +1,4 @@
-"""Noise: of electronics, of light, of film, of cameras that process it, and mixtures.
+"""Noise of electronics, light, film and cameras, and mixtures.
 
 References:
     Chung et al., "Diffusion Posterior Sampling for General Noisy Inverse Problems" (DPS), ICLR 2023: Poisson noise.
@@ -33,6 +33,10 @@ def gaussian_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] 
 
     Raises:
         UsageError: sigma is negative.
+
+    Example:
+        >>> degradations.gaussian_noise(torch.rand(1, 3, 32, 32), sigma=0.1, seed=0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 <= sigma < math.inf:
         raise UsageError(f"the noise level must be 0 or more, not {sigma}")
@@ -42,7 +46,8 @@ def gaussian_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] 
 def poisson(image: Tensor, peak: float = 255.0, seed: int | Sequence[int] = 0) -> Tensor:
     """Counts photons: y = Poisson(peak x) / peak, whose mean is x and whose variance is x / peak.
 
-    As in DPS, where peak is 255 times a rate. The rate is not published and taken to be 1; nor is DreamClean's level.
+    As in DPS, where peak is 255 times a rate. DPS does not publish the rate, which is taken to be 1; DreamClean does
+    not publish its level either.
 
     Args:
         image: (B, C, H, W) in [0, 1]; values beyond are clamped first.
@@ -54,6 +59,10 @@ def poisson(image: Tensor, peak: float = 255.0, seed: int | Sequence[int] = 0) -
 
     Raises:
         UsageError: peak is out of range.
+
+    Example:
+        >>> degradations.poisson(torch.rand(1, 3, 32, 32), peak=30).shape
+        torch.Size([1, 3, 32, 32])
     """
     # Beyond 2^24 a float32 no longer tells one count from the next.
     if not 0 < peak <= 2**24:
@@ -65,7 +74,7 @@ def poisson(image: Tensor, peak: float = 255.0, seed: int | Sequence[int] = 0) -
 def mixed_noise(
     image: Tensor, speckle: float = 0.4, sigma: float = 0.15, share: float = 0.8, seed: int | Sequence[int] = 0
 ) -> Tensor:
-    r"""A mixture of speckle and Gaussian noise, as in BIRD's published code.
+    r"""Adds a mixture of speckle and Gaussian noise, as in BIRD's published code.
 
     .. math:: y = w (x + \lambda n_1 x) + (1 - w) (x + \sigma n_2), \quad n_i \sim N(0, I)
 
@@ -73,8 +82,8 @@ def mixed_noise(
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        speckle: lambda, of the noise that is in proportion to the light, 0 or more.
-        sigma: of the noise that is not, in [0, 1] units, 0 or more.
+        speckle: lambda, level of the noise in proportion to the light, 0 or more.
+        sigma: level of the additive noise, in [0, 1] units, 0 or more.
         share: w, from 0 to 1.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
@@ -83,6 +92,10 @@ def mixed_noise(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.mixed_noise(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= speckle < math.inf and 0 <= sigma < math.inf and 0 <= share <= 1):
         raise UsageError(
@@ -94,7 +107,7 @@ def mixed_noise(
 
 
 def shared_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] = 0) -> Tensor:
-    """Adds one field of white Gaussian noise to all channels alike, as a grey scan saved in colour has it.
+    """Adds one field of white Gaussian noise to all channels alike, as in a grey scan saved in colour.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -106,13 +119,17 @@ def shared_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] = 
 
     Raises:
         UsageError: sigma is negative.
+
+    Example:
+        >>> degradations.shared_noise(torch.rand(1, 3, 32, 32), sigma=0.1).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check_levels("shared noise", sigma)
     return (image + sigma * streams(image, seed).like(image[:, :1])).clamp(0, 1)
 
 
 def grain(image: Tensor, sigma: float = 0.06, size: float = 0.7, seed: int | Sequence[int] = 0) -> Tensor:
-    """Adds the grain of film: Gaussian noise that is alike in all channels and correlated over some pixels.
+    """Adds film grain: Gaussian noise, alike in all channels and correlated over some pixels.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -125,6 +142,10 @@ def grain(image: Tensor, sigma: float = 0.06, size: float = 0.7, seed: int | Seq
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.grain(torch.rand(1, 3, 32, 32), sigma=0.05).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check_levels("grain", sigma)
     _check_size(size)
@@ -134,7 +155,7 @@ def grain(image: Tensor, sigma: float = 0.06, size: float = 0.7, seed: int | Seq
 def chroma_noise(
     image: Tensor, sigma: float = 0.08, size: float = 2.0, luma: float = 0.02, seed: int | Sequence[int] = 0
 ) -> Tensor:
-    """Adds blotches of colour, as small sensors leave them: coarse noise in Cb and Cr, and a little fine luma noise.
+    """Adds blotches of colour like a small sensor's: coarse noise in Cb and Cr, and fine luma noise.
 
     Args:
         image: (B, 3, H, W) in [0, 1].
@@ -148,6 +169,10 @@ def chroma_noise(
 
     Raises:
         UsageError: a parameter is out of range, or the images have no colours.
+
+    Example:
+        >>> degradations.chroma_noise(torch.rand(1, 3, 32, 32), sigma=0.1).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check_levels("chroma noise", sigma, luma)
     _check_size(size)
@@ -166,7 +191,7 @@ def chroma_noise(
 def poisson_gaussian(
     image: Tensor, peak: float = 255.0, read: float = 3 / 255, seed: int | Sequence[int] = 0
 ) -> Tensor:
-    """Adds a raw sensor's noise: counted photons, then Gaussian read noise; the variance is `x / peak + read^2`.
+    """Adds a raw sensor's noise: photon counts, then Gaussian read noise; the variance is `x / peak + read^2`.
 
     Args:
         image: (B, C, H, W) in [0, 1]; values beyond are clamped first.
@@ -179,6 +204,10 @@ def poisson_gaussian(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.poisson_gaussian(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check_levels("read noise", read)
     counted = poisson(image, peak, seed)
@@ -189,7 +218,7 @@ def poisson_gaussian(
 
 
 def _correlated(white: Tensor, size: float) -> Tensor:
-    """White noise after a Gaussian of so many pixels, periodic, with a deviation of 1 again."""
+    """White noise after a periodic Gaussian filter of so many pixels, scaled to a deviation of 1."""
     height, width = white.shape[-2:]
     at = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)).to(white)
     passed = (-2 * (math.pi * size * at).square()).exp()

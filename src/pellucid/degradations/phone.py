@@ -1,4 +1,4 @@
-"""A small camera's own processing: noise under the colour filter, half removed, and sharpened; the model is ours."""
+"""Processing of a small camera: sensor noise, partly removed, then sharpening; the model is ours."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def phone(
     sharpen: float = 0.8,
     seed: int | Sequence[int] = 0,
 ) -> Tensor:
-    """Takes an image as a phone does in poor light.
+    """Simulates a phone's picture in poor light.
 
-    The sensor counts photons behind red, green and blue filters (RGGB). The colours between are interpolated, so the
-    noise spreads over pixels and channels. A denoiser takes part of it away, of the chroma most, and an unsharp mask
-    brings edges, and the rest of the noise, forward. A JPEG usually follows: `phone|jpeg:90`.
+    The sensor counts photons behind red, green and blue filters (RGGB). Interpolation of the missing colours spreads
+    the noise over pixels and channels. A denoiser removes part of it, most of it from the chroma. An unsharp mask
+    amplifies edges and the remaining noise. A JPEG usually follows: `phone|jpeg:90`.
 
     Args:
-        image: (B, 3, H, W) in [0, 1]; grey ones have no filters.
+        image: (B, 1 or 3, H, W) in [0, 1]; grey images have no colour filters.
         peak: photons that a white pixel counts, above 0.
         read: standard deviation of the read noise in [0, 1] units, 0 or more.
-        smooth: share of the luma that is smoothed, from 0 to 1.
+        smooth: share of smoothing in the luma, from 0 to 1.
         sharpen: weight of the unsharp mask, 0 or more.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
@@ -44,6 +44,10 @@ def phone(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.phone(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= smooth <= 1 and 0 <= sharpen < math.inf):
         raise UsageError(f"a phone smooths from 0 to 1 and sharpens by 0 or more, not {smooth} and {sharpen}")

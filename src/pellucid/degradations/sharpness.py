@@ -1,4 +1,4 @@
-"""Lost detail: blur, and reduction that is enlarged again."""
+"""Lost detail: blur, and reduction with enlargement."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .noise import gaussian_noise
 
 
 def alone(damage: Callable[..., Tensor], *batches: Tensor) -> Tensor:
-    """Damages one image after the other: convolutions, powers and more round by what else is in a batch.
+    """Damages images one by one: convolutions, powers and more round differently in a batch.
 
     Args:
-        damage: takes an image (1, ...) out of each of the batches.
-        batches: (B, ...) each, the images and what belongs to them.
+        damage: function of an image (1, ...) of each batch.
+        batches: (B, ...) each, the images and their parameters.
 
     Returns:
         The damaged images, (B, ...).
@@ -30,23 +30,27 @@ def alone(damage: Callable[..., Tensor], *batches: Tensor) -> Tensor:
 
 
 def blur(image: Tensor, kernel: Tensor) -> Tensor:
-    """Convolves with a kernel; beyond the edge the image goes on as at the edge.
+    """Convolves with a kernel; the border replicates the edge.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        kernel: (h, w), of sum 1; `pellucid.operators.blur` has those of the papers.
+        kernel: (h, w), of sum 1; `pellucid.operators.blur` has the papers' kernels.
 
     Returns:
         The blurred images, (B, C, H, W), clamped to [0, 1].
 
     Raises:
         UsageError: the kernel is no (h, w) of finite numbers.
+
+    Example:
+        >>> degradations.blur(torch.rand(1, 3, 32, 32), operators.blur.gaussian(1.5)).shape
+        torch.Size([1, 3, 32, 32])
     """
     return alone(Blur(kernel, "replicate").A, image).clamp(0, 1)
 
 
 def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
-    """Blurs as a lens that is out of focus.
+    """Blurs with a Gaussian, like a lens that is out of focus.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -57,6 +61,10 @@ def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
 
     Raises:
         UsageError: std is out of range.
+
+    Example:
+        >>> degradations.gaussian_blur(torch.rand(1, 3, 32, 32), std=1.5).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 <= std <= 100:
         raise UsageError(f"a Gaussian blur takes a spread from 0 to 100 pixels, not {std}")
@@ -68,7 +76,7 @@ def gaussian_blur(image: Tensor, std: float = 2.0) -> Tensor:
 
 
 def disk_blur(image: Tensor, radius: float = 3.0) -> Tensor:
-    """Takes the mean over a disk around each pixel, as a lens that is out of focus.
+    """Averages over a disk around each pixel, like a lens that is out of focus.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -79,6 +87,10 @@ def disk_blur(image: Tensor, radius: float = 3.0) -> Tensor:
 
     Raises:
         UsageError: radius is out of range.
+
+    Example:
+        >>> degradations.disk_blur(torch.rand(1, 3, 32, 32), radius=3.0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 < radius <= 100:
         raise UsageError(f"a disk blur takes a radius above 0, at most 100 pixels, not {radius}")
@@ -86,7 +98,7 @@ def disk_blur(image: Tensor, radius: float = 3.0) -> Tensor:
 
 
 def uniform_blur(image: Tensor, size: int = 9) -> Tensor:
-    """Takes the mean over a square around each pixel.
+    """Averages over a square around each pixel.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -97,6 +109,10 @@ def uniform_blur(image: Tensor, size: int = 9) -> Tensor:
 
     Raises:
         UsageError: size is out of range.
+
+    Example:
+        >>> degradations.uniform_blur(torch.rand(1, 3, 32, 32), size=5).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 1 <= size <= 500:
         raise UsageError(f"a uniform blur takes a size from 1 to 500 pixels, not {size}")
@@ -108,8 +124,8 @@ def anisotropic_blur(image: Tensor, std: float = 4.0, other: float = 1.0, degree
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        std: standard deviation of the kernel along the direction in pixels, above 0.
-        other: across it, above 0.
+        std: standard deviation along the direction in pixels, above 0.
+        other: standard deviation across it in pixels, above 0.
         degrees: the direction, anticlockwise from right.
 
     Returns:
@@ -117,6 +133,10 @@ def anisotropic_blur(image: Tensor, std: float = 4.0, other: float = 1.0, degree
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.anisotropic_blur(torch.rand(1, 3, 32, 32), std=4.0, other=1.0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 < std <= 100 and 0 < other <= 100 and math.isfinite(degrees)):
         raise UsageError(
@@ -126,7 +146,7 @@ def anisotropic_blur(image: Tensor, std: float = 4.0, other: float = 1.0, degree
 
 
 def motion_blur(image: Tensor, length: float = 15.0, degrees: float = 0.0) -> Tensor:
-    """Blurs as a camera that moves in a straight line.
+    """Blurs like a camera that moves in a straight line.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -138,6 +158,10 @@ def motion_blur(image: Tensor, length: float = 15.0, degrees: float = 0.0) -> Te
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.motion_blur(torch.rand(1, 3, 32, 32), length=9.0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not 0 < length <= 500 or not math.isfinite(degrees):
         raise UsageError(
@@ -153,16 +177,16 @@ def reduce(
     enlarge: Literal["nearest", "bicubic"] = "nearest",
     seed: int | Sequence[int] = 0,
 ) -> Tensor:
-    """Reduces an image to the means of blocks and enlarges it again: blind super-resolution's input.
+    """Reduces an image to the means of blocks and enlarges it again: the input of blind super-resolution.
 
-    A method that is not told the degradation takes images of the size that it gives, so the small image is enlarged
-    here. Blocks at the edge are smaller where the factor does not divide the size.
+    Blind methods return images of their input's size, so this enlarges the small image again. Blocks at the edge are
+    smaller if the factor does not divide the size.
 
     Args:
         image: (B, C, H, W) in [0, 1].
         factor: side of a block in pixels, 1 or more.
-        noise: standard deviation of what is added to the small image, in [0, 1] units; the papers have 0 or 0.05.
-        enlarge: "nearest", each mean in place of its block; "bicubic", smoothly.
+        noise: standard deviation of the small image's noise, in [0, 1] units; the papers have 0 or 0.05.
+        enlarge: "nearest" repeats each mean over its block; "bicubic" interpolates.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
     Returns:
@@ -170,6 +194,10 @@ def reduce(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.reduce(torch.rand(1, 3, 32, 32), factor=4).shape
+        torch.Size([1, 3, 32, 32])
     """
     if factor < 1:
         raise UsageError(f"reduction is by a whole number from 1 up, not {factor}")

@@ -1,6 +1,6 @@
 """Bent light: non-uniform deformation, and drops of water on the lens.
 
-DIIP's tables have both, but how they were made is not published. These generators are ours, and so are their defaults.
+DIIP's tables have both, but their generators are not published. These generators and their defaults are ours.
 
 References:
     Chihaoui and Favaro, "Diffusion Image Prior" (DIIP), 2025. https://arxiv.org/abs/2503.21410
@@ -29,7 +29,7 @@ def deform(
     blur: float = 0.0,
     seed: int | Sequence[int] = 0,
 ) -> Tensor:
-    """Moves each pixel a little, its neighbours nearly alike, as hot air or wavy glass does.
+    """Moves each pixel a little, and its neighbours nearly alike, as hot air or wavy glass does.
 
     Both components of the displacement are white noise smoothed by a Gaussian; between pixels the image is bilinear.
 
@@ -37,7 +37,7 @@ def deform(
         image: (B, C, H, W) in [0, 1].
         strength: standard deviation of each component of the displacement, in pixels, 0 or more; 0 moves nothing.
         smoothness: standard deviation of the Gaussian, in pixels, above 0.
-        blur: standard deviation of a blur in pixels that comes and goes over the image likewise; 0 for none.
+        blur: standard deviation in pixels of a blur that varies over the image in the same way; 0 for none.
         seed: image i has the displacement of seed `seed + i`, or `seed[i]`.
 
     Returns:
@@ -45,6 +45,10 @@ def deform(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.deform(torch.rand(1, 3, 32, 32), strength=2.0).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= strength < math.inf and 0 < smoothness <= 100):
         raise UsageError(
@@ -73,19 +77,19 @@ def water_drops(
     light: float = 0.15,
     seed: int | Sequence[int] = 0,
 ) -> Tensor:
-    """Puts drops of water on the lens: within each the scene is upside down, small, out of focus and a little brighter.
+    """Puts drops of water on the lens: each shows the scene upside down, small, out of focus and a little brighter.
 
-    A drop is a disc whose radius varies smoothly around it and whose edge is soft; it is lighter below than above, as
-    the sky is seen there.
+    A drop is a disc with a smoothly varying radius and a soft edge. It is lighter below than above, since it shows the
+    sky there.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        number: of drops, 0 or more.
+        number: number of drops, 0 or more.
         size: their typical radius, as a share of the image's shorter side, above 0.
-        refraction: how far a drop bends light: a point d from its middle shows what is (1 - refraction) d from it. 0
-            bends nothing, 1 makes a lens of one colour, 2 turns the scene upside down.
-        blur: standard deviation in pixels of what is seen in a drop.
-        light: how much brighter a drop is, and how much that differs from top to bottom, 0 or more.
+        refraction: strength of a drop: a point at distance d from its middle shows the scene at distance (1 -
+            refraction) d. 0 bends nothing, 1 makes a lens of one colour, 2 turns the scene upside down.
+        blur: standard deviation in pixels of the blur in a drop.
+        light: additional brightness of a drop, and its difference from top to bottom, 0 or more.
         seed: image i has the drops of seed `seed + i`, or `seed[i]`.
 
     Returns:
@@ -93,6 +97,10 @@ def water_drops(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.water_drops(torch.rand(1, 3, 32, 32), number=4).shape
+        torch.Size([1, 3, 32, 32])
     """
     if number < 0 or not 0 < size <= 1:
         raise UsageError(f"drops take a number of 0 or more and a size above 0, at most 1, not {number} and {size}")
@@ -111,7 +119,7 @@ def water_drops(
 
 
 def _drops(drawn: Tensor, height: int, width: int, size: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Places of the drops in one image.
+    """Places the drops in one image.
 
     Args:
         drawn: N(0, 1), (number, 9): place, size, and amplitude and phase of three waves around the edge.
@@ -120,8 +128,8 @@ def _drops(drawn: Tensor, height: int, width: int, size: float) -> tuple[Tensor,
         size: see `water_drops`.
 
     Returns:
-        How far below and right of its drop's middle a pixel is, in typical radii, and how much the drop covers it, from
-        0 to 1: each (H, W).
+        The offset of each pixel from its drop's middle, down and right, in typical radii; and the drop's opacity there,
+        from 0 to 1: each (H, W).
     """
     down, right, covered = drawn.new_zeros(3, height, width)
     uniform = torch.special.ndtr(drawn)
@@ -151,11 +159,11 @@ def _drops(drawn: Tensor, height: int, width: int, size: float) -> tuple[Tensor,
 
 
 def smooth_noise(like: Tensor, std: float, rng: Streams) -> Tensor:
-    """Gaussian noise of variance 1 that changes slowly, the shape of `like`; it goes on at the opposite edge.
+    """Slowly varying Gaussian noise of variance 1 in the shape of `like`, periodic at the edges.
 
     Args:
         like: (B, C, H, W).
-        std: of the Gaussian in pixels that white noise is smoothed by, above 0.
+        std: standard deviation in pixels of the Gaussian that smooths white noise, above 0.
         rng: the images' noise.
     """
     smooth = Blur(gaussian(std))
@@ -165,7 +173,7 @@ def smooth_noise(like: Tensor, std: float, rng: Streams) -> Tensor:
 
 
 def sample(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The image at places between its pixels, bilinear; beyond the edge it goes on as at the edge.
+    """Samples an image between its pixels, bilinearly; the border replicates the edge.
 
     Args:
         image: (B, C, H, W).

@@ -1,9 +1,10 @@
-r"""Rain, snow and haze; the generators are ours, but for the model of haze.
+r"""Rain, snow and haze; the generators are ours, except the model of haze.
 
 .. math:: y = t x + (1 - t) A, \quad t = e^{-\beta d}
 
 References:
-    Koschmieder, "Theorie der horizontalen Sichtweite", 1924: haze of light A and density beta before what is d away.
+    Koschmieder, "Theorie der horizontalen Sichtweite", 1924: haze of light A and density beta in front of a scene at
+    distance d.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ def rain(
     light: float = 0.6,
     seed: int | Sequence[int] = 0,
 ) -> Tensor:
-    """Streaks of rain: points of light at random, drawn out along one direction, over the image.
+    """Draws streaks of rain over the image: random points of light, drawn out along one direction.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        amount: share of the pixels at which a streak has its middle, from 0 to 1.
+        amount: share of pixels with the middle of a streak, from 0 to 1.
         length: of a streak in pixels, above 0.
         degrees: its direction, anticlockwise from right.
         light: of a streak, from 0 to 1.
@@ -44,6 +45,10 @@ def rain(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.rain(torch.rand(1, 3, 32, 32), amount=0.01).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("rain", amount, light)
     if not 0 < length <= 500 or not math.isfinite(degrees):
@@ -58,11 +63,11 @@ def snow(
     light: float = 0.9,
     seed: int | Sequence[int] = 0,
 ) -> Tensor:
-    """Flakes of snow: soft white points of three sizes at random, the larger the fewer, over the image.
+    """Draws flakes of snow over the image: random soft white points of three sizes, fewer of the larger ones.
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        amount: share of the pixels at which a flake of the middle size has its middle, from 0 to 1.
+        amount: share of pixels with the middle of a medium flake, from 0 to 1.
         size: the middle size in pixels, the standard deviation of a Gaussian, above 0.
         light: of a flake, from 0 to 1.
         seed: image i has the snow of seed `seed + i`, or `seed[i]`.
@@ -72,6 +77,10 @@ def snow(
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.snow(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     _check("snow", amount, light)
     if not 0 < size <= 50:
@@ -84,7 +93,7 @@ def snow(
 
 
 def haze(image: Tensor, density: float = 1.5, light: float = 0.9) -> Tensor:
-    """Haze before a landscape: the upper edge is far, the lower one near.
+    """Puts haze in front of a landscape: the upper edge is far, the lower one near.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -96,6 +105,10 @@ def haze(image: Tensor, density: float = 1.5, light: float = 0.9) -> Tensor:
 
     Raises:
         UsageError: a parameter is out of range.
+
+    Example:
+        >>> degradations.haze(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
     if not (0 <= density < math.inf and 0 <= light <= 1):
         raise UsageError(f"haze takes a density of 0 or more and a light from 0 to 1, not {density} and {light}")
@@ -105,7 +118,7 @@ def haze(image: Tensor, density: float = 1.5, light: float = 0.9) -> Tensor:
 
 
 def _over(image: Tensor, kernel: Tensor, amount: float, light: float, rng: Streams) -> Tensor:
-    """Images behind white points at a share of the pixels, each of the shape of a kernel."""
+    """Draws white points, each in the shape of a kernel, at a share of the pixels."""
     shape = kernel / kernel.max()
 
     def veiled(one: Tensor, noise: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from .compression import Compression
 from .content import Content
-from .diagnose import CALLS, Diagnosis, diagnose, noise_alone, of_picture, told
+from .diagnose import CALLS, Diagnosis, diagnose, from_file, noise_alone, of_picture
 from .enlarged import Enlarged
 from .exposure import Exposure
 from .finding import Finding
@@ -20,7 +20,7 @@ __all__ = [
     "Noise",
     "Scratches",
     "diagnose",
+    "from_file",
     "noise_alone",
     "of_picture",
-    "told",
 ]

@@ -6,8 +6,8 @@ A blurred photograph has, at a point of the frequency plane, the power
 
 with the kernel's transfer function K_t, the mean m and covariance Sigma of photographs' log-spectra (`Photographs`),
 and noise n. For each kernel of three families, and for none, r and n are fitted by Gauss-Newton steps. The Gaussian
-likelihood at the fit says how well the kernel explains the spectrum. The covariance knows that photographs differ in
-slope and in the direction of their edges, and that none has a ring of zeros.
+likelihood at the fit measures how well the kernel explains the spectrum. By the covariance, photographs differ in slope
+and in the direction of their edges, and none has a ring of zeros.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Family = Literal["none", "gaussian", "disk", "motion"]
 
 @dataclass(frozen=True)
 class Shape:
-    """A blur's kernel by its numbers.
+    """A blur's kernel as numbers.
 
     Attributes:
         family: "none", "gaussian", "disk" (a lens out of focus) or "motion" (straight).
@@ -43,7 +43,7 @@ class Shape:
 
     @property
     def spread(self) -> float:
-        """The standard deviation in pixels, along the motion where it is one."""
+        """Standard deviation in pixels, for a motion along its direction."""
         return self.size / {"none": 1.0, "gaussian": 1.0, "disk": 2.0, "motion": math.sqrt(12)}[self.family]
 
     def kernel(self) -> Tensor:
@@ -65,7 +65,7 @@ def _steps(first: float, last: float, number: int) -> list[float]:
 
 @lru_cache(maxsize=1)
 def grid() -> tuple[Shape, ...]:
-    """The kernels that are tried first, none of them the first."""
+    """Kernels of the first search, "none" first."""
     return (
         NONE,
         *(Shape("gaussian", size) for size in _steps(0.5, 5, 18)),
@@ -75,7 +75,7 @@ def grid() -> tuple[Shape, ...]:
 
 
 def around(shape: Shape) -> tuple[Shape, ...]:
-    """Finer steps about a kernel of the grid."""
+    """Finer steps around a kernel of the grid."""
     if shape.family == "motion":
         sizes = _steps(shape.size * 0.88, shape.size * 1.14, 5)
         turns = (-9, -4.5, 0, 4.5, 9)
@@ -92,7 +92,7 @@ def _passed(shape: Shape) -> Tensor:
 _ROUNDS, _QUICK_ROUNDS, _QUICK_RANK = 5, 3, 12
 _STARTS, _QUICK_STARTS = (0.95, 0.1), (0.5,)
 _CHANCE_OF_NOISE = 1.0
-"""Standard deviation of the logarithm of the noise about where the search begins."""
+"""Standard deviation of the logarithm of the noise around the start of the search."""
 
 
 def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *, quick: bool = False) -> Tensor:
@@ -101,8 +101,8 @@ def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *,
     Args:
         power: what `spectrum` gives.
         shapes: n kernels.
-        floor: power that is added to all of it: below, nothing is believed; compression leaves less than noise would.
-        quick: whether to do with fewer factors of photographs and fewer steps, to choose whom to look at closely.
+        floor: power added to the whole spectrum, below which nothing counts; compression leaves less than noise would.
+        quick: whether to use fewer factors of photographs and fewer steps, to select kernels for a closer search.
     """
     photographs = Photographs.load()
     seen = (power + floor).log().flatten()
@@ -122,7 +122,7 @@ def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *,
 def _fit(
     seen: Tensor, expected: Tensor, factors: Tensor, rest: Tensor, chance: Tensor, noise: float, rounds: int
 ) -> Tensor:
-    """The likelihood at the end of a search for r and n that begins at a level of noise, (n,)."""
+    """Likelihood at the end of a search for r and n from an initial noise level, (n,)."""
     r, q = torch.zeros_like(expected), torch.zeros(len(expected), 1, dtype=expected.dtype)
     eye = torch.eye(factors.shape[1] + 1, dtype=factors.dtype)
     for step in range(rounds):
@@ -146,7 +146,7 @@ def _fit(
 
 
 def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, float]]:
-    """The likeliest kernel of each family, and by how much it is likelier than none.
+    """Likeliest kernel of each family, with its log-likelihood ratio to no blur.
 
     Args:
         power: what `spectrum` gives.
@@ -168,12 +168,12 @@ def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, flo
 
 
 _CLOSELY = 4
-"""Kernels of each family that are looked at closely."""
+"""Number of kernels of each family for the closer search."""
 
 
 @dataclass(frozen=True)
 class _Least:
-    """Demands on a family: margins over none and over the other families, and a range of sizes in pixels."""
+    """Thresholds of a family: margins over no blur and over the other families, and a range of sizes in pixels."""
 
     margin: float
     ahead: float
@@ -186,24 +186,24 @@ _LEAST: dict[Family, _Least] = {
     "disk": _Least(30.0, 0.0, 1.7, 10.0),
     "motion": _Least(60.0, 18.0, 4.0, 25.0),
 }
-"""Chosen on training photographs: sharp ones, noisy, compressed and enlarged ones too, have less of one of these.
+"""Chosen on training photographs: sharp ones stay below one of these, also noisy, compressed and enlarged ones.
 
-A size at the end of the grid is that of a picture without detail, whose blur nobody can tell.
+A size at the end of the grid belongs to a picture without detail, whose blur cannot be identified.
 """
 
 _OFTEN = 10.0
-"""Margin beyond the least that is e-fold surer."""
+"""Margin above the threshold at which the doubt has fallen to 1/e."""
 
 
 @dataclass(frozen=True)
 class Blur:
-    """The blur that was found in a picture.
+    """Blur of a picture.
 
     Attributes:
         shape: its kernel.
-        margin: how much likelier the spectrum is with it than with none, a natural logarithm.
-        ahead: how much likelier than with the best kernel of another family.
-        grid: how far the blocks of JPEG stand out, in standard errors; see `blockiness`.
+        margin: natural logarithm of the likelihood ratio to no blur.
+        ahead: the same ratio to the best kernel of another family.
+        grid: visibility of JPEG's blocks, in standard errors; see `blockiness`.
     """
 
     shape: Shape
@@ -213,12 +213,12 @@ class Blur:
 
     @property
     def compressed(self) -> bool:
-        """True if it was compressed after the blur, so that of its high frequencies nothing is left."""
+        """True if the picture was compressed after the blur, so that its high frequencies are lost."""
         return self.grid >= _GRID
 
     @property
     def confidence(self) -> float:
-        """Grows with the margin, from 0.5 at the least that is believed."""
+        """Grows with the margin, from 0.5 at the threshold."""
         return 1 - 0.5 * math.exp(-(self.margin - _LEAST[self.shape.family].margin) / _OFTEN)
 
     @property
@@ -232,12 +232,12 @@ class Blur:
 
     @property
     def remedy(self) -> str:
-        """The options that mend it."""
+        """Options that repair it."""
         return "--task unblur"
 
     @property
     def evidence(self) -> dict[str, float]:
-        """The numbers that it rests on."""
+        """Numbers behind the finding."""
         shape = self.shape
         numbers = {"size": shape.size, "degrees": shape.degrees, "margin": self.margin, "ahead": self.ahead}
         return {**numbers, "grid": self.grid}
@@ -245,18 +245,18 @@ class Blur:
 
 _GRID = 2.8
 _FLOOR, _COMPRESSED_FLOOR = (2 / 255) ** 2 / 12, (16 / 255) ** 2 / 12
-"""Power that rounding leaves: to 8 bits, and to the steps of a fine JPEG at the frequencies that a blur dampens."""
+"""Power that rounding leaves: to 8 bits, and to the steps of a fine JPEG at frequencies that a blur dampens."""
 
 
 def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
-    """Looks for a blur; no evaluation of a prior.
+    """Looks for a blur; evaluates no prior.
 
     Args:
-        image: one picture, (1, C, H, W) in [-1, 1]; of a large one 1,500 blocks are looked at.
+        image: one picture, (1, C, H, W) in [-1, 1]; 1,500 blocks of a large one are used.
         drawn: whether it is text, line art or a screenshot, whose spectrum is not that of photographs.
 
     Returns:
-        None where there is none that can be believed: a small margin or kernel, or a picture below 96 pixels.
+        None without a certain blur: the margin or the kernel is small, or the picture is below 96 pixels.
     """
     if drawn or min(image.shape[-2:]) < BLOCK + BLOCK // 2:
         return None
@@ -274,7 +274,7 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
 
 
 def blockiness(image: Tensor) -> float:
-    """Height of the steps at JPEG's block edges over those at other places, in standard errors.
+    """Height of the steps at JPEG's block edges above those elsewhere, in standard errors.
 
     Args:
         image: one picture, (1, C, H, W), of 24 pixels or more each way.

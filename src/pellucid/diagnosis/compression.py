@@ -1,12 +1,13 @@
-r"""JPEG compression: what a file's tables say, or what the pixels tell of a picture that was saved as another kind.
+r"""JPEG compression: from a file's tables, or from the pixels of a picture that was saved in another format.
 
-The cosine coefficients of a decoded JPEG are multiples of its steps, but for the rounding of pixels. So for each step t
-that may be, every coefficient c that is not rounded to 0 says how much likelier its distance r from the nearest
-multiple is than by chance,
+The cosine coefficients of a decoded JPEG are multiples of its steps, except for the rounding of pixels. So for each
+possible step t, every coefficient c that is not rounded to 0 gives a likelihood ratio: that of its distance r from the
+nearest multiple to chance,
 
 .. math:: \log\big((1 - \epsilon)\, t\, \mathcal N(r; 0, s^2) + \epsilon\big)
 
-The sum over all frequencies decides between the tables of all qualities; nothing is said unless it speaks for one.
+The sum over all frequencies decides between the tables of all qualities. Without clear evidence for one of them there
+is no finding.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ..operators.jpeg import COLOURS, cosines, stored
 from ..operators.quantised import narrowed
 
 MILD = 85
-"""From this quality on, what else is wrong with a picture counts for more."""
+"""Quality from which other damage of a picture counts for more."""
 
 _SIGMA, _OTHERS = 0.3, 0.05
 _NEAR = 3 * _SIGMA
@@ -45,15 +46,15 @@ _GRID_SIDE = 512
 
 @dataclass(frozen=True)
 class Compression:
-    """JPEG compression of one picture, the last one if there were several.
+    """JPEG compression of one picture, the last one of several.
 
     Attributes:
-        coding: its tables, how the colours were reduced, and where its blocks begin.
-        told: whether the file says so; else the pixels do.
+        coding: its tables, the reduction of the colours, and the offset of its blocks.
+        told: whether the evidence is the file; else it is the pixels.
         confidence: see `Finding`.
-        numbers: what that rests on.
-        clear: share of blocks without clipped pixels. Of text on white it is nearly 0, and what was rounded is lost.
-        before: a coarser compression before it, where one is seen.
+        numbers: numbers behind the confidence.
+        clear: share of blocks without clipped pixels. For text on white it is nearly 0, and rounded values are lost.
+        before: a coarser earlier compression, if one is visible.
     """
 
     coding: JpegCoding
@@ -65,12 +66,12 @@ class Compression:
 
     @property
     def quality(self) -> int:
-        """The quality, 1 to 100, whose standard table of brightness is nearest."""
+        """Quality, 1 to 100, of the nearest standard table of brightness."""
         return quality(self.coding)
 
     @property
     def harmful(self) -> bool:
-        """True if it lost something that can be told: not of the finest quality, and not nearly all clipped."""
+        """True if it lost something noticeable: the quality is not the finest, and not nearly everything is clipped."""
         return self.quality <= HARMLESS and self.clear >= LEAST_CLEAR
 
     @property
@@ -82,12 +83,12 @@ class Compression:
 
     @property
     def remedy(self) -> str:
-        """The task; nothing where hardly anything was lost."""
+        """The task; empty if hardly anything was lost."""
         return "--task jpeg" if self.quality <= HARMLESS else ""
 
     @property
     def evidence(self) -> dict[str, float]:
-        """The numbers that it rests on, with the quality and the offset of its blocks."""
+        """Numbers behind the finding, with the quality and the offset of its blocks."""
         row, column = self.coding.offset
         before = self.before.evidence if self.before is not None else {}
         own = {"quality": self.quality, "row": row, "column": column, "file": float(self.told)}
@@ -99,9 +100,9 @@ class Before:
     """A coarser compression before the last one.
 
     Attributes:
-        quality: whose standard table of brightness it had.
-        aligned: whether its blocks began where the last one's do.
-        score: the logarithm of its likelihood over that of none where aligned, else what `_shifted` says.
+        quality: quality of its standard table of brightness.
+        aligned: whether its blocks have the same offset as the last one's.
+        score: log-likelihood ratio to no earlier compression if aligned, else the score of `_shifted`.
     """
 
     quality: int
@@ -110,26 +111,26 @@ class Before:
 
     @property
     def text(self) -> str:
-        """Its quality, and where its blocks were."""
+        """Its quality and the position of its blocks."""
         return f"quality {self.quality}" + ("" if self.aligned else " on another grid")
 
     @property
     def evidence(self) -> dict[str, float]:
-        """The numbers that it rests on."""
+        """Numbers behind the finding."""
         return {"before": self.quality, "before aligned": float(self.aligned), "before score": self.score}
 
 
 LEAST_CLEAR = 0.1
-"""Below this share of blocks without clipped pixels nothing is done: text on white came back 2 dB worse."""
+"""Share of blocks without clipped pixels below which nothing is done: text on white came back 2 dB worse."""
 
 HARMLESS = 93
-"""Above this quality nothing is done."""
+"""Quality above which nothing is done."""
 
 _NAMES = {(2, 2): "4:2:0", (1, 2): "4:2:2", (1, 1): "4:4:4", (2, 1): "4:4:0", (1, 4): "4:1:1"}
 
 
 def of(picture: Picture) -> Compression | None:
-    """Compression of a picture by its file; None if it was no JPEG, or the pixels have changed since."""
+    """Compression of a picture from its file; None if the file was no JPEG or the pixels have changed."""
     if picture.jpeg is None:
         return None
     # As the file stores it, so that what is looked at of a large picture keeps to the grid of its blocks.
@@ -146,7 +147,7 @@ def of(picture: Picture) -> Compression | None:
 
 
 def known(y: Tensor, coding: JpegCoding) -> Compression:
-    """The finding of a picture whose last coding is known.
+    """Finding of a picture with a known last coding.
 
     Args:
         y: one picture, (1, C, H, W) in [-1, 1].
@@ -156,7 +157,7 @@ def known(y: Tensor, coding: JpegCoding) -> Compression:
 
 
 def estimate(image: Tensor) -> Compression | None:
-    """Finds out from the pixels whether a picture was compressed as a JPEG, and how; no evaluation of a prior.
+    """Estimates from the pixels whether and how a picture was compressed as a JPEG; evaluates no prior.
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
@@ -186,15 +187,15 @@ def estimate(image: Tensor) -> Compression | None:
 
 
 def before(image: Tensor, coding: JpegCoding) -> Before | None:
-    """Looks for a coarser compression before the last one; no evaluation of a prior.
+    """Looks for a coarser compression before the last one; evaluates no prior.
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
-        coding: of its last compression.
+        coding: coding of its last compression.
 
     Returns:
-        The likelier one of those on the same blocks and on others, None where neither is seen clearly. Blocks that
-        share their rows or columns with the last one's are not looked for.
+        The likelier of a compression on the same blocks and one on others; None if neither is clear. Blocks that share
+        rows or columns with the last one's are not tested.
     """
     offset = (coding.offset[0] % 8, coding.offset[1] % 8)
     y = stored(image[0], coding.orientation)[None]
@@ -211,9 +212,9 @@ def before(image: Tensor, coding: JpegCoding) -> Before | None:
 def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
     r"""A coarser compression on the same blocks: it leaves gaps among the numbers k that the last one rounds to.
 
-    With one compression the sizes k fall off exponentially, as the cosine coefficients of photographs do. After a
-    step r times as large the same density lies on the multiples m r, each rounded again. The sum over all k of the
-    logarithm of the ratio of both probabilities decides. Most files have a quality that 5 divides.
+    With one compression the sizes k decay exponentially, as the cosine coefficients of photographs do. After a step r
+    times as large the same density lies on the multiples m r, each rounded again. The sum over all k of the log-ratio
+    of both probabilities decides. Most files have a quality that is a multiple of 5.
     """
     step = torch.tensor(coding.tables[0])[1:].float()
     k = (coefficients[:, 1:] / step).round().abs()
@@ -263,26 +264,26 @@ def _shifted(plane: Tensor, offset: tuple[int, int], coding: JpegCoding) -> Befo
 
 
 def clear_share(y: Tensor, coding: JpegCoding) -> float:
-    """The share of blocks without clipped pixels of one picture, (1, C, H, W) in [-1, 1]; 1 if there is no block."""
+    """Share of blocks without clipped pixels in one picture, (1, C, H, W) in [-1, 1]; 1 without blocks."""
     clear = _clear(y, replace(coding, shrunk=(1, 1)))
     return clear.float().mean().item() if len(clear) else 1.0
 
 
 def quality(coding: JpegCoding) -> int:
-    """The quality, 1 to 100, whose standard table of brightness is nearest to a coding's."""
+    """Quality, 1 to 100, of the standard table of brightness nearest to a coding's."""
     distance = (_standard(0).log() - torch.tensor(coding.tables[0]).float().log()).abs().sum(1)
     return int(distance.argmin()) + 1
 
 
 @lru_cache(maxsize=2)
 def _standard(component: int) -> Tensor:
-    """The standard's tables at all qualities, (100, 64)."""
+    """Standard tables at all qualities, (100, 64)."""
     return torch.tensor([Jpeg(number).coding.tables[component] for number in range(1, 101)]).float()
 
 
 @dataclass(frozen=True)
 class _Comb:
-    """The evidence of one component's coefficients for each step, (64, steps): its logarithm, and counts."""
+    """Evidence of one component's coefficients for each step, (64, steps): log-likelihoods and counts."""
 
     logarithm: Tensor
     used: Tensor
@@ -293,7 +294,7 @@ class _Comb:
         return values.gather(1, steps[:, None]).sum().item()
 
     def counted(self, table: tuple[int, ...]) -> float:
-        """Number of coefficients that a table rounds to another number than 0."""
+        """Number of coefficients that a table rounds to a number other than 0."""
         return self._of(self.used, table)
 
     def share(self, table: tuple[int, ...]) -> float:
@@ -301,14 +302,14 @@ class _Comb:
         return self._of(self.near, table) / max(self.counted(table), 1.0)
 
     def standard(self, component: int) -> tuple[tuple[int, ...], float]:
-        """The likeliest of the standard's tables, and the logarithm of its likelihood over that of none."""
+        """Likeliest standard table, and its log-likelihood ratio to no compression."""
         tables = _standard(component)[:_BEST].clamp(max=_STEPS).long()
         scores = self.logarithm.T.gather(0, tables - 1).sum(1)
         best = int(scores.argmax())
         return tuple(_standard(component)[best].long().tolist()), scores[best].item()
 
     def own(self, table: tuple[int, ...], score: float) -> tuple[int, ...]:
-        """A table of its own steps, where these are much likelier than those of a standard's; else that one."""
+        """Table with separately estimated steps, if much likelier than the standard one; else the standard one."""
         best = self.logarithm.max(1)
         if best.values.sum().item() < 1.25 * score + _EVIDENCE:
             return table
@@ -320,14 +321,14 @@ class _Comb:
 
 
 def _some(coefficients: Tensor, clear: Tensor) -> Tensor:
-    """At most so many (N, 64) coefficients, of the blocks without clipped pixels if there are enough."""
+    """Selects at most so many (N, 64) coefficients, preferably of blocks without clipped pixels."""
     if clear.sum() >= _ENOUGH:
         coefficients = coefficients[clear]
     return coefficients[:: -(-len(coefficients) // _MOST) or 1]
 
 
 def _evidence(coefficients: Tensor, step: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
-    """The logarithm of the likelihood of steps, the coefficients that are used and that are near a multiple, (64,)."""
+    """Log-likelihood of steps, and the used and near-multiple coefficients, (64,)."""
     off = (coefficients - step * (coefficients / step).round()).abs()
     counts = coefficients.abs() > step / 2
     peak = (1 - _OTHERS) * step / (_SIGMA * math.sqrt(2 * math.pi)) * (-0.5 * (off / _SIGMA).square()).exp()
@@ -335,13 +336,13 @@ def _evidence(coefficients: Tensor, step: Tensor | float) -> tuple[Tensor, Tenso
 
 
 def _told(coefficients: Tensor, clear: Tensor, table: tuple[int, ...]) -> tuple[float, float]:
-    """The logarithm of the likelihood of one table, and the share of coefficients near a multiple."""
+    """Log-likelihood of one table, and the share of coefficients near a multiple."""
     logarithm, used, near = _evidence(_some(coefficients, clear), torch.tensor(table).float())
     return logarithm.sum().item(), near.sum().item() / max(used.sum().item(), 1.0)
 
 
 def _comb(coefficients: Tensor, clear: Tensor) -> _Comb:
-    """The evidence of (N, 64) coefficients for every step."""
+    """Evidence of (N, 64) coefficients for every step."""
     coefficients = _some(coefficients, clear)
     logarithm, used, near = (torch.zeros(64, _STEPS) for _ in range(3))
     for step in range(1, _STEPS + 1):
@@ -350,7 +351,7 @@ def _comb(coefficients: Tensor, clear: Tensor) -> _Comb:
 
 
 def _plane(y: Tensor, component: int, coding: JpegCoding) -> Tensor:
-    """One component of one picture as a file stores it, (H, W), counted from 128."""
+    """One component of one picture as in the file, (H, W), relative to 128."""
     image = stored(y[0].float(), coding.orientation) * 127.5 - 0.5
     if len(image) == 1:
         return image[0]
@@ -359,14 +360,14 @@ def _plane(y: Tensor, component: int, coding: JpegCoding) -> Tensor:
 
 
 def _coefficients(plane: Tensor, offset: tuple[int, int]) -> Tensor:
-    """The cosine coefficients of all whole blocks, (N, 64)."""
+    """Cosine coefficients of all whole blocks, (N, 64)."""
     matrix = cosines().float()
     coefficients: Tensor = matrix @ _cut(plane, offset, 8).unflatten(-1, (8, 8)) @ matrix.T
     return coefficients.flatten(1)
 
 
 def _cut(plane: Tensor, offset: tuple[int, int], side: int) -> Tensor:
-    """The whole blocks of a plane, (N, side * side)."""
+    """Whole blocks of a plane, (N, side * side)."""
     plane = plane[offset[0] :, offset[1] :]
     height, width = (size // side * side for size in plane.shape)
     blocks = plane[:height, :width].unflatten(-1, (-1, side)).unflatten(0, (-1, side))
@@ -389,7 +390,7 @@ def _reduced(coding: JpegCoding) -> tuple[int, int]:
 
 
 def _colours(y: Tensor, coding: JpegCoding) -> JpegCoding:
-    """The coding of brightness with that of the colours, whose reduction explains most of them."""
+    """Coding of brightness, extended by the colours with the reduction that explains most of them."""
     row, column = coding.offset
     guesses = [
         replace(coding, shrunk=(tall, wide), offset=(down, along))
@@ -419,14 +420,14 @@ def _colours(y: Tensor, coding: JpegCoding) -> JpegCoding:
 
 
 def _colour_numbers(y: Tensor, coding: JpegCoding) -> tuple[Tensor, Tensor]:
-    """The coefficients of both colours, and which of their blocks have no clipped pixel."""
+    """Coefficients of both colours, and a mark for blocks without clipped pixels."""
     at = _reduced(coding)
     numbers = [_coefficients(_samples(_plane(y, component, coding), coding), at) for component in (1, 2)]
     return torch.cat(numbers), _clear(y, coding).repeat(2)
 
 
 def _samples(plane: Tensor, coding: JpegCoding) -> Tensor:
-    """A plane of colours as it was before a decoder enlarged it."""
+    """A plane of colours before a decoder's enlargement."""
     rows, columns = (at % by for at, by in zip(coding.offset, coding.shrunk, strict=True))
     samples = F.avg_pool2d(plane[None, None, rows:, columns:], coding.shrunk)[0, 0]
     for axis, by in zip((-2, -1), coding.shrunk, strict=True):
@@ -435,7 +436,7 @@ def _samples(plane: Tensor, coding: JpegCoding) -> Tensor:
 
 
 def _shares(plane: Tensor) -> Tensor:
-    """For each offset of the blocks, (8, 8), the share of coefficients that are nearly 0."""
+    """Share of coefficients that are nearly 0, for each offset of the blocks, (8, 8)."""
     shares = torch.zeros(8, 8)
     for row in range(8):
         for column in range(8):

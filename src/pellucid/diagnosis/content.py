@@ -1,4 +1,4 @@
-"""The kind of picture: a photograph, or something drawn, whose flat areas are exactly flat; grey or in colours."""
+"""Kind of picture: a photograph, or a drawing with exactly flat areas; grey or in colour."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SAME = 1e-4
 
 @dataclass(frozen=True)
 class Content:
-    """The kind of picture.
+    """Kind of picture.
 
     Attributes:
         flat: share of 3x3 windows that are exactly constant in all channels.
@@ -31,12 +31,12 @@ class Content:
 
     @property
     def drawn(self) -> bool:
-        """True if it is text, line art or a screenshot."""
+        """True for text, line art or a screenshot."""
         return self.flat > _DRAWN
 
     @property
     def confidence(self) -> float:
-        """1: it is counted, not estimated."""
+        """Always 1, since flat areas are counted and not estimated."""
         return 1.0
 
     @property
@@ -47,17 +47,17 @@ class Content:
 
     @property
     def remedy(self) -> str:
-        """Nothing: it is no damage."""
+        """Empty, since the kind is no damage."""
         return ""
 
     @property
     def evidence(self) -> dict[str, float]:
-        """The share of constant windows, and whether it is grey."""
+        """Share of constant windows, and whether the picture is grey."""
         return {"flat": self.flat, "grey": float(self.grey)}
 
 
 def estimate(image: Tensor) -> Content:
-    """Measures what kind of picture it is.
+    """Determines the kind of picture.
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
@@ -73,7 +73,7 @@ def estimate(image: Tensor) -> Content:
 
 
 def _constant(strip: Tensor) -> int:
-    """How many 3x3 windows of a part of one picture are constant."""
+    """Number of constant 3x3 windows of a part of one picture."""
     high = low = strip
     for axis, size in ((-2, strip.shape[-2] - 2), (-1, strip.shape[-1] - 2)):
         high, low = (

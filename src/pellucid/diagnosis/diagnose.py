@@ -1,4 +1,4 @@
-"""A picture's diagnosis: all that is found wrong with it."""
+"""Diagnosis of a picture: all findings."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from .scratches import Scratches
 from .scratches import estimate as scratches_of
 
 _READABLE = 9 / 127.5
-"""The most white noise, in [-1, 1] units, with which a blur is believed."""
+"""Largest white noise, in [-1, 1] units, at which a blur finding counts."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that was found in one picture.
+    """All findings of one picture.
 
     Attributes:
         content: the kind of picture, which decides what is believed of the rest.
@@ -59,13 +59,13 @@ class Diagnosis:
 
     @property
     def findings(self) -> list[Finding]:
-        """All findings, in the order of the fields."""
+        """Findings in the order of the fields."""
         values = (getattr(self, field.name) for field in fields(self))
         return [value for value in values if isinstance(value, Finding)]
 
 
 def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
-    """Looks for the kind of picture and its noise, and for nothing else; see `diagnose`."""
+    """Finds the kind of picture and its noise only; see `diagnose`."""
     content = content_of(y)
     return Diagnosis(content, noise=noise_of(prior, y, content))
 
@@ -74,7 +74,7 @@ def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
 def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnosis:
     """Looks for every kind of damage.
 
-    Costs at most `CALLS` evaluations of the prior, of large pictures of a megapixel of theirs.
+    Costs at most `CALLS` evaluations of the prior; for large pictures, on one megapixel of them.
 
     Args:
         prior: the prior.
@@ -108,16 +108,16 @@ def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
     """Looks for every kind of damage in a picture's first page; see `diagnose`.
 
     Raises:
-        UsageError: the prior takes images of other channels.
+        UsageError: the prior has another number of channels.
     """
     pixels = picture.tensor()
     grey = pixels.shape[1] == 1
     if not grey and pixels.shape[1] != prior.channels:
         raise UsageError(f"the prior takes images of {prior.channels} channels, this one has {pixels.shape[1]}")
     pixels = pixels.expand(-1, prior.channels, -1, -1).to(device_of(prior), torch.float32)
-    return diagnose(prior, to_model(pixels), told(picture))
+    return diagnose(prior, to_model(pixels), from_file(picture))
 
 
-def told(picture: Picture) -> Diagnosis:
-    """The part of a diagnosis that a picture's file tells."""
+def from_file(picture: Picture) -> Diagnosis:
+    """The part of a diagnosis that a picture's file gives."""
     return Diagnosis(compression=told_by(picture))

@@ -1,9 +1,9 @@
-r"""A picture that was enlarged before: each high frequency is the image of a low one, and weak.
+r"""Enlarged pictures, in which each high frequency is a weak image of a low one.
 
 Interpolation repeats the small picture's spectrum at multiples of its sampling frequency, 1/f for a factor f, and damps
-the repetitions. So a frequency k beyond 1/(2 f) goes with k - 1/f: from row to row their product keeps its phase, where
-those of other pictures, blurred ones too, have phases at random. The periodic second derivative that is usually looked
-for is the same trace; it is not there where a picture was made exactly twice as large.
+the repetitions. So a frequency k beyond 1/(2 f) is coherent with k - 1/f: their product keeps its phase from row to
+row. In other pictures, also blurred ones, the phase is random. The usual test, a periodic second derivative, sees the
+same trace, but it fails for pictures that were made exactly twice as large.
 
 .. math:: c = \operatorname{mean}_k \frac{|\sum_r Y_r(k)\, Y_r^*(k - 1/f)|}{\sum_r |Y_r(k)\, Y_r(k - 1/f)|}
 
@@ -34,13 +34,13 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Enlarged:
-    """An enlargement that was made before.
+    """An earlier enlargement.
 
     Attributes:
-        factor: by how much both sides were enlarged.
-        coherence: how firmly frequencies go with their images, [0, 1], the smaller of both directions. 0.1 to 0.3 are
+        factor: factor of both sides.
+        coherence: coherence of frequencies with their images, [0, 1], the smaller of both directions. 0.1 to 0.3 are
             usual.
-        beyond: power beyond the small picture's frequencies over what photographs have there, the larger of both.
+        beyond: power beyond the small picture's frequencies relative to photographs, the larger of both directions.
     """
 
     factor: float
@@ -49,12 +49,12 @@ class Enlarged:
 
     @property
     def confidence(self) -> float:
-        """Grows with the coherence and with how empty the spectrum is."""
+        """Grows with the coherence and with the emptiness of the spectrum."""
         return 1 - 0.5 * math.exp(-20 * max(self.coherence - _FIRM, 0.0))
 
     @property
     def text(self) -> str:
-        """The factor, and what can be done, in words."""
+        """The factor and the possible treatment, in words."""
         return (
             f"enlarged before, about {self.factor:g} times: a picture of 1/{self.factor:g} of its sides holds as much; "
             "reduce it to that size, then use --task enlarge"
@@ -62,7 +62,7 @@ class Enlarged:
 
     @property
     def remedy(self) -> str:
-        """Nothing alone: it is to be reduced first."""
+        """Empty, since the picture must be reduced first."""
         return ""
 
     @property
@@ -72,10 +72,10 @@ class Enlarged:
 
 
 def measure(image: Tensor) -> list[Enlarged]:
-    """Both signs for each factor that is looked for; nothing for pictures below 96 pixels.
+    """Both signs for each tested factor; empty for pictures below 96 pixels.
 
     Args:
-        image: one picture, (1, C, H, W) in [-1, 1]; of a large one the middle is looked at.
+        image: one picture, (1, C, H, W) in [-1, 1]; the middle of a large one is used.
     """
     bright = to_unit(luminance(middle(image, _MOST).float())).double()[0, 0]
     if min(bright.shape) < _LEAST:
@@ -92,7 +92,7 @@ def estimate(image: Tensor, drawn: bool = False) -> Enlarged | None:
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
-        drawn: whether it is text or a drawing, whose flat areas have no spectrum to speak of.
+        drawn: whether it is text or a drawing, whose flat areas have hardly any spectrum.
     """
     if drawn:
         return None
@@ -113,7 +113,7 @@ def _rows(bright: Tensor) -> Tensor:
 
 
 def _coherence(spectra: Tensor, factor: float) -> float:
-    """How firmly each frequency beyond the small picture's own goes with its image one sampling frequency lower."""
+    """Coherence of each frequency beyond the small picture's with its image one sampling frequency lower."""
     count = spectra.shape[1]
     at = torch.arange(math.ceil(count * 0.55 / factor), math.floor(count * 0.47))
     above, below = spectra[:, at], spectra[:, (at - round(count / factor)) % count]
@@ -122,7 +122,7 @@ def _coherence(spectra: Tensor, factor: float) -> float:
 
 
 def _beyond(spectra: Tensor, cut: float) -> float:
-    """Power well beyond a frequency, over what a spectrum that falls with its square has there, given that below."""
+    """Power well beyond a frequency, relative to a spectrum that falls with the square of the frequency."""
     power = spectra.abs().square().mean(0)[: spectra.shape[1] // 2 + 1]
     at = torch.arange(len(power), dtype=power.dtype) / spectra.shape[1]
     scaled = power * at.square()

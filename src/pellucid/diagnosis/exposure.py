@@ -1,4 +1,4 @@
-"""A picture's light: too dark, faded, or tinted; found from its darkest, middle and brightest values alone."""
+"""Light of a picture: too dark, faded or tinted; from its darkest, middle and brightest values alone."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..operators.jpeg import LUMA
 from ..problem import to_unit
 
 _MOST = 1 << 20
-"""Pixels that quantiles are taken of."""
+"""Number of pixels for quantiles."""
 
 _DARK, _BRIGHTEST = 0.22, 0.6
 _GREY, _PALE, _FLAT = 0.2, 0.75, 0.1
 _WORN = 0.985
-"""What is white still is no faded print's."""
+"""Level of white above which a picture is no faded print."""
 _CAST = 1.35
 _SURE = 12.0
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """Light that is not as in most photographs.
+    """Light that differs from most photographs.
 
     Of 159 training photographs the mean brightness is 0.29 to 0.78 in nine of ten, the brightest values lie above 0.75
     in nineteen of twenty, and the darkest below 0.15.
@@ -43,17 +43,17 @@ class Exposure:
 
     @property
     def dark(self) -> bool:
-        """True if it was exposed too briefly: dark in the middle, and nowhere bright."""
+        """True if the exposure was too short: dark in the middle, and bright nowhere."""
         return self.mean < _DARK and self.white < _BRIGHTEST
 
     @property
     def faded(self) -> bool:
-        """Whether black is grey and white is pale or tinted."""
+        """True if black is grey, and white is pale or tinted."""
         return self.black > _GREY and self.white < _WORN and _FLAT < self.white - self.black < _PALE
 
     @property
     def confidence(self) -> float:
-        """Grows with the distance of what decides it from its limit."""
+        """Grows with the distance of the deciding value from its limit."""
         if self.dark:
             return _sure(_BRIGHTEST - self.white)
         return _sure(min(self.black - _GREY, _PALE - self.white + self.black))
@@ -66,7 +66,7 @@ class Exposure:
 
     @property
     def remedy(self) -> str:
-        """The task that brightens, or stretches."""
+        """The task that brightens or stretches the values."""
         return "--task lowlight" if self.dark else "--task unfade"
 
     @property
@@ -80,7 +80,7 @@ def _sure(distance: float) -> float:
 
 
 def measure(image: Tensor) -> Exposure:
-    """The light of a picture, whether or not there is anything wrong with it.
+    """Measures the light of a picture, normal or not.
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1], C 1 or 3.
@@ -94,7 +94,7 @@ def measure(image: Tensor) -> Exposure:
 
 
 def quantiles(image: Tensor, share: float = 0.005) -> tuple[Tensor, Tensor]:
-    """The values that this share of the pixels of each channel lies below, and above, (C,) each in [0, 1].
+    """Values that this share of each channel's pixels lies below, and above, (C,) each in [0, 1].
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
@@ -117,7 +117,7 @@ def estimate(image: Tensor) -> Exposure | None:
         image: one picture, (1, C, H, W) in [-1, 1].
 
     Returns:
-        None where the light is as in most photographs.
+        None if the light is as in most photographs.
     """
     found = measure(image)
     return found if found.dark or found.faded else None

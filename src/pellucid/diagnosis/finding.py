@@ -1,4 +1,4 @@
-"""The shape of a finding: one kind of damage, its evidence, and the words for it."""
+"""Interface of a finding: one kind of damage, its evidence, and its words."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Finding(Protocol):
-    """One kind of damage that was found in a picture; a frozen dataclass of its size and its evidence.
+    """One kind of damage of a picture; a frozen dataclass of its size and its evidence.
 
-    A finding exists only where the damage is there: an estimator returns None otherwise.
+    Without the damage there is no finding: the estimator returns None.
     """
 
     @property
     def confidence(self) -> float:
-        """The share of pictures with this evidence that have the damage, [0, 1]; 0.5 is a toss of a coin."""
+        """Share of pictures with this evidence that have the damage, [0, 1]; 0.5 is a coin toss."""
         ...
 
     @property
@@ -24,10 +24,10 @@ class Finding(Protocol):
 
     @property
     def remedy(self) -> str:
-        """The options of `pellucid restore` that mend it alone: "--task jpeg"; empty if nothing does."""
+        """Options of `pellucid restore` that repair it: "--task jpeg"; empty without a remedy."""
         ...
 
     @property
     def evidence(self) -> dict[str, float]:
-        """The numbers that the finding rests on, by name."""
+        """Numbers behind the finding by name."""
         ...

@@ -1,11 +1,11 @@
-r"""Noise as it is: its power by colour and frequency, found by a prior and by the calmest parts of a picture.
+r"""Noise of any kind: its power by colour and frequency, from a prior and from a picture's calmest parts.
 
-White noise is looked for first: the level that the prior finds is its own fixed point, told it, the prior takes as much
-away. If what it takes is not white, the spectrum is estimated. The calmest blocks of the picture bound it from above;
-what a walk of the prior with that bound leaves over, where its own estimate is flattest, is compared with the bound:
-of noise the prior leaves all, of texture it gives a part back. Two rounds of that shrink texture and keep noise. A last
-walk on the estimate with noise that is drawn says how much the prior takes in this picture where all of it is noise:
-that sets the level, and its `signs` tell noise from texture.
+The search begins with white noise. Its level is a fixed point: given this level, the prior removes exactly as much. If
+the removed part is not white, the spectrum is estimated. The calmest blocks of the picture bound it from above. The
+prior walks with that bound; the residual, where the estimate is flattest, is compared with the bound. The residual
+contains all noise, but only a part of texture. Two rounds of this shrink texture and keep noise. A last walk on the
+estimate plus drawn noise shows how much the prior removes from pure noise in this picture. That sets the level, and its
+`signs` separate noise from texture.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from .content import Content
 from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, unclipped
 
 CALLS = 10
-"""The most evaluations that `estimate` makes."""
+"""Largest number of evaluations in `estimate`."""
 
 _SEEN = 512
 _CALM, _CALMEST = 0.2, 0.1
 _LEAST = 1e-8
 LEAST = 0.02
-"""The lowest level of noise that is believed, in [-1, 1] units: 2.5 of 255."""
+"""Lowest credible noise level, in [-1, 1] units: 2.5 of 255."""
 
 _LEAST_SIDE = 32
 _MORE, _FINE = 1.25, 3
@@ -58,15 +58,15 @@ _LESS, _MORE_POWER = 0.2, 1.5
 
 @dataclass(frozen=True)
 class Noise:
-    """Noise that was found in one picture.
+    """Noise of one picture.
 
     Attributes:
         spectrum: its power by colour and frequency.
-        white: its level on each colour axis, in [-1, 1] units, if it is white, independent from pixel to pixel and
-            channel to channel, or on the grey axis of a grey picture; else 0.
+        white: level on each colour axis, in [-1, 1] units, for white noise: independent between pixels and channels, or
+            on the grey axis of a grey picture. Else 0.
         confidence: see `Finding`.
-        numbers: what that rests on.
-        variance: how it depends on brightness, if it is white and does.
+        numbers: numbers behind the confidence.
+        variance: dependence on brightness, for white noise that has one.
     """
 
     spectrum: Spectrum
@@ -82,12 +82,12 @@ class Noise:
 
     @property
     def weight(self) -> float:
-        """The share of the change that is kept when it is removed, [0, 1]: where it is doubtful, less."""
+        """Share of the change to keep after its removal, [0, 1]; less for doubtful noise."""
         return min(max((self.confidence - DOUBTFUL) / (SURE - DOUBTFUL), _LEAST_WEIGHT), 1.0)
 
     @property
     def grain(self) -> float:
-        """The frequency below which three quarters of the power lie, in cycles a pixel: 0.55 if white."""
+        """Frequency below which three quarters of the power lie, in cycles a pixel: 0.55 if white."""
         power = (self.spectrum.power * shares()).sum(0)
         total = power.cumsum(0) / power.sum()
         return EDGES[int((total < 0.75).sum()) + 1]
@@ -110,7 +110,7 @@ class Noise:
 
     @property
     def evidence(self) -> dict[str, float]:
-        """The numbers that it rests on, with its levels of 255 by colour axis, and a and b of its variance a + b I."""
+        """Numbers behind the finding, with levels of 255 by colour axis, and a and b of the variance a + b I."""
         names = ("grey", "red-blue", "green") if len(self.spectrum.power) == 3 else ()
         levels = dict(zip(names, (level * 127.5 for level in self.spectrum.levels), strict=False))
         by_light = {} if self.variance is None else {"a": self.variance.a * 255**2, "b": self.variance.b * 255}
@@ -120,7 +120,7 @@ class Noise:
 _COARSE = 0.30
 WHITE_CONFIDENCE = 0.99
 DOUBTFUL, SURE, _LEAST_WEIGHT = 0.45, 0.7, 0.2
-"""Confidence from which something is done about noise, and from which all of it is."""
+"""Confidence from which noise is treated, confidence from which all of it is removed, and the least weight."""
 
 
 def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
@@ -128,7 +128,7 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
 
     Args:
         x: one image, (1, C, H, W), of 16x16 or more.
-        centred: whether each block's mean is taken away first.
+        centred: whether to subtract each block's mean first.
     """
     own = to_opponent(x)[0].unfold(1, SIDE, STRIDE).unfold(2, SIDE, STRIDE).permute(1, 2, 0, 3, 4).flatten(0, 1)
     if centred:
@@ -151,23 +151,23 @@ def _members() -> Tensor:
 
 @torch.no_grad()
 def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
-    """Looks for white noise, where the calmest blocks have room for it, and then for any other.
+    """Looks for white noise, if the calmest blocks permit it, and then for any other noise.
 
-    Costs at most `CALLS` evaluations, of large pictures of an `excerpt`.
+    Costs at most `CALLS` evaluations; for large pictures, on an `excerpt`.
 
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
-        content: the kind of picture; in one with exactly flat areas no noise is looked for.
+        content: the kind of picture; one with exactly flat areas has no noise.
     """
     found = None if content.clean or silent(y, content) else examined(prior, y, content)
     return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
 
 
 def silent(y: Tensor, content: Content) -> bool:
-    """Whether the calmest parts have no room for noise that would be believed, so that no prior need be asked.
+    """True if the calmest parts leave no room for credible noise, so that no prior is needed.
 
-    `measure` finds at most so much more than they hold.
+    `measure` exceeds their noise by a bounded factor.
     """
     y = excerpt(y, _SEEN)
     if min(y.shape[-2:]) < SIDE:
@@ -177,7 +177,7 @@ def silent(y: Tensor, content: Content) -> bool:
 
 
 def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
-    """The noise that is there if there is any, however unlikely that is; None for a picture too small to tell."""
+    """Estimates the noise as if there were some, however unlikely; None for a picture that is too small."""
     y = excerpt(y, _SEEN)
     if min(y.shape[-2:]) < SIDE:
         # Less than a block tells nothing.
@@ -196,12 +196,12 @@ def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
 
 @dataclass(frozen=True)
 class _White:
-    """Evidence of white noise.
+    """Evidence for white noise.
 
     Attributes:
         level: of the noise, in [-1, 1] units.
-        share: of what a prior was told, that it took in the end.
-        calls: evaluations that were made.
+        share: share of the given level that the prior removed at the end.
+        calls: number of evaluations.
         x0: the last estimate.
     """
 
@@ -212,18 +212,19 @@ class _White:
 
 
 def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> _White:
-    """Looks for the level of white noise.
+    """Estimates the level of white noise.
 
-    Told a quarter more than there is, a prior takes the noise and hardly anything else, in flat places and in texture;
-    told less, it spares texture with its noise. From above, each call is told a quarter more than the last one took.
-    Where there is no noise, a prior takes at most half of what it is told, and this comes down towards nothing.
+    At a level a quarter above the noise's, a prior removes the noise and hardly anything else, in flat places and in
+    texture. At lower levels it spares texture together with its noise. So the level descends: each call uses a quarter
+    more than the last one removed. Without noise, a prior removes at most half of the given level, and the level tends
+    to zero.
 
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
-        axes: colour axes that are looked at: 1 for grey pictures, whose level is that of the grey axis.
-        above: a level that is not below the noise's.
-        calls: the most evaluations; there are fewer where a prior takes less than half.
+        axes: number of colour axes: 1 for grey pictures, whose level is that of the grey axis.
+        above: an upper bound of the level.
+        calls: the most evaluations; fewer suffice if a prior removes less than half.
     """
     told, taken, spent, x0 = _MORE * above, 0.0, 0, y
     while spent < calls and (not spent or WHOLE * taken / told >= _HOPELESS):
@@ -235,7 +236,7 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
 
 
 def _variance(y: Tensor, x0: Tensor, axes: int) -> Variance | None:
-    """Dependence of white noise on brightness, by channel; None where there is hardly any."""
+    """Dependence of white noise on brightness by channel; None if it is negligible."""
     if axes < y.shape[1]:
         y, x0 = y.mean(1, keepdim=True), x0.mean(1, keepdim=True)
     left = F.pad(y - x0, (1, 0, 1, 0), mode="replicate")
@@ -264,7 +265,7 @@ def _variance(y: Tensor, x0: Tensor, axes: int) -> Variance | None:
 
 
 def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
-    """Pictures, (B, C, H, W), with white noise of a level on all colour axes but the first `axes`."""
+    """Adds white noise of a level to pictures, (B, C, H, W), on all colour axes but the first `axes`."""
     if axes == y.shape[1]:
         return y
     fresh = to_opponent(complement(y, rng))
@@ -273,15 +274,15 @@ def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
 
 
 def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> Noise:
-    """The noise of any spectrum that is there if there is noise, and how sure that is.
+    """Measures noise of any spectrum, assuming that there is some, with its confidence.
 
-    Two walks correct the spectrum, a third one tests it, and one on noise that is drawn says what to expect.
+    Two walks correct the spectrum, a third one tests it, and one on drawn noise gives the expected values.
 
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
         axes: colour axes that are looked at.
-        bound: power that is not below the noise's.
+        bound: an upper bound of the power.
         calls: evaluations, 6 or more.
     """
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
@@ -302,23 +303,23 @@ def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> 
 
 
 def _walked(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> Tensor:
-    """The estimate at the end of a walk of at most so many calls."""
+    """Estimate at the end of a walk of at most so many calls."""
     *_, (_, x0) = walk(prior, y, told, ladder(told, calls, axes), Streams([0]))
     return x0
 
 
 def _ratio(y: Tensor, x0: Tensor, told: Spectrum) -> Tensor:
-    """The amplitude that was taken over what was told, (C, BANDS)."""
+    """Removed amplitude over the given one, (C, BANDS)."""
     return (_left(y, x0) / told.power).sqrt()
 
 
 def _smooth(ratio: Tensor) -> Tensor:
-    """The mean over three neighbouring bands."""
+    """Mean over three neighbouring bands."""
     return F.avg_pool1d(F.pad(ratio[None], (1, 1), mode="replicate"), 3, 1)[0]
 
 
 def calmest(y: Tensor, axes: int) -> Spectrum:
-    """The mean power of the calmest blocks, which is that of the noise or more."""
+    """Mean power of the calmest blocks, an upper bound of the noise's power."""
     power = blocks(y)
     activity = (power / power.median(0).values.clamp_min(_LEAST)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
@@ -328,13 +329,13 @@ def calmest(y: Tensor, axes: int) -> Spectrum:
 
 
 def _left(y: Tensor, x0: Tensor) -> Tensor:
-    """The mean power, (C, BANDS), of what an estimate leaves over, in the blocks where it is flattest itself."""
+    """Mean power, (C, BANDS), of an estimate's residual in the blocks where the estimate is flattest."""
     order = blocks(x0).sum((1, 2)).argsort()
     return blocks(y - x0, centred=False)[order[: max(6, int(len(order) * _CALM))]].mean(0)
 
 
 def _only(power: Tensor, axes: int) -> Tensor:
-    """The power on the first axes, and as good as none on the others."""
+    """Keeps the power on the first axes, and nearly none on the others."""
     power = power.clamp_min(_LEAST)
     power[axes:] = _LEAST
     return power

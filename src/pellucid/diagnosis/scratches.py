@@ -1,16 +1,16 @@
-r"""Scratches and specks of a scanned print, as a proposal: a mask for somebody to look at, and the evidence of it.
+r"""Scratches and specks of a scanned print: a proposed mask for a person to check, and its evidence.
 
-A scratch is a thin line that is brighter, or darker, than both its sides for a long way. At each pixel and in each of
-16 directions the picture is averaged a little along the direction, and the response is the smaller of the differences
-to the two sides, for three widths:
+A scratch is a long thin line that is brighter, or darker, than both its sides. At each pixel and in each of 16
+directions the picture is averaged briefly along the direction. The response is the smaller difference to the two sides,
+for three widths:
 
 .. math:: r = \max_w \min(c - l_w, c - r_w)
 
-Texture has such responses, too, but in short pieces and of all directions. So a piece of a line is kept where the
-response along it is strong beside what the neighbourhood has in all directions, and hardly interrupted. Specks are
-what a white or a black top-hat leaves, small and alone.
+Texture has such responses, too, but in short pieces and in all directions. So a piece of a line is kept if its response
+is nearly uninterrupted, and strong compared with the neighbourhood in all directions. Specks are small isolated
+residuals of a white or a black top-hat.
 
-This finds a part of the damage, and marks some edges, wires and stems: docs/old-photographs.md has how much.
+This detects a part of the damage, and also marks some edges, wires and stems; docs/old-photographs.md states the rates.
 
 References:
     Kokaram, "On missing data treatment for degraded video and film archives", 2004: lines and dirt of film.
@@ -39,21 +39,21 @@ _FAINT, _WHOLE, _LEAST = 0.4, 0.9, 0.004
 _SPECK, _ALONE = 7, 25
 _MOST = 320
 _LINES, _SPECKS, _BOTH = 0.02, 0.0025, 1.6e-5
-"""From which shares of lines, of specks, and of which product of them, a finding is made.
+"""Shares of lines, of specks, and their product, from which there is a finding.
 
-Of 88 crops of training photographs without damage the most is 0.0124, 0.0014 and 7.9e-6.
+The maxima over 88 undamaged crops of training photographs are 0.0124, 0.0014 and 7.9e-6.
 """
 
 
 @dataclass(frozen=True)
 class Limits:
-    """From where on something counts.
+    """Detection thresholds.
 
     Attributes:
         long: length of a line's pieces in pixels, a power of two.
-        strong: response of a line beside the usual one around it.
+        strong: response of a line relative to its surroundings.
         contrast: of a line, from 0 to 1.
-        plain: response of a speck beside the usual one around it.
+        plain: response of a speck relative to its surroundings.
         bright: contrast of a speck, from 0 to 1.
     """
 
@@ -65,20 +65,20 @@ class Limits:
 
 
 PROPOSED = Limits(32, 4.0, 0.06, 15.0, 0.13)
-"""For a mask that somebody looks at."""
+"""Thresholds for a mask that a person checks."""
 
 SURE = Limits(64, 6.0, 0.06, 20.0, 0.15)
-"""For a finding, which must not be wrong: it misses most of what is there."""
+"""Thresholds for a finding, which must not be wrong: it misses most scratches."""
 
 
 @dataclass(frozen=True)
 class Scratches:
-    """Scratches and specks that are there beyond doubt.
+    """Scratches and specks beyond doubt.
 
     Attributes:
-        marked: share of the pixels that a mask would mark.
-        lines: share that long lines mark at the stricter limits.
-        specks: share that specks mark there.
+        marked: share of pixels that a mask would mark.
+        lines: share of pixels in long lines at the stricter thresholds.
+        specks: share of pixels in specks at the stricter thresholds.
     """
 
     marked: float
@@ -87,7 +87,7 @@ class Scratches:
 
     @property
     def sure(self) -> bool:
-        """Whether there are more lines and specks than photographs have of their own."""
+        """True if there are more lines and specks than in undamaged photographs."""
         return self._excess > 1
 
     @property
@@ -96,7 +96,7 @@ class Scratches:
 
     @property
     def confidence(self) -> float:
-        """Grows with the lines and specks beyond what photographs have of their own."""
+        """Grows with the excess of lines and specks over undamaged photographs."""
         return 1 - 0.5 * math.exp(-max(self._excess - 1, 0.0))
 
     @property
@@ -116,14 +116,14 @@ class Scratches:
 
 
 def propose(image: Tensor, limits: Limits = PROPOSED) -> Tensor:
-    """Proposes where a picture is scratched or specked; evaluates no prior.
+    """Proposes a mask of scratches and specks; evaluates no prior.
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
-        limits: from where on something counts.
+        limits: detection thresholds.
 
     Returns:
-        (H, W) of bool, true where something seems to lie over the picture.
+        (H, W) of bool, true on probable damage.
     """
     bright = to_unit(luminance(image.float()))
     if min(bright.shape[-2:]) < limits.long:
@@ -133,7 +133,7 @@ def propose(image: Tensor, limits: Limits = PROPOSED) -> Tensor:
 
 
 def measure(image: Tensor) -> Scratches:
-    """The shares of lines and specks, whether or not they are damage; of a large picture the middle is looked at.
+    """Measures the shares of lines and specks, damage or not; uses the middle of a large picture.
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
@@ -149,7 +149,7 @@ def measure(image: Tensor) -> Scratches:
 
 
 def estimate(image: Tensor, drawn: bool = False) -> Scratches | None:
-    """Looks for scratches and specks that are there beyond doubt; evaluates no prior.
+    """Looks for scratches and specks beyond doubt; evaluates no prior.
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
@@ -162,7 +162,7 @@ def estimate(image: Tensor, drawn: bool = False) -> Scratches | None:
 
 
 def _moved(x: Tensor, right: float, down: float) -> Tensor:
-    """What lies so many pixels further right and down; beyond the edge it goes on as at the edge. (H, W)."""
+    """Shifts the picture so many pixels up and left, (H, W); the border replicates the edge."""
     across, along = round(right), round(down)
     edge = max(abs(across), abs(along))
     if not edge:
@@ -193,7 +193,7 @@ def _directions() -> list[tuple[float, float]]:
 
 
 def _differences(bright: Tensor, direction: tuple[float, float]) -> tuple[Tensor, Tensor, Tensor]:
-    """How much brighter, and how much darker, than both its sides a line is, and the usual difference; (H, W) each."""
+    """Excess brightness and darkness of a line over both its sides, and the usual difference; (H, W) each."""
     here = _mean(bright, direction, 4)
     right, down = direction
     light, dark, usual = torch.full_like(here, -1.0), torch.full_like(here, -1.0), torch.zeros_like(here)
@@ -234,7 +234,7 @@ def _around(x: Tensor, side: int) -> Tensor:
 
 
 def _specks(bright: Tensor, limits: Limits) -> Tensor:
-    """What a top-hat leaves that is smaller than `_SPECK` pixels, and alone, (1, 1, H, W)."""
+    """Small isolated residuals of a top-hat, below `_SPECK` pixels, (1, 1, H, W)."""
     half = _SPECK // 2
     eroded = -F.max_pool2d(_mirrored(-bright, half), _SPECK, 1)
     hat = bright - F.max_pool2d(_mirrored(eroded, half), _SPECK, 1)

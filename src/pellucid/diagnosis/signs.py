@@ -1,4 +1,4 @@
-"""The signs that tell noise from texture, and the share of pictures with such signs that gain by denoising.
+"""Signs that separate noise from texture, and the share of pictures with such signs that gain by denoising.
 
 Noise is everywhere, alike in all directions, and Gaussian; texture is in places, often has a direction, and a grain of
 sand is brighter or darker than its neighbours by more than chance allows. What a prior takes from
@@ -18,7 +18,7 @@ from ..stationary import Spectrum, shares, to_opponent
 
 SIDE, STRIDE = 16, 8
 SLOW = 2
-"""Bands of slow waves, which are the picture's own to a prior, noise or not."""
+"""Number of bands of slow waves, which a prior counts as picture, noise or not."""
 
 _CLIPPED, _FEW = 0.1, 9
 _PERIOD = 8
@@ -35,7 +35,7 @@ RULE: Mapping[str, tuple[float, float]] = {
     "grid": (0.160, -4.516),
     "direction": (-1.704, -0.933),
 }
-"""Of each sign the value that says nothing, and its weight."""
+"""Neutral value of each sign, and its weight."""
 _OFFSET = -1.952
 
 BEYOND: Mapping[str, tuple[float, float]] = {"peaks": (0.40, 3.0), "skew": (0.16, 12.0)}
@@ -46,7 +46,7 @@ Chosen on 57 training crops: three fifths of the harm goes, and a fortieth of th
 
 
 def probability(signs: Mapping[str, float]) -> float:
-    """The share of pictures with such signs that gain by denoising, as a logistic rule of them has it.
+    """Share of pictures with such signs that gain by denoising, by a logistic rule.
 
     The rule was fitted to crops of training photographs with and without noise: `python -m benchmarks.noise_rule`.
     """
@@ -62,15 +62,15 @@ def beyond(signs: Mapping[str, float]) -> float:
 def read(
     y: Tensor, x0: Tensor, taken: Tensor, drawn: Tensor, told: Spectrum, bound: Spectrum, axes: int
 ) -> dict[str, float]:
-    """Measures the signs, but for the share that was taken.
+    """Measures the signs, except the removed share.
 
     Args:
         y: the picture, (1, C, H, W) in [-1, 1].
         x0: the prior's estimate.
         taken: power of y - x0 by block, colour and band, (N, C, BANDS).
-        drawn: the same of x0 with noise that was drawn, less the prior's estimate of that.
-        told: the noise that the prior was told, and that was drawn.
-        bound: the power of the calmest blocks.
+        drawn: the same for x0 plus drawn noise, minus the prior's estimate of that.
+        told: the noise given to the prior, and drawn.
+        bound: power of the calmest blocks.
         axes: colour axes that count.
     """
     kept = unclipped(y)
@@ -89,7 +89,7 @@ def read(
 
 
 def line(power: Tensor, light: Tensor) -> tuple[float, float, Tensor]:
-    """Fits a + b light to the power of blocks, both (N,): a, b and the fit, which is a tenth of the mean or more."""
+    """Fits a + b light to the power of blocks, both (N,): a, b and the fit, at least a tenth of the mean."""
     weight = torch.ones_like(power)
     a, b, fit = 0.0, 0.0, weight
     for _ in range(3):
@@ -114,31 +114,31 @@ def _tiles(x: Tensor) -> Tensor:
 
 
 def unclipped(y: Tensor) -> Tensor:
-    """The blocks, (N,), that are hardly clipped, where noise is less than elsewhere; all if they are few."""
+    """Selects blocks, (N,), that are hardly clipped, since clipping reduces noise; all if they are few."""
     clipped = (y.abs() >= 1 - 1.01 / 127.5).float().amax(1)
     kept = _tiles(clipped).mean((-2, -1)).flatten().cpu() < _CLIPPED
     return kept if kept.sum() >= max(_FEW, 0.2 * len(kept)) else torch.ones_like(kept)
 
 
 def _relative(power: Tensor, told: Spectrum, axes: int) -> Tensor:
-    """The power of each block over what was told, (N,)."""
+    """Power of each block relative to the given noise, (N,)."""
     weight = (told.power * shares())[:axes, SLOW:]
     ratio = power[:, :axes, SLOW:] / told.power[:axes, SLOW:]
     return (ratio * weight / weight.sum()).sum((1, 2)).clamp_min(_TINY)
 
 
 def _spread(power: Tensor, light: Tensor) -> float:
-    """Deviation of the blocks' log power, without what brightness explains."""
+    """Deviation of the blocks' log power after removal of its dependence on brightness."""
     return max((power / line(power, light)[2]).log().std().item(), _TINY)
 
 
 def _calm(power: Tensor) -> float:
-    """The logarithm of the power of the calm blocks over that of the usual ones."""
+    """Log-ratio of the power of calm blocks to that of typical ones."""
     return math.log((power.quantile(0.05) / power.median()).item())
 
 
 def _grid(y: Tensor) -> float:
-    """Excess of the columns at JPEG's block edges, on a logarithmic scale; 0 where there is none."""
+    """Excess of the columns at JPEG's block edges, on a logarithmic scale; 0 without a grid."""
     x = y.mean((0, 1))
     step = x.diff(dim=-1)
     jump = (step[:, 1:-1] - step[:, :-2] / 2 - step[:, 2:] / 2).abs().mean(0)

@@ -1,9 +1,9 @@
-r"""The power spectrum of a picture in polar coordinates, and how photographs' spectra are distributed.
+r"""Power spectrum of a picture in polar coordinates, and the distribution of photographs' spectra.
 
 A picture's luminance is cut into overlapping blocks of 64 x 64, each times a Hann window; the mean of their
 periodograms is sampled at `RADII` x `ANGLES` points of the frequency plane. Its logarithm, over photographs, is nearly
 Gaussian: a mean, a covariance of low rank (level, slope, directions) and a rest of its own at each point. `Photographs`
-holds these numbers; they were learned from photographs that no test sees.
+holds these numbers, learned from photographs that no test uses.
 
 References:
     Field, "Relations between the statistics of natural images and the response properties of cortical cells", 1987.
@@ -35,14 +35,14 @@ RADII = torch.arange(0.045, 0.49, 0.0185, dtype=torch.float64)
 """Spatial frequencies in cycles a pixel."""
 
 LEAST = (2 / 255) ** 2 / 12
-"""Variance that rounding to 8 bits leaves, in [-1, 1] units."""
+"""Variance of rounding to 8 bits, in [-1, 1] units."""
 
 _FINE = 4
-"""Points a direction, and two a radius, whose power is averaged."""
+"""Number of averaged points for a direction, and twice as many for a radius."""
 
 
 def luminance(image: Tensor) -> Tensor:
-    """The brightness of images (B, C, H, W), weighted as the eye does where there are colours, (B, 1, H, W)."""
+    """Brightness of images (B, C, H, W), with luma weights for colours, (B, 1, H, W)."""
     if image.shape[1] != 3:
         return image.mean(1, keepdim=True)
     weights = image.new_tensor(LUMA).view(1, 3, 1, 1)
@@ -84,11 +84,11 @@ def polar(power: Tensor) -> Tensor:
 
 
 def spectrum(image: Tensor, most: int = 1500) -> Tensor:
-    """The spectrum of one picture's brightness.
+    """Spectrum of one picture's brightness.
 
     Args:
         image: (1, C, H, W), H and W at least `BLOCK`, in any units.
-        most: blocks, equally spaced where there are more.
+        most: largest number of blocks; equally spaced if there are more.
 
     Returns:
         Power at each point, (radii, angles); white noise of variance v has v everywhere.
@@ -108,9 +108,9 @@ def spectrum(image: Tensor, most: int = 1500) -> Tensor:
 
 
 def passed(kernel: Tensor) -> Tensor:
-    """The share of photographs' power that a kernel lets through, as `spectrum` sees it, (radii, angles).
+    """Share of photographs' power that a kernel passes, as seen by `spectrum`, (radii, angles).
 
-    The window mixes neighbouring frequencies, so that no zero of a kernel is seen as zero.
+    The window mixes neighbouring frequencies, so no zero of a kernel appears as zero.
 
     Args:
         kernel: (h, w), no larger than a block.
@@ -136,7 +136,7 @@ class Photographs:
         mean: (n,).
         factors: of the covariance, `factors @ factors.T + diag(rest)`, (n, k).
         rest: (n,).
-        chance: variance of each point's logarithm for white noise in a picture of 128 x 128, (n,).
+        chance: variance of each point's logarithm for white noise in a 128 x 128 picture, (n,).
     """
 
     mean: Tensor
@@ -146,7 +146,7 @@ class Photographs:
 
     @classmethod
     def learn(cls, images: Iterable[Tensor], rank: int = 40) -> Photographs:
-        """Learns it from photographs (1, C, H, W) in [-1, 1], each turned and mirrored in all eight ways."""
+        """Learns the distribution from photographs (1, C, H, W) in [-1, 1], each in all eight orientations."""
         logs = torch.stack([spectrum(image).clamp_min(LEAST).log() for image in images])
         ways = [logs, logs.roll(-ANGLES // 2, 2)]
         ways += [way.flip(2).roll(1, 2) for way in ways]
@@ -160,13 +160,13 @@ class Photographs:
         return cls(mean, factors, rest, chance)
 
     def arrays(self) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float16]]]:
-        """The numbers, as they are stored."""
+        """Numbers to store."""
         return {name: value.numpy().astype(np.float16) for name, value in vars(self).items()}
 
     @classmethod
     @lru_cache(maxsize=1)
     def load(cls) -> Photographs:
-        """Reads the package's own."""
+        """Reads the distribution in the package."""
         with (files("pellucid.diagnosis") / "photographs.npz").open("rb") as file:
             stored = np.load(file)
             return cls(*(torch.from_numpy(stored[name].astype(np.float64)) for name in cls.__dataclass_fields__))

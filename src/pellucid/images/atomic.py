@@ -1,4 +1,4 @@
-"""Files that are whole under their name, or not there: however the process that writes them ends."""
+"""Atomic files: complete under their name or absent, however the writing process ends."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _TEMPORARY = re.compile(r"\.pellucid-([0-9a-f]{16})-[0-9a-f]{8}\.part")
 def replacing(path: Path, *, new: bool = False) -> Iterator[IO[bytes]]:
     """A file that takes its name only when it is complete and on the disk.
 
-    Until then it lies beside it under a name of its own, of fixed length: a long name stays possible. Whoever may read
-    and write the file that it replaces may read and write this one, and nobody else.
+    Until then it has a temporary name of fixed length in the same folder, so that long names stay possible. It has the
+    permissions of the file that it replaces.
 
     Args:
-        path: the name to take; a file of this name is replaced, a link is replaced and not followed.
-        new: whether nothing is replaced, be it that the file there has the same bytes.
+        path: the name to take. A file or a link of this name is replaced; links are not followed.
+        new: whether to replace nothing, except a file with the same bytes.
 
     Raises:
-        OSError: the place cannot be written to; `FileExistsError` if a new file's name is taken by then.
+        OSError: the place is not writable; `FileExistsError` if a new file's name is taken meanwhile.
     """
     temporary = path.with_name(f".pellucid-{_key(path.name)}-{secrets.token_hex(4)}.part")
     try:
@@ -51,23 +51,23 @@ def replacing(path: Path, *, new: bool = False) -> Iterator[IO[bytes]]:
 
 
 def _taken(temporary: Path, path: Path) -> bool:
-    """Gives a file a name that nobody has, in one step: whoever else wants it comes before or after.
+    """Gives a file an unused name in one step, so that concurrent attempts come before or after it.
 
     Returns:
-        False where the disk has no second names and nobody seems to have this one.
+        False if the disk has no hard links and the name seems to be free.
 
     Raises:
-        FileExistsError: somebody has it, and for other bytes.
+        FileExistsError: the name belongs to a file with other bytes.
     """
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
         # Work that was done twice, as some executors do, gives the same bytes.
         if path.is_symlink() or not _are_equal(temporary, path):
-            raise FileExistsError(errno.EEXIST, "it is there by now, from somebody else") from None
+            raise FileExistsError(errno.EEXIST, "somebody else has written it meanwhile") from None
     except OSError:
         if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, "it is there by now, from somebody else") from None
+            raise FileExistsError(errno.EEXIST, "somebody else has written it meanwhile") from None
         return False
     temporary.unlink()
     return True
@@ -78,17 +78,16 @@ def _are_equal(one: Path, other: Path) -> bool:
 
 
 def clear(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Removes what killed processes left of files that were to have these names.
+    """Removes temporary files that killed processes left for these names.
 
-    What another process is writing at this moment stays: it holds a lock. Where a file system has no locks, everything
-    stays.
+    Files that another process is writing stay, since it holds a lock. On file systems without locks everything stays.
 
     Args:
-        folder: where to look; not below it.
-        names: of the finished files. Those of other names may be another machine's.
+        folder: folder to search, without subfolders.
+        names: names of the finished files. Temporary files of other names may belong to another machine.
 
     Returns:
-        What was removed.
+        The removed files.
     """
     keys = {_key(name) for name in names}
     removed = []
@@ -110,7 +109,7 @@ def _key(name: str) -> str:
 
 
 def _open_to_the_same(file: IO[bytes], path: Path) -> None:
-    """Gives a file the permissions of another, if that is there and there is such a thing as permissions here."""
+    """Copies the permissions of another file, if it exists and the system has permissions."""
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))

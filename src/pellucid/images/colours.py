@@ -1,4 +1,4 @@
-"""Colours that a file names by numbers, as PNG, AVIF and HEIF do, as a profile for formats that take one alone."""
+"""Colour spaces by numbers, as in PNG, AVIF and HEIF, as ICC profiles for formats that hold only these."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRIMARIES = {
     9: (0.708, 0.292, 0.170, 0.797, 0.131, 0.046),
     12: (0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
 }
-"""x and y of red, green and blue by their numbers in ITU-T H.273: BT.709, both of BT.601, BT.2020, P3; all of D65."""
+"""x and y of red, green and blue by their numbers in ITU-T H.273: BT.709, both of BT.601, BT.2020, P3; all with D65."""
 
 _SRGB = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 _BT709 = (1 / 0.45, 1 / 1.0993, 0.0993 / 1.0993, 1 / 4.5, 0.0812)
@@ -30,19 +30,19 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 def numbered(primaries: int, transfer: int) -> dict[bytes, bytes]:
-    """The chunk of a PNG that says what other files' numbers say; none where they say nothing (2), or sRGB."""
+    """The PNG chunk for other files' colour numbers; empty if they are unspecified (2) or sRGB."""
     told = (1 if primaries == 2 else primaries, 13 if transfer == 2 else transfer)
     return {} if told == (1, 13) or max(told) > 255 else {b"cICP": bytes([*told, 0, 1])}
 
 
 def profile(chunks: Mapping[bytes, bytes]) -> bytes | None:
-    """The ICC profile of the colours that a PNG's chunks name: a matrix and a curve.
+    """The ICC profile of the colours in a PNG's chunks: a matrix and a curve.
 
     Args:
-        chunks: their contents by kind. `cICP` goes before `gAMA` and `cHRM`; of these, sRGB's stand for one that lacks.
+        chunks: their contents by kind. `cICP` precedes `gAMA` and `cHRM`; a missing one of these counts as sRGB's.
 
     Returns:
-        None where no such profile says it: light beyond ordinary screens', or numbers that are nobody's.
+        None if no such profile exists: for high dynamic range or invalid numbers.
     """
     try:
         if b"cICP" in chunks:
@@ -60,7 +60,7 @@ def profile(chunks: Mapping[bytes, bytes]) -> bytes | None:
 
 
 def _profile(white: Sequence[float], rgb: Sequence[float], curve: Sequence[float]) -> bytes:
-    """A profile of a display: https://www.color.org/specification/ICC.1-2022-05.pdf, sections 7.2, 8.3 and 10."""
+    """Makes a display profile: https://www.color.org/specification/ICC.1-2022-05.pdf, sections 7.2, 8.3 and 10."""
     light, primaries = _xyz(white)[:, 0], _xyz(rgb)
     adapted = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ light))
     adaptation = np.linalg.solve(_BRADFORD, adapted @ _BRADFORD)
@@ -83,12 +83,12 @@ def _profile(white: Sequence[float], rgb: Sequence[float], curve: Sequence[float
 
 
 def _xyz(points: Sequence[float]) -> Matrix:
-    """Columns of X, Y and Z, whose Y is 1, of x and y one after the other."""
+    """Columns of X, Y and Z with Y = 1, from x and y in turn."""
     columns = [(x / y, 1.0, (1 - x - y) / y) for x, y in zip(points[::2], points[1::2], strict=True)]
     xyz: Matrix = np.array(columns).T
     return xyz
 
 
 def _fixed(numbers: Sequence[float] | Matrix) -> bytes:
-    """Numbers of 16 bits and a fraction of 16; others raise `struct.error`, and those that are none `ValueError`."""
+    """Encodes numbers as 16.16 fixed point; numbers out of range raise `struct.error`, non-numbers `ValueError`."""
     return struct.pack(f">{len(numbers)}i", *(round(float(number) * 65536) for number in numbers))

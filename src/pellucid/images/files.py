@@ -1,4 +1,4 @@
-"""Reading and writing image files: equal in, equal out, whole or not at all."""
+"""Reading and writing of image files: without change, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,47 +27,47 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def sizes_of(path: Path) -> list[tuple[int, int]]:
-    """Height and width of each page from the file's header, as it will be read (orientation applied).
+    """Height and width of each page from the file's header, after its orientation.
 
     Raises:
-        PellucidError: as for `read`, as far as the header tells.
+        PellucidError: as for `read`, as far as the header shows it.
     """
     return _of(path, _sizes)
 
 
 Damaged = Literal["refuse", "keep"]
-"""Treatment of a file that is cut off."""
+"""Treatment of a truncated file."""
 
 
 def read(path: Path, damaged: Damaged = "refuse") -> Picture:
-    """Reads a file whole, in the depth that it has: 8 or 16 bits or floats, grey or colour, with or without alpha.
+    """Reads a whole file at its depth: 8 or 16 bits or floats, grey or colour, with or without alpha.
 
-    The format is told by what the file holds, not by its name. The EXIF orientation is applied and reset; EXIF, XMP,
+    The content decides the format, not the name. The EXIF orientation is applied and reset; EXIF, XMP,
     ICC profile and resolution are kept in the picture's metadata. All pages of a TIFF are read.
 
     Args:
         path: the file.
-        damaged: "keep" reads what there is of a JPEG that is cut off, the rest of which is grey, and notes it.
+        damaged: "keep" reads a truncated JPEG as far as it goes, makes the rest grey and adds a note.
 
     Raises:
-        PellucidError: there is no such file, it is no image, damaged, too large, an animation, or of a kind that would
-            not come back as it was; in one line that begins with the path.
+        PellucidError: the file is missing, no image, damaged, too large, an animation, or of a kind that cannot be
+            written back unchanged. The message is one line that begins with the path.
     """
     return replace(_of(path, _read, damaged == "keep"), name=path.name)
 
 
 def write(picture: Picture, path: Path, *, new: bool = False) -> None:
-    """Writes a file in the format of its suffix, atomically: whole under its name, or nothing.
+    """Writes a file in the format of its suffix, atomically.
 
     PNG, TIFF, BMP and WebP are written without loss; JPEG, AVIF and HEIF at quality 95 with full colour resolution.
 
     Args:
-        picture: what to write.
+        picture: the picture to write.
         path: the file.
-        new: whether a file of this name that is there by then, with other bytes, is kept and not replaced.
+        new: whether to keep a file of this name with other bytes, and raise an error.
 
     Raises:
-        PellucidError: the format cannot hold the picture, the place cannot be written to, or the name is taken.
+        PellucidError: the format cannot hold the picture, the place is not writable, or the name is taken.
     """
     check_holds(picture, path)
     form = check_suffix(path)
@@ -85,10 +85,10 @@ def write(picture: Picture, path: Path, *, new: bool = False) -> None:
 
 
 def probe(folder: Path) -> None:
-    """Finds out whether a file can be made in a folder, by making an empty one without a name that stays.
+    """Checks that a folder is writable, by making an empty temporary file.
 
     Raises:
-        OSError: it cannot.
+        OSError: the folder is not writable.
     """
     with tempfile.TemporaryFile(dir=folder):
         pass
@@ -103,7 +103,7 @@ def _read(path: Path, keep: bool) -> Picture:
 
 
 def _of(path: Path, function: Callable[..., T], *arguments: bool) -> T:
-    """Reads a file with a decoder, apart where `apart.inside` applies; any failure becomes one line."""
+    """Reads a file with a decoder, in another process within `apart.inside`; any failure becomes one line."""
     try:
         return apart.call(_decoded, function, apart.place(path), *arguments)
     except PellucidError as error:
@@ -122,7 +122,7 @@ def _decoded(function: Callable[..., T], path: Path, *arguments: bool) -> T:
 
 
 def _check_file(path: Path) -> None:
-    """Refuses what is no file: reading from a pipe would never end."""
+    """Rejects pipes and the like, whose reading might never end."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:

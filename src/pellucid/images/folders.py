@@ -1,4 +1,4 @@
-"""The files of a folder, where one that cannot be looked into must not be passed over."""
+"""Files of a folder; unreadable folders raise an error."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..errors import PellucidError
 
 
 def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files of a folder and of those in it, sorted; links to folders are not followed.
+    """Lists the files of a folder and its subfolders, sorted; links to folders are not followed.
 
     Args:
-        folder: where to look.
-        suffixes: in small letters, that the files end in.
+        folder: folder to search.
+        suffixes: suffixes of the files, in lower case.
 
     Raises:
-        PellucidError: a folder cannot be read, so that nobody knows what is in it.
+        PellucidError: a folder cannot be read.
     """
 
     def failed(error: OSError) -> None:

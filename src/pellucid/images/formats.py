@@ -1,4 +1,4 @@
-"""The table of formats. A new one is an entry and, where Pillow does not know it, a file that reads and writes it."""
+"""The table of formats. A new one is an entry and, unless Pillow knows it, a module that reads and writes it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ EIGHT, DEEP_GREY, DEEP, FLOAT = "8 bits", "16-bit grey", "16-bit colour", "float
 
 
 class Codec(Protocol):
-    """A file of this folder that reads and writes a family of formats.
+    """A module of this folder that reads and writes a family of formats.
 
-    Its functions raise whatever a broken file provokes; a `PellucidError` needs no file's name.
+    Its functions may raise anything for a broken file; a `PellucidError` needs no file name.
     """
 
     def sizes(self, path: Path) -> list[tuple[int, int]]:
-        """Height and width of each page, upright, from headers alone."""
+        """Height and width of each page, upright, from the headers alone."""
 
     def read(self, path: Path, keep: bool = False) -> Picture:
-        """The whole file. Sizes are refused by `check_size` before anything is decoded.
+        """Reads the whole file. Wrong sizes are rejected by `check_size` before any decoding.
 
         Args:
             path: the file.
-            keep: whether one that is cut off is read as far as it goes, where the codec can.
+            keep: whether to read a truncated file as far as it goes, if the codec can.
         """
 
     def write(self, picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
-        """Writes a picture that the format holds."""
+        """Writes a picture that the format can hold."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,16 @@ class Format:
     """A line of the table.
 
     Attributes:
-        name: as people know it.
-        suffixes: in small letters. Files are recognised by what they hold; raw files, which look like TIFF, by these.
-        holds: what can be written in it; nothing, if it is only read.
+        name: common name.
+        suffixes: suffixes in lower case. Files are recognised by their content; raw files, which look like TIFF, by
+        these.
+        holds: kinds of pixels that it can store; empty for a format that is only read.
         alpha: whether it holds transparency.
         pages: whether it holds several images.
-        codec: the file of this folder that does it.
-        saving: what the codec is told for writing.
-        keeps: what it has a place for beside its pixels, of a picture's metadata.
-        becomes: what is added to the name of an output whose input cannot be written in its own format.
+        codec: module of the codec.
+        saving: options of the codec for writing.
+        keeps: kinds of metadata that it can store.
+        becomes: suffix added to the name of an output whose input's format cannot be written.
     """
 
     name: str
@@ -135,20 +136,20 @@ FORMATS = (
 _BY_SUFFIX = {suffix: form for form in FORMATS for suffix in form.suffixes}
 
 SUFFIXES = tuple(_BY_SUFFIX)
-"""Suffixes of images where a folder is named."""
+"""Suffixes of images in a folder."""
 
 WRITTEN = tuple(suffix for suffix, form in _BY_SUFFIX.items() if form.holds)
 """Suffixes of outputs."""
 
 MAX_PIXELS = 150_000_000
-"""Larger images are refused on their header, before anything is decoded."""
+"""Number of pixels above which an image is rejected on its header, before any decoding."""
 
 
 def check_suffix(path: Path) -> Format:
-    """Refuses a name whose suffix is no format that can be written; returns the format of one that is.
+    """Returns the format of a name; rejects suffixes of no writable format.
 
     Raises:
-        PellucidError: it is not.
+        PellucidError: the format cannot be written.
     """
     form = _BY_SUFFIX.get(path.suffix.lower())
     if form is None or not form.holds:
@@ -157,7 +158,7 @@ def check_suffix(path: Path) -> Format:
 
 
 def target_of(path: Path) -> Path:
-    """The name of an output for an input's: the same, or with a suffix more where its format cannot be written."""
+    """Name of the output for an input: the same, or with another suffix added if its format cannot be written."""
     form = _BY_SUFFIX.get(path.suffix.lower())
     if form is not None and form.holds:
         return path
@@ -165,10 +166,10 @@ def target_of(path: Path) -> Path:
 
 
 def check_holds(picture: Picture, path: Path) -> None:
-    """Refuses a file whose format cannot hold the picture without loss.
+    """Rejects a file whose format cannot hold the picture without loss.
 
     Raises:
-        PellucidError: the suffix is no format that can be written, or that format lacks depth, transparency or pages.
+        PellucidError: the suffix is no writable format, or the format lacks depth, transparency or pages.
     """
     form = check_suffix(path)
     if picture.alpha is not None and not form.alpha:
@@ -188,11 +189,11 @@ _SRGB = {
     b"cHRM": (struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),),
     b"cICP": (bytes([1, 13, 0, 1]),),
 }
-"""Colour chunks of a PNG in sRGB, which all formats take for granted."""
+"""Colour chunks of a PNG in sRGB, which all formats assume."""
 
 
 def _odd(page: Picture, form: Format) -> str:
-    """The names of a PNG's chunks by which colours are others than sRGB's, where a format has nothing that says so."""
+    """Names of a PNG's chunks with colours other than sRGB, for a format that cannot store them."""
     chunks = page.metadata.get("chunks", {})
     if "chunks" in form.keeps or "icc_profile" in page.metadata or (b"sRGB" in chunks and b"cICP" not in chunks):
         return ""
@@ -200,7 +201,7 @@ def _odd(page: Picture, form: Format) -> str:
 
 
 def coloured(picture: Picture, form: Format) -> Picture:
-    """The same picture, with a profile where it says its colours in a way that a format does not have."""
+    """Adds a profile to a picture whose colour chunks the format cannot store."""
     pages = [
         replace(page, metadata=page.metadata | {"icc_profile": profile(page.metadata["chunks"])})
         if _odd(page, form)
@@ -223,7 +224,7 @@ _SAID = {
 
 
 def left_out(picture: Picture, path: Path) -> str | None:
-    """Names what a picture says beside its pixels and a file's format has no place for; None if it is nothing."""
+    """Names the metadata of a picture that a file's format cannot store; None if there are none."""
     form = check_suffix(path)
     has = {key for page in picture.pages for key in page.metadata if key not in form.keeps}
     if any(b"pHYs" in page.metadata.get("chunks", {}) for page in picture.pages) and "shape" not in form.keeps:
@@ -235,7 +236,7 @@ def left_out(picture: Picture, path: Path) -> str | None:
 
 
 def kind_of(picture: Picture) -> str:
-    """Kind of pixels that a page needs, without its transparency, which counts as a channel of colour."""
+    """Kind of pixels that a page needs; transparency does not count, or counts as a channel."""
     if picture.colour.dtype == np.uint8:
         return EIGHT
     if picture.colour.dtype != np.uint16:
@@ -244,10 +245,10 @@ def kind_of(picture: Picture) -> str:
 
 
 def check_size(*sizes: tuple[int, int]) -> None:
-    """Refuses images that are too large to be decoded, height and width by page.
+    """Rejects images that are too large to decode, by height and width of each page.
 
     Raises:
-        PellucidError: they are, or a side is nothing.
+        PellucidError: an image is too large, or a side is zero.
     """
     if not all(height > 0 and width > 0 for height, width in sizes):
         raise PellucidError("is damaged, one of its sides has no length")
@@ -260,21 +261,21 @@ READING = {
     "PNG": 14.3, "JPEG": 14.3, "MPO": 14.3, "BMP": 14.3, "PPM": 14.3, "HEIF": 14.6, "AVIF": 17.2, "JPEG2000": 19.2,
     "WEBP": 22.8, "TIFF": 12.4,
 }  # fmt: skip
-"""Bytes that the reading of a file takes for each pixel, by Pillow's name of its kind (`benchmarks/reading.py`)."""
+"""Bytes for each pixel when a file is read, by Pillow's name of its kind (`benchmarks/reading.py`)."""
 
 _SMALL = 4_000_000
-"""Pixels for which there is room wherever the libraries have room."""
+"""Number of pixels for which there is always memory."""
 
 
 def check_room(kind: str, *sizes: tuple[int, int]) -> None:
-    """Refuses images that do not fit into the memory that is free, height and width by page.
+    """Rejects images that do not fit into free memory, by height and width of each page.
 
     Args:
-        kind: one of `READING`; of another, as much is needed as of the one that needs most.
-        sizes: of the pages.
+        kind: one of `READING`; any other counts as the largest of these.
+        sizes: sizes of the pages.
 
     Raises:
-        PellucidError: they do not; it says what they need.
+        PellucidError: they do not fit; the message states the need.
     """
     pixels = sum(height * width for height, width in sizes)
     free = free_memory() if pixels > _SMALL else None

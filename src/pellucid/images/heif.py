@@ -1,4 +1,4 @@
-"""HEIF, which phones write, through pillow-heif."""
+"""HEIF, the format of many phones, through pillow-heif."""
 
 from __future__ import annotations
 

@@ -12,27 +12,27 @@ from typing import IO, Any
 from PIL import ExifTags, Image, PngImagePlugin
 
 MARK = "Restored by pellucid "
-"""Prefix of the line in a description that says how an image was restored."""
+"""Prefix of the line in a description that records a restoration."""
 
 _DESCRIPTION, _SOFTWARE, _ORIENTATION = 0x010E, 0x0131, 0x0112
 _WIDTH, _HEIGHT = 0xA002, 0xA003
 PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-"""The directories of EXIF that a directory points to: of the exposure and of the place."""
+"""EXIF's sub-directories: of the exposure and of the place."""
 
 IPTC = 33723
-"""The tag of a TIFF that holds IPTC's captions, names and keywords."""
+"""TIFF tag of IPTC's captions, names and keywords."""
 _RESOURCE = 0x0404
-"""Their numbers among Photoshop's resources, in a JPEG."""
+"""Number of IPTC's records among Photoshop's resources in a JPEG."""
 
 _LAYOUT = {
     *(*range(254, 269), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 348), 433, 434, 435),
     *(*range(512, 522), *range(529, 533), 559, 700, 32781, *range(32995, 33000), 33421, 33422, 34377, 34675, 37724),
     *range(50706, 51200),
 }
-"""Tags of a TIFF that say how its pixels are stored, or hold what is kept apart."""
+"""TIFF tags of the pixels' storage, or of separately kept parts."""
 
 _APART = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1", "Raw profile type xmp")
-"""Texts of a PNG that hold what is kept in another way."""
+"""Texts of a PNG for separately kept parts."""
 
 # Each begins with a letter or a bracket and has no part of any length beside a like one: linear in the text's length.
 _GONE = (
@@ -52,17 +52,17 @@ _GONE = (
     ),
     (re.compile(rb"""xmpNote:HasExtendedXMP=(?:"\w{0,64}"|'\w{0,64}')"""), "its further XMP was left out"),
 )
-"""XMP's statements about parts that are dropped, and the note that each of them gets."""
+"""XMP's statements about parts that are dropped, and the note for each."""
 
 _LISTS = ((b"<Container:Directory", b"</Container:Directory>"), (b"<xmp:Thumbnails", b"</xmp:Thumbnails>"))
-"""Parts of XMP about files that are bound to the image, and about what shows the damaged one."""
+"""Parts of XMP about files that are bound to the image, or that show the damaged one."""
 
 _SYNTAX = re.compile(rb"\s{0,99}(?:[{\[<]|ImageJ=|Aperio |[\w.]{1,60} {0,9}=)")
-"""Prefix of a description that a program wrote for programs: a further line would break it."""
+"""Prefix of a description written for programs, which a further line would break."""
 
 
 def of_pil(image: Image.Image) -> tuple[dict[str, Any], str | None]:
-    """The metadata of a Pillow image that is upright, and a note if not all of it could be read."""
+    """Reads the metadata of an upright Pillow image; adds a note if a part could not be read."""
     info = image.info
     resources = info.get("photoshop")
     said = {key: info.get(key) for key in ("icc_profile", "xmp", "comment")}
@@ -79,13 +79,13 @@ def of_pil(image: Image.Image) -> tuple[dict[str, Any], str | None]:
 def of_tiff(
     file: IO[bytes], offset: int | None, dpi: object, **said: bytes | None
 ) -> tuple[dict[str, Any], str | None]:
-    """The metadata of a TIFF's page.
+    """Reads the metadata of a TIFF's page.
 
     Args:
         file: the TIFF, at its beginning.
         offset: of the page's directory; None for the first.
         dpi: (columns, rows) per inch.
-        said: what is kept apart from its tags, as it is stored: `icc_profile`, `xmp`, `iptc`.
+        said: separately kept parts as stored: `icc_profile`, `xmp`, `iptc`.
     """
     apart = _LAYOUT | ({IPTC} if said.get("iptc") else set())
 
@@ -104,7 +104,7 @@ def of_tiff(
 
 
 def segment(iptc: bytes) -> bytes:
-    """IPTC's records as a JPEG holds them: among Photoshop's resources; nothing if they are too long for it."""
+    """Packs IPTC's records into a JPEG segment, among Photoshop's resources; empty if they are too long for it."""
     resource = b"8BIM" + struct.pack(">HHI", _RESOURCE, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
     content = b"Photoshop 3.0\0" + resource
     return b"" if len(content) > 65533 else b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
@@ -113,11 +113,11 @@ def segment(iptc: bytes) -> bytes:
 def marked(metadata: Mapping[str, Any], line: str) -> dict[str, Any]:
     """Adds a line to the description, and names pellucid as the software.
 
-    A description that programs read stays as it is: the line is then the software's name.
+    A description for programs stays unchanged; the line then replaces the software's name.
 
     Args:
         metadata: of a `Picture`.
-        line: see `MARK`; what is not ASCII is escaped.
+        line: see `MARK`; characters beyond ASCII are escaped.
     """
     exif = load(metadata)
     before, said = _described(exif).rstrip(b"\0\n"), line.encode("ascii", "backslashreplace")
@@ -131,7 +131,7 @@ def marked(metadata: Mapping[str, Any], line: str) -> dict[str, Any]:
 
 
 def sized(metadata: Mapping[str, Any], height: int, width: int) -> Mapping[str, Any]:
-    """Makes true what EXIF says of the picture's size, where it says anything: it may have been turned or enlarged.
+    """Updates the picture's size in EXIF, if it is there: turns and enlargements change it.
 
     Args:
         metadata: of a `Picture`.
@@ -148,9 +148,9 @@ def sized(metadata: Mapping[str, Any], height: int, width: int) -> Mapping[str, 
 
 
 def make_true(exif: Image.Exif, shapes: Sequence[tuple[int, ...]]) -> None:
-    """Makes what the first page's description says of a TIFF's layout true of the pages that are written, in place.
+    """Updates, in place, the TIFF layout in the first page's description to the written pages.
 
-    tifffile writes the shape of the whole as JSON, and does not read a file that has another.
+    tifffile writes the shape of the whole as JSON and rejects files with another shape.
 
     Args:
         exif: of the first page.
@@ -177,14 +177,14 @@ def make_true(exif: Image.Exif, shapes: Sequence[tuple[int, ...]]) -> None:
 
 
 def marks(metadata: Mapping[str, Any]) -> list[str]:
-    """The lines of all restorations, the first one first."""
+    """Lines of all restorations, the first one first."""
     exif = load(metadata)
     lines = b"\n".join((_text(exif, _SOFTWARE), _described(exif))).decode("latin-1").splitlines()
     return [line for line in lines if line.startswith(MARK)]
 
 
 def stripped(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out all but the colour profile, without which colours are others, and the marks of restorations."""
+    """Removes everything but the colour profile, which affects colours, and the records of restorations."""
     bare = {key: metadata[key] for key in ("icc_profile", "chunks") if key in metadata}
     for line in marks(metadata):
         bare = marked(bare, line)
@@ -192,7 +192,7 @@ def stripped(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load(metadata: Mapping[str, Any]) -> Image.Exif:
-    """The EXIF of a picture's metadata, its texts beyond ASCII as bytes; empty if there is none."""
+    """EXIF of a picture's metadata, with texts beyond ASCII as bytes; empty if there is none."""
     exif = Image.Exif()
     exif.load(metadata.get("exif", b""))
     _as_stored(exif)
@@ -219,7 +219,7 @@ def _whole(
 
 
 def _true(xmp: bytes) -> tuple[bytes, list[str]]:
-    """XMP without what it claims of what does not come out, and what is to be said of it; linear in its length."""
+    """Removes untrue claims about dropped parts from XMP, and returns notes on them; linear in its length."""
     notes = []
     for pattern, note in _GONE:
         pieces, end = [], 0
@@ -252,7 +252,7 @@ def _dump(exif: Image.Exif) -> bytes:
 
 
 def _as_stored(exif: Image.Exif) -> None:
-    """Makes bytes of texts beyond ASCII: Pillow reads them as Latin-1, whatever they are, and writes question marks."""
+    """Encodes texts beyond ASCII: Pillow reads them as Latin-1, whatever they are, and writes question marks."""
     for tags in (exif, *(exif.get_ifd(part) for part in PARTS if part in exif)):
         for tag, value in list(tags.items()):
             if isinstance(value, str) and not value.isascii():

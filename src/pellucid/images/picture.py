@@ -1,4 +1,4 @@
-"""An image in memory with everything that a restoration must not lose."""
+"""An image in memory with everything that a restoration must keep."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 Pixels = NDArray[Any]
 
 _FULL = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
-"""The value of white in each integer type."""
+"""Value of white in each integer type."""
 
 
 @dataclass(frozen=True)
 class JpegCoding:
-    """Compression of a JPEG file, for undoing it.
+    """Compression of a JPEG file, to undo it.
 
     Attributes:
         tables: the steps of brightness and, in colour files, of the two colours: 64 numbers each, row by row.
-        shrunk: by how much the colours were reduced, (rows, columns).
-        orientation: the EXIF orientation, 1 to 8, that has been applied to the pixels since.
-        offset: row and column of the stored picture at which a block begins, for pictures that were cut since.
+        shrunk: reduction of the colours, (rows, columns).
+        orientation: EXIF orientation, 1 to 8, applied to the pixels after decoding.
+        offset: row and column of the stored picture at which a block begins, for pictures cropped after decoding.
     """
 
     tables: tuple[tuple[int, ...], ...]
@@ -39,10 +39,10 @@ class JpegCoding:
 
 
 def turns(orientation: int) -> tuple[bool, bool, bool]:
-    """Turns that make a stored image upright, by its TIFF or EXIF orientation, 1 to 8.
+    """Turns that bring a stored image upright, by its TIFF or EXIF orientation, 1 to 8.
 
     Returns:
-        Whether rows and columns are swapped, and whether then the rows and the columns are reversed.
+        Three flags: swap rows and columns; then reverse the rows; reverse the columns.
     """
     return orientation >= 5, orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
 
@@ -57,17 +57,17 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels as they came, with their transparency and their metadata.
+    """Pixels as in the file, with transparency and metadata.
 
     Attributes:
         colour: (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or a float type in [0, 1].
         alpha: (H, W) of the same type, or None.
         metadata: `icc_profile`, `exif`, `xmp`, `dpi` and `comment` as Pillow's `save` takes them; `iptc`, its records;
-            `texts`, what a PNG says by key; `chunks`, what it says of its colours beside a profile, by kind.
-        jpeg: how the file was compressed, if it was a JPEG.
-        note: what could not be kept as it was, in one line; None if nothing.
-        name: the file's, in a job its path within its folder; "" if it has none. Masks in a folder go by it.
-        more: the further pages of a file that has several.
+            `texts`, a PNG's texts by key; `chunks`, its colour chunks beside a profile, by kind.
+        jpeg: compression of the file, if it was a JPEG.
+        note: parts that could not be kept, in one line; None if all were.
+        name: name of the file, in a job its path within its folder; "" without a file. It selects the mask in a folder.
+        more: further pages of a file.
     """
 
     colour: Pixels
@@ -80,27 +80,27 @@ class Picture:
 
     @property
     def pages(self) -> tuple[Picture, ...]:
-        """The pages of the file, one picture each; `bound` is the way back."""
+        """Pages of the file, one picture each; `bound` is the inverse."""
         return (replace(self, more=()), *(replace(page, name=self.name) for page in self.more))
 
     def marked(self, line: str) -> Picture:
-        """The same picture, whose description says in a further line by what it was restored; see `metadata.MARK`."""
+        """Copy with a further line in the description that records the restoration; see `metadata.MARK`."""
         return bound([replace(page, metadata=fields.marked(page.metadata, line)) for page in self.pages])
 
     def sized(self) -> Picture:
-        """The same picture, whose EXIF says its size; see `metadata.sized`."""
+        """Copy with its size in EXIF; see `metadata.sized`."""
         pages = [replace(one, metadata=dict(fields.sized(one.metadata, *one.colour.shape[:2]))) for one in self.pages]
         return bound(pages)
 
     def stripped(self) -> Picture:
-        """The same picture with no metadata but the colour profile and what it says of earlier restorations."""
+        """Copy without metadata, except the colour profile and the records of earlier restorations."""
         return bound([replace(page, metadata=fields.stripped(page.metadata)) for page in self.pages])
 
     def tensor(self, channels: int | None = None) -> Tensor:
         """The colours as (1, C, H, W), float32 in [0, 1].
 
         Args:
-            channels: 1 for the mean of the colours, 3 for three channels even of grey; None for what there are.
+            channels: 1 for the mean of the colours, 3 for three channels also for grey; None to keep their number.
         """
         import torch  # here alone: files are read without it
 
@@ -114,16 +114,16 @@ class Picture:
         return colours.contiguous()
 
     def with_tensor(self, colours: Tensor) -> Picture:
-        """The same picture with other colours, in the type it came in.
+        """Copy with other colours, in the original type.
 
-        Transparency and metadata stay. So do, bit for bit, the colours of pixels that are wholly transparent: nobody
-        sees them, and some programs keep data there.
+        Transparency and metadata stay. Wholly transparent pixels also keep their colours exactly: they are invisible,
+        and some programs keep data there.
 
         Args:
             colours: (1, C, H, W) in [0, 1].
 
         Raises:
-            UsageError: they are of another size, and there is transparency.
+            UsageError: the colours have another size, and there is transparency.
         """
         pixels = _to_pixels(colours, self.colour.dtype)
         if self.alpha is not None and pixels.shape[:2] != self.alpha.shape:
@@ -133,7 +133,7 @@ class Picture:
         return replace(self, colour=pixels, jpeg=None)
 
     def noted(self, *notes: str | None) -> Picture:
-        """The same picture with further notes, before its own."""
+        """Copy with further notes before its own."""
         said = dict.fromkeys(filter(None, (*notes, self.note)))
         return replace(self, note="; ".join(said) or None)
 
@@ -146,20 +146,20 @@ class Picture:
 
 
 def bound(pages: Sequence[Picture]) -> Picture:
-    """One picture of one or more pages."""
+    """Combines pages into one picture."""
     return replace(pages[0], more=tuple(pages[1:]))
 
 
 def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Picture:
-    """Takes an array of grey, grey and alpha, RGB or RGBA.
+    """Makes a picture of an array: grey, grey and alpha, RGB or RGBA.
 
     Args:
-        pixels: (H, W) or (H, W, 1 to 4); uint8, uint16, or a float type in [0, 1], in any byte order. Noise may reach
-            beyond that range; where it is more than a trace, the picture's note says so.
+        pixels: (H, W) or (H, W, 1 to 4); uint8, uint16, or a float type in [0, 1], in any byte order. Noise may exceed
+            the range; if it exceeds it noticeably, the picture has a note.
         metadata: see `Picture`.
 
     Raises:
-        UsageError: another shape or type, floats that are not scaled to [0, 1], or pixels that are masked out.
+        UsageError: another shape or type, floats on another scale than [0, 1], or masked pixels.
     """
     if isinstance(pixels, np.ma.MaskedArray):
         if np.ma.is_masked(pixels):
@@ -180,14 +180,14 @@ def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Pictur
 
 
 _TRACE = 0.005
-"""By how much, on average, values may lie beyond [0, 1] before that is said."""
+"""Mean excess over [0, 1] above which there is a note."""
 
 
 def check_floats(pixels: Pixels) -> str | None:
-    """Refuses floats on another scale; returns a note if they reach beyond [0, 1] by more than a trace.
+    """Rejects floats on another scale; returns a note if they exceed [0, 1] noticeably.
 
     Raises:
-        UsageError: they are on another scale.
+        UsageError: the floats are on another scale.
     """
     low, high = float(np.fmin.reduce(pixels, None)), float(np.fmax.reduce(pixels, None))
     _check_unit_range(low, high)
@@ -207,7 +207,7 @@ def check_floats(pixels: Pixels) -> str | None:
 
 
 def from_tensor(colours: Tensor) -> Picture:
-    """Takes one image (1, C, H, W) in [0, 1], grey or RGB, as 8-bit pixels; values beyond that range are cut."""
+    """Converts one image (1, C, H, W) in [0, 1], grey or RGB, to 8-bit pixels; values beyond the range are clamped."""
     return from_array(_to_pixels(colours.clamp(0, 1), np.dtype(np.uint8)))
 
 
@@ -219,10 +219,10 @@ def _to_pixels(colours: Tensor, dtype: np.dtype[Any]) -> Pixels:
 
 
 def _check_unit_range(low: float, high: float) -> None:
-    """Refuses floats that are plainly on another scale, 0 to 255 as a rule.
+    """Rejects floats that are clearly on another scale, mostly 0 to 255.
 
     Raises:
-        UsageError: they are.
+        UsageError: the scale is wrong.
     """
     if low < -8 or high > 8:
         raise UsageError(f"float images are in [0, 1], this one goes from {low:.3g} to {high:.3g}: divide it first")

@@ -1,4 +1,4 @@
-"""Pictures from Pillow's images and back."""
+"""Conversion of pictures from Pillow's images and back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .picture import JpegCoding, Picture, from_array
 
 
 def transparent(image: Image.Image) -> int | None:
-    """The value that means transparent in a grey image, on the scale of its pixels; None if none does.
+    """Value of transparency in a grey image, on the scale of its pixels; None if there is none.
 
-    A PNG of 2 or 4 bits names it on its own scale, which it tells as long as it is not decoded; so does its header.
+    A PNG of 2 or 4 bits states it on the file's scale, which is known before decoding and from the header.
     """
     key = image.info.get("transparency")
     if not isinstance(key, int) or image.mode not in ("1", "L", "I;16", "I;16B"):
@@ -30,7 +30,7 @@ def transparent(image: Image.Image) -> int | None:
 
 
 def _png_depth(name: object) -> int:
-    """Bits of a PNG's samples; 8 where the file is not at hand any more."""
+    """Bits of a PNG's samples; 8 if the file is no longer available."""
     try:
         with open(str(name), "rb") as file:  # noqa: PTH123
             return {2: 2, 4: 4}.get(file.read(25)[24], 8)
@@ -39,17 +39,17 @@ def _png_depth(name: object) -> int:
 
 
 def from_pil(image: Image.Image, key: int | None = None) -> Picture:
-    """Takes a Pillow image: 1, L, LA, P, RGB, RGBA, CMYK or 16-bit grey.
+    """Converts a Pillow image: 1, L, LA, P, RGB, RGBA, CMYK or 16-bit grey.
 
-    Palettes become RGB (RGBA if transparent), bilevel becomes grey, CMYK becomes sRGB by its profile, and the
-    picture's note says so. Orientation is *not* applied.
+    Palettes become RGB (RGBA if transparent), bilevel becomes grey, CMYK becomes sRGB by its profile, with a note.
+    Orientation is *not* applied.
 
     Args:
         image: the image.
-        key: the grey value that means transparent, where that was found before; see `transparent`.
+        key: grey value of transparency, if already known; see `transparent`.
 
     Raises:
-        PellucidError: another mode (Lab, 32-bit), which would not come back as it was.
+        PellucidError: another mode (Lab, 32-bit), which could not be written back unchanged.
     """
     kept, note = metadata.of_pil(image)
     jpeg = jpeg_coding(image)
@@ -78,7 +78,7 @@ def from_pil(image: Image.Image, key: int | None = None) -> Picture:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where EXIF says none or cannot be read: the pixels are sound."""
+    """EXIF orientation, 1 to 8; 1 if EXIF has none or is unreadable, since the pixels are sound."""
     try:
         return int(image.getexif().get(0x0112, 1))
     except Exception:
@@ -89,12 +89,12 @@ def jpeg_coding(image: Image.Image, *, upright: bool = False) -> JpegCoding | No
     """Compression of an opened JPEG, from its header.
 
     Args:
-        image: as Pillow opened it; copies and what was made of it say nothing any more.
+        image: as opened by Pillow; copies have lost this information.
         upright: whether the EXIF orientation has been applied to the pixels.
 
     Returns:
-        None for other formats, for colours that are not YCbCr, for both colours reduced in different ways, and for a
-        picture that was decoded smaller than it is.
+        None for other formats, for colours other than YCbCr, for two colours with different reductions, and for a
+        picture decoded at a smaller size.
     """
     if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
         return None
@@ -117,14 +117,14 @@ def jpeg_coding(image: Image.Image, *, upright: bool = False) -> JpegCoding | No
 
 
 def _is_rgb(image: Image.Image, components: list[tuple[int, int, int, int]]) -> bool:
-    """True if a JPEG holds red, green and blue as they are, as Adobe's marker or the components' names say."""
+    """True if a JPEG holds plain red, green and blue, by Adobe's marker or the names of its components."""
     if "adobe_transform" in image.info:
         return bool(image.info["adobe_transform"] == 0)
     return "jfif" not in image.info and [name for name, *_ in components] == [82, 71, 66]
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """Gives the picture as a Pillow image, with its metadata in `info` (and EXIF where `getexif` finds it).
+    """Converts the picture to a Pillow image, with metadata in `info` (and EXIF for `getexif`).
 
     Raises:
         PellucidError: 16-bit colour, floats or several pages, which a Pillow image cannot hold.
@@ -141,13 +141,13 @@ def to_pil(picture: Picture) -> Image.Image:
 
 @cache
 def srgb() -> bytes:
-    """The profile of sRGB, without the date on which it was made, so that the same image gives the same bytes."""
+    """Profile of sRGB without its date, so that the same image gives the same bytes."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile[:24] + bytes(12) + profile[36:]
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
-    """Converts CMYK; says how."""
+    """Converts CMYK; returns the picture and a note."""
     if profile is not None:
         try:
             converted = ImageCms.profileToProfile(

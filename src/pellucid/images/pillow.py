@@ -1,4 +1,4 @@
-"""Codecs of Pillow's formats; 16-bit colour in PNG, which it would halve, goes another way."""
+"""Codecs of Pillow's formats; 16-bit colour in PNG, which Pillow halves, goes elsewhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
 
 
 def read(path: Path, keep: bool = False) -> Picture:
-    """See `formats.Codec`; of those that are cut off, JPEGs are kept."""
+    """See `formats.Codec`; truncated JPEGs can be kept."""
     with opened(path, _KINDS) as image:
         if keep and image.format in ("JPEG", "MPO"):
             return _kept(path, image)
@@ -51,7 +51,7 @@ def read(path: Path, keep: bool = False) -> Picture:
 
 
 def _kept(path: Path, image: Image.Image) -> Picture:
-    """A JPEG, whole or cut off; what is missing is grey."""
+    """Decodes a JPEG, whole or truncated; the missing part is grey."""
     try:
         return decoded(image)
     except OSError as error:
@@ -59,7 +59,7 @@ def _kept(path: Path, image: Image.Image) -> Picture:
             raise
     # With an end behind what there is, the decoder takes the rest for grey.
     with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9" * 2), formats=["JPEG"]) as whole:
-        return decoded(whole).noted("the file is cut off: what is missing of it was taken for grey")
+        return decoded(whole).noted("the file is truncated: the missing part was made grey")
 
 
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
@@ -70,7 +70,7 @@ def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
 
 
 def save(image: Image.Image, metadata: Mapping[str, Any], file: IO[bytes], saving: Mapping[str, Any]) -> None:
-    """Writes a Pillow image with as much of the metadata as one of Pillow's formats holds."""
+    """Writes a Pillow image with as much metadata as its format can store."""
     kept = {key: metadata[key] for key in ("icc_profile", "exif", "xmp", "dpi") if key in metadata}
     if saving["format"] == "PNG":
         kept["pnginfo"] = _texts(metadata)
@@ -113,7 +113,7 @@ def _texts(metadata: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
 
 @contextlib.contextmanager
 def opened(path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
-    """Opens a file by its header alone and refuses what must not be decoded."""
+    """Opens a file by its header alone and rejects forbidden ones."""
     Image.init()
     _check_head(path)
     with Image.open(path, formats=[kind for kind in kinds if kind in Image.OPEN]) as image:
@@ -126,11 +126,11 @@ def opened(path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
 
 
 _HEAD = 1 << 16
-"""Bytes that the header of a PPM may take."""
+"""Largest size of a PPM's header in bytes."""
 
 
 def _check_head(path: Path) -> None:
-    """Refuses a PPM whose header does not end soon: Pillow reads its comments byte by byte."""
+    """Rejects a PPM with a long header, since Pillow reads comments byte by byte."""
     with path.open("rb") as file:
         if not re.fullmatch(rb"P[1-6]\s|P[1-6]#", file.read(3)):
             return
@@ -142,7 +142,7 @@ def _check_head(path: Path) -> None:
 
 
 def size_of(image: Image.Image) -> tuple[int, int]:
-    """Height and width of an image that is not decoded yet, upright."""
+    """Height and width of an image before decoding, upright."""
     # Orientations 5 to 8 swap the sides. In PNG Pillow would decode the whole image to look for EXIF behind it, where
     # hardly anybody puts it.
     told = image.format != "PNG" or "exif" in image.info
@@ -151,7 +151,7 @@ def size_of(image: Image.Image) -> tuple[int, int]:
 
 
 def decoded(image: Image.Image) -> Picture:
-    """The picture of an opened image, upright."""
+    """Makes an upright picture of an opened image."""
     key = transparent(image)
     image.load()
     name = getattr(image, "filename", "")
@@ -163,7 +163,7 @@ def decoded(image: Image.Image) -> Picture:
         # Where copies have them; some come behind the pixels.
         image.info["texts"] = dict(image.text)
         if path is not None:
-            image.info["chunks"], unknown = png.told(path)
+            image.info["chunks"], unknown = png.colour_chunks(path)
     further = getattr(image, "n_frames", 1) - 1 if image.format == "MPO" else 0
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
     if orientation(image) >= 5:
@@ -175,7 +175,7 @@ def decoded(image: Image.Image) -> Picture:
 
 
 def turn(info: dict[Any, Any]) -> None:
-    """Swaps columns and rows in what Pillow's `info` says of resolution and of the shape of pixels."""
+    """Swaps columns and rows in Pillow's `info`: the resolution and the shape of pixels."""
     if isinstance(dpi := info.get("dpi"), tuple) and len(dpi) == 2:
         info["dpi"] = dpi[::-1]
     chunks = info.get("chunks", {})
@@ -188,10 +188,10 @@ _PATHS = range(2000, 2999)
 
 
 def _tell_jpeg(image: Image.Image) -> str | None:
-    """Makes Pillow's `info` say what a JPEG says in several comments, and of the shape of its pixels.
+    """Completes Pillow's `info` for a JPEG with several comments and with the shape of its pixels.
 
     Returns:
-        What there is to say of segments that do not come out.
+        Notes on segments that are lost.
     """
     comments = [content for marker, content in getattr(image, "applist", ()) if marker == "COM"]
     if len(comments) > 1:
@@ -209,7 +209,7 @@ def _tell_jpeg(image: Image.Image) -> str | None:
 
 
 def _numbers(path: Path | None, image: Image.Image) -> dict[bytes, bytes]:
-    """Which colours the numbers of a file are that has no profile, as a PNG says it."""
+    """Colour space of a file without a profile by its numbers, as PNG chunks."""
     told = image.info.get("nclx_profile")
     if told:
         return numbered(int(told["color_primaries"]), int(told["transfer_characteristics"]))
@@ -222,15 +222,15 @@ def _numbers(path: Path | None, image: Image.Image) -> dict[bytes, bytes]:
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _FILM = re.compile(rb"\0\0[\0\x01](.)ftyp(?:isom|iso2|mp41|mp42|qt  |avc1|3gp4|3gp5)", re.DOTALL)
-"""What an MP4 begins with: its first box's length, its kind, its brand."""
+"""First bytes of an MP4: the first box's length, its kind, its brand."""
 
 
 def _behind(path: Path, further: int) -> str | None:
-    """What to say of bytes that follow the end of a JPEG: a film, as phones put it there, or what nobody knows.
+    """Note on bytes after the end of a JPEG: a phone's film, or unknown data.
 
     Args:
         path: the file.
-        further: images that are known to follow.
+        further: number of images that are known to follow.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         end, size = 2, len(content)
@@ -253,7 +253,7 @@ _TRIFLE = 8
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Applies and resets the EXIF orientation; where EXIF cannot be read, there is none."""
+    """Applies and resets the EXIF orientation; unreadable EXIF counts as none."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # the pixels are sound
@@ -261,7 +261,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def _depth(path: Path, image: Image.Image) -> int:
-    """Bits per channel from the header: Pillow reads deep colours as 8-bit and does not say so."""
+    """Bits per channel from the header, since Pillow reads deep colours as 8-bit without a warning."""
     if image.format == "PPM":
         arguments = image.tile[0][3]  # type: ignore[attr-defined]
         return int(arguments[-1]).bit_length() if isinstance(arguments, tuple) and len(arguments) > 1 else 8

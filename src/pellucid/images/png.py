@@ -1,4 +1,4 @@
-"""16-bit colour in PNG, through imagecodecs: Pillow holds 8 bits of it."""
+"""16-bit colour in PNG through imagecodecs, since Pillow holds only 8 bits."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _HEAD = 33
 
 
 _COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB", b"mDCV", b"cLLI")
-"""What Pillow writes if it is told to."""
+"""Chunks that Pillow writes on request."""
 
 _KNOWN = {
     *(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"pHYs", *_COLOURS),
     *(b"sBIT", b"hIST", b"sPLT", b"bKGD", b"tIME", b"vpAg", b"acTL", b"fcTL", b"fdAT"),
 }
-"""Chunks that are read, and those that say what is not true of the result, or what nobody misses."""
+"""Chunks that are read, untrue for the result, or unimportant."""
 
 _SHOWN = 8
-"""Kinds of other chunks that are named at most."""
+"""Most kinds of other chunks to name."""
 
 _NO_UNIT = 0
-"""Of a pHYs chunk that says the shape of the pixels alone, which Pillow does not keep."""
+"""Unit of a pHYs chunk with the shape of the pixels alone, which Pillow does not keep."""
 
 
 def read(path: Path, image: Image.Image) -> Picture:
@@ -40,13 +40,13 @@ def read(path: Path, image: Image.Image) -> Picture:
 
     Args:
         path: the file.
-        image: the same file opened by Pillow, for what it says beside its pixels.
+        image: the same file opened by Pillow, for its metadata.
     """
     pixels = codecs().png_decode(path.read_bytes())
     from .pillow import turn
 
     orientation = image.getexif().get(0x0112, 1)
-    image.info["chunks"], unknown = told(path)
+    image.info["chunks"], unknown = colour_chunks(path)
     if orientation >= 5:
         turn(image.info)
     kept, note = metadata.of_pil(image)
@@ -54,7 +54,7 @@ def read(path: Path, image: Image.Image) -> Picture:
 
 
 def write(picture: Picture, file: IO[bytes]) -> None:
-    """Writes a file; the chunks beside the pixels are those that Pillow makes of the same metadata."""
+    """Writes a file; the chunks beside the pixels are Pillow's for the same metadata."""
     from .pillow import save
 
     whole = codecs().png_encode(picture.pixels)
@@ -68,7 +68,7 @@ def write(picture: Picture, file: IO[bytes]) -> None:
 
 
 def with_chunk(whole: bytes, kind: bytes, content: bytes) -> bytes:
-    """A file with a chunk more, behind its first."""
+    """Inserts a chunk into a file after its first one."""
     return whole[:_HEAD] + _chunk(kind, content) + whole[_HEAD:]
 
 
@@ -84,11 +84,11 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 12 + length
 
 
-def told(path: Path) -> tuple[dict[bytes, bytes], str | None]:
-    """The chunks of a file that say which colours its numbers are, and of what shape its pixels.
+def colour_chunks(path: Path) -> tuple[dict[bytes, bytes], str | None]:
+    """Chunks of a file for the colour space and the shape of its pixels.
 
     Returns:
-        Their contents by kind, and what there is to say of chunks that do not come out.
+        Their contents by kind, and a note on chunks that are lost.
     """
     found: dict[bytes, bytes] = {}
     others: dict[bytes, None] = {}
@@ -116,10 +116,10 @@ def told(path: Path) -> tuple[dict[bytes, bytes], str | None]:
 
 
 def codecs() -> Any:
-    """The library.
+    """Imports the library.
 
     Raises:
-        PellucidError: it is not there.
+        PellucidError: the library is missing.
     """
     try:
         import imagecodecs

@@ -22,7 +22,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
 
 
 def read(path: Path, keep: bool = False) -> Picture:
-    """See `formats.Codec`. 16-bit sRGB by the camera's white balance, of the brightness that was taken."""
+    """See `formats.Codec`. 16-bit sRGB with the camera's white balance and the original brightness."""
     with _opened(path) as raw:
         size = _size(raw)
         pixels = raw.postprocess(output_bps=16, use_camera_wb=True, no_auto_bright=True)
@@ -35,7 +35,7 @@ def read(path: Path, keep: bool = False) -> Picture:
 
 
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
-    """Never called: the table says that nothing is written so."""
+    """Never called, since the table has no writing for this format."""
     raise NotImplementedError
 
 
@@ -55,7 +55,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _size(raw: Any) -> tuple[int, int]:
-    """Height and width as developed, upright."""
+    """Height and width after development, upright."""
     sizes = raw.sizes
     check_size((sizes.iheight, sizes.iwidth))
     check_room("raw", (sizes.iheight, sizes.iwidth))

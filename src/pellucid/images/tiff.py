@@ -1,4 +1,4 @@
-"""TIFF of any depth and number of pages: Pillow reads 8 bits, tifffile reads more, and writes all of them."""
+"""TIFF of any depth and number of pages: Pillow reads 8 bits; tifffile reads the rest and writes all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .pil import from_pil
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 MAX_PAGES = 5000
-"""Files of more pages are refused before any of them is read."""
+"""Number of pages above which a file is rejected unread."""
 
 _WRITTEN_APART = {282, 283, 296, *metadata.PARTS}
 
@@ -37,7 +37,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
 
 
 def read(path: Path, keep: bool = False) -> Picture:
-    """See `formats.Codec`; reduced pages, which are previews, are left out."""
+    """See `formats.Codec`; reduced pages, which are previews, are skipped."""
     with tifffile.TiffFile(path) as tiff:
         pages = _pages(tiff)
         # Pillow goes from page to page once, and not from the first to each.
@@ -87,7 +87,7 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
     if pages[0].is_reduced and pages[0].subifds:
         raise PellucidError("shows a preview alone, as raw files do: name it as its camera does (.dng, .nef, .cr2)")
     if len(found) == 1 and (claimed := _claimed(tiff)) > 1:
-        raise PellucidError(f"holds {claimed} images and says of one where it lies: save each as a page of its own")
+        raise PellucidError(f"holds {claimed} images but the place of only one: save each as a separate page")
     sizes = [_size(page) for page in pages]
     check_size(*sizes)
     check_room("TIFF", *sizes)
@@ -98,7 +98,7 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
 
 
 def _claimed(tiff: tifffile.TiffFile) -> int:
-    """How many images lie in a file whose one directory stands for all, as ImageJ and tifffile write long stacks."""
+    """Number of images in a file with a single directory for all, as ImageJ and tifffile write long stacks."""
     if not (tiff.is_imagej or tiff.is_shaped):
         return 1
     try:
@@ -121,7 +121,7 @@ def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Pi
     if page.dtype is not None and page.dtype.kind not in "ufb":
         raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to 16-bit")
     if page.imagedepth != 1:
-        raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a page of its own")
+        raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a separate page")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
     # Pillow leaves out a channel that nobody has said is transparency.
     known = page.dtype != np.uint8 or tifffile.EXTRASAMPLE.UNSPECIFIED not in page.extrasamples
@@ -149,7 +149,7 @@ def _by_pillow(image: Image.Image, index: int) -> Picture:
 
 
 def _deep(page: Any) -> np.ndarray[Any, Any]:
-    """Pixels as they are stored, (H, W) or (H, W, C)."""
+    """Pixels as stored, (H, W) or (H, W, C)."""
     if page.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64) or page.bitspersample % 8:
         raise PellucidError(f"{page.bitspersample}-bit {page.dtype} TIFF cannot be restored: convert it to 16-bit")
     kind = page.photometric
@@ -175,7 +175,7 @@ def _deep(page: Any) -> np.ndarray[Any, Any]:
 
 
 def _tags(exif: Image.Exif) -> Iterator[tuple[int, int, int, Any, bool]]:
-    """The tags as tifffile takes them, with room for where the parts are going to be."""
+    """Tags for tifffile, with room for the offsets of further parts."""
     content = exif.tobytes()[6:]
     with tifffile.TiffFile(io.BytesIO(content)) as tiff:
         for tag in tiff.pages.first.tags:
@@ -189,7 +189,7 @@ def _tags(exif: Image.Exif) -> Iterator[tuple[int, int, int, Any, bool]]:
 
 
 def _write_parts(file: IO[bytes], tags: list[Image.Exif]) -> None:
-    """Writes behind the file what tifffile has no way for: EXIF's own directories, of the camera and of the place."""
+    """Appends parts that tifffile cannot write: EXIF's directories of the camera and of the place."""
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         for page, exif in zip(tiff.pages, tags, strict=True):

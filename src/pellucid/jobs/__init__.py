@@ -1,4 +1,4 @@
-"""Many images: what becomes of each, and the loop that loses none."""
+"""Jobs of many images: the result of each, and the loop that loses none."""
 
 from . import executors
 from .feed import Feed
@@ -23,6 +23,7 @@ __all__ = [
     "Work",
     "caught",
     "check_exposures",
+    "described",
     "executors",
     "expected",
     "make_folders",
@@ -32,5 +33,4 @@ __all__ = [
     "plan",
     "plan_exposures",
     "run",
-    "told",
 ]

@@ -1,4 +1,4 @@
-"""The images that are left of a job, handed out for as long as there is time and room for another."""
+"""Unfinished images of a job, handed out while time and disk space remain."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .run import Outcome
 
 
 class Feed:
-    """Hands out a job's images, one whenever somebody is about to begin it.
+    """Hands out a job's images, each right before its start.
 
     Args:
         items: the images.
-        minutes: after which no further image is handed out; None for no limit. The first always is.
+        minutes: time limit for the start of an image; None for no limit. The first image always starts.
 
     Attributes:
-        stopped: why images were kept back; "" if none were.
-        full: whether it is that nothing more can be written.
+        stopped: reason for unstarted images; "" if all were started.
+        full: whether the reason is that the disk cannot be written to.
     """
 
     def __init__(self, items: Sequence[Item], minutes: float | None = None) -> None:
@@ -37,5 +37,5 @@ class Feed:
             yield item
 
     def heed(self, outcome: Outcome) -> None:
-        """Takes in what became of an image: after a full disk, the others are not begun."""
+        """Takes in an outcome: after a full disk, no other image is started."""
         self.full = self.full or outcome.stops

@@ -1,4 +1,4 @@
-"""Hashes that tell whether an image has been done already, and in the same way."""
+"""Hashes that identify an image and its treatment, to recognise finished work."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ..restoration.facts import text_content
 
 
 def of_files(paths: Sequence[Path]) -> str:
-    """SHA-256 of the bytes of a file; of several, that of their hashes.
+    """SHA-256 of the bytes of a file; for several, the hash of their hashes.
 
     Raises:
-        PellucidError: one cannot be read, or is no file: a pipe would be waited for.
+        PellucidError: a file cannot be read, or is a pipe or the like, which could block for ever.
     """
     hashes = [file_hash(path) for path in paths]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
 def of_configuration(prior: Prior | str, about: Mapping[str, Any]) -> str:
-    """SHA-256 of everything beside the image that decides what is written.
+    """SHA-256 of everything beside the image that determines the output.
 
     Args:
-        prior: counts with its weights and levels, wherever it was loaded from and whatever `about` calls it; or what
-            `priors.fingerprint` says of it, for many hashes of one large prior.
-        about: whatever else there is, by name. What names a file counts with what the file holds.
+        prior: counts by its weights and levels, not by its place or its name in `about`. Or the result of
+            `priors.fingerprint`, for many hashes of one large prior.
+        about: all other options by name. A file counts by its content.
 
     Returns:
-        A hash that the version of pellucid goes into, too.
+        A hash that also depends on the version of pellucid.
     """
     told = {name: _content(value) for name, value in about.items()}
     told |= {"version": version("pellucid"), "prior": prior if isinstance(prior, str) else fingerprint(prior)}

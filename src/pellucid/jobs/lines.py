@@ -1,4 +1,4 @@
-"""Lines of JSON that outlive the process that writes them: none is lost, and a torn one harms no other."""
+"""Lines of JSON that survive their process: none is lost, and a torn one harms no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import PellucidError
 
 
 def append(path: Path, values: Mapping[str, Any]) -> None:
-    """Adds a line, on the disk when this returns; whatever interrupts it, no other line is harmed.
+    """Appends a line, which is on the disk on return; an interruption harms no other line.
 
     Raises:
         PellucidError: the file cannot be written.
@@ -31,17 +31,17 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def check(path: Path) -> None:
-    """Refuses what is no file: a pipe would be waited for.
+    """Rejects pipes and the like, which could block for ever.
 
     Raises:
-        PellucidError: it is none.
+        PellucidError: it is no file.
     """
     if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113  # unlike Path.is_file, it never fails
         raise PellucidError(f"{path}: cannot be read or written, it is no file")
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a file, but for those that are torn or no objects.
+    """Reads the lines of a file, except torn ones and those that are no objects.
 
     Raises:
         PellucidError: it cannot be read.

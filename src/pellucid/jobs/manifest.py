@@ -1,7 +1,7 @@
-"""Record of a job in its output folder: a line of JSON for each image begun, done or failed.
+"""Record of a job in its output folder: a line of JSON for each image that is begun, done or failed.
 
-A line is appended before an image is begun and after it is over, so that a job that is killed at any moment can be gone
-on with. What stands under an output's name after its image was begun is the job's own; anything else is a person's.
+A line is appended before and after the work on an image, so that a job killed at any moment can resume. A file under an
+output's name belongs to the job once its image was begun; any other file belongs to a person.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ class Entry:
     """A line.
 
     Attributes:
-        state: what the line says of the image. The hashes and all that follows `seed` are None where it is "begun".
-        output: the file, relative to the manifest's folder; it names the image.
-        input: the source, relative to the folder it was found in.
-        input_sha256: of its bytes; None if it could not be read.
-        configuration: hash of all that decides what is written; see `fingerprint`.
+        state: state of the image. For "begun", the hashes and all fields after `seed` are None.
+        output: output file relative to the manifest's folder; it identifies the image.
+        input: source relative to its input folder.
+        input_sha256: hash of the source; None if it could not be read.
+        configuration: hash of everything that determines the output; see `fingerprint`.
         seed: of the image's noise.
-        output_sha256: of the file's bytes; None where there is none. One that failed may have left it all the same, if
-            its process died between the writing and the saying so, or stood there before.
+        output_sha256: hash of the output; None without one. A failed image may have an output, if its process died
+            between writing and recording, or if the file existed before.
         seconds: that it took.
         nfe: evaluations of the prior.
-        note: what the outcome says of it.
-        error: why it failed.
+        note: note of the outcome.
+        error: reason for the failure.
     """
 
     state: Literal["begun", "done", "failed"]
@@ -58,11 +58,11 @@ class Entry:
 
 
 class Manifest:
-    """The manifests of an output folder: this process writes one of them and reads all.
+    """All manifests of an output folder: this process writes one of them and reads all.
 
     Args:
-        folder: which; it need not be there.
-        shard: the share of this process. Each has a file of its own.
+        folder: the output folder; it need not exist.
+        shard: share of this process; each share has its own file.
 
     Raises:
         PellucidError: a manifest cannot be read.
@@ -79,12 +79,12 @@ class Manifest:
             self._begun |= {name for name, entry in last.items() if entry.state == "begun"}
 
     def owns(self, target: Path) -> bool:
-        """True if an output that exists is the job's own, as the job left it."""
+        """True if an existing output belongs to the job, unchanged."""
         entries = self._ended.get(self._name(target), [])
         return self._name(target) in self._begun or any(e.output_sha256 == self._hash(target) for e in entries)
 
     def is_done(self, item: Item, seed: int, configuration: str) -> bool:
-        """True if an image needs no work: the same input was restored in the same way, and its output is there."""
+        """True if an image is finished: the same input and options, and its output exists."""
         alike = ("done", configuration, seed)
         entries = self._ended.get(self._name(item.target), [])
         entries = [entry for entry in entries if (entry.state, entry.configuration, entry.seed) == alike]
@@ -97,25 +97,25 @@ class Manifest:
         return any((entry.input_sha256, entry.output_sha256) == hashes for entry in entries)
 
     def left(self, items: Sequence[Item], seed: int, configuration: str) -> list[Item]:
-        """The images that need work, of a run with this seed; see `is_done`. Reads all files that may be done."""
+        """Images that need work in a run with this seed; see `is_done`. Reads all files that may be finished."""
         return [item for item in items if not self.is_done(item, item.seed(seed), configuration)]
 
     def record(
         self, items: Iterable[Item], work: Callable[[Iterator[Item]], Outcomes], seed: int, configuration: str
     ) -> Outcomes:
-        """Writes down what becomes of images, around the work on each.
+        """Records the results of images around the work on each.
 
-        As long as it goes on no other process may do so in the same folder and share. However this process ends, the
-        next one may.
+        Meanwhile no other process may record in the same folder and share. After any end of this process, the next one
+        may.
 
         Args:
             items: the images.
-            work: does them, in any order. It asks for an image when it is about to begin it.
+            work: restores them in any order. It requests an image right before its start.
             seed: the run's.
             configuration: see `fingerprint.of_configuration`.
 
         Raises:
-            PellucidError: the manifest cannot be written. A job that could not be gone on with ends.
+            PellucidError: the manifest cannot be written: a job that could not resume ends.
             UsageError: another process is at work here.
         """
         with self._locked():
@@ -152,7 +152,7 @@ class Manifest:
                 yield outcome
 
     def append(self, entry: Entry) -> None:
-        """Adds a line, on the disk when this returns; whatever interrupts it, no other line is harmed.
+        """Appends a line, which is on the disk on return; an interruption harms no other line.
 
         Raises:
             PellucidError: the manifest cannot be written.
@@ -161,9 +161,9 @@ class Manifest:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keeps the manifest to this process; the lock ends with the process, however that ends.
+        """Locks the manifest for this process; the lock ends with the process in any case.
 
-        Where there are no such locks (some network disks), two jobs are kept from each other's outputs alone.
+        On disks without locks (some network disks), two jobs are only kept from each other's outputs.
         """
         lines.check(self._path)
         if not os.path.isdir(self._folder):  # noqa: PTH112  # a share without images
@@ -182,7 +182,7 @@ class Manifest:
 
     @staticmethod
     def _left(outcome: Outcome) -> str | None:
-        """The hash of an output whose process ended before it could say that it was written."""
+        """Hash of an output whose process ended before recording it."""
         target = outcome.item.target
         if not outcome.lost or not os.path.isfile(target):  # noqa: PTH113  # unlike Path.is_file, it never fails
             return None
@@ -210,7 +210,7 @@ class Manifest:
 
 
 def _parsed(values: dict[str, Any]) -> Entry | None:
-    """A line's entry; None for one that is none of ours: its image is done again."""
+    """Parses a line; None for a foreign one, whose image is done again."""
     try:
         entry = Entry(**{field.name: values[field.name] for field in fields(Entry)})
     except (TypeError, KeyError):

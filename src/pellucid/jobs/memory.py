@@ -1,4 +1,4 @@
-"""An image that does not fit into memory is tried again in smaller tiles."""
+"""Smaller tiles for an image that does not fit into memory."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ..errors import PellucidError, UsageError, is_too_large
 T = TypeVar("T")
 
 SMALLEST = 64
-"""Side of the smallest tiles that are tried, in pixels: below, a network sees too little of the image."""
+"""Side of the smallest tiles in pixels: below, a network sees too little of the image."""
 
 
 def with_less(restorer: Restorer, size: tuple[int, int], attempt: Callable[[Restorer], T]) -> tuple[T, str | None]:
-    """Does the work on one image; where memory runs out again with tiles of half the side, and so on.
+    """Works on one image; when memory runs out, again with tiles of half the side, and so on.
 
-    Nothing is kept from image to image: the next one begins with the tiles that were asked for.
+    The next image begins with the requested tiles again.
 
     Args:
-        restorer: whose tiles to begin with.
+        restorer: restorer with the initial tiles.
         size: height and width of the measurement.
-        attempt: the work. It is done from the start each time.
+        attempt: the work, which starts anew each time.
 
     Returns:
-        The work's result, and in words that the tiles had to be smaller; None if not.
+        The result, and a note on smaller tiles; None without them.
 
     Raises:
-        PellucidError: memory runs out with the smallest tiles, too, or with an image that is not cut.
+        PellucidError: memory runs out even with the smallest tiles, or without any.
     """
     smaller = restorer
     while True:
@@ -49,7 +49,7 @@ def with_less(restorer: Restorer, size: tuple[int, int], attempt: Callable[[Rest
 
 
 def _halved(restorer: Restorer, size: tuple[int, int]) -> Restorer:
-    """The same with the largest of the smaller tiles that an image of this size is cut into."""
+    """Copy with the largest smaller tiles that cut an image of this size."""
     tile = restorer.tile // 2
     # A method without a prior takes images whole.
     while restorer.method.needs_prior and tile >= SMALLEST:

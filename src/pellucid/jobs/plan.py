@@ -22,13 +22,13 @@ class Item:
     Attributes:
         source: the damaged file.
         target: the file to write.
-        name: the source's path relative to the input folder it was found in; "" for a file named by itself. It goes
-            into the image's seed, so that a folder gives the same bytes wherever it lies.
+        name: path of the source relative to its input folder; "" for a single file. The image's seed depends on it, so
+            that a folder gives the same bytes in any place.
         others: further exposures of the same image.
-        sample: which of several restorations of the image it is, from 1 up; None where there is but one.
-        replaces: whether the output may take the place of another file. A file that appears there while the image is in
-            work is somebody else's.
-        was: what an input that is going to be replaced was when the job began: another job may have replaced it since.
+        sample: number of the restoration of the image, from 1 up; None for a single one.
+        replaces: whether the output may replace another file. A file that appears there during the work belongs to
+            somebody else.
+        was: identity of an input to replace, at the start of the job: another job may replace it meanwhile.
     """
 
     source: Path
@@ -41,7 +41,7 @@ class Item:
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """All files that are read."""
+        """All input files."""
         return (self.source, *self.others)
 
     @property
@@ -51,7 +51,7 @@ class Item:
         return name if self.sample is None else f"{name}-{self.sample}"
 
     def seed(self, run: int) -> int:
-        """The seed of its noise in a run with this seed; the first sample's is that of an image without samples."""
+        """Seed of its noise in a run with this seed; the first sample has the seed of an image without samples."""
         return derive_seed(run, self.name, (self.sample or 1) - 1)
 
 
@@ -68,23 +68,23 @@ def plan(
 ) -> list[Item]:
     """Pairs each input image with its output file.
 
-    A folder stands for all images below it, and its structure is kept. The output is a file for a single input file
-    if it ends like one, else a folder; outputs keep the input's name, with `.png` or `.tif` behind it where its
-    format cannot be written. Of several samples the first is NAME-1, whatever their number is.
+    A folder stands for all images below it, and its structure is kept. For a single input file, an output that ends
+    like a file is a file; otherwise it is a folder. Outputs keep the input's name, with `.png` or `.tif` appended if
+    its format cannot be written. The first of several samples is NAME-1, whatever their number is.
 
     Args:
-        inputs: files, folders and patterns. A file that does not exist is kept: it fails when its turn comes.
+        inputs: files, folders and patterns. A missing file is kept; it fails in its turn.
         output: file or folder, or None with `in_place`.
-        in_place: write over the inputs.
-        overwrite: write over other files that exist.
-        shard: which of the outputs are this process's; None for all.
-        samples: how many restorations of each image are made.
-        owned: whether an output that exists may be replaced all the same, as an earlier run's own.
-        left: takes in what is in the inputs' folders and is not taken for an image, and what cannot be read.
+        in_place: whether to overwrite the inputs.
+        overwrite: whether to overwrite other existing files.
+        shard: share of the outputs for this process; None for all.
+        samples: number of restorations of each image.
+        owned: tells if an existing output comes from an earlier run and may be replaced.
+        left: receives files in the inputs' folders that are no images, and files that cannot be read.
 
     Raises:
         UsageError: neither or both of output and in_place; an output that is an input, or outside the output folder;
-            two images for one output, also where they differ in upper and lower case alone; an output that exists;
+            two images for one output, also if they differ only in upper and lower case; an output that exists;
             several samples in place, or in a folder of inputs.
         PellucidError: a folder without images, a pattern without files, or an output file of a kind that cannot be
             written.
@@ -115,7 +115,7 @@ def plan(
 
 
 def output_folder(inputs: Sequence[Path], output: Path) -> Path:
-    """The folder that a job writes into: `output`, or the one it lies in where it is the file of a single input."""
+    """Output folder of a job: `output`, or its parent if it is the file of a single input."""
     inputs = expand(inputs)
     alone = len(inputs) == 1 and not _is_folder(inputs[0]) and output.suffix != "" and not _is_folder(output)
     return output.parent if alone else output
@@ -129,12 +129,12 @@ def plan_exposures(
     samples: int = 1,
     owned: Callable[[Path], bool] | None = None,
 ) -> list[Item]:
-    """The one item of several exposures of one image, or one for each sample.
+    """Plans several exposures of one image: one item, or one for each sample.
 
     Args:
         inputs: files and patterns.
         output: file.
-        overwrite: write over it, if it exists.
+        overwrite: whether to overwrite it, if it exists.
         samples: see `plan`.
         owned: see `plan`.
 
@@ -160,22 +160,22 @@ _EXPOSURES = "name the files of two or more exposures of one image"
 
 
 def check_exposures(number: int) -> None:
-    """Refuses fewer exposures of one image than two.
+    """Rejects fewer than two exposures of one image.
 
     Raises:
-        UsageError: there are fewer.
+        UsageError: there are fewer than two.
     """
     if number < 2:
         raise UsageError(_EXPOSURES)
 
 
 def make_folders(items: Sequence[Item]) -> None:
-    """Makes the folders of all outputs, clears them of what killed runs left, and checks that they can be written to.
+    """Makes the folders of all outputs, removes temporary files of killed runs, and checks that they are writable.
 
-    A folder that cannot be among several that can is its images' trouble: each says so when its turn comes.
+    If some folders are not writable, their images fail in their turn.
 
     Raises:
-        PellucidError: none can.
+        PellucidError: no folder is writable.
     """
     names: dict[Path, list[str]] = {}
     for item in items:
@@ -193,7 +193,7 @@ def make_folders(items: Sequence[Item]) -> None:
 
 
 def _sampled(items: Sequence[Item], samples: int) -> list[Item]:
-    """The items of several samples of each of these."""
+    """Makes the items of several samples of each image."""
     if samples == 1:
         return list(items)
     return [
@@ -204,7 +204,7 @@ def _sampled(items: Sequence[Item], samples: int) -> list[Item]:
 
 
 def _check_samples(inputs: Sequence[Path], output: Path | None, samples: int) -> None:
-    """Refuses numbers that are none, and places where samples would be taken for inputs by the next run."""
+    """Rejects invalid numbers, and places where the next run would take samples for inputs."""
     if samples < 1:
         raise UsageError(f"samples are 1 or more of each image, not {samples}")
     if samples > 1 and output is None:
@@ -214,7 +214,7 @@ def _check_samples(inputs: Sequence[Path], output: Path | None, samples: int) ->
 
 
 def _check_inside(items: Sequence[Item], output: Path) -> None:
-    """Refuses outputs that links, or `..` in a name, take elsewhere."""
+    """Rejects outputs that links or `..` would take out of the folder."""
     root = real(output)
     for folder in sorted({item.target.parent for item in items}):
         if root not in (real(folder), *real(folder).parents):
@@ -222,7 +222,7 @@ def _check_inside(items: Sequence[Item], output: Path) -> None:
 
 
 def _check_apart(items: Sequence[Item], *, in_place: bool) -> None:
-    """Refuses two images for one output, and an output that is an input."""
+    """Rejects two images for one output, and an output that is an input."""
     sources = {real(source) for item in items for source in item.sources}
     files = {file for item in items for source in item.sources if (file := _file(source)) is not None}
     taken: dict[str, Item] = {}
@@ -245,7 +245,7 @@ def _check_apart(items: Sequence[Item], *, in_place: bool) -> None:
 
 
 def _new(items: Sequence[Item], owned: Callable[[Path], bool] | None) -> list[Item]:
-    """The items, which replace nothing but what is the job's own; refuses those that would."""
+    """Makes items that replace only the job's own outputs; rejects others that exist."""
     # Unlike Path.exists, this has no name that it fails at. A link to nothing may be replaced.
     there = {item.target for item in items if os.path.lexists(item.target)}
     existing = [item.target for item in items if os.path.exists(item.target)]  # noqa: PTH110
@@ -263,7 +263,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def state_of(path: Path) -> tuple[int, ...] | None:
-    """Identifies a file's content, to notice that it was replaced or changed; None if it is not there."""
+    """Identifies a file's content, to notice changes; None if it does not exist."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -272,7 +272,7 @@ def state_of(path: Path) -> tuple[int, ...] | None:
 
 
 def _file(path: Path) -> tuple[int, int] | None:
-    """Identifies a file under any name, on case-insensitive disks, too; None if it is not there."""
+    """Identifies a file under any name, also on case-insensitive disks; None if it does not exist."""
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The loop over a job's images: one that fails takes none of the others with it."""
+"""The loop over a job's images: a failed one does not affect the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..likelihood import Beside
 from ..locks import lock
 from ..priors import Prior
 from ..problem import to_model
-from ..runner import EQUAL
+from ..runner import SAMPLES_IDENTICAL
 from .fingerprint import of_files
 from .memory import with_less
 from .plan import Item, state_of
@@ -43,14 +43,13 @@ class Outcome:
         nfe: evaluations of the prior; 0 if it failed.
         seconds: from the start of reading to the end of writing.
         size: height and width; None if the file could not be read.
-        error: None, or in one line why it failed. Then nothing was written.
-        noise: the noise level that the method was told, in [0, 1] units; None if it is blind or failed.
-        note: what the method says of it, that its tiles had to be smaller, and that a sample is like all others; None
-            if nothing.
-        stops: whether all others would fail, too: the disk is full, or cannot be written to any more.
-        sha256: of the bytes of the input that was read, and of those of the output; None where there are none.
-        pages: height and width of each page, where the image was only looked at.
-        lost: whether the process that had it in work ended without a word.
+        error: None, or the reason of the failure in one line; then nothing was written.
+        noise: noise level given to the method, in [0, 1] units; None if it is blind or failed.
+        note: notes of the method, on smaller tiles, and on equal samples; None without notes.
+        stops: whether all others would fail, too: the disk is full or has become read-only.
+        sha256: hashes of the input and of the output; None without one.
+        pages: height and width of each page, in a dry run.
+        lost: whether its process ended without a message.
     """
 
     item: Item
@@ -68,7 +67,7 @@ class Outcome:
 
 
 Outcomes = Generator[Outcome, None, None]
-"""Outcomes of a job's images. Closed early, it gives up work in progress and leaves nothing of it."""
+"""Outcomes of a job's images. Closing it early cancels the current work and leaves nothing of it."""
 
 
 def run(
@@ -86,20 +85,19 @@ def run(
     """Restores the images of a job in this process.
 
     Args:
-        items: see `plan`. One is asked for when it is about to be begun.
+        items: see `plan`. Each is requested right before its start.
         restorer: the method on its prior.
         seed: the run's seed; each image's own follows from it and the image's name.
-        progress: called with the image and the share of its work that each evaluation is; with 0 when it has been
-            read.
+        progress: called for each evaluation with the image and the share of its work; with 0 after reading.
         traces: folder for a `Trace` of each image.
-        kernels: says in which file to save the kernel that was found for an item.
-        batch: how many images are restored side by side, so that their evaluations are made together.
-        strip: whether outputs go without what their inputs say beside the pixels; see `Picture.stripped`.
+        kernels: gives the file for the estimated kernel of an item.
+        batch: number of images to restore side by side with joint evaluations.
+        strip: whether to remove metadata from outputs; see `Picture.stripped`.
         damaged: see `images.read`.
-        truths: says in which file an item's clean image is, for its trace.
+        truths: gives the file of an item's clean image, for its trace.
 
     Yields:
-        One outcome for each item: in order, but for those restored side by side, which come as they are finished.
+        One outcome for each item: in order, except images restored side by side, which come in order of completion.
     """
 
     def outcome(item: Item, prior: Prior) -> Outcome:
@@ -150,7 +148,7 @@ def _outcome(
             images.write(restored, item.target, **_NEW[item.replaces])
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
             after = of_files([item.target])
-            equal = [EQUAL] if item.sample is not None and not result.random else []
+            equal = [SAMPLES_IDENTICAL] if item.sample is not None and not result.random else []
             lost = images.left_out(restored, item.target)
             note = "; ".join([*result.notes, *filter(None, (less, lost)), *equal]) or None
         except Exception as error:
@@ -161,11 +159,11 @@ def _outcome(
 
 
 _NEW: tuple[dict[str, bool], dict[str, bool]] = ({"new": True}, {})
-"""Arguments of `images.write` for an output, by whether it may replace another file."""
+"""Arguments of `images.write` for an output, by permission to replace another file."""
 
 
 def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse") -> Outcomes:
-    """Reads the images of a job, and finds out whether they could be restored to where they are to go.
+    """Reads the images of a job and checks that their outputs could be written.
 
     Args:
         items: see `plan`.
@@ -197,10 +195,10 @@ def _pictures(item: Item, damaged: images.Damaged) -> list[Picture]:
 
 @contextmanager
 def _kept_for(item: Item) -> Iterator[None]:
-    """Keeps an input that is going to be replaced to this job.
+    """Reserves an input that will be replaced for this job.
 
-    Two jobs that replace it would restore it twice. Where there are no locks (Windows does not replace an open file),
-    the job that comes last leaves it alone.
+    Two jobs that replace it would restore it twice. Without locks (Windows cannot replace an open file), the second job
+    leaves it alone.
     """
     if item.was is None or sys.platform == "win32":
         yield
@@ -219,13 +217,13 @@ def _kept_for(item: Item) -> Iterator[None]:
 
 
 def _check_same(item: Item) -> None:
-    """Refuses to replace an input that is not as it was when the job began."""
+    """Rejects replacing an input that changed since the job began."""
     if item.was is not None and state_of(item.source) != item.was:
-        raise PellucidError(f"{item.source}: has changed since the job began, and is left as it is")
+        raise PellucidError(f"{item.source}: has changed since the job began, and is left unchanged")
 
 
 def _check_place(target: Path) -> None:
-    """Refuses, before any work, an output that could not be written: its name is too long, or its folder is none."""
+    """Rejects, before any work, an unwritable output: its name is too long, or its folder is a file."""
     try:
         os.lstat(target.parent / ".")
         os.lstat(target)
@@ -236,7 +234,7 @@ def _check_place(target: Path) -> None:
 
 
 def _shares(progress: Progress, item: Item, picture: Picture, restorer: Restorer) -> Callable[[int], object]:
-    """Makes shares of an image's work of the pixels that are evaluated."""
+    """Converts evaluated pixels to shares of an image's work."""
     sizes = [(page.colour.shape[0], page.colour.shape[1]) for page in picture.pages]
     whole = sum(restorer.work(*size) for size in sizes) or 1
     progress(item, 0.0)
@@ -244,7 +242,7 @@ def _shares(progress: Progress, item: Item, picture: Picture, restorer: Restorer
 
 
 def _is_nowhere(error: BaseException | None) -> bool:
-    """True if an error comes of a disk that is full or was made read-only."""
+    """True if an error means that a disk is full or read-only."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NOWHERE:
             return True
@@ -254,13 +252,13 @@ def _is_nowhere(error: BaseException | None) -> bool:
 
 @contextmanager
 def caught(item: Item) -> Iterator[list[str]]:
-    """Makes a line of whatever the work on one image raises, so that the others are still done.
+    """Turns any exception of the work on one image into a line, so that the others are still done.
 
     Args:
-        item: the image, which the line names.
+        item: the image; the line names it.
 
     Yields:
-        A list; after the block it holds the line, or nothing.
+        A list; after the block it holds the line, or is empty.
     """
     errors: list[str] = []
     try:
@@ -291,7 +289,7 @@ def _restored(
 
 
 def _beside(damaged: Picture, path: Path, restorer: Restorer) -> Beside:
-    """What watches latents beside the clean image, which has the damaged one's size."""
+    """Watches latents beside the clean image, which has the size of the damaged one."""
     truth = images.read(path).tensor()
     if truth.shape[-2:] != damaged.tensor().shape[-2:]:
         raise PellucidError(
@@ -301,7 +299,7 @@ def _beside(damaged: Picture, path: Path, restorer: Restorer) -> Beside:
 
 
 def _write_kernel(result: Restored, path: Path) -> None:
-    """Writes what was found as a 16-bit picture, its brightest number white: what `--kernel` reads."""
+    """Writes an estimated kernel as a 16-bit picture with its brightest number white, for `--kernel`."""
     if "kernel" not in result.found:
         raise PellucidError("the method found no kernel to save")
     kernel = result.found["kernel"][0, 0]

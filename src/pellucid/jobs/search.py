@@ -1,4 +1,4 @@
-"""Finds the files that a person names: folders, patterns, and links that lead nowhere good."""
+"""Search for the files that a person names: folders, patterns, and links."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .. import images
 from ..errors import PellucidError
 
 _SHOWN = 3
-"""Files of a kind that are named; the others are counted."""
+"""Number of files of a kind that are named; the others are counted."""
 
 
 @dataclass(frozen=True)
 class Left:
-    """Files that were found and are no images of the job.
+    """A file that is no image of the job.
 
     Attributes:
-        path: where.
-        why: it is not taken, as the end of a sentence about it.
-        failed: whether it may be, or hold, an image that a person counts on.
+        path: the file.
+        why: reason, as the end of a sentence about it.
+        failed: whether it may be or contain an image that a person expects.
     """
 
     path: Path
@@ -31,8 +31,8 @@ class Left:
     failed: bool = False
 
 
-def told(left: Sequence[Left]) -> list[str]:
-    """Says what was not taken, and is no failure, in a line for each kind; the first of each are named."""
+def described(left: Sequence[Left]) -> list[str]:
+    """Describes ignored files that are no failures, a line for each kind; names the first of each."""
     kinds: dict[str, list[Path]] = {}
     for one in left:
         if not one.failed:
@@ -45,11 +45,11 @@ def told(left: Sequence[Left]) -> list[str]:
 
 
 def expand(inputs: Sequence[Path], left: list[Left] | None = None) -> list[Path]:
-    """Replaces each pattern by what it matches, sorted, where the shell has not; `**` stands for folders in folders.
+    """Expands patterns to sorted matches if the shell has not; `**` stands for nested folders.
 
     Args:
-        inputs: files, folders and patterns. A file whose own name looks like a pattern is that file.
-        left: takes in the folders that could not be looked into.
+        inputs: files, folders and patterns. An existing file whose name looks like a pattern is that file.
+        left: receives unreadable folders.
 
     Raises:
         PellucidError: a pattern matches nothing.
@@ -71,14 +71,14 @@ def expand(inputs: Sequence[Path], left: list[Left] | None = None) -> list[Path]
 
 
 def find(source: Path, output: Path | None, left: list[Left] | None = None) -> list[tuple[Path, str]]:
-    """The images of an input, each with its name relative to it; "" for a file.
+    """Finds the images of an input, each with its name relative to it; "" for a file.
 
     Links to folders are not followed, so that a loop of them ends; links to images are.
 
     Args:
         source: file or folder.
-        output: the job's output folder; what lies in it is no input.
-        left: takes in what is not taken, in the folder and below.
+        output: the job's output folder; files in it are no inputs.
+        left: receives ignored files, in the folder and below.
 
     Raises:
         PellucidError: a folder without images.
@@ -105,12 +105,12 @@ def find(source: Path, output: Path | None, left: list[Left] | None = None) -> l
 
 
 def real(path: Path) -> Path:
-    """The path without links and `..`; a loop of links, at which `Path.resolve` may fail, stays as it is."""
+    """Path without links and `..`; a loop of links, at which `Path.resolve` may fail, stays unchanged."""
     return Path(os.path.realpath(path))
 
 
 def _below(folder: Path) -> Iterator[Path | Left]:
-    """The images of a folder and of those in it, and all else that is there."""
+    """Images of a folder and its subfolders, and everything else in them."""
     folders = [folder]
     while folders:
         place = folders.pop()
@@ -126,7 +126,7 @@ def _below(folder: Path) -> Iterator[Path | Left]:
 
 
 def _why_not(entry: os.DirEntry[str]) -> Left | None:
-    """Says why something that is no folder is left out; None for an image."""
+    """Reason for ignoring a file; None for an image."""
     path = Path(entry.path)
     named = path.suffix.lower() in images.SUFFIXES
     try:
@@ -152,7 +152,7 @@ def _by_name(path: Path) -> str:
 
 
 def _closed(pattern: Path) -> Iterator[Left]:
-    """The folders that a pattern leads into and that cannot be read: the search itself passes over them."""
+    """Unreadable folders on the way of a pattern, which the search itself skips."""
     parts = pattern.parts
     first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:first])

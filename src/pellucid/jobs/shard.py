@@ -1,4 +1,4 @@
-"""One machine's share of a job."""
+"""Share of a job for one machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Shard:
-    """Every `number`-th of a job's images, from the `index`-th on: together the shards do each exactly once.
+    """Every `number`-th of a job's images, starting at the `index`-th: together the shards do each exactly once.
 
     Args:
-        index: which share, 1 to `number`.
-        number: how many there are, from 1 up.
+        index: number of this share, 1 to `number`.
+        number: number of shares, from 1 up.
 
     Raises:
         UsageError: a number is out of range.
@@ -36,7 +36,7 @@ class Shard:
         """Reads "I/N".
 
         Raises:
-            UsageError: it is something else.
+            UsageError: the text has another form.
         """
         match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
         if match is None:
@@ -44,5 +44,5 @@ class Shard:
         return cls(int(match[1]), int(match[2]))
 
     def of(self, items: Sequence[T]) -> list[T]:
-        """Its share of a list, which must be the same on all machines."""
+        """Its share of a list, which must be equal on all machines."""
         return list(items[self.index - 1 :: self.number])

@@ -1,9 +1,9 @@
-"""Images restored side by side: what they ask of the prior at the same time is one evaluation of a batch.
+"""Images restored side by side: simultaneous evaluations of the prior become one batch.
 
-Each image's restoration runs as if it were alone, up to where it needs the prior. There it waits until all others do,
-too; then questions of one shape are put to the network together, which keeps a GPU full, and all go on. Methods know
-nothing of it. Each restoration has a thread of its own for a stack to wait on, but only one of them ever runs: what
-one does, and in which order, does not depend on the machine.
+Each image's restoration runs alone until it needs the prior. There it waits until all others need it, too. Then calls
+of one shape go to the network together, which keeps a GPU busy, and all restorations continue. Methods do not notice
+it. Each restoration has a thread for its stack, but only one of them runs at a time, so the order of the work does not
+depend on the machine.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ R = TypeVar("R")
 
 
 def together(work: Callable[[T, Prior], R], items: Iterable[T], prior: Prior, number: int) -> Generator[R, None, None]:
-    """Does the work on several items at once, and evaluates the prior for all of them in one.
+    """Works on several items at once, with joint evaluations of the prior.
 
     Args:
-        work: does one item, with a prior that stands for the one given.
-        items: one is asked for when there is room for it.
-        prior: called with batches of any size.
-        number: how many items are in work at once, at most.
+        work: works on one item with a stand-in for the prior.
+        items: each is requested when there is room for it.
+        prior: the prior, called with batches of any size.
+        number: largest number of items at once.
 
     Yields:
-        The works' results, each when it is there.
+        The results in order of completion.
     """
     source = iter(items)
     waiting: list[_Side[T, R]] = []
@@ -69,11 +69,11 @@ Answer = Tensor | BaseException
 
 
 def answered(prior: Prior, questions: Sequence[Question]) -> list[Answer]:
-    """Evaluates a prior for several questions, those of one shape together.
+    """Evaluates a prior for several calls, those of one shape together.
 
     Returns:
-        For each, the estimate, or what the prior raised. Where a batch fails, for want of memory for example, each
-        question is put by itself.
+        For each, the estimate or the prior's exception. If a batch fails, for want of memory for example, each call is
+        evaluated alone.
     """
     alike: dict[object, list[int]] = {}
     for index, (x, _) in enumerate(questions):
@@ -88,7 +88,7 @@ def answered(prior: Prior, questions: Sequence[Question]) -> list[Answer]:
 
 @torch.no_grad()
 def _in_one(prior: Prior, questions: Sequence[Question]) -> list[Tensor] | None:
-    """All estimates from one evaluation; None if there is but one question, or it failed."""
+    """All estimates from one evaluation; None for a single call or a failure."""
     if len(questions) == 1:
         return None
     x = torch.cat([question.x for question in questions])
@@ -110,10 +110,10 @@ def _alone(prior: Prior, question: Question) -> Answer:
 
 
 class _Side(Generic[T, R]):
-    """The work on one item, which stops where it asks the prior.
+    """The work on one item, which pauses at each call of the prior.
 
     Attributes:
-        question: what it waits for; None when it is over.
+        question: the call that it waits for; None after its end.
     """
 
     def __init__(self, work: Callable[[T, Prior], R], item: T, prior: Prior) -> None:
@@ -126,17 +126,17 @@ class _Side(Generic[T, R]):
         self._thread.start()
 
     def advance(self, answer: Answer | None = None) -> None:
-        """Lets it go on, with an answer if it asked, to its next question or its end."""
+        """Continues it, with an answer to its call, to the next call or the end."""
         self._answers.put(answer)
         self.question = self._stops.get()
 
     def abandon(self) -> None:
-        """Ends it where it asks next, and waits until it has left nothing behind."""
+        """Ends it at its next call, and waits until it has cleaned up."""
         self._answers.put(_Abandoned())
         self._thread.join()
 
     def ask(self, question: Question) -> Tensor:
-        """Waits for an answer; called by the work."""
+        """Waits for an answer; called from the work."""
         self._stops.put(question)
         answer = self._answers.get()
         if isinstance(answer, BaseException):
@@ -145,7 +145,7 @@ class _Side(Generic[T, R]):
         return answer
 
     def result(self) -> R:
-        """Result, once it is over."""
+        """Result after the end."""
         if isinstance(self._result, BaseException):
             raise self._result
         return self._result  # type: ignore[return-value]
@@ -160,18 +160,18 @@ class _Side(Generic[T, R]):
 
 
 class _Asking(Wrapper):
-    """Stands for a prior in one item's work."""
+    """Stand-in for a prior in one item's work."""
 
     def __init__(self, prior: Prior, ask: Callable[[Question], Tensor]) -> None:
         super().__init__(prior)
         self._ask = ask
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`. What has a gradient cannot be shared, and is evaluated at once."""
+        """See `Prior`. Calls with gradients cannot be shared and are evaluated at once."""
         if torch.is_grad_enabled() and x.requires_grad:
             return self.prior(x, sigma)
         return self._ask(Question(x, sigma))
 
 
 class _Abandoned(BaseException):
-    """Ends work that nobody waits for any more; no error of the work's own, so that nothing catches it."""
+    """Ends abandoned work; not an Exception, so that the work does not catch it."""

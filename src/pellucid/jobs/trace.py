@@ -16,7 +16,7 @@ class Trace:
     """Watches the states of one image's restoration.
 
     Args:
-        beside: what watches them beside the clean image, where somebody has it.
+        beside: watches latents beside the clean image, if that is known.
     """
 
     def __init__(self, beside: Beside | None = None) -> None:
@@ -24,7 +24,7 @@ class Trace:
         self._pages: list[list[dict[str, float]]] = []
 
     def see(self, state: State) -> None:
-        """Takes in one state; keeps numbers alone."""
+        """Takes in one state; keeps only numbers."""
         if self._beside is not None:
             self._beside.see(state)
         row: dict[str, float] = {"step": state.step, "sigma": state.sigma, "nfe": state.nfe}
@@ -37,10 +37,10 @@ class Trace:
     def write(self, path: Path) -> None:
         """Writes `path`.csv, a line for each state, and `path`.png, a chart for each curve of the method.
 
-        Several pages are told apart by a column, and have a line each in the charts.
+        Several pages have a column with their number, and a line each in the charts.
 
         Args:
-            path: without a suffix of its own; its folder is made if it is not there.
+            path: file name without a suffix; its folder is made if it is missing.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         names = list({name: None for rows in self._pages for row in rows for name in row})
@@ -58,7 +58,7 @@ class Trace:
         charts.draw(drawn).save(path.with_name(f"{path.name}.png"))
 
     def _write_beside(self, beside: Beside, path: Path) -> dict[str, charts.Lines]:
-        """Writes `path`.latents.csv and .png; the chart of log q(x_t | x_0) / N over t, if there were such latents."""
+        """Writes `path`.latents.csv and .png, the chart of log q(x_t | x_0) / N over t, if there were such latents."""
         if not beside.down:
             raise PellucidError("the method corrects no latents, to be seen beside the truth: take dreamclean")
         with path.with_name(f"{path.name}.latents.csv").open("w", newline="", encoding="utf-8") as file:

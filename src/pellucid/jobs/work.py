@@ -1,4 +1,4 @@
-"""Work on each image of a job, as one object that can be sent to other processes and machines."""
+"""Work on each image of a job, as one object that can go to other processes and machines."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Work:
         restorer: the method on its prior.
         seed: the run's.
         traces: folder for a `Trace` of each image.
-        kernels: says in which file to save the kernel that was found for an item.
-        batch: how many images are restored side by side in a process.
-        strip: whether outputs go without what their inputs say beside the pixels.
-        damaged: what becomes of files that are cut off; see `images.read`.
-        truths: says in which file an item's clean image is, for its trace.
-        dry: whether images are only looked at; see `look`.
+        kernels: gives the file for the estimated kernel of an item.
+        batch: number of images to restore side by side in a process.
+        strip: whether to remove metadata from outputs.
+        damaged: treatment of truncated files; see `images.read`.
+        truths: gives the file of an item's clean image, for its trace.
+        dry: whether to only read the images; see `look`.
     """
 
     restorer: Restorer
@@ -42,7 +42,7 @@ class Work:
     dry: bool = False
 
     def outcomes(self, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
-        """Does it to some images, in this process; see `run`."""
+        """Works on some images in this process; see `run`."""
         if self.dry:
             return look(items, self.seed, self.damaged)
         return run(
@@ -52,11 +52,11 @@ class Work:
 
 
 def expected(item: Item, restorer: Restorer) -> int:
-    """About how many pixels will go through the network for an image, by the length of its file, which is not opened.
+    """Estimates the pixels through the network for an image by the size of its file, without opening it.
 
     Args:
         item: the image. A byte is taken for a pixel.
-        restorer: what is done to it.
+        restorer: its restorer.
     """
     try:
         side = max(1, math.isqrt(os.stat(item.source).st_size))  # noqa: PTH116
@@ -66,7 +66,7 @@ def expected(item: Item, restorer: Restorer) -> int:
 
 
 def pixels(source: Path, restorer: Restorer) -> int:
-    """Total of a file's progress, all its pages; 0 if it cannot be read, which its turn will report."""
+    """Total of a file's progress over all pages; 0 if it cannot be read, which its turn will report."""
     try:
         # A method that evaluates nothing is one step for each image.
         return sum(restorer.work(*size) for size in images.sizes_of(source)) or 1

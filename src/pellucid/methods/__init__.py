@@ -116,21 +116,29 @@ def names(blind: bool | None = None) -> tuple[str, ...]:
     """Names of all methods, also those of other installed packages.
 
     Args:
-        blind: only those that need not (True) or must (False) be told the degradation.
+        blind: True for blind methods only, False for methods that need the degradation only.
+
+    Example:
+        >>> "ddrm" in methods.names(blind=False)
+        True
     """
     found = sorted({*_OWN, *_others()})
     return tuple(name for name in found if blind is None or find(name).blind is blind)
 
 
 def find(name: str) -> type[Method]:
-    """The class of a method.
+    """Finds the class of a method.
 
     Args:
         name: one of `names()`; or MODULE:OBJECT or FILE.py:OBJECT, a class that inherits from `Method`; or a restorer
-            as `External` takes it, which is what it is then.
+            for `External`, which then is the method.
 
     Raises:
-        UsageError: there is none of that name, or what is named is no method.
+        UsageError: unknown name, or an object that is no method.
+
+    Example:
+        >>> methods.find("ddrm").__name__
+        'DDRM'
     """
     if name in _OWN:
         return _OWN[name]
@@ -159,22 +167,26 @@ def _others() -> Mapping[str, EntryPoint]:
 
 
 def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Method:
-    """Makes a method by name, paper defaults where nothing is said; `net.onnx` is `External(model="net.onnx")`.
+    """Makes a method by name, with its defaults; `net.onnx` is `External(model="net.onnx")`.
 
     Args:
-        name: what `find` takes.
+        name: see `find`.
         preset: one of the method's `presets`, for hyper-parameters that are not given.
         hyper_parameters: fields of the method.
 
     Raises:
-        UsageError: there is no such method, preset or hyper-parameter, or a value is out of its range.
+        UsageError: unknown method, preset or hyper-parameter, or a value out of range.
+
+    Example:
+        >>> methods.get("dreamclean", preset="fast").climb
+        3
     """
     method = find(name)
     settings.check(method, name, hyper_parameters)
     hyper_parameters = {**of_preset(method, name, preset), **hyper_parameters}
     if method is External and names_restorer(name):
         if "model" in hyper_parameters:
-            raise UsageError(f"{name}: names the restorer already; leave model out")
+            raise UsageError(f"{name}: already names the restorer: leave model out")
         return External(model=name, **hyper_parameters)
     try:
         return method(**hyper_parameters)
@@ -184,10 +196,10 @@ def get(name: str, *, preset: str | None = None, **hyper_parameters: Any) -> Met
 
 
 def of_preset(method: type[Method], name: str, preset: str | None) -> Mapping[str, Any]:
-    """The hyper-parameters of one of a method's presets; none for None.
+    """Hyper-parameters of one of a method's presets; none for None.
 
     Raises:
-        UsageError: it has no such preset.
+        UsageError: unknown preset.
     """
     if preset is not None and preset not in method.presets:
         raise UsageError(f"{name} has no preset {preset!r}; it has {', '.join(sorted(method.presets)) or 'none'}")
@@ -195,21 +207,21 @@ def of_preset(method: type[Method], name: str, preset: str | None) -> Mapping[st
 
 
 def usual(hyper_parameters: Iterable[str]) -> str:
-    """The method that people get who name none.
+    """Name of the method for a call that names none.
 
     Args:
-        hyper_parameters: those that they set. Beyond "fidelity" they are taken for DreamClean's.
+        hyper_parameters: those that are set. Any other than "fidelity" means DreamClean.
     """
     return "auto" if set(hyper_parameters) <= {"fidelity"} else "dreamclean"
 
 
 def name_of(method: Method) -> str | None:
-    """The name that a method has, if it has one; one of somebody's own file has none."""
+    """Name of a method; None for a method from a custom file."""
     return next((name for name in names() if find(name) is type(method)), None)
 
 
 def differing(method: object) -> dict[str, Any]:
-    """Those of a method's hyper-parameters that are not the defaults of its class."""
+    """Hyper-parameters of a method that differ from its class's defaults."""
     chosen = {}
     for field in fields(method) if is_dataclass(method) else ():
         default = field.default if field.default_factory is MISSING else field.default_factory()
@@ -222,7 +234,12 @@ def differing(method: object) -> dict[str, Any]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Describes a method: `name`, `blind`, `summary`, `about`, `hyper_parameters` with defaults, `presets`."""
+    """Describes a method: `name`, `blind`, `summary`, `about`, `hyper_parameters` with defaults, `presets`.
+
+    Example:
+        >>> methods.describe("denoise")["blind"]
+        True
+    """
     method = find(name)
     about = inspect.getdoc(method) or ""
     return {

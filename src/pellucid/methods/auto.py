@@ -1,7 +1,7 @@
-r"""A plan from the picture alone: what is wrong with it is found, and only that is mended.
+r"""Automatic restoration: a diagnosis of the picture, and the repair of the diagnosed damage only.
 
-Each picture gets its `Diagnosis`. Every finding for which there is a treatment becomes a stage: compression with its
-noise, then noise, blur and light. A picture without a finding comes back as it was.
+Each picture gets its `Diagnosis`. Every finding with a treatment becomes a stage: compression with its noise, then
+noise, blur and light. A picture without a finding stays unchanged.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from .onebyone import Run, one_by_one, shared
 from .plan import Maker, Plan
 
 MAKERS: Sequence[Maker] = (jpeg.treatment, unblur.noise_treatment, unblur.treatment)
-"""Makers of the treatments, in the order in which these are applied."""
+"""Makers of the treatments in the order of their application."""
 
 
 @dataclass(frozen=True)
 class Auto(Method):
-    """Restores whatever it is: finds what is wrong with each picture, mends that alone, and says it.
+    """Restores unknown damage: diagnoses each picture, repairs the diagnosed damage only, and reports it.
 
     Costs at most 10 evaluations to find out, of large pictures of a megapixel of theirs, at most 5 more to remove
     noise, one where it is white, 7 to undo compression, and 8 to undo a blur; none where nothing is found.
 
     Attributes:
-        fidelity: how near to the picture to stay, [0, 1]; 0.5 is nearest to the truth on average, 1 changes nothing.
+        fidelity: closeness to the picture, [0, 1]; 0.5 has the least error on average, 1 changes nothing.
     """
 
     diagnoses: ClassVar[bool] = True
@@ -47,12 +47,16 @@ class Auto(Method):
         self.require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
 
     def nfe(self, prior: Prior) -> int:
-        """The most evaluations that it makes."""
+        """Largest number of evaluations."""
         return diagnosis.CALLS + jpeg.CALLS + walk.CALLS + unblur.CALLS
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
-        """See `Method`; a diagnosis is of pixels, so latents get DreamClean."""
-        return super().in_latents(told) if told else DreamClean("auto", fidelity=self.fidelity).in_latents(told)
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
+        """See `Method`; a diagnosis needs pixels, so latents get DreamClean."""
+        return (
+            super().in_latents(known_operator)
+            if known_operator
+            else DreamClean("auto", fidelity=self.fidelity).in_latents(known_operator)
+        )
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
@@ -71,5 +75,5 @@ class Auto(Method):
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
 
     def plan(self, found: Diagnosis) -> Plan:
-        """The treatments of a picture of which so much is known."""
+        """Treatments of a picture with a given diagnosis."""
         return Plan.of(found, MAKERS, self.fidelity)

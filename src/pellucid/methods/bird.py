@@ -1,12 +1,12 @@
-r"""BIRD: the noise whose image, degraded, is the measurement; and the degradation, if nobody knows it.
+r"""BIRD: the noise whose image, degraded, is the measurement; and the degradation, if it is unknown.
 
-As DIIP turns a frozen generator g around, with the degradation between (algorithm 1). Adam changes z and the numbers
-theta of the degradation, and z is put back on the sphere where Gaussian noise is:
+Like DIIP, BIRD inverts a frozen generator g, here with the degradation after it (algorithm 1). Adam optimises z and the
+parameters theta of the degradation, and z is projected onto the sphere of Gaussian noise:
 
 .. math:: \min_{z, \theta} \| A_\theta(g(z)) - y \|^2, \qquad \| z \| = \sqrt{C H W}
 
-The authors' code clips each estimate, and draws its kernel by a small network; here nothing is clipped, and the kernel
-is the softmax of numbers that are optimised themselves.
+The authors' code clips each estimate and generates its kernel by a small network. Here nothing is clipped, and the
+kernel is the softmax of directly optimised numbers.
 
 References:
     Chihaoui, Lemkhenter, Favaro, "Blind Image Restoration via Fast Diffusion Inversion", NeurIPS 2024.
@@ -24,7 +24,7 @@ import torch
 
 from ..noise import Streams
 from ..operators import Denoise
-from ..operators.unknown import Kernel, Known, Light, Unknown, told
+from ..operators.unknown import Kernel, Known, Light, Unknown, family_of
 from ..priors.prior import Prior
 from ..problem import Problem
 from .generator import Generator, to_sphere
@@ -41,9 +41,9 @@ class BIRD(Generator):
         steps: DDIM steps of the generator.
         rate: Adam's learning rate for z. The authors use 0.003 for blur, 0.01 for noise and inpainting and 0.001 for
             super-resolution by 8.
-        iterations: how many; theirs are 100, 200 for noise and inpainting.
-        degradation: what is learnt where no operator is given: "kernel", a convolution; "light", y = f x + M; or
-            "none", nothing, for damage that is to be kept out by stopping early.
+        iterations: number of iterations; the authors use 100, and 200 for noise and inpainting.
+        degradation: model of an unknown operator: "kernel", a convolution; "light", y = f x + M; or "none", for damage
+            that early stopping leaves out.
         kernel: side of the kernel in pixels, odd.
         kernel_rate: Adam's learning rate for the kernel's logarithm.
         gradient: "straight-through", as if the predicted noise did not depend on the latent, as in the authors' code;
@@ -83,10 +83,10 @@ class BIRD(Generator):
         return super().nfe(prior) * self.iterations
 
     def family(self, problem: Problem) -> Unknown:
-        """Family of degradations that is fitted."""
+        """Family of degradations to fit."""
         if self.degradation == "kernel":
-            return told(problem.operator, Kernel(self.kernel, self.kernel_rate))
-        return told(problem.operator, Light() if self.degradation == "light" else Known(Denoise()))
+            return family_of(problem.operator, Kernel(self.kernel, self.kernel_rate))
+        return family_of(problem.operator, Light() if self.degradation == "light" else Known(Denoise()))
 
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:

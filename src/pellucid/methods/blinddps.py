@@ -1,4 +1,4 @@
-r"""BlindDPS: an image and its blur kernel, sampled side by side and pulled by what both together leave unexplained.
+r"""BlindDPS: joint sampling of an image and its blur kernel, both pulled by their common residual.
 
 Two chains come down the same ladder, of images with a prior of images and of kernels with a prior of kernels. After
 each ancestral step both move against the gradient, through their own prior, of one distance (algorithm 1):
@@ -6,9 +6,9 @@ each ancestral step both move against the gradient, through their own prior, of 
 .. math:: x' \leftarrow x' - \zeta \nabla_x r, \quad k' \leftarrow k' - \zeta_k \nabla_k r, \qquad
           r = \| y - \hat k_0(k) * \hat x_0(x) \|_2 + \lambda \sum \hat k_0^{\,0.8}
 
-in variance-preserving latents. The estimated kernel is made non-negative, its sum 1. The authors' regularisation is its
+in variance-preserving latents. The estimated kernel is made non-negative with sum 1. The authors' regularisation is its
 sum, which is always 1 and has no gradient; here it is the sum of a power below 1, which makes it sparse. Their prior of
-kernels is a network; here it is a Gaussian fitted to common blurs, unless a network of one channel is given.
+kernels is a network. Here it is a Gaussian fitted to common blurs, unless a network of one channel is given.
 
 References:
     Chung et al., "Parallel Diffusion Models of Operator and Image for Blind Inverse Problems", CVPR 2023.
@@ -37,7 +37,7 @@ from .method import PAPERS, Method, State, Stepper, with_gradients
 
 @dataclass(frozen=True)
 class BlindDPS(Stepper):
-    """Undoes a blur whose kernel nobody knows (Chung et al., CVPR 2023).
+    """Undoes a blur with an unknown kernel (Chung et al., CVPR 2023).
 
     Costs `steps` evaluations of the prior, each with its gradient, and as many of the kernels' prior, which are not
     counted.
@@ -71,12 +71,12 @@ class BlindDPS(Stepper):
 
     @property
     def through_network(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
-        """See `Method`; always refused: a blur of pixels is none of latents."""
-        super().in_latents(told)
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
+        """See `Method`; always rejected, since a blur of pixels is no blur of latents."""
+        super().in_latents(known_operator)
         raise UsageError("BlindDPS looks for a blur of pixels, not of latents: take gdp with degradation=kernel")
 
     @with_gradients
@@ -115,7 +115,7 @@ class BlindDPS(Stepper):
             )
 
     def _kernels(self) -> Prior:
-        """The prior of kernels."""
+        """Makes the prior of kernels."""
         if self.kernel_prior is None:
             return kernel_prior(self.kernel)
         found = load_prior(self.kernel_prior)

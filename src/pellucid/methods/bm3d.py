@@ -1,4 +1,4 @@
-r"""BM3D: patches that look alike, stacked, and denoised together; the classic that every denoiser is compared with.
+r"""BM3D: collaborative filtering of similar patches; the classic reference for denoisers.
 
 Blocks like each reference block are stacked into a group, whose 3-D transform a Wiener filter shrinks where the noise
 outweighs the signal,
@@ -7,8 +7,8 @@ outweighs the signal,
 
 with X estimated by a first pass of hard thresholds; overlapping blocks are averaged by weight.
 
-The algorithm is that of the package `bm3d` by its inventors, whose licence allows **non-commercial use only**. It is no
-part of pellucid, and is imported when the first image comes.
+The algorithm is in the package `bm3d` by its inventors, whose licence allows **non-commercial use only**. It is not
+part of pellucid and is imported with the first image.
 
 References:
     Dabov et al., "Image Denoising by Sparse 3-D Transform-Domain Collaborative Filtering", IEEE TIP 16(8), 2007, eq. 9.
@@ -36,14 +36,14 @@ from ..problem import Problem, to_model, to_zero_one
 from .method import PAPERS, Method, State
 
 _SMALLEST = 16
-"""Sides below this have no room for blocks to look alike in."""
+"""Smallest side with room for similar blocks."""
 
 
 @dataclass(frozen=True)
 class BM3D(Method):
     """Removes white noise without a prior, by the package `bm3d`, for non-commercial use only (Dabov et al., 2007).
 
-    Costs no evaluation of the prior; deterministic. The noise level is estimated of each image, or told with the
+    Costs no evaluation of the prior; deterministic. The noise level is estimated for each image, or given with the
     operator `Denoise`. Colour images are denoised together in an opponent space, others channel by channel.
     """
 
@@ -53,7 +53,7 @@ class BM3D(Method):
     needs_prior: ClassVar[bool] = False
 
     def nfe(self, prior: Prior) -> int:
-        """Makes none."""
+        """Always 0."""
         return 0
 
     def prepare(self, device: torch.device) -> None:
@@ -94,7 +94,7 @@ def _package() -> ModuleType:
 
 
 def _denoised(package: ModuleType, image: Tensor, level: float) -> Tensor:
-    """One image, (1, C, H, W) in [0, 1] but for its noise of that level."""
+    """Denoises one image, (1, C, H, W) in [0, 1] plus noise of that level."""
     if not level:
         return image
     height, width = image.shape[-2:]

@@ -1,4 +1,4 @@
-"""A whole image out of a generator's, which have one size: overlapping patches, or a single image resized."""
+"""A whole image from a generator's images of fixed size: overlapping patches, or a single resized image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..priors.tiled import spans
 
 
 class Canvas:
-    """Places of a generator's images in the whole one; `overlap` None for a single one, resized."""
+    """Places of a generator's images in the whole one; `overlap` is None for a single resized image."""
 
     def __init__(self, shape: tuple[int, ...], size: tuple[int, int], overlap: int | None) -> None:
         self._height, self._width = shape[-2:]
@@ -25,11 +25,11 @@ class Canvas:
         self._whole = (max(self._height, size[0]), max(self._width, size[1]))
 
     def __len__(self) -> int:
-        """Number of the generator's images that make up the whole."""
+        """Number of generator images in the whole."""
         return 1 if self._resized else len(self._places)
 
     def blend(self, patches: Tensor, channels: int) -> Tensor:
-        """The whole image, (1, channels, H, W), of the generator's, (len(self), C, h, w)."""
+        """Blends the generator's images, (len(self), C, h, w), to the whole, (1, channels, H, W)."""
         if self._resized:
             return coloured(_resize(patches, (self._height, self._width)), channels)
         whole = patches.new_zeros(1, patches.shape[1], *self._whole)
@@ -39,7 +39,7 @@ class Canvas:
         return coloured(whole[..., : self._height, : self._width], channels)
 
     def paste(self, patch: Tensor, place: int, channels: int) -> Tensor:
-        """The whole image with one of the generator's, (1, C, h, w), in its place and grey around it."""
+        """Puts one generator image, (1, C, h, w), in its place, with grey around it."""
         if self._resized:
             return self.blend(patch, channels)
         row, column = self._places[place]
@@ -48,7 +48,7 @@ class Canvas:
         return coloured(whole[..., : self._height, : self._width], channels)
 
     def cut(self, whole: Tensor, place: int | None = None) -> Tensor:
-        """Cuts from an image, (1, C, H, W), the places of the generator's, (len(self), C, h, w), or one of them."""
+        """Cuts the places of the generator's images from an image, (1, C, H, W): all, (len(self), C, h, w), or one."""
         if self._resized:
             return _resize(whole, self._size)
         height, width = self._height - 1, self._width - 1
@@ -61,7 +61,7 @@ class Canvas:
         )
 
     def fitted(self, measured: Tensor) -> Tensor:
-        """A measurement, (1, C, H', W'), at the whole image's size."""
+        """Resizes a measurement, (1, C, H', W'), to the size of the whole image."""
         size = (self._height, self._width)
         return measured if tuple(measured.shape[-2:]) == size else F.interpolate(measured, size, mode="bilinear")
 
@@ -75,7 +75,7 @@ def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def coloured(x: Tensor, channels: int) -> Tensor:
-    """Images with as many channels as the problem's: grey ones are the mean of colours, or all colours alike."""
+    """Converts images to the problem's channels: grey by the mean of colours, colours by repeating grey."""
     if x.shape[1] == channels:
         return x
     if channels == 1:

@@ -1,12 +1,12 @@
-r"""Colours for a grey picture: the mean of several samples, with colours smoother than the light.
+r"""Colours for a grey picture: the mean of several samples, with colours smoother than the brightness.
 
-One sample of the posterior has colours that a small prior makes up in patches. Their mean has the least squared error
-of all (it is the posterior's mean), and what is left of the patches is finer than colours are in photographs. So the
-part that the measurement does not see is smoothed:
+A single sample of the posterior has patches of colour that a small prior invents. The mean of samples has the least
+squared error (it is the posterior's mean). Its remaining patches are finer than colours in photographs. So the part
+outside the measurement is smoothed:
 
 .. math:: \bar{x} = \frac{1}{K} \sum_k x_k, \qquad x = A^+ A \bar{x} + G * (\bar{x} - A^+ A \bar{x})
 
-G is the same for all channels, so A x stays as it was: the light of a noiseless picture is kept exactly.
+G is the same for all channels, so A x does not change: the brightness of a noiseless picture is kept exactly.
 
 References:
     Kawar et al., "Denoising Diffusion Restoration Models" (DDRM), NeurIPS 2022: the samples.
@@ -33,14 +33,14 @@ from .method import Method, State
 
 @dataclass(frozen=True)
 class Colorize(Method):
-    """Gives a grey image colours: the mean of samples of DDRM, its colours smoothed.
+    """Colours a grey image by the mean of DDRM's samples with smoothed colours.
 
     Costs `draws` times `steps` evaluations. Takes the operator `Grayscale`.
 
     Attributes:
-        draws: samples of which the mean is taken.
-        steps: levels that each walks.
-        smooth: standard deviation in pixels of what smooths the colours; 0 leaves them.
+        draws: number of samples in the mean.
+        steps: levels in each walk.
+        smooth: standard deviation in pixels of the colours' smoothing; 0 for none.
     """
 
     blind: ClassVar[bool] = False

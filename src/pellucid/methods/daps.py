@@ -1,8 +1,8 @@
-r"""DAPS: annealing by samples of the clean image, each independent of the chain before it.
+r"""DAPS: annealing by samples of the clean image, each independent of the previous chain.
 
 At each level the clean image is drawn given both the latent and the measurement, and fresh noise takes it to the next
-level (algorithm 1). The first is a Gaussian around the end of the probability-flow ODE, of a width that the paper sets
-to sigma; the draw is by Langevin steps:
+level (algorithm 1). Given the latent alone, it is Gaussian around the end of the probability-flow ODE; the paper sets
+its width to sigma. Langevin steps draw the sample:
 
 .. math::
     x \leftarrow x - \eta \left(\frac{x - \hat x_0}{\sigma^2} + \nabla_x \frac{\|A(x) - y\|^2}{2 \beta^2}\right)
@@ -49,13 +49,13 @@ class DAPS(Stepper):
         bottom: the last level.
         langevin: steps at each level.
         rate: eta_0, their size at the highest level; the authors tune it by task, about 0.0001.
-        floor: delta, the share of it that is left at the lowest.
-        beta: noise that the measurement is taken to have, in [-1, 1] units; None for what it has.
+        floor: delta, the share of it at the lowest level.
+        beta: assumed noise of the measurement, in [-1, 1] units; None for the actual level.
         draw: "langevin", the paper's, or "exact" for linear operators.
-        width: what the standard deviation of the clean image is taken for, in sigmas; 1 in the paper. Langevin's small
-            steps hardly reach so far; exact draws do, and leave the latent noisier than the prior is told: a fifth
-            suits them with a network.
-        inner: conjugate gradients an exact draw, where the operator has no decomposition.
+        width: assumed standard deviation of the clean image, in sigmas; 1 in the paper. Langevin's small steps hardly
+            spread so far. Exact draws do, and leave the latent noisier than the given level; with a network, a fifth
+            suits them.
+        inner: conjugate gradients for an exact draw, if the operator has no decomposition.
     """
 
     presets = PAPERS
@@ -117,7 +117,7 @@ class DAPS(Stepper):
             yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)
 
     def flowed(self, prior: Prior, x: Tensor, sigma: float) -> Tensor:
-        """The end of the probability-flow ODE from a latent of level sigma, (B, C, H, W)."""
+        """End of the probability-flow ODE from a latent of level sigma, (B, C, H, W)."""
         least = min(prior.sigmas[0].item(), sigma)
         for level, after in pairwise(karras_ladder(self.flow, least, sigma).tolist()):
             x = renoise(x, prior(x, level), level, after)

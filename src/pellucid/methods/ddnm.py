@@ -1,12 +1,12 @@
 r"""DDNM and DDNM+: the range space from the measurement, the null space from the prior.
 
-Every image is `pinv(A) A x + (I - pinv(A) A) x`: what the measurement sees, and what it does not. Without noise each
-estimate gets the measured part (eq. 13),
+Every image is `pinv(A) A x + (I - pinv(A) A) x`: a measured part and an unmeasured part. Without noise each estimate
+gets the measured part (eq. 13),
 
 .. math:: x_0 \leftarrow x_0 + A^\dagger (y - A x_0),
 
 and the result agrees with y exactly. With noise (DDNM+, eq. 17-19) component i is corrected by lambda_i and gets less
-fresh noise, so that the noise of y takes its place: whatever y's noise is, the latent's stays sigma. In spectral
+fresh noise, so that the noise of y takes its place: for any noise of y, the latent's level stays sigma. In spectral
 coordinates that is DDRM's step with eta_b = 1 (`Measured.step`).
 
 References:
@@ -35,12 +35,12 @@ Step = Callable[[Tensor, Tensor, float, float], Tensor]
 
 
 def journey(levels: int, length: int, repeat: int) -> list[int]:
-    """The positions on a ladder of `levels` moves in the order of their visits, journeys back among them.
+    """Positions on a ladder of `levels` moves in the order of their visits, with journeys back.
 
     Args:
         levels: moves of the ladder.
-        length: how many moves a journey back goes.
-        repeat: how often each stretch of that length is walked; 1 is without journeys.
+        length: number of moves of a journey back.
+        repeat: number of walks over each stretch of that length; 1 is without journeys.
     """
     left = dict.fromkeys(range(levels - 1, length - 1, -length), repeat - 1)
     position, path = 0, [0]
@@ -58,14 +58,14 @@ def journey(levels: int, length: int, repeat: int) -> list[int]:
 class DDNM(Stepper):
     """Restoration with a known linear degradation by null-space sampling (Wang et al., ICLR 2023).
 
-    Costs one evaluation a step, 100 at the defaults; time travel multiplies it by about `travel_repeat`. Without
-    noise any operator with a pseudo-inverse will do; with noise (DDNM+) it needs a singular value decomposition.
+    Costs one evaluation a step, 100 at the defaults; time travel multiplies it by about `travel_repeat`. Without noise
+    the operator needs a pseudo-inverse; with noise (DDNM+), a singular value decomposition.
 
     Attributes:
         steps: levels walked.
         eta: share of fresh noise, [0, 1].
-        travel_length: how many steps a journey back in time goes (algorithm 2).
-        travel_repeat: how often each stretch of that length is walked; 1 is without time travel.
+        travel_length: number of steps of a journey back in time (algorithm 2).
+        travel_repeat: number of walks over each stretch of that length; 1 is without time travel.
     """
 
     presets = PAPERS

@@ -1,9 +1,8 @@
 r"""DDRM: diffusion in the spectral coordinates of the degradation.
 
 In the singular vectors of A = U diag(s) V^T the measurement is a noisy copy of some components of the image:
-component i of y / s has noise of level sigma_y / s_i. So each component follows the diffusion by itself: from noise
-where A is blind, from the measurement once the ladder has come down to its noise level (eq. 7 and 8; `Measured.step`
-writes them out).
+component i of y / s has noise of level sigma_y / s_i. So each component follows its own diffusion: from noise where A
+measures nothing, and from the measurement below the measurement's noise level (eq. 7 and 8; see `Measured.step`).
 
 References:
     Kawar et al., "Denoising Diffusion Restoration Models", NeurIPS 2022. https://arxiv.org/abs/2201.11793
@@ -29,13 +28,13 @@ from .spectral import Measured
 class DDRM(Stepper):
     """Restoration with a known linear degradation in its spectral coordinates (Kawar et al., NeurIPS 2022).
 
-    Costs `steps` evaluations where steps divides the training ladder's length. Needs an operator with a singular value
+    Costs `steps` evaluations if steps divides the training ladder's length. Needs an operator with a singular value
     decomposition, and the noise level. Without noise the result agrees with the measurement exactly.
 
     Attributes:
         steps: levels walked.
-        eta: share of fresh noise in components that the measurement does not know better than the latent, [0, 1].
-        eta_b: share of the measurement in those that it knows better, [0, 1].
+        eta: share of fresh noise in components where the measurement is noisier than the latent, [0, 1].
+        eta_b: share of the measurement in all other components, [0, 1].
     """
 
     presets = PAPERS

@@ -1,12 +1,12 @@
-r"""DDRM for JPEG: what compression leaves of an estimate is replaced by what it left of the truth.
+r"""DDRM for JPEG: the compressible part of an estimate is replaced by that of the measurement.
 
-Compression J (and decompression) is no linear map, but like `pinv(A) A` it changes nothing the second time. So the
-estimate is corrected as in DDNM and DDRM without noise (section 3.2),
+Compression with decompression, J, is no linear map, but like `pinv(A) A` it is idempotent. So the estimate is corrected
+as in DDNM and DDRM without noise (section 3.2),
 
 .. math:: x_0' = x_0 - J(x_0) + J(y), \quad
           x' = \eta_b x_0' + (1 - \eta_b) x_0 + \eta \sigma' n + (1 - \eta) \sigma' (x - x_0) / \sigma
 
-where the weights of fresh and kept noise are eta and 1 - eta, as in the released code, and not eta and sqrt(1 - eta^2).
+with the weights eta and 1 - eta of fresh and kept noise, as in the released code, not eta and sqrt(1 - eta^2).
 
 References:
     Kawar et al., "JPEG Artifact Correction using Denoising Diffusion Restoration Models", 2022.
@@ -35,11 +35,11 @@ from .method import PAPERS, State, Stepper
 class DDRMJpeg(Stepper):
     """Repairs one pass of JPEG compression of known quality (Kawar et al., 2022).
 
-    Costs `steps` evaluations where steps divides the part of the ladder below `strength`. Takes `Jpeg` operators; y
+    Costs `steps` evaluations if steps divides the part of the ladder below `strength`. Takes `Jpeg` operators; y
     is the decompressed image.
 
     Attributes:
-        strength: where it starts, in thousandths of the ladder, (0, 1000].
+        strength: starting level, in thousandths of the ladder, (0, 1000].
         steps: levels walked, equally spaced in training steps.
         eta: share of fresh noise, [0, 1].
         eta_b: share of the corrected estimate, [0, 1].

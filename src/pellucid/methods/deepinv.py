@@ -1,4 +1,4 @@
-"""Methods here as reconstructors of the deepinv library, which is imported only when one is made."""
+"""pellucid's methods as reconstructors of the deepinv library, which is imported on use."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .method import Method
 
 
 def reconstructor(method: Method, prior: Prior, noise: Noise | None = None, seed: int = 0) -> Any:
-    """A method on a prior as a deepinv `Reconstructor`: `model(y, physics)`, images in [0, 1] as there.
+    """Wraps a method and a prior as a deepinv `Reconstructor`: `model(y, physics)`, images in [0, 1].
 
     Args:
-        method: one that is told the degradation.
+        method: a method for known degradations.
         prior: the prior.
-        noise: standard deviation of the noise in [0, 1] units; None to take `physics.noise_model.sigma`.
+        noise: standard deviation of the noise in [0, 1] units; None for `physics.noise_model.sigma`.
         seed: image i of a batch has `seed + i`.
 
     Raises:
@@ -34,7 +34,7 @@ def reconstructor(method: Method, prior: Prior, noise: Noise | None = None, seed
         raise PellucidError('this needs deepinv: pip install "pellucid[deepinv]"') from None
 
     class PellucidReconstructor(Reconstructor):  # type: ignore[misc]  # untyped
-        """A pellucid method."""
+        """A method of pellucid."""
 
         def forward(self, y: Tensor, physics: Any, **kwargs: Any) -> Tensor:
             """Restores images in [0, 1]."""
@@ -49,11 +49,12 @@ def restore_with(
     """Restores measurements of images in [0, 1] by a physics.
 
     Args:
-        physics: a deepinv physics; one without an adjoint is not linear, and for methods that need the gradient alone.
+        physics: a deepinv physics. One without an adjoint counts as nonlinear and suits methods that need only the
+        gradient.
         y: its measurements, (B, ...).
-        method: one that is told the degradation.
+        method: a method for known degradations.
         prior: the prior.
-        noise: standard deviation of the noise in [0, 1] units, or one for each image; None to take
+        noise: standard deviation of the noise in [0, 1] units, or one for each image; None for
             `physics.noise_model.sigma`, which may be either.
         seed: image i has `seed + i`.
 
@@ -61,14 +62,14 @@ def restore_with(
         (B, C, H, W) in [0, 1], not clamped.
 
     Raises:
-        UsageError: the noise level or the image's size is not known, or the method needs a linear physics.
+        UsageError: the noise level or the image's size is unknown, or the method needs a linear physics.
     """
     if noise is None:
         model = getattr(physics, "noise_model", None)
         noise = getattr(model, "sigma", None)
         if noise is None:
             kind = "" if model is None else f" ({type(model).__name__} has no sigma)"
-            raise UsageError(f"the physics does not tell its noise level{kind}: give noise")
+            raise UsageError(f"the physics does not state its noise level{kind}: give noise")
     shape = _image_shape(physics, y)
     operator = DeepinvOperator(physics, shape)
     if not operator.linear and not method.by_gradient:
@@ -79,7 +80,7 @@ def restore_with(
 
 
 def _image_shape(physics: Any, y: Tensor) -> tuple[int, int, int]:
-    """The shape of one image of a measurement: the adjoint's, or as the physics says, or the measurement's."""
+    """Shape of one image of a measurement: from the adjoint, from the physics, or equal to the measurement's."""
     if hasattr(physics, "A_adjoint"):
         size = tuple(physics.A_adjoint(y).shape[1:])
     else:

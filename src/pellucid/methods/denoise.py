@@ -1,8 +1,7 @@
-r"""Noise alone: found and taken away as `auto` does it, or one call of the prior at a level that is told.
+r"""Denoising: noise removal as in `auto`, or one call of the prior at a given level.
 
-A diffusion prior is a denoiser, `prior(y, sigma)` the mean of all clean images that may have become y by white noise of
-level sigma (Tweedie's formula). If the damage is white noise, nothing has a smaller mean squared error than this call
-at the right level.
+A diffusion prior is a denoiser: `prior(y, sigma)` is the mean of the clean images given y = x + white noise of level
+sigma (Tweedie's formula). For white noise of that level, no method has a smaller mean squared error than this call.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ from .plan import Plan
 
 @dataclass(frozen=True)
 class Denoise(Method):
-    """Removes noise: white noise of a level that is told by one evaluation of the prior, or the noise that it finds.
+    """Removes noise: white noise of a given level by one evaluation of the prior, or noise that it estimates.
 
-    Costs one evaluation where the level is told. Otherwise it costs at most 10 to find the noise, of large images of a
-    megapixel of theirs, and at most 5 to remove it; an image without noise comes back as it was.
+    Costs one evaluation if the level is given. Otherwise it costs at most 10 to estimate the noise, for large images on
+    one megapixel, and at most 5 to remove it. An image without noise stays unchanged.
 
     Attributes:
         boost: factor of the level: more than 1 smooths more than the noise.
@@ -48,12 +47,12 @@ class Denoise(Method):
         self.require(0 < self.boost <= 100, "boost", "above 0, at most 100")
 
     def nfe(self, prior: Prior) -> int:
-        """The most evaluations that it makes."""
+        """Largest number of evaluations."""
         return diagnosis.CALLS + walk.CALLS if tells(prior) else _CALLS + 1
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; the `notes` say which noise was removed, or `curves` has the "noise" found, in [-1, 1] units.
+        """See `Method`; the `notes` name the removed noise, or `curves` has the estimated "noise" in [-1, 1] units.
 
         Raises:
             UsageError: another operator than `Denoise`.
@@ -80,15 +79,15 @@ class Denoise(Method):
 
 
 def tells(prior: Prior) -> bool:
-    """Whether a prior can tell noise of all kinds.
+    """True if a prior can estimate noise of any kind.
 
-    Latents have neither colours nor calm blocks, and a denoiser that is told no level takes what it takes: of these,
-    the level that is found stands for all of the noise.
+    Latents have neither colours nor calm blocks, and a denoiser without a level input has a fixed strength. For these,
+    one estimated level describes all noise.
     """
     return prior.channels in _PICTURES and not isinstance(innermost(prior), Blind)
 
 
 _PICTURES = (1, 3)
-"""Channels of pictures; images of others are latents."""
+"""Channels of pictures; images with others are latents."""
 _CALLS = 8
-"""Evaluations to find the noise of latents with."""
+"""Number of evaluations to estimate the noise of latents."""

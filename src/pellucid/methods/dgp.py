@@ -1,19 +1,19 @@
-r"""DGP: what a generative adversarial network can make, first by choice of its latent, then by tuning it to the image.
+r"""DGP: a generative adversarial network, fitted to the image first by its latent and then by its weights.
 
-Of many random latents the one is taken whose image is most like the measurement y. Then Adam changes the latent z and
-the generator's weights, at first those of the coarsest blocks, stage by stage those of finer ones, against
+The search starts from the random latent whose image is most similar to the measurement y. Then Adam optimises the
+latent z and the generator's weights, first in the coarsest blocks and stage by stage in finer ones, against
 
 .. math:: w_D \sum_i \overline{| D_i(A G_\theta(z)) - D_i(y) |} + w_2 \overline{(A G_\theta(z) - y)^2}
           + \lambda\, \overline{z^2} / 2
 
-with bars for means, D_i the last layers of the discriminator that the generator was trained with, and A = 1 where
-nobody knows the degradation. Coarse to fine keeps what the generator knows about images together for longer than tuning
-all of it at once.
+with bars for means, D_i the last layers of the discriminator from the generator's training, and A = 1 for an unknown
+degradation. Coarse-to-fine tuning preserves the generator's image statistics for longer than tuning all weights at
+once.
 
-A generator makes images of one size. Here each image is covered by overlapping patches of that size, each with a latent
-of its own, all of one generator, which is tuned to the whole image; they are blended before the image is compared. With
-`fit="resize"` a single image of the generator is resized instead, as the paper's experiments have it, which is for
-generators of whole scenes.
+A generator makes images of one size. Here overlapping patches of that size cover each image. Each patch has its own
+latent; one generator, tuned to the whole image, makes them all. They are blended before the comparison. With
+`fit="resize"` a single image of the generator is resized instead, as in the paper's experiments; this suits generators
+of whole scenes.
 
 References:
     Pan et al., "Exploiting Deep Generative Prior for Versatile Image Restoration and Manipulation", ECCV 2020.
@@ -50,17 +50,17 @@ _CHOOSING = 3
 class DGP(Method):
     """Restoration by a generative adversarial network that is tuned to the image (Pan et al., ECCV 2020).
 
-    It makes no evaluation of the diffusion prior: what costs are `candidates` images of the generator, then one pass
-    forth and back an iteration, for each patch of each image. The rates and weights are those of the authors' example
-    of super-resolution. Where the operator is given it is used; the noise level is not.
+    It evaluates no diffusion prior. It costs `candidates` images of the generator, then a forward and a backward pass
+    for each iteration, per patch of each image. The rates and weights come from the authors' example of
+    super-resolution. A given operator is used; the noise level is not.
 
     Attributes:
-        generator: "gan64", the one that comes with the package; a folder that `pellucid train --gan` wrote; or any
-            function of latents (B, ...) to images (B, C, H, W) in [-1, 1] of one size, with the attribute `latent`, the
-            length or the shape of one latent. The weights of a module are tuned, in a copy, by its attribute `blocks`,
-            or else its children, from the first to the last.
+        generator: "gan64" from the package; a folder from `pellucid train --gan`; or any function of latents (B, ...)
+            to images (B, C, H, W) in [-1, 1] of one size. Its attribute `latent` is the length or the shape of one
+            latent. A module's weights are tuned in a copy, by its attribute `blocks` or by its children, from the first
+            to the last.
         features: any function of images (B, C, H, W) of the generator's size to a sequence of tensors, such as a
-            discriminator's layers; None for those of the folder's, or for none with a generator of one's own.
+            discriminator's layers; None for those of the folder, or for none with a custom generator.
         candidates: latents to choose from.
         spread: their standard deviation.
         iterations: of each stage.
@@ -70,9 +70,9 @@ class DGP(Method):
         feature_weight: w_D.
         error_weight: w_2, in [-1, 1] units.
         latent_weight: lambda.
-        layers: of the last features, how many are compared; all of them where there are fewer.
+        layers: number of last features to compare; all if there are fewer.
         fit: "patches" or "resize".
-        overlap: pixels that neighbouring patches share at least; at most half their side.
+        overlap: least overlap of neighbouring patches in pixels; at most half their side.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"fit": "resize"}}
@@ -110,7 +110,7 @@ class DGP(Method):
         self.require(self.fit in ("patches", "resize"), "fit", "patches or resize")
 
     def nfe(self, prior: Prior) -> int:
-        """None: it has no use for a diffusion prior."""
+        """Always None: it needs no diffusion prior."""
         return 0
 
     @with_gradients
@@ -152,7 +152,7 @@ class DGP(Method):
                     tuning.step(slopes)
 
     def _loss(self, measure: _Measure, made: Tensor, index: int, z: Tensor) -> Tensor:
-        """The loss of one image, whose measurement would have been `made`."""
+        """Loss of one image by its measurement `made`."""
         loss = self.error_weight * (made - measure.y[index]).square().mean() + self.latent_weight * (z**2 / 2).mean()
         if self.feature_weight and measure.wanted is not None:
             features = measure.features(made[None])
@@ -160,7 +160,7 @@ class DGP(Method):
         return loss
 
     def _model(self, y: Tensor) -> _Model:
-        """The generator and its features, of the type and on the device of y."""
+        """Loads the generator and its features in the type and on the device of y."""
         generator, features = self.generator, self.features
         if isinstance(generator, str | Path):
             gan = load_gan(generator).to(y)
@@ -180,7 +180,7 @@ class DGP(Method):
 
 
 class _Model(NamedTuple):
-    """A generator and what is known of it: the shapes of a latent, and channels, height and width of an image."""
+    """A generator with the shapes of a latent and of an image (channels, height, width)."""
 
     generator: Callable[[Tensor], Tensor]
     features: Callable[[Tensor], Sequence[Tensor]] | None
@@ -189,16 +189,16 @@ class _Model(NamedTuple):
     size: tuple[int, int]
 
     def make(self, z: Tensor) -> Tensor:
-        """Images of latents."""
+        """Makes images of latents."""
         return finite(self.generator(z))
 
 
 class _Measure:
-    """Measurements of images, and how they are compared with the given ones.
+    """Measurements of images, and their comparison with the given ones.
 
     Attributes:
-        y: the given ones, (B, ...).
-        wanted: the features of each; None where there are none, or none can be had of such measurements.
+        y: the given measurements, (B, ...).
+        wanted: features of each; None without features, or if such measurements have none.
     """
 
     def __init__(self, canvas: Canvas, model: _Model, y: Tensor, operator: Operator | None) -> None:
@@ -211,22 +211,22 @@ class _Measure:
                 self.wanted = [self.features(image[None]) for image in y]
 
     def of(self, x: Tensor) -> Tensor:
-        """Measurement of images (B, C, H, W)."""
+        """Measures images (B, C, H, W)."""
         return self._operator.A(x)
 
     def features(self, measured: Tensor, place: int | None = None) -> list[Tensor]:
-        """Those of one measurement, each (len(canvas), ...): it is enlarged to the image's size, then cut.
+        """Features of one measurement, each (len(canvas), ...): it is enlarged to the image's size, then cut.
 
         Args:
             measured: (1, C, H', W').
-            place: the only one that is asked for; None for all.
+            place: a single place; None for all.
         """
         assert self._model.features is not None
         whole = self._canvas.fitted(coloured(measured, self._model.channels))
         return list(self._model.features(self._canvas.cut(whole, place)))
 
     def distance(self, patch: Tensor, index: int) -> Tensor:
-        """Distance of a generator's image, (1, C, h, w), from each place of an image that is measured as it is."""
+        """Distance of a generator image, (1, C, h, w), to each place of a directly measured image."""
         if self.wanted is not None:
             assert self._model.features is not None
             return _distance(self._model.features(patch), self.wanted[index], _CHOOSING)
@@ -234,7 +234,7 @@ class _Measure:
         return (coloured(patch, y.shape[1]) - self._canvas.cut(y)).square().flatten(1).mean(1)
 
     def distance_at(self, made: Tensor, place: int, index: int) -> Tensor:
-        """Distance of a measurement from the given one, on the features of one place where there are features."""
+        """Distance of a measurement to the given one, on the features of one place if there are features."""
         if self.wanted is None:
             return (made - self.y[index]).square().mean()
         wanted = [layer[place : place + 1] for layer in self.wanted[index]]
@@ -243,17 +243,17 @@ class _Measure:
 
 @torch.no_grad()
 def choose(model: _Model, canvas: Canvas, measure: _Measure, latents: Tensor, channels: int) -> list[Tensor]:
-    """The latent of each place whose image is most like the measurement, by the features where there are any.
+    """Chooses for each place the latent whose image is most similar to the measurement, by features if available.
 
-    Where the operator is known, each is tried in its place with grey around it: what the operator mixes in from
-    elsewhere is not known yet.
+    With a known operator, each candidate is tested in its place with grey around it, since its surroundings are not
+    known yet.
 
     Args:
         model: the generator.
-        canvas: where its images lie.
-        measure: what they are compared with.
+        canvas: places of its images.
+        measure: measurement to compare with.
         latents: to choose from, (B, N, ...).
-        channels: of the problem's images.
+        channels: channels of the problem's images.
 
     Returns:
         For each of the B images, (len(canvas), ...).

@@ -1,7 +1,7 @@
 r"""DiffPIR: half-quadratic splitting along a diffusion chain.
 
-Each estimate of the prior is moved to the image that also explains the measurement, by DPIR's data step; the noise
-that this image leaves in the latent is kept in part, the rest is fresh (algorithm 1):
+Each estimate of the prior is moved to the image that also explains the measurement, by DPIR's data step; the remaining
+noise of the latent is kept in part, and the rest is fresh (algorithm 1):
 
 .. math::
     \hat x_0 = \arg\min_x \|A x - y\|^2 + \rho \|x - D(x_t, \sigma)\|^2, \qquad \rho = \lambda \sigma_y^2 / \sigma^2 \\
@@ -34,19 +34,19 @@ from .method import PAPERS, State, Stepper
 
 @dataclass(frozen=True)
 class DiffPIR(Stepper):
-    """Restores a known linear degradation by data steps between a chain's (Zhu et al., CVPRW 2023).
+    """Restores a known linear degradation by data steps within a diffusion chain (Zhu et al., CVPRW 2023).
 
     Costs `steps` evaluations of the prior. Needs the noise level, which may be 0.
 
     Attributes:
         steps: levels walked.
-        weight: lambda, which trades the prior against the measurement; from 1 to 25 in the paper. The authors' code
+        weight: lambda, the weight of the prior against the measurement; from 1 to 25 in the paper. The authors' code
             has the noise in [0, 1] units beside levels in [-1, 1] units: its lambda is four times this one.
         zeta: share of the noise's variance that is fresh, [0, 1].
-        least: the least noise, in [0, 1] units, that a measurement is taken to have; the authors' code has 0.001.
+        least: least assumed noise of a measurement, in [0, 1] units; the authors' code has 0.001.
         spacing: of the levels in training time: "uniform"; or "quad", denser at low noise, as in the authors' code.
-        ends: which estimate is the result: "data", after its data step, or "prior", as in the authors' code.
-        inner: conjugate gradients a data step, where the operator has no decomposition.
+        ends: the resulting estimate: "data", after its data step, or "prior", as in the authors' code.
+        inner: conjugate gradients for a data step, if the operator has no decomposition.
     """
 
     presets = PAPERS

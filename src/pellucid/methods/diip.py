@@ -1,19 +1,18 @@
-r"""DIIP: the noise whose image is the damaged one, and stopping before it is.
+r"""DIIP: a search for the noise whose image is the damaged one, stopped before it fits the damage.
 
-A few deterministic DDIM steps make an image g(z) of noise z. Adam changes z until g(z) is like the damaged image:
+A few deterministic DDIM steps make an image g(z) of noise z. Adam optimises z until g(z) resembles the damaged image:
 
 .. math:: z^* = \arg\min_z \| g(z) - y \|^2
 
-A frozen generator resembles clean images sooner than damage, so the iterates come by the clean image on their way.
-Two tests find it without knowing it:
+A frozen generator fits clean images sooner than damage, so the iterates pass near the clean image. Two tests detect it:
 
-- damage that adds high frequencies (noise, compression): the loss falls fast while the image is learnt and slowly
-  while the damage is; stop where :math:`\Delta_k = (L_k - L_{k+1}) / L_k < \epsilon`;
-- damage that takes them away (blur, reduction): what g makes has sharper edges than y, until it imitates the blur;
-  after k_min iterations, stop where the variance of g's Laplacian begins to fall.
+- damage that adds high frequencies (noise, compression): the loss falls fast while the image is fitted and slowly while
+  the damage is; stop at :math:`\Delta_k = (L_k - L_{k+1}) / L_k < \epsilon`;
+- damage that removes them (blur, reduction): the images of g have sharper edges than y, until they imitate the blur;
+  after k_min iterations, stop when the variance of g's Laplacian begins to fall.
 
-Both are made for one iterate after the other, which Adam makes noisy; with a window of w they compare the means of w
-iterates with those of the w before.
+Both compare successive iterates, which are noisy because of Adam. With a window of w they compare the mean of w
+iterates with that of the w before.
 
 References:
     Chihaoui and Favaro, "Diffusion Image Prior", 2025. https://arxiv.org/abs/2503.21410
@@ -46,21 +45,22 @@ class DIIP(Generator):
     """Blind restoration by optimising the noise of a frozen generator, stopped early (Chihaoui and Favaro, 2025).
 
     Costs `steps` evaluations an iteration, at most `steps * iterations`, 15,000 at the defaults. With exact gradients
-    each of them is computed once more and differentiated, about four evaluations' time; memory is that of one step,
-    whatever their number. Steps, rate and iterations are the paper's; its 0.001 and 100 for the two tests
-    (`settings` of the tables diip-1 and diip-2) stop before the image is there with a small prior (docs/diip.md).
+    each of them is computed once more and differentiated, about four evaluations' time; the memory is that of one step
+    for any number of steps. Steps, rate and iterations are the paper's; its 0.001 and 100 for the two tests
+    (`settings` of the tables diip-1 and diip-2) stop too early with a small prior (docs/diip.md).
 
     Attributes:
         steps: DDIM steps of the generator.
         rate: Adam's learning rate.
         iterations: the most.
-        stop: "slope", the first test; "laplacian", the second; "auto", whichever comes first; "never".
+        stop: "slope", the first test; "laplacian", the second; "auto", the earlier of both; "never".
         slope: epsilon of the first test.
         minimum: k_min of the second.
-        window: iterates that a test takes the mean of; 1 is the paper's.
-        gradient: "straight-through", as if the predicted noise did not depend on the latent, BIRD's published code,
-            whose inversion the paper uses; "exact", through all steps, four times slower, and it comes less far.
-        sphere: whether z is kept at length sqrt(C H W), where Gaussian noise is.
+        window: number of iterates in the means of a test; 1 is the paper's.
+        gradient: "straight-through", which treats the predicted noise as independent of the latent, as in BIRD's
+            published code, whose inversion the paper uses; or "exact", through all steps, four times slower and with
+            less progress.
+        sphere: whether z keeps the length sqrt(C H W) of Gaussian noise.
     """
 
     steps: int = 10
@@ -94,20 +94,20 @@ class DIIP(Generator):
         """True if the gradient is exact."""
         return self.gradient == "exact"
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; the Laplacian is a test of pixels."""
-        super().in_latents(told)
+        super().in_latents(known_operator)
         if self.stop == "laplacian":
             raise UsageError("DIIP: stop=laplacian is a test of pixels: in latents take slope or never")
         return replace(self, stop="slope" if self.stop == "auto" else self.stop), ""
 
     def nfe(self, prior: Prior) -> int:
-        """The most evaluations that it makes, should it not stop before."""
+        """Largest number of evaluations, without an earlier stop."""
         return super().nfe(prior) * self.iterations
 
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state an iteration. An image that has stopped keeps still while others of its batch go on.
+        """See `Method`; one state an iteration. A stopped image stays unchanged while others of its batch continue.
 
         The states' `curves` are "loss" (the mean squared error in [-1, 1] units), "slope" and "laplacian".
         """
@@ -141,8 +141,8 @@ class Watch:
     """Decides for one image when to stop, from its losses and its Laplacian's variance.
 
     Attributes:
-        image: the result so far, (C, H, W): the newest iterate, or the chosen one once it has stopped.
-        stopped: whether it has.
+        image: the result so far, (C, H, W): the newest iterate, or the chosen one after a stop.
+        stopped: whether it has stopped.
         newest: this iterate's loss, slope (NaN while there is none) and Laplacian variance.
     """
 
@@ -157,7 +157,7 @@ class Watch:
         self.newest: dict[str, float] = {}
 
     def see(self, image: Tensor, loss: float, variance: float) -> None:
-        """Takes in one iterate; nothing more once it has stopped."""
+        """Takes in one iterate; ignores further ones after a stop."""
         method, window = self._method, self._method.window
         if self.stopped:
             return
@@ -187,10 +187,10 @@ def _halves(values: deque[float]) -> tuple[float, float]:
 
 
 def laplacian_variance(x: Tensor) -> Tensor:
-    """Amount of fine detail in images: the variance of their brightness' discrete Laplacian, (B,).
+    """Amount of fine detail in images: the variance of the discrete Laplacian of their brightness, (B,).
 
     Args:
-        x: images, (B, C, H, W); those of less than 3 pixels in a direction have none.
+        x: images, (B, C, H, W); images below 3 pixels in a direction have none.
     """
     grey = x.mean(1)
     if min(grey.shape[1:]) < 3:

@@ -1,20 +1,20 @@
-r"""DIP: a convolutional network fitted to one damaged image resembles the clean one before it resembles the damage.
+r"""DIP: an untrained convolutional network that fits the clean image before it fits the damage.
 
-Nothing was ever trained. Adam fits the weights of a fresh network f, whose input u is noise that stays as it is, to the
+Nothing is trained in advance. Adam fits the weights of a fresh network f, whose input u is fixed noise, to the
 measurement of one image:
 
 .. math:: \theta^* = \arg\min_\theta \| A(f_\theta(u)) - y \|^2, \quad x = f_{\theta^*}(u)
 
-with A = 1 where nobody knows the degradation. The network learns what photographs have in common sooner than noise, so
-the fit has to end early: after a number of iterations, as in the paper, or by itself. A little noise is added to the
-input at each iteration, and the result is a running mean of the network's images.
+with A = 1 for an unknown degradation. The network fits natural structure sooner than noise, so the fit must end early:
+after a number of iterations, as in the paper, or by a test. A little noise is added to the input at each iteration, and
+the result is a running mean of the network's images.
 
-The test that ends it by itself is ES-WMV: the variance of the last W images,
+The test is ES-WMV: the variance of the last W images,
 
 .. math:: V_k = \frac{1}{W} \sum_{w<W} \Big\| x_{k-w} - \frac{1}{W} \sum_{v<W} x_{k-v} \Big\|^2,
 
-falls while the image is found and rises when noise comes in. The result is the image at the least V, and the fit ends
-when there has been none smaller for a number of iterations, the patience.
+falls while the image emerges and rises with the noise. The result is the image at the least V. The fit ends when V has
+had no new minimum for a number of iterations, the patience.
 
 References:
     Ulyanov et al., "Deep Image Prior", CVPR 2018. https://arxiv.org/abs/1711.10925
@@ -43,11 +43,10 @@ from .skip_network import SkipNetwork, fresh
 
 @dataclass(frozen=True)
 class DIP(Method):
-    """Restoration by fitting an untrained network to the one image there is (Ulyanov et al., CVPR 2018).
+    """Restoration by fitting an untrained network to a single image (Ulyanov et al., CVPR 2018).
 
-    It makes no evaluation of the prior: what costs is one pass forth and back of its own network for each image and
-    iteration. The defaults are the paper's for noise of 25/255. Where the operator is given it is used; the noise
-    level is not.
+    It evaluates no prior. It costs a forward and a backward pass of its network for each image and iteration. The
+    defaults are the paper's for noise of 25/255. A given operator is used; the noise level is not.
 
     Attributes:
         iterations: the most.
@@ -91,15 +90,16 @@ class DIP(Method):
             self.require(getattr(self, field) >= 1, field, "at least 1")
 
     def nfe(self, prior: Prior) -> int:
-        """None: it has no use for a prior."""
+        """Always None: it needs no prior."""
         return 0
 
     @with_gradients
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state an iteration. An image that has stopped keeps still while others of its batch go on.
+        """See `Method`; one state an iteration. A stopped image stays unchanged while others of its batch continue.
 
-        The states' `curves` are "loss", the mean squared error of the measurement in [0, 1] units, and, where it is
-        looked at, "variance", V above as a mean over the image's values, NaN for the first W - 1 iterations.
+        The states' `curves` have the "loss", the mean squared error of the measurement in [0, 1] units. With the test
+        they also have the "variance", V above as a mean over the image's values; it is NaN for the first W - 1
+        iterations.
 
         Raises:
             PellucidError: an image of the network is not finite.
@@ -139,13 +139,13 @@ class DIP(Method):
 
 
 class _Fit:
-    """The network of one image, and what has come of it; images in [0, 1].
+    """The network of one image and its result; images in [0, 1].
 
     Attributes:
-        result: what would be returned now, (C, H, W).
+        result: the current result, (C, H, W).
         stopped: whether the test has ended it.
-        variance: of the last images, NaN while they are too few.
-        weights: what is fitted.
+        variance: variance of the last images, NaN while they are too few.
+        weights: the fitted tensors.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class _Fit:
         self.variance = math.nan
 
     def image(self) -> Tensor:
-        """The network's image, (1, C, H, W), differentiable; the last one again when it has stopped."""
+        """Image of the network, (1, C, H, W), differentiable; the last one again after a stop."""
         if not self.stopped:
             noise = torch.randn(self._input.shape, generator=self._generator).to(self._input)
             made = self._network(self._input + self._method.jitter * noise)
@@ -178,7 +178,7 @@ class _Fit:
         return self._newest.detach() if self.stopped else self._newest
 
     def see(self) -> None:
-        """Takes in the image that was made last."""
+        """Takes in the newest image."""
         if self.stopped:
             return
         newest = self._newest.detach()[0]
@@ -198,7 +198,7 @@ class _Fit:
 
 
 class MovingVariance:
-    """Finds the image that is like its predecessors, ES-WMV (Wang et al., algorithm 1).
+    """Finds an image that is similar to its predecessors, ES-WMV (Wang et al., algorithm 1).
 
     Args:
         window: W, the images compared.
@@ -206,7 +206,7 @@ class MovingVariance:
 
     Attributes:
         variance: of the last W images, a mean over their values; NaN while there are fewer.
-        stopped: whether it has.
+        stopped: whether it has stopped.
     """
 
     def __init__(self, window: int, patience: int) -> None:
@@ -217,7 +217,7 @@ class MovingVariance:
         self.stopped = False
 
     def see(self, image: Tensor) -> bool:
-        """Takes in an image; says whether it is the best so far, as every one is while there are too few."""
+        """Takes in an image; returns True if it is the best so far, also while there are too few."""
         self._images.append(image)
         if len(self._images) < self._window:
             return True
@@ -231,6 +231,6 @@ class MovingVariance:
 
 
 def _generators(rng: Streams, batch: int) -> list[torch.Generator]:
-    """One generator for each image, seeded from its stream: there are draws to make that are not of its shape."""
+    """One generator for each image, seeded from its stream, for draws of other shapes than the image."""
     draws = rng.like(torch.empty(batch, 1, dtype=torch.float64)).view(torch.int64) & (2**63 - 1)
     return [torch.Generator().manual_seed(seed) for seed in draws.flatten().tolist()]

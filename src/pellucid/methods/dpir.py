@@ -1,14 +1,14 @@
-r"""DPIR: a denoiser plugged into half-quadratic splitting, and the exact data step that other methods share.
+r"""DPIR: a denoiser plugged into half-quadratic splitting, and the exact data step for other methods.
 
-The image z of the prior and the image x of the measurement are two variables, held together by a penalty that grows:
+The image z of the prior and the image x of the measurement are two variables, coupled by a growing penalty:
 
 .. math::
     x_k = \arg\min_x \|A x - y\|^2 + w_k \|x - z_{k-1}\|^2, \qquad w_k = \lambda\, \sigma_y^2 / \sigma_k^2 \\
     z_k = D(x_k, \sigma_k)
 
 (eq. 6). The level of the denoiser falls geometrically from `strength` to the noise level. The first line is a linear
-least-squares problem; `DataStep` solves it exactly where the operator has a decomposition, and by conjugate gradients
-elsewhere.
+least-squares problem; `DataStep` solves it exactly if the operator has a decomposition, and by conjugate gradients
+otherwise.
 
 References:
     Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", IEEE TPAMI 2021.
@@ -36,12 +36,12 @@ from .method import PAPERS, Method, State
 
 
 class DataStep:
-    """The image that agrees with a measurement and stays near another image.
+    """Computes the image that agrees with a measurement and stays near another image.
 
     Args:
         operator: A, linear.
         y: the measurement, (B, ...) in [-1, 1] units.
-        iterations: conjugate gradients where A has no decomposition; each costs one `A` and one `At`.
+        iterations: conjugate gradients if A has no decomposition; each costs one `A` and one `At`.
 
     Attributes:
         shape: of the images, (B, C, H, W).
@@ -64,11 +64,11 @@ class DataStep:
         r"""Minimises `|A x - y|^2 + weight |x - x0|^2` over x.
 
         With A = U s V^T this is :math:`x_0 + V \frac{s U^T y - s^2 V^T x_0}{s^2 + w}`. Without a decomposition the
-        conjugate gradients start from `x0`, so that what they do not reach stays as it is there.
+        conjugate gradients start from `x0`, so that unreached components keep its values.
 
         Args:
             x0: (B, C, H, W).
-            weight: w, 0 or more; 0 gives the image nearest to `x0` among those that explain `y` best.
+            weight: w, 0 or more; 0 gives the image nearest to `x0` among the best fits to `y`.
 
         Returns:
             x, (B, C, H, W).
@@ -86,10 +86,10 @@ class DataStep:
         return x0 + conjugate_gradients(product, operator.At(self._y - operator.A(x0)), self._iterations)
 
     def start(self) -> Tensor:
-        """An image to begin with: the measurement where it has the image's size, else its pseudo-inverse.
+        """Initial image: the measurement if it has the image's size, else its pseudo-inverse.
 
-        Of a reduction it is the small image enlarged by a cubic filter, as in the paper: the pseudo-inverse of means
-        of blocks has steps at their sides, which a denoiser takes for the picture's.
+        For a reduction it is the small image enlarged by a cubic filter, as in the paper: the pseudo-inverse of block
+        means has steps between blocks, which a denoiser would keep.
         """
         if tuple(self._y.shape) == tuple(self.shape):
             return self._y
@@ -99,7 +99,7 @@ class DataStep:
 
 
 def geometric(first: float, last: float, steps: int) -> list[float]:
-    """Levels from first to last, each the same share of the one before."""
+    """Levels from first to last with a constant ratio."""
     levels: list[float] = torch.linspace(math.log(first), math.log(last), steps, dtype=torch.float64).exp().tolist()
     return levels
 
@@ -112,11 +112,11 @@ class DPIR(Method):
 
     Attributes:
         steps: data steps, each with one evaluation after it; 8 is the paper's for blur, 24 for reduction.
-        strength: level of the denoiser at first, in [0, 1] units; the paper's is 49 / 255.
-        weight: lambda, which trades the measurement against the prior.
-        least: the least level, in [0, 1] units, that the noise and the denoiser's last level are taken to have.
-        inner: conjugate gradients a data step, where the operator has no decomposition.
-        ensemble: whether the denoiser sees the image turned and mirrored in another way at each step.
+        strength: first level of the denoiser, in [0, 1] units; the paper's is 49 / 255.
+        weight: lambda, the weight of the prior against the measurement.
+        least: least assumed noise and least last level of the denoiser, in [0, 1] units.
+        inner: conjugate gradients for a data step, if the operator has no decomposition.
+        ensemble: whether the denoiser gets the image in a different orientation at each step.
         ends: "prior" gives the last denoised image, as published; "data" makes one more data step, after which the
             result agrees with the measurement as well as its noise allows.
     """
@@ -141,7 +141,7 @@ class DPIR(Method):
         self.require(self.ends in ("prior", "data"), "ends", "prior or data")
 
     def levels(self, sigma_y: float) -> list[float]:
-        """The denoiser's levels in [-1, 1] units, from `strength` down to the noise."""
+        """Levels of the denoiser in [-1, 1] units, from `strength` down to the noise."""
         last = max(sigma_y, 2 * self.least)
         return geometric(max(2 * self.strength, last), last, self.steps)
 
@@ -165,7 +165,7 @@ class DPIR(Method):
 
 
 def turned(prior: Prior, x: Tensor, sigma: float, way: int) -> Tensor:
-    """The prior's estimate of an image that it sees in one of eight ways, turned back.
+    """Evaluates the prior on an image in one of eight orientations and turns the estimate back.
 
     Args:
         prior: the prior.

@@ -1,12 +1,12 @@
-r"""DPS: an unconditional chain, pulled towards the measurement through the network.
+r"""DPS: an unconditional chain, guided towards the measurement through the network.
 
-After each ancestral step the latent moves against the gradient, through the network, of the distance between the
-measurement and what the estimate would have measured (algorithm 1, with the step size zeta' of its section 3.4):
+After each ancestral step the latent moves against a gradient through the network: that of the distance between the
+measurement and the measured estimate (algorithm 1, with the step size zeta' of its section 3.4):
 
 .. math:: x' \leftarrow x' - \zeta \, \nabla_{x} \| y - A(\hat x_0(x)) \|_2
 
 written for variance-preserving latents. In this library's coordinates, x_vp = sqrt(abar) x, the same move is
-zeta / (sqrt(abar) sqrt(abar')) times the gradient at x. The norm is each image's own, not the batch's.
+zeta / (sqrt(abar) sqrt(abar')) times the gradient at x. The norm is per image, not over the batch.
 
 References:
     Chung et al., "Diffusion Posterior Sampling for General Noisy Inverse Problems", ICLR 2023.
@@ -40,11 +40,12 @@ class DPS(Stepper):
 
     Attributes:
         steps: levels walked.
-        scale: zeta, the size of the pull. The authors use 0.3 for super-resolution and blur, 0.5 for random inpainting
+        scale: zeta, the size of the guidance. The authors use 0.3 for super-resolution and blur, 0.5 for random
+        inpainting
             and 1 for phase retrieval, at 1,000 steps.
-        clip: whether estimates are clipped to [-1, 1], as in the authors' code; where they are, nothing pulls.
-        variance: of an ancestral step: "posterior"; or "learned", as the network says, as in the authors' code, at no
-            further evaluation (`VPNetwork.learned`).
+        clip: whether estimates are clipped to [-1, 1], as in the authors' code; clipped values have no gradient.
+        variance: of an ancestral step: "posterior"; or "learned", from the network, as in the authors' code, without
+            further evaluations (`VPNetwork.learned`).
     """
 
     presets = PAPERS
@@ -65,10 +66,10 @@ class DPS(Stepper):
 
     @property
     def through_network(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; latents are not within [-1, 1]."""
         return replace(self, clip=False), ""
 
@@ -94,7 +95,7 @@ class DPS(Stepper):
         return x0, gradient
 
     def _pull(self, operator: Operator, y: Tensor, evaluate: Evaluation, x: Tensor, sigma: float) -> tuple[Tensor, ...]:
-        """The same, and the learned variance's share where the evaluation has one."""
+        """The same with the share of the learned variance, if the evaluation has one."""
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0, *share = evaluate(x, sigma).split(x.shape[1], 1)
@@ -106,6 +107,6 @@ class DPS(Stepper):
         return x0.detach(), gradient.nan_to_num(0.0), *(one.detach() for one in share)
 
     def distance(self, residual: Tensor, y: Tensor) -> Tensor:
-        """Each image's norm, (B,); `y` is what was measured, for variants that weigh by it."""
+        """Norm of each image's residual, (B,); `y` is the measurement, for variants with weights from it."""
         # One by one: the rounding of a sum over an axis depends on how many there are.
         return torch.stack([one.norm() for one in residual])

@@ -1,11 +1,11 @@
-r"""DreamClean: invert, walk to where the clean images are, come back.
+r"""DreamClean: invert, walk towards the clean images, return.
 
 Blind restoration (algorithms A1-A3). With the levels s_0 < s_1 < ... < s_n of the training ladder up to strength tau,
 
-1. DDIM inversion takes the damaged image from s_0 to s_n: the latents it passes have low probability, for the prior
-   knows no such image;
-2. from s_n down to s_1, Variance Preservation Sampling moves the latent M times towards high probability and leaves
-   its noise level as it is, then a DDIM step, on a fresh estimate, goes one level down.
+1. DDIM inversion takes the damaged image from s_0 to s_n: the latents on its way have low probability, since the prior
+   does not model such an image;
+2. from s_n down to s_1, Variance Preservation Sampling moves the latent M times towards high probability without
+   changing its noise level. Then a DDIM step on a fresh estimate goes one level down.
 
 In the paper's coordinates one correction at level t is (eq. 8-10, A2)
 
@@ -13,14 +13,14 @@ In the paper's coordinates one correction at level t is (eq. 8-10, A2)
           \eta_l = \gamma (1 - \bar\alpha_t), \quad \eta_g = \sqrt{\gamma (2 - \gamma)} \sqrt{1 - \bar\alpha_t}.
 
 Divided by sqrt(abar_t), and with the score (x0 - x) / sigma^2, it is x0 + (1 - gamma) (x - x0) + sqrt(gamma (2 -
-gamma)) sigma n: the noise shrinks by 1 - gamma and as much is added as was lost.
+gamma)) sigma n: the noise shrinks by 1 - gamma, and fresh noise restores its level.
 
-The paper's inversion begins at s_0, as if the image were clean, and keeps what noise it has as part of the picture.
-With `start="noise"` it begins at the level of noise that the prior finds in the image (`estimate.noise_seen`): then
-that noise is the latent's own, and goes with it on the way down.
+The paper's inversion begins at s_0, as if the image were clean, and treats the image's noise as part of the picture.
+With `start="noise"` it begins at the noise level that the prior estimates in the image (`estimate.noise_seen`). Then
+the image's noise belongs to the latent, and disappears with it on the way down.
 
-Fewer evaluations: with `shared` a level's corrections and its step use the estimate that the level was reached with, so
-that the way down is a DDIM step with fresh noise, one evaluation a level; with `climb` inversion takes several levels
+Fewer evaluations: with `shared` a level's corrections and its step reuse the estimate of the step to that level. So the
+way down consists of DDIM steps with fresh noise, one evaluation a level; with `climb` inversion takes several levels
 at once, of second order. The preset "fast" has both, on fewer levels.
 
 References:
@@ -51,26 +51,27 @@ from .onebyone import Run, firsts, left_alone, one_by_one, shared
 class DreamClean(Method):
     """Blind restoration by DDIM inversion and Variance Preservation Sampling (Xiao et al., ICLR 2024).
 
-    Costs n (2 + M) evaluations with n = floor(strength / 1000 * steps) levels and M corrections, 90 at the paper's; M
-    counts 0 if they are `shared`, and of the 2 the one that is for inversion 1 / `climb`. With `start="forward"` there
-    is no inversion; with `start="noise"` there are 8 more to find the noise, less one for each level below it.
+    Costs n (2 + M) evaluations with n = floor(strength / 1000 * steps) levels and M corrections, 90 at the paper's
+    settings. If corrections are `shared`, M counts as 0. Inversion takes one of the two, or 1 / `climb`. With
+    `start="forward"` there is no inversion. With `start="noise"` there are 8 more to estimate the noise, minus one for
+    each level below it.
 
     Attributes:
-        strength: tau, how far up the noise ladder to go, in thousandths of it, (0, 1000]. Higher repairs more damage
-            and invents more; 300 is the paper's, and the preset "paper". "auto" is each image's own, at the cost of 10
-            evaluations (`estimate.evidence`).
+        strength: tau, the highest level on the noise ladder, in thousandths of it, (0, 1000]. Higher values repair more
+            damage and invent more; 300 is the paper's, and the preset "paper". "auto" estimates it for each image with
+            10 evaluations (`estimate.evidence`).
         steps: DDIM steps of the whole ladder, of which those up to `strength` are walked: the levels floor(i T / steps)
             of T training levels (DDIM, appendix D.3).
-        gamma: size of a correction, [0, 1]; 0 makes it a plain DDIM round trip.
+        gamma: size of a correction, [0, 1]; 0 gives a plain DDIM round trip.
         corrections: M, Variance Preservation Sampling moves at each level.
         schedule: noise added by a correction (the paper's Table 5): "preserving", sqrt(gamma (2 - gamma)) sigma, keeps
             the level (the method); "langevin", sqrt(2 gamma) sigma, raises it; "none" lets it fall.
-        start: "invert" is DDIM inversion from the ladder's first level; "noise" inverts from the level of noise found
-            in the image; "forward" adds noise of level tau to it (eq. 2).
-        fidelity: how near to the image to stay where the strength is "auto", [0, 1]: tau is 2 (1 - fidelity) times what
-            was found best on average; 1 changes nothing.
-        shared: whether the corrections of a level and its step use one evaluation, and not 1 + M.
-        climb: levels that inversion takes at once; more than one with moves of second order.
+        start: "invert" is DDIM inversion from the ladder's first level; "noise" inverts from the image's estimated
+            noise level; "forward" adds noise of level tau to it (eq. 2).
+        fidelity: closeness to the image if the strength is "auto", [0, 1]: tau is 2 (1 - fidelity) times the best value
+            on average; 1 changes nothing.
+        shared: whether a level's corrections and its step share one evaluation in place of 1 + M.
+        climb: levels for each move of the inversion; moves over several levels are of second order.
     """
 
     strength: float | Literal["auto"] = "auto"
@@ -100,9 +101,9 @@ class DreamClean(Method):
         self.require(self.climb >= 1, "climb", "at least 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, out of a training ladder: descending, the lowest its first (where inversion starts).
+        """The levels of the walk on a training ladder: descending, down to its first level, where inversion starts.
 
-        A strength that is chosen, or below the grid's first step, is the top itself, and the levels are evenly spaced.
+        An automatic strength, or one below the grid's first step, is the top itself, and the levels are evenly spaced.
         """
         count = math.floor(self._fixed * self.steps / 1000 + 1e-9)
         if self.strength == "auto" or not count:
@@ -111,19 +112,19 @@ class DreamClean(Method):
         return sigmas[index.clamp_max(len(sigmas) - 1).unique_consecutive().flip(0)]
 
     def evenly(self, sigmas: Tensor) -> Tensor:
-        """As many levels, at even distances below the strength itself: for strengths that are chosen, any number."""
+        """The same number of levels at even distances below the strength itself, for any automatic strength."""
         top = min(max(round(self._fixed / 1000 * len(sigmas)), 1), len(sigmas) - 1)
         return respace(sigmas, math.ceil(self._fixed * self.steps / 1000 - 1e-9), top)
 
     @property
     def _fixed(self) -> float:
-        """The strength, or the highest that is ever chosen."""
+        """The strength, or the highest possible automatic one."""
         return _MOST if self.strength == "auto" else self.strength
 
     def nfe(self, prior: Prior) -> int:
-        """Makes n (1 + M) on the way down, n if they are shared, and as many for inversion as it makes moves.
+        """Makes n (1 + M) evaluations on the way down, n if they are shared, and one for each move of the inversion.
 
-        At most 8 more from the noise; at most 10 more where the strength is "auto", with n for the highest there is.
+        At most 8 more from the noise; at most 10 more if the strength is "auto", with n for the highest possible one.
         """
         levels = len(self.ladder(prior.sigmas)) - 1
         moves = levels * (1 if self.shared else 1 + self.corrections)
@@ -132,26 +133,26 @@ class DreamClean(Method):
             return moves + EVIDENCE
         return moves + _CALLS * (self.start == "noise")
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
-        """See `Method`; a strength that was to be found from the image, which is known for pixels alone, is 300."""
-        super().in_latents(told)
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
+        """See `Method`; an automatic strength, which needs pixels, becomes 300."""
+        super().in_latents(known_operator)
         if self.strength != "auto":
             return self, ""
         strength = 2 * (1 - self.fidelity) * _PAPERS
         if strength < 1:
-            return None, "left as it is"
-        note = f"dreamclean at strength {strength:.0f} (what an image asks for is known for pixels alone)"
+            return None, "left unchanged"
+        note = f"dreamclean at strength {strength:.0f} (an automatic strength needs pixels)"
         return replace(self, strength=strength), note
 
     def chosen(self, found: Evidence) -> DreamClean | None:
-        """This method at the strength for an image of which so much is known; None where it is best left alone."""
+        """Copy with the strength for an image with given evidence; None if the image is best left alone."""
         strength = 2 * (1 - self.fidelity) * found.strength
         if strength < _LEAST:
             return None
         return replace(self, strength=strength, start="noise" if found.noise and self.start == "invert" else self.start)
 
     def correct(self, x: Tensor, x0: Tensor, sigma: float | Tensor, rng: Streams) -> Tensor:
-        """One correction (eq. 8-10): takes gamma of the noise away, adds what the schedule says."""
+        """One correction (eq. 8-10): removes gamma of the noise and adds the schedule's noise."""
         x = renoise(x, x0, sigma, (1 - self.gamma) * sigma)
         fresh = _FRESH[self.schedule](self.gamma)
         return axpy(each(fresh * sigma, x), rng.like(x), x) if fresh else x
@@ -160,8 +161,8 @@ class DreamClean(Method):
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`: n states on the way up (none with `start="forward"`), n on the way down.
 
-        The image itself counts as a latent of the training ladder's first level (sigma 0.01 on DDPM's), and the last
-        step goes to sigma = 0. Nothing is clipped.
+        The image counts as a latent of the training ladder's first level (sigma 0.01 for DDPM), and the last step goes
+        to sigma = 0. Nothing is clipped.
         """
         self.require_blind(problem)
         if self.strength == "auto":
@@ -176,7 +177,7 @@ class DreamClean(Method):
         """Settings for one image by the evidence of its damage."""
         method = self.chosen(found)
         if method is None:
-            return left_alone("nothing found to repair, left as it is", EVIDENCE)
+            return left_alone("nothing found to repair, left unchanged", EVIDENCE)
         note = f"dreamclean at strength {method._fixed:.0f}"
         if found.noise:
             note += f", from the noise of {found.noise / 2:.3f} found"
@@ -187,13 +188,13 @@ class DreamClean(Method):
     def walk(
         self, y: Tensor, prior: Counted, rng: Streams, noise: float | None = None, ladder: Tensor | None = None
     ) -> Iterator[State]:
-        """Up and down, at a strength that is known.
+        """Walks up and down at a known strength.
 
         Args:
             y: images, (B, C, H, W).
             prior: the prior.
             rng: each image's random stream.
-            noise: the level of noise in them, in [-1, 1] units, for `start="noise"`; None to find it.
+            noise: their noise level, in [-1, 1] units, for `start="noise"`; None to estimate it.
             ladder: the levels; None for `ladder`.
         """
         ladder = self.ladder(prior.sigmas) if ladder is None else ladder
@@ -229,7 +230,7 @@ class DreamClean(Method):
     def rise(
         self, prior: Prior, y: Tensor, found: Tensor, levels: list[float]
     ) -> Iterator[tuple[float, Tensor, Tensor]]:
-        """DDIM inversion of each image from its own level, (B,): it waits until the ladder has come up to it."""
+        """DDIM inversion of each image from its level, (B,), at which it waits for the ladder."""
         x = x0 = before = y
         sigma_before = found.clamp_min(levels[0])
         for low, high in pairwise(levels):
@@ -244,16 +245,16 @@ class DreamClean(Method):
 
     @property
     def _order(self) -> Literal[1, 2]:
-        """Of inversion."""
+        """Order of the inversion."""
         return 1 if self.climb == 1 else 2
 
 
 @dataclass(frozen=True)
 class Descent(Method):
-    """Base of DreamClean's variants for known degradations: the way down alone, from noise of level tau.
+    """Base of DreamClean's variants for known degradations: only the way down, from noise of level tau.
 
     Attributes:
-        strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
+        strength: tau, the starting level on the ladder, in thousandths of it, (0, 1000].
         steps: DDIM steps of the whole ladder, of which those up to `strength` are walked.
         gamma: size of a correction, [0, 1].
         corrections: M, corrections at each level.
@@ -273,7 +274,7 @@ class Descent(Method):
         self.require(self.corrections >= 0, "corrections", "0 or more")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, those of blind DreamClean: descending, then 0."""
+        """Levels of blind DreamClean's walk: descending, then 0."""
         levels = DreamClean(strength=self.strength, steps=self.steps).ladder(sigmas)
         return torch.cat([levels[:-1], levels.new_zeros(1)])
 
@@ -286,7 +287,7 @@ class Descent(Method):
 _MOST, _LEAST = 140, 1
 _PAPERS = 300.0
 _CALLS = 8
-"""Evaluations to find the noise with."""
+"""Number of evaluations to estimate the noise."""
 
 _FRESH: dict[str, Callable[[float], float]] = {
     "preserving": lambda gamma: math.sqrt(gamma * (2 - gamma)),

@@ -1,17 +1,18 @@
 """DreamClean with a known degradation: Variance Preservation Sampling in the null space.
 
 The paper calls it "Ours*" (section 3.5 and A.6). The latent starts from the measurement with noise added (eq. 2), not
-from inversion, and what A sees of the image comes from the measurement. The paper says that the sampling happens in
-the null space and leaves open what of it is projected; both readings are here:
+from inversion, and the measured part of the image comes from the measurement. The paper places the sampling in the null
+space and leaves open which quantity is projected; both readings are here:
 
-- `null_space="estimate"`: the measured part of each estimate is replaced by the measurement, and all of it moves;
+- `null_space="estimate"`: the measured part of each estimate is replaced by the measurement, and the whole latent
+  moves;
 - `null_space="increment"`: the correction moves the null space alone.
 
-With noise, component i of the measurement (DDNM+, in spectral coordinates) counts as null space as long as its noise,
-sigma_y / s_i, is above the latent's; below, the latent is the measurement plus as much noise as is missing to sigma.
-Steps down the ladder are DDRM's with eta = 0 (`Measured.step`), whose noise in components that y has fallen behind is
-that of y. Where y's noise is above even the first level, y is not used at all: its noise would be the same at every
-step, what the prior makes of it would grow from step to step, and corrections could not renew it.
+With noise, component i of the measurement (DDNM+, in spectral coordinates) counts as null space while its noise,
+sigma_y / s_i, is above the latent's. Otherwise the latent is the measurement plus the noise that is missing to sigma.
+Steps down the ladder are DDRM's with eta = 0 (`Measured.step`), whose noise in components noisier than the latent is
+that of y. Components with noise above the first level are not used: their noise would be the same at every step, its
+effect would grow, and corrections could not renew it.
 
 References:
     Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
@@ -45,11 +46,11 @@ class DreamCleanKnown(Descent):
     Needs an operator with a singular value decomposition, and the noise level.
 
     Attributes:
-        strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
+        strength: tau, the starting level on the ladder, in thousandths of it, (0, 1000].
         steps: DDIM steps of the whole ladder, of which those up to `strength` are walked.
         gamma: size of a correction, [0, 1].
         corrections: M, corrections at each level.
-        null_space: what is projected, "estimate" or "increment".
+        null_space: the projected quantity, "estimate" or "increment".
     """
 
     presets = PAPERS
@@ -76,7 +77,7 @@ class DreamCleanKnown(Descent):
             yield State(step, len(ladder) - 1, sigma_next, measured.V(z), x0, prior.nfe)
 
     def correct(self, measured: Measured, z: Tensor, x0: Tensor, sigma: float, n: Tensor) -> Tensor:
-        """One correction, in spectral coordinates: about the measurement where it is clear, else about the estimate."""
+        """One correction in spectral coordinates: around the measurement if it is clear, else the estimate."""
         clear = measured.level <= sigma
         centre = torch.where(clear, measured.y, x0)
         # The measurement's own noise stays in the latent, so that much less is left to be exchanged.

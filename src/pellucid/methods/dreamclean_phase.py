@@ -1,14 +1,14 @@
-r"""DreamClean for phase retrieval: from a classical solution, on the set of images with the measured magnitudes.
+r"""DreamClean for phase retrieval: from a classical solution, within the images of the measured magnitudes.
 
 The measurement is `|F x|`, x with zeros around it. The start is hybrid input-output ([HIO]): alternately the measured
 magnitudes are imposed in Fourier space and, outside the image's place and range, the feedback
 
 .. math:: u \leftarrow P u \ \text{where it is inside}, \quad u \leftarrow u - \beta P u \ \text{elsewhere}
 
-drives what should not be there to zero. The best of several random starts gets noise of strength tau (eq. 2 of
+drives unwanted values to zero. The best of several random starts gets noise of strength tau (eq. 2 of
 [DreamClean]), and Variance Preservation Sampling and DDIM steps bring it down, each estimate first projected onto the
-measured magnitudes (section 3.5). With noise the projection is taken as far as sigma / sigma_y, as DDNM+ does: below
-the measurement's noise the prior knows better. The paper does not publish more of its procedure than this.
+measured magnitudes (section 3.5). With noise the projection is scaled by sigma / sigma_y, as in DDNM+: below the
+measurement's noise the prior is more accurate. The paper publishes no further details of its procedure.
 
 References:
     [DreamClean] Xiao et al., "DreamClean: Restoring Clean Image Using Deep Diffusion Prior", ICLR 2024.
@@ -34,25 +34,24 @@ from .dreamclean import Descent
 from .method import PAPERS, State
 
 _POLISH = 50
-"""Iterations without feedback at the end of a start: they only come nearer to the solution they are at."""
+"""Iterations without feedback at the end of a start, which only refine the solution."""
 
 
 @dataclass(frozen=True)
 class DreamCleanPhase(Descent):
     """Phase retrieval by hybrid input-output and Variance Preservation Sampling (Xiao et al., ICLR 2024, section 3.5).
 
-    Costs n (1 + M) evaluations, n = floor(strength / 1000 * steps) levels and M corrections, 60 at the defaults, and
-    before them `restarts` times `iterations` pairs of Fourier transforms. Needs the operator `PhaseRetrieval`.
-
-    What magnitudes cannot tell remains open: the image's sign, and whether it is turned by 180 degrees. Channels are
-    retrieved apart and brought into agreement with the first.
+    Costs n (1 + M) evaluations with n = floor(strength / 1000 * steps) levels and M corrections, 60 at the defaults.
+    Before them there are `restarts` times `iterations` pairs of Fourier transforms. Needs the operator
+    `PhaseRetrieval`. Magnitudes leave the image's sign and a turn by 180 degrees open. Channels are retrieved
+    separately and aligned with the first.
 
     Attributes:
-        strength: tau, the level of the ladder that it starts from, in thousandths of it, (0, 1000].
+        strength: tau, the starting level on the ladder, in thousandths of it, (0, 1000].
         steps: DDIM steps of the whole ladder, of which those up to `strength` are walked.
         gamma: size of a correction, [0, 1].
         corrections: M, corrections at each level.
-        restarts: random starts, of which each channel keeps the one that fits best.
+        restarts: random starts; each channel keeps the best fit.
         iterations: of hybrid input-output, for each.
         relaxation: beta, the feedback, (0, 1].
     """
@@ -94,7 +93,7 @@ class DreamCleanPhase(Descent):
             yield State(step, len(ladder) - 1, sigma_next, x, x0, prior.nfe)
 
     def start(self, operator: PhaseRetrieval, y: Tensor, rng: Streams) -> Tensor:
-        """The classical solution: for each channel the best of `restarts`, turned to agree with the first channel."""
+        """Classical solution: for each channel the best of `restarts`, turned to agree with the first channel."""
         best = error = None
         for _ in range(self.restarts):
             x = self._retrieve(operator, y, rng)
@@ -120,9 +119,9 @@ class DreamCleanPhase(Descent):
 
 
 def agree(x: Tensor) -> Tensor:
-    """Changes sign and turns channels by 180 degrees where that makes them most like the first, (B, C, H, W).
+    """Chooses the sign and the turn of each channel, (B, C, H, W), for which it is most similar to the first.
 
-    Magnitudes are the same for all four; a photograph's channels resemble each other.
+    All four have the same magnitudes; a photograph's channels resemble each other.
     """
     first = x[:, :1]
     ways = torch.stack([x, -x, x.flip(2, 3), -x.flip(2, 3)])

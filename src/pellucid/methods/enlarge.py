@@ -1,9 +1,9 @@
-"""Enlarge: a small picture made larger, near to the truth or crisp.
+"""Enlargement of a small picture, faithful or crisp.
 
-Nobody knows which program made the small picture. It is taken for the larger one after a filter between the mean of
-blocks and an antialiasing cubic one (`operators.Thumbnail`), which loses little whichever it was. Its noise is never
-taken from its texture, which in a small picture is as fine as noise: it is white noise that the diagnosis finds, and
-that is removed first. Else there is none but rounding; compression is undone, and leaves some.
+The program that made the small picture is unknown. The model is a filter between the mean of blocks and an antialiasing
+cubic filter (`operators.Thumbnail`), which is accurate enough for either. The noise is never estimated from texture,
+which in a small picture is as fine as noise. White noise in the diagnosis is removed first; otherwise only rounding
+counts as noise. Compression is undone, and leaves some noise.
 
 References:
     Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", IEEE TPAMI 2021: the faithful finish.
@@ -31,7 +31,7 @@ from .method import Method, State
 from .sidebyside import side_by_side
 
 _CLEAN, _COMPRESSED = 0.004, 0.06
-"""Noise of a small picture, in [-1, 1] units: where none is found, and what is left of compression, undone or not."""
+"""Noise of a small picture, in [-1, 1] units: without any finding, and after compression, undone or not."""
 
 FAITHFUL = DPIR(steps=12, weight=0.1, least=0.01, ends="data")
 """The splitting, chosen on training photographs.
@@ -43,7 +43,7 @@ Below level 0.02 the prior's estimates lose more than they gain. Over 8 steps an
 
 @dataclass(frozen=True)
 class Enlarge(Method):
-    """Makes a picture larger, faithfully by splitting (DPIR), or crisply by sampling (DreamClean).
+    """Enlarges a picture, faithfully by splitting (DPIR) or crisply by sampling (DreamClean).
 
     Costs 12 evaluations of the large picture, or 60 to be crisp; before, of the small one, at most 10 to find its noise
     and 7 to remove that or undo its compression. Needs an operator that reduces, which the task brings. Noise that is
@@ -65,12 +65,12 @@ class Enlarge(Method):
 
     @property
     def method(self) -> Method:
-        """The method of the finish."""
+        """Method of the finish."""
         # Large corrections: the small prior's estimates err alike from level to level, which fresh noise averages out.
         return FAITHFUL if self.finish == "faithful" else DreamCleanKnown(gamma=0.5)
 
     def nfe(self, prior: Prior) -> int:
-        """The most evaluations that it makes."""
+        """Largest number of evaluations."""
         return LOOKS + max(walk.CALLS, jpeg.CALLS) + self.method.nfe(prior)
 
     @torch.no_grad()
@@ -91,7 +91,7 @@ class Enlarge(Method):
 
 
 def _cleaned(prior: Counted, y: Tensor, rng: Streams, known: Diagnosis) -> tuple[Tensor, float, str]:
-    """A small picture without the noise that is found in it, the noise that may be left, and what was done."""
+    """Removes the diagnosed noise from a small picture; returns it, its assumed remaining noise, and a note."""
     # Texture of a small picture looks like grain, and is found to be some in a quarter of them; it is never white.
     denoising = walk.treatment(noise_alone(prior, y), 1.0)
     if denoising is not None and denoising.noise.white:

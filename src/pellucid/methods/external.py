@@ -1,12 +1,12 @@
-r"""Other people's restorers, as methods: a function, a network's file, an object of an installed module.
+r"""External restorers as methods: a function, a network's file, an object of an installed module.
 
-A restorer that was trained for its damage (FBCNN, SwinIR, DnCNN ...) is a function of the image alone, and needs
-neither a prior nor noise. Whatever it is, it is asked one thing:
+A restorer that was trained for its damage (FBCNN, SwinIR, DnCNN ...) is a function of the image alone and needs neither
+a prior nor noise. All restorers have one interface:
 
 .. math:: x = f(y), \quad f: (1, C, H, W) \to (1, C, k H, k W), \quad k = 1, 2, \dots
 
-with images in [0, 1]. It gets one image at a time, padded to sides it can take by reflection at the right and at the
-bottom; what became of the padding is cut off.
+with images in [0, 1]. It gets one image at a time, padded to valid sides by reflection at the right and at the bottom;
+the padding is cut off afterwards.
 
 References:
     ONNX Runtime's Python API. https://onnxruntime.ai/docs/api/python/api_summary.html
@@ -40,12 +40,12 @@ SPANDREL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 class Loaded(NamedTuple):
-    """A restorer, ready to be called, and what it says of itself.
+    """A loaded restorer with its requirements.
 
     Attributes:
         function: from (1, C, H, W) to (1, C, k H, k W), in its own range.
         channels: C, or None for any.
-        multiple: what H and W must divide by.
+        multiple: divisor of H and W.
         minimum: the least H and W.
         square: whether H and W must be equal.
     """
@@ -59,20 +59,20 @@ class Loaded(NamedTuple):
 
 @dataclass(frozen=True)
 class External(Method):
-    """Another restorer: a function, an ONNX file, a checkpoint that spandrel knows, MODULE:OBJECT or FILE.py:OBJECT.
+    """An external restorer: a function, an ONNX file, a spandrel checkpoint, MODULE:OBJECT or FILE.py:OBJECT.
 
-    Costs no evaluation of the prior. An image whose channels the restorer does not take is shown to it channel by
-    channel (restorers of one channel), or as three equal ones whose mean comes back (grey images). The result may be
-    larger than the image, by a whole factor.
+    Costs no evaluation of the prior. If the channels do not match, a restorer of one channel gets the channels one by
+    one; a grey image becomes three equal channels, whose mean is the result. The result may be larger than the image by
+    a whole factor.
 
     Attributes:
-        model: the restorer. A function gets float tensors (1, C, H, W) on the device of the image, and returns such,
-            without gradients. A file ends in .onnx (needs the extra `onnx`), or in .pth, .pt, .ckpt or .safetensors
+        model: the restorer. A function maps float tensors (1, C, H, W) on the image's device to such tensors, without
+            gradients. A file ends in .onnx (needs the extra `onnx`), or in .pth, .pt, .ckpt or .safetensors
             (needs the extra `spandrel`). MODULE:OBJECT names a function of an installed module, FILE.py:OBJECT one of
-            a file. Files are read when the first image comes.
-        multiple: what the sides must divide by; what the file itself says of that holds, too.
-        range: of the images that it takes and gives: "unit" is [0, 1], "symmetric" [-1, 1].
-        channels: that it takes, 1 or 3; None for what its file says, else for any.
+            a file. Files are read with the first image.
+        multiple: divisor of the sides, in addition to the file's own requirements.
+        range: value range of its images: "unit" is [0, 1], "symmetric" [-1, 1].
+        channels: number of channels, 1 or 3; None for the file's, else for any.
     """
 
     needs_prior: ClassVar[bool] = False
@@ -95,7 +95,7 @@ class External(Method):
         self.require(self.channels in (None, 1, 3), "channels", "1 or 3")
 
     def nfe(self, prior: Prior) -> int:
-        """Makes none."""
+        """Always 0."""
         return 0
 
     def prepare(self, device: torch.device) -> None:
@@ -104,11 +104,11 @@ class External(Method):
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state, larger than the image where the restorer enlarges.
+        """See `Method`; one state, larger than the image if the restorer enlarges.
 
         Raises:
-            PellucidError: the file cannot be read, or the restorer gives what is no finite image.
-            UsageError: it takes other images.
+            PellucidError: the file cannot be read, or the result is no finite image.
+            UsageError: it cannot take such images.
         """
         self.require_blind(problem)
         y = problem.y
@@ -132,7 +132,7 @@ class External(Method):
         return self._loaded[device]
 
     def _restored(self, restorer: Loaded, image: Tensor) -> Tensor:
-        """One image, (1, C, H, W) in [0, 1], through a restorer of however many channels."""
+        """Restores one image, (1, C, H, W) in [0, 1], with a restorer of any number of channels."""
         own = image.shape[1]
         takes = self.channels or restorer.channels or own
         if takes == own:
@@ -144,7 +144,7 @@ class External(Method):
         raise UsageError(f"{self._name}: takes images of {takes} channels, this one has {own}")
 
     def _called(self, restorer: Loaded, image: Tensor) -> Tensor:
-        """One image of the right channels, padded, in the restorer's range and back."""
+        """Calls the restorer on one image of matching channels, with padding and in its range."""
         height, width = image.shape[-2:]
         padded = _padded(image, restorer, self.multiple)
         given: Any = restorer.function(to_model(padded) if self.range == "symmetric" else padded)
@@ -157,18 +157,18 @@ class External(Method):
                 f"{self._name}: gives {after} for {before}: no image of that size, nor a multiple of it"
             )
         if not torch.isfinite(given).all():
-            raise PellucidError(f"{self._name}: what it gives is not finite (NaN or infinity)")
+            raise PellucidError(f"{self._name}: its result is not finite (NaN or infinity)")
         result = given[..., : factor * height, : factor * width].to(image)
         return to_zero_one(result) if self.range == "symmetric" else result
 
 
 def names_restorer(name: str) -> bool:
-    """True if a text can name a restorer: a file of a known kind, MODULE:OBJECT or FILE.py:OBJECT."""
+    """True if a text may name a restorer: a file of a known kind, MODULE:OBJECT or FILE.py:OBJECT."""
     return Path(name).suffix.lower() in ONNX_SUFFIXES + SPANDREL_SUFFIXES or names_object(name)
 
 
 def _padded(image: Tensor, restorer: Loaded, multiple: int) -> Tensor:
-    """An image, reflected at the right and at the bottom until the restorer takes its size; a copy."""
+    """Pads a copy of an image by reflection at the right and at the bottom to a valid size."""
     unit = math.lcm(multiple, restorer.multiple)
     sides = [round_up(max(side, restorer.minimum), unit) for side in image.shape[-2:]]
     if restorer.square:
@@ -198,7 +198,7 @@ _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tens
 
 
 def _load_onnx(path: Path, device: torch.device) -> Loaded:
-    """A network in ONNX Runtime: one input and, of its outputs, the first; images (1, C, H, W)."""
+    """Loads a network in ONNX Runtime: one input, its first output; images (1, C, H, W)."""
     try:
         import onnxruntime
     except ImportError:
@@ -235,12 +235,12 @@ def _load_onnx(path: Path, device: torch.device) -> Loaded:
 
 
 def _texts(shape: list[Any]) -> list[str]:
-    """The sides that a file names instead of numbering them: they are free."""
+    """Named sides in a file, which may have any size."""
     return [side for side in shape if isinstance(side, str)]
 
 
 def _load_spandrel(path: Path, device: torch.device) -> Loaded:
-    """A network that spandrel recognises by its weights."""
+    """Loads a network that spandrel recognises by its weights."""
     try:
         import spandrel
     except ImportError:

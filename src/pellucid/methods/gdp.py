@@ -1,18 +1,18 @@
-r"""GDP: an unconditional chain whose mean is pushed by a loss on the estimate, and a degradation learnt on the way.
+r"""GDP: an unconditional chain, guided by a loss on its estimate, with a degradation that may be learnt on the way.
 
-At each ancestral step the mean moves against the gradient of what disagrees between the measurement and the estimate,
-degraded (algorithm 2), in [0, 1] units. The gradient is with respect to the estimate x0, not through the network:
+At each ancestral step the mean moves against the gradient of the difference between the measurement and the degraded
+estimate (algorithm 2), in [0, 1] units. The gradient is with respect to the estimate x0, not through the network:
 
 .. math:: x' \sim N(\mu - \zeta \nabla_{x_0} [L(A_\theta(x_0), y) + Q(x_0)],\ \Sigma), \quad
           \theta \leftarrow \theta - l \nabla_\theta [L + Q], \quad
           L(a, y) = \mathrm{mean}\left((a_{01} - y_{01})^2\right)
 
-for variance-preserving latents. The guidance is not multiplied by Sigma: the released code does not, and its scales are
-made for that; since the loss is a mean they are large. `guide="xt"` takes the latent itself for the estimate (algorithm
-1), which suffers from comparing it, noise and all, with a measurement that has no noise of its level.
+for variance-preserving latents. As in the released code, the guidance is not multiplied by Sigma; its scales assume
+that, and they are large since the loss is a mean. `guide="xt"` uses the latent itself as the estimate (algorithm 1).
+This is less accurate, since the latent has noise of its level and the measurement has none.
 
-Where nobody knows the degradation, it is y = f x + M with a factor f and a map M (algorithm 2), or a convolution; the
-measurement may be several exposures of one image. Q are Zero-DCE's losses, which need no clean image.
+An unknown degradation is y = f x + M with a factor f and a map M (algorithm 2), or a convolution; the measurement may
+be several exposures of one image. Q are Zero-DCE's losses, which need no clean image.
 
 References:
     Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement", CVPR 2023.
@@ -36,7 +36,7 @@ from torch import Tensor
 from ..errors import PellucidError, UsageError
 from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from ..noise import Streams, renoise
-from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, told
+from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, family_of
 from ..priors.prior import Counted, Padded, Prior, learned
 from ..problem import Problem, to_zero_one
 from .method import Method, State, Stepper, ancestral_spread, with_gradients
@@ -44,36 +44,36 @@ from .method import Method, State, Stepper, ancestral_spread, with_gradients
 
 @dataclass(frozen=True)
 class GDP(Stepper):
-    """Restoration by guided sampling, with a degradation that is known or learnt (Fei et al., CVPR 2023).
+    """Restoration by guided sampling, with a known or learnt degradation (Fei et al., CVPR 2023).
 
-    Costs `steps` evaluations, without gradients, and as many again where a small image comes first. The noise level is
+    Costs `steps` evaluations, without gradients, and as many again for a preceding small image. The noise level is
     not used. A measurement of several exposures, (B, n C, H, W), gives one image.
 
     Attributes:
         steps: levels walked; 250 is the paper's shorter setting.
         scale: zeta. The released code has 2,000 for super-resolution by 4, 4,000 for inpainting, 6,000 for deblurring
-            and colours and 160,000 for low light, at 1,000 steps of 256x256 images; in images of other sizes each pixel
-            is pushed as in those. None is 2,000; where the light is learnt, 160,000 at 1,000 steps, and of fewer steps
-            each pushes as much more.
-        guide: "x0" or "xt", what the loss compares with the measurement.
+            and colours and 160,000 for low light, at 1,000 steps of 256x256 images; for other sizes it is scaled so
+            that each pixel moves as much. None is 2,000. For learnt light, None is 160,000 at 1,000 steps, and
+            proportionally more for fewer steps.
+        guide: "x0" or "xt", the quantity that the loss compares with the measurement.
         loss: "mse", "l1" or "ssim" (1 - SSIM), a mean over the measurement.
-        variance: of an ancestral step, one of the two that bound it (DDPM, section 3.2): "posterior", of x' given x and
-            x0, or "beta", that of the forward step; or "learned", which lies between them, pixel by pixel, as the
-            network says (Improved DDPM, eq. 15; the released code), at no further evaluation. Networks of
-            guided-diffusion that make six channels have learnt one.
+        variance: variance of an ancestral step. "posterior", of x' given x and x0, and "beta", of the forward step, are
+            its bounds (DDPM, section 3.2). "learned" lies between them, pixel by pixel, and comes from the network
+            (Improved DDPM, eq. 15; the released code) without further evaluations. guided-diffusion's networks with six
+            output channels have learnt it.
         clip: whether estimates are clipped to [-1, 1], as in the released code.
-        degradation: what is learnt where no operator is given: "light", y = f x + M, or "kernel", a convolution.
+        degradation: model of an unknown operator: "light", y = f x + M, or "kernel", a convolution.
         per_channel: whether each colour has an f of its own.
         rate: learning rate of f by gradient descent on the loss, or of the kernel's logarithm by Adam.
         map_rate: learning rate of M, on the loss of a single pixel; 0 leaves M out.
-        cell: M has one number for so many pixels in either direction; the paper's M has one for each, 1.
+        cell: side in pixels of a cell with one number of M; the paper's is 1, a number for each pixel.
         kernel: side of the kernel in pixels, odd.
         bright: weight of exposure control, whose mean brightness is `level`.
         level: see `bright`; in [0, 1].
         colour: weight of colour constancy.
         smooth: weight of the illumination map's smoothness.
-        first: side in pixels of a reduced image that is restored before the whole one and guides it (the paper's
-            hierarchical guidance; what it learnt of the degradation is where the second begins); 0 for none.
+        first: side in pixels of a reduced image that is restored first and guides the whole one (the paper's
+            hierarchical guidance). The whole one starts with its learnt degradation. 0 for none.
         hold: weight of the mean squared difference to that small image.
     """
 
@@ -117,25 +117,25 @@ class GDP(Stepper):
         for name in ("rate", "map_rate", "bright", "colour", "smooth", "hold"):
             self.require(0 <= getattr(self, name) < math.inf, name, "0 or more")
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
-        """See `Method`; latents are not within [-1, 1], and have no brightness."""
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
+        """See `Method`; latents are not within [-1, 1] and have no brightness."""
         for field in ("first", "bright", "colour"):
             if getattr(self, field):
                 raise UsageError(f"GDP: {field} is for pixels: in latents leave it at 0")
         return replace(self, clip=False), ""
 
     def nfe(self, prior: Prior) -> int:
-        """One evaluation a level, and those of the small image, which is left out where the whole one is no larger."""
+        """One evaluation a level, and those of the small image, which is skipped if the whole one is no larger."""
         return super().nfe(prior) * (2 if self.first else 1)
 
     def family(self, problem: Problem) -> Unknown:
-        """Family of degradations that is fitted."""
+        """Family of degradations to fit."""
         if self.degradation == "kernel":
-            return told(problem.operator, Kernel(self.kernel, self.rate))
-        return told(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))
+            return family_of(problem.operator, Kernel(self.kernel, self.rate))
+        return family_of(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))
 
     def zeta(self, family: Unknown) -> float:
-        """The `scale`, or what is taken where it is None."""
+        """The `scale`, or its default for None."""
         if self.scale is not None:
             return self.scale
         learnt = family.family if isinstance(family, After) else family
@@ -144,7 +144,7 @@ class GDP(Stepper):
     @with_gradients
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state a level, of the small image first. `found` has "gain" and "map", or the "kernel"."""
+        """See `Method`; one state a level, first of the small image. `found` has "gain" and "map", or the "kernel"."""
         # The small image's size is this method's own, whatever sizes the prior takes.
         family, y, counted = self.family(problem), problem.y, Counted(Padded(prior) if self.first else prior)
         done, small, theta = 0, None, family.start(y, prior.channels, rng)
@@ -173,7 +173,7 @@ class GDP(Stepper):
         small: Tensor | None,
         count: tuple[int, int],
     ) -> Iterator[State]:
-        """Samples one image, and moves theta; `count` is the steps done before and in all."""
+        """Samples one image and moves theta; `count` is the number of finished and of all steps."""
         ladder = self.ladder(prior.sigmas).tolist()
         optimiser = family.optimiser(theta)
         x = ladder[0] * rng.like(y.new_empty(family.image_shape(tuple(y.shape), prior.channels)))
@@ -197,17 +197,17 @@ class GDP(Stepper):
             yield State(step, count[1], sigma_next, x, x0, prior.nfe, {"loss": losses}, found=family.found(theta, y))
 
     def _check(self, theta: Theta) -> None:
-        """Refuses what was learnt of the light where it has left the range of images, and is on its way to infinity."""
+        """Rejects learnt light that diverges out of the range of images."""
         for name, what, rate in (("gain", "the factor f", "rate"), ("map", "the map M", "map_rate")):
             if name in theta and not theta[name].abs().max() < _ABSURD:
                 largest = theta[name].abs().max().item()
-                told = f"{rate} below {getattr(self, rate):g}"
-                raise PellucidError(f"GDP: {what} of the light has grown to {largest:.3g}, it diverges: take a {told}")
+                limit = f"{rate} below {getattr(self, rate):g}"
+                raise PellucidError(f"GDP: {what} of the light has grown to {largest:.3g}, it diverges: take a {limit}")
 
     def gradients(
         self, family: Unknown, x: Tensor, y: Tensor, theta: Theta, small: Tensor | None = None
     ) -> tuple[tuple[float, ...], Tensor]:
-        """Each image's loss, and its gradient at x, (B, C, H, W); that of theta is left in theta."""
+        """Loss of each image, and its gradient at x, (B, C, H, W); the gradient of theta is left in theta."""
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             for value in theta.values():
@@ -230,21 +230,21 @@ class GDP(Stepper):
         return tuple(losses.tolist()), slope
 
     def _disagreement(self, made: Tensor, y: Tensor) -> Tensor:
-        """L of each image, (B,)."""
+        """The loss L of each image, (B,)."""
         made, y = to_zero_one(made), to_zero_one(y)
         if self.loss == "ssim":
             return ssim_loss(made, y)
         return _mean(made - y) if self.loss == "mse" else (made - y).abs().flatten(1).mean(1)
 
     def spread(self, sigma: float, sigma_next: float, share: Tensor | None = None) -> float | Tensor:
-        """The fresh noise of a step's standard deviation; 0 at the last. See `ancestral_spread`."""
+        """Fresh noise of a step's standard deviation; 0 at the last step. See `ancestral_spread`."""
         return ancestral_spread(sigma, sigma_next, self.variance, share)
 
 
 _ABSURD = 1e4
-"""In [0, 1] units no light is so strong."""
+"""Bound in [0, 1] units that no light exceeds."""
 
 
 def _mean(difference: Tensor) -> Tensor:
-    """The mean square of each image, (B,)."""
+    """Mean square of each image, (B,)."""
     return difference.square().flatten(1).mean(1)

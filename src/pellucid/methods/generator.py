@@ -1,4 +1,4 @@
-r"""A few deterministic DDIM steps as a generator of images, g(z), which DIIP and BIRD turn around.
+r"""A few deterministic DDIM steps as a generator of images, g(z), which DIIP and BIRD invert.
 
 References:
     Song, Meng, Ermon, "Denoising Diffusion Implicit Models", ICLR 2021, eq. 12 with sigma_t = 0.
@@ -20,21 +20,21 @@ from .method import Stepper
 
 
 class Generator(Stepper):
-    """Base of methods that look for the noise of an image; it has fields `steps` and `gradient`.
+    """Base of methods that search the noise of an image; it has fields `steps` and `gradient`.
 
-    `gradient` is "exact", through all steps, each of which is computed once more for it, so that memory is that of one
-    step; or "straight-through", as if the predicted noise did not depend on the latent.
+    `gradient` is "exact", through all steps, each of which is computed again for it, so that the memory is that of one
+    step. Or it is "straight-through", which treats the predicted noise as independent of the latent.
     """
 
     gradient: Literal["exact", "straight-through"]
 
     def counted(self, prior: Prior) -> Counted:
-        """The prior as the generator calls it."""
+        """Prior as the generator calls it."""
         # Counted from outside: what is computed again for a gradient is part of the gradient's cost.
         return Counted(Checkpointed(prior) if self.gradient == "exact" else prior)
 
     def generate(self, prior: Prior, z: Tensor, ladder: list[float]) -> Tensor:
-        """The image of a noise, g(z), (B, C, H, W), differentiable.
+        """Makes the image of a noise, g(z), (B, C, H, W), differentiable.
 
         Args:
             prior: the diffusion prior.
@@ -54,5 +54,5 @@ class Generator(Stepper):
 
 @torch.no_grad()
 def to_sphere(z: Tensor) -> None:
-    """Gives each image's noise, in place, the length sqrt(C H W) that Gaussian noise has."""
+    """Scales each image's noise, in place, to the length sqrt(C H W) of Gaussian noise."""
     z *= math.sqrt(z[0].numel()) / z.flatten(1).norm(dim=1).view(-1, 1, 1, 1)

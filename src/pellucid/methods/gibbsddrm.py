@@ -1,19 +1,19 @@
-r"""GibbsDDRM: DDRM with a blur whose kernel nobody knows, drawn anew between its steps.
+r"""GibbsDDRM: DDRM for a blur with an unknown kernel, which is redrawn between its steps.
 
-Given the kernel, an image is drawn by a step of DDRM; given the image's estimate, the kernel moves by Langevin steps
-towards its own posterior (algorithm 1):
+Given the kernel, a step of DDRM draws an image. Given the image's estimate, Langevin steps draw the kernel from its
+posterior (algorithm 1):
 
 .. math:: k \leftarrow k - \tfrac{h}{2} P \nabla_k \left[\frac{\| y - k * \hat x_0 \|^2}{2 \sigma_y^2}
           + \lambda \| k \|_1\right] + \sqrt{h}\, P^{1/2} n
 
-and the step of DDRM is drawn again with the new kernel. The authors' P is the identity with a tiny h, of which they
-take hundreds of steps, too few for those parts of the kernel that the image says little about. Here the curvature of
-the bracket, which is quadratic but for its last term, is known: with its inverse for P a few steps arrive, and what the
-image says little about is held by a ridge, a Gaussian prior of the kernel's numbers, instead.
+and the step of DDRM is drawn again with the new kernel. The authors' P is the identity with a tiny h and hundreds of
+steps, too few for parts of the kernel that the image hardly determines. Here the curvature of the bracket, which is
+quadratic except for its last term, is known. With its inverse as P a few steps suffice. A ridge, a Gaussian prior of
+the kernel's numbers, holds the parts that the image hardly determines.
 
-A convolution has its decomposition in Fourier space only where the border is circular. So the image is made larger, and
-goes on beyond its edges in a straight line to the opposite ones. (The authors fill in what the estimate would have
-measured there; at the first levels, where it is no image yet, that spoils a deconvolution.)
+A convolution has its decomposition in Fourier space only with a circular border. So the image is extended beyond its
+edges by linear interpolation to the opposite ones. (The authors fill in the blurred estimate there; at the first
+levels, where it is no image yet, that spoils a deconvolution.)
 
 References:
     Murata et al., "GibbsDDRM: A Partially Collapsed Gibbs Sampler for Solving Blind Inverse Problems with Denoising
@@ -48,23 +48,23 @@ Inside = tuple[EllipsisType, slice, slice]
 
 @dataclass(frozen=True)
 class GibbsDDRM(Stepper):
-    """Undoes a blur whose kernel nobody knows (Murata et al., ICML 2023).
+    """Undoes a blur with an unknown kernel (Murata et al., ICML 2023).
 
-    Costs `steps` evaluations, and `repeats` more for each of those at which the kernel is drawn: 310 at the defaults
-    on a ladder of 1,000 levels. The noise level is estimated from the image.
+    Costs `steps` evaluations, and `repeats` more for each level with a draw of the kernel: 310 at the defaults on a
+    ladder of 1,000 levels. The noise level is estimated from the image.
 
     Attributes:
         steps: levels walked.
-        eta: share of fresh noise where the measurement says nothing.
-        eta_y: share of fresh noise where it says less than the latent.
-        eta_b: share of the measurement where it says more.
-        begin: the kernel is drawn below this share of the ladder.
+        eta: share of fresh noise where the measurement is blind.
+        eta_y: share of fresh noise where it is noisier than the latent.
+        eta_b: share of the measurement where it is less noisy.
+        begin: share of the ladder below which the kernel is drawn.
         repeats: draws of the kernel, each with a draw of the image, at each level.
         langevin: steps of a draw of the kernel. The authors take 500, not preconditioned.
         size: h. The authors' is 1e-11 where P is the identity, for images of 256x256.
         preconditioned: whether P is the inverse of the curvature, not the identity.
-        doubt: noise beside the image's own, in [-1, 1] units: what an inexact kernel leaves unexplained.
-        ridge: precision of the kernel's numbers before anything is known, in units of the data term's mean curvature.
+        doubt: additional noise, in [-1, 1] units, for the residual of an inexact kernel.
+        ridge: prior precision of the kernel's numbers, in units of the data term's mean curvature.
         sparsity: lambda; 1,000 in the authors' code.
         kernel: side of the kernel in pixels, odd.
     """
@@ -100,13 +100,13 @@ class GibbsDDRM(Stepper):
         self.require(0 < self.ridge < math.inf, "ridge", "above 0")
         self.require(self.kernel >= 1 and self.kernel % 2 == 1, "kernel", "odd")
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
-        """See `Method`; always refused: a blur of pixels is none of latents."""
-        super().in_latents(told)
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
+        """See `Method`; always rejected, since a blur of pixels is no blur of latents."""
+        super().in_latents(known_operator)
         raise UsageError("GibbsDDRM looks for a blur of pixels, not of latents: take gdp with degradation=kernel")
 
     def nfe(self, prior: Prior) -> int:
-        """One evaluation a level, and `repeats` where the kernel is drawn."""
+        """One evaluation a level, and `repeats` more for each draw of the kernel."""
         ladder = self.ladder(prior.sigmas)
         return len(ladder) - 1 + self.repeats * sum(self._draws(ladder, after) for after in ladder.tolist()[1:])
 
@@ -148,14 +148,14 @@ class GibbsDDRM(Stepper):
         return measured.step(x, x0, sigma, sigma_next, rng.like(x), self.eta, self.eta_b, self.eta_y)
 
     def draw(self, kernel: Tensor, x0: Tensor, y: Tensor, inside: Inside, levels: list[float], rng: Streams) -> Tensor:
-        """Kernels after the Langevin steps, none of their numbers negative and their sum 1, (B, 1, h, w).
+        """Draws kernels by Langevin steps, non-negative and with sum 1, (B, 1, h, w).
 
         Args:
             kernel: before them.
             x0: estimates of the images, (B, C, H, W).
             y: measurements on the same canvas.
-            inside: where on it they were measured.
-            levels: their noise, in [-1, 1] units.
+            inside: mask of the measured pixels on the canvas.
+            levels: noise levels of the images, in [-1, 1] units.
             rng: each image's random stream.
         """
         noise = [rng.like(kernel) for _ in range(self.langevin)]
@@ -184,7 +184,7 @@ class GibbsDDRM(Stepper):
 
 
 def data_slope(kernel: Tensor, x: Tensor, y: Tensor, inside: Inside) -> Tensor:
-    """The gradient of `|y - k * x|^2 / 2`, of what was measured alone, at the kernel, (size^2,).
+    """Gradient of `|y - k * x|^2 / 2` on measured pixels with respect to the kernel, (size^2,).
 
     Args:
         kernel: (size^2,).
@@ -214,20 +214,20 @@ def _correlation(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _places(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Rows and columns of the canvas where a kernel's numbers are, its middle at the first pixel."""
+    """Rows and columns of a kernel's numbers on the canvas, with its middle at the first pixel."""
     place = torch.arange(size) - size // 2
     rows, columns = torch.meshgrid(place, place, indexing="ij")
     return rows.flatten() % x.shape[-2], columns.flatten() % x.shape[-1]
 
 
 def _around(y: Tensor, room: int) -> Tensor:
-    """Goes on after the last column, with so many more, in a straight line to the first."""
+    """Extends an image after the last column by so many more, linearly to the first one."""
     share = (torch.arange(room).to(y) + 1) / (room + 1)
     return torch.cat([y, torch.lerp(y[..., -1:], y[..., :1], share)], -1)
 
 
 class _Each:
-    """DDRM's arithmetic for images with a kernel and a noise level each."""
+    """Arithmetic of DDRM for images with a kernel and a noise level each."""
 
     def __init__(self, y: Tensor, kernel: Tensor, levels: list[float]) -> None:
         blurs = [Blur(k[0]) for k in kernel]

@@ -1,7 +1,7 @@
-r"""JPEG as it is: the prior and the quantisation, split, and the result within the cells that the file leaves open.
+r"""JPEG by splitting the prior from the quantisation, with a result within the cells that the file leaves open.
 
-With q the file's coefficients and A the linear part of the encoder (`operators.Quantised`), the prior's estimate x0 and
-the image x of the measurement are two variables, held together by a penalty that grows (half-quadratic splitting):
+q are the file's coefficients, and A is the linear part of the encoder (`operators.Quantised`). The prior's estimate x0
+and the image x of the measurement are two variables, coupled by a growing penalty (half-quadratic splitting):
 
 .. math::
     x_0 = D(x, g), \qquad x = \arg\min_x 12\, |q - A x|^2 + \frac{\lambda}{g^2} |x - x_0|^2
@@ -14,9 +14,9 @@ g falls geometrically; the prior sees the image in another way of eight at each 
 measurement is the last x, with a share of lambda, the one of the least squared error the last x_0. Either is moved
 into the cells |q - A x| <= 1/2, where the original lies.
 
-A file may hold a coarser compression than its own. On the same blocks, the first one's cells are known, and
-are used; one of a fine quality is what the owner takes for the clean picture, so that the last one alone is undone.
-On others the last one's cells are narrower than the damage: they are believed less, and not kept.
+A picture may have an earlier, coarser compression. On the same blocks, the first compression's cells are known and
+used. If the earlier quality is fine, its result counts as the clean picture, and only the last compression is undone.
+On other blocks the last compression's cells are narrower than the damage: they get less weight and are not enforced.
 
 References:
     Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", IEEE TPAMI 2021: the splitting.
@@ -53,13 +53,15 @@ _COARSE, _FINE = (30, 0.15), (80, 0.45)
 _LEVELS = (0.2, 0.02)
 
 _LESS = 18.0
-"""By how much less the last of several compressions on other grids is believed."""
+"""Reduction of the weight of the last of several compressions on different grids."""
 
 _OLD = 70
-"""From this quality on, compression that the pixels alone tell of is left as it is."""
+"""Quality from which compression that only the pixels show is left alone."""
 
 _BEYOND, _STRANGE = 0.6, 0.02
-"""Steps from the last one's numbers that are too many, and of how many numbers: then the first one's table is wrong."""
+"""Deviation from the last compression's numbers, in steps, that is too large, and the share of such numbers that
+refutes the first one's table.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class Decompression:
         compression: the finding.
         steps: evaluations.
         weight: lambda.
-        toward: share of the prior's last estimate in the end, [0, 1]; else the image of the measurement.
-        grey: whether the picture is grey, and stays so.
+        toward: share of the prior's last estimate in the result, [0, 1]; the rest is the image of the measurement.
+        grey: whether the picture is grey and must stay grey.
     """
 
     compression: Compression
@@ -82,12 +84,12 @@ class Decompression:
 
     @classmethod
     def of(cls, compression: Compression, steps: int, weight: float, strength: float, grey: bool) -> Decompression:
-        """Of a finding and a strength from 1 on, which goes to the least squared error at 2."""
+        """Makes the treatment for a finding and a strength from 1 on; 2 gives the least squared error."""
         return cls(compression, steps, strength * weight, strength - 1, grey)
 
     @property
     def note(self) -> str:
-        """The compression that is undone."""
+        """Note on the removed compression."""
         return f"{self.compression.text} undone"
 
     @property
@@ -110,7 +112,7 @@ class Decompression:
             x = operator.within(y, q, 0.0)
             strange = ((last.A(x) - last.coefficients(y)).abs() > _BEYOND).float().mean().item()
             if strange > _STRANGE:
-                yield State(1, 1, 0.0, y, y, prior.nfe, notes=(f"{self.compression.text}, left as it is",))
+                yield State(1, 1, 0.0, y, y, prior.nfe, notes=(f"{self.compression.text}, left unchanged",))
             else:
                 note = f"{self.compression.text}: the last one undone"
                 yield State(1, 1, 0.0, x, x, prior.nfe, notes=(note,))
@@ -136,7 +138,7 @@ def _share(fineness: int) -> float:
 
 
 def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
-    """Decompression where it lost enough; see `plan.Maker`."""
+    """Decompression if the loss is large enough; see `plan.Maker`."""
     found = diagnosis.compression
     if found is None or not found.harmful:
         return None
@@ -152,11 +154,11 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
 
 @dataclass(frozen=True)
 class JPEG(Method):
-    """Undoes JPEG compression whose tables are known, by splitting; the result is one that the file may be of.
+    """Undoes JPEG compression with known tables, by splitting; the result could be the original of the file.
 
-    That is not so of a picture that was compressed before on another grid. Costs `steps` evaluations; deterministic.
-    Takes a `Jpeg` operator, with which y is the decoded image. Above quality 93 nothing that a prior knows is lost, and
-    the image is left as it is.
+    The latter does not hold for a picture that was compressed before on another grid. Costs `steps` evaluations;
+    deterministic. Takes a `Jpeg` operator, with y as the decoded image. Above quality 93 a prior can restore nothing,
+    and the image stays unchanged.
 
     Attributes:
         steps: evaluations, 7 gain what 12 do but for 0.04 dB.
@@ -184,7 +186,7 @@ class JPEG(Method):
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state a step of each image, whose `notes` say the file's quality.
+        """See `Method`; one state a step of each image; `notes` state the file's quality.
 
         Raises:
             UsageError: another operator than `Jpeg`.
@@ -199,7 +201,7 @@ class JPEG(Method):
     def _run(self, prior: Prior, found: Compression, y: Tensor) -> Run:
         strength = 2 * (1 - self.fidelity)
         if not strength or not found.harmful:
-            return left_alone(LEFT if not strength else f"{found.text}, left as it is", 0)
+            return left_alone(LEFT if not strength else f"{found.text}, left unchanged", 0)
         grey = bool((y == y[:, :1]).all())
         stage = Decompression.of(found, self.steps, self.weight, max(strength, 1.0), grey)
         plan = Plan([stage], min(strength, 1.0))

@@ -1,12 +1,11 @@
-"""Any method in the latents of a `Latent` prior: what lies between pixels and latents, around the method.
+"""Any method in the latents of a `Latent` prior, with the conversion between pixels and latents.
 
-A blind method gets the latents of the damaged image for its image, and what it makes of them is decoded. A method that
-needs the degradation's gradient alone (`Method.by_gradient`) gets the degradation composed with the decoder, whether it
-is known or learnt on the way. Those that need an adjoint, a pseudo-inverse or a decomposition are refused: the decoder
-has none.
+A blind method gets the latents of the damaged image in place of the image, and its result is decoded. A method that
+needs only the degradation's gradient (`Method.by_gradient`) gets the degradation, known or learnt, composed with the
+decoder. Methods that need an adjoint, a pseudo-inverse or a decomposition are rejected: the decoder has none.
 
-What a method knows of pixels alone does not go with it: that estimates are within [-1, 1], how sharp an image is, which
-strength an image asks for.
+Assumptions about pixels do not hold for latents: the range [-1, 1] of estimates, the sharpness of an image, and its
+automatic strength.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ from .method import Method, State
 
 @dataclass(frozen=True)
 class InLatents(Method):
-    """A method of which everything but the image that goes in and the one that comes out is in latents.
+    """A method between images, with everything in between in latents.
 
-    Costs as many evaluations as the method, one pass of the encoder, and one of the decoder to measure what the
-    autoencoder alone costs and one at the end; with a degradation, one pass of the decoder and its gradient a step.
+    Costs as many evaluations as the method, one pass of the encoder and two of the decoder: one at the end, and one to
+    measure the autoencoder's error. With a degradation, each step costs a pass of the decoder with its gradient.
 
     Attributes:
-        method: what restores; see `within`. None to leave images as they are.
-        latent: the prior that it is for.
-        tile: side in pixels above which the autoencoder is shown tiles; None for the prior's own.
-        note: what people should be told about the method in latents.
+        method: the method; see `within`. None to leave images unchanged.
+        latent: the prior of latents.
+        tile: side in pixels above which the autoencoder works on tiles; None for the prior's default.
+        note: note for people about the method in latents.
     """
 
     method: Method | None
@@ -52,11 +51,11 @@ class InLatents(Method):
         return 0 if self.method is None else self.method.nfe(prior)
 
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; the method's states, whose images are latents, and a last one of images.
+        """See `Method`; the method's states, whose images are latents, then one state with images.
 
         Args:
-            problem: of pixels.
-            prior: of latents.
+            problem: problem in pixels.
+            prior: prior of latents.
             rng: each image's random stream.
         """
         y = problem.y
@@ -82,20 +81,20 @@ class InLatents(Method):
         if state is not None:
             with torch.no_grad():
                 x = self._decode(state.x, size)
-            told = zip(state.notes or ("",) * len(x), notes or ("",) * len(x), strict=True)
-            notes = tuple("; ".join(filter(None, pair)) for pair in told) if state.notes or notes else ()
+            pairs = zip(state.notes or ("",) * len(x), notes or ("",) * len(x), strict=True)
+            notes = tuple("; ".join(filter(None, pair)) for pair in pairs) if state.notes or notes else ()
             total = state.step + 1
             yield replace(state, step=total, total=total, sigma=0.0, x=x, x0=x, curves={}, notes=notes)
 
     def memory(self, height: int, width: int) -> Memory:
-        """Memory that an image of this size takes."""
+        """Estimates the memory for an image of this size."""
         tile = self.latent.size if self.tile is None else self.tile
         decoder = self.method is not None and self.method.by_gradient
         network = self.method is not None and self.method.through_network
         return estimate(self.latent, height, width, tile, through_network=network, through_decoder=decoder)
 
     def _is_image(self, problem: Problem) -> bool:
-        """True if the measurement is itself one image of the kind that the autoencoder takes."""
+        """True if the measurement is itself an image that the autoencoder accepts."""
         return problem.operator is None and problem.y.shape[1] == self.latent.vae.channels
 
     @torch.no_grad()
@@ -107,24 +106,24 @@ class InLatents(Method):
 
     @torch.no_grad()
     def _notes(self, y: Tensor, z: Tensor) -> tuple[str, ...]:
-        """Error of the autoencoder on each image before any method: a bound of the result."""
+        """Error of the autoencoder on each image before any method, a bound of the result."""
         costs = psnr(to_zero_one(self._decode(z, (y.shape[2], y.shape[3]))), to_zero_one(y)).tolist()
         return tuple(
             "; ".join(filter(None, (self.note, f"the autoencoder alone costs {cost:.1f} dB"))) for cost in costs
         )
 
 
-def within(method: Method, latent: Latent, *, told: bool, tile: int | None = None) -> InLatents:
-    """A method as it is in latents.
+def within(method: Method, latent: Latent, *, known_operator: bool, tile: int | None = None) -> InLatents:
+    """Adapts a method to latents.
 
     Args:
-        method: of images.
+        method: method for images.
         latent: the prior.
-        told: whether it is going to be told the degradation.
+        known_operator: whether the degradation will be given.
         tile: see `InLatents`.
 
     Raises:
-        UsageError: the method cannot work there.
+        UsageError: the method cannot work in latents.
     """
-    adapted, note = method.in_latents(told)
+    adapted, note = method.in_latents(known_operator)
     return InLatents(adapted, latent, tile, note)

@@ -1,13 +1,13 @@
-r"""Low light: the noise is taken away where it was made, in the dark picture; then the picture is brightened.
+r"""Low light: the noise is removed in the dark picture, where it arose; then the picture is brightened.
 
-A gain multiplies noise with the picture, and bends white noise into noise that no denoiser was made for. So the noise
-goes first. The light is GDP's model, one factor for all of the picture (its eq. 10 without the map), and a curve after
-it, as a camera's own tone curve is not known:
+A gain amplifies noise together with the picture, and a curve turns white noise into noise that no denoiser suits. So
+the noise is removed first. The light follows GDP's model, one factor for the whole picture (its eq. 10 without the
+map), with a curve after it, since the camera's tone curve is unknown:
 
 .. math:: x = (\min(1, f\, y))^{1 / \gamma}
 
-f brings the brightest values to `white`. gamma brings the mean to `level`, as GDP's exposure loss does, where the
-factor alone leaves it darker.
+f brings the brightest values to `white`. If the mean is still darker than `level`, gamma brings it there, as GDP's
+exposure loss does.
 
 References:
     Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement" (GDP), CVPR 2023: the light.
@@ -30,12 +30,12 @@ from .noisefirst import NoiseFirst
 
 
 def curve(y: Tensor, white: float, level: float, gain: float, gamma: float) -> Tensor:
-    """A picture, (1, C, H, W) in [-1, 1], with its brightest values at `white` and its mean at `level`.
+    """Brightens a picture, (1, C, H, W) in [-1, 1]: its brightest values to `white` and its mean to `level`.
 
     Args:
-        y: the picture; one that is brighter already stays as it is.
+        y: the picture; a brighter one stays unchanged.
         white: where the brightest values go, in [0, 1].
-        level: where the mean luma goes, in [0, 1].
+        level: target of the mean luma, in [0, 1].
         gain: the most that light is multiplied by.
         gamma: the most that the curve is bent.
     """
@@ -64,7 +64,7 @@ class Brightening:
 
     @property
     def note(self) -> str:
-        """The phrase."""
+        """Note on the treatment."""
         return "brightened"
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
@@ -77,13 +77,13 @@ class Brightening:
 class LowLight(NoiseFirst):
     """Removes the noise of a dark picture, then brightens it by a factor and a curve.
 
-    Costs what `Denoise` does: at most 10 evaluations to find the noise and 5 to remove it.
+    Costs as much as `Denoise`: at most 10 evaluations to estimate the noise and 5 to remove it.
 
     Attributes:
         white: where the brightest values go, in [0, 1].
-        level: where the mean goes, in [0, 1], if the factor alone leaves it below.
+        level: target of the mean, in [0, 1], if it is lower after the factor.
         gain: the most that light is multiplied by.
-        gamma: the most that the curve is bent; 1 for none, as where the file is linear.
+        gamma: largest exponent of the curve; 1 for none, for linear files.
     """
 
     white: float = 0.95

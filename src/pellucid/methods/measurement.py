@@ -1,8 +1,8 @@
-"""The noise of a measurement, for methods that know the degradation and are told one level of white noise.
+"""Noise of a measurement, for methods of known degradations that take a single level of white noise.
 
-Where the measurement is a picture, its noise is diagnosed as `auto` does it. White noise of a colour picture is what
-the methods are made for: they are told its level. All other noise is removed from the measurement first, by the very
-same treatment, and the method solves for what is left.
+If the measurement is a picture, its noise is diagnosed as in `auto`. White noise of a colour picture suits the methods,
+which get its level. Any other noise is removed from the measurement first, by the same treatment, and the method works
+on the result.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from ..problem import Problem
 from . import walk
 
 CALLS = LOOKS + walk.CALLS
-"""The most evaluations that `treated` makes."""
+"""Largest number of evaluations in `treated`."""
 
 _LEFT = 0.75
-"""The level that a method is told after noise was removed, over what it was: errors of a denoiser are no white noise.
+"""Assumed level after the removal of noise, relative to the original level: a denoiser's errors are no white noise.
 
-Two blurred training crops with grey noise of 10, RED at a fifth, half, three quarters and all of what was found: 19.9,
-22.4, 22.4 and 22.3 dB; 22.1 without removal.
+Two blurred training crops with grey noise of 10, RED at a fifth, half, three quarters and all of the estimated level:
+19.9, 22.4, 22.4 and 22.3 dB; 22.1 without removal.
 """
 
 _SIDE, _WHOLE, _COPIES = 16, 0.2, 8
-"""Blocks of this side without a hole that a picture must have, as a share of all; and copies that fill holes."""
+"""Side and least share of blocks without a hole in a usable picture, and number of copies that fill holes."""
 
 
 @dataclass(frozen=True)
 class Treated:
-    """A problem whose noise is known.
+    """A problem with a known noise level.
 
     Attributes:
-        problem: with the level of the white noise that is in the measurement, of which other noise was removed.
-        note: the noise that was found; empty for none.
-        nfe: evaluations that were made.
+        problem: the problem with its level of white noise, after the removal of other noise.
+        note: description of the noise; empty for none.
+        nfe: number of evaluations.
     """
 
     problem: Problem
@@ -52,13 +52,13 @@ class Treated:
 
 @torch.no_grad()
 def treated(problem: Problem, prior: Prior, rng: Streams) -> Treated:
-    """Looks for the noise of one measurement, and removes what no method can be told of.
+    """Diagnoses the noise of one measurement, and removes noise that methods cannot take.
 
-    Costs at most `CALLS` evaluations of the measurement. A level of 0 says that what was measured is to stay as it is
-    where it has no noise: where some was removed, none is taken to be left.
+    Costs at most `CALLS` evaluations on the measurement. A default level of 0 means that a noiseless measurement stays
+    unchanged; then no noise is assumed after a removal either.
 
     Args:
-        problem: a measurement that is a picture, (1, C, H, W), with what is taken for its noise where none is found.
+        problem: a measurement that is a picture, (1, C, H, W), with its default noise level.
         prior: the prior.
         rng: the picture's random stream.
     """
@@ -86,20 +86,20 @@ def treated(problem: Problem, prior: Prior, rng: Streams) -> Treated:
 
 
 def _whole(missing: Tensor) -> float:
-    """The share of blocks without a hole."""
+    """Share of blocks without a hole."""
     sides = [min(_SIDE, size) for size in missing.shape[-2:]]
     return 1 - F.max_pool2d(missing.float(), sides, [max(side // 2, 1) for side in sides]).mean().item()
 
 
 def filled(y: Tensor, missing: Tensor) -> Tensor:
-    """A picture whose holes are filled with other parts of it, whose noise is like that of the rest.
+    """Fills a picture's holes with other parts of it, which have the same noise.
 
-    All of it is moved by the shortest way that brings the fewest holes over holes, and shows through them; what is left
-    is filled in the same manner.
+    A copy, shifted by the shortest way with the fewest holes over holes, fills them; remaining holes are filled in the
+    same way.
 
     Args:
         y: (1, C, H, W).
-        missing: True where it is unknown, (1, 1, H, W).
+        missing: mask of unknown pixels, (1, 1, H, W).
     """
     height, width = missing.shape[-2:]
     down, right = (torch.fft.fftfreq(size, 1 / size).to(y.device) for size in (height, width))

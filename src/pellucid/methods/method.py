@@ -24,16 +24,24 @@ class State:
 
     Attributes:
         step: steps done, from 1 to total.
-        total: steps that this run takes in all.
+        total: number of steps in this run.
         sigma: noise level of x, in [-1, 1] units.
         x: the iterate, (B, C, H, W), in variance-exploding coordinates.
         x0: the newest estimate of the clean image, (B, C, H, W), in [-1, 1]; not clamped.
         nfe: evaluations of the prior so far.
-        curves: other numbers worth watching, by name, one for each image.
-        notes: what people should be told about each image's restoration, a line each; empty where there is nothing.
-        found: what was learnt about the degradation so far, by name, (B, ...): a "kernel", (B, 1, h, w), for example.
-        corrected: a level, and the latents at it before and after what the method did to them there, as Variance
-            Preservation Sampling does; None where nothing was done.
+        curves: further numbers by name, one for each image.
+        notes: notes for people on each image's restoration, a line each; empty without a note.
+        found: current estimates of the degradation by name, (B, ...): a "kernel", (B, 1, h, w), for example.
+        corrected: a level, and its latents before and after a correction such as Variance Preservation Sampling; None
+            without one.
+
+    Example:
+        >>> prior = priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25))
+        >>> problem, rng = pellucid.Problem(torch.ones(1, 3, 8, 8)), noise.Streams.of(0, 1)
+        >>> states = methods.get("dreamclean", strength=50).iterate(problem, prior, rng)
+        >>> state = next(iter(states))
+        >>> state.step, state.x0.shape
+        (1, torch.Size([1, 3, 8, 8]))
     """
 
     step: int
@@ -53,59 +61,65 @@ class Method:
 
     A subclass is a frozen dataclass with defaults from its paper, and defines `iterate` and `nfe`. It keeps no y and
     no A, draws noise only from `rng`, and never writes into its inputs.
+
+    Example:
+        >>> prior = priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25))
+        >>> problem = pellucid.Problem(torch.ones(1, 3, 8, 8))
+        >>> methods.get("dreamclean", strength=50)(problem, prior, seed=0).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     blind: ClassVar[bool] = True
-    """True if it restores without being told the degradation."""
+    """True if it restores without knowing the degradation."""
 
     takes_exposures: ClassVar[bool] = False
-    """True if it makes one image of several exposures, which lie one after the other along the channels."""
+    """True if it merges several exposures, stacked along the channels, into one image."""
 
     takes_operator: ClassVar[bool] = False
-    """True if a blind method uses the degradation where somebody knows it."""
+    """True if a blind method uses the degradation if it is known."""
 
     takes_noise: ClassVar[bool] = False
-    """True if a blind method may be told the noise level without a degradation."""
+    """True if a blind method accepts a noise level without a degradation."""
 
     needs_noise: ClassVar[bool] = True
-    """True if a method that is told the degradation must be told the noise level, too."""
+    """True if a method for known degradations also requires the noise level."""
 
     by_gradient: ClassVar[bool] = False
-    """True if of the degradation it needs the gradient alone, which every differentiable map has."""
+    """True if it needs only the gradient of the degradation, which every differentiable map has."""
 
     latents_only: ClassVar[bool] = False
     """True if it needs an autoencoder, and so a prior of latents; its problem's operator is a `Decoder`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Hyper-parameters that go together, by name; every method of a paper has "paper", what that says."""
+    """Combinations of hyper-parameters by name; every method of a paper has "paper", the paper's values."""
 
     diagnoses: ClassVar[bool] = False
-    """True if it looks for what is wrong with each image, and so is told what its file tells (`Problem.known`)."""
+    """True if it diagnoses each image, and so receives the file's own information (`Problem.known`)."""
 
     takes_decoded: ClassVar[bool] = False
-    """True if it takes a `Jpeg` operator with the decoded picture; others get its coefficients, a linear problem."""
+    """True if it takes a `Jpeg` operator with the decoded picture; other methods get the coefficients instead."""
 
     needs_prior: ClassVar[bool] = True
-    """True if it evaluates the prior; one that does not gets images of any number of channels."""
+    """True if it evaluates the prior; without a prior, images may have any number of channels."""
 
     @property
     def through_network(self) -> bool:
-        """True if it needs the gradient of the network, and with it the memory of all its activations."""
+        """True if it needs the gradient through the network, and so the memory of all activations."""
         return False
 
-    def in_latents(self, told: bool) -> tuple[Method | None, str]:
-        """This method as it is in latents, and what people should be told about it there.
+    def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
+        """Adapts the method to latents; also returns a note for people about it.
 
         Args:
-            told: whether it is going to be told the degradation.
+            known_operator: whether the degradation will be given.
 
         Returns:
-            None for the method where images are to be left as they are.
+            None in place of the method if images must stay unchanged.
 
         Raises:
-            UsageError: it cannot work there.
+            UsageError: the method cannot work in latents.
         """
-        if told and not self.by_gradient:
+        if known_operator and not self.by_gradient:
             raise UsageError(
                 f"{type(self).__name__} needs more of a degradation than its gradient, which is all that there is in "
                 "latents: take dps or gdp, or a prior of pixels"
@@ -118,7 +132,7 @@ class Method:
             cls.iterate = _by_level(cls.iterate)  # type: ignore[method-assign, assignment]
 
     def prepare(self, device: torch.device) -> None:
-        """Reads what it needs besides the prior, so that what is missing is said before the first image."""
+        """Loads its requirements besides the prior, so that missing ones are reported before the first image."""
 
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """Restores, yielding after each step; the last state's x is the result."""
@@ -132,12 +146,12 @@ class Method:
         """Drains `iterate`.
 
         Args:
-            problem: what was measured, B images.
+            problem: the measurements of B images.
             prior: the diffusion prior.
-            seed: image i of the batch has seed `seed + i`, or `seed[i]` where a seed is given for each.
+            seed: image i of the batch has seed `seed + i`, or `seed[i]` if there is a seed for each.
 
         Returns:
-            The restored images, (B, C, H, W) in [-1, 1] units, not clamped. No gradient goes through them.
+            The restored images, (B, C, H, W) in [-1, 1] units, not clamped. They are detached from gradients.
         """
         return last(self.iterate(problem, prior, Streams.of(seed, len(problem.y)))).x.detach()
 
@@ -154,14 +168,14 @@ class Method:
     def operator_of(self, problem: Problem) -> Operator:
         """The operator of a problem that must have one."""
         if problem.operator is None:
-            raise UsageError(f"{type(self).__name__} must be told the degradation: give an operator")
+            raise UsageError(f"{type(self).__name__} needs the degradation: give an operator")
         return problem.operator
 
     def operator_and_noise(self, problem: Problem) -> tuple[Operator, float]:
         """The operator and the noise level in [-1, 1] units of a problem that must have both."""
         operator = self.operator_of(problem)
         if problem.sigma_y is None:
-            raise UsageError(f"{type(self).__name__} must be told the noise level: give noise, 0 if there is none")
+            raise UsageError(f"{type(self).__name__} needs the noise level: give noise, 0 if there is none")
         return operator, problem.sigma_y
 
     def require_blind(self, problem: Problem) -> None:
@@ -172,13 +186,13 @@ class Method:
 
 
 PAPERS: Mapping[str, Mapping[str, Any]] = {"paper": {}}
-"""The presets of a method whose defaults are its paper's."""
+"""Presets of a method whose defaults are its paper's."""
 
 Iterate = Callable[[Any, Problem, Prior, Streams], Iterator[State]]
 
 
 def _by_level(iterate: Iterate) -> Iterate:
-    """Restores images of different noise levels side by side, so that a method knows one level alone."""
+    """Restores images of different noise levels side by side, so that a method handles a single level."""
 
     @wraps(iterate)
     def levelled(self: Any, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
@@ -193,10 +207,10 @@ def _by_level(iterate: Iterate) -> Iterate:
 
 
 def with_gradients(iterate: Iterate) -> Iterate:
-    """Marks the `iterate` of a method that takes gradients: it does so under `torch.no_grad`, too.
+    """Enables gradients in an `iterate` that needs them, also under `torch.no_grad`.
 
     Raises:
-        UsageError: on the call, under `torch.inference_mode`, whose tensors no gradient can go through.
+        UsageError: when called under `torch.inference_mode`, whose tensors have no gradients.
     """
     enabled = torch.enable_grad()(iterate)
 
@@ -210,12 +224,18 @@ def with_gradients(iterate: Iterate) -> Iterate:
 
 
 class Stepper(Method):
-    """Base of methods that walk a ladder down, with one evaluation a level; it has a field `steps`."""
+    """Base of methods that walk down a ladder, with one evaluation a level; it has a field `steps`.
+
+    Example:
+        >>> method = methods.get("ddrm", steps=10)
+        >>> method.nfe(priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25)))
+        10
+    """
 
     steps: int
 
     def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, out of a training ladder: descending, then 0."""
+        """Levels of the walk on a training ladder: descending, then 0."""
         return strided(sigmas, self.steps)
 
     def nfe(self, prior: Prior) -> int:
@@ -226,13 +246,13 @@ class Stepper(Method):
 def ancestral_spread(
     sigma: float, sigma_next: float, variance: str = "posterior", share: Tensor | None = None
 ) -> float | Tensor:
-    """The standard deviation of an ancestral step's fresh noise; 0 at the last step.
+    """Standard deviation of an ancestral step's fresh noise; 0 at the last step.
 
     Args:
         sigma: level before the step.
         sigma_next: level after it.
-        variance: "posterior" or "beta", the two that bound it (DDPM, section 3.2).
-        share: of the variance that a network has learnt between the two, (B, C, H, W); see `VPNetwork.learned`.
+        variance: "posterior" or "beta", its two bounds (DDPM, section 3.2).
+        share: position of a learnt variance between the two, (B, C, H, W); see `VPNetwork.learned`.
     """
     if not sigma_next:
         return 0.0
@@ -246,14 +266,14 @@ def ancestral_spread(
 
 
 def last(states: Iterator[State], watch: Callable[[State], object] | None = None) -> State:
-    """Drains what `iterate` returns.
+    """Drains the iterator of `iterate`.
 
     Args:
         states: of one run.
-        watch: called with each.
+        watch: called with each state.
 
     Raises:
-        PellucidError: it took no step, or its result is no image.
+        PellucidError: there is no step, or the result is no image.
     """
     state = None
     for state in states:
@@ -266,7 +286,7 @@ def last(states: Iterator[State], watch: Callable[[State], object] | None = None
 
 
 def _refuse_absurd(state: State) -> None:
-    """Refuses a result that is finite and yet no image: most of it is far outside the range of images."""
+    """Rejects a finite result that is no image: most of it is far outside the range of images."""
     for image in state.x:
         beyond = (image.abs() > _FAR).double().mean().item()
         if beyond > _MOST:
@@ -277,4 +297,4 @@ def _refuse_absurd(state: State) -> None:
 
 
 _FAR, _MOST = 10.0, 0.5
-"""Values further out than this, of images in [-1, 1], and the share of them from which on it is no image."""
+"""Bound on the values of images in [-1, 1], and the share of values beyond it from which a result is no image."""

@@ -1,14 +1,14 @@
 r"""MMPS: the posterior by matching the prior's moments.
 
-At level sigma the prior knows not only the mean x0 of the clean image but, by its derivative, the covariance
-(Tweedie's second-order formula): V = sigma^2 dx0/dx. Taking the clean image as Gaussian with these moments, the mean
-given both the latent and y = A x0 + sigma_y n is
+At level sigma the prior gives the mean x0 of the clean image and, by its derivative, the covariance V = sigma^2 dx0/dx
+(Tweedie's second-order formula). For a Gaussian clean image with these moments, the mean given both the latent and y =
+A x0 + sigma_y n is
 
 .. math:: \hat x_0 = x_0 + V A^T (\sigma_y^2 I + A V A^T)^{-1} (y - A x_0)
 
 (eq. 11-13), solved by a few conjugate gradients, each of which costs one vector-Jacobian product. An ancestral walk
-down the ladder with it samples the posterior; for a Gaussian prior it does so exactly in the limit of small steps,
-which makes this method the reference that the others are held against.
+down the ladder with it samples the posterior; for a Gaussian prior it does so exactly in the limit of small steps. So
+this method is the reference for the others.
 
 References:
     Rozet et al., "Learning Diffusion Priors from Observations by Expectation Maximization", NeurIPS 2024, section 4.
@@ -40,8 +40,8 @@ from .method import PAPERS, State, Stepper, with_gradients
 class MMPS(Stepper):
     """Samples the posterior of a known linear degradation with noise (Rozet et al., NeurIPS 2024).
 
-    Costs `steps` evaluations of the prior, and `iterations + 1` products with its derivative at each, every one of
-    which takes about as long as two evaluations.
+    Costs `steps` evaluations of the prior, and `iterations + 1` products with its derivative at each. A product takes
+    about as long as two evaluations.
 
     Attributes:
         steps: levels walked.
@@ -63,16 +63,16 @@ class MMPS(Stepper):
         self.require(0 <= self.eta <= 1, "eta", "from 0 to 1")
 
     def ladder(self, sigmas: Tensor) -> Tensor:
-        """The levels walked, EDM's between the ends of a training ladder: descending, then 0.
+        """Levels of the walk, EDM's between the ends of a training ladder: descending, then 0.
 
-        They are denser at low noise than DDPM's, where the posterior is decided: at 100 steps and noise of 0.1 they
-        lose half as much of a Gaussian posterior's variance.
+        They are denser than DDPM's at low noise, which decides the posterior. At 100 steps and noise of 0.1 they lose
+        half as much of a Gaussian posterior's variance.
         """
         return karras_ladder(self.steps, sigmas[0].item(), sigmas[-1].item())
 
     @property
     def through_network(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     @with_gradients
@@ -93,7 +93,7 @@ class MMPS(Stepper):
     def posterior_mean(
         self, operator: Operator, y: Tensor, sigma_y: float, prior: Prior, x: Tensor, sigma: float
     ) -> Tensor:
-        """The mean of the clean image given the latent and the measurement, (B, C, H, W)."""
+        """Mean of the clean image given the latent and the measurement, (B, C, H, W)."""
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = prior(x, sigma)

@@ -1,4 +1,4 @@
-"""Noise first, where it was made, and then one more treatment: what methods for light and for colours share."""
+"""Noise removal before another treatment: the common part of methods for light and for colours."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .plan import Plan, Treatment
 
 @dataclass(frozen=True)
 class NoiseFirst(Method):
-    """Removes the noise of a picture as `Denoise` does, then gives it a treatment that evaluates no prior."""
+    """Removes the noise of a picture as `Denoise` does, then applies a treatment without a prior."""
 
     def treatment(self) -> Treatment:
-        """The treatment of the picture without its noise."""
+        """Treatment of the denoised picture."""
         raise NotImplementedError
 
     def nfe(self, prior: Prior) -> int:
-        """The most evaluations that it makes."""
+        """Largest number of evaluations."""
         return diagnosis.CALLS + walk.CALLS
 
     @torch.no_grad()

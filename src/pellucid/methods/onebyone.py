@@ -1,4 +1,4 @@
-"""Images of a batch that are restored each in its own way."""
+"""Images of a batch that are restored in different ways."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Run:
     """Restoration of one image of a batch.
 
     Attributes:
-        states: makes the states of a run on it, (1, C, H, W).
-        before: evaluations of the prior that were made before.
-        note: what people should be told about it.
+        states: makes the states of its run, (1, C, H, W).
+        before: number of earlier evaluations of the prior.
+        note: note for people.
     """
 
     states: Callable[[Tensor, Streams], Iterator[State]]
@@ -29,7 +29,7 @@ class Run:
 
 
 def left_alone(note: str, before: int) -> Run:
-    """An image that comes back as it is."""
+    """An image that stays unchanged."""
     return Run(lambda y, rng: iter([State(1, 1, 0.0, y, y, 0)]), before, note)
 
 
@@ -54,10 +54,10 @@ def shared(y: Tensor, find: Callable[[int], Run]) -> list[Run]:
 
 
 def one_by_one(problem: Problem, rng: Streams, runs: Sequence[Run]) -> Iterator[State]:
-    """Restores one image after the other; those whose turn has not come are as they were.
+    """Restores images one after the other; later ones stay unchanged until their turn.
 
     Yields:
-        The states of all runs. `total` is as far as is known: that of a run is known when it begins.
+        The states of all runs. `total` grows, since the length of a run is known only at its start.
     """
     x, x0, done, nfe = problem.y, problem.y, 0, 0
     notes = tuple(run.note for run in runs)

@@ -1,17 +1,17 @@
 r"""PiGDM: guidance by the pseudo-inverse, through the network.
 
 At level sigma the clean image is taken as Gaussian around the prior's estimate with a variance r^2 that every pixel
-shares. What the measurement says beyond the estimate, m, then has a closed form, and the network's derivative J carries
+shares. The additional information of the measurement, m, then has a closed form, and the network's derivative J carries
 it to the latent (eq. 7, 8):
 
 .. math::
     m = A^T (A A^T + \tfrac{\sigma_y^2}{r^2} I)^{-1} (y - A \hat x_0), \qquad
     g = J^T m, \qquad r^2 = \frac{c\, \sigma^2}{c + \sigma^2}
 
-which is A^+ (y - A x0) where there is no noise. Algorithm 1 adds sqrt(abar) times the gradient at the
+which is A^+ (y - A x0) without noise. Algorithm 1 adds sqrt(abar) times the gradient at the
 variance-preserving latent to DDIM's step; in this library's coordinates that is g / sqrt(abar'). The paper's r^2 is the
-one of data with variance c = 1. With `guidance="score"` the estimate moves by sigma^2 / r^2 g before the step, which is
-what the posterior's score asks for; for a Gaussian prior of variance c it is then exact.
+one of data with variance c = 1. With `guidance="score"` the estimate moves by sigma^2 / r^2 g before the step, as the
+posterior's score requires; for a Gaussian prior of variance c this is exact.
 
 References:
     Song, Vahdat, Mardani, Kautz, "Pseudoinverse-Guided Diffusion Models for Inverse Problems", ICLR 2023.
@@ -43,14 +43,14 @@ class PiGDM(Stepper):
     """Restores a known degradation with a pseudo-inverse, guided through the network (Song et al., ICLR 2023).
 
     Costs `steps` evaluations of the prior, each with its gradient. Operators that are not linear need a pseudo-inverse
-    (JPEG's decoder, for example) and are taken as free of noise, as in the paper.
+    (JPEG's decoder, for example) and count as noiseless, as in the paper.
 
     Attributes:
         steps: levels walked.
         eta: share of an ancestral step's noise: 1 is DDPM's, the paper's; 0 is deterministic.
         spread: standard deviation of clean images in [-1, 1] units, the square root of c; the paper's is 1.
         guidance: "step" adds the guidance to the step, as published; "score" moves the estimate before it.
-        inner: conjugate gradients a step, where the operator has no decomposition.
+        inner: conjugate gradients for a step, if the operator has no decomposition.
     """
 
     presets = PAPERS
@@ -72,7 +72,7 @@ class PiGDM(Stepper):
 
     @property
     def through_network(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     @with_gradients
@@ -100,7 +100,7 @@ class PiGDM(Stepper):
     @staticmethod
     @torch.no_grad()
     def beyond(problem: Problem, operator: Operator, data: DataStep | None, x0: Tensor, weight: float) -> Tensor:
-        """Information of the measurement beyond an estimate: m, (B, C, H, W), for `weight` = sigma_y^2 / r^2."""
+        """Additional information of the measurement: m, (B, C, H, W), for `weight` = sigma_y^2 / r^2."""
         if data is not None:
             return data(x0, weight) - x0
         if weight:

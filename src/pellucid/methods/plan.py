@@ -1,4 +1,4 @@
-"""A restoration of several stages: the treatments that findings ask for, one after the other."""
+"""A restoration in stages: the treatments for the findings, one after the other."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .method import State
 
 
 class Treatment(Protocol):
-    """One stage of a plan: a frozen dataclass that holds the finding it is for."""
+    """One stage of a plan: a frozen dataclass with its finding."""
 
     @property
     def note(self) -> str:
-        """The damage and what is done about it, a phrase: "noise of 9.8 removed"."""
+        """The damage and its treatment as a phrase: "noise of 9.8 removed"."""
         ...
 
     @property
     def nfe(self) -> int:
-        """Evaluations of the prior that it makes."""
+        """Number of evaluations of the prior."""
         ...
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """Yields its states; the last one's x is the result.
 
         Args:
-            y: one picture, (1, C, H, W) in [-1, 1], as the stages before left it.
+            y: one picture, (1, C, H, W) in [-1, 1], after the earlier stages.
             prior: the prior.
             rng: the picture's random stream.
         """
@@ -40,7 +40,7 @@ class Treatment(Protocol):
 
 
 Maker = Callable[[Diagnosis, float], Treatment | None]
-"""Makes a treatment of a diagnosis and a strength in [0, 2], 1 at fidelity 0.5; None where no treatment helps."""
+"""Makes a treatment from a diagnosis and a strength in [0, 2], 1 at fidelity 0.5; None if no treatment helps."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Plan:
     """Treatments of one picture.
 
     Attributes:
-        stages: the treatments in their order; empty to leave the picture as it is.
-        weight: share of each stage's change that is kept, [0, 1].
-        beside: findings that wait for somebody to ask for their treatment.
+        stages: treatments in order; empty to leave the picture unchanged.
+        weight: share of each stage's change to keep, [0, 1].
+        beside: findings whose treatment is only made on request.
     """
 
     stages: Sequence[Treatment]
@@ -62,8 +62,8 @@ class Plan:
         """Asks each maker for its treatment.
 
         Args:
-            diagnosis: what was found.
-            makers: in the order in which their treatments go.
+            diagnosis: the findings.
+            makers: in the order of their treatments.
             fidelity: see `Auto`.
         """
         strength = 2 * (1 - fidelity)
@@ -73,12 +73,12 @@ class Plan:
 
     @property
     def nfe(self) -> int:
-        """Evaluations of the prior that it makes."""
+        """Number of evaluations of the prior."""
         return sum(stage.nfe for stage in self.stages)
 
     @property
     def note(self) -> str:
-        """The stages in a line."""
+        """Stages in one line."""
         return self._line([stage.note for stage in self.stages])
 
     def _line(self, notes: Sequence[str]) -> str:
@@ -86,7 +86,7 @@ class Plan:
         return "; ".join([", then ".join(notes) or LEFT, *waiting])
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
-        """Runs one stage after the other; `total` counts the steps of those that have begun, and one of each other."""
+        """Runs one stage after the other; `total` counts all steps of started stages, and one for each other stage."""
         if not self.stages:
             yield State(1, 1, 0.0, y, y, 0)
         x, done, notes = y, 0, [stage.note for stage in self.stages]
@@ -103,4 +103,4 @@ class Plan:
             done += state.step if state is not None else 0
 
 
-LEFT = "nothing found to repair, left as it is"
+LEFT = "nothing found to repair, left unchanged"

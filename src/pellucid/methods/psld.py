@@ -1,16 +1,16 @@
-r"""PSLD: posterior sampling in latents, with a second pull that glues what is painted to what was measured.
+r"""PSLD: posterior sampling in latents, with a second guidance that joins invented and measured parts.
 
-After each DDIM step the latent moves against two gradients through the network (algorithm 2): of the distance between
-the measurement and the decoded estimate, as DPS does, and of the distance between the estimate and the encoding of the
-decoded image in which the measured part has been put right:
+After each DDIM step the latent moves against two gradients through the network (algorithm 2). One is of the distance
+between the measurement and the decoded estimate, as in DPS. The other is of the distance between the estimate and an
+encoding: that of the decoded image with its measured part corrected:
 
 .. math::
     z' \leftarrow z' - \eta \nabla_z \|y - A(\mathcal D(\hat z_0))\|
     - \gamma \nabla_z \|\hat z_0 - \mathcal E(A^+ y + (I - A^+ A) \mathcal D(\hat z_0))\|
 
-The second keeps the estimate where the decoder and the encoder undo each other. The paper writes A^T under the
-assumption that A A^T = I, where it is the pseudo-inverse. Distances are norms, which the published scales are made for;
-`squared` has their squares.
+The second keeps the estimate where encoder and decoder are inverse to each other. The paper writes A^T under the
+assumption that A A^T = I, under which it equals the pseudo-inverse. Distances are norms, for which the published scales
+are made; `squared` uses their squares.
 
 References:
     Rout et al., "Solving Linear Inverse Problems Provably via Posterior Sampling with Latent Diffusion Models",
@@ -37,10 +37,10 @@ from .method import PAPERS, Method, State, Stepper, with_gradients
 
 
 def decoder_of(method: Method, problem: Problem) -> Decoder:
-    """The operator of a problem in latents.
+    """Operator of a problem in latents.
 
     Raises:
-        UsageError: the problem is one of pixels.
+        UsageError: the problem is in pixels.
     """
     if not isinstance(problem.operator, Decoder):
         raise UsageError(f"{type(method).__name__} works in latents: take a latent prior, or dps for pixels")
@@ -56,8 +56,8 @@ class PSLD(Stepper):
 
     Attributes:
         steps: levels walked.
-        scale: eta, the pull to the measurement; 1 in the authors' code.
-        glue: gamma, the pull that glues; 0.1 in the authors' code. 0 is DPS in latents.
+        scale: eta, the guidance by the measurement; 1 in the authors' code.
+        glue: gamma, the second guidance; 0.1 in the authors' code. 0 is DPS in latents.
         squared: whether distances are squared.
         eta: share of an ancestral step's noise, 0 in the authors' code.
     """
@@ -83,7 +83,7 @@ class PSLD(Stepper):
 
     @property
     def through_network(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     @with_gradients
@@ -105,7 +105,7 @@ class PSLD(Stepper):
             yield State(step, len(ladder) - 1, sigma_next, z, z0, prior.nfe)
 
     def distance(self, operator: Decoder, y: Tensor, z0: Tensor) -> Tensor:
-        """The weighted distances of estimated latents, summed over the batch."""
+        """Weighted distances of estimated latents, summed over the batch."""
         image = operator.decode(z0)
         residual = y - operator.pixels.A(image)
         pulls = [(self.scale, residual)]

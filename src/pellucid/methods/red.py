@@ -7,8 +7,8 @@ whose gradient, for a denoiser with a symmetric derivative, is A^T (A x - y) / s
 coordinates of A: z = (s^2 y + lambda sigma_y^2 d) / (s^2 + lambda sigma_y^2). `solver="gradient"` steps along it (eq.
 23) and needs no decomposition.
 
-The denoiser's level falls geometrically from `strength` to `final` over the iterations: a strong prior first, for the
-large errors, a weak one at the end, for the small ones. Equal values are the paper's constant level.
+The denoiser's level falls geometrically from `strength` to `final` over the iterations: a strong prior for the large
+errors at first, a weak one for the small errors at the end. Equal values are the paper's constant level.
 
 References:
     Romano, Elad and Milanfar, "The Little Engine That Could: Regularization by Denoising (RED)", SIAM J. Imaging
@@ -35,7 +35,7 @@ from .method import Method, State
 from .spectral import Measured
 
 _INNER = 10
-"""Conjugate gradients an iteration; each starts where the last ended, so few are enough."""
+"""Conjugate gradients for an iteration; each starts where the last ended, so few suffice."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class RED(Method):
 
     Attributes:
         iterations: of the solver.
-        weight: lambda, for images from 0 to 255 as in the paper, whose values go from 0.008 to 0.02.
-        strength: level of the denoiser at first, in thousandths of the training ladder, (0, 1000].
-        final: its level at last, likewise.
-        solver: "fixed-point", which solves for each iterate (by conjugate gradients where there is no singular value
-            decomposition), or "gradient", which makes one step.
+        weight: lambda, for images from 0 to 255 as in the paper, which uses 0.008 to 0.02.
+        strength: first level of the denoiser, in thousandths of the training ladder, (0, 1000].
+        final: its last level, likewise.
+        solver: "fixed-point" solves for each iterate, by conjugate gradients without a singular value decomposition;
+            "gradient" makes one step.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -74,7 +74,7 @@ class RED(Method):
         self.require(self.solver in ("fixed-point", "gradient"), "solver", "fixed-point or gradient")
 
     def levels(self, sigmas: Tensor) -> list[float]:
-        """The denoiser's level at each iteration."""
+        """Levels of the denoiser by iteration."""
         ends = (min(round(at / 1000 * len(sigmas)), len(sigmas) - 1) for at in (self.strength, self.final))
         first, last = (sigmas[index].log().item() for index in ends)
         levels: list[float] = torch.linspace(first, last, self.iterations, dtype=torch.float64).exp().tolist()
@@ -145,7 +145,7 @@ class RED(Method):
 
 
 def _norm(operator: Operator, y: Tensor, iterations: int = 20) -> float:
-    """The largest singular value, nearly, by power iteration on the first measurement of a batch."""
+    """Approximate largest singular value, by power iteration on the first measurement of a batch."""
     v = operator.At(y[:1].new_ones(y[:1].shape))
     # A measurement of ones may lie outside the range; a little noise does not, and the seed is fixed.
     v = v + 0.1 * torch.randn(v.shape, generator=torch.Generator().manual_seed(0), dtype=v.dtype).to(v.device)

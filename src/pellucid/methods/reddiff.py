@@ -1,6 +1,7 @@
-r"""RED-diff: variational sampling, which turns out to be regularisation by denoising along a chain.
+r"""RED-diff: variational sampling, which amounts to regularisation by denoising along a chain.
 
-The posterior is approximated by a point mu, found by Adam down the ladder (algorithm 1). With fresh noise n at level
+The posterior is approximated by a point mu, optimised by Adam down the ladder (algorithm 1). With fresh noise n at
+level
 sigma, x = mu + sigma n, the loss
 
 .. math:: \|y - A(\mu)\|^2 + \lambda \sigma\, (\hat\epsilon(x) - n)^T \mu
@@ -33,17 +34,18 @@ from .method import PAPERS, State, Stepper, with_gradients
 
 @dataclass(frozen=True)
 class REDDiff(Stepper):
-    """Finds one image for any known differentiable degradation by descent (Mardani et al., ICLR 2024).
+    """Restores any known differentiable degradation by descent to one image (Mardani et al., ICLR 2024).
 
-    Costs `steps` evaluations of the prior, without gradients. It starts from the pseudo-inverse, cut to [-1, 1] since
-    that of a blur is mostly amplified noise, or from grey where there is none; and is an estimate rather than a sample.
+    Costs `steps` evaluations of the prior, without gradients. It starts from the pseudo-inverse, clipped to [-1, 1]
+    since that of a blur is mostly amplified noise, or from grey without a pseudo-inverse. The result is an estimate
+    rather than a sample.
 
     Attributes:
         steps: levels walked, one step of Adam at each.
         weight: lambda, 0.25 in the paper.
         rate: Adam's learning rate, 0.1 in the paper; its betas are 0.9 and 0.99.
         norm: "sum" as in the paper; or "mean", half a mean over the measurement and a mean over the image, as in the
-            authors' code: the same but for a factor where the two are of one size.
+            authors' code: for equal sizes the two differ by a factor.
     """
 
     presets = PAPERS

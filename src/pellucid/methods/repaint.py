@@ -1,13 +1,12 @@
-r"""RePaint: the known pixels at every level from the measurement, the missing ones from the prior, walked repeatedly.
+r"""RePaint: known pixels from the measurement and missing ones from the prior at every level, in repeated walks.
 
 .. math::
     x_{t-1} = m \odot (y + \sigma' n_1) + (1 - m) \odot \left(x_0 + \sigma'^2 / \sigma^2 (x_t - x_0) + \dots n_2\right)
 
-(algorithm 1), the second bracket being DDPM's step. What is painted fits its surroundings only after the chain has gone
-back up `travel_length` levels by fresh noise and come down again, `travel_repeat` times (section 4.2).
+(algorithm 1), the second bracket being DDPM's step. To fit the painted part to its surroundings, the chain goes back up
+`travel_length` levels by fresh noise and down again, `travel_repeat` times (section 4.2).
 
-The measurement is taken as free of noise, as in the paper: known pixels of the result are those of y, with whatever
-noise they have.
+The measurement counts as noiseless, as in the paper: known pixels of the result equal those of y, with their noise.
 
 References:
     Lugmayr et al., "RePaint: Inpainting using Denoising Diffusion Probabilistic Models", CVPR 2022.
@@ -41,8 +40,8 @@ class RePaint(Stepper):
 
     Attributes:
         steps: levels walked, T.
-        travel_length: how many levels a journey back goes, j.
-        travel_repeat: how often each stretch of that length is walked, r; 1 is without journeys.
+        travel_length: number of levels of a journey back, j.
+        travel_repeat: number of walks over each stretch of that length, r; 1 is without journeys.
     """
 
     presets = PAPERS
@@ -60,7 +59,7 @@ class RePaint(Stepper):
         self.require(self.travel_repeat >= 1, "travel_repeat", "at least 1")
 
     def path(self, levels: int) -> list[int]:
-        """The positions on a ladder of `levels` moves in the order of their visits."""
+        """Positions on a ladder of `levels` moves in the order of their visits."""
         return journey(levels, self.travel_length, self.travel_repeat)
 
     def nfe(self, prior: Prior) -> int:

@@ -1,17 +1,18 @@
 r"""ReSample: hard data consistency in latents, and a way back onto the chain.
 
 A DDIM chain whose estimate is replaced, at every `every`-th level, by latents that explain the measurement (algorithm
-1). In the chain's second third these are found in pixels, which costs no decoder, and encoded; in the last third they
-are found in latents, which keeps the image sharp (section 3.3). The first third is left alone. What was found, z0(y),
-and the chain's own next latent z' are two Gaussian opinions. The new latent is drawn from their product (proposition
-1):
+1). In the chain's second third they are optimised in pixels, without the decoder, and encoded; in the last third they
+are optimised in latents, which keeps the image sharp (section 3.3). The first third stays unchanged. The optimised
+z0(y) and the chain's next latent z' are the means of two Gaussians. The new latent is drawn from their product
+(proposition 1):
 
 .. math::
     z \sim N\left(\frac{r^2 z_0(y) + \sigma'^2 z'}{r^2 + \sigma'^2}, \frac{r^2 \sigma'^2}{r^2 + \sigma'^2}\right) \\
     r^2 = \frac{\gamma}{\bar\alpha'} \frac{1 - \bar\alpha'}{\bar\alpha} (1 - \bar\alpha / \bar\alpha')
 
 in this library's coordinates. The authors' code differs in three ways: it pulls each latent as DPS does, looks five
-DDIM steps ahead before it optimises, and optimises the last latent once more. Only the last is offered (`polish`).
+DDIM steps ahead before it optimises, and optimises the last latent once more. Only the last is available here
+(`polish`).
 
 References:
     Song et al., "Solving Inverse Problems with Latent Diffusion Models via Hard Data Consistency", ICLR 2024.
@@ -46,11 +47,11 @@ class ReSample(Stepper):
     Attributes:
         steps: levels walked.
         every: levels from one optimisation to the next.
-        gamma: how much the optimised latents count, 40 in the paper.
-        iterations: of Adam in latents at most; four times as many in pixels, which cost no decoder.
+        gamma: weight of the optimised latents, 40 in the paper.
+        iterations: largest number of Adam's iterations in latents; four times as many in pixels, which need no decoder.
         rate: Adam's learning rate in latents; twice that in pixels.
-        tolerance: stops where the root mean square of the residual is below this, in [-1, 1] units; below the noise
-            of the measurement it stops there, as the paper says.
+        tolerance: root mean square of the residual at which to stop, in [-1, 1] units; as in the paper, at least the
+            noise of the measurement.
         polish: whether the last latents are optimised once more, as in the authors' code.
     """
 
@@ -103,7 +104,7 @@ class ReSample(Stepper):
             yield State(step, total, sigma_next, z, z0, prior.nfe)
 
     def resampled(self, z: Tensor, z0: Tensor, sigma: float, sigma_next: float, rng: Streams) -> Tensor:
-        """A draw from the product of what was optimised, `z0`, and the chain's own next latent, `z`."""
+        """Draws from the product of the optimised latents, `z0`, and the chain's next latent, `z`."""
         kept = (1 + sigma_next**2) / (1 + sigma**2)
         # (1 - abar') / abar = sigma'^2 / kept, and 1 / abar' = 1 + sigma'^2.
         trust = self.gamma * (1 + sigma_next**2) * sigma_next**2 / kept * (1 - kept)

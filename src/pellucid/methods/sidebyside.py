@@ -1,4 +1,4 @@
-"""Images of a batch with noise levels of their own: a run for each, all of them at the same step."""
+"""Images of a batch with different noise levels: a run for each, all at the same step."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .method import State
 
 
 def side_by_side(runs: Sequence[Iterator[State]]) -> Iterator[State]:
-    """Makes one run of the runs of several images; an image whose run has ended stays as it is.
+    """Combines runs of several images into one; an image whose run has ended stays unchanged.
 
     Args:
-        runs: of one image each.
+        runs: runs of one image each.
 
     Yields:
-        States of all images. Numbers that are of all images are the largest: steps, the noise level, and evaluations,
-        which are counted as for one image.
+        States of all images. Common numbers are the largest of all runs: steps, noise level, and evaluations, counted
+        as for one image.
     """
     states: list[State] = []
     while True:

@@ -1,10 +1,10 @@
-r"""The network that DIP fits to one image: an hourglass with thin connections from one side to the other.
+r"""The network that DIP fits to one image: an hourglass with thin skip connections.
 
-At each level two convolutions halve the side, on the way back the result is enlarged bilinearly, joined with a few
-channels of what went down, and convolved twice more. Each convolution is followed by a normalisation over the image and
+At each level two convolutions halve the side. On the way back the result is enlarged bilinearly, joined with a few
+channels of the way down, and convolved twice more. Each convolution is followed by a normalisation over the image and
 a leaky ReLU of slope 0.2. With the paper's widths, 32 channels in and 3 out, it has 2,217,831 parameters.
 
-The authors' batch normalisation in training mode, on a batch of one, is instance normalisation; that is what is here.
+The authors' batch normalisation in training mode, on a batch of one, equals the instance normalisation here.
 
 References:
     Ulyanov et al., "Deep Image Prior", CVPR 2018, supplementary material, figure 21.
@@ -26,13 +26,13 @@ class SkipNetwork(nn.Module):
     Args:
         inputs: channels of the input.
         outputs: image channels.
-        levels: how often the side is halved.
+        levels: number of halvings of the side.
         channels: of all levels, on both ways.
-        skip: of each connection.
+        skip: channels of each connection.
 
     Attributes:
-        multiple: what height and width must divide by; they are at least twice that, since the coarsest level of one
-            pixel has no variance to normalise by.
+        multiple: divisor of height and width, which are at least twice that: a coarsest level of one pixel has no
+            variance for the normalisation.
     """
 
     def __init__(self, inputs: int, outputs: int, levels: int = 5, channels: int = 128, skip: int = 4) -> None:
@@ -86,12 +86,12 @@ def _normalise(channels: int) -> nn.Module:
 
 
 def fresh(generator: torch.Generator, like: Tensor, network: SkipNetwork) -> SkipNetwork:
-    """Gives a network fresh weights from a generator alone, in PyTorch's own distribution for convolutions.
+    """Gives a network fresh weights from a generator, in PyTorch's distribution for convolutions.
 
     Args:
         generator: on the CPU.
-        like: whose type and device the weights get.
-        network: as made on the "meta" device, without weights.
+        like: tensor with the type and device of the weights.
+        network: network on the "meta" device, without weights.
     """
     network = network.to_empty(device="cpu").to(torch.float32)
     for module in network.modules():

@@ -10,9 +10,9 @@ component. Here g is the gradient of the log-posterior of a latent whose noise i
     l < \sigma:\quad & \alpha = c (\sigma^2 - l^2), & g &= (y - x) / (\sigma^2 - l^2)
 
 A latent that follows a falling ladder by Langevin steps lags behind: its noise is above sigma, by 18 % at the defaults.
-The authors' networks find the noise level for themselves; one that believes what it is told would leave the rest in
-the image, and the latent would keep it. So the prior is told what the latent has in the null space, which follows
-:math:`v \leftarrow (1 - c)^2 v + 2 c \sigma^2`; `calibrate=False` tells it sigma.
+The authors' networks infer the noise level themselves; a network that uses the given level would leave the excess in
+the image, and the latent would keep it. So the prior gets the latent's level in the null space, which follows
+:math:`v \leftarrow (1 - c)^2 v + 2 c \sigma^2`; `calibrate=False` gives it sigma.
 
 References:
     Kawar, Vaksman and Elad, "SNIPS: Solving Noisy Inverse Problems Stochastically", NeurIPS 2021.
@@ -45,11 +45,11 @@ class SNIPS(Method):
     decomposition and a noise level above 0. The result is the last latent's estimate.
 
     Attributes:
-        levels: of noise, geometric from the training ladder's last to `final`.
+        levels: number of noise levels, geometric from the training ladder's last to `final`.
         repeats: Langevin steps at each.
         rate: c, the size of a step relative to the squared level; the authors' 3.3e-6 / 0.01^2.
         final: the last level, in [-1, 1] units.
-        calibrate: whether the prior is told the latent's noise level instead of the ladder's.
+        calibrate: whether the prior gets the latent's noise level instead of the ladder's.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"levels": 500, "calibrate": False}}

@@ -23,8 +23,8 @@ class Measured:
         problem: y.
         operator: A.
         sigma_y: the noise level, in [-1, 1] units.
-        method: name for the error.
-        faintest: components with more noise than this are left to the prior, as if they were in the null space.
+        method: name of the method in errors.
+        faintest: noise level above which components are left to the prior, like the null space.
 
     Attributes:
         V: spectral coordinates to an image.
@@ -33,7 +33,7 @@ class Measured:
         level: sigma_y / s, infinite on the null space, broadcastable to y.
 
     Raises:
-        UsageError: the operator has no singular value decomposition; `method` and what to use instead are named.
+        UsageError: the operator has no singular value decomposition; the message suggests alternatives to `method`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Measured:
         self._seen_level = self._clearest if self._clearest == self._faintest else level
 
     def start(self, sigma: float, n: Tensor) -> Tensor:
-        """The spectral coordinates of a latent of level sigma: around y where y is less noisy, else around 0."""
+        """Spectral coordinates of a latent of level sigma: around y where y is less noisy, else around 0."""
         seen = self.level <= sigma
         fresh = (sigma**2 - self.level**2).clamp_min(0).sqrt()
         return torch.where(seen, self.y + fresh * n, sigma * n)
@@ -94,9 +94,9 @@ class Measured:
             sigma: its level.
             sigma_next: the level to go to.
             n: fresh N(0, I).
-            eta: share of fresh noise where y says nothing new.
-            eta_b: share of y where it says more than the latent.
-            eta_y: eta of the second line, where y says something, but less than the latent; None for the same.
+            eta: share of fresh noise where y is blind.
+            eta_b: share of y where it is less noisy than the latent.
+            eta_y: eta of the second line, where y is noisier than the latent; None for `eta`.
         """
         moved = None
         level = self._seen_level
@@ -117,7 +117,7 @@ class Measured:
 
 
 def _root(square: float | Tensor) -> float | Tensor:
-    """The square root, 0 of what is negative."""
+    """Square root, with 0 for negative values."""
     return square.clamp_min(0).sqrt() if isinstance(square, Tensor) else math.sqrt(max(square, 0.0))
 
 

@@ -1,4 +1,4 @@
-"""A generator that is tuned to an image together with its latents, stage by stage from its coarsest blocks on (DGP)."""
+"""A generator tuned to an image together with its latents, stage by stage from the coarsest blocks on (DGP)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Tuning:
     """The generator and the latents of one image.
 
     Args:
-        generator: of images from latents; the weights of a module are tuned, in a copy.
-        z: the latents to begin with, (places, ...).
+        generator: makes images of latents; a module's weights are tuned in a copy.
+        z: initial latents, (places, ...).
 
     Attributes:
         z: the latents, (places, ...).
-        weights: what changes at this stage, the latents among them.
+        weights: tensors that change at this stage, including the latents.
     """
 
     def __init__(self, generator: Callable[[Tensor], Tensor], z: Tensor) -> None:
@@ -43,7 +43,7 @@ class Tuning:
                 group["lr"] = rate if index else latent_rate
 
     def make(self) -> Tensor:
-        """The images of the latents."""
+        """Makes the images of the latents."""
         return finite(self._generator(self.z))
 
     def step(self, slopes: Iterator[Tensor | None]) -> None:
@@ -54,7 +54,7 @@ class Tuning:
 
 
 def _blocks(generator: Any) -> list[list[Tensor]]:
-    """A module's weights, from the first block to the last; what is in no block comes with the last."""
+    """Weights of a module from the first block to the last; weights outside blocks come with the last."""
     if not isinstance(generator, nn.Module):
         return []
     modules = list(getattr(generator, "blocks", None) or generator.children())
@@ -67,7 +67,7 @@ def _blocks(generator: Any) -> list[list[Tensor]]:
 
 
 def finite(images: Tensor) -> Tensor:
-    """The images, if they are numbers."""
+    """Returns the images if they are finite."""
     if not math.isfinite(images.detach().sum().item()):
         raise PellucidError("the generator's image is not finite (NaN or infinity): choose another, or smaller rates")
     return images

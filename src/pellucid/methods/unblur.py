@@ -1,9 +1,8 @@
-"""Unblur: the blur's family and size from the spectrum, then splitting on a canvas larger than the picture.
+"""Unblur: family and size of the blur from the spectrum, then splitting on a canvas larger than the picture.
 
-The kernel is one of a few numbers (`diagnosis.blur`), found without the prior. The picture's border is unknown, not
-made up: the image that is solved for is larger than the picture by half a kernel on each side (`operators.window`).
-A picture whose spectrum does not ask clearly for a blur comes back as it is, and so does one whose result, blurred
-again, does not explain it.
+The kernel has a few parameters (`diagnosis.blur`), estimated without the prior. The picture's surroundings are
+unknowns: the solution is larger than the picture by half a kernel on each side (`operators.window`). A picture without
+a clear blur in its spectrum stays unchanged. So does a picture that differs from its result, blurred again.
 
 References:
     Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", IEEE TPAMI 2021: the splitting.
@@ -34,28 +33,29 @@ from .method import Method, State
 from .onebyone import Run, firsts, left_alone, one_by_one, shared
 
 _ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
-"""Noise that is taken for granted, in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
+"""Assumed noise in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
 
 _LEAST_LEFT = 1 / 127.5
-"""Tolerance of a result, blurred again, against a picture without noise, over `doubt`."""
+"""Tolerance between a noiseless picture and its result, blurred again, over `doubt`."""
 
 CALLS = 8
-"""Evaluations of the splitting, where nothing else is said."""
+"""Default number of evaluations of the splitting."""
 
 
 @dataclass(frozen=True)
 class Unblur(Method):
-    """Undoes a Gaussian, lens or straight motion blur that it finds by itself, or leaves the picture alone.
+    """Undoes a Gaussian, lens or straight motion blur that it estimates itself, or leaves the picture alone.
 
-    Costs `steps` evaluations, and up to 10 to learn how noisy the picture is; none where there is no blur.
+    Costs `steps` evaluations, and up to 10 to estimate the noise; none without a blur.
     Deterministic.
 
     Attributes:
         steps: of the splitting.
-        strength: level of the denoiser at first, in [0, 1] units.
-        weight: what trades the measurement against the prior; see `DPIR`.
-        inner: conjugate gradients a step.
-        doubt: the most that the result, blurred again, may differ from the picture, over the noise; else left alone.
+        strength: first level of the denoiser, in [0, 1] units.
+        weight: weight of the prior against the measurement; see `DPIR`.
+        inner: conjugate gradients for a step.
+        doubt: largest difference, relative to the noise, between the picture and its result, blurred again; above it
+        the picture is left alone.
     """
 
     steps: int = CALLS
@@ -71,7 +71,7 @@ class Unblur(Method):
             self.require(getattr(self, name) > 0, name, "above 0")
 
     def nfe(self, prior: Prior) -> int:
-        """One evaluation a step, and those that look for noise, at most."""
+        """One evaluation a step, plus at most those of the noise estimate."""
         from ..diagnosis import CALLS as LOOKS
 
         return self.steps + LOOKS
@@ -91,7 +91,7 @@ class Unblur(Method):
 
     def _run(self, prior: Prior, y: Tensor, content: Content, blur: Blur | None) -> Run:
         if blur is None:
-            return left_alone("no blur found, left as it is", 0)
+            return left_alone("no blur found, left unchanged", 0)
         counted = Counted(prior)
         stage = Unblurring.of(Diagnosis(content, noise=noise_of(counted, y, content)), blur, self)
         return Run(lambda y, rng: stage.iterate(y, Counted(prior), rng), counted.nfe, stage.note)
@@ -99,12 +99,12 @@ class Unblur(Method):
 
 @dataclass(frozen=True)
 class Unblurring:
-    """Undoes a blur that was found; see `plan.Treatment`.
+    """Undoes a diagnosed blur; see `plan.Treatment`.
 
     Attributes:
         blur: the finding.
         noise: standard deviation of the picture's noise, in [-1, 1] units.
-        grey: whether the picture is grey, and stays so.
+        grey: whether the picture is grey and must stay grey.
         how: the hyper-parameters.
     """
 
@@ -115,7 +115,7 @@ class Unblurring:
 
     @classmethod
     def of(cls, diagnosis: Diagnosis, blur: Blur, how: Unblur, strength: float = 1.0) -> Unblurring:
-        """Of a blur, and of the noise that was found with it."""
+        """Makes the treatment of a blur, with the diagnosed noise."""
         least = _COMPRESSED if blur.compressed else _ROUNDED
         noise = diagnosis.noise.level if diagnosis.noise is not None else 0.0
         grey = diagnosis.content is not None and diagnosis.content.grey
@@ -123,13 +123,13 @@ class Unblurring:
 
     @property
     def note(self) -> str:
-        """The blur that is undone."""
+        """Note on the blur."""
         noise = f" with noise of {self.noise * 127.5:.1f}" if self.noise >= LEAST else ""
         return f"{self.blur.text}{noise} undone"
 
     @property
     def nfe(self) -> int:
-        """One a step."""
+        """One evaluation a step."""
         return self.how.steps
 
     @torch.no_grad()
@@ -147,14 +147,14 @@ class Unblurring:
         left = (y - window.A(z)).square().mean().sqrt().item()
         result, note = window.inside(z), self.note
         if left > how.doubt * max(self.noise, _LEAST_LEFT):
-            result, note = y, f"{self.blur.text} does not explain the picture, left as it is"
+            result, note = y, f"{self.blur.text} does not explain the picture, left unchanged"
         elif self.grey:
             result = result.mean(1, keepdim=True).expand_as(result)
         yield State(how.steps, how.steps, 0.0, result, result, prior.nfe, notes=(note,))
 
 
 def _side_by_side(kernels: list[Tensor]) -> Tensor:
-    """Kernels of odd sides as a batch, (B, 1, h, w), the smaller ones with zeros around."""
+    """Kernels of odd sides as a batch, (B, 1, h, w); smaller ones are padded with zeros."""
     height, width = (max(kernel.shape[axis] for kernel in kernels) for axis in (0, 1))
 
     def framed(kernel: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def _side_by_side(kernels: list[Tensor]) -> Tensor:
 
 
 def treatment(diagnosis: Diagnosis, strength: float) -> Unblurring | None:
-    """Unblurring where a blur was found; see `plan.Maker`. Noise that is not white has been removed before."""
+    """Unblurring of a diagnosed blur; see `plan.Maker`. Other noise than white has been removed before."""
     if diagnosis.blur is None:
         return None
     white = diagnosis.noise is not None and diagnosis.noise.white
@@ -173,7 +173,7 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Unblurring | None:
 
 
 def noise_treatment(diagnosis: Diagnosis, strength: float) -> walk.Denoising | None:
-    """Denoising; but white noise of a blurred picture is left to `treatment`, which loses less of the picture."""
+    """Denoising, but white noise of a blurred picture is left to `treatment`, which loses less detail."""
     if diagnosis.blur is not None and diagnosis.noise is not None and diagnosis.noise.white:
         return None
     return walk.treatment(diagnosis, strength)

@@ -1,11 +1,11 @@
-r"""Faded and tinted pictures: black, white and the balance of colours are set again, after the noise is gone.
+r"""Faded and tinted pictures: black, white and the colour balance are reset after denoising.
 
-Light and years take contrast from a print and take it unevenly from its dyes. As in a scanner's automatic levels, each
-channel is stretched between two of its own percentiles, by one line, which never turns the order of tones:
+Light and age reduce a print's contrast, unevenly between its dyes. As in a scanner's automatic levels, each channel is
+stretched linearly between two of its percentiles, which keeps the order of tones:
 
 .. math:: x_c = t_0 + (t_1 - t_0) \frac{y_c - l_c}{h_c - l_c}
 
-Both ends are moved towards the mean of the channels where all of a tint is not to go: a red wall is no colour cast.
+To keep a part of the tint, both ends move towards the mean of the channels: a red wall is no colour cast.
 
 References:
     Finlayson and Trezzi, "Shades of gray and colour constancy", CIC 2004: a cast from the channels' own statistics.
@@ -30,13 +30,13 @@ from .noisefirst import NoiseFirst
 
 
 def levels(y: Tensor, black: float, white: float, balance: float, gain: float) -> Tensor:
-    """A picture, (1, C, H, W) in [-1, 1], with its darkest values at `black` and its brightest at `white`.
+    """Stretches a picture, (1, C, H, W) in [-1, 1]: its darkest values to `black`, its brightest to `white`.
 
     Args:
-        y: the picture. A channel that reaches that far already stays as it is.
-        black: where one value in 200 of a channel lies below, in [0, 1].
-        white: where one in 200 lies above.
-        balance: share of the difference between the channels that goes, [0, 1].
+        y: the picture. A channel that already spans the range stays unchanged.
+        black: value below which one in 200 of a channel lies afterwards, in [0, 1].
+        white: value above which one in 200 lies afterwards.
+        balance: share of the channels' difference to remove, [0, 1].
         gain: the most that contrast is multiplied by.
     """
     unit = to_unit(y)
@@ -54,7 +54,7 @@ def levels(y: Tensor, black: float, white: float, balance: float, gain: float) -
 
 @dataclass(frozen=True)
 class Stretching:
-    """Sets black, white and balance again; see `plan.Treatment`."""
+    """Resets black, white and balance; see `plan.Treatment`."""
 
     black: float
     white: float
@@ -64,7 +64,7 @@ class Stretching:
 
     @property
     def note(self) -> str:
-        """The phrase."""
+        """Note on the treatment."""
         return "contrast and colours stretched"
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
@@ -77,13 +77,13 @@ class Stretching:
 class Unfade(NoiseFirst):
     """Removes the noise of a faded or tinted picture, then stretches the contrast of each channel.
 
-    Costs what `Denoise` does: at most 10 evaluations to find the noise and 5 to remove it. It is for those who know
-    that their picture has faded: fog and evening light look alike.
+    Costs as much as `Denoise`: at most 10 evaluations to estimate the noise and 5 to remove it. It is for pictures that
+    are known to be faded: fog and evening light look alike.
 
     Attributes:
         black: where the darkest values of each channel go, in [0, 1].
         white: where the brightest values go, in [0, 1].
-        balance: share of the difference between the channels' ends that goes, [0, 1]; 0 keeps every tint.
+        balance: share of the difference between the channels' ends to remove, [0, 1]; 0 keeps every tint.
         gain: the most that contrast is multiplied by.
     """
 

@@ -1,9 +1,9 @@
-r"""Noise as it is taken away: one call of the prior where it is white, a walk down its spectrum where it is not.
+r"""Noise removal: one call of the prior for white noise, a walk down the spectrum for other noise.
 
-White noise of a known level is what a denoiser was trained for; no method has a smaller mean squared error than that
-one call (Tweedie's formula). All other stationary noise is removed by the walk of `pellucid.stationary`, which leaves
-each frequency of each colour as much of the picture as the noise there allows. White noise that depends on brightness
-is made the same everywhere first (`pellucid.stabilised`).
+A denoiser is trained for white noise of a known level; no method has a smaller mean squared error than this one call
+(Tweedie's formula). Other stationary noise is removed by the walk of `pellucid.stationary`, which keeps as much of each
+frequency and colour as the noise there permits. White noise that depends on brightness is first made uniform
+(`pellucid.stabilised`).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ..stationary import ladder, walk
 from .method import State
 
 CALLS = 5
-"""The most evaluations of a walk."""
+"""Largest number of evaluations of a walk."""
 
 
 @dataclass(frozen=True)
 class Denoising:
-    """Removes noise that was found; see `plan.Treatment`.
+    """Removes diagnosed noise; see `plan.Treatment`.
 
     Attributes:
         noise: the finding.
-        grey: whether the picture is grey, and stays so.
-        strength: how much of the noise is taken for granted, 1 for what was found.
+        grey: whether the picture is grey and must stay grey.
+        strength: factor of the assumed noise level, 1 for the estimated one.
     """
 
     noise: Noise
@@ -42,12 +42,12 @@ class Denoising:
 
     @property
     def note(self) -> str:
-        """The noise that is removed, or partly so where it is doubtful."""
+        """Note on the removed noise, or on its partial removal if it is doubtful."""
         return f"{self.noise.text} {'partly removed' if self.noise.weight < 1 else 'removed'}"
 
     @property
     def nfe(self) -> int:
-        """One for white noise, two if the picture is grey, `CALLS` for others."""
+        """One evaluation for white noise, two if the picture is grey, `CALLS` for other noise."""
         return len(self._levels) if not self.noise.white else 2 if self.grey else 1
 
     @property
@@ -86,7 +86,7 @@ class Denoising:
 
 
 def treatment(diagnosis: Diagnosis, strength: float) -> Denoising | None:
-    """Denoising where noise was found; see `plan.Maker`."""
+    """Denoising of diagnosed noise; see `plan.Maker`."""
     if diagnosis.noise is None:
         return None
     grey = diagnosis.content is not None and diagnosis.content.grey

@@ -1,15 +1,15 @@
-r"""Zero-DCE: low light made bright by a curve for each pixel, from a network that never saw a bright image.
+r"""Zero-DCE: brightens low light by a curve for each pixel, from a network trained without bright images.
 
-A small network looks at the dark image and gives, for each pixel, channel and iteration, how far to bend the light
-enhancement curve of equation 1,
+A small network maps the dark image to the curvature of the light enhancement curve for each pixel, channel and
+iteration (equation 1),
 
 .. math:: LE(x; \alpha) = x + \alpha x (1 - x), \quad \alpha \in [-1, 1], \quad x \in [0, 1],
 
-which maps [0, 1] to itself, keeps the order of brightness and is bent further by doing it again (equations 2 and 3):
+which maps [0, 1] to itself, keeps the order of brightness and is applied repeatedly (equations 2 and 3):
 
 .. math:: LE_n = LE_{n-1} + A_n LE_{n-1} (1 - LE_{n-1}), \quad n = 1 \dots 8.
 
-It is trained without pairs, by what a good photograph is like (`pellucid.losses`), with `pellucid train --zero-dce`.
+`pellucid train --zero-dce` trains it without pairs, by losses for good photographs (`pellucid.losses`).
 
 References:
     Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR 2020.
@@ -34,20 +34,20 @@ from ..problem import Problem, to_model, to_unit
 from .method import PAPERS, Method, State
 
 ITERATIONS = 8
-"""Number of times that the curve is applied."""
+"""Number of applications of the curve."""
 
 _WIDTH = 32
 _REACH = 7
-"""Reach of a map's pixel: seven convolutions of 3x3."""
+"""Receptive field of a map's pixel: seven convolutions of 3x3."""
 
 _STRIP = 1 << 20
-"""Pixels that are in memory at once, as 200 channels or so."""
+"""Number of pixels in memory at once, with about 200 channels."""
 
 
 class CurveNet(nn.Module):
-    """DCE-Net (the paper's section 3.1 and figure 2): seven convolutions, the later ones seeing the earlier ones' maps.
+    """DCE-Net (the paper's section 3.1 and figure 2): seven convolutions with skip connections.
 
-    79,416 weights; of the released code's shapes, but with the sign of equation 1.
+    It has 79,416 weights in the released code's shapes, but with the sign of equation 1.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class CurveNet(nn.Module):
         self.layers = nn.ModuleList(nn.Conv2d(before, after, 3, padding=1) for before, after in sizes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The curves of images.
+        """Computes the curves of images.
 
         Args:
             x: (B, 3, H, W) in [0, 1].
@@ -76,7 +76,7 @@ class CurveNet(nn.Module):
 
 
 def enhance(x: Tensor, maps: Tensor) -> Tensor:
-    """Bends the curve as often as there are maps (eq. 3).
+    """Applies the curve for each map (eq. 3).
 
     Args:
         x: (B, 3, H, W) in [0, 1].
@@ -92,14 +92,14 @@ def enhance(x: Tensor, maps: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ZeroDCE(Method):
-    """Makes low light bright without being told how dark it is, by a small network's curves (Guo et al., CVPR 2020).
+    """Brightens low light of unknown strength by a small network's curves (Guo et al., CVPR 2020).
 
-    Costs no evaluation of the prior, and about 0.16 MFLOP a pixel of its own network; deterministic. The result is the
-    same whatever the image's size. Noise that was in the dark is brighter, too.
+    Costs no evaluation of the prior, and about 0.16 MFLOP a pixel in its network; deterministic. Each pixel's result is
+    independent of the image's size. Noise in dark places becomes brighter, too.
 
     Attributes:
         model: weights, a safetensors file of `pellucid train --zero-dce` or the authors' released `.pth`; None for
-            those that come with the package.
+            those in the package.
     """
 
     presets = PAPERS
@@ -109,7 +109,7 @@ class ZeroDCE(Method):
     model: str | Path | None = None
 
     def nfe(self, prior: Prior) -> int:
-        """Makes none."""
+        """Always 0."""
         return 0
 
     def prepare(self, device: torch.device) -> None:
@@ -118,10 +118,10 @@ class ZeroDCE(Method):
 
     @torch.no_grad()
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
-        """See `Method`; one state. Grey images are three equal channels, whose mean comes back.
+        """See `Method`; one state. Grey images become three equal channels, whose mean is the result.
 
         Raises:
-            PellucidError: the weights cannot be read, or what they give is not finite.
+            PellucidError: the weights cannot be read, or the result is not finite.
         """
         self.require_blind(problem)
         y = problem.y
@@ -131,13 +131,13 @@ class ZeroDCE(Method):
         # One by one: how a convolution rounds may depend on the batch.
         bright = torch.cat([_brighten(network, to_unit(image)) for image in y.float().split(1)])
         if not torch.isfinite(bright).all():
-            raise PellucidError(f"{self.model or 'Zero-DCE'}: what its network gives is not finite (NaN or infinity)")
+            raise PellucidError(f"{self.model or 'Zero-DCE'}: its network's result is not finite (NaN or infinity)")
         x = to_model(bright.to(y))
         yield State(1, 1, 0.0, x, x, 0)
 
 
 def _brighten(network: CurveNet, x: Tensor) -> Tensor:
-    """One image, (1, 1 or 3, H, W) in [0, 1], in strips of rows that each see as much as the whole would show them."""
+    """Brightens one image, (1, 1 or 3, H, W) in [0, 1], in strips of rows with the same result as the whole."""
     colours = x.expand(-1, 3, -1, -1)
     height, width = x.shape[-2:]
     rows = max(_STRIP // width, 1)

@@ -1,4 +1,4 @@
-"""Metrics of restored images: beside the clean one, beside the damaged one, or by themselves."""
+"""Metrics of restored images: against clean images, against damaged ones, or without a reference."""
 
 from .consistency import Consistency
 from .fid import Fid, frechet

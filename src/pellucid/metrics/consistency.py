@@ -19,12 +19,18 @@ from .view import view
 
 @dataclass(frozen=True)
 class Consistency(Metric):
-    """The mean squared error between the restored image, damaged again, and the damaged one, in steps of 8 bits.
+    """Mean squared error between the damaged image and the restored one, damaged again, in steps of 8 bits.
 
     Attributes:
         damage: the damage without its noise, from images in [0, 1] to measurements in [0, 1], both (B, C, H, W). For
-            inpainting, one that puts 0 where nothing was measured.
-        rounded: whether the image that was damaged again is rounded to 8 bits, as one of GDP's two programs does.
+            inpainting, it sets unmeasured pixels to 0.
+        rounded: whether the repeated damage is rounded to 8 bits, as in one of GDP's two programs.
+
+    Example:
+        >>> metric = metrics.Consistency(lambda image: image[..., ::2])
+        >>> x = torch.rand(1, 3, 32, 32)
+        >>> metric(x, x[..., ::2]) < 1
+        tensor([True])
     """
 
     damage: Callable[[Tensor], Tensor]
@@ -41,7 +47,7 @@ class Consistency(Metric):
 
         Args:
             image: restored, (1, C, H, W) in [0, 1].
-            truth: the damaged one in [0, 1], of the shape that the damage gives.
+            truth: the damaged image in [0, 1], of the damage's output shape.
 
         Returns:
             (1,), from 0 to 255^2.

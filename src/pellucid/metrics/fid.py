@@ -1,11 +1,11 @@
-r"""The Fréchet inception distance: how far two sets of images are apart by what a network sees in them.
+r"""The Fréchet inception distance between two sets of images by a network's features.
 
 .. math:: \| \mu_a - \mu_b \|^2 + \mathrm{tr}\left( \Sigma_a + \Sigma_b - 2 (\Sigma_a \Sigma_b)^{1/2} \right)
 
 with means and covariances of Inception's features over each set: the squared Wasserstein-2 distance of two Gaussians.
 
-The figure depends on the number of images, and strongly so below some ten thousand: compare only figures of equally
-many. It depends on the weights, too; this package has none.
+The figure depends on the number of images, strongly so below about ten thousand: compare only figures of equal numbers.
+It also depends on the weights, which are not in this package.
 
 References:
     Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017.
@@ -39,6 +39,10 @@ class Fid(SetMetric):
 
     Raises:
         PellucidError: the file cannot be read or is another network's.
+
+    Example:
+        >>> metrics.missing("fid")
+        "fid needs Inception's weights, pt_inception-2015-12-05-6726825d.pth: give weights"
     """
 
     name = "fid"
@@ -54,7 +58,7 @@ class Fid(SetMetric):
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """The 2,048 means of Inception's last maps.
+        """Computes the 2,048 means of Inception's last maps.
 
         Args:
             images: (B, 1 or 3, H, W) in [0, 1], of any size; rounded to 8 bits, as in files. Grey counts as three equal
@@ -74,10 +78,10 @@ class Fid(SetMetric):
 
 
 def frechet(features_a: Tensor, features_b: Tensor) -> float:
-    """The squared Wasserstein-2 distance of the two Gaussians with these samples' means and covariances.
+    """Squared Wasserstein-2 distance of the two Gaussians with these samples' means and covariances.
 
-    Exact also where there are fewer samples than dimensions: the trace of the root is the sum of the singular values of
-    one set's deviations times the other's, and no covariance is formed.
+    It is exact also for fewer samples than dimensions: the trace of the root is the sum of the singular values of one
+    set's deviations times the other's, and no covariance is formed.
 
     Args:
         features_a: of one set, (N, D), N at least 2.
@@ -85,6 +89,11 @@ def frechet(features_a: Tensor, features_b: Tensor) -> float:
 
     Raises:
         UsageError: there are too few samples, or their dimensions differ.
+
+    Example:
+        >>> a = torch.randn(50, 4, dtype=torch.float64)
+        >>> round(metrics.frechet(a, a), 6)
+        0.0
     """
     if min(len(features_a), len(features_b)) < 2 or features_a.shape[1] != features_b.shape[1]:
         raise UsageError(
@@ -98,7 +107,7 @@ def frechet(features_a: Tensor, features_b: Tensor) -> float:
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean, and R with R^T R the covariance."""
+    """Computes the mean, and R with R^T R the covariance."""
     samples = features.double()
     mean = samples.mean(0)
     _, root = torch.linalg.qr((samples - mean) / (len(samples) - 1) ** 0.5, mode="r")

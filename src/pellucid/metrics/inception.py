@@ -1,7 +1,7 @@
-"""Inception-v3 as the Fréchet inception distance uses it: the network of 2015 that TensorFlow published.
+"""Inception-v3 for the Fréchet inception distance: TensorFlow's network of 2015.
 
-It differs from torchvision's: average pools leave out what lies beyond the border, and the last block has a max pool.
-Tensors have the names of `pt_inception-2015-12-05-6726825d.pth`, the port of its weights that nearly all papers use.
+It differs from torchvision's: average pools ignore the padding, and the last block has a max pool.
+Tensors have the names of `pt_inception-2015-12-05-6726825d.pth`, the port of its weights in nearly all papers.
 
 References:
     Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
@@ -24,7 +24,7 @@ _Conv = tuple[str, int, int | tuple[int, int], int, int | tuple[int, int]]
 
 
 class InceptionV3(nn.Module):
-    """The network up to its last average pool; what classifies is left out."""
+    """The network up to its last average pool, without the classifier."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class InceptionV3(nn.Module):
         self.Mixed_7c = _E(2048, "max")
 
     def forward(self, x: Tensor) -> Tensor:
-        """The features of images (B, 3, H, W) in [-1, 1], H and W at least 75: (B, 2048)."""
+        """Features of images (B, 3, H, W) in [-1, 1], H and W at least 75: (B, 2048)."""
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(F.max_pool2d(x, 3, 2)))
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(F.max_pool2d(x, 3, 2))))
@@ -90,10 +90,10 @@ class _Convolution(nn.Module):
 
 
 class _Block(nn.Module):
-    """Branches side by side, their results one after the other along the channels."""
+    """Parallel branches, whose results are concatenated along the channels."""
 
     def _chain(self, before: int, *convolutions: _Conv) -> nn.Sequential:
-        """Convolutions in a row, under their own names in this block; the row itself has none in the file."""
+        """Convolutions in a row, named directly in this block, since the file has no name for the row."""
         row = []
         for name, after, kernel, stride, padding in convolutions:
             self.add_module(name, _Convolution(before, after, kernel, stride, padding))
@@ -110,7 +110,7 @@ class _Block(nn.Module):
 
 
 class _Pooled(nn.Module):
-    """A pool of 3 x 3 before a convolution."""
+    """A 3 x 3 pool before a convolution."""
 
     def __init__(self, kind: Literal["average", "max"], then: nn.Module) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class _Pooled(nn.Module):
 
 
 class _Split(nn.Module):
-    """A row of convolutions that ends in two, side by side."""
+    """A row of convolutions that ends in two parallel ones."""
 
     def __init__(self, first: nn.Module, *ends: nn.Module) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
-r"""Lightness order error: how many pairs of pixels an enhancement of low light has put into another order.
+r"""Lightness order error: the number of pairs of pixels whose order an enhancement changed.
 
 .. math:: \frac{1}{m} \sum_x \sum_y \left[ (L(x) \ge L(y)) \oplus (L_e(x) \ge L_e(y)) \right]
 
 with the lightness L, the largest of a pixel's colours, of the dark input and of the enhanced image, both reduced to m
-pixels first. The figure grows with m, so that it depends on the reduction more than on its filter.
+pixels first. The figure grows with m, so it depends more on the size of the reduction than on its filter.
 
 References:
     Wang et al., "Naturalness Preserved Enhancement Algorithm for Non-Uniform Illumination Images", IEEE TIP 22(9),
@@ -27,16 +27,21 @@ Reduction = Literal["bicubic", "sampled"]
 
 @dataclass(frozen=True)
 class Loe(Metric):
-    """LOE of enhanced images against the dark ones that they were made of.
+    """LOE of enhanced images against their dark inputs.
 
     Attributes:
-        side: of the reduced images' shorter side, in pixels, 2 or more. 50 is what published code has; images that are
-            smaller stay as they are.
+        side: of the reduced images' shorter side, in pixels, 2 or more. published code has 50; smaller images stay
+            unchanged.
         reduction: "bicubic", to exactly that side; "sampled", every n-th pixel of the largest lightness within 7 pixels
-            around, n a whole number: two programs in use, of different figures.
+            around, n a whole number. Two programs in use give these two different figures.
 
     Raises:
         UsageError: an option is out of range.
+
+    Example:
+        >>> x = torch.rand(1, 3, 64, 64)
+        >>> metrics.Loe()(x, x).item()
+        0.0
     """
 
     side: int = 50
@@ -52,7 +57,7 @@ class Loe(Metric):
         self.require(self.reduction in get_args(Reduction), "reduction", "bicubic or sampled")
 
     def one(self, image: Tensor, truth: Tensor) -> Tensor:
-        """The error of an enhanced image, rounded to 8 bits as the dark input is: equal values are of one order.
+        """Error of an enhanced image, rounded to 8 bits like the dark input, so that equal values keep their order.
 
         Args:
             image: enhanced, (1, C, H, W) in [0, 1].
@@ -78,7 +83,7 @@ class Loe(Metric):
 
 
 def _changed(a: Tensor, b: Tensor) -> Tensor:
-    """The mean over all pixels of how many others are not above them in one of two images alone; values to 255."""
+    """Mean over all pixels of the number of others whose order differs between the images; values up to 255."""
     # There are far fewer pairs of values than pairs of pixels.
     together = torch.bincount(256 * a + b, minlength=256**2).view(256, 256).double()
     both = together.cumsum(0).cumsum(1)

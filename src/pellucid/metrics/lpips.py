@@ -6,8 +6,8 @@ channels, and
 .. math:: d(x, y) = \sum_l \frac{1}{H_l W_l} \sum_{h,w} \| w_l \odot (\phi^l_{hw}(x) - \phi^l_{hw}(y)) \|_2^2
 
 with weights learnt from people's judgements (version 0.1), which are in this package under their authors' BSD-2-Clause
-licence, (c) 2018 Richard Zhang, Phillip Isola, Alexei A. Efros, Eli Shechtman, Oliver Wang. The networks' own weights
-are not: name a file with torchvision's.
+licence, (c) 2018 Richard Zhang, Phillip Isola, Alexei A. Efros, Eli Shechtman, Oliver Wang. The networks' weights are
+not included: name a file with torchvision's.
 
 References:
     Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018, eq. 1.
@@ -51,12 +51,16 @@ class Lpips(Metric):
     Args:
         weights: file with torchvision's network, `features.N.weight` and `.bias`: safetensors, or as torch saved it.
         net: "alex" for AlexNet, "vgg" for VGG-16.
-        unscaled: whether images reach the network in [0, 1] instead of [-1, 1], as in published code that forgets to
-            scale them; the metric is not made for that.
+        unscaled: whether images reach the network in [0, 1] instead of [-1, 1], as in published code that omits the
+            scaling; the metric is not defined for that.
 
     Raises:
-        UsageError: there is no such network.
+        UsageError: unknown network.
         PellucidError: the file cannot be read or is another network's.
+
+    Example:
+        >>> metrics.missing("lpips")
+        "lpips needs the weights of torchvision's AlexNet or VGG-16: give weights"
     """
 
     name = "lpips"
@@ -77,7 +81,7 @@ class Lpips(Metric):
 
     @torch.no_grad()
     def one(self, image: Tensor, truth: Tensor) -> Tensor:
-        """The distance of an image to the clean one.
+        """Distance of an image to the clean one.
 
         Args:
             image: (1, 1 or 3, H, W) in [0, 1], H and W at least 31, or 16 for VGG; values beyond are clamped first.

@@ -1,4 +1,4 @@
-"""Interface of metrics: a number for each image, or for a set of images, and its reading."""
+"""Interface of metrics: a number for each image, or for a set of images, and its interpretation."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class _Named:
     """Name and description of a metric."""
 
     name: str
-    """As in tables."""
+    """Name in tables."""
 
     better: ClassVar[Better]
     """Direction of better values."""
 
     unit: ClassVar[str] = ""
-    """Of the values; empty where they have none."""
+    """Unit of the values; empty without one."""
 
     needs: ClassVar[dict[str, str]] = {}
-    """Options that it needs: a file of weights, for example."""
+    """Required options: a file of weights, for example."""
 
     def require(self, holds: bool, field: str, demand: str) -> None:
         """Refuses an option out of range."""
@@ -36,23 +36,29 @@ class _Named:
 
 
 class Metric(_Named, ABC):
-    """Measures each image by itself; a pure function of what it is made with and called with."""
+    """Measures each image by itself; a pure function of its options and arguments.
+
+    Example:
+        >>> metric = metrics.get("ssim")
+        >>> metric.name, metric.better, metric.against
+        ('ssim', 'higher', 'truth')
+    """
 
     against: ClassVar[Against] = "truth"
-    """Reference of the comparison: clean images, the damaged ones they were made of, or none."""
+    """Reference of the comparison: clean images, the damaged inputs, or none."""
 
     def __call__(self, image: Tensor, truth: Tensor) -> Tensor:
-        """Measures a batch, one image after the other: no figure depends on what else is in it.
+        """Measures a batch image by image: no figure depends on the rest of the batch.
 
         Args:
             image: (B, C, H, W) in [0, 1].
-            truth: what `against` says, in [0, 1]; not looked at where that is "nothing".
+            truth: the reference by `against`, in [0, 1]; ignored for "nothing".
 
         Returns:
             (B,).
 
         Raises:
-            PellucidError: the images are too small, or what they are compared with has another shape.
+            PellucidError: the images are too small, or their reference has another shape.
         """
         if self.against == "truth" and image.shape != truth.shape:
             raise PellucidError(
@@ -71,14 +77,19 @@ class Metric(_Named, ABC):
 
 
 class SetMetric(_Named, ABC):
-    """Compares two sets of images as sets: first each image's features, then the sets by these."""
+    """Compares two sets of images as sets: first each image's features, then the sets by these.
+
+    Example:
+        >>> metrics.sets()
+        ('fid',)
+    """
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """Features by which the sets are compared.
+        """Computes the features for the comparison of sets.
 
         Args:
-            images: (B, 1 or 3, H, W) in [0, 1]; each set's are to be concatenated.
+            images: (B, 1 or 3, H, W) in [0, 1]; concatenate those of each set.
 
         Returns:
             (B, D), float64.
@@ -93,5 +104,5 @@ class SetMetric(_Named, ABC):
             features_b: of the other, (M, D).
 
         Raises:
-            UsageError: there are too few images.
+            UsageError: a set has too few images.
         """

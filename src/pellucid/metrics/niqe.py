@@ -1,10 +1,10 @@
-r"""The natural image quality evaluator: how far an image's patches are from those of good photographs.
+r"""The natural image quality evaluator: the distance of an image's patches from those of good photographs.
 
 .. math:: \sqrt{ (\nu - \nu_i)^T \left( \frac{\Sigma + \Sigma_i}{2} \right)^{-1} (\nu - \nu_i) }
 
 with mean and covariance of the 36 numbers of `scene` over the image's patches, and over those of a pristine set. The
-authors' pristine model is not in this package: name its file, or fit one's own to any photographs, whose figures are
-not those of papers and are called "niqe:own".
+authors' pristine model is not in this package: name its file, or fit a model to any photographs. Figures of a fitted
+model differ from the papers' and are called "niqe:own".
 
 References:
     Mittal, Soundararajan, Bovik, "Making a Completely Blind Image Quality Analyzer", IEEE SPL 20(3), 2013, eq. 10.
@@ -29,7 +29,7 @@ from .view import Space, check, view
 from .weights import read
 
 _SHARP = 0.75
-"""Patches of the pristine set count from this share of their image's sharpest one on, as in the paper."""
+"""Least sharpness of a pristine patch, relative to its image's sharpest one, as in the paper."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,12 @@ class Pristine:
     Attributes:
         mean: (36,), float64.
         covariance: (36, 36), float64.
-        own: whether it was fitted here, and not by the authors.
+        own: whether it was fitted here rather than by the authors.
+
+    Example:
+        >>> model = metrics.Pristine.of(torch.rand(4, 1, 1, 192, 192).unbind())
+        >>> model.own
+        True
     """
 
     mean: Tensor
@@ -55,7 +60,7 @@ class Pristine:
             space: see `Niqe`.
 
         Raises:
-            PellucidError: they have no two sharp patches.
+            PellucidError: there are fewer than two sharp patches.
         """
         sharp = []
         for photograph in photographs:
@@ -65,7 +70,7 @@ class Pristine:
 
     @classmethod
     def read(cls, path: str | Path) -> Pristine:
-        """Reads a model: one's own, or the published one as `niqe_pris_params.npz` has it.
+        """Reads a model: a fitted one, or the published `niqe_pris_params.npz`.
 
         Raises:
             PellucidError: the file cannot be read, or holds something else.
@@ -102,6 +107,10 @@ class Niqe(Metric):
     Raises:
         UsageError: an option is out of range.
         PellucidError: the file cannot be read or holds something else.
+
+    Example:
+        >>> metrics.missing("niqe")
+        "niqe needs a model of pristine photographs: the published niqe_pris_params.npz, or one's own: give weights"
     """
 
     better = "lower"
@@ -116,17 +125,17 @@ class Niqe(Metric):
             self.name = "niqe:own"
 
     def one(self, image: Tensor, truth: Tensor) -> Tensor:
-        """The distance of an image from the pristine set; `truth` is not looked at.
+        """Distance of an image from the pristine set; `truth` is ignored.
 
         Args:
             image: (1, 1 or 3, H, W) in [0, 1], large enough for two patches of 96 x 96; rounded to 8 bits.
-            truth: anything.
+            truth: ignored.
 
         Returns:
             0 and up, about 3 to 5 for good photographs by the published model, (1,).
 
         Raises:
-            PellucidError: an image has less than two patches that are not flat.
+            PellucidError: the image has fewer than two patches that are not flat.
         """
         mean, covariance = _moments(features(_luma(image, self._space, self._crop))[0])
         away = self._model.mean - mean

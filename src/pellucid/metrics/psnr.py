@@ -12,14 +12,18 @@ from .view import Space, check, view
 
 
 def psnr(image: Tensor, clean: Tensor) -> Tensor:
-    """The peak signal to noise ratio of each image, -10 log10 of its mean squared error; all channels together.
+    """Peak signal to noise ratio of each image, -10 log10 of its mean squared error over all channels.
 
     Args:
-        image: (B, C, H, W) in [0, 1]; values beyond are clamped first, as they are when an image is saved.
+        image: (B, C, H, W) in [0, 1]; values beyond are clamped first, as in a saved image.
         clean: the truth, same shape, in [0, 1].
 
     Returns:
-        dB, (B,); infinite where both are equal.
+        dB, (B,); infinite for equal images.
+
+    Example:
+        >>> metrics.psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round()
+        tensor([20.], dtype=torch.float64)
     """
     error = (image.clamp(0, 1) - clean).to(torch.float64).square().flatten(1).mean(1)
     return -10 * torch.log10(error)
@@ -32,10 +36,15 @@ class Psnr(Metric):
     Attributes:
         space: "rgb", "y" or "grey"; see `view`.
         crop: pixels cut off at each side.
-        rounded: to 8 bits first.
+        rounded: whether to round to 8 bits first.
 
     Raises:
         UsageError: an option is out of range.
+
+    Example:
+        >>> metric = metrics.Psnr(space="y", crop=4)
+        >>> metric(torch.ones(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1])
     """
 
     space: Space = "rgb"

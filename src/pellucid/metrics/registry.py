@@ -24,25 +24,39 @@ from .ssim import Ssim
 _METRICS: dict[str, type[Metric]] = {kind.name: kind for kind in (Psnr, Ssim, Lpips, Consistency, Loe, Niqe)}
 _SETS: dict[str, type[SetMetric]] = {Fid.name: Fid}
 _NOWHERE = {
-    "pi": "pi is half of 10 less Ma's score and NIQE, and Ma's model is not freely available: it is not measured",
+    "pi": "pi is (10 - Ma + NIQE) / 2, and Ma's model is not freely available: it is not measured",
 }
 
 
 def names() -> tuple[str, ...]:
-    """Names of all metrics: of images, of sets of images, and those that are known and cannot be measured."""
+    """Names of all metrics: for images, for sets of images, and known ones that cannot be measured.
+
+    Example:
+        >>> "ssim" in metrics.names()
+        True
+    """
     return (*_METRICS, *_SETS, *_NOWHERE)
 
 
 def sets() -> tuple[str, ...]:
-    """Names of the metrics of sets of images."""
+    """Names of the metrics of sets of images.
+
+    Example:
+        >>> metrics.sets()
+        ('fid',)
+    """
     return tuple(_SETS)
 
 
 def options(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Reads the options of a metric's protocol as they are typed; what it needs beside is none of them.
+    """Reads typed options of a metric's protocol, without its required files.
 
     Raises:
-        UsageError: there is no such option, or a text cannot be read as its value.
+        UsageError: unknown option, or an unreadable value.
+
+    Example:
+        >>> metrics.options("psnr", {"crop": "4"})
+        {'crop': 4}
     """
     kind = _kind(name)
     types = {key: one for key, one in get_type_hints(kind.__init__).items() if key not in ("return", *kind.needs)}
@@ -50,11 +64,15 @@ def options(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def get(name: str, **options: Any) -> Metric:
-    """A metric of images by name, with its definition's usual options where nothing is said.
+    """Makes a metric of images by name, with the usual options by default.
 
     Raises:
-        UsageError: there is no such metric or option, a value is out of range, or something that it needs is not given.
+        UsageError: unknown metric or option, a value out of range, or a missing requirement.
         PellucidError: a file that it needs cannot be read.
+
+    Example:
+        >>> metrics.get("psnr", crop=4).unit
+        'dB'
     """
     if is_set(name):
         raise UsageError(f"{name} compares sets of images, not one with another: use get_set")
@@ -63,11 +81,15 @@ def get(name: str, **options: Any) -> Metric:
 
 
 def get_set(name: str, **options: Any) -> SetMetric:
-    """A metric of sets of images by name.
+    """Makes a metric of sets of images by name.
 
     Raises:
         UsageError: as for `get`.
         PellucidError: a file that it needs cannot be read.
+
+    Example:
+        >>> metrics.missing("fid") is not None
+        True
     """
     if not is_set(name) and name not in _NOWHERE:
         raise UsageError(f"{name} compares one image with another, not sets: use get")
@@ -76,10 +98,14 @@ def get_set(name: str, **options: Any) -> SetMetric:
 
 
 def missing(name: str, **options: Any) -> str | None:
-    """Says why a metric cannot be measured with these options, in one line; None if it can.
+    """Describes in one line why a metric cannot be measured with these options; None if it can.
 
     Raises:
         UsageError: there is no metric of that name.
+
+    Example:
+        >>> metrics.missing("psnr") is None
+        True
     """
     if name in _NOWHERE:
         return _NOWHERE[name]
@@ -93,10 +119,14 @@ def missing(name: str, **options: Any) -> str | None:
 
 
 def is_set(name: str) -> bool:
-    """True if a metric is one of sets of images.
+    """True if a metric is for sets of images.
 
     Raises:
         UsageError: there is no metric of that name.
+
+    Example:
+        >>> metrics.is_set("fid")
+        True
     """
     return name not in _NOWHERE and issubclass(_kind(name), SetMetric)
 
@@ -116,7 +146,7 @@ def _kind(name: str) -> type[Any]:
         )
     lacks = [field for field in ("name", "better") if not hasattr(own, field)]
     if lacks:
-        raise UsageError(f"{name}: does not say its {lacks[0]}")
+        raise UsageError(f"{name}: does not define its {lacks[0]}")
     return own
 
 

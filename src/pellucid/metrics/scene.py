@@ -1,7 +1,7 @@
-r"""Statistics of natural scenes: 18 numbers for each patch and scale, which damage changes.
+r"""Statistics of natural scenes: 18 numbers for each patch and scale that damage changes.
 
-Brightness less its local mean, over its local deviation, is nearly Gaussian in photographs. What is fitted to it, and
-to its products with four neighbours, is the asymmetric generalised Gaussian of shape alpha and widths beta,
+In photographs, brightness minus its local mean, over its local deviation, is nearly Gaussian. An asymmetric generalised
+Gaussian of shape alpha and widths beta is fitted to it and to its products with four neighbours,
 
 .. math:: f(x) \propto \exp\left( -(|x| / \beta_{l, r})^\alpha \right), \quad \beta_l \text{ left of 0, } \beta_r
     \text{ right of it}
@@ -31,13 +31,13 @@ _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 def features(luma: Tensor) -> tuple[Tensor, Tensor]:
-    """The statistics of all whole patches of one image, from its upper left corner on.
+    """Statistics of all whole patches of one image, from its upper left corner on.
 
     Args:
         luma: (1, 1, H, W) in [0, 1], H and W at least 96.
 
     Returns:
-        (P, 36), float64, NaN where a patch is flat; and the sharpness of each, its mean local deviation, (P,).
+        (P, 36), float64, NaN for flat patches; and the sharpness of each, its mean local deviation, (P,).
     """
     height, width = (side // PATCH * PATCH for side in luma.shape[-2:])
     image = 255 * luma[..., :height, :width].double()
@@ -62,7 +62,7 @@ def _local(x: Tensor) -> Tensor:
 
 
 def _blocks(x: Tensor, side: int) -> Tensor:
-    """Squares side by side, (P, side, side)."""
+    """Cuts adjacent squares, (P, side, side)."""
     return F.unfold(x, side, stride=side)[0].T.reshape(-1, side, side)
 
 
@@ -78,7 +78,7 @@ def _statistics(blocks: Tensor) -> Tensor:
 
 
 def _fitted(blocks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Shape and both widths of the distribution that has each block's moments, (P,) each; NaN where there are none."""
+    """Shape and both widths of the distribution with each block's moments, (P,) each; NaN if there is none."""
     values = blocks.flatten(1)
     # What rounding leaves of a flat patch has moments, too, but they mean nothing.
     values = torch.where(values.abs().amax(1, keepdim=True) > _FLAT, values, torch.nan)
@@ -99,6 +99,6 @@ def _spread(values: Tensor, side: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _table() -> tuple[Tensor, Tensor]:
-    """Shapes from 0.2 to 10 in steps of 0.001, and the squared mean over the mean square of each's distribution."""
+    """Shapes from 0.2 to 10 in steps of 0.001, and the squared mean over the mean square of each distribution."""
     shapes = torch.arange(200, 10001, dtype=torch.float64) / 1000
     return shapes, torch.exp(2 * torch.lgamma(2 / shapes) - torch.lgamma(1 / shapes) - torch.lgamma(3 / shapes))

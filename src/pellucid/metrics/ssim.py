@@ -3,8 +3,8 @@ r"""Structural similarity.
 .. math:: \frac{(2 \mu_x \mu_y + c_1)(2 \sigma_{xy} + c_2)}{(\mu_x^2 + \mu_y^2 + c_1)(\sigma_x^2 + \sigma_y^2 + c_2)}
 
 with means and (co)variances under a window, c_1 = (0.01 L)^2 and c_2 = (0.03 L)^2 for images of range L, averaged over
-places and channels. The paper's window is a Gaussian of 11 x 11 pixels and standard deviation 1.5, wherever the whole
-of it fits.
+places and channels. The paper's window is a Gaussian of 11 x 11 pixels and standard deviation 1.5, at all places where
+it fits.
 
 References:
     Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 13(4), 2004,
@@ -35,21 +35,26 @@ _K1, _K2 = 0.01, 0.03
 def ssim(
     image: Tensor, clean: Tensor, window: WindowKind = "gaussian", border: Border = "valid", signed: bool = False
 ) -> Tensor:
-    """The mean structural similarity of each image to the clean one.
+    """Mean structural similarity of each image to the clean one.
 
     Args:
         image: (B, C, H, W) in [0, 1], H and W at least the window's side; values beyond are clamped first.
         clean: the same shape.
-        window: "gaussian", 11 x 11 pixels of standard deviation 1.5; "uniform", 7 x 7 equal ones, their variances those
-            of a sample (a division by 48 where there are 49 pixels), as scikit-image has it where nothing is said.
-        border: "valid" for places where the whole window fits; "reflect" for all of them, the image going on mirrored.
-        signed: whether images are taken as [-1, 1] of range 2, for which the metric is not the same number.
+        window: "gaussian", 11 x 11 pixels of standard deviation 1.5; "uniform", 7 x 7 equal ones, with sample variances
+            (division by 48 for 49 pixels), as in scikit-image by default.
+        border: "valid" for places where the window fits; "reflect" for all places, with a mirrored border.
+        signed: whether images count as [-1, 1] of range 2, which gives another number.
 
     Returns:
         1 for equal images, about 0 for unrelated ones, (B,).
 
     Raises:
         PellucidError: the images are smaller than the window.
+
+    Example:
+        >>> x = torch.rand(2, 3, 32, 32)
+        >>> metrics.ssim(x, x)
+        tensor([1., 1.], dtype=torch.float64)
     """
     size = _SIZES[window]
     if min(image.shape[-2:]) < size:
@@ -71,7 +76,7 @@ def ssim(
 
 
 class _Windowed:
-    """The mean under a window, at every place where the whole of it fits."""
+    """Mean under a window, at every place where it fits."""
 
     def __init__(self, window: WindowKind, like: Tensor) -> None:
         size = _SIZES[window]
@@ -93,11 +98,16 @@ class Ssim(Metric):
         border: see `ssim`.
         space: "rgb", the mean over the channels; "y" or "grey"; see `view`.
         crop: pixels cut off at each side.
-        rounded: to 8 bits first.
+        rounded: whether to round to 8 bits first.
         signed: see `ssim`.
 
     Raises:
         UsageError: an option is out of range.
+
+    Example:
+        >>> x = torch.rand(1, 3, 32, 32)
+        >>> metrics.Ssim()(x, x).item()
+        1.0
     """
 
     window: WindowKind = "gaussian"

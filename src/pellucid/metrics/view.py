@@ -18,7 +18,7 @@ _BLACK = 16 / 255
 
 
 def check(name: str, space: str, crop: int) -> None:
-    """Refuses a view that there is not, before there are images.
+    """Rejects an invalid view before there are images.
 
     Raises:
         UsageError: the space is unknown or the crop negative.
@@ -30,20 +30,20 @@ def check(name: str, space: str, crop: int) -> None:
 
 
 def view(image: Tensor, space: Space = "rgb", crop: int = 0, rounded: bool = False) -> Tensor:
-    """Shows images as a paper's code looks at them.
+    """Converts images to the form that a paper's code measures.
 
     Args:
-        image: (B, C, H, W) in [0, 1]; values beyond are clamped first, as they are when an image is saved.
+        image: (B, C, H, W) in [0, 1]; values beyond are clamped first, as in a saved image.
         space: "rgb" for the channels as they are; "y" for the luma of video, 16/255 to 235/255; "grey" for luma of full
             range. Grey images count as three equal channels.
         crop: pixels that are cut off at each side.
-        rounded: to the nearest of 256 steps, as a file of 8 bits has them, and grey made of such files once more.
+        rounded: whether to round to 8 bits, and grey made of such values once more.
 
     Returns:
         (B, C or 1, H - 2 crop, W - 2 crop), float64.
 
     Raises:
-        PellucidError: nothing is left of the images, or they have no colours to weigh.
+        PellucidError: nothing remains of the images, or they have no colours to weigh.
     """
     if min(image.shape[-2:]) <= 2 * crop:
         raise PellucidError(f"images of {tuple(image.shape[-2:])} have nothing inside a border of {crop} pixels")

@@ -1,4 +1,4 @@
-"""The weights that metrics need, from files that people name: safetensors, or what torch saved."""
+"""Weights for metrics, from files that people name: safetensors, or files of torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..priors import tensors
 
 
 def read(path: str | Path, names: Iterable[str], what: str) -> dict[str, Tensor]:
-    """Reads some of the tensors of a file; others may be beside them.
+    """Reads some of the tensors of a file, which may hold others.
 
     Args:
         path: a .safetensors, .pth, .pt, .ckpt or .bin file.
-        names: which.
-        what: whose they are, for messages.
+        names: names of the tensors.
+        what: owner of the weights, for messages.
 
     Raises:
-        PellucidError: the file cannot be read, or one of them is not in it.
+        PellucidError: the file cannot be read or lacks a tensor.
     """
     if not Path(path).is_file():
         raise PellucidError(f"{path}: there is no such file of weights")

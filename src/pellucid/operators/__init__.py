@@ -1,4 +1,4 @@
-"""Operators: how an image was damaged, for methods that are told."""
+"""Operators: models of known damage, for methods that use them."""
 
 from .blur import Blur
 from .compose import Compose, Stack

@@ -27,11 +27,15 @@ class Blur(Operator):
 
     Args:
         kernel: (h, w); the middle of an even side is the later of the two.
-        border: what lies beyond the edge: "circular", the opposite edge; "replicate", the edge again. The second is
-            what photographs need; it has no decomposition, and its pseudo-inverse is iterative.
+        border: continuation beyond the edge: "circular", the opposite edge; "replicate", the edge repeated. Photographs
+            need the second; it has no decomposition, and its pseudo-inverse is iterative.
 
     Raises:
         UsageError: the kernel is no (h, w), or border is unknown.
+
+    Example:
+        >>> operators.Blur(operators.blur.gaussian(2)).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 32, 32])
     """
 
     pictures = True
@@ -76,7 +80,7 @@ class Blur(Operator):
         return svd_of_filter(self._transfers(torch.empty(shape[-2:], dtype=torch.float64))[0][None, None], shape[-1])
 
     def _transfers(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """The kernel's Fourier transform at the size of an image, as rfft2 gives it, and its pseudo-inverse."""
+        """Fourier transform of the kernel at the size of an image, in rfft2's layout, and its pseudo-inverse."""
         height, width = like.shape[-2:]
         key = (height, width, like.dtype, like.device)
         if key not in self._made:
@@ -96,7 +100,7 @@ class Blur(Operator):
 
 
 def svd_of_filter(transfer: Tensor, width: int) -> Svd:
-    """The decomposition of a circular convolution.
+    """Decomposition of a circular convolution.
 
     Args:
         transfer: the kernel's Fourier transform at the size of the image as rfft2 gives it, (1, 1 or C, H, W // 2 + 1).
@@ -116,12 +120,12 @@ def svd_of_filter(transfer: Tensor, width: int) -> Svd:
 
 
 def convolve(x: Tensor, kernels: Tensor, border: Literal["circular", "replicate"] = "replicate") -> Tensor:
-    """Convolution of each image with a kernel of its own, differentiable in both; `Blur` has one kernel for all.
+    """Convolves each image with its own kernel, differentiable in both; `Blur` has one kernel for all.
 
     Args:
         x: (B, C, H, W).
-        kernels: (B, 1, h, w); the middle of an even side is the later of the two. Not larger than the image where the
-            border is circular.
+        kernels: (B, 1, h, w); the middle of an even side is the later of the two. Not larger than the image for a
+            circular border.
         border: see `Blur`.
     """
     (height, width), (h, w) = x.shape[-2:], kernels.shape[-2:]
@@ -138,13 +142,13 @@ def convolve(x: Tensor, kernels: Tensor, border: Literal["circular", "replicate"
 
 
 def around_zero(kernels: Tensor, height: int, width: int) -> Tensor:
-    """Kernels (..., h, w) on a larger canvas, their middle at its first pixel and the rest around the edges."""
+    """Kernels (..., h, w) on a larger canvas, with the middle at its first pixel, wrapped around the edges."""
     h, w = kernels.shape[-2:]
     return F.pad(kernels, (0, width - w, 0, height - h)).roll((-(h // 2), -(w // 2)), (-2, -1))
 
 
 def hartley(x: Tensor) -> Tensor:
-    """The orthonormal two-dimensional Hartley transform over the last two axes; its own inverse and transpose."""
+    """Orthonormal two-dimensional Hartley transform over the last two axes; its own inverse and transpose."""
     f: Tensor = torch.fft.rfft2(x, norm="ortho")
     return _all_frequencies(f.real - f.imag, x.shape[-1], f.real + f.imag)
 
@@ -155,7 +159,7 @@ def _filter(x: Tensor, transfer: Tensor) -> Tensor:
 
 
 def _all_frequencies(half: Tensor, width: int, opposite: Tensor | None = None) -> Tensor:
-    """A quantity from half of the last axis' frequencies to all; `opposite` is it at -f, if it is not even in f."""
+    """Extends a quantity from half of the last axis' frequencies to all; `opposite` has the values at -f."""
     mirrored = (half if opposite is None else opposite)[..., 1 : (width + 1) // 2].flip(-1)
     if half.shape[-2] > 1:
         mirrored = torch.cat([mirrored[..., :1, :], mirrored[..., 1:, :].flip(-2)], -2)
@@ -166,7 +170,7 @@ def _all_frequencies(half: Tensor, width: int, opposite: Tensor | None = None) -
 
 
 def gaussian(std: float, size: int | None = None) -> Tensor:
-    """A Gaussian of this standard deviation in pixels, (size, size), its sum 1; the size reaches 4 std by default."""
+    """A Gaussian of this standard deviation in pixels, (size, size), with sum 1; by default the size covers 4 std."""
     return anisotropic(std, std, 0.0, size)
 
 
@@ -189,21 +193,21 @@ def anisotropic(std: float, other: float, degrees: float = 0.0, size: int | None
 
 
 def uniform(size: int) -> Tensor:
-    """The mean over size x size pixels."""
+    """A mean over size x size pixels."""
     if size < 1:
         raise UsageError(f"a uniform kernel needs a size above 0, not {size}")
     return torch.full((size, size), 1 / size**2, dtype=torch.float64)
 
 
 def disk(radius: float, size: int) -> Tensor:
-    """A lens out of focus: a disk, its edge a pixel wide, (size, size), its sum 1."""
+    """A lens out of focus: a disk with an edge of one pixel, (size, size), with sum 1."""
     place = torch.arange(size, dtype=torch.float64) - size // 2
     kernel = (radius + 0.5 - (place[:, None] ** 2 + place**2).sqrt()).clamp(0, 1)
     return kernel / kernel.sum()
 
 
 def motion(length: float, degrees: float = 0.0) -> Tensor:
-    """A straight movement of the camera by `length` pixels, in a direction counted anticlockwise from right.
+    """A straight movement of the camera by `length` pixels in a direction, anticlockwise from right.
 
     Raises:
         UsageError: length is not above 0.
@@ -225,7 +229,7 @@ def motion(length: float, degrees: float = 0.0) -> Tensor:
 
 
 def read(path: str | Path) -> Tensor:
-    """Reads a kernel from an image file; its sum is made 1.
+    """Reads a kernel from an image file and scales its sum to 1.
 
     Raises:
         UsageError: the image is black.

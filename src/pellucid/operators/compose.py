@@ -13,13 +13,17 @@ from .operator import Operator, Shape, least_squares
 
 
 class Compose(Operator):
-    """One degradation after the other: A x = outer(inner(x)), written `outer @ inner`.
+    """Applies one degradation after the other: A x = outer(inner(x)), written `outer @ inner`.
 
-    Its pseudo-inverse is iterative: that of a product is not the product of the pseudo-inverses.
+    Its pseudo-inverse is iterative, since it is not the product of the pseudo-inverses.
 
     Args:
-        outer: happens last.
-        inner: happens first.
+        outer: the last operator.
+        inner: the first operator.
+
+    Example:
+        >>> (operators.Grayscale() @ operators.AveragePool(2)).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 1, 16, 16])
     """
 
     def __init__(self, outer: Operator, inner: Operator) -> None:
@@ -53,14 +57,19 @@ class Compose(Operator):
 
 
 class Stack(Operator):
-    """Several measurements of the same images side by side, (B, C, H, W) -> (B, m), each flattened.
+    """Joins several measurements of the same images, (B, C, H, W) -> (B, m), each flattened.
 
     Args:
-        operators: what measures.
-        shape: of one image, (C, H, W): a row of numbers does not tell it.
+        operators: the operators.
+        shape: shape of one image, (C, H, W), which a row of numbers does not show.
 
     Raises:
-        UsageError: there is no operator.
+        UsageError: the list of operators is empty.
+
+    Example:
+        >>> pair = operators.Stack([operators.AveragePool(2), operators.Grayscale()], (3, 8, 8))
+        >>> pair.A(torch.ones(1, 3, 8, 8)).shape
+        torch.Size([1, 112])
     """
 
     def __init__(self, operators: Sequence[Operator], shape: tuple[int, int, int]) -> None:

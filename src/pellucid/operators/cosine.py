@@ -1,4 +1,4 @@
-"""The orthonormal cosine transform (DCT-II) of any length, by a Fourier transform of the same length.
+"""Orthonormal cosine transform (DCT-II) of any length, by a Fourier transform of the same length.
 
 References:
     Makhoul, "A fast cosine transform in one and two dimensions", 1980. https://doi.org/10.1109/TASSP.1980.1163351
@@ -17,14 +17,14 @@ from .operator import by_image
 
 
 def dct(x: Tensor) -> Tensor:
-    """Along the last axis; the inverse and transpose of `idct`."""
+    """Transforms the last axis; the inverse and transpose of `idct`."""
     n = x.shape[-1]
     f = torch.fft.rfft(torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1)) * _turn(n, x.dtype, x.device)
     return torch.cat([f.real, -f.imag[..., 1 : (n + 1) // 2].flip(-1)], -1)
 
 
 def idct(z: Tensor) -> Tensor:
-    """Along the last axis; the inverse and transpose of `dct`."""
+    """Transforms the last axis; the inverse and transpose of `dct`."""
     n = z.shape[-1]
     half = n // 2 + 1
     # z(n - k) is minus the imaginary part at frequency k; there is none at 0, and z(n / 2) is both parts.
@@ -36,7 +36,7 @@ def idct(z: Tensor) -> Tensor:
 
 
 def dct2(x: Tensor) -> Tensor:
-    """Along the last two axes, of images (B, C, H, W)."""
+    """Transforms the last two axes of images (B, C, H, W)."""
     if max(x.shape[-2:]) > _SMALL:
         return dct(dct(x).mT).mT
     down, across = (_matrix(n).to(x) for n in x.shape[-2:])
@@ -44,7 +44,7 @@ def dct2(x: Tensor) -> Tensor:
 
 
 def idct2(z: Tensor) -> Tensor:
-    """Along the last two axes, of images (B, C, H, W); the inverse and transpose of `dct2`."""
+    """Transforms the last two axes of images (B, C, H, W); the inverse and transpose of `dct2`."""
     if max(z.shape[-2:]) > _SMALL:
         return idct(idct(z).mT).mT
     down, across = (_matrix(n).to(z) for n in z.shape[-2:])
@@ -52,18 +52,18 @@ def idct2(z: Tensor) -> Tensor:
 
 
 _SMALL = 128
-"""Up to here a product with a matrix is faster."""
+"""Length up to which a product with a matrix is faster."""
 
 
 @lru_cache(maxsize=16)
 def _matrix(n: int) -> Tensor:
-    """The transform of n numbers, (n, n)."""
+    """Matrix of the transform of n numbers, (n, n)."""
     return dct(torch.eye(n, dtype=torch.float64)).T
 
 
 @lru_cache(maxsize=16)
 def _turn(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Factor of each frequency: a fourth of its period's shift, and the norm."""
+    """Factor of each frequency: a shift by a quarter of its period, and the norm."""
     angle = torch.arange(n // 2 + 1, dtype=torch.float64) * (-math.pi / (2 * n))
     turn = torch.polar(torch.full_like(angle, math.sqrt(2 / n)), angle)
     turn[0] /= math.sqrt(2)

@@ -1,10 +1,10 @@
-r"""The decomposition of a circular filter of which every f-th pixel is kept: super-resolution by any kernel.
+r"""Decomposition of a circular filter with every f-th pixel kept: super-resolution by any kernel.
 
-A small frequency k of the measurement sees the f^2 frequencies of the image that are taken for it, through a row
+A frequency k of the measurement mixes the f^2 frequencies of the image that alias to it, by a row
 :math:`g_k^H` of the filter's transfer function: :math:`\hat y_k = s_k\, g_k^H \hat x_k`, with :math:`g_k` of norm 1. An
-image that is 0 between the pixels that are kept has :math:`\hat x_k` along e, all of whose entries are equal. V turns
-e into :math:`g_k` by a reflection (Householder's) in each group, and U is left with a phase; the coordinates of what is
-measured are the Hartley transform of the pixels that are kept.
+image that is 0 except at the kept pixels has :math:`\hat x_k` along e, the vector of equal entries. V maps e to
+:math:`g_k` by a Householder reflection in each group, and U is a phase. The coordinates of the measured part are the
+Hartley transform of the kept pixels.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from .blur import hartley
 from .operator import Svd
 
 _ZERO = 1e-6
-"""Singular values below this share of the largest are taken for 0."""
+"""Share of the largest singular value below which one counts as 0."""
 
 
 def decimated(row: Tensor, factor: int) -> Svd:
-    """The decomposition of A, (C, H, W) -> (C, H / f, W / f).
+    """Decomposition of A, (C, H, W) -> (C, H / f, W / f).
 
     Args:
-        row: A^T of a bright first pixel, (1, C, H, W), float64: what that pixel of a measurement sees of the image.
+        row: A^T of a bright first pixel, (1, C, H, W), float64: the weights of the image in that pixel of a
+        measurement.
         factor: f; divides H and W.
     """
     height, width = row.shape[-2] // factor, row.shape[-1] // factor

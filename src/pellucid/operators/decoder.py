@@ -1,4 +1,4 @@
-"""The map from latents to images as a degradation, so that methods find the latents of which the image was measured."""
+"""The map from latents to images as part of a degradation, so that methods optimise the measured image's latents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .pixels import Denoise
 
 
 class Decoder(Operator):
-    """Measurement of an image, as a function of the latents that it is decoded from: `operator(decode(z))`.
+    """Measures an image as a function of its latents: `operator(decode(z))`.
 
     It is not linear; its gradient comes from autograd. There is no adjoint, no pseudo-inverse and no decomposition.
 
@@ -20,14 +20,14 @@ class Decoder(Operator):
         decode: latents (B, c, h, w) to images (B, C, H, W) in [-1, 1], differentiable; H and W are fixed.
         shape: of one image's latents, (c, h, w).
         channels: C.
-        operator: measures the image; None where nobody knows how it was damaged.
-        encode: images to latents, differentiable, for methods that go back; None where there is no such map.
+        operator: measures the image; None for unknown damage.
+        encode: images to latents, differentiable, for methods that need it; None without such a map.
 
     Attributes:
         decode: see above.
         encode: see above.
-        pixels: what measures the image; the identity where nobody knows.
-        partial: whether the image was damaged further, in a way that nobody knows.
+        pixels: operator on the image; the identity for unknown damage.
+        partial: whether the image has further unknown damage.
     """
 
     linear = False
@@ -50,19 +50,19 @@ class Decoder(Operator):
         return self.pixels.A(self.decode(x))
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
-        """Refuses."""
+        """Always rejected."""
         raise _no_inverse("adjoint")
 
     def pinv(self, y: Tensor) -> Tensor:
-        """Refuses."""
+        """Always rejected."""
         raise _no_inverse("pseudo-inverse")
 
     def svd(self, shape: Shape) -> Svd | None:
-        """Refuses."""
+        """Always rejected."""
         raise _no_inverse("singular value decomposition")
 
     def image_shape(self, measured: Shape) -> Shape:
-        """See `Operator`; that of the latents."""
+        """See `Operator`; the shape of the latents."""
         return (measured[0], *self._shape)
 
 

@@ -1,6 +1,6 @@
-"""Operators of the deepinv library as operators here.
+"""Operators of the deepinv library as operators of pellucid.
 
-Nothing of deepinv is imported: any object with the same methods will do.
+deepinv is not imported: any object with the same methods works.
 """
 
 from __future__ import annotations
@@ -28,25 +28,24 @@ class Physics(Protocol):
         ...
 
     def A_adjoint(self, y: Tensor) -> Tensor:  # noqa: N802
-        """Its adjoint."""
+        """The adjoint map."""
         ...
 
 
 class DeepinvOperator(Operator):
     """A linear `deepinv.physics` as an operator.
 
-    A decomposition is taken from those that have one (`U`, `V`, their adjoints and a `mask` of singular values, all
-    in the image's shape), or made here: of `BlurFFT`, circular `Downsampling`, `Decolorize`, `CompressedSensing` and
-    `SinglePixelCamera`. Each is tried on an image before it is used. The pseudo-inverse is `A_dagger`'s, else by
-    conjugate gradients. Linear maps do not mind whether images are in [0, 1] or [-1, 1]; the measurement must be of the
-    image in [-1, 1].
+    A physics with a decomposition (`U`, `V`, their adjoints and a `mask` of singular values, all in the image's shape)
+    provides it. For `BlurFFT`, circular `Downsampling`, `Decolorize`, `CompressedSensing` and `SinglePixelCamera` it is
+    computed here. Each is verified on an image before use. The pseudo-inverse is `A_dagger`, else conjugate gradients.
+    Linear maps apply to images in [0, 1] and in [-1, 1]; the measurement must be of the image in [-1, 1].
 
-    A physics without an adjoint is no linear one. Its images are in [0, 1], so that A x = 2 P((x + 1) / 2) - 1, and
-    methods that need the gradient alone can use it.
+    A physics without an adjoint counts as nonlinear. Its images are in [0, 1], so that A x = 2 P((x + 1) / 2) - 1, and
+    methods that need only the gradient can use it.
 
     Args:
         physics: a deepinv physics.
-        shape: of one image, (C, H, W): a measurement does not tell it.
+        shape: shape of one image, (C, H, W), which a measurement does not show.
     """
 
     keeps_grey = False
@@ -79,7 +78,7 @@ class DeepinvOperator(Operator):
         return (measured[0], *self._shape)
 
     def svd(self, shape: Shape) -> Svd | None:
-        """See `Operator`; None where the physics has none, or has it in other coordinates than the image's."""
+        """See `Operator`; None if the physics has none, or has it in other coordinates than the image's."""
         key = tuple(shape[1:])
         if key not in self._svds:
             made = self._made(shape) if self.linear else None
@@ -118,14 +117,14 @@ def _device_of(physics: Any) -> torch.device:
 
 
 def _first(shape: Shape, device: torch.device) -> Tensor:
-    """Images whose first pixel is bright and all others 0."""
+    """Images whose first pixel is bright and all others are 0."""
     point = torch.zeros(shape, device=device)
     point[..., 0, 0] = 1
     return point
 
 
 def _own(physics: Any, shape: Shape) -> Svd | None:
-    """The decomposition that a physics brings."""
+    """Decomposition that a physics provides."""
     if not all(hasattr(physics, name) for name in ("U", "U_adjoint", "V", "V_adjoint", "mask")):
         return None
     mask = torch.as_tensor(physics.mask)
@@ -147,7 +146,7 @@ def _own(physics: Any, shape: Shape) -> Svd | None:
 
 
 def _holds(svd: Svd, measure: Callable[[Tensor], Tensor], shape: Shape, device: torch.device) -> bool:
-    """Whether a decomposition is one of this map in an image's coordinates: tried on one image."""
+    """True if a decomposition belongs to this map in an image's coordinates, tested on one image."""
     x = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(device)
     try:
         z = svd.Vt(x)

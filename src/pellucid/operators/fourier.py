@@ -1,7 +1,7 @@
-r"""Some of an image's Fourier coefficients, as magnetic resonance imaging measures them.
+r"""A part of an image's Fourier coefficients, as in magnetic resonance imaging.
 
-Of a real image the coefficients at k and -k are each other's conjugate, so that a mask measures twice, once or not at
-all what the two hold. With the orthonormal transform F, A^T A = Re F^H m F is a convolution whose transfer function
+In a real image the coefficients at k and -k are conjugate, so a mask measures their information twice, once or not at
+all. With the orthonormal transform F, A^T A = Re F^H m F is a convolution whose transfer function
 (m(k) + m(-k)) / 2 is symmetric: the Hartley transform diagonalises it, and its square root is the singular value.
 """
 
@@ -16,16 +16,20 @@ from .operator import Operator, Shape, Svd
 
 
 class Fourier(Operator):
-    """Keeps the Fourier coefficients of a mask: (B, C, H, W) -> (B, 2 C, H, W), the rest are 0.
+    """Keeps the Fourier coefficients of a mask, (B, C, H, W) -> (B, 2 C, H, W), and sets the rest to 0.
 
     Channel c's real parts are channel c of the measurement and its imaginary parts channel C + c; `complex` and `real`
-    go from one form to the other. The transform is orthonormal, so that noise of level sigma_y is on each part.
+    convert between both forms. The transform is orthonormal, so each part has noise of level sigma_y.
 
     Args:
-        known: 1 or True where a coefficient is measured, (H, W), with frequency 0 first, as of `torch.fft.fft2`.
+        known: 1 or True for measured coefficients, (H, W), with frequency 0 first, as in `torch.fft.fft2`.
 
     Raises:
-        UsageError: it has another number of axes, or values that are neither 0 nor 1.
+        UsageError: the mask has another number of axes, or values other than 0 and 1.
+
+    Example:
+        >>> operators.Fourier.lines(32, 32).A(torch.ones(1, 1, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     keeps_grey = False
@@ -39,14 +43,14 @@ class Fourier(Operator):
 
     @classmethod
     def lines(cls, height: int, width: int, share: float = 0.25, centre: float = 0.08, seed: int = 0) -> Fourier:
-        """Whole columns at random, those of the lowest frequencies among them, as in fast imaging.
+        """Selects random whole columns, including those of the lowest frequencies, as in fast imaging.
 
         Args:
             height: of the image.
             width: of the image.
-            share: of the columns that is measured, rounded to whole ones.
-            centre: share of the columns around frequency 0 that are measured for certain, rounded likewise.
-            seed: of the choice.
+            share: share of measured columns, rounded to whole ones.
+            centre: share of columns around frequency 0 that are always measured, rounded likewise.
+            seed: seed of the selection.
         """
         if not 0 <= centre <= share <= 1:
             raise UsageError(f"shares of lines are 0 <= centre <= share <= 1, not {centre} and {share}")
@@ -59,12 +63,12 @@ class Fourier(Operator):
 
     @staticmethod
     def real(y: Tensor) -> Tensor:
-        """Complex measurements (B, C, H, W) as real ones (B, 2 C, H, W)."""
+        """Converts complex measurements (B, C, H, W) to real ones (B, 2 C, H, W)."""
         return torch.cat([y.real, y.imag], 1)
 
     @staticmethod
     def complex(y: Tensor) -> Tensor:
-        """Real measurements (B, 2 C, H, W) as complex ones (B, C, H, W)."""
+        """Converts real measurements (B, 2 C, H, W) to complex ones (B, C, H, W)."""
         return torch.complex(*y.chunk(2, 1))
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802

@@ -13,19 +13,22 @@ from .operator import Operator, Shape, Svd, by_image
 
 
 class Hadamard(Operator):
-    """A random share of the Walsh-Hadamard coefficients of each channel, (B, C, H, W) -> (B, C, m).
+    """Measures a random share of the Walsh-Hadamard coefficients of each channel, (B, C, H, W) -> (B, C, m).
 
-    Pixels get random signs first: without them the first few coefficients hold nearly all of a photograph, and the
-    others hardly anything.
+    Pixels get random signs first: without them the first few coefficients hold nearly all of a photograph.
 
     Args:
         height: of the images; height times width is a power of 2.
         width: of the images.
-        share: m / (H W), of the coefficients that are measured.
-        seed: of signs and choice.
+        share: m / (H W), the share of measured coefficients.
+        seed: seed of the signs and the selection.
 
     Raises:
-        UsageError: the pixels are no power of 2 in number, or share is not above 0 and at most 1.
+        UsageError: the number of pixels is no power of 2, or share is not above 0 and at most 1.
+
+    Example:
+        >>> operators.Hadamard(16, 16, 0.25).A(torch.ones(1, 3, 16, 16)).shape
+        torch.Size([1, 3, 64])
     """
 
     keeps_grey = False
@@ -47,7 +50,7 @@ class Hadamard(Operator):
         return self._transform(x).flatten(2)[..., self._rows]
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
-        """See `Operator`; the pseudo-inverse, too, since all singular values are 1 or 0."""
+        """See `Operator`; also the pseudo-inverse, since all singular values are 1 or 0."""
         return self._back(self._place(y))
 
     def pinv(self, y: Tensor) -> Tensor:
@@ -79,7 +82,7 @@ class Hadamard(Operator):
         return walsh_hadamard(z).mul_(self._signs.to(z))
 
     def _place(self, y: Tensor) -> Tensor:
-        """Measurements as spectral coordinates, 0 where nothing was measured."""
+        """Measurements as spectral coordinates, 0 at unmeasured ones."""
         z: Tensor = y.new_zeros(*y.shape[:2], self._size[0] * self._size[1])
         z.index_copy_(-1, self._rows.to(y.device), y)
         return z.view(*y.shape[:2], *self._size)
@@ -90,14 +93,14 @@ class Hadamard(Operator):
 
 
 def walsh_hadamard(x: Tensor) -> Tensor:
-    """The orthonormal Walsh-Hadamard transform over the last two axes taken as one; its own inverse and transpose."""
+    """Orthonormal Walsh-Hadamard transform over the last two axes as one; its own inverse and transpose."""
     pixels = x.shape[-2] * x.shape[-1]
     # The matrix of 2^n pixels is a Kronecker product of small ones, applied one after the other.
     return by_image(lambda image: _product(image, pixels), x).view_as(x)
 
 
 def _product(image: Tensor, pixels: int) -> Tensor:
-    """The transform of one image's channels, (C, H, W) -> (C, H W)."""
+    """Transforms one image's channels, (C, H, W) -> (C, H W)."""
     bits = pixels.bit_length() - 1
     factors = max(1, math.ceil(bits / _BITS))
     h, left = image.reshape(len(image), pixels), pixels
@@ -111,12 +114,12 @@ def _product(image: Tensor, pixels: int) -> Tensor:
 
 
 _BITS = 5
-"""The largest factor is a matrix of 2^5 rows."""
+"""Binary logarithm of the largest factor's rows."""
 
 
 @lru_cache(maxsize=8)
 def _matrix(side: int) -> Tensor:
-    """The orthonormal Walsh-Hadamard matrix (Sylvester's) of a power of 2."""
+    """Orthonormal Walsh-Hadamard matrix (Sylvester's) for a power of 2."""
     h = torch.ones(1, 1, dtype=torch.float64)
     while len(h) < side:
         h = torch.cat([torch.cat([h, h], 1), torch.cat([h, -h], 1)]) / 2**0.5

@@ -1,4 +1,4 @@
-"""JPEG compression as an operator, without the rounding to 8 bits that a file adds."""
+"""JPEG compression as an operator, without the rounding to 8 bits of a file."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ LUMA = COLOURS[0]
 
 
 class Jpeg(Operator):
-    """JPEG compression of images, (B, 1 or 3, H, W) -> the same. Not linear; a second time changes nothing.
+    """Compresses images as JPEG, (B, 1 or 3, H, W) -> the same. Not linear, but idempotent.
 
-    Colours are averaged over 2 x 2 pixels (4:2:0) and repeated; borders that do not fill a block repeat the edge.
-    Nothing is rounded but the coefficients.
+    Colours are averaged over 2 x 2 pixels (4:2:0) and repeated; incomplete blocks at the border repeat the edge. Only
+    the coefficients are rounded.
 
     Args:
         quality: 1 to 100, scaling the standard's tables as libjpeg does.
@@ -57,6 +57,10 @@ class Jpeg(Operator):
 
     Raises:
         UsageError: quality or subsampling is out of range.
+
+    Example:
+        >>> operators.Jpeg(quality=30).A(torch.zeros(1, 3, 16, 16)).shape
+        torch.Size([1, 3, 16, 16])
     """
 
     linear = False
@@ -76,10 +80,10 @@ class Jpeg(Operator):
 
     @classmethod
     def of(cls, picture: Picture) -> Jpeg:
-        """The compression that a picture's file went through, by its own tables.
+        """Makes the operator of a picture's file, with its tables.
 
         Raises:
-            PellucidError: it was no JPEG file.
+            PellucidError: the file was no JPEG.
         """
         if picture.jpeg is None:
             raise PellucidError(
@@ -89,13 +93,13 @@ class Jpeg(Operator):
 
     @classmethod
     def coded(cls, coding: JpegCoding) -> Jpeg:
-        """The compression with these tables."""
+        """Makes the operator with given tables."""
         operator = cls(50)
         operator.coding = coding
         return operator
 
     def linear_of(self, y: Tensor) -> tuple[Operator, Tensor]:
-        """The linear part, for methods that need one, and its measurement of which decoded pictures y were made."""
+        """Linear part for methods that need one, and its measurement for decoded pictures y."""
         from .quantised import Quantised
 
         operator = Quantised(self.coding, tuple(y.shape[1:]))
@@ -109,11 +113,11 @@ class Jpeg(Operator):
         return torch.stack([upright(self._one(stored(image, orientation)), orientation) for image in x])
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
-        """Always refused: the operator is not linear."""
+        """Always rejected, since the operator is not linear."""
         raise UsageError("Jpeg is not linear: it has no adjoint")
 
     def pinv(self, y: Tensor) -> Tensor:
-        """The measurement itself: it is an image already."""
+        """The measurement itself, which is already an image."""
         return y
 
     def _one(self, image: Tensor) -> Tensor:
@@ -142,7 +146,7 @@ class Jpeg(Operator):
 
 
 def stored(image: Tensor, orientation: int) -> Tensor:
-    """A picture as its file stores it: the inverse of `upright`."""
+    """Converts a picture to the orientation of its file: the inverse of `upright`."""
     swapped, rows, columns = turns(orientation)
     # Nothing to turn is a copy, too, if it is asked for.
     image = image.flip([-2] * rows + [-1] * columns) if rows or columns else image
@@ -150,14 +154,14 @@ def stored(image: Tensor, orientation: int) -> Tensor:
 
 
 def upright(image: Tensor, orientation: int) -> Tensor:
-    """A stored picture with its EXIF orientation applied, (C, H, W)."""
+    """Applies the EXIF orientation to a stored picture, (C, H, W)."""
     swapped, rows, columns = turns(orientation)
     image = image.transpose(-2, -1) if swapped else image
     return image.flip([-2] * rows + [-1] * columns) if rows or columns else image
 
 
 def _quantised(planes: Tensor, table: Tensor) -> Tensor:
-    """Planes (C, H, W) after rounding their 8 x 8 cosine coefficients to multiples of the table, extended to blocks."""
+    """Rounds the 8 x 8 cosine coefficients of planes (C, H, W) to multiples of the table; extended to whole blocks."""
     table, matrix = table.to(planes), cosines().to(planes)
     padded = _extended(planes, 8, 8)
     blocks = padded.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8)).transpose(-3, -2)
@@ -174,7 +178,7 @@ def _extended(planes: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def cosines() -> Tensor:
-    """The orthonormal cosine transform of eight numbers (T.81, A.3.3), (8, 8)."""
+    """Orthonormal cosine transform of eight numbers (T.81, A.3.3), (8, 8)."""
     position = torch.arange(8, dtype=torch.float64)
     matrix = torch.cos(math.pi / 8 * (position + 0.5) * position[:, None]) / 2
     matrix[0] /= math.sqrt(2)

@@ -1,4 +1,4 @@
-"""The decomposition of a map that is given as a matrix."""
+"""Decomposition of a map that is given as a matrix."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 from .operator import Shape, Svd, by_image
 
 _MOST = 1 << 26
-"""Entries of the largest matrix that is decomposed."""
+"""Number of entries of the largest matrix to decompose."""
 
 
 def svd_of_matrix(matrix: Tensor, shape: Shape, *, channelwise: bool) -> Svd | None:
-    """The decomposition of y = M x, with x an image, or a channel of one, as a row of numbers.
+    """Decomposes y = M x, with x an image, or a channel of an image, as a row of numbers.
 
-    V is the product of Householder's reflections that complete the right singular vectors; no square matrix of an
-    image's size is made.
+    V is a product of Householder reflections that complete the right singular vectors, without a square matrix of the
+    image's size.
 
     Args:
         matrix: (m, n), real.

@@ -1,13 +1,13 @@
-r"""Interface of degradations: a map from images to measurements, and its inverse as far as it is known.
+r"""Interface of degradations: a map from images to measurements, and its inverse as far as it exists.
 
 Images and measurements are in [-1, 1] units. Linear operators have an adjoint and a pseudo-inverse. Those with a cheap
-singular value decomposition have that, too, in *spectral coordinates of the image's own shape*:
+singular value decomposition provide it, too, in *spectral coordinates of the image's shape*:
 
 .. math:: A = U \,\mathrm{diag}(s)\, V^T
 
 V is an orthonormal transform of images, U places spectral coordinates into measurements, and s, broadcastable to the
-image's shape (B, C, H, W), is 0 on the null space. So the spectral arithmetic of a method is elementwise, whatever the
-degradation, and no matrix of the image exists anywhere.
+image's shape (B, C, H, W), is 0 on the null space. So the spectral arithmetic of a method is elementwise for any
+degradation, and there is no matrix of the image's size.
 """
 
 from __future__ import annotations
@@ -31,8 +31,13 @@ class Svd:
         s: singular values, broadcastable to the image's shape (B, C, H, W); 0 on the null space.
         V: spectral coordinates (B, C, H, W) to an image; orthonormal.
         Vt: an image to its spectral coordinates; transpose and inverse of `V`.
-        U: spectral coordinates to a measurement; those where s = 0 are left out.
+        U: spectral coordinates to a measurement, without those where s = 0.
         Ut: a measurement to spectral coordinates, 0 where s = 0; the transpose of `U`.
+
+    Example:
+        >>> svd = operators.AveragePool(2).svd((1, 3, 8, 8))
+        >>> svd.V(svd.Vt(torch.ones(1, 3, 8, 8))).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     s: Tensor
@@ -42,7 +47,7 @@ class Svd:
     Ut: Callable[[Tensor], Tensor]
 
     def inverted(self) -> Tensor:
-        """1 / s, and 0 where s = 0."""
+        """1 / s, with 0 for s = 0."""
         return torch.where(self.s > 0, 1 / self.s.clamp_min(torch.finfo(self.s.dtype).tiny), 0)
 
 
@@ -50,16 +55,22 @@ class Operator:
     """Base of all degradations.
 
     A subclass defines `A`, and if it is linear either `svd` or `At`; the rest follows from these.
+
+    Example:
+        >>> operator = operators.AveragePool(2)
+        >>> y = operator.A(torch.rand(1, 3, 8, 8))
+        >>> torch.allclose(operator.A(operator.pinv(y)), y)
+        True
     """
 
     linear: bool = True
     """True if A(a x + b z) = a A(x) + b A(z)."""
 
     pictures: bool = False
-    """Whether measurements are pictures, (B, C, H, W), whose noise looks like that of any picture."""
+    """True if measurements are pictures, (B, C, H, W), with the noise of usual pictures."""
 
     keeps_grey: bool = True
-    """Whether it measures an image of one value as that value: then the units of both change alike."""
+    """True if it measures a uniform image as the same value, so that the units of both change alike."""
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802 - the field's letter
         """Degrades images (B, C, H, W), without noise."""
@@ -75,7 +86,7 @@ class Operator:
         return svd.V(svd.s.to(y.device) * svd.Ut(y))
 
     def pinv(self, y: Tensor) -> Tensor:
-        """The image of least norm among those whose measurements are nearest to `y`.
+        """Image of least norm among the best fits to `y`.
 
         Raises:
             UsageError: the operator is not linear.
@@ -84,7 +95,7 @@ class Operator:
         return svd.V(svd.inverted().to(y.device) * svd.Ut(y))
 
     def consistent(self, x: Tensor, y: Tensor) -> Tensor:
-        """The image nearest to `x` whose measurement is `y`, or nearest to it: `x + pinv(y - A x)`.
+        """Image nearest to `x` among the best fits to `y`: `x + pinv(y - A x)`.
 
         Raises:
             UsageError: the operator is not linear.
@@ -92,7 +103,7 @@ class Operator:
         return x + self.pinv(y - self.A(x))
 
     def svd(self, shape: Shape) -> Svd | None:
-        """The singular value decomposition for images of a shape (B, C, H, W); None where there is no cheap one.
+        """Singular value decomposition for images of a shape (B, C, H, W); None without a cheap one.
 
         Raises:
             UsageError: the operator does not take images of this shape.
@@ -100,19 +111,19 @@ class Operator:
         return None
 
     def image_shape(self, measured: Shape) -> Shape:
-        """The shape of the images whose measurements have the shape `measured`."""
+        """Shape of the images whose measurements have the shape `measured`."""
         return measured
 
     def real(self, y: Tensor) -> Tensor:
-        """Complex measurements as the real numbers that `A` gives.
+        """Converts complex measurements to the real numbers of `A`.
 
         Raises:
-            UsageError: it measures real numbers.
+            UsageError: the operator measures real numbers.
         """
         raise UsageError(f"{type(self).__name__} measures real numbers, not {y.dtype}")
 
     def alone(self, index: int) -> Operator:
-        """Operator of one image of a batch: the same, where all share it."""
+        """Operator of one image of a batch; the same if all images share it."""
         return self
 
     def _svd_of(self, y: Tensor) -> Svd:
@@ -129,25 +140,25 @@ class Operator:
 
 
 def same(x: Tensor) -> Tensor:
-    """The transform that changes nothing."""
+    """The identity transform."""
     return x
 
 
 def by_image(transform: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Transforms (B, ...) image by image, where rounding would depend on their number."""
+    """Transforms (B, ...) image by image, since rounding would depend on the size of the batch."""
     if len(x) == 1:
         return transform(x[0])[None]
     return torch.stack([transform(image) for image in x])
 
 
 def least_squares(operator: Operator, y: Tensor, iterations: int = 200, tolerance: float = 1e-6) -> Tensor:
-    """The pseudo-inverse by conjugate gradients on the normal equations, started from 0 (CGLS), each image by itself.
+    """Pseudo-inverse by conjugate gradients on the normal equations, from 0 (CGLS), separately for each image.
 
     Args:
-        operator: a linear one with an adjoint.
+        operator: a linear operator with an adjoint.
         y: measurements, (B, ...).
         iterations: the most; each costs one `A` and one `At`.
-        tolerance: stops when the gradient's norm has fallen to this share of its first, for every image.
+        tolerance: relative norm of the gradient at which to stop, for every image.
     """
 
     def dot(a: Tensor, b: Tensor) -> Tensor:
@@ -177,12 +188,12 @@ def least_squares(operator: Operator, y: Tensor, iterations: int = 200, toleranc
 
 
 def conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor, iterations: int) -> Tensor:
-    """Solves `product(v) = right` for a symmetric positive definite product, each image of a batch by itself.
+    """Solves `product(v) = right` for a symmetric positive definite product, separately for each image of a batch.
 
     Args:
         product: the linear map.
         right: (B, ...).
-        iterations: how many, from v = 0; fewer for an image that is solved before.
+        iterations: number of iterations from v = 0; fewer for an image with an earlier solution.
     """
 
     def dot(a: Tensor, b: Tensor) -> Tensor:

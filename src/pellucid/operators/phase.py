@@ -1,4 +1,4 @@
-"""Phase retrieval: only the magnitudes of the Fourier transform are measured."""
+"""Phase retrieval from the magnitudes of the Fourier transform."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .operator import Operator, Shape
 
 
 class PhaseRetrieval(Operator):
-    """Magnitudes of the orthonormal Fourier transform of the image with zeros around it. Not linear.
+    """Measures the magnitudes of the orthonormal Fourier transform of the zero-padded image. Not linear.
 
     Args:
         oversampling: size of the padded image over the image's, 1 or more; at 2 the magnitudes nearly always determine
@@ -19,6 +19,10 @@ class PhaseRetrieval(Operator):
 
     Raises:
         UsageError: oversampling is below 1.
+
+    Example:
+        >>> operators.PhaseRetrieval(2).A(torch.ones(1, 1, 8, 8)).shape
+        torch.Size([1, 1, 16, 16])
     """
 
     linear = False
@@ -34,15 +38,15 @@ class PhaseRetrieval(Operator):
         return f.abs()
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
-        """Always refused: the operator is not linear."""
+        """Always rejected, since the operator is not linear."""
         raise UsageError("PhaseRetrieval is not linear: it has no adjoint")
 
     def pinv(self, y: Tensor) -> Tensor:
-        """Always refused: there is no image that is nearest to given magnitudes in closed form."""
+        """Always rejected, since there is no closed form for the nearest image."""
         raise UsageError("PhaseRetrieval has no pseudo-inverse: its phases are unknown")
 
     def project(self, x: Tensor, y: Tensor) -> Tensor:
-        """Gives an image the measured magnitudes and keeps its phases, then cuts off what lies outside its place."""
+        """Gives an image the measured magnitudes, keeps its phases and crops the padding."""
         return self.crop(self.impose(self.pad(x), y))
 
     def impose(self, padded: Tensor, y: Tensor) -> Tensor:
@@ -58,12 +62,12 @@ class PhaseRetrieval(Operator):
         return imposed
 
     def pad(self, x: Tensor) -> Tensor:
-        """Zeros around an image."""
+        """Pads an image with zeros."""
         top, left = self._margin(x.shape[-2]), self._margin(x.shape[-1])
         return F.pad(x, (left, left, top, top))
 
     def crop(self, padded: Tensor) -> Tensor:
-        """The image without what is around it."""
+        """Removes the padding."""
         height, width = (self._unpadded(size) for size in padded.shape[-2:])
         top, left = self._margin(height), self._margin(width)
         return padded[..., top : top + height, left : left + width]

@@ -1,4 +1,4 @@
-"""Operators on single pixels: all of them there, some of them, only their brightness, another tone."""
+"""Operators on single pixels: all pixels, some of them, only their brightness, another tone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from .operator import Operator, Shape, Svd, same
 
 
 class Denoise(Operator):
-    """Nothing is lost but for the noise: A x = x."""
+    """The identity A x = x, for damage by noise alone.
+
+    Example:
+        >>> x = torch.rand(1, 3, 8, 8)
+        >>> torch.equal(operators.Denoise().A(x), x)
+        True
+    """
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
@@ -26,14 +32,19 @@ class Denoise(Operator):
 
 
 class Mask(Operator):
-    """Some pixels are missing: they are 0, mid grey, in the measurement (inpainting).
+    """Removes pixels, which become 0, mid grey, in the measurement (inpainting).
 
     Args:
-        known: 1 or True where a pixel is known, 0 where it is missing, (H, W), (C, H, W) or (B, C, H, W) with sizes of
-            1 where all channels or images share it.
+        known: 1 or True for known pixels, 0 for missing ones, (H, W), (C, H, W) or (B, C, H, W), with sizes of 1 for
+            axes that share the mask.
 
     Raises:
-        UsageError: it has another number of axes, or values that are neither 0 nor 1.
+        UsageError: the mask has another number of axes, or values other than 0 and 1.
+
+    Example:
+        >>> mask = operators.Mask.random(32, 32, 0.5)
+        >>> mask.A(torch.ones(1, 3, 32, 32)).mean().item()
+        0.5
     """
 
     pictures = True
@@ -47,13 +58,13 @@ class Mask(Operator):
 
     @classmethod
     def random(cls, height: int, width: int, share: float = 0.5, seed: int = 0) -> Mask:
-        """Pixels missing at random, in all channels alike.
+        """Removes random pixels, in all channels alike.
 
         Args:
             height: of the image.
             width: of the image.
-            share: of the pixels that is missing, rounded to whole ones.
-            seed: of the choice.
+            share: share of missing pixels, rounded to whole ones.
+            seed: seed of the selection.
         """
         if not 0 <= share <= 1:
             raise UsageError(f"the share of missing pixels goes from 0 to 1, not {share}")
@@ -65,21 +76,21 @@ class Mask(Operator):
 
     @classmethod
     def box(cls, height: int, width: int, top: int, left: int, box_height: int, box_width: int) -> Mask:
-        """A rectangle is missing."""
+        """Removes a rectangle."""
         known = torch.ones(height, width)
         known[max(top, 0) : top + box_height, max(left, 0) : left + box_width] = 0
         return cls(known)
 
     @classmethod
     def read(cls, path: str | Path, *, empty: bool = False) -> Mask:
-        """Reads an image file: white where the picture is missing, black where it is known, cut at the middle.
+        """Reads a mask from an image file: white for missing pixels, black for known ones, with a middle threshold.
 
         Args:
             path: the file.
-            empty: whether it may mark nothing.
+            empty: whether an empty mask is valid.
 
         Raises:
-            PellucidError: it cannot be read, or nothing in it is white.
+            PellucidError: the file cannot be read, or nothing in it is white.
         """
         from .. import images
 
@@ -104,7 +115,7 @@ class Mask(Operator):
         return self.A(y)
 
     def consistent(self, x: Tensor, y: Tensor) -> Tensor:
-        """See `Operator`; known pixels are those of `y` to the bit."""
+        """See `Operator`; known pixels equal those of `y` exactly."""
         self._check(tuple(x.shape))
         return torch.where(self.known.to(x.device) > 0, y, x)
 
@@ -123,10 +134,14 @@ class Mask(Operator):
 
 
 class Grayscale(Operator):
-    """Only a weighted sum of the channels is left: A x = sum_c w_c x_c, (B, C, H, W) -> (B, 1, H, W).
+    """Keeps a weighted sum of the channels: A x = sum_c w_c x_c, (B, C, H, W) -> (B, 1, H, W).
 
     Args:
         weights: of the channels; the default is their mean, as in the papers' colourisation.
+
+    Example:
+        >>> operators.Grayscale().A(torch.ones(1, 3, 8, 8)).shape
+        torch.Size([1, 1, 8, 8])
     """
 
     pictures = True
@@ -187,7 +202,7 @@ def _check_grey(y: Tensor) -> None:
 
 
 def _weighted(weights: list[float], x: Tensor) -> Tensor:
-    """The weighted sum of channels, (B, C, H, W) -> (B, 1, H, W)."""
+    """Weighted sum of channels, (B, C, H, W) -> (B, 1, H, W)."""
     total = x[:, :1] * weights[0]
     for channel, weight in zip(x.split(1, 1)[1:], weights[1:], strict=True):
         total.add_(channel, alpha=weight)
@@ -195,11 +210,15 @@ def _weighted(weights: list[float], x: Tensor) -> Tensor:
 
 
 class ToneCurve(Operator):
-    """Another exposure and gamma: y = gain x^gamma in [0, 1] units, not clipped. Not linear; its inverse is exact.
+    """Changes exposure and gamma: y = gain x^gamma in [0, 1] units, without clipping. Not linear; its inverse is exact.
 
     Args:
         gain: exposure, above 0.
         gamma: exponent, above 0.
+
+    Example:
+        >>> operators.ToneCurve(0.5, 2.0).A(torch.ones(1, 3, 8, 8)).max().item()
+        0.0
     """
 
     linear = False
@@ -215,10 +234,10 @@ class ToneCurve(Operator):
         return toned
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
-        """Always refused: the operator is not linear."""
+        """Always rejected, since the operator is not linear."""
         raise UsageError("ToneCurve is not linear: it has no adjoint")
 
     def pinv(self, y: Tensor) -> Tensor:
-        """The image whose tones become those of `y`."""
+        """Image whose tones become those of `y`."""
         linear: Tensor = 2 * ((y + 1) / 2 / self.gain).clamp_min(0) ** (1 / self.gamma) - 1
         return linear

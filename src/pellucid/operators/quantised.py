@@ -1,9 +1,10 @@
-r"""JPEG's quantisation as a linear operator with an exact decomposition, and the cells that rounding leaves open.
+r"""JPEG's quantisation as a linear operator with an exact decomposition, and the cells of its rounding.
 
 An encoder turns RGB into brightness and colours, averages the colours over r x c pixels, takes the cosine transform of
-blocks of 8 x 8, divides by the table's steps and rounds. All but the rounding is linear, and the same matrix for every
-macroblock of 8 r x 8 c pixels: 384 x 768 at 4:2:0, decomposed once for a table. Rounding moves each number by at most a
-half: the original lies in the cell :math:`q - 1/2 \le A x \le q + 1/2`. Taken for noise, its variance is 1/12.
+blocks of 8 x 8, divides by the table's steps and rounds. Everything except the rounding is linear, with one matrix for
+every macroblock of 8 r x 8 c pixels: 384 x 768 at 4:2:0, decomposed once for a table. Rounding moves each number by at
+most a
+half: the original lies in the cell :math:`q - 1/2 \le A x \le q + 1/2`. As noise, its variance is 1/12.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .jpeg import COLOURS, cosines, stored, upright
 from .operator import Operator, Shape, Svd, by_image
 
 SIGMA = 12**-0.5
-"""The standard deviation of what rounding changes, in steps."""
+"""Standard deviation of the rounding error in steps."""
 
 _SWEEPS = 16
 _STRIP = 2**20
@@ -32,15 +33,20 @@ _RANK = 1e-9
 class Quantised(Operator):
     """JPEG's rounding: images (B, C, H, W) in [-1, 1] to cosine coefficients in steps, (B, blocks, numbers).
 
-    Sides that no macroblock divides repeat their edge, as encoders do. A picture with an offset begins within a
-    macroblock, whose part before the picture repeats the edge, too.
+    Incomplete macroblocks repeat the edge, as in encoders. A picture with an offset begins within a macroblock; the
+    part before the picture also repeats the edge.
 
     Args:
-        coding: the tables, and how the colours are reduced.
-        shape: of one image, (C, H, W), upright; C is 1 or 3. Of three channels and one table the mean is coded.
+        coding: the tables, and the reduction of the colours.
+        shape: of one image, (C, H, W), upright; C is 1 or 3. With one table, the mean of three channels is coded.
 
     Raises:
-        UsageError: C is neither, or one channel was coded as three.
+        UsageError: C is another number, or one channel was coded as three.
+
+    Example:
+        >>> operator, y = operators.Jpeg(30).linear_of(torch.zeros(1, 3, 16, 16))
+        >>> operator.image_shape(tuple(y.shape))
+        (1, 3, 16, 16)
     """
 
     def __init__(self, coding: JpegCoding, shape: tuple[int, ...]) -> None:
@@ -81,10 +87,10 @@ class Quantised(Operator):
         return (measured[0], self.channels, *self.size)
 
     def coefficients(self, y: Tensor) -> Tensor:
-        """The measurement of which a decoder made a picture: what the file holds, but for a few that clipping moved.
+        """Measurement behind a decoded picture: the file's numbers, except a few that clipping changed.
 
-        Decoders enlarge reduced colours smoothly; that is undone where the coefficients are nearer to whole numbers
-        then. Of macroblocks that lie in the picture in part they are not known, and not rounded.
+        Decoders enlarge reduced colours smoothly; this is undone if the coefficients are nearer to whole numbers then.
+        Macroblocks that lie only partly in the picture have unknown coefficients, which are not rounded.
 
         Args:
             y: decoded pictures, (B, C, H, W) in [-1, 1].
@@ -98,7 +104,7 @@ class Quantised(Operator):
         return torch.where(whole[:, None], plain.round(), plain) + shift
 
     def within(self, x: Tensor, q: Tensor, half: float = 0.5) -> Tensor:
-        """Images moved, as little as can be, to where their measurements are at most `half` from `q`."""
+        """Moves images as little as possible so that their measurements are within `half` of `q`."""
         return self._moved(x, q, 0.0, lambda seen, own: seen.clamp(own - half, own + half) - seen)
 
     def nearest(self, x0: Tensor, q: Tensor, weight: float) -> Tensor:
@@ -114,7 +120,7 @@ class Quantised(Operator):
         return self._moved(x0, q, weight, lambda seen, own: own - seen)
 
     def _moved(self, x: Tensor, q: Tensor, weight: float, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Images whose measurements are changed as far as the weight lets them; in strips, which bounds the memory."""
+        """Images with measurements changed as far as the weight permits; in strips, which bounds the memory."""
         self._check(tuple(x.shape))
         rows, columns = self._rows, self._columns
         matrix = _matrix(*self._key).to(x)
@@ -145,7 +151,7 @@ class Quantised(Operator):
             raise UsageError(f"this JPEG is of images {(self.channels, *self.size)}, not {tuple(shape[1:])}")
 
     def _shift(self, y: Tensor) -> Tensor:
-        """Offset that `A` adds to the file's numbers: they count from 128, and mid grey here is 127.5."""
+        """Offset from `A` to the file's numbers, which are relative to 128, while mid grey here is 127.5."""
         blocks = self.coding.shrunk[0] * self.coding.shrunk[1]
         numbers = 64 * blocks + 64 * (len(self.coding.tables) - 1)
         shift = torch.zeros(numbers, dtype=y.dtype, device=y.device)
@@ -153,16 +159,16 @@ class Quantised(Operator):
         return shift
 
     def _whole(self) -> Tensor:
-        """Marks the macroblocks that lie in the picture with all of their pixels, (blocks,)."""
+        """Marks the macroblocks that lie completely in the picture, (blocks,)."""
         rows, columns = self._rows.whole(), self._columns.whole()
         return (rows[:, None] & columns).flatten()
 
     def _blocks(self, image: Tensor, mode: str = "constant") -> Tensor:
-        """Macroblocks of one image, (rows, columns, C * 8r * 8c); beyond its edge they are 0, or repeat it."""
+        """Macroblocks of one image, (rows, columns, C * 8r * 8c); beyond its edge they are 0 or repeat it."""
         return self._cut(stored(image, self.coding.orientation), (self._rows.before, self._rows.after), mode)
 
     def _cut(self, image: Tensor, edges: tuple[int, int], mode: str) -> Tensor:
-        """Macroblocks of a stored image, or of a strip of it, with so many rows missing before and after."""
+        """Macroblocks of a stored image or of a strip, with so many rows missing before and after."""
         rows, columns = self._rows, self._columns
         padded = F.pad(image[None], (columns.before, columns.after, *edges), mode=mode)[0]
         blocks = padded.unflatten(-1, (-1, columns.side)).unflatten(-3, (-1, rows.side))
@@ -174,7 +180,7 @@ class Quantised(Operator):
         return upright(self._joined(blocks, self._rows.before)[:, : self._rows.size], self.coding.orientation)
 
     def _joined(self, blocks: Tensor, before: int) -> Tensor:
-        """The stored image, or a strip of it, of macroblocks, from its first row on; what is missing after it stays."""
+        """Stored image, or a strip of it from the first row on, made of macroblocks; missing rows after it stay."""
         rows, columns = self._rows, self._columns
         planes = blocks.unflatten(2, (self.channels, rows.side, columns.side)).permute(2, 0, 3, 1, 4)
         whole = planes.flatten(3).flatten(1, 2)
@@ -182,13 +188,13 @@ class Quantised(Operator):
         return cut
 
     def _kinds(self) -> Iterator[tuple[slice, slice, _Part]]:
-        """Blocks that are alike, as slices of rows and columns, with their decomposition."""
+        """Groups of equal blocks, as slices of rows and columns, with their decomposition."""
         for tall, rows in self._rows.kinds():
             for wide, columns in self._columns.kinds():
                 yield tall, wide, _decomposed(*self._key, rows, columns)
 
     def _each(self, blocks: Tensor, matrix: Callable[[_Part], Tensor]) -> Tensor:
-        """Each block, a row, times its kind's matrix, transposed."""
+        """Multiplies each block, a row, by its group's transposed matrix."""
         done = None
         for tall, wide, part in self._kinds():
             own = blocks[tall, wide] @ matrix(part).to(blocks)
@@ -203,7 +209,7 @@ class Quantised(Operator):
         return self._image(self._each(blocks, lambda part: part.u))
 
     def _sharpened(self, image: Tensor) -> Tensor:
-        """One picture with the colours that the decoder had before it enlarged them, repeated."""
+        """One picture with the colours before the decoder's enlargement, repeated."""
         image = stored(image, self.coding.orientation)
         matrix = torch.tensor(COLOURS, dtype=torch.float64)
         brightness, colours = torch.tensordot(matrix.to(image), image, 1).split((1, 2))
@@ -220,7 +226,7 @@ class Quantised(Operator):
 
 
 def narrowed(samples: Tensor, axis: int) -> Tensor:
-    """Solves 3/4 a + 1/8 (a before + a after) = b along an axis: the mean of two pixels of libjpeg's enlargement."""
+    """Solves 3/4 a + 1/8 (a before + a after) = b along an axis, the mean of two pixels of libjpeg's enlargement."""
     x = samples = samples.transpose(axis, -1)
     for _ in range(_SWEEPS):
         around = F.pad(x, (1, 1), mode="replicate")
@@ -229,14 +235,14 @@ def narrowed(samples: Tensor, axis: int) -> Tensor:
 
 
 def _uneven(q: Tensor, whole: Tensor) -> Tensor:
-    """Distance of the colours' numbers from whole ones, of each image."""
+    """Distance of the colours' coefficients from whole numbers, for each image."""
     colours = q[:, whole, -128:]
     return (colours - colours.round()).abs().flatten(1).sum(1)
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """Cut of an axis: pixels missing before and after, and pixels of a macroblock."""
+    """Cut of an axis: missing pixels before and after, and pixels of a macroblock."""
 
     size: int
     side: int
@@ -259,7 +265,7 @@ class _Axis:
         return whole
 
     def kinds(self) -> Iterator[tuple[slice, tuple[int, int]]]:
-        """Blocks that have the same pixels, and the first and last of these."""
+        """Groups of blocks with the same pixels, with the first and last of each."""
         blocks, end = self.blocks, self.side - self.after
         if blocks == 1:
             yield slice(0, 1), (self.before, end)
@@ -275,14 +281,14 @@ class _Axis:
 
 @dataclass(frozen=True)
 class _Part:
-    """The decomposition of a kind of block: s (D,), v (D, D), u (numbers, D), 0 for pixels that it does not have."""
+    """Decomposition of a group of blocks: s (D,), v (D, D), u (numbers, D), 0 for absent pixels."""
 
     s: Tensor
     v: Tensor
     u: Tensor
 
     def back(self, weight: float) -> Tensor:
-        """What times a row of numbers moves a block, (numbers, D): the pseudo-inverse, damped by a weight."""
+        """Matrix that maps changes of the numbers to changes of a block, (numbers, D): the damped pseudo-inverse."""
         share = torch.where(self.s > 0, self.s / (self.s.square() + weight).clamp_min(1e-300), 0)
         return (self.u * share) @ self.v.T
 
@@ -310,20 +316,20 @@ def _matrix(tables: Tables, shrunk: tuple[int, int], channels: int) -> Tensor:
 
 
 def _picked(blocks: int, number: int) -> Tensor:
-    """The cosine transform of one of several blocks in a row, (8, 8 blocks)."""
+    """Cosine transform of one of several blocks in a row, (8, 8 blocks)."""
     picked = torch.zeros(8, 8 * blocks, dtype=torch.float64)
     picked[:, 8 * number : 8 * number + 8] = cosines()
     return picked
 
 
 def _averaged(by: int) -> Tensor:
-    """The cosine transform of means of so many pixels, (8, 8 by)."""
+    """Cosine transform of means of so many pixels, (8, 8 by)."""
     return cosines().repeat_interleave(by, 1) / by
 
 
 @lru_cache(maxsize=24)
 def _decomposed(tables: Tables, shrunk: tuple[int, int], channels: int, rows: Span, columns: Span) -> _Part:
-    """Decomposes the matrix of a block of which there are these rows and columns; others repeat the nearest."""
+    """Decomposes the matrix of a block with these rows and columns; others repeat the nearest."""
     matrix = _matrix(tables, shrunk, channels)
     sides = (8 * shrunk[0], 8 * shrunk[1])
     at = torch.arange(channels * sides[0] * sides[1]).view(channels, *sides)

@@ -1,4 +1,4 @@
-"""Reduction: averages of blocks, and the bicubic filter of super-resolution papers."""
+"""Reduction by means of blocks, and by the bicubic filter of super-resolution papers."""
 
 from __future__ import annotations
 
@@ -36,10 +36,14 @@ class _Reduction(Operator):
 
 
 class AveragePool(_Reduction):
-    """Means of k x k blocks, what the papers call super-resolution by k; the pseudo-inverse repeats each mean.
+    """Means of k x k blocks, the papers' super-resolution by k; the pseudo-inverse repeats each mean.
 
     Args:
         k: side of a block.
+
+    Example:
+        >>> operators.AveragePool(4).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
@@ -57,7 +61,7 @@ class AveragePool(_Reduction):
         return y[..., None, :, None].expand(*y.shape[:-1], self.k, -1, self.k).reshape(*y.shape[:-2], height, width)
 
     def svd(self, shape: Shape) -> Svd:
-        """See `Operator`: each block's mean, times k, in the place of its first pixel, and a rotation of the rest."""
+        """See `Operator`: each block's mean, times k, in place of its first pixel, and a rotation of the rest."""
         self._check(shape)
         first, (height, width) = _first(self.k), shape[-2:]
         s = torch.zeros(1, 1, height, width)
@@ -71,7 +75,7 @@ class AveragePool(_Reduction):
         return Svd(s, self._reflect, self._reflect, lambda z: z[first], place)
 
     def _reflect(self, x: Tensor) -> Tensor:
-        """Householder's reflection that swaps a block's first pixel for its mean times k; its own inverse."""
+        """Householder reflection that exchanges a block's first pixel and its mean times k; its own inverse."""
         k, first = self.k, _first(self.k)
         if k == 1:
             return x
@@ -100,10 +104,14 @@ class Bicubic(_Reduction, Separable):
 
     Args:
         k: reduction.
+
+    Example:
+        >>> operators.Bicubic(4).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     _mean: ClassVar[float] = 0.0
-    """How much of the filter is the mean of the block's pixels."""
+    """Share of the filter that is the mean of the block's pixels."""
 
     def axis(self, size: int, down: bool) -> Axis:
         """See `Separable`."""
@@ -119,14 +127,15 @@ class Bicubic(_Reduction, Separable):
     def svd(self, shape: Shape) -> Svd:
         r"""See `Operator`; in closed form.
 
-        The cosine transform D of the small image makes :math:`A A^T` diagonal, for the filter is symmetric and so are
-        the edges: :math:`D A A^T D^T = s^2`, and :math:`Q = A^T D^T / s` is an orthonormal basis of what is measured.
-        So is E, the cosines of the blocks' means, of what `AveragePool` measures, and :math:`E^T Q` is diagonal, too.
-        Then :math:`I - W g W^T` with W = Q + E and :math:`g = 1 / (1 + E^T Q)` is a reflection that carries -E to Q: it
-        makes of `AveragePool`'s coordinates, their first in each block turned by D, those of this operator.
+        The cosine transform D of the small image diagonalises :math:`A A^T`, since the filter and the edges are
+        symmetric: :math:`D A A^T D^T = s^2`, and :math:`Q = A^T D^T / s` is an orthonormal basis of the measured part.
+        E, the cosines of the blocks' means, is such a basis for `AveragePool`, and :math:`E^T Q` is diagonal, too.
+        Then :math:`I - W g W^T` with W = Q + E and :math:`g = 1 / (1 + E^T Q)` is a reflection that maps -E to Q. It
+        turns `AveragePool`'s coordinates, with the first one in each block transformed by D, into those of this
+        operator.
 
-        Both are written out here, so that the shifts of whole blocks, `AveragePool`'s reflection and E's part of this
-        one, are a single pass over the image: A and its transpose are most of the rest.
+        Both are expanded here, so that the shifts of whole blocks (`AveragePool`'s reflection and E's part of this one)
+        take a single pass over the image. A and its transpose take most of the remaining time.
         """
         s, overlap = self._spectra(shape)
         g, k, means = 1 / (1 + overlap), self.k, AveragePool(self.k)
@@ -158,17 +167,21 @@ class Bicubic(_Reduction, Separable):
         )
 
     def _spectra(self, shape: Shape) -> tuple[Tensor, Tensor]:
-        """The singular values s and the diagonal of E^T Q, each (1, 1, H / k, W / k), in float64."""
+        """Singular values s and the diagonal of E^T Q, each (1, 1, H / k, W / k), in float64."""
         self._check(shape)
         (rows, rows_overlap), (columns, columns_overlap) = (_spectrum(size, self.k, self._mean) for size in shape[-2:])
         return torch.outer(rows, columns)[None, None], torch.outer(rows_overlap, columns_overlap)[None, None]
 
 
 class Thumbnail(Bicubic):
-    """Reduction by k as nobody knows which program made it: in each direction halfway from `AveragePool` to `Bicubic`.
+    """Reduction by k by an unknown program: in each direction halfway from `AveragePool` to `Bicubic`.
 
     Args:
         k: reduction.
+
+    Example:
+        >>> operators.Thumbnail(4).A(torch.ones(1, 3, 32, 32)).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     _mean: ClassVar[float] = 0.5
@@ -176,7 +189,7 @@ class Thumbnail(Bicubic):
 
 @lru_cache(maxsize=16)
 def _spectrum(size: int, k: int, mean: float) -> tuple[Tensor, Tensor]:
-    """Of one axis: singular values, and their vectors' inner products with blocks' means' cosines, both (size / k,)."""
+    """Singular values of one axis, and products of their vectors with the block means' cosines, (size / k,) each."""
     matrix = _cubic(size, k, mean).matrix
     s = _diagonal(matrix @ matrix.T).sqrt()
     means = matrix.unflatten(1, (-1, k)).sum(2) / math.sqrt(k)
@@ -184,13 +197,13 @@ def _spectrum(size: int, k: int, mean: float) -> tuple[Tensor, Tensor]:
 
 
 def _diagonal(matrix: Tensor) -> Tensor:
-    """Of a matrix that the cosine transform makes diagonal."""
+    """Diagonal of a matrix that the cosine transform diagonalises."""
     return dct(dct(matrix).T).diag()
 
 
 @lru_cache(maxsize=16)
 def _cubic(size: int, k: int, mean: float) -> Axis:
-    """What reduces one axis: a matrix (size / k, size), of which a share is the mean of k pixels."""
+    """Matrix that reduces one axis, (size / k, size), of which a share is the mean of k pixels."""
     centre = torch.arange(size // k, dtype=torch.float64)[:, None] * k + (k - 1) / 2
     tap = (centre - 2 * k).floor() + 1 + torch.arange(4 * k + 1, dtype=torch.float64)
     distance = ((tap - centre) / k).abs()

@@ -1,4 +1,4 @@
-"""Operators that are one matrix for the rows and one for the columns."""
+"""Operators with one matrix for the rows and one for the columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Transform = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """Action of an operator along one side of an image, and its decomposition, made when first asked for.
+    """Action of an operator along one side of an image, and its decomposition, computed on first use.
 
     Attributes:
         matrix: (m, n) in float64, from n pixels to m.
@@ -45,7 +45,7 @@ class Axis:
 
     @property
     def s(self) -> Tensor:
-        """Singular values, (n,), with zeros where there is no more."""
+        """Singular values, (n,), padded with zeros."""
         return self._parts[1]
 
     def V(self, z: Tensor) -> Tensor:  # noqa: N802 - as in `Svd`
@@ -74,17 +74,17 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Banded:
-    """A matrix as blocks of its rows without the columns that are zero in all of them: filters have few others.
+    """A matrix as blocks of its rows without all-zero columns; filters have few others.
 
     Attributes:
-        blocks: from the first row to the last, the columns and what is in them.
+        blocks: from the first row to the last, the columns and their content.
     """
 
     blocks: tuple[tuple[slice, Tensor], ...]
 
     @classmethod
     def of(cls, matrix: Tensor) -> Banded:
-        """The blocks of a matrix, or one block where that would save little."""
+        """Splits a matrix into blocks, or keeps one block if that saves little."""
         blocks = []
         for rows in matrix.split(_ROWS * max(1, round(matrix.shape[0] / matrix.shape[1]))):
             columns = rows.any(0).nonzero()
@@ -103,7 +103,7 @@ class Banded:
         return _joined([x[..., part] @ block.T.to(x) for part, block in self.blocks], -1)
 
     def less(self, pixels: Tensor, x: Tensor) -> Tensor:
-        """`pixels - across(x)` in one pass over the pixels, (..., h, m)."""
+        """Computes `pixels - across(x)` in one pass over the pixels, (..., h, m)."""
         left, first = pixels.clone(memory_format=torch.contiguous_format), 0
         for part, block in self.blocks:
             columns = left.view(-1, left.shape[-1])[:, first : first + len(block)]
@@ -124,10 +124,10 @@ _ROWS = 32
 
 
 class Separable(Operator):
-    """Base of operators `R x C^T`, channel by channel. So are their pseudo-inverse and their decomposition.
+    """Base of operators `R x C^T`, channel by channel. Their pseudo-inverse and decomposition have the same form.
 
-    A subclass says which matrix it has for which size; where m > n there is no decomposition, as spectral coordinates
-    have the image's shape.
+    A subclass defines the matrix for each size. For m > n there is no decomposition, since spectral coordinates have
+    the image's shape.
     """
 
     @abstractmethod
@@ -135,7 +135,7 @@ class Separable(Operator):
         """Action on a side of `size` pixels; `down` for columns of pixels (the height), else rows.
 
         Returns:
-            The same object for the same size, so that it is decomposed once.
+            The same object for the same size, so that there is a single decomposition.
         """
 
     def _axes(self, shape: Shape) -> tuple[Axis, Axis]:
@@ -157,7 +157,7 @@ class Separable(Operator):
         return _filtered(rows.inverse, columns.inverse, y)
 
     def less(self, x: Tensor, y: Tensor) -> Tensor:
-        """`x - At(y)`, faster."""
+        """Computes `x - At(y)` faster."""
         rows, columns = (axis.adjoint for axis in self._axes(tuple(x.shape)))
         left = [columns.less(image, rows.down(measured)) for image, measured in zip(x, y, strict=True)]
         return left[0][None] if len(left) == 1 else torch.stack(left)

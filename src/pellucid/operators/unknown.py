@@ -1,6 +1,6 @@
-r"""Degradations that are known but for some numbers, which a method finds while it restores.
+r"""Degradations with unknown parameters, which a method estimates during the restoration.
 
-Each is a family `A_theta`, with parameters theta of each image's own. What is found is told in a method's states.
+Each is a family `A_theta` with separate parameters theta for each image. A method's states report the estimates.
 
 References:
     Fei et al., "Generative Diffusion Prior for Unified Image Restoration and Enhancement", CVPR 2023, section 4.3:
@@ -36,7 +36,7 @@ class Unknown:
     """Base of families of degradations."""
 
     def image_shape(self, measured: tuple[int, ...], channels: int) -> tuple[int, ...]:
-        """The shape of the images whose measurements have the shape `measured`.
+        """Shape of the images whose measurements have the shape `measured`.
 
         Args:
             measured: (B, ...).
@@ -45,7 +45,7 @@ class Unknown:
         return measured
 
     def start(self, y: Tensor, channels: int, rng: Streams) -> Theta:
-        """The parameters to begin with.
+        """Initial parameters.
 
         Args:
             y: measurements, (B, ...) in [-1, 1].
@@ -60,25 +60,25 @@ class Unknown:
         Args:
             x: (B, C, H, W) in [-1, 1].
             theta: parameters.
-            y: what was measured; where it is clipped it is known to be beyond, and nothing that is beyond disagrees.
+            y: the measurement; a clipped value lies beyond the range, so any value beyond the range agrees with it.
         """
         raise NotImplementedError
 
     def optimiser(self, theta: Theta) -> torch.optim.Optimizer | None:
-        """Optimiser of the parameters; None where there are none."""
+        """Optimiser of the parameters; None without parameters."""
         return None
 
     def found(self, theta: Theta, y: Tensor) -> dict[str, Tensor]:
-        """The parameters as people understand them, by name, (B, ...)."""
+        """Parameters in a form for people, by name, (B, ...)."""
         return {}
 
 
 @dataclass(frozen=True)
 class Known(Unknown):
-    """The family of one: a degradation without unknown numbers.
+    """A degradation without unknown parameters.
 
     Attributes:
-        operator: it.
+        operator: the degradation.
     """
 
     operator: Operator
@@ -94,11 +94,11 @@ class Known(Unknown):
 
 @dataclass(frozen=True)
 class After(Unknown):
-    """A family of degradations of the image that latents are decoded to.
+    """A family of degradations of the decoded image of latents.
 
     Attributes:
-        family: what is unknown.
-        operator: makes the image.
+        family: the unknown degradation.
+        operator: decodes the image.
     """
 
     family: Unknown
@@ -127,18 +127,18 @@ class After(Unknown):
 
 @dataclass(frozen=True)
 class Light(Unknown):
-    """Another light, y = f x + M in [0, 1] units: a factor, and a map that all colours of a pixel share.
+    """A change of light, y = f x + M in [0, 1] units: a factor, and a map for all colours of a pixel.
 
     A measurement of several exposures, one after the other along its channels, has a factor and a map for each.
 
     Attributes:
         rate: of gradient descent on f.
-        map_rate: of M, for the loss of a single pixel; 0 leaves M at 0. The released code has the rate 1 on the mean
-            over all pixels, 1 / (C H W) for one of them, with which M hardly moves.
-        cell: M has one number for so many pixels in either direction, bilinear between them: light changes slowly, and
-            with a number for each pixel, as published, M learns what noise there is in the image.
-        per_channel: whether each colour has a factor of its own.
-        smooth: weight that the smoothness of M has in the loss that is minimised; steps of M are damped for it.
+        map_rate: rate of M, for the loss of a single pixel; 0 leaves M at 0. The released code has the rate 1 for the
+            mean over all pixels, 1 / (C H W) for one of them, at which M hardly moves.
+        cell: side in pixels of a cell with one number of M, with bilinear interpolation. Light changes slowly; with a
+            number for each pixel, as published, M learns the image's noise.
+        per_channel: whether each colour has a separate factor.
+        smooth: weight of M's smoothness in the loss; steps of M are damped accordingly.
     """
 
     rate: float = 1.0
@@ -151,7 +151,7 @@ class Light(Unknown):
         """See `Unknown`.
 
         Raises:
-            UsageError: the measurement is not of whole exposures.
+            UsageError: the measurement has an incomplete exposure.
         """
         if measured[1] % channels:
             raise UsageError(f"exposures of {channels} channels each are expected, not {measured[1]} in all")
@@ -181,14 +181,14 @@ class Light(Unknown):
         )
 
     def damped(self, move: Tensor) -> Tensor:
-        r"""A gradient of M, (B, n, h, w), as a step of `map_rate` may take it without growing, whatever the cell.
+        r"""Damps a gradient of M, (B, n, h, w), so that a step of `map_rate` is stable for any cell.
 
         .. math:: P g, \quad P = (\max(1, l)\, I + 4 l w L / c^2)^{-1}
 
         with l the rate, w the weight of the smoothness, c the cell's side and L the Laplacian of the grid of cells.
-        4 w L / c^2 bounds the curvature of the smoothness where that of one cell's own loss is at most 2, so a step
-        multiplies no error by less than -1. P is positive definite: the fixed point is plain descent's. It is diagonal
-        in cosines, and nearly 1 for a smooth M.
+        4 w L / c^2 bounds the curvature of the smoothness, in units where a cell's loss has at most 2. So a step
+        multiplies no error by less than -1. P is positive definite, so the fixed point is that of plain descent. It is
+        diagonal in cosines, and nearly 1 for a smooth M.
         """
         weight = 4 * self.map_rate * self.smooth / self.cell**2
         if not weight or move.shape[-2:] == (1, 1):
@@ -204,12 +204,12 @@ class Light(Unknown):
         return {"gain": theta["gain"].detach().clone(), "map": self.map(theta, y).detach()}
 
     def map(self, theta: Theta, y: Tensor) -> Tensor:
-        """M of each exposure, as large as the measurement, (B, n, H, W), in [0, 1] units."""
+        """Map M of each exposure at the measurement's size, (B, n, H, W), in [0, 1] units."""
         return F.interpolate(theta["map"], y.shape[2:], mode="bilinear")
 
 
 class _Damped(torch.optim.SGD):
-    """Gradient descent in which some gradients are changed before they are followed."""
+    """Gradient descent with some gradients changed before each step."""
 
     def __init__(self, groups: list[dict[str, Any]], damping: dict[Tensor, Callable[[Tensor], Tensor]]) -> None:
         super().__init__(groups)
@@ -224,14 +224,14 @@ class _Damped(torch.optim.SGD):
 
 @dataclass(frozen=True)
 class Kernel(Unknown):
-    """Convolution with an unknown kernel of non-negative numbers whose sum is 1, in all places and colours the same.
+    """Convolution with an unknown kernel of non-negative numbers with sum 1, equal in all places and colours.
 
-    The kernel is the softmax of what is optimised, by Adam; edges are replicated.
+    The kernel is the softmax of numbers that Adam optimises; edges are replicated.
 
     Attributes:
         size: the kernel's side in pixels, odd.
         rate: Adam's learning rate.
-        spread: standard deviation of the Gaussian to begin with, in pixels.
+        spread: standard deviation of the initial Gaussian, in pixels.
     """
 
     size: int = 41
@@ -251,7 +251,7 @@ class Kernel(Unknown):
         return convolve(x, self.kernel(theta))
 
     def kernel(self, theta: Theta) -> Tensor:
-        """The kernels, (B, 1, size, size)."""
+        """Kernels, (B, 1, size, size)."""
         return theta["logits"].flatten(1).softmax(1).view_as(theta["logits"])
 
     def optimiser(self, theta: Theta) -> torch.optim.Optimizer:
@@ -263,13 +263,12 @@ class Kernel(Unknown):
         return {"kernel": self.kernel(theta).detach()}
 
 
-def told(operator: Operator | None, otherwise: Unknown) -> Unknown:
+def family_of(operator: Operator | None, otherwise: Unknown) -> Unknown:
     """Estimate of the degradation.
 
     Args:
-        operator: what is known of it.
-        otherwise: what is taken for the rest where there is one: all of it, or what happens to an image after it was
-            decoded.
+        operator: the known degradation.
+        otherwise: model of the unknown part, if any: all of it, or the damage of a decoded image.
     """
     if operator is None:
         return otherwise

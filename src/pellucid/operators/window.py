@@ -1,4 +1,4 @@
-"""Convolution of which only a part was measured: the picture goes on beyond its edges, nobody knows how."""
+"""Convolution measured on a part of the image, whose continuation beyond the edges is unknown."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .operator import Operator, Shape
 class Window(Operator):
     """Convolution with a kernel, measured only where all of the kernel lies within the image.
 
-    An image (B, C, H + h - 1, W + w - 1) gives a measurement (B, C, H, W). What is beyond the measurement's edge is
-    part of the unknown image, so that no border has to be made up.
+    An image (B, C, H + h - 1, W + w - 1) gives a measurement (B, C, H, W). The surroundings of the measurement are part
+    of the unknown image, so no border model is needed.
 
     Args:
         kernel: (h, w), odd sides.
@@ -44,11 +44,11 @@ class Window(Operator):
         return (*measured[:2], measured[2] + 2 * self.edge[0], measured[3] + 2 * self.edge[1])
 
     def inside(self, x: Tensor) -> Tensor:
-        """The part of an image where it was measured."""
+        """Part of an image that corresponds to the measurement."""
         top, left = self.edge
         return x[..., top : x.shape[-2] - top, left : x.shape[-1] - left]
 
     def around(self, y: Tensor) -> Tensor:
-        """A measurement as an image, its edge repeated."""
+        """Extends a measurement to an image by repeating its edge."""
         top, left = self.edge
         return F.pad(y, (left, left, top, top), mode="replicate")

@@ -1,4 +1,4 @@
-"""Priors: what a diffusion model knows about clean images."""
+"""Priors: models of clean images."""
 
 from .adapters import VENetwork, VPNetwork
 from .denoisers import EDM, Blind

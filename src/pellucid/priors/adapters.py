@@ -1,8 +1,8 @@
 r"""Networks as priors.
 
-`VENetwork` is for those that already speak the library's language. `VPNetwork` is for variance-preserving models, DDPM
-and its kin: such a network takes `x_vp = sqrt(abar_t) x` and a training step t, and predicts one of three things, from
-which the posterior mean follows, with `abar = 1 / (1 + sigma^2)`:
+`VENetwork` is for networks in the library's coordinates. `VPNetwork` is for variance-preserving models such as DDPM:
+the network takes `x_vp = sqrt(abar_t) x` and a training step t. It predicts one of three quantities, from which the
+posterior mean follows, with `abar = 1 / (1 + sigma^2)`:
 
 - the noise, epsilon (Ho et al. 2020, eq. 15): `x0 = x - sigma epsilon`;
 - v = sqrt(abar) epsilon - sqrt(1 - abar) x0 (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512, section 4):
@@ -28,13 +28,18 @@ Prediction = Literal["epsilon", "v", "x0"]
 
 
 class VENetwork:
-    """A network that estimates x0 in the library's own coordinates as a prior.
+    """Makes a prior of a network that estimates x0 in the library's coordinates.
 
     Args:
         network: `network(x, sigma) -> x0`, x (B, C, H, W) in variance-exploding coordinates, sigma (B,).
         sigmas: its training ladder, ascending, (T,).
         channels: image channels.
         multiple: H and W must divide by this.
+
+    Example:
+        >>> prior = priors.VENetwork(lambda x, sigma: 0 * x, noise.linear_ladder())
+        >>> prior(torch.ones(1, 3, 8, 8), 0.5).abs().max().item()
+        0.0
     """
 
     def __init__(self, network: Callable[..., Tensor], sigmas: Tensor, *, channels: int = 3, multiple: int = 1) -> None:
@@ -44,7 +49,7 @@ class VENetwork:
         self.multiple = multiple
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`; UsageError for images that the network does not take."""
+        """See `Prior`; UsageError for images that do not suit the network."""
         check_images(x, self.channels, self.multiple)
         # Of a number, at a quarter of the cost of `as_tensor`, which small images would feel.
         level = sigma.to(x).expand(len(x)) if isinstance(sigma, Tensor) else x.new_full(x.shape[:1], sigma)
@@ -62,17 +67,21 @@ class VPNetwork:
         network: `network(x_vp, t) -> prediction`, x_vp (B, C, H, W), t (B,) float. A result with twice the channels
             carries a learned variance in its second half, which a posterior mean does not need; see `learned`.
         sigmas: its training ladder, ascending, (T,); `sigmas[t]` is the level of training step t.
-        prediction: what it predicts.
+        prediction: predicted quantity.
         channels: image channels.
         multiple: H and W must divide by this.
-        timesteps: how a noise level becomes a step: "continuous" interpolates t in log sigma, for levels between
-            those of training; "nearest" takes the nearest training step, as implementations that walk only training
-            steps do. Levels outside the ladder get its first or last step.
-        ranged: whether a learned variance is where it lies in its range; see `learned`. One learnt by itself is left
-            unused.
+        timesteps: conversion of a noise level to a step: "continuous" interpolates t in log sigma, for levels between
+            those of training; "nearest" takes the nearest training step, as in implementations that only use these.
+            Levels outside the ladder get its first or last step.
+        ranged: whether a learned variance is a position in its range; see `learned`. Another kind is ignored.
 
     Raises:
         UsageError: an unknown prediction or timesteps, or a ladder that does not ascend.
+
+    Example:
+        >>> prior = priors.VPNetwork(lambda x, t: 0 * x, noise.linear_ladder())
+        >>> prior(torch.ones(1, 3, 8, 8), 0.5).mean().item()
+        1.0
     """
 
     def __init__(
@@ -101,7 +110,7 @@ class VPNetwork:
         self._log_sigmas: list[float] = self.sigmas.log().tolist()
 
     def time_of(self, sigma: float) -> float:
-        """The training step of a noise level, a whole number at the ladder's own levels."""
+        """Training step of a noise level, a whole number at the ladder's levels."""
         ladder, level = self._log_sigmas, math.log(max(sigma, 1e-12))
         if level <= ladder[0]:
             return 0.0
@@ -112,13 +121,13 @@ class VPNetwork:
         return float(after - 1 + (round(share) if self.timesteps == "nearest" else share))
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`; UsageError for images that the network does not take."""
+        """See `Prior`; UsageError for images that do not suit the network."""
         return self._predict(x, sigma)[0]
 
     def learned(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        r"""Estimates the clean images, and what the network has learnt of a step's variance, in one evaluation.
+        r"""Estimates the clean images and the learned variance of a step in one evaluation.
 
-        The network's v in [-1, 1] says where, on a logarithmic scale, the variance lies between the two that bound it
+        The network's v in [-1, 1] is the position of the variance between its two bounds on a logarithmic scale
         (Nichol and Dhariwal 2021, https://arxiv.org/abs/2102.09672, eq. 15): with w = (v + 1) / 2,
         `log Sigma = w log beta + (1 - w) log beta~`.
 
@@ -127,10 +136,10 @@ class VPNetwork:
             sigma: noise level, one for all or (B,).
 
         Returns:
-            x0 and behind it w, 0 for the posterior's variance and 1 for beta, not clamped, (B, 2 C, H, W).
+            x0 followed by w, 0 for the posterior's variance and 1 for beta, not clamped, (B, 2 C, H, W).
 
         Raises:
-            UsageError: the network has learnt none, or not as a share of its range.
+            UsageError: the network has no learned variance, or not as a share of its range.
         """
         if not self.ranged:
             raise UsageError(
@@ -139,11 +148,11 @@ class VPNetwork:
             )
         x0, v = self._predict(x, sigma)
         if v.shape != x0.shape:
-            raise UsageError("this prior's network has learnt no variance: take the posterior's, or beta")
+            raise UsageError("this prior's network has no learned variance: take the posterior's, or beta")
         return torch.cat([x0, (v + 1) / 2], 1)
 
     def _predict(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
-        """The estimate, and whatever the network says behind it."""
+        """Returns the estimate, and further channels of the network's output."""
         check_images(x, self.channels, self.multiple)
         if isinstance(sigma, Tensor) and sigma.ndim:
             t = torch.tensor([self.time_of(level) for level in sigma.tolist()], device=x.device)
@@ -163,20 +172,20 @@ class VPNetwork:
 
 
 def check_ladder(sigmas: Tensor) -> None:
-    """Refuses what is no training ladder.
+    """Rejects an invalid training ladder.
 
     Raises:
-        UsageError: it is not at least two levels above 0, ascending, (T,).
+        UsageError: the ladder is not (T,) with at least two ascending levels above 0.
     """
     if sigmas.ndim != 1 or len(sigmas) < 2 or not (sigmas.diff() > 0).all() or sigmas[0] <= 0:
         raise UsageError("a training ladder is at least two positive sigmas, ascending")
 
 
 def check_images(x: Tensor, channels: int, multiple: int) -> None:
-    """Refuses images (B, C, H, W) that a network does not take.
+    """Rejects images (B, C, H, W) that do not suit a network.
 
     Raises:
-        UsageError: they have not so many channels, or a side does not divide by `multiple`.
+        UsageError: the number of channels differs, or a side does not divide by `multiple`.
     """
     found, height, width = x.shape[-3:]
     if found != channels:
@@ -193,7 +202,7 @@ _PRECISION: ContextVar[torch.dtype | None] = ContextVar("precision", default=Non
 
 @contextmanager
 def computing_in(precision: torch.dtype) -> Iterator[None]:
-    """Lets networks compute convolutions and matrix products at another precision than float32."""
+    """Lets networks compute convolutions and matrix products at a precision other than float32."""
     token = _PRECISION.set(precision)
     try:
         yield
@@ -202,13 +211,12 @@ def computing_in(precision: torch.dtype) -> Iterator[None]:
 
 
 def evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tensor) -> Tensor:
-    """Calls a network so that an image's result does not depend on the others in its batch, nor on the caller.
+    """Calls a network so that an image's result depends neither on the rest of its batch nor on the caller.
 
-    On a CPU, convolutions and matrix products add up in an order that depends on the batch's size, and the last bits
-    of the result with them; image by image they do not, at next to no cost, for one image keeps all cores busy.
-
-    A caller's own `torch.autocast` would change the result without a word; the precision is what was asked for by name
-    (`backends.Autocast`). Images in float64 go through a network of other weights in float32.
+    On a CPU, the order of sums in convolutions and matrix products depends on the batch's size, and so do the last bits
+    of the result. Image by image they do not, at hardly any cost, since one image keeps all cores busy. A caller's
+    `torch.autocast` would silently change the result; only the named precision counts
+    (`backends.Autocast`). Images in float64 are converted to float32 for a network with other weights.
     """
     if x.dtype == torch.float64 and not _takes_doubles(network):
         return evaluate(network, x.float(), level.float()).to(x)
@@ -219,7 +227,7 @@ def evaluate(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, level: Tens
 
 
 def _takes_doubles(network: Callable[[Tensor, Tensor], Tensor]) -> bool:
-    """Whether a network, or what calls one, computes in float64; a plain function does whatever it is given."""
+    """True if a network, or its wrapper, computes in float64; a plain function takes any type."""
     owner = getattr(network, "__self__", network)
     module = owner if isinstance(owner, nn.Module) else getattr(owner, "network", None)
     weights = module.parameters() if isinstance(module, nn.Module) else ()
@@ -228,7 +236,7 @@ def _takes_doubles(network: Callable[[Tensor, Tensor], Tensor]) -> bool:
 
 @contextmanager
 def alone(device: str = "cpu", precision: torch.dtype | None = None) -> Iterator[None]:
-    """Shuts out a caller's own `torch.autocast` on a kind of device, and sets a precision where one is given."""
+    """Disables a caller's `torch.autocast` on a kind of device, and sets a precision if one is given."""
     if precision is None and (device == "meta" or not torch.is_autocast_enabled(device)):
         yield
         return

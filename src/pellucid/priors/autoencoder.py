@@ -1,7 +1,7 @@
-"""The autoencoder of latent diffusion: images to latents and back, tile by tile above a limit.
+"""The autoencoder of latent diffusion: images to latents and back, in tiles above a size limit.
 
-Its networks normalise over the whole of what they are shown, so that tiles are not exactly what the whole image would
-give. They overlap, and are blended as the prior's tiles are (`tiled.spans`): no step is left where one ends.
+Its networks normalise over their whole input, so tiles differ slightly from the whole image. They overlap and are
+blended like the prior's tiles (`tiled.spans`), without visible edges.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from .prior import round_up
 from .tiled import Span, spans
 
 OVERLAP = 128
-"""Pixels that neighbouring tiles share at least, or a quarter of a smaller tile."""
+"""Least overlap of neighbouring tiles in pixels; a quarter of a smaller tile."""
 
 
 class Autoencoder:
-    r"""A variational autoencoder as two deterministic maps, in the latents that a diffusion model was trained on.
+    r"""A variational autoencoder as two deterministic maps, in the latents of a diffusion model.
 
     .. math:: z = (\mu(y) - shift) \cdot scaling, \qquad y = D(z / scaling + shift)
 
-    Images of a batch go through it one by one, so that each gets what it would by itself.
+    Images of a batch go through it one by one, so that each result is independent of the batch.
 
     Args:
-        network: an `AutoencoderKL` of diffusers, or what has its `encode` and `decode`.
-        factor: pixels that a latent stands for, in either direction.
+        network: an `AutoencoderKL` of diffusers, or an object with its `encode` and `decode`.
+        factor: pixels for each latent, in either direction.
         channels: of the images.
         latent_channels: of the latents.
-        scaling: what latents are multiplied by, so that their variance is about 1.
-        shift: what is taken from them before.
+        scaling: factor of the latents that makes their variance about 1.
+        shift: offset that is subtracted before the scaling.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Autoencoder:
         self.scaling, self.shift = scaling, shift
 
     def encode(self, image: Tensor, tile: int) -> Tensor:
-        """The latents of images: the mean of what the encoder holds possible.
+        """Encodes images to the mean of their latents.
 
         Args:
             image: (B, C, H, W) in [-1, 1]; H and W divide by `factor`.
@@ -68,7 +68,7 @@ class Autoencoder:
         return self._blend(self._encode, image, target, rows, columns, self.factor, 1)
 
     def decode(self, z: Tensor, tile: int) -> Tensor:
-        """The images of latents, differentiable; a tile's activations are computed again for a gradient.
+        """Decodes latents to images, differentiable; a tile's activations are computed again for a gradient.
 
         Args:
             z: (B, c, h, w).

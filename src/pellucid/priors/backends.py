@@ -1,7 +1,7 @@
-"""Ways to compute the same network: torch, OpenVINO on a CPU, compiled code; float32 or half precision.
+"""Ways to compute one network: torch, OpenVINO on a CPU, compiled code; float32 or half precision.
 
-"auto" asks the machine which of them is fastest, and times nothing, so that one machine always gives the same bytes.
-Measurements are in docs/speed.md. What has a gradient is always computed by torch.
+"auto" chooses by the machine's properties, without timing, so that one machine always gives the same bytes.
+Measurements are in docs/speed.md. torch always computes evaluations with a gradient.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ AUTO = "auto"
 """The fastest backend or precision here within 0.02 dB of float32."""
 
 BACKENDS = (AUTO, "torch", "compile", "openvino")
-"""What may compute a network."""
+"""Names of the backends that compute a network."""
 
 _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PRECISIONS = (AUTO, *_TYPES)
-"""What a network may compute in."""
+"""Names of the precisions of a network."""
 
 
 def usual(device: torch.device) -> tuple[str, str]:
-    """The backend and the precision that "auto" means on a device for the package's own networks.
+    """Backend and precision of "auto" on a device, for the package's networks.
 
-    On a CPU it is OpenVINO where it is installed, in bfloat16 where the processor has instructions for it. On a GPU of
-    Nvidia's it is bfloat16 from Ampere on, float16 from Volta on. Elsewhere it is torch in float32.
+    On a CPU it is OpenVINO if installed, in bfloat16 if the processor has instructions for it. On a GPU of Nvidia it is
+    bfloat16 from Ampere on, float16 from Volta on. Elsewhere it is torch in float32.
     """
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
@@ -45,13 +45,13 @@ def usual(device: torch.device) -> tuple[str, str]:
 
 
 def resolved(prior: Prior, backend: str, precision: str) -> tuple[str, str]:
-    """Backend and precision with nothing left open.
+    """Resolves the backend and the precision for a prior.
 
-    A precision that is named is computed by torch, unless a backend is named, too. Networks of other people's are
-    computed by torch in float32: how far they are from it in less has not been measured.
+    A named precision uses torch, unless a backend is named, too. Networks from elsewhere use torch in float32: their
+    error at lower precision has not been measured.
 
     Args:
-        prior: with its network on its device.
+        prior: prior with its network on its device.
         backend: one of `BACKENDS`.
         precision: one of `PRECISIONS`.
     """
@@ -60,12 +60,12 @@ def resolved(prior: Prior, backend: str, precision: str) -> tuple[str, str]:
 
 
 def meant(device: torch.device, backend: str, precision: str) -> tuple[str, str]:
-    """Backend and precision on a device for the package's own networks, with nothing left open; see `resolved`."""
+    """Resolves backend and precision on a device for the package's networks; see `resolved`."""
     return _filled(backend, precision, usual(device) if precision == AUTO else _PLAIN)
 
 
 def as_given(backend: str, precision: str) -> tuple[str, str]:
-    """Backend and precision for a prior that a person made: as it is, where "auto" is said."""
+    """Backend and precision for a prior from Python: unchanged for "auto"."""
     return _filled(backend, precision, _PLAIN)
 
 
@@ -77,19 +77,19 @@ def _filled(backend: str, precision: str, instead: tuple[str, str]) -> tuple[str
 
 
 def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32") -> Prior:
-    """The same prior, its network computed in another way.
+    """Makes a copy of a prior whose network is computed in another way.
 
     Args:
-        prior: a prior with a torch network, such as `load_prior` gives; it stays as it is.
+        prior: a prior with a torch network, for example from `load_prior`; it stays unchanged.
         backend: "torch" as written; "compile" by `torch.compile`, whose first call of each size takes long; "openvino"
             on a CPU, for the package's own networks, with results within 1e-5 of torch's: needs the extra `openvino`;
-            "auto" for OpenVINO where it is installed and the precision is "auto", too, else torch.
+            "auto" for OpenVINO if it is installed and the precision is "auto", too, else torch.
         precision: "float32", or "bfloat16" or "float16" for convolutions and matrix products; images stay float32.
-            "auto" is the fastest of them that is within 0.02 dB; see `usual`. On CPUs bfloat16 is faster where there
-            are instructions for it (AMX, AVX512-BF16), and much slower where there are none.
+            "auto" is the fastest of them within 0.02 dB; see `usual`. On CPUs bfloat16 is faster with instructions for
+            it (AMX, AVX512-BF16), and much slower without.
 
     Raises:
-        UsageError: an unknown name, or a prior that it does not work for.
+        UsageError: an unknown name, or an unsuitable prior.
         PellucidError: the extra is not installed.
     """
     if backend not in BACKENDS:
@@ -107,7 +107,7 @@ def accelerated(prior: Prior, backend: str = "torch", precision: str = "float32"
 
 
 def computed_elsewhere(prior: Prior) -> bool:
-    """Whether something else than torch computes a prior's network where there is no gradient."""
+    """True if another backend than torch computes a prior's network without gradients."""
     return backend_of(prior) == "openvino"
 
 
@@ -126,16 +126,16 @@ def precision_of(prior: Prior) -> str:
 
 
 def way_of(prior: Prior) -> dict[str, str]:
-    """How a prior is computed, by the names of the options; what torch computes in float32 is left out."""
+    """Options that describe a prior's computation, by name; empty for torch in float32."""
     ways = {"backend": (backend_of(prior), "torch"), "precision": (precision_of(prior), "float32")}
     return {name: own for name, (own, plain) in ways.items() if own != plain}
 
 
 class Autocast(Wrapper):
-    """Computes convolutions and matrix products at lower precision; what goes in and comes out stays float32.
+    """Computes convolutions and matrix products at lower precision; inputs and outputs stay float32.
 
     Args:
-        prior: what to call.
+        prior: the prior to call.
         precision: "bfloat16" or "float16".
     """
 
@@ -151,7 +151,7 @@ class Autocast(Wrapper):
 
 
 def _with_network(prior: Prior, change: Any) -> Prior:
-    """A copy of a prior with a changed network; the weights are shared."""
+    """Copies a prior with a changed network; the weights are shared."""
     other: Any = copy(prior)
     if isinstance(prior, Wrapper):
         other.prior = _with_network(prior.prior, change)
@@ -164,11 +164,11 @@ def _with_network(prior: Prior, change: Any) -> Prior:
 
 
 class _CastOnce:
-    """Stands for `DenoisingUNet.trunk` with weights cast once; `torch.autocast` casts frozen ones at every call.
+    """Replaces `DenoisingUNet.trunk` with weights cast once; `torch.autocast` casts frozen ones at every call.
 
     Args:
-        network: in float32; weights that are trained are left to `torch.autocast`.
-        dtype: of the copy of its weights, which is made at the first call.
+        network: network in float32; trainable weights are left to `torch.autocast`.
+        dtype: type of the copied weights; the copy is made at the first call.
     """
 
     def __init__(self, network: DenoisingUNet, dtype: torch.dtype) -> None:

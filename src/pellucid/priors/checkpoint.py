@@ -1,6 +1,6 @@
-"""One file of tensors as a prior: what others published, recognised by the names and shapes of its tensors.
+"""Priors from single files of published tensors, recognised by the tensors' names and shapes.
 
-Nothing in a file is run (`tensors`). Weights in single precision are read as they are first needed.
+No code in a file is run (`tensors`). Weights in single precision are read on first use.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def load(
     order: Literal["legacy", "new"] | None = None,
     prompt: str | None = None,
 ) -> VPNetwork | Latent:
-    """Loads a published checkpoint as a prior; its weights are frozen, half-precision ones computed with in float32.
+    """Loads a published checkpoint as a prior with frozen weights; half precision is converted to float32.
 
     The networks of `families`, of guided-diffusion and DDPM, are recognised, also where a list or dictionaries hold
     their tensors beside a training's other states, an average of the weights (EMA) before the weights themselves.
@@ -57,16 +57,16 @@ def load(
 
     Args:
         path: a .pt, .pth, .ckpt, .bin or .safetensors file.
-        device: where the network goes.
+        device: device of the network.
         label: the class of the images, from 0, for a class-conditional network; see `GuidedUNet`.
-        heads: of a guided-diffusion network of one's own, whose tensors do not tell it; see `GuidedConfig`.
+        heads: number of heads of a custom guided-diffusion network, which its tensors do not show; see `GuidedConfig`.
         head_channels: likewise.
         order: likewise.
         prompt: see `load_prior`.
 
     Raises:
-        PellucidError: the file is damaged, holds more than tensors or another kind of network; the network cannot have
-            such heads or has no such class.
+        PellucidError: the file is damaged, holds more than tensors, or another kind of network; or the heads or the
+            class do not suit the network.
     """
     path = Path(path)
     told = {"heads": heads, "head_channels": head_channels, "order": order}
@@ -95,7 +95,7 @@ def load(
 
 
 def _latent(content: Any, path: Path, device: str | torch.device, prompt: str | None) -> Latent | None:
-    """The model of latent diffusion that a file holds, if it does."""
+    """Model of latent diffusion in a file; None if there is none."""
     found = stable_file.state_of(content)
     if found is None:
         return None
@@ -114,7 +114,7 @@ def _build(weights: dict[str, Tensor], known: dict[str, Any]) -> Built:
 
 
 def _other(names: list[str]) -> str:
-    """Names the kind of a checkpoint that is no prior."""
+    """Name of the kind of a checkpoint that is no prior."""
     for pattern, what in _OTHERS:
         if any(re.search(pattern, name) for name in names):
             return f"holds {what}; a prior is a diffusion model of pixels"
@@ -127,7 +127,7 @@ def _other(names: list[str]) -> str:
 
 
 def _network(content: Any) -> tuple[dict[str, Tensor], str]:
-    """The tensors of the one network to use among what a file holds, and where in it they were."""
+    """Selects the tensors of one network in a file, with their place in it."""
     states = [found for place, state in tensors.states(content) for found in _bare(place, state)]
     if not states:
         raise PellucidError("holds no named tensors, so no network")
@@ -148,10 +148,10 @@ _WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+")
 
 
 def _bare(place: str, state: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
-    """The networks among tensors by name, each without what training codes put before all of its names.
+    """Networks among named tensors, without the prefixes that training codes add.
 
-    Codes wrap a network in modules, which leave "module.", "model.", "ema_model.module.", "denoise_fn." there; several
-    networks may lie side by side. Those of latent diffusion keep theirs: without it they would pass for ones of pixels.
+    Wrapper modules leave "module.", "model.", "ema_model.module." or "denoise_fn." in the names; there may be several
+    networks. Those of latent diffusion keep their prefix: without it they would look like networks of pixels.
     """
     state = {name: tensor.detach() for name, tensor in state.items()}
     prefixes = {

@@ -1,10 +1,10 @@
 """Conditioning of a network of latent diffusion: a text, or none.
 
-Guidance would need a second evaluation and a scale; a restoration needs neither. So the network is told one thing:
-what it was trained with for "no text", unless somebody says what the picture shows. For Stable Diffusion that is the
-embedding of the empty text; for SDXL, whose `model_index.json` says so, zeros.
+Guidance would need a second evaluation and a scale; a restoration needs neither. So the network gets a single
+conditioning: a prompt, or its training's value for "no text". For Stable Diffusion that is the embedding of the empty
+text; for SDXL, by its `model_index.json`, zeros.
 
-The text encoders are models of the transformers library. They are read once, used once, and forgotten.
+The text encoders are models of the transformers library. They are read, used once and released.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Conditioning:
 
     Attributes:
         text: an embedding of each token, (1, L, D).
-        pooled: one of the whole text, (1, P), for SDXL; None for Stable Diffusion.
-        note: what people should know about it; "" where all is as it should be.
+        pooled: an embedding of the whole text, (1, P), for SDXL; None for Stable Diffusion.
+        note: note for people; "" without one.
     """
 
     text: Tensor
@@ -37,10 +37,10 @@ class Conditioning:
 
 
 def zeros(config: Mapping[str, Any], note: str = "") -> Conditioning:
-    """No text as nothing but zeros.
+    """No text as zeros.
 
     Args:
-        config: of the network, a `UNet2DConditionModel`.
+        config: configuration of the network, a `UNet2DConditionModel`.
         note: see `Conditioning`.
     """
     # Attention to equal values gives those values, however many there are; CLIP's length is what networks expect.
@@ -52,17 +52,17 @@ def zeros(config: Mapping[str, Any], note: str = "") -> Conditioning:
 
 
 def of_folder(folder: Path, config: Mapping[str, Any], prompt: str | None, force_zeros: bool) -> Conditioning:
-    """Encodes a text by a folder's text encoders.
+    """Encodes a text with a folder's text encoders.
 
     Args:
-        folder: holds text_encoder/ and, for a prompt, tokenizer/; for SDXL text_encoder_2/ and tokenizer_2/, too.
+        folder: folder with text_encoder/ and, for a prompt, tokenizer/; for SDXL also text_encoder_2/ and tokenizer_2/.
         config: of the network.
-        prompt: what the picture shows; None or "" for no text.
+        prompt: description of the picture; None or "" for no text.
         force_zeros: whether the network was trained with zeros for no text.
 
     Raises:
-        PellucidError: there is a prompt, and no text encoder or no transformers to read it; or an encoder is damaged
-            or not this network's.
+        PellucidError: there is a prompt without a text encoder or without transformers; or an encoder is damaged or
+            belongs to another network.
     """
     if not prompt and force_zeros:
         return zeros(config)
@@ -81,18 +81,18 @@ def of_folder(folder: Path, config: Mapping[str, Any], prompt: str | None, force
 
 
 def of_file(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> Conditioning:
-    """Encodes an empty text by the text encoder among a single file's tensors.
+    """Encodes an empty text with the text encoder in a single file.
 
     Args:
         weights: of the file, by name.
         config: of the network, of Stable Diffusion.
 
     Raises:
-        PellucidError: the encoder is damaged, or not this network's.
+        PellucidError: the encoder is damaged, or belongs to another network.
     """
     encoders = texts.in_file(weights)
     if not encoders:
-        return zeros(config, "no text encoder that is known; zeros stand for the empty text: prefer the model's folder")
+        return zeros(config, "its text encoder is unknown; zeros replace the empty text: prefer the model's folder")
     return _heard(lambda: [_Text(one, one.no_text(), False) for one in encoders], config, None, "")
 
 
@@ -100,9 +100,9 @@ class _Text(NamedTuple):
     """A text for an encoder.
 
     Attributes:
-        encoder: what reads it.
+        encoder: the encoder.
         tokens: of the text, (1, 77).
-        cut: whether it was too long.
+        cut: whether the text was too long.
     """
 
     encoder: texts.Encoder
@@ -126,17 +126,17 @@ def _text(encoder: texts.Encoder, tokenizer: Path, text: str) -> _Text:
 def _without(config: Mapping[str, Any], prompt: str | None, why: str) -> Conditioning:
     if prompt:
         raise PellucidError(f"{why}; without it there can be no prompt")
-    return zeros(config, f"{why}; zeros stand for the empty text, which is not what it was trained with")
+    return zeros(config, f"{why}; zeros replace the empty text, unlike in its training")
 
 
 def _heard(read: Callable[[], list[_Text]], config: Mapping[str, Any], prompt: str | None, place: str) -> Conditioning:
-    """The conditioning that encoders make of texts, if it has the shapes that the network needs.
+    """Conditioning that encoders make of texts, if its shapes suit the network.
 
     Args:
         read: reads the encoders and the texts.
         config: of the network.
-        prompt: as people gave it.
-        place: where the encoders come from, before messages.
+        prompt: the original text.
+        place: source of the encoders, for messages.
     """
     try:
         import transformers  # noqa: F401

@@ -1,4 +1,4 @@
-"""Any prior of files as a folder: JSON and safetensors in the layout of the diffusers library, with a model card."""
+"""Conversion of priors from files to a folder: JSON and safetensors in the layout of diffusers, with a model card."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ def convert(
     licence: str | None = None,
     offline: bool = False,
 ) -> Description:
-    """Writes a prior as a folder that `load_prior` takes, in float32 with the same results bit for bit.
+    """Writes a prior as a folder for `load_prior`, in float32 and with exactly the same results.
 
-    A `UNet2DModel`, Stable Diffusion and SDXL become what the diffusers library reads, with what reads texts where the
-    source has it; networks of guided-diffusion, of DDPM and of this package keep the names of their weights, and
-    `config.json` says what they are. The folder appears whole or not at all.
+    A `UNet2DModel`, Stable Diffusion and SDXL become folders of the diffusers library, with text encoders if the source
+    has them. Networks of guided-diffusion, of DDPM and of this package keep the names of their weights, and
+    `config.json` identifies them. The folder is written atomically.
 
     Args:
-        source: what `load_prior` takes, but for Python objects.
+        source: any argument of `load_prior` except Python objects.
         output: the folder.
-        half: whether the weights are written in half precision, which halves the file and rounds them.
-        overwrite: whether a folder that a conversion wrote may be replaced.
-        licence: terms of the weights, for the model card; None if they are not known.
+        half: whether to write the weights in half precision, which halves the file and rounds them.
+        overwrite: whether to replace a folder from an earlier conversion.
+        licence: terms of the weights, for the model card; None if unknown.
         offline: see `load_prior`.
 
     Returns:
-        What was converted.
+        A description of the prior.
 
     Raises:
-        UsageError: there is no such prior, or the output exists and may not be replaced.
+        UsageError: unknown prior, or the output exists and may not be replaced.
         PellucidError: the prior cannot be loaded, or does not fit into half precision.
         OSError: the folder cannot be written.
     """
@@ -95,7 +95,7 @@ def _content(prior: Prior) -> stable_folder.FolderContent:
 
 
 def _check(output: Path, place: Path, overwrite: bool) -> None:
-    """Refuses an output that would cost somebody a file."""
+    """Rejects an output that would destroy somebody's file."""
     if not output.exists():
         return
     if not overwrite:
@@ -112,7 +112,7 @@ def _check(output: Path, place: Path, overwrite: bool) -> None:
 
 
 def _scheduler(prior: VPNetwork | Formed) -> dict[str, Any]:
-    """Training of the network in the diffusers library's words."""
+    """Training of the network in the terms of the diffusers library."""
     if isinstance(prior.network, UNet):
         return prior.network.scheduler
     schedule = schedule_of(prior.sigmas)
@@ -138,7 +138,7 @@ def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _write(output: Path, texts: dict[str, str], weights: dict[str, Mapping[str, Tensor]], half: bool) -> None:
-    """Writes the folder beside its place, and gives it its name when it is complete."""
+    """Writes the folder under a temporary name and renames it when it is complete."""
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", suffix=".part", dir=output.parent))
     made, old = beside / "new", beside / "old"

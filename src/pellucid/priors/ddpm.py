@@ -1,8 +1,9 @@
-r"""The network of DDPM, as its PyTorch checkpoints name the tensors (CelebA-HQ, LSUN).
+r"""The network of DDPM, with the tensor names of its PyTorch checkpoints (CelebA-HQ, LSUN).
 
 A UNet that predicts the noise of `x_vp` at training step t ([DDPM], appendix B): residual blocks to which the step's
 embedding is added between two convolutions, attention with one head at one level and in the middle, convolutions that
-halve and double the resolution. Names and shapes of the tensors give all of it. DDRM, DDNM, SDEdit and BIRD use it.
+halve and double the resolution. Names and shapes of the tensors determine it completely. DDRM, DDNM, SDEdit and BIRD
+use it.
 
 References:
     [DDPM] Ho, Jain, Abbeel, "Denoising Diffusion Probabilistic Models", 2020. https://arxiv.org/abs/2006.11239
@@ -57,12 +58,12 @@ class DDPMConfig:
 
     @property
     def size(self) -> int | None:
-        """Side of the images that the published network of this shape was trained on; None if there is none."""
+        """Side of the images of the published network of this shape; None if there is none."""
         return 256 if self == DDPMConfig(128, (128, 128, 256, 256, 512, 512), 2, (4,)) else None
 
 
 def matches(names: Sequence[str]) -> bool:
-    """True if tensors of these names are a network of this family."""
+    """True if the names of tensors belong to this family."""
     return {"temb.dense.0.weight", "conv_in.weight", "down.0.block.0.conv1.weight", "conv_out.weight"} <= set(names)
 
 
@@ -73,7 +74,7 @@ def config_of(shapes: Mapping[str, Sequence[int]]) -> DDPMConfig:
         shapes: shape of each tensor by its published name.
 
     Raises:
-        PellucidError: they do not add up to a network.
+        PellucidError: the tensors form no network.
     """
     try:
         blocks = 1 + max(int(m[1]) for name in shapes if (m := re.match(r"down\.0\.block\.(\d+)\.", name)))
@@ -100,8 +101,8 @@ class DDPMUNet(nn.Module):
     Attributes:
         config: the same.
         channels: image channels.
-        multiple: what height and width must divide by.
-        checkpointed: whether gradients keep each block's input alone and compute the rest again.
+        multiple: divisor of height and width.
+        checkpointed: whether gradients store only each block's input and compute the rest again.
     """
 
     def __init__(self, config: DDPMConfig) -> None:
@@ -207,7 +208,7 @@ class _Middle(nn.Module):
 
 
 class _ResBlock(nn.Module):
-    """Two normalised convolutions with the embedding added between them, beside a way straight through."""
+    """Two normalised convolutions with the embedding added between them, and a skip connection."""
 
     def __init__(self, wide: int, width: int, embedding: int) -> None:
         super().__init__()
@@ -225,7 +226,7 @@ class _ResBlock(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Every place looks at every other one, in one head."""
+    """Attention between all places, with one head."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -244,7 +245,7 @@ class _Attention(nn.Module):
 
 
 class _Shrink(nn.Module):
-    """Half the resolution by a convolution, padded at the right and the bottom alone."""
+    """Halves the resolution by a convolution, padded only at the right and the bottom."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

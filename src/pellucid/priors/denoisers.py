@@ -1,14 +1,14 @@
-r"""Denoisers as Python objects: networks of k-diffusion and EDM, any function, and denoisers that are told no level.
+r"""Denoisers as Python objects: networks of k-diffusion and EDM, any function, and denoisers without a level.
 
-A denoiser D(x, sigma) that was trained on squared errors is the posterior mean ([EDM], appendix B.3), so it is a prior
-as it is. One that sees the image alone, f(x), has learnt to see the level, too: on the images it was trained for it is
-the same mean, of any level, which is how it serves as a prior ([Implicit], section 2). Told another level than the
-image has, it does the same; so `estimate.noise_seen` finds |x - f(x)| / 0.95 as the level.
+A denoiser D(x, sigma) trained on squared errors is the posterior mean ([EDM], appendix B.3), and so a prior. A denoiser
+of the image alone, f(x), has learnt to infer the level. On images of its training distribution it is the posterior mean
+at any level, and so serves as a prior ([Implicit], section 2). It ignores a given level, so `estimate.noise_seen`
+returns |x - f(x)| / 0.95.
 
 References:
     [EDM] Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", 2022.
         https://arxiv.org/abs/2206.00364. Its networks: https://github.com/NVlabs/edm
-    [k-diffusion] Crowson, whose `Denoiser`s are called alike. https://github.com/crowsonkb/k-diffusion
+    [k-diffusion] Crowson, whose `Denoiser`s have the same arguments. https://github.com/crowsonkb/k-diffusion
     [Implicit] Kadkhodaie and Simoncelli, "Stochastic Solutions for Linear Inverse Problems using the Prior Implicit in
         a Denoiser", 2021. https://arxiv.org/abs/2007.13640
 """
@@ -32,23 +32,28 @@ from .prior import Prior
 
 
 class EDM(VENetwork):
-    """A denoiser `D(x, sigma) -> x0` as a prior: a network of EDM or k-diffusion, or any function.
+    """Makes a prior of a denoiser `D(x, sigma) -> x0`: a network of EDM or k-diffusion, or any function.
 
-    A module's weights are used as they are, frozen and in inference mode, without a change to the module itself.
+    A module's weights are used without a copy, frozen and in inference mode; the module itself does not change.
 
     Args:
         network: the denoiser; x (B, C, H, W) with images in [-1, 1], sigma (B,). A batch comes image by image on a CPU.
-        sigmas: its training ladder, ascending, (T,), by which methods count their steps. None for the network's own
-            `sigmas`, as k-diffusion has it, else DDPM's, from 0.01 to 157, as far as `sigma_min` and `sigma_max` go.
-        channels: image channels; None for the network's own `img_channels` or `channels`, else 3.
-        multiple: what H and W must divide by; None for the network's own `multiple`, or what the names of an EDM
-            network's levels say, else 1.
+        sigmas: its training ladder, ascending, (T,), the basis of the methods' steps. None for the network's `sigmas`,
+            as in k-diffusion, else DDPM's, from 0.01 to 157, within `sigma_min` and `sigma_max`.
+        channels: image channels; None for the network's `img_channels` or `channels`, else 3.
+        multiple: divisor of H and W; None for the network's `multiple`, or the value in the names of an EDM network's
+            levels, else 1.
         label: the class of the images, from 0, for a network of `label_dim` classes, which takes it as its third
-            argument. None leaves it out; then such networks take none for an answer.
+            argument. None leaves it out, which such networks accept.
 
     Raises:
-        UsageError: it cannot be called, or its ladder does not ascend.
-        PellucidError: it has no such class, or cannot be copied.
+        UsageError: the network cannot be called, or the ladder does not ascend.
+        PellucidError: the network has no such class, or cannot be copied.
+
+    Example:
+        >>> prior = priors.EDM(lambda x, sigma: x / (1 + sigma.view(-1, 1, 1, 1) ** 2))
+        >>> prior(torch.ones(1, 3, 8, 8), 1.0).mean().item()
+        0.5
     """
 
     def __init__(
@@ -84,22 +89,26 @@ class EDM(VENetwork):
 
 
 class Blind(VENetwork):
-    """A denoiser that is told no noise level, `f(x) -> x0`, as a prior; see the module's page for what that means.
+    """Makes a prior of a denoiser without a noise level, `f(x) -> x0`; see the module's page.
 
-    With it `denoise` and `red` do what they do with any prior, at all levels that it was trained for, and DreamClean
-    at strengths whose levels are among those.
+    With it `denoise` and `red` work as with any prior, at all levels of its training; DreamClean works at strengths
+    within these levels.
 
     Args:
         network: the denoiser, of (B, C, H, W); a batch comes image by image on a CPU. A module is used as in `EDM`.
-        range: of the images that it takes and gives: "symmetric" is [-1, 1], "unit" [0, 1], as denoisers of that kind
-            usually have it.
+        range: value range of its images: "symmetric" is [-1, 1], "unit" is [0, 1], which is usual for such denoisers.
         sigmas: as in `EDM`.
         channels: as in `EDM`.
         multiple: as in `EDM`.
 
     Raises:
-        UsageError: it cannot be called, its ladder does not ascend, or there is no such range.
+        UsageError: the network cannot be called, the ladder does not ascend, or the range is unknown.
         PellucidError: it cannot be copied.
+
+    Example:
+        >>> prior = priors.Blind(lambda x: 0.5 * x, range="symmetric")
+        >>> prior(torch.ones(1, 3, 8, 8), 1.0).mean().item()
+        0.5
     """
 
     def __init__(
@@ -124,18 +133,18 @@ class Blind(VENetwork):
         self.range = range
 
     def estimate(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Calls the network with x, (B, C, H, W), whatever its level."""
+        """Calls the network with x, (B, C, H, W), at any level."""
         if self.range == "unit":
             return to_model(_checked(self.network(to_zero_one(x)), x))
         return _checked(self.network(x), x)
 
 
 class Scheduled(VENetwork):
-    r"""A denoiser in a space of its own, as azula has it, as a prior.
+    r"""Makes a prior of a denoiser in other coordinates, as in azula.
 
-    It takes :math:`x_t = \alpha_t x_0 + \sigma_t n` and a time t from 0 to 1, and gives the mean of x0, or what has it
-    as its `mean`; its `schedule(t)` gives both factors. The level here is :math:`\sigma_t / \alpha_t`, of which a
-    search finds the time.
+    It takes :math:`x_t = \alpha_t x_0 + \sigma_t n` and a time t from 0 to 1, and returns the mean of x0, or an object
+    with the attribute `mean`; its `schedule(t)` returns both factors. The level here is :math:`\sigma_t / \alpha_t`; a
+    search inverts it to the time.
 
     Args:
         network: the denoiser; a module is used as in `EDM`.
@@ -144,7 +153,7 @@ class Scheduled(VENetwork):
         multiple: as in `EDM`.
 
     Raises:
-        UsageError: it cannot be called, or its levels do not ascend with time.
+        UsageError: the network cannot be called, or its levels do not ascend with time.
         PellucidError: it cannot be copied.
     """
 
@@ -168,13 +177,13 @@ class Scheduled(VENetwork):
         )
 
     def _factors(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Of times, (n,): what images are multiplied by, and the levels."""
+        """Factors of images and levels at times, (n,)."""
         with torch.no_grad():
             alpha, sigma = (part.flatten().expand(len(t)).to("cpu", torch.float64) for part in self._schedule(t))
         return alpha, torch.where(alpha > sigma / INFINITE, sigma / alpha, INFINITE)
 
     def _time(self, sigma: float) -> float:
-        """The time of a level, by bisection; the first or the last outside the schedule."""
+        """Time of a level, by bisection; the first or the last one outside the schedule."""
         low, high = 0.0, 1.0
         for _ in range(52):
             middle = (low + high) / 2
@@ -193,18 +202,18 @@ class Scheduled(VENetwork):
 
 
 def recognised(given: Any, label: int | None = None) -> Prior:
-    """Makes a prior of a Python object by how it is called: `f(x, sigma)` or `f(x)`.
+    """Makes a prior of a Python object by its arguments: `f(x, sigma)` or `f(x)`.
 
     Args:
-        given: a prior, which is returned as it is, or a denoiser. A second argument that need not be given counts only
-            if it is called sigma or noise.
+        given: a prior, which is returned unchanged, or a denoiser. A second argument with a default counts only if its
+            name is sigma or noise.
         label: see `EDM`.
 
-    Besides, models of other libraries: a pipeline of diffusers with `unet` and `scheduler`, the pair of the two, a
-    `UNet2DModel` (see `diffusers.of_objects`), and what has azula's `schedule` (see `Scheduled`).
+    Models of other libraries are recognised, too: a pipeline of diffusers with `unet` and `scheduler`, the pair of the
+    two, a `UNet2DModel` (see `diffusers.of_objects`), and an object with azula's `schedule` (see `Scheduled`).
 
     Raises:
-        UsageError: it is no denoiser, how it is called does not tell, or a label is given that it cannot take.
+        UsageError: the object is no denoiser, its arguments are ambiguous, or it takes no label.
         PellucidError: see `EDM`.
     """
     if isinstance(given, Prior) and not isinstance(given, type):
@@ -248,7 +257,7 @@ _STEPS = ("t", "time", "timestep", "timesteps")
 
 
 def _takes_level(given: Any) -> bool:
-    """True if an object is a function of an image and a level, else of an image."""
+    """True if an object is a function of an image and a level, false if of an image alone."""
     name = getattr(given, "__name__", type(given).__name__)
     if isinstance(given, type) or not callable(given):
         what = "a class: give an object of it" if isinstance(given, type) else f"{type(given).__name__}, no function"
@@ -279,9 +288,9 @@ def _check(network: Any, sigmas: Tensor, channels: int | None, multiple: int | N
 
 
 def frozen(network: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same module in inference mode on the same memory, but without gradients of its own; functions as they are.
+    """Copies a module for inference without gradients, sharing its memory; returns functions unchanged.
 
-    A copy of the module, not of its weights: whoever gave it may be in the middle of training it.
+    The copy shares the weights and leaves the original alone, which may be in training.
     """
     if not isinstance(network, nn.Module):
         return network
@@ -315,13 +324,13 @@ def _ladder(network: Any) -> Tensor:
 
 
 def _whole(network: Any, default: int, *names: str) -> int:
-    """The first of a network's attributes of these names that is a number."""
+    """First whole number among a network's attributes of these names."""
     values = (getattr(network, name, None) for name in names)
     return next((value for value in values if isinstance(value, int) and value > 0), default)
 
 
 def _multiple(network: Any) -> int:
-    """By how much the coarsest level of an EDM network is smaller; its layers are called 64x64_conv, 32x32_down ..."""
+    """Reduction of an EDM network's coarsest level, from names of layers such as 64x64_conv, 32x32_down."""
     layers = getattr(getattr(network, "model", None), "enc", None)
     names = list(layers) if isinstance(layers, nn.ModuleDict) else []
     sides = [int(name.partition("x")[0]) for name in names if name.partition("x")[0].isdigit()]

@@ -26,21 +26,21 @@ class Description:
     """A prior as its files describe it.
 
     Attributes:
-        source: what was named.
-        family: whose network it is.
-        size: side of the images it was trained on, in pixels; None where nothing tells.
+        source: name of the prior.
+        family: family of the network.
+        size: side of the images it was trained on, in pixels; None if unknown.
         channels: image channels.
-        multiple: what height and width must divide by, before images are padded.
-        parameters: how many weights it has.
+        multiple: divisor of height and width, without padding.
+        parameters: number of weights.
         schedule: kind of its training ladder.
-        steps: levels of it.
-        sigma_range: the least and the most noisy of them.
-        predicts: x0, epsilon, v, or what `forms` has; "epsilon or v" where only the network's answers would tell.
+        steps: number of levels.
+        sigma_range: lowest and highest level.
+        predicts: x0, epsilon, v, or a quantity of `forms`; "epsilon or v" if only the network's output would show it.
         learned_sigma: whether it also predicts a variance, as a share of its range; see `VPNetwork.learned`.
-        classes: how many classes it was trained with; 0 for an unconditional network.
-        heads: of its attention, as in "4" or "of 64 channels", and the order of its rows; "" where it is no question.
+        classes: number of classes of its training; 0 for an unconditional network.
+        heads: of its attention, as in "4" or "of 64 channels", and the order of its rows; "" if unambiguous.
         bytes: size of its weights' file, or files.
-        sha256: of that file, or those one after the other, in hexadecimal.
+        sha256: hash of that file, or of all in sequence, in hexadecimal.
     """
 
     source: str
@@ -61,17 +61,17 @@ class Description:
 
 
 def describe(source: str | Path, *, offline: bool = False) -> tuple[Description, Prior]:
-    """Describes a prior by its files; its weights are checked against its network and not computed with.
+    """Describes a prior by its files; checks the weights against the network without computing.
 
     Args:
-        source: what `load_prior` takes, but for Python objects.
+        source: any argument of `load_prior` except Python objects.
         offline: see `load_prior`.
 
     Returns:
-        The description, and the prior on the device "meta", where networks have shapes and no numbers.
+        The description, and the prior on the device "meta", with shapes but without numbers.
 
     Raises:
-        UsageError: there is no prior of that name, or it is code.
+        UsageError: unknown prior, or a prior that is code.
         PellucidError: the folder or file holds no whole prior.
     """
     if is_object(source):
@@ -107,7 +107,7 @@ def _predicts(prior: Prior) -> str:
 
 
 def schedule_of(sigmas: Tensor) -> str:
-    """The kind of a training ladder, ascending: "linear", "scaled-linear", "cosine", or "other"."""
+    """Kind of an ascending training ladder: "linear", "scaled-linear", "cosine", or "other"."""
     known = {"linear": linear_ladder, "scaled-linear": scaled_linear_ladder, "cosine": cosine_ladder}
     for name, ladder in known.items():
         if torch.allclose(sigmas, ladder(len(sigmas)), rtol=1e-3, atol=0):

@@ -1,6 +1,6 @@
 """Models of the diffusers library with a `UNet2DModel`, as folders and as objects.
 
-The library itself is imported only when such a folder is loaded: that import costs more than torch's own.
+The library is imported only to load such a folder, since its import takes longer than torch's.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_
 
 
 class UNet(nn.Module):
-    """A UNet2DModel with plain tensors in and out, on patches where it was trained on patches.
+    """A UNet2DModel with plain tensors as input and output, on patches if it was trained on patches.
 
     Args:
         unet: the model.
-        patch: side of the squares of pixels that are channels at its entry.
-        scheduler: how it was trained, as its `scheduler_config.json` says.
+        patch: side of the squares of pixels that become channels at its input.
+        scheduler: its training by `scheduler_config.json`.
 
     Attributes:
-        classes: how many it was trained with; 0 for an unconditional network.
+        classes: number of classes of its training; 0 for an unconditional network.
         label: the class of the images, from 0, for a class-conditional network. None takes the mean of the classes'
             embeddings, as `GuidedUNet` does.
     """
@@ -58,7 +58,7 @@ class UNet(nn.Module):
         return chosen if self.label is not None else embedding.weight.mean(0).expand_as(chosen)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """Predicts what the scheduler says, (B, C, H, W), or (B, 2 C, H, W) with a learned variance behind it."""
+        """Predicts the scheduler's quantity, (B, C, H, W), or (B, 2 C, H, W) with a learned variance after it."""
         labels = torch.full_like(t, self.label or 0, dtype=torch.long) if self.classes else None
         x = nn.functional.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
         out: Tensor = self.unet(x, t, labels, return_dict=False)[0]
@@ -68,18 +68,17 @@ class UNet(nn.Module):
 def load(folder: Path, device: str | torch.device = "cpu", label: int | None = None) -> VPNetwork | Formed:
     """Loads a diffusers model of pixels as a prior.
 
-    The folder holds `config.json` and its weights, itself or in `unet/`, and says how it was trained in
-    `scheduler_config.json`, itself or in `scheduler/`; see `schedulers`. Half-precision weights are computed with in
-    float32.
+    `config.json` and the weights are in the folder or in `unet/`. `scheduler_config.json`, in the folder or in
+    `scheduler/`, describes the training; see `schedulers`. Half-precision weights are converted to float32.
 
     Args:
-        folder: the folder, or one in it that holds the network.
-        device: where the network goes.
+        folder: the folder, or its subfolder of the network.
+        device: device of the network.
         label: the class of the images, from 0, for a class-conditional network; see `UNet`.
 
     Raises:
-        PellucidError: the folder lacks a file, holds another kind of network or one trained in a way that is not known,
-            or its weights do not fit it exactly; the network has no such class.
+        PellucidError: the folder lacks a file, holds another kind of network or one with an unknown training, or its
+            weights do not fit exactly; or the network has no such class.
     """
     root = files.root_of(folder)
     config = files.read_json(root / "config.json")
@@ -104,18 +103,18 @@ def load(folder: Path, device: str | torch.device = "cpu", label: int | None = N
 
 
 def of_objects(unet: nn.Module, scheduler: Any, label: int | None = None) -> VPNetwork | Formed:
-    """A `UNet2DModel` and a scheduler of the diffusers library, as objects, as a prior.
+    """Makes a prior of a `UNet2DModel` and a scheduler of the diffusers library.
 
-    The network's weights are used as they are, frozen and in inference mode, without a change to the model itself.
+    The network's weights are used without a copy, frozen and in inference mode; the model itself does not change.
 
     Args:
         unet: the model.
-        scheduler: with which it was trained; None for DDPM's, which is said as a warning.
+        scheduler: scheduler of its training; None for DDPM's, with a warning.
         label: see `load`.
 
     Raises:
         UsageError: the model is of another kind.
-        PellucidError: it was trained in a way that is not known, or it has no such class.
+        PellucidError: its training is unknown, or it has no such class.
     """
     name = type(unet).__name__
     if name != "UNet2DModel":
@@ -138,7 +137,7 @@ class UNetShape(NamedTuple):
 
     Attributes:
         channels: image channels.
-        multiple: what height and width must divide by.
+        multiple: divisor of height and width.
     """
 
     channels: int
@@ -149,7 +148,7 @@ def shape_of(config: Mapping[str, Any], patch: Any) -> UNetShape:
     """Shape of the images that a `UNet2DModel` takes.
 
     Raises:
-        PellucidError: its numbers make no network of images.
+        PellucidError: its numbers describe no network of images.
     """
     if config.get("class_embed_type") is not None:
         raise PellucidError(f"its classes are no numbers (class_embed_type {config['class_embed_type']!r})")
@@ -164,7 +163,7 @@ def shape_of(config: Mapping[str, Any], patch: Any) -> UNetShape:
 
 
 def said(training: Training, source: Path | str) -> None:
-    """Says of a network that was distilled that it is no posterior mean."""
+    """Warns that a distilled network is no posterior mean."""
     if isinstance(training.form, Consistency):
         _LOG.warning("%s: a consistency model gives one sharp image of many, where methods expect their mean", source)
 
@@ -182,10 +181,10 @@ def _renamed(name: str) -> str:
 
 
 def read_scheduler(folder: Path) -> dict[str, Any]:
-    """Reads how a folder's network was trained.
+    """Reads the training of a folder's network.
 
     Raises:
-        PellucidError: nothing in the folder says it.
+        PellucidError: the folder has no description of it.
     """
     for place in (folder, folder / "scheduler", folder.parent / "scheduler"):
         if (place / "scheduler_config.json").is_file():

@@ -1,4 +1,4 @@
-"""The priors that come with the package, as folders in its data."""
+"""The priors in the package, as folders in its data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ _NAMES = ("natural", "natural-large")
 
 
 def names() -> tuple[str, ...]:
-    """Names of the priors that come with the package."""
+    """Names of the priors in the package.
+
+    Example:
+        >>> priors.names()
+        ('natural', 'natural-large')
+    """
     return _NAMES
 
 

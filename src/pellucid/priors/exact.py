@@ -1,4 +1,4 @@
-"""Priors whose posterior mean has a closed form: the ground that methods and wrappers are tested on."""
+"""Priors whose posterior mean has a closed form, for tests of methods and wrappers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ class GaussianPrior:
     Args:
         mean: (C, H, W), or broadcastable to it.
         variance: of each pixel, broadcastable to (C, H, W). Exactly one of variance and spectrum is given.
-        spectrum: variance of each coefficient of the orthonormal `torch.fft.rfft2`, broadcastable to
-            (C, H, W // 2 + 1): a stationary Gaussian field. To be the spectrum of a real field it must be symmetric
-            under reversal of the rows' frequencies.
+        spectrum: variance of each coefficient of the orthonormal `torch.fft.rfft2`, broadcastable to (C, H, W // 2 +
+            1): a stationary Gaussian field. For a real field it must be symmetric under reversal of the rows'
+            frequencies.
         sigmas: training ladder, by default DDPM's.
+
+    Example:
+        >>> prior = priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25))
+        >>> prior(torch.ones(1, 3, 8, 8), 0.5).mean().item()
+        0.5
     """
 
     multiple = 1
@@ -67,12 +72,17 @@ class GaussianPrior:
 class EmpiricalPrior:
     """The exact model of a finite set of images: a mixture of Dirac impulses.
 
-    The posterior mean is the average of the images weighted by how well each explains x,
+    The posterior mean is the average of the images, weighted by their likelihood,
     `w_i ~ exp(-|x - x_i|^2 / (2 sigma^2))` (Karras et al. 2022, https://arxiv.org/abs/2206.00364, appendix B.3).
 
     Args:
         images: (N, C, H, W) in [-1, 1].
         sigmas: training ladder, by default DDPM's.
+
+    Example:
+        >>> prior = priors.EmpiricalPrior(torch.zeros(2, 3, 8, 8))
+        >>> prior(torch.ones(1, 3, 8, 8), 1.0).abs().max().item()
+        0.0
     """
 
     multiple = 1
@@ -98,7 +108,7 @@ class CovariantPrior:
     The posterior mean is `mean + C (C + sigma^2)^-1 (x - mean)`, in the basis where the covariance C is diagonal.
 
     Args:
-        images: (N, C, H, W) in [-1, 1], of few pixels: the covariance is a matrix of them.
+        images: (N, C, H, W) in [-1, 1], with few pixels, since the covariance is a full matrix.
         sigmas: training ladder, by default DDPM's.
     """
 

@@ -1,4 +1,4 @@
-"""Identity of a prior by its content, under any name and from any place."""
+"""Identity of a prior by its content, independent of name and place."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .prior import Prior, innermost, network_of
 
 
 def fingerprint(prior: Prior) -> str:
-    """SHA-256 of a prior's weights, levels, label and precision, and of its autoencoder's, whatever wraps it.
+    """SHA-256 of a prior's weights, levels, label and precision, and of its autoencoder's, inside any wrappers.
 
-    A function counts with its name and, where it can be had, its source.
+    A function counts by its name and, if available, its source.
     """
     latent, precision = latent_of(prior), precision_of(prior)
     prior = innermost(prior)
@@ -41,7 +41,7 @@ def fingerprint(prior: Prior) -> str:
 
 
 def _source(function: object) -> bytes:
-    """A function's name and source; nothing for what is none."""
+    """Name and source of a function; empty for other objects."""
     name = getattr(function, "__qualname__", "")
     try:
         return f"{name} {inspect.getsource(function)}".encode()  # type: ignore[arg-type]  # of others it raises

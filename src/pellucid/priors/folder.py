@@ -1,4 +1,4 @@
-"""Reading a prior's folder: JSON and tensors, nothing that could run."""
+"""Reading a prior's folder: JSON and tensors, no code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
-        PellucidError: there is no such file, or it is no JSON object.
+        PellucidError: the file is missing, or is no JSON object.
     """
     try:
         content = json.loads(limits.text(path), parse_constant=_no_number)
@@ -47,7 +47,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """Reads the weights of a folder; see `weight_files`.
 
     Raises:
-        PellucidError: there are none, it is not clear which, one file is damaged, or it holds more than tensors.
+        PellucidError: there are no weights, the choice is ambiguous, a file is damaged, or it holds more than tensors.
     """
     weights: dict[str, Tensor] = {}
     for path in weight_files(folder):
@@ -67,13 +67,13 @@ _HOLDS = "a prior's folder holds one .safetensors file, or all parts of one"
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """A folder's file of weights, or all parts of one: safetensors, else .bin.
+    """File of a folder's weights, or all of its parts: safetensors, else .bin.
 
-    Of several it is the one in full precision, or with the usual name: published folders may hold the same weights
-    several times, with "fp16" or "non_ema" in the name.
+    The one in full precision, or with the usual name, is preferred: published folders may hold the weights several
+    times, with "fp16" or "non_ema" in the name.
 
     Raises:
-        PellucidError: there is none, a part is missing, or it is not clear which one it is.
+        PellucidError: there is no file, a part is missing, or the choice is ambiguous.
     """
     for suffix in (".safetensors", ".bin"):
         found = sorted(folder.glob(f"*{suffix}"))
@@ -91,9 +91,9 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def root_of(folder: Path) -> Path:
-    """Folder of the network: `unet`, as pipelines of the diffusers library have it, or the folder itself.
+    """Folder of the network: `unet`, as in pipelines of the diffusers library, or the folder itself.
 
-    An average of the weights, which trainings leave beside it in `unet_ema`, goes before.
+    An average of the weights in `unet_ema` is preferred.
     """
     for name in ("unet_ema", "unet"):
         if (folder / name / "config.json").exists():
@@ -102,13 +102,13 @@ def root_of(folder: Path) -> Path:
 
 
 def said_average(folder: Path) -> None:
-    """Says of a folder that has a network and an average of its weights which of them is taken."""
+    """Reports which one is used of a network and an average of its weights."""
     if all((folder / name / "config.json").exists() for name in ("unet_ema", "unet")):
-        _LOG.warning("%s: of unet/ and unet_ema/ the average is taken; name %s for the other", folder, folder / "unet")
+        _LOG.warning("%s: the average in unet_ema/ is used, not unet/; name %s for the other", folder, folder / "unet")
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Metadata of a safetensors file that has been read; empty for a file of another kind."""
+    """Metadata of a safetensors file; empty for a file of another kind."""
     from safetensors import safe_open
 
     if path.suffix.lower() != ".safetensors":
@@ -118,13 +118,13 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str = "its config.json") -> None:
-    """Puts weights into a network in float32, each in its place and none left over.
+    """Copies weights into a network in float32, each exactly once.
 
     Args:
-        network: where they go.
+        network: the network.
         weights: by name.
-        source: where they come from, for messages.
-        plan: what the network was made from, likewise.
+        source: source of the weights, for messages.
+        plan: source of the network's configuration, for messages.
 
     Raises:
         PellucidError: a tensor is missing, unexpected or of another shape.
@@ -145,7 +145,7 @@ def fill(network: nn.Module, weights: dict[str, Tensor], source: Path, plan: str
 
 
 def _kind(weight: Tensor) -> bool:
-    """True if it has fractions; integers in their place are quantised weights, whose scales are elsewhere."""
+    """True for types with fractions; integers are quantised weights, whose scales are elsewhere."""
     return weight.is_floating_point()
 
 
@@ -156,14 +156,14 @@ def _ready(weight: Tensor) -> Tensor:
 
 
 def choose(network: nn.Module, label: int | None) -> None:
-    """Tells a class-conditional network, which has `classes` and `label`, what its images show.
+    """Sets the class of a class-conditional network, which has `classes` and `label`.
 
     Args:
         network: any network.
         label: the class, from 0; None for none.
 
     Raises:
-        PellucidError: it has no such class.
+        PellucidError: the network has no such class.
     """
     classes = getattr(network, "classes", 0)
     if label is None:
@@ -175,7 +175,7 @@ def choose(network: nn.Module, label: int | None) -> None:
 
 
 def ready(network: nn.Module, device: str | torch.device) -> nn.Module:
-    """Makes a loaded network a frozen function on its device, in the memory layout that convolutions run fastest in."""
+    """Makes a loaded network a frozen function on its device, in the fastest memory layout for convolutions."""
     frozen = network.eval().requires_grad_(False).to(device)
     # Module.to takes memory_format, only the annotations of some releases do not say so.
     return frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

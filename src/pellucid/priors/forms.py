@@ -1,6 +1,7 @@
-r"""The ways in which networks were trained to speak of clean images, in this library's coordinates.
+r"""Parametrisations of networks for clean images, in this library's coordinates.
 
-With `x = x0 + sigma n`, nearly every one of them is five numbers for a noise level and a network F ([EDM], table 1):
+With `x = x0 + sigma n`, nearly every parametrisation is a network F with five numbers for a noise level ([EDM], table
+1):
 
 .. math:: D(x, \sigma) = c_{skip} x + c_{out} F(c_{in} x + c_{shift}, t)
 
@@ -14,9 +15,9 @@ With s the spread of the data, r = sqrt(sigma^2 + s^2), d = sigma - least and u 
 | `Consistency` | 1 / r | 0 | s^2 / (d^2 + s^2) | d s / r | 250 ln(sigma) |
 | `Flow` | 1 / (1 + sigma) | 0 | 1 / (1 + sigma) | -u | T u |
 
-Some models begin with noise alone: zero terminal SNR, flow matching. Their last level would be infinite, and no image
-`x0 + sigma n` has it. The rule: `INFINITE` stands for it. There x0 is below the rounding of n in single precision, and
-the network is told the step that it knows for noise alone.
+Some models begin with pure noise: zero terminal SNR, flow matching. Their last level would be infinite, which no image
+`x0 + sigma n` has. `INFINITE` stands for it: there x0 is below the rounding of n in single precision, and the network
+gets its step for pure noise.
 
 References:
     [EDM] Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", 2022.
@@ -47,7 +48,7 @@ INFINITE = 2.0**20
 
 
 class Coefficients(NamedTuple):
-    """The numbers of one noise level; see the module's page."""
+    """The numbers for one noise level; see the module's page."""
 
     into: float
     shift: float
@@ -57,11 +58,11 @@ class Coefficients(NamedTuple):
 
 
 class Form(Protocol):
-    """A way in which a network was trained.
+    """A parametrisation of a network.
 
     Attributes:
         schedule: kind of its noise levels, for people.
-        predicts: what its network does, likewise.
+        predicts: quantity that its network predicts, for people.
     """
 
     @property
@@ -71,22 +72,22 @@ class Form(Protocol):
     def predicts(self) -> str: ...  # noqa: D102
 
     def at(self, sigma: float, known: float) -> Coefficients:
-        """The numbers of a noise level.
+        """Returns the numbers for a noise level.
 
         Args:
             sigma: the level, 0 or more.
-            known: the nearest one that the network was trained at, whose time it is told.
+            known: the nearest level of the network's training, whose time it gets.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Edm:
-    """[EDM], table 1. A network of v has the opposite sign.
+    """[EDM], table 1. A network for v has the opposite sign.
 
     Attributes:
         sigma_data: spread of the data.
-        v: whether the network gives v.
+        v: whether the network predicts v.
     """
 
     sigma_data: float = 0.5
@@ -108,7 +109,7 @@ class Edm:
 
 @dataclass(frozen=True)
 class Score:
-    """The gradient of the log density of images in [0, 1], which the variance-exploding networks of [SDE] give."""
+    """Gradient of the log density of images in [0, 1], from the variance-exploding networks of [SDE]."""
 
     schedule = "variance exploding"
     predicts = "the score"
@@ -135,11 +136,11 @@ class Continuous:
     predicts = "epsilon"
 
     def sigma(self, t: Tensor) -> Tensor:
-        """The noise levels of times from 0 to 1."""
+        """Noise levels of times from 0 to 1."""
         return torch.expm1(t * self.beta_min + t * t * (self.beta_max - self.beta_min) / 2).sqrt()
 
     def at(self, sigma: float, known: float) -> Coefficients:
-        """See `Form`; networks are told 999 t, as the code of [SDE] has it."""
+        """See `Form`; networks get 999 t, as in the code of [SDE]."""
         slope, grown = self.beta_max - self.beta_min, math.log1p(known * known)
         # The root of slope t^2 / 2 + beta_min t = grown, written so that a slope of 0 is none to divide by.
         t = 2 * grown / (self.beta_min + math.sqrt(self.beta_min**2 + 2 * slope * grown))
@@ -148,10 +149,10 @@ class Continuous:
 
 @dataclass(frozen=True)
 class Consistency:
-    """[CM], appendix C: an image on the path that leads through x, not the mean of all that may be behind it.
+    """[CM], appendix C: an image on the path through x, not the mean of all images behind it.
 
     Attributes:
-        least: the level at which images are as they are.
+        least: the level of clean images.
         sigma_data: spread of the data.
     """
 
@@ -173,7 +174,7 @@ class Flow:
     """Flow matching along straight lines, `x_u = (1 - u) x0 + u n` ([FM]); the network gives `n - x0`.
 
     Attributes:
-        steps: what the network is told for noise alone; T above.
+        steps: the network's time for pure noise; T above.
     """
 
     steps: float = 1000.0
@@ -188,11 +189,11 @@ class Flow:
 
 
 class Formed:
-    """A network of one of these forms as a prior.
+    """A network in one of these parametrisations as a prior.
 
     Args:
-        network: `network(x, t) -> F`, x (B, C, H, W), t (B,) float. Channels behind the image's are left out.
-        form: how it was trained.
+        network: `network(x, t) -> F`, x (B, C, H, W), t (B,) float. Channels after the image's are ignored.
+        form: its parametrisation.
         sigmas: its training ladder, ascending, (T,).
         channels: image channels.
         multiple: H and W must divide by this.
@@ -217,7 +218,7 @@ class Formed:
         self._least, self._most = self.sigmas[0].item(), self.sigmas[-1].item()
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """See `Prior`; UsageError for images that the network does not take."""
+        """See `Prior`; UsageError for images that do not suit the network."""
         check_images(x, self.channels, self.multiple)
         levels = sigma.flatten().tolist() if isinstance(sigma, Tensor) else [sigma]
         each = [self.form.at(level, min(max(level, self._least), self._most)) for level in levels]
@@ -238,22 +239,22 @@ class Formed:
 
 
 def _times(x: Tensor, times: list[float]) -> Tensor:
-    """Times are no images: half precision would merge neighbouring ones."""
+    """Excludes times from conversion, since half precision would merge neighbouring ones."""
     return torch.tensor(times, dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
 
 
 def zero_terminal(abar: Tensor) -> Tensor:
-    """Shares of the signal, (T,), stretched so that the last is 0 and the first stays ([SNR], algorithm 1)."""
+    """Stretches signal shares, (T,), so that the last is 0 and the first stays ([SNR], algorithm 1)."""
     root = abar.sqrt()
     first, last = root[0], root[-1]
     return ((root - last) * (first / (first - last))) ** 2
 
 
 def levels_of(abar: Tensor) -> Tensor:
-    """The noise levels of shares of the signal, descending, (T,); `INFINITE` where nothing of it is left.
+    """Noise levels of signal shares, descending, (T,); `INFINITE` for a share of 0.
 
     Raises:
-        UsageError: the last level but one is no smaller than what stands for an infinite one.
+        UsageError: the last level but one is not below `INFINITE`.
     """
     sigmas = ((1 - abar) / abar).sqrt()
     sigmas = torch.where(abar <= 0, sigmas.new_tensor(INFINITE), sigmas)

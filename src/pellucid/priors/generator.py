@@ -1,4 +1,4 @@
-r"""A small generative adversarial network: a generator of images, and the discriminator that it was trained with.
+r"""A small generative adversarial network: a generator of images, and its training's discriminator.
 
 The generator is DCGAN's ([DCGAN]): a linear layer to 4x4 pixels, then transposed convolutions that double the side. In
 place of batch statistics each layer is normalised over its own image and gets its gain and shift from the latent
@@ -6,8 +6,8 @@ place of batch statistics each layer is normalised over its own image and gets i
 
 .. math:: h \leftarrow (1 + g(z)) \frac{h - \mathrm{mean}(h)}{\mathrm{std}(h)} + s(z)
 
-The discriminator is a stack of strided convolutions. What its layers say of an image is the space in which DGP compares
-images; only its verdict, not these features, sees how the images of a batch differ.
+The discriminator is a stack of strided convolutions. The features of its layers are the space in which DGP compares
+images. Only its verdict, not these features, depends on the differences within a batch.
 
 References:
     [DCGAN] Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
@@ -39,7 +39,7 @@ _NAMES = ("gan64",)
 
 @dataclass(frozen=True)
 class GANConfig:
-    """Hyper-parameters of a `GAN`; what its `config.json` holds.
+    """Hyper-parameters of a `GAN`, the content of its `config.json`.
 
     Attributes:
         channels: image channels.
@@ -110,7 +110,7 @@ class GAN(nn.Module):
 
 
 class Generator(nn.Module):
-    """Makes images of latents; see the module's page.
+    """Makes images from latents; see the module's page.
 
     Args:
         config: hyper-parameters.
@@ -119,7 +119,7 @@ class Generator(nn.Module):
         channels: image channels.
         latent: length of a latent.
         size: side of an image in pixels.
-        blocks: from the coarsest to the pixels; what DGP tunes one after the other.
+        blocks: from the coarsest to the pixels; DGP tunes them one after the other.
     """
 
     def __init__(self, config: GANConfig) -> None:
@@ -149,7 +149,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Tells photographs from made images.
+    """Distinguishes photographs from generated images.
 
     Args:
         config: hyper-parameters.
@@ -164,7 +164,7 @@ class Discriminator(nn.Module):
         self.verdict = nn.Linear(16 * widths[-1] + 1, 1)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Features of images at each layer, finest first.
+        """Returns features of images at each layer, finest first.
 
         Args:
             x: (B, C, size, size) in [-1, 1].
@@ -177,7 +177,7 @@ class Discriminator(nn.Module):
         return kept
 
     def forward(self, x: Tensor) -> Tensor:
-        """The verdicts, (B,), on images (B, C, size, size)."""
+        """Returns verdicts, (B,), on images (B, C, size, size)."""
         last = self.features(x)[-1].flatten(1)
         # How much a batch varies: a generator that always makes the same image gives itself away.
         spread = last.std(0, correction=0).mean().expand(len(last), 1)
@@ -186,7 +186,7 @@ class Discriminator(nn.Module):
 
 
 class _Normalised(nn.Module):
-    """Each image's channels at mean 0 and variance 1, then gain and shift from the latent, then a leaky ReLU."""
+    """Normalises each image's channels, applies gain and shift from the latent, then a leaky ReLU."""
 
     def __init__(self, latent: int, width: int) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class _Normalised(nn.Module):
 
 
 class _Seed(nn.Module):
-    """The latent as 4x4 pixels."""
+    """Maps the latent to 4x4 pixels."""
 
     def __init__(self, latent: int, width: int) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ class _Seed(nn.Module):
 
 
 class _Grow(nn.Module):
-    """Twice the side."""
+    """Doubles the side."""
 
     def __init__(self, latent: int, width: int, narrower: int) -> None:
         super().__init__()
@@ -225,7 +225,7 @@ class _Grow(nn.Module):
 
 
 class _Paint(nn.Module):
-    """Twice the side, and colours."""
+    """Doubles the side and makes colours."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
@@ -236,14 +236,14 @@ class _Paint(nn.Module):
 
 
 def load_gan(source: str | Path, device: str | torch.device = "cpu") -> GAN:
-    """Loads what `pellucid train --gan` wrote; its weights are frozen.
+    """Loads a GAN of `pellucid train --gan` with frozen weights.
 
     Args:
-        source: "gan64", the one that comes with the package, or a folder.
-        device: where it goes.
+        source: "gan64" from the package, or a folder.
+        device: device of the networks.
 
     Raises:
-        UsageError: there is no folder of that name.
+        UsageError: the folder does not exist.
         PellucidError: the folder holds no whole GAN.
     """
     folder = Path(str(files("pellucid.priors") / str(source))) if source in _NAMES else Path(source)

@@ -1,14 +1,14 @@
-r"""The network of guided-diffusion (ADM), its modules named as the published tensors are.
+r"""The network of guided-diffusion (ADM), with modules named like the published tensors.
 
 A UNet that predicts the noise of `x_vp` at training step t. Its blocks add the step's embedding as a gain and a shift
-after a group normalisation, change the resolution inside themselves, and attend over all places at the coarse levels
-([ADM], section 3). Later models predict three more channels, a variance, which a posterior mean does not need
+after a group normalisation, and change the resolution. At the coarse levels they attend over all places ([ADM], section
+3). Later models predict three more channels, a variance, which is not needed for a posterior mean
 ([iDDPM], section 3.1).
 
-Names and shapes of the tensors give the whole network but for three things, which `config_of` takes from a table of
-what was published: the heads of the attention, the order of queries, keys and values among the rows of one matrix, and
-the noise schedule. A network that is not in the table gets what nearly all published ones have: heads of 64 channels,
-the legacy order and the linear schedule; `GuidedConfig.published` is None then.
+Names and shapes of the tensors determine the network except three properties, which `config_of` takes from a table of
+published networks. These are the heads of the attention, the order of queries, keys and values in the rows of one
+matrix, and the noise schedule. A network outside the table gets the usual values: heads of 64 channels, the legacy
+order and the linear schedule; then `GuidedConfig.published` is None.
 
 References:
     [ADM] Dhariwal and Nichol, "Diffusion Models Beat GANs on Image Synthesis", 2021. https://arxiv.org/abs/2105.05233
@@ -46,9 +46,9 @@ class PublishedNetwork:
     """Facts of a published network that its tensors do not tell.
 
     Attributes:
-        size: side of the images it was trained on, in pixels.
-        heads: heads of every attention; None where every head has 64 channels.
-        order: how the rows of the attention's one matrix are ordered; see `GuidedConfig`.
+        size: side of its training's images, in pixels.
+        heads: heads of every attention; None for heads of 64 channels.
+        order: order of the rows of the attention's matrix; see `GuidedConfig`.
         schedule: of the noise.
     """
 
@@ -79,14 +79,14 @@ class GuidedConfig:
         blocks: residual blocks of each level on the way down; one more on the way up.
         attention: levels with attention after each block, 0 the finest; the middle always has it.
         channels: image channels.
-        learned_sigma: whether it predicts a variance, as further channels behind the noise.
-        classes: how many classes it was trained with; 0 for an unconditional network.
+        learned_sigma: whether it predicts a variance, in channels after the noise.
+        classes: number of classes of its training; 0 for an unconditional network.
         scale_shift: whether the embedding is a gain and a shift after the normalisation, else a term before it.
         conv_resample: whether a convolution changes the resolution, else a residual block.
         heads: heads of every attention; None for heads of `head_channels`.
-        head_channels: channels of a head, where heads is None.
-        order: how the rows of the attention's one matrix are ordered: "legacy" has queries, keys and values inside
-            each head, "new" heads inside each of the three.
+        head_channels: channels of a head, if heads is None.
+        order: order of the rows of the attention's matrix: "legacy" has queries, keys and values inside each head,
+            "new" has heads inside each of the three.
     """
 
     width: int
@@ -119,7 +119,7 @@ class GuidedConfig:
 
 
 def matches(names: Sequence[str]) -> bool:
-    """True if tensors of these names are a network of this family."""
+    """True if the names of tensors belong to this family."""
     needed = {"time_embed.0.weight", "input_blocks.0.0.weight", "output_blocks.0.0.in_layers.2.weight"}
     # Latent diffusion grew out of this layout, and looks at texts in blocks of its own.
     return needed <= set(names) and not any("transformer_blocks." in name for name in names)
@@ -132,7 +132,7 @@ def config_of(shapes: Mapping[str, Sequence[int]]) -> GuidedConfig:
         shapes: shape of each tensor by its published name.
 
     Raises:
-        PellucidError: they do not add up to a network, or to one that also needs a small image to enlarge.
+        PellucidError: the tensors form no network, or one that enlarges a small image.
     """
     try:
         return _infer(shapes)
@@ -188,11 +188,11 @@ class GuidedUNet(nn.Module):
     Attributes:
         config: the same.
         channels: image channels.
-        multiple: what height and width must divide by.
+        multiple: divisor of height and width.
         classes: how many it was trained with; 0 for an unconditional network.
-        label: the class of the images, from 0, for a class-conditional network. None takes the mean of the classes'
-            embeddings, which no class has, but which lies amid all of them.
-        checkpointed: whether gradients keep each block's input alone and compute the rest again.
+        label: the class of the images, from 0, for a class-conditional network. None uses the mean of the classes'
+            embeddings.
+        checkpointed: whether gradients store only each block's input and compute the rest again.
     """
 
     def __init__(self, config: GuidedConfig) -> None:
@@ -252,7 +252,7 @@ class GuidedUNet(nn.Module):
             labels: classes, whole numbers from 0, (B,); `label` for all if None.
 
         Returns:
-            (B, C, H, W), or (B, 2 C, H, W) with the learned variance behind the noise.
+            (B, C, H, W), or (B, 2 C, H, W) with the learned variance after the noise.
         """
         embedding = self.time_embed(_sines(t, self.config.width).to(x))
         if self.config.classes:
@@ -283,7 +283,7 @@ class GuidedUNet(nn.Module):
 
 
 class _Stage(nn.ModuleList):
-    """Layers one after the other; the residual blocks among them see the embedding."""
+    """Layers in sequence; the residual blocks among them also get the embedding."""
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         for layer in self:
@@ -292,7 +292,7 @@ class _Stage(nn.ModuleList):
 
 
 class _ResBlock(nn.Module):
-    """Two normalised convolutions and the embedding between them, beside a way straight through ([ADM], section 3)."""
+    """Two normalised convolutions with the embedding between them, and a skip connection ([ADM], section 3)."""
 
     def __init__(
         self, wide: int, width: int, embedding: int, scale_shift: bool, resample: Literal["shrink", "grow"] | None
@@ -324,7 +324,7 @@ class _ResBlock(nn.Module):
 
 
 class _Shrink(nn.Module):
-    """Half the resolution by a convolution."""
+    """Halves the resolution by a convolution."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -336,7 +336,7 @@ class _Shrink(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Every place looks at every other one, in several heads."""
+    """Attention between all places, with several heads."""
 
     def __init__(self, width: int, heads: int, order: Literal["legacy", "new"]) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Models of the Hugging Face hub, by `owner/name` or `owner/name@revision`: the one place that opens a connection.
+"""Models of the Hugging Face hub, by `owner/name` or `owner/name@revision`: the only code that opens a connection.
 
-What was fetched lies in the hub library's cache, and a file is there under its name only when it is whole. Fetched are
-descriptions and weights alone, never code.
+Downloads are in the hub library's cache, where a file has its name only when it is complete. Only descriptions and
+weights are downloaded, never code.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _FILES = (*tensors.SUFFIXES, *tensors.PICKLES, ".onnx")
 
 
 def is_id(source: str) -> bool:
-    """True if a text names a model of the hub; one that could be a file's name here does not.
+    """True if a text names a model of the hub; false if it could be a local file name.
 
     Args:
-        source: what is no file and no folder.
+        source: a text that is no file and no folder.
     """
     # A slip in the name of something in a folder here must not become a question to a stranger.
     here = source.lower().endswith(_FILES) or Path(source).parent.exists()
@@ -47,19 +47,19 @@ def is_id(source: str) -> bool:
 
 
 def fetch(source: str, *, texts: bool = False, offline: bool = False) -> Path:
-    """Fetches a model, or finds it in the cache.
+    """Downloads a model, or finds it in the cache.
 
     Args:
         source: `owner/name` or `owner/name@revision`, a branch, a tag or a commit.
-        texts: whether what reads texts is fetched in any case, and not only where even no text must be read.
-        offline: whether the cache alone is looked into; the environment's HF_HUB_OFFLINE asks for that, too.
+        texts: whether to download text encoders in any case, not only if the model needs them without a text.
+        offline: whether to use only the cache; the environment variable HF_HUB_OFFLINE has the same effect.
 
     Returns:
         Its folder in the cache.
 
     Raises:
-        UsageError: there is no such model or revision.
-        PellucidError: it cannot be had, or not the whole of it.
+        UsageError: unknown model or revision.
+        PellucidError: the model cannot be downloaded completely.
     """
     found = _ID.fullmatch(source)
     assert found is not None
@@ -82,7 +82,7 @@ def fetch(source: str, *, texts: bool = False, offline: bool = False) -> Path:
 
 
 def _parts(place: Path, texts: bool) -> list[str]:
-    """The folders in a model's that hold weights, "." for itself, by its descriptions alone."""
+    """Subfolders of a model with weights, "." for the model's folder, by its descriptions alone."""
     if mmdit.matches(place):
         return ["transformer", "vae"]
     if not stable.matches(place):
@@ -95,7 +95,7 @@ def _parts(place: Path, texts: bool) -> list[str]:
 
 
 def _problem(place: Path) -> str:
-    """Describes the fault of the weights in a folder; "" if they are whole."""
+    """Describes the fault of the weights in a folder; "" if they are complete."""
     try:
         folder.weight_files(place)
     except PellucidError as error:
@@ -115,7 +115,7 @@ def _snapshot(source: str, name: str, revision: str | None, offline: bool, wante
     from huggingface_hub.utils.tqdm import tqdm
 
     class Bar(tqdm):
-        """Shows nothing where there is no terminal, as all of the library's other bars."""
+        """A progress bar that stays hidden without a terminal, like all other bars of the library."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **({"disable": None} | options))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""A prior of blur kernels in closed form: the ways in which pictures are usually blurred."""
+"""A prior of blur kernels in closed form: the common blurs of pictures."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _TURNS = 12
 
 @lru_cache(maxsize=4)
 def kernel_prior(size: int, shaken: int = 300) -> CovariantPrior:
-    """A Gaussian with the mean and covariance of Gaussians, disks, straight and shaken movements of all sizes.
+    """Gaussian with the mean and covariance of Gaussians, disks, straight and shaken movements of all sizes.
 
-    Those that do not fit are left out. Kernels are as `to_image` makes them. (The collection itself, as
-    `EmpiricalPrior`, would know nothing between its kernels, and a search would be caught by the first it comes near.)
+    Kernels that are too large are left out. They have the form of `to_image`. (The collection as an `EmpiricalPrior`
+    would have nothing between its kernels, and a search would stop at the first one nearby.)
 
     Args:
         size: side of the kernels in pixels, odd.
-        shaken: how many movements of a shaking hand.
+        shaken: number of movements of a shaking hand.
     """
     made = [
         *(blur.anisotropic(wide, narrow, 180 * turn / _TURNS, size)
@@ -41,7 +41,7 @@ def kernel_prior(size: int, shaken: int = 300) -> CovariantPrior:
 
 
 def shake(size: int, seed: int) -> Tensor:
-    """The path of a shaking hand: a smooth random walk, (size, size), its sum 1 and its centre of mass the middle."""
+    """Makes the path of a shaking hand: a smooth random walk, (size, size), with sum 1 and a centred mass."""
     steps = Streams([seed]).like(torch.empty(1, 2, 64, dtype=torch.float64))[0]
     path = steps.cumsum(1).cumsum(1)
     path = path - path.mean(1, keepdim=True)
@@ -56,17 +56,17 @@ def shake(size: int, seed: int) -> Tensor:
 
 
 def to_image(kernels: Tensor) -> Tensor:
-    """Kernels as images in [-1, 1], (..., h, w): their largest number is 1, and 0 is -1."""
+    """Converts kernels to images in [-1, 1], (..., h, w): their largest number is 1, and 0 is -1."""
     return 2 * kernels / kernels.amax((-2, -1), keepdim=True) - 1
 
 
 def to_kernel(image: Tensor) -> Tensor:
-    """Images in [-1, 1] as kernels whose sum is 1, (..., h, w); what is below -1 is 0."""
+    """Converts images in [-1, 1] to kernels with sum 1, (..., h, w); values below -1 become 0."""
     positive = (image + 1).clamp_min(0)
     return positive / positive.sum((-2, -1), keepdim=True).clamp_min(torch.finfo(image.dtype).tiny)
 
 
 def _fitted(kernel: Tensor, size: int) -> Tensor:
-    """A kernel of odd sides on a canvas of another size, its middle in the middle."""
+    """Puts a kernel of odd sides on a canvas of another size, in the middle."""
     over = (size - len(kernel)) // 2
     return F.pad(kernel, (over, size - len(kernel) - over, over, size - len(kernel) - over))

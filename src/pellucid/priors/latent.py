@@ -1,7 +1,7 @@
-"""Latent diffusion: a prior of latents, and the autoencoder that makes images of them.
+"""Latent diffusion: a prior of latents, and its autoencoder.
 
-To a method a `Latent` is a prior like any other, of images that happen to be latents. What lies between pixels and
-latents is done around the method: see `methods.latent`.
+For a method a `Latent` is a usual prior whose images are latents. `methods.latent` converts between pixels and latents
+around the method.
 """
 
 from __future__ import annotations
@@ -20,12 +20,17 @@ class Latent(Wrapper):
     """A prior of latents, (B, c, h, w) in variance-exploding coordinates, with its autoencoder.
 
     Args:
-        prior: of the latents.
-        vae: makes latents of images, and images of latents.
-        size: side in pixels of the images that it was trained on.
+        prior: prior of the latents.
+        vae: the autoencoder.
+        size: side in pixels of its training's images.
 
     Attributes:
-        certain: whether what its network predicts is known; False of a model of shapes that would have to be asked.
+        certain: whether its network's prediction type is known; False for a model without numbers, which would have to
+        be evaluated.
+
+    Example:
+        >>> isinstance(priors.load_prior("natural"), priors.Latent)
+        False
     """
 
     def __init__(self, prior: Prior, vae: Autoencoder, size: int = 512) -> None:
@@ -40,7 +45,7 @@ class Latent(Wrapper):
 
     @property
     def unit(self) -> int:
-        """Unit of an image's height and width, in pixels; sides are padded to a multiple of it."""
+        """Unit of an image's height and width in pixels; sides are padded to a multiple of it."""
         return self.vae.factor * self.multiple
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
@@ -48,11 +53,11 @@ class Latent(Wrapper):
         return round_up(height, self.unit) // self.vae.factor, round_up(width, self.unit) // self.vae.factor
 
     def encode(self, image: Tensor, tile: int | None = None) -> Tensor:
-        """The latents of images of any size, reflected at the right and the bottom to a multiple of `unit`.
+        """Encodes images of any size, reflected at the right and the bottom to a multiple of `unit`.
 
         Args:
             image: (B, C, H, W) in [-1, 1].
-            tile: side in pixels above which the autoencoder is shown tiles; None for `size`.
+            tile: side in pixels above which the autoencoder works on tiles; None for `size`.
 
         Returns:
             (B, c, h, w); see `latent_size`.
@@ -60,7 +65,7 @@ class Latent(Wrapper):
         return self.vae.encode(reflected(image, self.unit), tile or self.size)
 
     def decode(self, z: Tensor, height: int, width: int, tile: int | None = None) -> Tensor:
-        """The images, (B, C, height, width) in [-1, 1] units, not clamped, of latents; see `encode`."""
+        """Decodes latents to images, (B, C, height, width) in [-1, 1] units, not clamped; see `encode`."""
         return self.vae.decode(z, tile or self.size)[..., :height, :width]
 
 

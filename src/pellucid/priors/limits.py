@@ -1,8 +1,8 @@
-"""Limits of a prior's own numbers, before anything is read or allocated.
+"""Limits of the numbers in a prior's files, before anything is read or allocated.
 
-Files of priors come from strangers. What they say of themselves is taken only as far as the bytes that are there bear
-it out: files are regular and of bounded size, a network has no more tensors than its weights, and networks are built on
-the device "meta", where tensors have shapes and no numbers, until all shapes have been compared.
+Files of priors come from strangers, so their descriptions are checked against their bytes. Files must be regular and of
+bounded size, and a network has no more tensors than its weights. Networks are built on the device "meta", with shapes
+and without numbers, until all shapes are verified.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from torch.overrides import TorchFunctionMode
 from ..errors import PellucidError
 
 TEXT = 32 << 20
-"""Bytes of a description, such as config.json, at most."""
+"""Largest size of a description, such as config.json, in bytes."""
 
 TENSORS = 50_000
-"""Tensors in a prior's files at most; the largest published networks have a few thousand."""
+"""Largest number of tensors in a prior's files; the largest published networks have a few thousand."""
 
 REPEATED = 4 << 30
-"""Bytes by which tensors may be larger, for numbers that they repeat, than what is stored of them."""
+"""Largest excess in bytes of tensors with repeated numbers over their storage."""
 
 MULTIPLE = 1024
-"""Largest divisor of an image's sides; it is padded up to there."""
+"""Largest divisor of an image's sides, up to which images are padded."""
 
 _SLACK = 64
 
 
 def opened(path: Path, most: int | None = None) -> BinaryIO:
-    """Opens a regular file; one that would wait, or never end, is refused at once.
+    """Opens a regular file; rejects others at once, which could block or never end.
 
     Args:
         path: the file.
-        most: bytes that it may have; None for any number.
+        most: largest size in bytes; None for no limit.
 
     Raises:
-        PellucidError: it is no regular file, cannot be read, or is larger. The message does not name it.
+        PellucidError: the file is not regular, cannot be read, or is larger. The message does not name it.
     """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -66,7 +66,7 @@ def opened(path: Path, most: int | None = None) -> BinaryIO:
 
 
 def regular(path: Path, most: int | None = None) -> None:
-    """Refuses what is no regular file; see `opened`."""
+    """Rejects files that are not regular; see `opened`."""
     opened(path, most).close()
 
 
@@ -74,7 +74,7 @@ def text(path: Path) -> str:
     """Reads a description in UTF-8.
 
     Raises:
-        PellucidError: see `opened`; or it is no UTF-8. The message does not name it.
+        PellucidError: see `opened`; or the text is no UTF-8. The message does not name the file.
     """
     with opened(path, TEXT) as file:
         try:
@@ -85,13 +85,13 @@ def text(path: Path) -> str:
 
 @contextmanager
 def described_by(tensors: int) -> Iterator[None]:
-    """Builds a network on "meta", and stops where it has many more tensors than its weights.
+    """Builds a network on "meta"; stops if it has many more tensors than its weights.
 
     Args:
-        tensors: how many the weights are.
+        tensors: number of tensors in the weights.
 
     Raises:
-        PellucidError: there would be more.
+        PellucidError: the network has more.
     """
     left = 2 * tensors + _SLACK
     here = threading.get_ident()
@@ -128,21 +128,21 @@ class _Undrawn(TorchFunctionMode):
 
 
 def check_number(tensors: int) -> None:
-    """Refuses more tensors than any network has.
+    """Rejects more tensors than any network has.
 
     Raises:
-        PellucidError: they are.
+        PellucidError: there are too many.
     """
     if tensors > TENSORS:
         raise PellucidError(f"holds more than {TENSORS:,} tensors")
 
 
 def check_tensors(named: Mapping[str, Tensor]) -> None:
-    """Refuses tensors that are not what their shapes say.
+    """Rejects tensors that contradict their shapes.
 
     Raises:
-        PellucidError: there are too many; one is sparse, quantised or without numbers; or their shapes say far more
-            than is stored of them.
+        PellucidError: there are too many; one is sparse, quantised or empty; or their shapes exceed their storage by
+            far.
     """
     check_number(len(named))
     beyond = 0
@@ -157,15 +157,15 @@ def check_tensors(named: Mapping[str, Tensor]) -> None:
 
 
 def check_images(channels: int, made: int, multiple: int) -> None:
-    """Refuses a network that is none of images, or that asks for sides beyond all use.
+    """Rejects a network that is not for images, or whose sides are impractical.
 
     Args:
-        channels: that it takes.
-        made: that it makes.
-        multiple: what sides must divide by.
+        channels: input channels.
+        made: output channels.
+        multiple: divisor of the sides.
 
     Raises:
-        PellucidError: it does not make as many channels as it takes, or twice as many; or sides are too large.
+        PellucidError: the output channels are neither as many as the input's nor twice as many; or sides are too large.
     """
     if channels < 1 or made not in (channels, 2 * channels):
         raise PellucidError(f"its network makes {made} channels of {channels}: a prior makes as many, or twice as many")

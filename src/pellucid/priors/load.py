@@ -1,4 +1,4 @@
-"""From what a person names to a prior."""
+"""Loading a prior from the name that a person gives."""
 
 from __future__ import annotations
 
@@ -42,26 +42,31 @@ def load_prior(
 
     Args:
         source: the name of an embedded prior ("natural"), a folder, a checkpoint, a model of the hub, MODULE:OBJECT, or
-            a Python object. A folder is one that `pellucid train` or `priors convert` wrote or one of the diffusers
-            library with a `UNet2DModel`; a checkpoint is a file of guided-diffusion or DDPM: see `checkpoint.load`.
-            Folders and files of Stable Diffusion and SDXL become a `Latent`. A model of the hub is `owner/name` or
-            `owner/name@revision` where there is no such path; nothing else opens a connection. MODULE:OBJECT names an
-            object of an installed module, FILE.py:OBJECT one of a file; its code runs. An object is a prior, which is
-            returned as it is, a denoiser, `D(x, sigma)` or `f(x)`, or a model of diffusers or azula: see
+            a Python object. A folder comes from `pellucid train`, from `priors convert`, or from the diffusers library
+            with a `UNet2DModel`. A checkpoint is a file of guided-diffusion or DDPM: see `checkpoint.load`. Folders and
+            files of Stable Diffusion and SDXL become a `Latent`. A model of the hub is `owner/name` or
+            `owner/name@revision` if no such path exists; nothing else opens a connection. MODULE:OBJECT names an object
+            of an installed module, FILE.py:OBJECT one of a file; its code runs. An object is a prior, which is returned
+            unchanged; a denoiser, `D(x, sigma)` or `f(x)`; or a model of diffusers or azula: see
             `denoisers.recognised`.
-        device: where its network goes, as in "cpu", "cuda" or "cuda:1"; an object stays where it is.
+        device: device of its network, such as "cpu", "cuda" or "cuda:1"; an object stays on its device.
         label: the class of the images, from 0, for a class-conditional network. Without one, networks of
-            guided-diffusion and diffusers get the mean of their classes' embeddings, those of EDM none.
-        prompt: what the picture shows, for Stable Diffusion and SDXL, which were trained with texts; None for none.
-        offline: whether a model of the hub is taken from the cache alone, as if HF_HUB_OFFLINE were set.
-        backend: what computes its network, "auto", "torch", "compile" or "openvino"; see `accelerated`.
-        precision: what it computes in, "auto", "float32", "bfloat16" or "float16"; likewise. An object stays as it is
-            where "auto" is said.
+            guided-diffusion and diffusers get the mean of their classes' embeddings; those of EDM get none.
+        prompt: description of the picture, for Stable Diffusion and SDXL, which were trained with texts; None for none.
+        offline: whether to take a model of the hub only from the cache, as with HF_HUB_OFFLINE.
+        backend: backend of its network, "auto", "torch", "compile" or "openvino"; see `accelerated`.
+        precision: precision of its network, "auto", "float32", "bfloat16" or "float16"; likewise. With "auto" an object
+            stays unchanged.
 
     Raises:
-        UsageError: there is no prior, folder, file, model or object of that name; an object is no denoiser; there is a
-            prompt for a prior that reads none; or it cannot be computed so.
-        PellucidError: the folder or file holds no whole prior, or one without such a class; the hub cannot be reached.
+        UsageError: unknown prior, folder, file, model or object; an object that is no denoiser; a prompt for a prior
+            without texts; or an impossible backend or precision.
+        PellucidError: the folder or file has no complete prior, or no such class; or the hub cannot be reached.
+
+    Example:
+        >>> prior = priors.load_prior("natural")
+        >>> prior(torch.zeros(1, 3, 16, 16), 0.1).shape
+        torch.Size([1, 3, 16, 16])
     """
     if not isinstance(source, str | Path):
         prior = denoisers.recognised(source, label)
@@ -96,21 +101,21 @@ def _load(place: Path, device: torch.device, label: int | None, prompt: str | No
 
 
 def is_object(source: Source) -> bool:
-    """True if a text is MODULE:OBJECT, and no file's name."""
+    """True if a text is MODULE:OBJECT and no file's name."""
     return isinstance(source, str) and ":" in source and not Path(source).exists()
 
 
 def locate(source: str | Path, *, texts: bool = False, offline: bool = False) -> Path:
-    """Finds the file or folder of a prior, in the hub's cache after a download where one is needed.
+    """Finds the file or folder of a prior, in the hub's cache after a download if necessary.
 
     Args:
         source: its name.
-        texts: whether what reads texts is wanted, too; see `hub.fetch`.
-        offline: whether the cache alone is looked into.
+        texts: whether text encoders are needed, too; see `hub.fetch`.
+        offline: whether to use only the cache.
 
     Raises:
-        UsageError: there is none.
-        PellucidError: it cannot be fetched.
+        UsageError: unknown prior.
+        PellucidError: the download failed.
     """
     if source in embedded.names():
         return embedded.folder_of(str(source))
@@ -145,7 +150,7 @@ def _load_folder(place: Path, device: torch.device, *, label: int | None, prompt
 
 
 def _moved(prior: Prior, device: torch.device) -> Prior:
-    """Takes a denoiser's module to a device; functions and priors of other kinds stay where they are."""
+    """Moves a denoiser's module to a device; functions and other priors stay on theirs."""
     if isinstance(prior, denoisers.EDM | denoisers.Blind) and isinstance(prior.network, nn.Module):
         prior.network = prior.network.to(device)
     return prior

@@ -1,15 +1,15 @@
-"""Memory of a restoration in latents, before it begins.
+"""Estimates the memory of a restoration in latents before it begins.
 
-The networks are run on the device "meta", where tensors have shapes and no numbers, and what is alive at once is
-summed up:
+The networks run on the device "meta", where tensors have shapes and no numbers. The estimate is the sum of simultaneous
+storage:
 
-    weights (4 bytes each, of both networks and of what the network is told)
-    + the most of: activations of an evaluation, of encoding, of decoding, each of one tile (their sum, where a gradient
-      goes through the decoder and the network at once)
+    weights (4 bytes each, of both networks and of the conditioning)
+    + the most of: activations of an evaluation, of encoding, of decoding, each of one tile; their sum for a gradient
+      through the decoder and the network at once
     + ten images of the whole size: the image, what becomes of it, and what tiles are blended in
 
-A gradient through a network keeps every activation that its backward pass needs. Not counted are what a processor's
-convolutions take to work in, and the libraries themselves.
+A gradient through a network keeps every activation that its backward pass needs. The workspace of convolutions and the
+libraries are not counted.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Memory:
     """Memory of a restoration, in bytes.
 
     Attributes:
-        weights: of all networks, in single precision.
+        weights: weights of all networks, in single precision.
         evaluation: activations of one evaluation of the prior.
-        autoencoder: of a tile on its way to latents or back.
-        images: of the whole image and what is computed with it.
-        together: whether the activations of both are alive at once, for a gradient through both.
+        autoencoder: activations of a tile's encoding or decoding.
+        images: the whole image and its intermediate results.
+        together: whether the activations of both exist at once, for a gradient through both.
     """
 
     weights: int
@@ -53,7 +53,7 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All that is alive at once."""
+        """Sum of simultaneous storage."""
         parts = (self.evaluation, self.autoencoder)
         return self.weights + (sum(parts) if self.together else max(parts)) + self.images
 
@@ -70,7 +70,7 @@ def estimate(
     """Estimates the memory for an image.
 
     Args:
-        latent: the prior, on any device, "meta" included.
+        latent: the prior, on any device, including "meta".
         height: of the image, in pixels.
         width: likewise.
         tile: side of the tiles, in pixels.
@@ -95,7 +95,7 @@ def estimate(
 
 
 class _Through(nn.Module):
-    """One of a module's methods as its forward."""
+    """Makes one of a module's methods its forward."""
 
     def __init__(self, network: Any, method: str) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class _Through(nn.Module):
 
 
 def _peak(network: nn.Module, shape: tuple[int, ...], gradient: bool, *others: Tensor) -> int:
-    """The most bytes of tensors that a call makes and are alive at once."""
+    """Largest total of bytes of tensors that exist at once during a call."""
     # The module itself is called with weights that have no numbers: nothing is copied.
     state = {name: torch.empty(weight.shape, device="meta") for name, weight in network.state_dict().items()}
     x = torch.empty(shape, device="meta", requires_grad=gradient)
@@ -119,7 +119,7 @@ def _peak(network: nn.Module, shape: tuple[int, ...], gradient: bool, *others: T
 
 
 class _Alive(TorchDispatchMode):
-    """Adds up the storages that operations make, until they are freed; views share theirs."""
+    """Sums the storages of operations until they are freed; views share theirs."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -146,7 +146,7 @@ def _storages(values: Any) -> Iterable[Any]:
 
 
 class _Attention(TorchFunctionMode):
-    """Attention as devices compute it, without the matrix of all pairs, which "meta" would make."""
+    """Attention as on devices, without the matrix of all pairs, which "meta" would allocate."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.scaled_dot_product_attention:
@@ -157,7 +157,7 @@ class _Attention(TorchFunctionMode):
 
 
 class _Fused(torch.autograd.Function):
-    """Keeps for its gradient what fused attention keeps: queries, keys, values and the result."""
+    """Keeps for its gradient the same tensors as fused attention: queries, keys, values and the result."""
 
     @staticmethod
     def forward(context: Any, *tensors: Any) -> Tensor:

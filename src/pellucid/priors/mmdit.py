@@ -1,8 +1,8 @@
 """Stable Diffusion 3 and FLUX as priors of latents: folders in the layout of the diffusers library.
 
-Their transformers give the velocity of flow matching; see `forms.Flow`. They are told zeros where a text would be: so
-Stable Diffusion 3 was trained for none, FLUX was not, which is said as a warning. The library itself is imported only
-when such a folder is loaded.
+Their transformers predict the velocity of flow matching; see `forms.Flow`. They get zeros in place of a text. Stable
+Diffusion 3 was trained so for no text; FLUX was not, which gives a warning. The library is imported only to load such a
+folder.
 
 References:
     Esser et al., "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", 2024.
@@ -30,12 +30,12 @@ _LOG = logging.getLogger("pellucid")
 
 
 class _Told(nn.Module):
-    """A transformer with plain tensors in and out, told zeros for the text.
+    """A transformer with plain tensors as input and output, and zeros for the text.
 
     Args:
         unet: the transformer.
         config: its configuration.
-        steps: what it is told, in the scheduler's words, for noise alone.
+        steps: the scheduler's time for pure noise.
     """
 
     family: str
@@ -51,12 +51,12 @@ class _Told(nn.Module):
 
 
 class StableDiffusion3(_Told):
-    """The transformer of Stable Diffusion 3; texts are 77 tokens of CLIP and 256 of T5."""
+    """Transformer of Stable Diffusion 3; texts are 77 tokens of CLIP and 256 of T5."""
 
     family, tokens = "Stable Diffusion 3", 333
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """The velocity, of x, (B, c, h, w), and times, (B,)."""
+        """Predicts the velocity of x, (B, c, h, w), at times, (B,)."""
         out: Tensor = self.unet(
             hidden_states=x,
             encoder_hidden_states=self.text.expand(len(x), -1, -1),
@@ -68,12 +68,12 @@ class StableDiffusion3(_Told):
 
 
 class Flux(_Told):
-    """The transformer of FLUX: squares of 2 x 2 latents are its tokens, and places have two numbers and a zero."""
+    """Transformer of FLUX: its tokens are squares of 2 x 2 latents, with positions of two numbers and a zero."""
 
     family, tokens = "FLUX", 512
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """The velocity, of x, (B, c, h, w), and times, (B,)."""
+        """Predicts the velocity of x, (B, c, h, w), at times, (B,)."""
         height, width = (side // 2 for side in x.shape[-2:])
         rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         places = torch.stack([torch.zeros_like(rows), rows, columns], -1).view(-1, 3).to(x)
@@ -110,9 +110,9 @@ def load(
 
     Args:
         place: the folder.
-        device: where the networks go.
-        label: refused: the network knows no classes.
-        prompt: refused: the texts of these models are not read.
+        device: device of the networks.
+        label: rejected: the network has no classes.
+        prompt: rejected: texts for these models are not supported.
 
     Raises:
         PellucidError: the folder lacks a part or holds another kind of model, or there is a prompt.
@@ -150,7 +150,7 @@ def load(
     network = kind(transformer, config, training.form.steps).eval().requires_grad_(False).to(device)
     folder.choose(network, label)
     if kind is Flux and torch.device(device).type != "meta":
-        _LOG.warning("%s: zeros stand for the empty text, which is not what it was trained with", place)
+        _LOG.warning("%s: zeros replace the empty text, unlike in its training", place)
     return Latent(training.prior(network, channels=vae.latent_channels, multiple=multiple), vae, 1024)
 
 

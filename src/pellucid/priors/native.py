@@ -1,7 +1,7 @@
-"""Folders of networks that have no class in the diffusers library: those of guided-diffusion and DDPM, as converted.
+"""Folders of networks without a class in the diffusers library: converted guided-diffusion and DDPM.
 
-`config.json` names the network and holds its configuration; the weights keep their published names. How it was trained
-is in `scheduler/scheduler_config.json`, as in folders of the diffusers library.
+`config.json` names the network and holds its configuration; the weights keep their published names.
+`scheduler/scheduler_config.json` describes the training, as in folders of the diffusers library.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def build(family: NetworkFamily, config: dict[str, Any], tensors: int) -> nn.Mod
     Args:
         family: its kind, which can be built.
         config: the file's content.
-        tensors: how many tensors its weights are.
+        tensors: number of tensors in its weights.
 
     Raises:
-        TypeError: an unknown field, or none that is needed.
+        TypeError: an unknown or a missing field.
         PellucidError: a value is out of range.
     """
     assert family.build is not None
@@ -52,7 +52,7 @@ def load(
         label: the class of the images, from 0, for a class-conditional network.
 
     Raises:
-        PellucidError: the folder lacks a file, or its weights do not fit its configuration; the network has no such
+        PellucidError: the folder lacks a file, its weights do not fit its configuration, or the network has no such
             class.
     """
     root, training = files.root_of(folder), schedulers.read(read_scheduler(folder), folder)

@@ -1,18 +1,19 @@
-r"""The package's own denoising network: plain convolutions, any image size, nothing but torch to import.
+r"""The package's denoising network: plain convolutions, any image size, no import but torch.
 
-`DenoisingUNet` estimates x0 from `x = x0 + sigma n` in the library's own coordinates. Four choices make it cheap:
+`DenoisingUNet` estimates x0 from `x = x0 + sigma n` in the library's coordinates. Four choices make it cheap:
 
 - It works on `pixel_unshuffle(x, 2)`, so that its finest level has a quarter of the pixels.
-- No normalisation and no attention: convolutions, ReLU and one addition a block, as in DRUNet ([DPIR], section 4.1).
-  Without statistics over the image, the answer at a place depends only on what lies around it, and tiles agree.
+- No normalisation and no attention: convolutions, ReLU and one addition for each block, as in DRUNet ([DPIR], section
+  4.1).
+  Without statistics over the image, each output depends only on its surroundings, and tiles agree.
 - Preconditioning as in [EDM], table 1 and section 5: with sigma_d the spread of the data,
 
   .. math:: D(x, \sigma) = \frac{\sigma_d^2}{s^2} x + \frac{\sigma \sigma_d}{s} F\left(\frac{x}{s}, \sigma\right),
             \quad s^2 = \sigma^2 + \sigma_d^2
 
-  so that F sees and gives unit variance at every noise level, from 0.01 to 157.
+  so that F has inputs and outputs of unit variance at every noise level, from 0.01 to 157.
 - The noise level enters twice: as a constant map beside the image, and in each block as a gain and a shift per channel
-  ([FiLM]). Convolutions have no bias of their own: what does not come from the image comes from the noise level.
+  ([FiLM]). Convolutions have no bias: every offset comes from the noise level.
 
 References:
     [DPIR] Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", 2021.
@@ -49,13 +50,13 @@ _FREQUENCIES = 16
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """Hyper-parameters of a `DenoisingUNet`; what its `config.json` holds.
+    """Hyper-parameters of a `DenoisingUNet`, the content of its `config.json`.
 
     Attributes:
         channels: image channels.
-        patch: side of the squares of pixels that become channels at the entry.
+        patch: side of the squares of pixels that become channels at the input.
         widths: channels of each level, finest first; each level has half the resolution of the one before.
-        blocks: residual blocks of each level on the way down, and again (but for the coarsest) on the way up.
+        blocks: residual blocks of each level on the way down, and again (except the coarsest) on the way up.
         embedding: width of the noise level's embedding.
         sigma_data: spread of the images in [-1, 1] units, sigma_d above.
 
@@ -94,7 +95,7 @@ def build_network(config: dict[str, Any]) -> DenoisingUNet:
         config: the file's content: `_class_name` and the fields of `UNetConfig`.
 
     Returns:
-        The network, on the CPU, in float32; `channels` and `multiple` say which images it takes.
+        The network, on the CPU, in float32; `channels` and `multiple` describe its images.
 
     Raises:
         PellucidError: another class, an unknown field or a value out of range.
@@ -110,7 +111,7 @@ def build_network(config: dict[str, Any]) -> DenoisingUNet:
 
 
 class DenoisingUNet(nn.Module):
-    """Estimates the clean image from a noisy one and its noise level; see the module's page for why it is as it is.
+    """Estimates the clean image from a noisy one and its noise level; the module's page explains the design.
 
     A fresh network is the best linear guess, `x sigma_d^2 / (sigma^2 + sigma_d^2)`: its last layer starts at zero.
 
@@ -120,8 +121,8 @@ class DenoisingUNet(nn.Module):
     Attributes:
         config: the same.
         channels: image channels.
-        multiple: what height and width must divide by.
-        checkpointed: whether gradients keep each block's input alone and compute the rest again.
+        multiple: divisor of height and width.
+        checkpointed: whether gradients store only each block's input and compute the rest again.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -168,11 +169,11 @@ class DenoisingUNet(nn.Module):
         return x * (spread / total) ** 2 + residual * (level * spread / total)
 
     def trunk(self, h: Tensor, embedding: Tensor) -> Tensor:
-        """All that takes time: F without the noise level's embedding and the rearrangement of pixels.
+        """Computes F without the noise level's embedding and the rearrangement of pixels, the costly part.
 
         Args:
             h: (B, C patch^2 + 1, H / patch, W / patch).
-            embedding: of the noise levels, (B, config.embedding).
+            embedding: embedding of the noise levels, (B, config.embedding).
 
         Returns:
             (B, C patch^2, H / patch, W / patch).
@@ -227,7 +228,7 @@ class _Block(nn.Module):
 
 
 def _features(sigma: Tensor) -> Tensor:
-    """Smooth functions of the noise level to learn from, (B,) -> (B, 2 * _FREQUENCIES + 1)."""
+    """Smooth features of the noise level for learning, (B,) -> (B, 2 * _FREQUENCIES + 1)."""
     # ln sigma / 4, EDM's c_noise, lies in [-1.2, 1.3]; the floor keeps a level of 0 finite.
     u = sigma.clamp_min(1e-4).log().unsqueeze(1) / 4
     octaves = torch.linspace(-1, 3, _FREQUENCIES, device=u.device, dtype=u.dtype)

@@ -1,6 +1,6 @@
-"""The package's network in OpenVINO: the same weights, on a CPU, in less time; docs/speed.md has how much.
+"""The package's network in OpenVINO: the same weights on a CPU in less time (see docs/speed.md).
 
-The graph is written out here and not traced: that takes milliseconds, and no part of torch that is on its way out.
+The graph is built directly rather than traced: this takes milliseconds and no deprecated part of torch.
 
 References:
     OpenVINO's operations, opset 13. https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets.html
@@ -23,7 +23,7 @@ _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
 
 class Trunk:
-    """Stands for `DenoisingUNet.trunk` where no gradient is asked for; the graph is made at the first call.
+    """Replaces `DenoisingUNet.trunk` without gradients; the graph is built at the first call.
 
     It computes in float32, or in bfloat16 inside `torch.autocast`.
 
@@ -40,7 +40,7 @@ class Trunk:
         self._models: dict[torch.dtype, Any] = {}
 
     def __call__(self, h: Tensor, embedding: Tensor) -> Tensor:
-        """See `DenoisingUNet.trunk`; of one image, (1, ...)."""
+        """See `DenoisingUNet.trunk`; for one image, (1, ...)."""
         if torch.is_grad_enabled() and (h.requires_grad or embedding.requires_grad or self._trains()):
             return DenoisingUNet.trunk(self._network, h, embedding)
         precision = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
@@ -88,7 +88,7 @@ def _imported() -> Any:
 
 
 def _graph(network: DenoisingUNet) -> Any:
-    """`DenoisingUNet.trunk` of one image of any size."""
+    """Builds the graph of `DenoisingUNet.trunk` for one image of any size."""
     openvino = _library()
     from openvino import opset13 as ops
 

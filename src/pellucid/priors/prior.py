@@ -1,4 +1,4 @@
-"""The protocol of a prior, and the wrappers that count its evaluations and give it images of any size."""
+"""Protocol of a prior, and wrappers that count its evaluations and adapt it to images of any size."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ class Prior(Protocol):
     """A diffusion model as its posterior mean: `prior(x, sigma) -> E[x0 | x]` with `x = x0 + sigma n`.
 
     Attributes:
-        channels: image channels C that it takes.
+        channels: number C of image channels.
         multiple: H and W must divide by this.
         sigmas: the training ladder, ascending, (T,), float64, on the CPU.
+
+    Example:
+        >>> prior = priors.load_prior("natural")
+        >>> prior.channels, prior.multiple, len(prior.sigmas)
+        (3, 16, 1000)
     """
 
     @property
@@ -46,7 +51,7 @@ class Prior(Protocol):
 
 
 class Tiles(NamedTuple):
-    """Number and size of the pieces in which an image is shown."""
+    """Number and size of the tiles of an image."""
 
     number: int
     height: int
@@ -54,30 +59,30 @@ class Tiles(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """All pixels of all pieces, what the time of an evaluation is proportional to."""
+        """Number of pixels in all tiles, to which the time of an evaluation is proportional."""
         return self.number * self.height * self.width
 
 
 Evaluation = Callable[[Tensor, "float | Tensor"], Tensor]
-"""Of a prior at images (B, C, H, W) and one level or (B,): x0, or x0 with more channels behind it."""
+"""Evaluates a prior at images (B, C, H, W) and one level or (B,): x0, or x0 followed by more channels."""
 
 
 def learned(prior: Prior) -> Evaluation:
-    """The evaluation of a prior that also gives the variance its network has learnt; see `VPNetwork.learned`.
+    """Evaluates a prior with the learned variance; see `VPNetwork.learned`.
 
     Raises:
-        UsageError: a prior of this kind has none.
+        UsageError: the prior has no learned variance.
     """
     found: Evaluation | None = getattr(prior, "learned", None)
     if found is None:
-        raise UsageError("this prior's network has learnt no variance: take the posterior's, or beta")
+        raise UsageError("this prior's network has no learned variance: take the posterior's, or beta")
     return found
 
 
 class Wrapper:
-    """A prior around another one, with the same channels, ladder and demands on the size.
+    """A prior around another one, with the same channels, ladder and size requirements.
 
-    A subclass defines `evaluate`, which wraps whatever evaluation of the inner prior is asked for.
+    A subclass defines `evaluate`, which wraps any evaluation of the inner prior.
     """
 
     def __init__(self, prior: Prior) -> None:
@@ -92,34 +97,34 @@ class Wrapper:
         return self.evaluate(learned(self.prior), x, sigma)
 
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """Does once to `inner` what the wrapper does to its prior, for any number of channels that comes back."""
+        """Applies the wrapper to one evaluation of `inner`, with any number of output channels."""
         return inner(x, sigma)
 
     @property
     def channels(self) -> int:
-        """Image channels, the wrapped prior's."""
+        """Image channels of the wrapped prior."""
         return self.prior.channels
 
     @property
     def multiple(self) -> int:
-        """Divisor of H and W, the wrapped prior's."""
+        """Divisor of H and W of the wrapped prior."""
         return self.prior.multiple
 
     @property
     def sigmas(self) -> Tensor:
-        """The training ladder, the wrapped prior's."""
+        """Training ladder of the wrapped prior."""
         return self.prior.sigmas
 
     def tiles(self, height: int, width: int) -> Tiles:
-        """Tiles that the innermost network sees, in one evaluation, of one image of this size."""
+        """Tiles of the innermost network for one evaluation of one image of this size."""
         return self.prior.tiles(height, width) if isinstance(self.prior, Wrapper) else Tiles(1, height, width)
 
 
 class Unused:
-    """Stands for the prior of a method that evaluates none, so that none is loaded.
+    """Replaces the prior of a method that evaluates none, so that none is loaded.
 
     Args:
-        device: where the method computes.
+        device: device of the method.
     """
 
     channels = 3
@@ -130,19 +135,25 @@ class Unused:
         self.device = device
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """Refuses."""
-        raise PellucidError("this method said that it needs no prior, and evaluates one")
+        """Always raises an error."""
+        raise PellucidError("this method declares needs_prior = False but evaluates a prior")
 
 
 class Counted(Wrapper):
-    """Counts evaluations (NFE) and stops at the first result that is not a number.
+    """Counts evaluations (NFE) and raises an error at the first non-finite result.
 
     Args:
-        prior: what to count.
-        on_call: called after each evaluation with the number of pixels that it held, B H W.
+        prior: the prior to count.
+        on_call: called after each evaluation with its number of pixels, B H W.
 
     Attributes:
         nfe: evaluations so far; a batch counts once.
+
+    Example:
+        >>> prior = priors.Counted(priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25)))
+        >>> _ = prior(torch.zeros(1, 3, 8, 8), 1.0)
+        >>> prior.nfe
+        1
     """
 
     def __init__(self, prior: Prior, on_call: Callable[[int], object] | None = None) -> None:
@@ -154,7 +165,7 @@ class Counted(Wrapper):
         """See `Wrapper`.
 
         Raises:
-            PellucidError: the result holds NaN or infinity, which would end as a grey picture.
+            PellucidError: the result has NaN or infinity, which would become a grey picture.
         """
         x0 = inner(x, sigma)
         # One reduction, not one test a pixel: a sum is finite only if all its terms are.
@@ -171,17 +182,22 @@ def _show(sigma: float | Tensor) -> str:
 
 
 class Checkpointed(Wrapper):
-    """Keeps less in memory for gradients through the prior, and computes the rest again on the way back.
+    """Saves memory for gradients through the prior by computing activations again in the backward pass.
 
     Args:
-        prior: what to call.
-        by: "call" keeps an evaluation's input alone, so that a gradient through many evaluations takes the memory of
-            one; a call with its gradient takes four thirds of the time. "block" keeps the input of each of the
-            network's blocks, which a gradient through a single evaluation is helped by; it needs a network that knows
-            how, as `DenoisingUNet` does.
+        prior: the prior to call.
+        by: "call" stores only an evaluation's input, so that a gradient through many evaluations takes the memory of
+            one; a call with its gradient takes four thirds of the time. "block" stores the input of each of the
+            network's blocks, which helps with a gradient through a single evaluation; it needs a network that supports
+            it, such as `DenoisingUNet`.
 
     Raises:
-        UsageError: the network does not know how.
+        UsageError: the network does not support it.
+
+    Example:
+        >>> prior = priors.Checkpointed(priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25)))
+        >>> prior(torch.zeros(1, 3, 8, 8), 1.0).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     def __init__(self, prior: Prior, by: Literal["call", "block"] = "call") -> None:
@@ -206,7 +222,13 @@ class Checkpointed(Wrapper):
 
 
 class Padded(Wrapper):
-    """Takes any height and width from 1x1 up: reflects the image to the wrapped prior's multiple and crops back."""
+    """Takes any height and width from 1x1 up: reflects the image to the wrapped prior's multiple and crops back.
+
+    Example:
+        >>> prior = priors.Padded(priors.load_prior("natural"))
+        >>> prior(torch.zeros(1, 3, 5, 7), 0.1).shape
+        torch.Size([1, 3, 5, 7])
+    """
 
     @property
     def multiple(self) -> int:
@@ -214,7 +236,7 @@ class Padded(Wrapper):
         return 1
 
     def tiles(self, height: int, width: int) -> Tiles:
-        """Tiles that the innermost network sees, in one evaluation, of one image of this size."""
+        """Tiles of the innermost network for one evaluation of one image of this size."""
         return super().tiles(*(round_up(n, self.prior.multiple) for n in (height, width)))
 
     def evaluate(self, inner: Evaluation, x: Tensor, sigma: float | Tensor) -> Tensor:
@@ -272,7 +294,7 @@ def round_up(size: int, multiple: int) -> int:
 
 
 def reflected(x: Tensor, multiple: int) -> Tensor:
-    """Images, (..., H, W), reflected at the right and the bottom up to a multiple; themselves where none is missing."""
+    """Reflects images, (..., H, W), at the right and the bottom up to a multiple."""
     for axis, size in zip((-2, -1), x.shape[-2:], strict=True):
         if size % multiple:
             target = round_up(size, multiple)
@@ -281,7 +303,7 @@ def reflected(x: Tensor, multiple: int) -> Tensor:
 
 
 def reflection(size: int, target: int) -> Tensor:
-    """Indices 0 ... target - 1 reflected into 0 ... size - 1 without repeating the edge, as often as it takes."""
+    """Indices 0 ... target - 1 reflected into 0 ... size - 1 without repeating the edge, as often as necessary."""
     if size == 1:
         return torch.zeros(target, dtype=torch.long)
     period = 2 * (size - 1)

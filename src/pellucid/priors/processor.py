@@ -1,4 +1,4 @@
-"""Instructions of this machine's processor, which decide what a network is computed in."""
+"""Instruction sets of this machine's processor, which decide a network's precision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LISTED = Path("/proc/cpuinfo")
 
 @lru_cache(maxsize=1)
 def instructions() -> frozenset[str]:
-    """Names of the processor's instruction sets as Linux has them; elsewhere those of bfloat16 alone, as torch does."""
+    """Names of the processor's instruction sets from Linux; on other systems only those of bfloat16, from torch."""
     if _LISTED.is_file():
         return listed(_LISTED.read_text())
     found = (torch.cpu._is_avx512_bf16_supported(), torch.cpu._is_amx_tile_supported())
@@ -21,11 +21,11 @@ def instructions() -> frozenset[str]:
 
 
 def listed(text: str) -> frozenset[str]:
-    """The flags that all of a machine's processors have, from the text of /proc/cpuinfo."""
+    """Common flags of all of a machine's processors, from the text of /proc/cpuinfo."""
     lines = [line.partition(":")[2].split() for line in text.splitlines() if line.partition(":")[0].strip() == "flags"]
     return frozenset.intersection(*map(frozenset, lines)) if lines else frozenset()
 
 
 def has_bfloat16() -> bool:
-    """Whether there are instructions for bfloat16: without them torch emulates it, in eight times the time."""
+    """True if there are instructions for bfloat16, which torch otherwise emulates in eight times the time."""
     return not instructions().isdisjoint(_BFLOAT16)

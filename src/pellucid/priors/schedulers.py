@@ -1,8 +1,8 @@
-"""Training of a network, read from the configuration of a scheduler of the diffusers library.
+"""Training of a network by the configuration of a scheduler of the diffusers library.
 
-A scheduler's class says what a network's numbers mean, and each class has defaults of its own for what its file leaves
-out. Fields that only decide how samples are drawn are known and passed over. A class or a field that is not in the
-tables below is refused: guessed wrongly, it would give another prior without a word.
+A scheduler's class defines the meaning of a network's output, and each class has its defaults for missing fields.
+Fields that only affect sampling are ignored. A class or a field outside the tables below is rejected, since a wrong
+guess would silently give another prior.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ BETAS: dict[str, tuple[str, float, float]] = {
     ),
     "TCDScheduler": _LATENT,
 }
-"""Classes of networks with discrete steps, and their defaults."""
+"""Classes for networks with discrete steps, and their defaults."""
 
 _OF_BETAS = {
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
@@ -90,7 +90,7 @@ SAMPLING = {
     "timestep_spacing", "timestep_values", "upscale_mode", "use_beta_sigmas", "use_dynamic_shifting",
     "use_exponential_sigmas", "use_karras_sigmas", "use_lu_lambdas", "variance_type",
 }  # fmt: skip
-"""Fields that decide how samples are drawn, and not what a network was trained on."""
+"""Fields that affect only sampling, not the training."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class Training:
 
     Attributes:
         sigmas: its training ladder, ascending, (T,).
-        prediction: what a variance-preserving network of discrete steps predicts; None for the other forms.
-        form: the other forms.
+        prediction: predicted quantity of a variance-preserving network of discrete steps; None for other forms.
+        form: the form of all other networks.
         ranged: see `VPNetwork`.
     """
 
@@ -112,7 +112,7 @@ class Training:
     def prior(
         self, network: Callable[[Tensor, Tensor], Tensor], *, channels: int = 3, multiple: int = 1
     ) -> VPNetwork | Formed:
-        """The prior of a network `network(x, t)` that was trained so; see `VPNetwork`."""
+        """Makes the prior of a network `network(x, t)` with this training; see `VPNetwork`."""
         if self.form is not None:
             return Formed(network, self.form, self.sigmas, channels=channels, multiple=multiple)
         assert self.prediction is not None
@@ -122,14 +122,14 @@ class Training:
 
 
 def read(config: Config, source: Path | str) -> Training:
-    """Reads how a network was trained.
+    """Reads the training of a network.
 
     Args:
         config: the content of `scheduler_config.json`.
-        source: where it comes from, for messages.
+        source: its source, for messages.
 
     Raises:
-        PellucidError: its class or one of its fields is not known, or a number is out of range.
+        PellucidError: the class or a field is unknown, or a number is out of range.
     """
     kind = config.get("_class_name")
     if kind is None and not {"beta_schedule", "trained_betas"} & config.keys():
@@ -196,7 +196,7 @@ def _discrete(config: Config, kind: object, steps: int, first: float, last: floa
 
 
 def _prediction(config: Config) -> Prediction:
-    """Prediction of the network; files of old releases state it by `predict_epsilon`."""
+    """Predicted quantity of the network; old files state it by `predict_epsilon`."""
     old = config.get("predict_epsilon")
     found = config.get("prediction_type", "sample" if old is False else "epsilon")
     if not isinstance(found, str) or found not in _PREDICTIONS:
@@ -308,7 +308,7 @@ def _geometric(least: float, most: float, steps: int) -> Tensor:
 
 
 def _check(config: Config, decisive: set[str]) -> None:
-    """Refuses fields that are not known, but for the library's own marks, which begin with an underscore."""
+    """Rejects unknown fields, except the library's marks, which begin with an underscore."""
     unknown = sorted(name for name in config.keys() - decisive - SAMPLING if not name.startswith("_"))
     if unknown:
         raise PellucidError(f"its field {unknown[0]!r} is not known: what it means for the network would be a guess")
@@ -348,7 +348,7 @@ def _range(config: Config, least: float, most: float) -> tuple[float, float]:
 
 
 def _ascending(training: Training) -> Training:
-    """The same, if its levels ascend."""
+    """Returns the training if its levels ascend."""
     sigmas = training.sigmas
     if not torch.isfinite(sigmas).all() or not (sigmas.diff() > 0).all() or sigmas[0] <= 0:
         raise PellucidError("its noise levels do not ascend from above 0")

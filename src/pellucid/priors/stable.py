@@ -1,12 +1,12 @@
 """Stable Diffusion 1.x, 2.x and SDXL as priors: folders in the layout of the diffusers library.
 
-The library itself is imported only when such a folder is loaded.
+The library is imported only to load such a folder.
 
 References:
     Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022.
         https://arxiv.org/abs/2112.10752
     Podell et al., "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis", 2023, section 2.2: the
-        sizes that a network is told. https://arxiv.org/abs/2307.01952
+        sizes as conditioning. https://arxiv.org/abs/2307.01952
 """
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ _LOG = logging.getLogger("pellucid")
 
 
 class ConditionedUNet(nn.Module):
-    """A `UNet2DConditionModel` with plain tensors in and out, told the same with every call.
+    """A `UNet2DConditionModel` with plain tensors as input and output, and a fixed conditioning.
 
-    SDXL is told sizes, too: the original's and the target's are those of the image that it is shown, a tile where there
-    are tiles, and nothing is cropped.
+    SDXL also gets sizes: the original's and the target's are those of its input image or tile, and nothing is cropped.
 
     Args:
         unet: the network.
-        told: what it is told.
-        factor: pixels that a latent stands for.
+        told: the conditioning.
+        factor: pixels for each latent.
     """
 
     def __init__(self, unet: nn.Module, told: Conditioning, factor: int) -> None:
@@ -71,12 +70,12 @@ class ConditionedUNet(nn.Module):
 
 
 def matches(place: Path) -> bool:
-    """True if a folder is one of latent diffusion."""
+    """True if a folder has a model of latent diffusion."""
     return (place / "vae" / "config.json").is_file() and (place / "unet" / "config.json").is_file()
 
 
 def forces_zeros(place: Path) -> bool:
-    """True if a folder's network is told zeros where there is no text, so that nothing has to read one."""
+    """True if a folder's network takes zeros for no text, so that no text encoder is needed."""
     config = folder.read_json(place / "unet" / "config.json")
     index = folder.read_json(place / "model_index.json") if (place / "model_index.json").is_file() else {}
     return bool(index.get("force_zeros_for_empty_prompt", config.get("addition_embed_type") == "text_time"))
@@ -85,21 +84,21 @@ def forces_zeros(place: Path) -> bool:
 def load(
     place: Path, device: str | torch.device = "cpu", label: int | None = None, prompt: str | None = None
 ) -> Latent:
-    """Loads a folder with unet/, vae/ and scheduler/, and with text_encoder/ and tokenizer/ where a text is read.
+    """Loads a folder with unet/, vae/ and scheduler/, and for texts text_encoder/ and tokenizer/.
 
-    Weights in single precision are mapped, and read as they are first needed; others are computed with in float32.
+    Weights in single precision are mapped and read on first use; others are converted to float32.
 
     Args:
         place: the folder.
         device: where the networks go.
-        label: refused: the network knows no classes.
-        prompt: what the picture shows; None for what the model was trained with for no text.
+        label: rejected: the network has no classes.
+        prompt: description of the picture; None for the model's value for no text.
 
     Raises:
         PellucidError: the folder lacks a part or holds another kind of model, or there is a prompt that cannot be read.
     """
     if (place / "unet_ema").exists():
-        _LOG.warning("%s: of unet/ and unet_ema/ the first is taken", place)
+        _LOG.warning("%s: unet/ is used, not unet_ema/", place)
     config = folder.read_json(place / "unet" / "config.json")
     vae_config = folder.read_json(place / "vae" / "config.json")
     scheduler = folder.read_json(place / "scheduler" / "scheduler_config.json")
@@ -133,14 +132,14 @@ def assemble(
     weights: Mapping[str, dict[str, Tensor]],
     device: str | torch.device,
 ) -> Latent:
-    """Makes the prior of its parts.
+    """Makes the prior from its parts.
 
     Args:
         source: where they come from, for messages.
         config: of the `UNet2DConditionModel`.
         vae_config: of the `AutoencoderKL`.
-        told: what the network is told.
-        training: how the network was trained.
+        told: the conditioning.
+        training: the network's training.
         weights: of "unet" and "vae", by the names of diffusers.
         device: where the networks go.
 
@@ -176,7 +175,7 @@ def assemble(
 def autoencoder_of(
     source: Path, config: Mapping[str, Any], weights: dict[str, Tensor], device: str | torch.device
 ) -> Autoencoder:
-    """Makes an autoencoder of its parts.
+    """Makes an autoencoder from its parts.
 
     Args:
         source: where they come from, for messages.
@@ -185,7 +184,7 @@ def autoencoder_of(
         device: where it goes.
 
     Raises:
-        PellucidError: it is of another kind, or weights do not fit.
+        PellucidError: the autoencoder is of another kind, or weights do not fit.
     """
     from diffusers import AutoencoderKL
 
@@ -213,13 +212,13 @@ def autoencoder_of(
 
 
 def _size(config: Mapping[str, Any], factor: int) -> int:
-    """Side in pixels of the images that a network was trained on."""
+    """Side in pixels of the images of a network's training."""
     size = config.get("sample_size")
     return size * factor if isinstance(size, int) and 0 < size * factor <= _LARGEST else 512
 
 
 def _modern(name: str) -> str:
-    """A tensor's name in the releases of diffusers since 0.18."""
+    """Name of a tensor in the releases of diffusers since 0.18."""
     if ".attentions." not in name:
         return name
     for old, new in ((".query.", ".to_q."), (".key.", ".to_k."), (".value.", ".to_v."), (".proj_attn.", ".to_out.0.")):

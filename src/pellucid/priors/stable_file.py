@@ -1,8 +1,8 @@
-"""Stable Diffusion 1.x, 2.x and SDXL in one file, in the layout of the code that they were published with.
+"""Stable Diffusion 1.x, 2.x and SDXL in one file, in the layout of their original code.
 
-Shapes tell the networks' widths, levels and attention. What leaves no trace is known of the published models: the
-heads (8, or of 64 channels where the attention's projections are linear), the schedule, the autoencoder's scaling.
-Names become those of diffusers through that library's own converters, for which nothing is fetched.
+Shapes determine the networks' widths, levels and attention. Other properties come from the published models: the heads
+(8, or of 64 channels for linear projections in the attention), the schedule, the autoencoder's scaling. The converters
+of diffusers rename the tensors, without downloads.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def state_of(content: Any) -> tuple[str, dict[str, Tensor]] | None:
-    """A whole model of latent diffusion in this layout among what a file holds.
+    """Complete model of latent diffusion in this layout in the content of a file.
 
     Args:
         content: see `tensors.read`.
 
     Returns:
-        Where in it, and the tensors by name; None if there is none.
+        Its place in the content, and the tensors by name; None if there is none.
     """
     wanted = {f"{_UNET}input_blocks.0.0.weight", f"{_VAE}decoder.conv_in.weight"}
     return next(((place, state) for place, state in tensors.states(content) if wanted <= state.keys()), None)
@@ -54,12 +54,12 @@ def load(
     Args:
         weights: by name.
         source: the file, for messages.
-        device: where the networks go.
-        prompt: None: a single file does not hold what turns a text into numbers.
-        metadata: what the file says of itself.
+        device: device of the networks.
+        prompt: must be None: a single file has no tokenizer.
+        metadata: metadata of the file.
 
     Raises:
-        PellucidError: it is another kind of model, or there is a prompt.
+        PellucidError: the model is of another kind, or there is a prompt.
     """
     if prompt:
         raise PellucidError("a single file has no tokenizer to read a prompt with: name the model's folder")
@@ -98,10 +98,10 @@ _REFINER_TEXT = 1280
 
 
 def unet_config(shapes: Shapes) -> dict[str, Any]:
-    """The configuration of the `UNet2DConditionModel` whose tensors have these shapes.
+    """Configuration of the `UNet2DConditionModel` with these shapes of tensors.
 
     Raises:
-        PellucidError: it is SDXL's refiner, or has no attention to a text.
+        PellucidError: the model is SDXL's refiner, or has no attention to a text.
     """
     shapes = {name[len(_UNET) :]: shape for name, shape in shapes.items() if name.startswith(_UNET)}
     levels = _levels(shapes)
@@ -139,7 +139,7 @@ def unet_config(shapes: Shapes) -> dict[str, Any]:
 
 
 def _levels(shapes: Shapes) -> list[tuple[int, list[int]]]:
-    """Of each level its width, and for each of its blocks how many layers its attention has."""
+    """Width of each level, and for each of its blocks the number of attention layers."""
     levels: list[tuple[int, list[int]]] = []
     depths: list[int] = []
     width = 0
@@ -163,7 +163,7 @@ def _depth(shapes: Shapes, block: str) -> int:
 
 
 def vae_config_of(shapes: Shapes) -> dict[str, Any]:
-    """The configuration of the `AutoencoderKL` whose tensors have these shapes."""
+    """Configuration of the `AutoencoderKL` with these shapes of tensors."""
     shapes = {name[len(_VAE) :]: shape for name, shape in shapes.items() if name.startswith(_VAE)}
     found = [re.match(r"encoder\.down\.(\d+)\.block\.(\d+)\.conv1\.weight", name) for name in shapes]
     blocks = [(int(match[1]), int(match[2])) for match in found if match]
@@ -183,14 +183,14 @@ def vae_config_of(shapes: Shapes) -> dict[str, Any]:
 
 
 def _said(weights: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Prediction | None:
-    """Prediction of the network, if the file states it."""
+    """Predicted quantity of the network, if the file states it."""
     if "v_pred" in weights or metadata.get("modelspec.prediction_type") == "v":
         return "v"
     return "epsilon" if metadata.get("modelspec.prediction_type") == "epsilon" else None
 
 
 def _seen(latent: Latent) -> Prediction:
-    """Prediction of the network by its answer to noise: it recognises noise, or what is left of the image."""
+    """Predicted quantity of the network, by its output for noise: either the noise, or the remaining image."""
     x = torch.randn(1, latent.channels, 32, 32, generator=torch.Generator().manual_seed(0))
     network = latent.network
     home = network.text.device

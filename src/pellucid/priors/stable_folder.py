@@ -1,7 +1,7 @@
-"""Stable Diffusion and SDXL as the content of a folder that the diffusers library reads, and that `stable` loads.
+"""Stable Diffusion and SDXL as a folder for the diffusers library and for `stable`.
 
-What the network is told where there is no prompt stays the same: text encoders go with it, also where a single file
-held them; where there were none, there are none.
+The conditioning without a prompt stays the same. Text encoders are included if the source has them, also in a single
+file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .prior import Prior
 
 INDEX = "model_index.json"
 MARK = "_pellucid_version"
-"""Mark of the index of a folder that was written here."""
+"""Mark in the index of a folder from this module."""
 
 _READERS = (("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2"))
 
@@ -33,7 +33,7 @@ class FolderContent(NamedTuple):
     Attributes:
         texts: by path.
         weights: of each file of weights, by path.
-        told: what the network is told where there is no prompt, for people.
+        told: conditioning without a prompt, for people.
     """
 
     texts: dict[str, str]
@@ -46,7 +46,7 @@ def content(latent: Latent, place: Path) -> FolderContent:
 
     Args:
         latent: the model, as loaded.
-        place: the folder or file that it was loaded from.
+        place: its folder or file.
 
     Raises:
         PellucidError: a text encoder is damaged.
@@ -82,7 +82,7 @@ def content(latent: Latent, place: Path) -> FolderContent:
 
 
 def _encoders(place: Path, names: Sequence[str]) -> dict[str, texts.Encoder]:
-    """The text encoders by the names of their folders."""
+    """Text encoders by the names of their folders."""
     if place.is_dir():
         return {name: texts.in_folder(place / name) for name in names if (place / name).is_dir()}
     found = stable_file.state_of(tensors.read(place))
@@ -94,7 +94,7 @@ def _encoders(place: Path, names: Sequence[str]) -> dict[str, texts.Encoder]:
 
 
 def _single(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights as they are computed with."""
+    """Weights in the type of the computation."""
     return {name: weight.float() for name, weight in weights.items()}
 
 
@@ -137,7 +137,7 @@ def _index(xl: bool, zeros: bool, parts: Collection[str], scheduler: Mapping[str
 
 
 def _scheduler(prior: Prior) -> dict[str, Any]:
-    """Training of the published models of single files."""
+    """Training of the published models in single files."""
     assert isinstance(prior, VPNetwork)
     return {
         "_class_name": "DDIMScheduler",

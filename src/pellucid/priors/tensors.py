@@ -1,7 +1,7 @@
-"""Files of tensors, read without running anything in them, and written.
+"""Files of tensors, read without running code in them, and written.
 
-`.pt`, `.pth`, `.ckpt` and `.bin` are read as tensors and plain containers alone, and `.safetensors` can hold nothing
-else. Files are mapped, not copied: weights are read as they are first needed. Messages do not name the file.
+`.pt`, `.pth`, `.ckpt` and `.bin` are read as tensors and plain containers only; `.safetensors` can hold nothing else.
+Files are mapped, not copied, so weights are read on first use. Messages do not name the file.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ..errors import PellucidError
 from . import limits
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
-"""Of the files that `read` reads."""
+"""Suffixes of files that `read` can read."""
 
 PICKLES = (".pkl", ".pickle")
-"""Of files that are refused, whatever they hold."""
+"""Suffixes of files that are rejected in any case."""
 
 
 def read(path: Path) -> Any:
-    """Reads a file of tensors: those of safetensors by name, the content of other files as it is.
+    """Reads a file of tensors: by name from safetensors, as nested content from other files.
 
     Raises:
-        PellucidError: it is damaged, of another kind, or holds more than tensors.
+        PellucidError: the file is damaged, of another kind, or holds more than tensors.
     """
     suffix = path.suffix.lower()
     if suffix in PICKLES:
@@ -87,7 +87,7 @@ def _unpickled(path: Path) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuses an archive that is a program, or that unfolds to more than its own bytes."""
+    """Rejects an archive with code, or one that expands beyond its size."""
     with zipfile.ZipFile(path) as archive:
         records = archive.infolist()
         _check_records(records, path.stat().st_size)
@@ -103,27 +103,27 @@ def _check_records(records: Sequence[zipfile.ZipInfo], size: int) -> None:
         raise PellucidError("refused: it is a TorchScript program, which would be run; give its weights alone")
     # torch.save compresses nothing.
     if sum(record.file_size for record in records) > size:
-        raise PellucidError("refused: it unfolds to more than its own bytes, which torch.save never writes")
+        raise PellucidError("refused: it expands beyond its size, which torch.save never writes")
     index = max((record.file_size for record in records if record.filename.endswith(".pkl")), default=0)
     if index > limits.TEXT:
         raise PellucidError(f"refused: its index of tensors has {index:,} bytes; {limits.TEXT:,} at most are read")
 
 
 _INDICES = 5
-"""Pickles that a file from before torch 1.6 begins with."""
+"""Pickles at the beginning of a file from before torch 1.6."""
 
 _OPERATIONS = 100 * limits.TENSORS
 _DEEP = 1000
 
 _COSTLY = {"builtins bytearray", "__builtin__ bytearray"}
-"""What torch's reader calls and makes as large as a number says."""
+"""Calls in torch's reader whose cost is set by a number in the file."""
 
 
 def _check_index(index: IO[bytes]) -> None:
-    """Refuses a pickle whose reading costs far more than its bytes; reads up to its end.
+    """Rejects a pickle whose reading costs far more than its size; reads up to its end.
 
     Raises:
-        PellucidError: it is of that kind.
+        PellucidError: the pickle is too costly.
     """
     depth = 0
     begin = index.tell()
@@ -138,10 +138,10 @@ def _check_index(index: IO[bytes]) -> None:
 
 
 def states(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Each dictionary of tensors by name in nested containers, once, with the first place that it is at.
+    """Dictionaries of tensors by name in nested containers, each once, with its first place.
 
     Raises:
-        PellucidError: there are too many containers, or a tensor is not what its shape says; see `limits`.
+        PellucidError: there are too many containers, or a tensor contradicts its shape; see `limits`.
     """
     seen: set[int] = set()
     left = [("", content)]
@@ -163,19 +163,19 @@ def states(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
 
 
 _DEEPEST = 4096
-"""Letters of a place, which grow with its depth."""
+"""Largest length of a place's name, which grows with its depth."""
 
 
 _NAMES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
 LINE = 64
-"""Bytes of a processor's cache line. What begins on one is multiplied in the same order wherever it lies."""
+"""Size of a processor's cache line in bytes. Tensors aligned to it are multiplied in the same order in any place."""
 
 
 def write_safetensors(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes a safetensors file whose tensors begin on cache lines, as far as their sizes allow.
+    """Writes a safetensors file whose tensors begin on cache lines, as far as their sizes permit.
 
-    The format's own library packs tensors in the order of their names. Mapped into memory, those behind one of odd size
-    lie askew, and must be copied to be computed with to the same bits; here odd ones come last. The format:
+    The format's library packs tensors in the order of their names. Mapped into memory, those after one of odd size are
+    misaligned and need a copy for exactly the same results. Here the odd ones come last. The format:
     https://huggingface.co/docs/safetensors
 
     Args:

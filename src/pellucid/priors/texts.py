@@ -1,7 +1,7 @@
-"""The text encoders of Stable Diffusion and SDXL, as folders and single files hold them.
+"""Text encoders of Stable Diffusion and SDXL, in folders and single files.
 
-All are CLIP's. OpenAI's own (of Stable Diffusion 1, the first of SDXL) and OpenCLIP's (of Stable Diffusion 2, the
-second of SDXL) differ in the names of their tensors in single files, in their activation, and in what fills a text up.
+All are CLIP's. OpenAI's (Stable Diffusion 1, the first of SDXL) and OpenCLIP's (Stable Diffusion 2, the second of SDXL)
+differ. The differences are the tensors' names in single files, the activation, and the padding token.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ..errors import PellucidError
 from . import folder
 
 TOKENS = 77
-"""Length of the texts that CLIP reads."""
+"""Length of CLIP's texts in tokens."""
 
 _HEAD = 64
-"""Channels of each head in all of them."""
+"""Channels of each head in all of the encoders."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class Encoder:
         return "CLIPTextModelWithProjection" if "text_projection.weight" in self.weights else "CLIPTextModel"
 
     def no_text(self) -> Tensor:
-        """The tokens of the empty text, (1, 77): the beginning, the end, and what fills it up."""
+        """Tokens of the empty text, (1, 77): beginning, end, padding."""
         vocabulary = int(self.config["vocab_size"])
         # OpenAI's CLIP was trained on texts that its end fills up, OpenCLIP on zeros; the activation tells them apart.
         filler = 0 if self.config.get("hidden_act") == "gelu" else vocabulary - 1
         return torch.tensor([[vocabulary - 2, vocabulary - 1] + [filler] * (TOKENS - 2)])
 
     def model(self) -> nn.Module:
-        """Makes the transformers library's model of it, in float32.
+        """Makes the model of the transformers library, in float32.
 
         Raises:
             PellucidError: its weights do not fit its configuration.
-            ImportError: there is no such library.
+            ImportError: the library is missing.
         """
         import transformers
 
@@ -72,7 +72,7 @@ class Encoder:
 
 
 def in_folder(place: Path) -> Encoder:
-    """The encoder in a folder of its own.
+    """Reads an encoder from its folder.
 
     Raises:
         PellucidError: the folder lacks a file, or one is damaged.
@@ -82,10 +82,10 @@ def in_folder(place: Path) -> Encoder:
 
 
 def in_file(weights: Mapping[str, Tensor]) -> list[Encoder]:
-    """The encoders among a single file's tensors: one of Stable Diffusion, two of SDXL; none where none is known.
+    """Reads the encoders in a single file: one of Stable Diffusion, two of SDXL; empty if none is known.
 
     Raises:
-        PellucidError: one is damaged.
+        PellucidError: an encoder is damaged.
     """
     one, two = "cond_stage_model.", "conditioner.embedders."
     # Stable Diffusion 2 was trained on what the last layer but one says; diffusers' folders leave the last one out.
@@ -127,11 +127,11 @@ _AROUND = {
 
 
 def _openclip(own: dict[str, Tensor], last: bool) -> Encoder:
-    """An encoder in OpenCLIP's names.
+    """Converts an encoder from OpenCLIP's names.
 
     Args:
         own: its tensors.
-        last: whether its last layer and its projection are used.
+        last: whether to use its last layer and its projection.
     """
     named = {_full(_AROUND[name]): weight for name, weight in own.items() if name in _AROUND}
     found = [re.fullmatch(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)", name) for name in own]
@@ -151,7 +151,7 @@ def _openclip(own: dict[str, Tensor], last: bool) -> Encoder:
 
 
 def _described(weights: dict[str, Tensor], activation: str) -> Encoder:
-    """The encoder whose tensors have these shapes."""
+    """Encoder whose tensors have these shapes."""
     vocabulary, width = weights["text_model.embeddings.token_embedding.weight"].shape
     config: dict[str, Any] = {
         "model_type": "clip_text_model",

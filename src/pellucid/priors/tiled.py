@@ -1,4 +1,4 @@
-"""Images of any size through a network that sees one tile at a time."""
+"""Images of any size through a network that evaluates one tile at a time."""
 
 from __future__ import annotations
 
@@ -12,29 +12,34 @@ from .latent import latent_of
 from .prior import Evaluation, Padded, Prior, Tiles, Wrapper, round_up
 
 TILE = 512
-"""Side of a tile when nobody chooses one, for a prior of pixels."""
+"""Default side of a tile for a prior of pixels."""
 
 OVERLAP = 64
-"""Pixels that neighbouring tiles share at least, when nobody chooses."""
+"""Default least overlap of neighbouring tiles in pixels."""
 
 
 class Tiled(Wrapper):
-    """Estimates x0 tile by tile and blends the estimates, inside every evaluation.
+    """Estimates x0 tile by tile and blends the estimates within every evaluation.
 
-    A method that restores each tile by itself gets seams, because every tile invents its own details. Here all tiles
-    see the same noisy image at every step and their estimates are averaged before the method moves on, so the image
-    stays one (the blending in x0 of MultiDiffusion, Bar-Tal et al., 2023, https://arxiv.org/abs/2302.08113). Noise is
-    drawn by the method, for the whole image: it knows nothing of tiles.
+    Restoring each tile separately gives seams, because every tile invents its own details. Here all tiles show the same
+    noisy image at every step, and their estimates are averaged before the next step. So the image stays consistent (the
+    blending in x0 of MultiDiffusion, Bar-Tal et al., 2023, https://arxiv.org/abs/2302.08113). The method draws noise
+    for the whole image and does not know of tiles.
 
     Args:
-        prior: what sees the tiles.
-        tile: the longest side of a tile in pixels, rounded up to the prior's multiple. An image that is not larger is
-            not cut; of one that is, tiles of pixels are as small as their number allows.
-        overlap: pixels that neighbours share at least, rounded up to the prior's multiple, below `tile`.
-        batch: how many tiles go through the prior at once; it changes speed and memory, not the result.
+        prior: the prior for the tiles.
+        tile: the longest side of a tile in pixels, rounded up to the prior's multiple. A smaller image is not cut; for
+            a larger one, tiles of pixels are as small as their number permits.
+        overlap: least overlap of neighbours in pixels, rounded up to the prior's multiple, below `tile`.
+        batch: number of tiles through the prior at once; it affects speed and memory, not the result.
 
     Raises:
         UsageError: tile, overlap or batch is out of range.
+
+    Example:
+        >>> prior = priors.Tiled(priors.load_prior("natural"), tile=32, overlap=8)
+        >>> prior(torch.zeros(1, 3, 32, 48), 0.1).shape
+        torch.Size([1, 3, 32, 48])
     """
 
     def __init__(self, prior: Prior, tile: int = TILE, overlap: int = OVERLAP, batch: int = 1) -> None:
@@ -51,7 +56,7 @@ class Tiled(Wrapper):
             raise UsageError(f"tiles of {tile} pixels{made} cannot overlap by {self.overlap}: take a larger tile")
 
     def tiles(self, height: int, width: int) -> Tiles:
-        """Tiles that the innermost network sees, in one evaluation, of one image of this size."""
+        """Tiles of the innermost network for one evaluation of one image of this size."""
         cut = len(self._spans(height)) * len(self._spans(width))
         number, *size = super().tiles(min(height, self._side(height)), min(width, self._side(width)))
         return Tiles(cut * number, *size)
@@ -83,7 +88,7 @@ class Tiled(Wrapper):
         return spans(size, self._side(size), self.overlap, self.prior.multiple)
 
     def _side(self, size: int) -> int:
-        """Of the tiles along an axis: no pixel more than it takes is shown twice, so that time grows with the image."""
+        """Side of the tiles along an axis, with no more overlap than necessary, so that time grows with the image."""
         if size <= self.tile or self._whole:
             return self.tile
         moves = -(-(size - self.tile) // (self.tile - self.overlap))
@@ -91,13 +96,13 @@ class Tiled(Wrapper):
 
 
 def spans(size: int, tile: int, overlap: int, unit: int = 1) -> list[Span]:
-    """Covers one axis by tiles whose weights add up to 1 at every pixel.
+    """Covers one axis by tiles whose weights sum to 1 at every pixel.
 
     Args:
-        size: of the axis in pixels.
+        size: length of the axis in pixels.
         tile: side of a tile, a multiple of unit.
-        overlap: pixels that neighbours share at least, likewise, below `tile`.
-        unit: tiles start at multiples of it.
+        overlap: least overlap of neighbours in pixels, likewise, below `tile`.
+        unit: unit of the tiles' starts.
     """
     if size <= tile:
         return [Span(slice(0, size), torch.ones(size))]
@@ -125,8 +130,8 @@ class Span:
     """A tile's place on one axis.
 
     Attributes:
-        pixels: where it is.
-        weight: how much it counts at each of them, (tile,).
+        pixels: its place.
+        weight: its weight at each pixel, (tile,).
     """
 
     pixels: slice
@@ -134,12 +139,17 @@ class Span:
 
 
 def fit(prior: Prior, tile: int | None = None, batch: int = 1) -> Padded:
-    """Makes a prior take images of any size from 1x1 up, cutting those larger than `tile` pixels.
+    """Makes a prior take images of any size from 1x1 up, in tiles above `tile` pixels.
 
     Args:
-        prior: the prior; one of latents gets tiles of the latents that stand for so many pixels.
+        prior: the prior; a prior of latents gets tiles of the latents for so many pixels.
         tile: side of a tile in pixels of the image; None for `usual_tile`.
-        batch: how many tiles go through the prior at once.
+        batch: number of tiles through the prior at once.
+
+    Example:
+        >>> prior = priors.fit(priors.load_prior("natural"), tile=64)
+        >>> prior(torch.zeros(1, 3, 33, 70), 0.1).shape
+        torch.Size([1, 3, 33, 70])
     """
     tile = usual_tile(prior) if tile is None else tile
     latent = latent_of(prior)
@@ -149,6 +159,6 @@ def fit(prior: Prior, tile: int | None = None, batch: int = 1) -> Padded:
 
 
 def usual_tile(prior: Prior) -> int:
-    """Side of a tile in pixels when nobody chooses one: `TILE`, or more where latents' prior is made for it."""
+    """Default side of a tile in pixels: `TILE`, or more if a prior of latents is made for it."""
     latent = latent_of(prior)
     return TILE if latent is None else max(TILE, latent.size)

@@ -1,4 +1,4 @@
-"""Request of a person as one object, and its spelling."""
+"""A person's request as one object, and its spellings."""
 
 from .recipe import Choice, Recipe
 

@@ -43,11 +43,11 @@ def digest(recipe: Recipe, prior: str) -> str:
 
 
 def content(value: object, within: tuple[int, ...] = ()) -> object:
-    """Content of a value as JSON: a file's hash, a tensor's, or an object's attributes.
+    """Converts a value to JSON: a file's or a tensor's hash, or an object's attributes.
 
     Args:
-        value: whatever there is.
-        within: the objects that it is a part of, by their ids.
+        value: any value.
+        within: the enclosing objects, by their ids.
 
     Raises:
         PellucidError: a file cannot be read.
@@ -80,7 +80,7 @@ def content(value: object, within: tuple[int, ...] = ()) -> object:
 
 
 def text_content(text: str) -> str:
-    """A text; the bytes of the file that it names, and FILE.py:OBJECT names a file, too."""
+    """A text, or the bytes of the file that it names, also by FILE.py:OBJECT."""
     place, _, attribute = text.rpartition(":")
     for path, own in ((text, ""), (place, attribute)):
         # Unlike Path.is_file, isfile takes texts that no file could be called.
@@ -95,7 +95,7 @@ def _numbers(x: Tensor) -> list[object]:
 
 
 def _source(function: object, within: tuple[int, ...]) -> list[object]:
-    """A function's or a class's name, its source where it can be had, and what it has taken along."""
+    """Name of a function or a class, its source if available, and its captured variables."""
     try:
         source = inspect.getsource(function)  # type: ignore[arg-type]  # of others it raises
     except (OSError, TypeError):

@@ -1,6 +1,6 @@
 """The keywords of a restoration with their types, for type checkers and editors.
 
-Tests hold this against the fields of `Recipe` and of the methods, so that it cannot say anything else than they do.
+Tests compare this with the fields of `Recipe` and of the methods, so that it stays consistent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Options(TypedDict, total=False):
-    """The fields of a `Recipe` beside its method, prior, operator, noise and seed."""
+    """Fields of a `Recipe` beside its method, prior, operator, noise and seed."""
 
     settings: Mapping[str, Any]
     preset: str | None
@@ -36,7 +36,7 @@ class Options(TypedDict, total=False):
 
 
 class Keywords(Options, total=False):
-    """The same, and hyper-parameters of the package's methods, but for those that are called like an option."""
+    """The same, and hyper-parameters of the package's methods, except those with an option's name."""
 
     average: float
     begin: float

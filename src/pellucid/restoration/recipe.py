@@ -1,4 +1,4 @@
-"""A restoration as a person asks for it: one object, which every door builds and nothing else resolves.
+"""A restoration as requested: one object, which every interface builds and nothing else resolves.
 
 Python, the command line, a configuration file, the page and a job all end in a `Recipe`; so the same words give the
 same bytes everywhere. Its fields are the options, and their metadata is what a command line needs to read them.
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """A recipe with nothing left open of what is done to an image.
+    """A recipe for an image with all choices resolved.
 
     Attributes:
-        method: its name.
-        hyper_parameters: those that differ from the method's own defaults, or were given.
+        method: name of the method.
+        hyper_parameters: those that differ from the method's defaults, or were given.
         restores: the method itself.
-        operator: the degradation, or what makes it of each picture; None is blind.
+        operator: the degradation, or a function that makes it from each picture; None for blind restoration.
         noise: its noise level in [0, 1] units, or one for each image of a batch; None to estimate it.
         several: whether all inputs are exposures of one image.
     """
@@ -57,7 +57,7 @@ def _typed(kind: Any, *flags: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a result, but for the image; what is left open is resolved once, by `choice`.
+    """All options that determine a result, except the image; `choice` resolves open ones once.
 
     Attributes:
         method: one of `methods.names()`, a place such as FILE.py:CLASS, or a method itself; None for the task's, or the
@@ -69,24 +69,29 @@ class Recipe:
         operator: the degradation itself, or what makes it of each picture; instead of a task.
         mask: image file, white where pixels are missing, for the tasks "inpaint" and "scratches"; or a folder with one
             for each picture.
-        yes: whether the task "scratches" fills what is beyond doubt, without a mask that somebody looked at.
-        kernel: image file of how a point is blurred, for the task "deblur".
-        by: how many times larger both sides become, 2, 3 or 4, for the task "enlarge"; None for 2.
-        noise: standard deviation of the noise in [0, 1] units, or one for each image of a tensor; None to estimate it,
-            unless the task says.
-        exact: whether the result is moved to the nearest image that agrees with the measurement.
-        prior: what `load_prior` takes.
+        yes: whether the task "scratches" fills damage beyond doubt, without a checked mask.
+        kernel: image file of a blurred point, for the task "deblur".
+        by: factor of both sides, 2, 3 or 4, for the task "enlarge"; None for 2.
+        noise: standard deviation of the noise in [0, 1] units, or one for each image of a tensor; None for the task's
+            level, or to estimate it.
+        exact: whether to move the result to the nearest image that agrees with the measurement.
+        prior: any argument of `load_prior`.
         label: see `load_prior`.
         prompt: see `load_prior`.
         offline: see `load_prior`.
-        seed: of the noise of an image named by itself.
-        tile: side in pixels of the tiles of large images; None for what is usual.
-        device: where to compute; None for a GPU where there is one.
-        backend: what computes the prior's network; see `load_prior`.
-        precision: what it computes in; see `load_prior`.
+        seed: seed for a single image.
+        tile: side in pixels of the tiles of large images; None for the default.
+        device: device to compute on; None for a GPU if there is one.
+        backend: backend of the prior's network; see `load_prior`.
+        precision: precision of the prior's network; see `load_prior`.
 
     Raises:
         UsageError: an unknown method, preset or hyper-parameter, or a value of the wrong kind or out of its range.
+
+    Example:
+        >>> recipe = pellucid.Recipe("dreamclean", {"strength": 70})
+        >>> recipe.to_command(["photo.jpg"], "out.png")
+        'pellucid restore photo.jpg -o out.png --method dreamclean --strength 70'
     """
 
     method: str | Method | None = field(default=None, metadata=_typed(str, "-m"))
@@ -131,9 +136,9 @@ class Recipe:
         operator: Operator | Callable[..., Operator] | None = None,
         noise: Noise | None = None,
         seed: int = 0,
-        **said: Unpack[Keywords],
+        **options: Unpack[Keywords],
     ) -> Recipe:
-        """Makes a recipe of keywords, among them the method's hyper-parameters; a recipe is given back as it is.
+        """Makes a recipe of keywords, including the method's hyper-parameters; returns a given recipe unchanged.
 
         Args:
             method: see `Recipe`.
@@ -141,18 +146,18 @@ class Recipe:
             operator: likewise.
             noise: likewise.
             seed: likewise.
-            said: other fields of `Recipe`, and fields of the method; a `kernel` that is a number is the method's.
+            options: other fields of `Recipe`, and fields of the method; a `kernel` that is a number is the method's.
 
         Raises:
-            UsageError: see `Recipe`; or there is a recipe, and something beside it.
+            UsageError: see `Recipe`; or there is a recipe together with other options.
         """
         plain = cls.__dataclass_fields__
         if noise is not None and not isinstance(noise, float | int | Sequence):
             # A tensor; the command line does not wait for torch.
             noise = tuple(noise.flatten().tolist()) if noise.numel() > 1 else noise.item()
         more: dict[str, Any] = {"prior": prior, "operator": operator, "noise": noise, "seed": seed}
-        own: dict[str, Any] = {name: value for name, value in said.items() if name in plain}
-        hyper: dict[str, Any] = {name: value for name, value in said.items() if name not in plain}
+        own: dict[str, Any] = {name: value for name, value in options.items() if name in plain}
+        hyper: dict[str, Any] = {name: value for name, value in options.items() if name not in plain}
         if isinstance(own.get("kernel"), int):
             # Several methods call a kernel's side so; the file of a kernel is never a number.
             hyper["kernel"] = own.pop("kernel")
@@ -160,25 +165,25 @@ class Recipe:
             beside = [name for name, value in (more | own | hyper).items()
                       if name in hyper or value is not plain[name].default]  # fmt: skip
             if beside:
-                raise UsageError(f"{beside[0]!r}: a recipe says everything itself; use dataclasses.replace on it")
+                raise UsageError(f"{beside[0]!r}: a recipe has all options itself: use dataclasses.replace on it")
             return method
         if "settings" in own:
             twice = hyper.keys() & own["settings"].keys()
             if twice:
-                raise UsageError(f"{min(twice)!r} is said twice: leave it out of settings")
+                raise UsageError(f"{min(twice)!r} is given twice: leave it out of settings")
             hyper = {**own["settings"], **hyper}
         return cls(method, **(more | own | {"settings": hyper}))
 
     def _checked(self) -> dict[str, Any]:
-        """The settings as values; refuses what no file or prior is needed to refuse."""
+        """Converts the settings to values; rejects invalid ones without reading files or priors."""
         from .. import methods, tasks
 
         if self.task is not None and (self.operator is not None or isinstance(self.method, methods.Method)):
             raise UsageError("a task brings operator and method: leave the operator out, and name the method")
         if isinstance(self.method, methods.Method):
-            said = [f"preset={self.preset!r}"] if self.preset is not None else sorted(map(repr, self.settings))
-            if said:
-                raise UsageError(f"{said[0]}: a method given as an object has its hyper-parameters already")
+            superfluous = [f"preset={self.preset!r}"] if self.preset is not None else sorted(map(repr, self.settings))
+            if superfluous:
+                raise UsageError(f"{superfluous[0]}: a method given as an object has its hyper-parameters already")
             return {}
         if self.task is None and (self.mask is not None or self.kernel is not None):
             raise UsageError("a mask goes with the tasks inpaint and scratches, a kernel with the task deblur")
@@ -195,14 +200,14 @@ class Recipe:
 
     @cached_property
     def kind(self) -> type[Method]:
-        """The class of the method."""
+        """Class of the method."""
         from .. import methods
 
         return type(self.method) if isinstance(self.method, methods.Method) else methods.find(self._name)
 
     @property
     def _name(self) -> str:
-        """The method's, one's own or the task's or the usual one's."""
+        """Name of the method, the task's method or the default one."""
         from .. import methods, tasks
 
         if isinstance(self.method, methods.Method):
@@ -211,10 +216,10 @@ class Recipe:
 
     @cached_property
     def choice(self) -> Choice:
-        """Complete choice: a task's operator, method and settings, or the usual method.
+        """Resolves all choices: the task's operator, method and settings, or the default method.
 
         Raises:
-            UsageError: a value is out of its range, or a file is missing or not wanted.
+            UsageError: a value is out of range, or a file is missing or superfluous.
             PellucidError: a file cannot be read.
         """
         from .. import methods, tasks
@@ -234,13 +239,13 @@ class Recipe:
         return Choice(name, chosen, methods.get(name, **chosen), operator, noise, several)
 
     def restorer(self, loaded: Prior | None = None) -> Restorer:
-        """Restorer, ready for pictures.
+        """Makes the restorer for pictures.
 
         Args:
-            loaded: the recipe's prior, where it is loaded already.
+            loaded: the recipe's prior, if it is already loaded.
 
         Raises:
-            UsageError: what is known does not go with the method, or there is no such prior or device.
+            UsageError: the options do not suit the method, or the prior or device is unknown.
             PellucidError: the prior cannot be loaded, or a file cannot be read.
         """
         from ..restorer import Restorer
@@ -248,41 +253,41 @@ class Recipe:
         return Restorer(self, loaded=loaded)
 
     def fingerprint(self, prior: str | None = None) -> str:
-        """SHA-256 of every field, and of what is resolved from them; the same wherever files lie.
+        """SHA-256 of every field and of its resolved values, independent of the files' places.
 
-        Files count with what they hold, the prior with its weights, and so does the version of pellucid. Whatever says
-        that two results are alike, `--resume` and a table's rows, goes by it.
+        Files count by their content, the prior by its weights; the version of pellucid counts, too. `--resume` and
+        tables use it to recognise equal results.
 
         Args:
-            prior: what `priors.fingerprint` says of the prior, where it is known already; else it is loaded.
+            prior: fingerprint of the prior by `priors.fingerprint`, if known; else the prior is loaded.
         """
         from .facts import digest
 
         return digest(self, self.restorer().fingerprint if prior is None else prior)
 
     def to_toml(self) -> str:
-        """The text of a file that `from_toml` and --config read."""
+        """Writes a text for `from_toml` and --config."""
         from . import spelling
 
         return spelling.toml(self)
 
     @classmethod
     def from_toml(cls, text: str, folder: Path | None = None) -> Recipe:
-        """The recipe of a TOML text whose keys are its fields', with a table [set] of hyper-parameters.
+        """Reads a recipe from TOML with its fields as keys and a table [set] of hyper-parameters.
 
         Args:
-            text: what `to_toml` gives, or was written by hand.
-            folder: where the paths in it begin; None for where the process runs.
+            text: the result of `to_toml`, or a text by hand.
+            folder: folder of relative paths in it; None for the current folder.
 
         Raises:
-            UsageError: it is no TOML, or says what no recipe has.
+            UsageError: the text is no TOML, or has unknown keys.
         """
         from . import spelling
 
         return spelling.from_toml(text, folder)
 
     def to_command(self, inputs: tuple[str, ...] = ("IN",), output: str = "OUT") -> str:
-        """The command line that does it.
+        """Writes the equivalent command line.
 
         Args:
             inputs: images or folders.
@@ -294,41 +299,41 @@ class Recipe:
 
     @classmethod
     def from_command(cls, text: str) -> Recipe:
-        """The recipe of a command line; what it says of inputs, outputs and the job is left out.
+        """Reads a recipe from a command line, ignoring inputs, outputs and the job's options.
 
         Raises:
-            UsageError: an option has no value, or one of another kind.
+            UsageError: an option has no value, or a value of another kind.
         """
         from . import spelling
 
         return spelling.from_command(text)
 
     def to_python(self) -> str:
-        """The expression that makes it; `from pellucid import Recipe` stands before."""
+        """Writes an expression that makes it; `from pellucid import Recipe` must precede it."""
         from . import spelling
 
         return spelling.python(self)
 
     @classmethod
     def from_python(cls, text: str) -> Recipe:
-        """The recipe of an expression as `to_python` gives it; nothing of it is run.
+        """Reads a recipe from an expression of `to_python` without running it.
 
         Raises:
-            UsageError: it is no such expression.
+            UsageError: the text is no such expression.
         """
         from . import spelling
 
         return spelling.from_python(text)
 
     def plain(self) -> Recipe:
-        """The same with the method by its name, if it was given as an object."""
+        """Copy with the method by its name, if it was given as an object."""
         if isinstance(self.method, str | None):
             return self
         return replace(self, method=self.choice.method, settings=dict(self.choice.hyper_parameters))
 
 
 def _check_kind(name: str, value: object, kind: Any) -> None:
-    """Refuses a value that no door could have meant."""
+    """Rejects a value of an impossible kind."""
     if value is None or kind is None or name in ("prior", "settings"):
         return
     if name == "method":

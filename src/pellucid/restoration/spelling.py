@@ -1,7 +1,7 @@
 """A recipe as TOML, as a command line and as Python; and back.
 
-All three name the same values: a recipe's fields that differ from their defaults. What is an object of the running
-program, an operator or a network, has no name, and is refused.
+All three have the same values: a recipe's fields that differ from their defaults. Objects of the running program, such
+as operators or networks, have no spelling and are rejected.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ else:
     import tomli as tomllib
 
 SET = "set"
-"""Name of the option and the table for hyper-parameters."""
+"""Name of the option, and of the table, for hyper-parameters."""
 
 SHORT = ("strength", "fidelity")
-"""Hyper-parameters that have an option of their own beside --set."""
+"""Hyper-parameters that have their own option beside --set."""
 
 PLACES = ("prior", "method", "task")
-"""Fields that may name a file or something else."""
+"""Fields that may name a file or another place."""
 
 
 def toml(recipe: Recipe) -> str:
@@ -106,21 +106,21 @@ def from_command(text: str) -> Recipe:
 
 
 def built(settings: Sequence[str], short: Mapping[str, object], said: Mapping[str, Any]) -> Recipe:
-    """The recipe of what a command line says.
+    """Makes the recipe of a command line.
 
     Args:
         settings: texts KEY=VALUE.
-        short: hyper-parameters that have an option of their own, None for those not said.
+        short: hyper-parameters with their own option, None for absent ones.
         said: all other fields.
 
     Raises:
-        UsageError: one thing is said twice; or see `Recipe`.
+        UsageError: an option is given twice; or see `Recipe`.
     """
     own = assignments(settings)
     for key, value in short.items():
         if value is not None:
             if key in own:
-                raise UsageError(f"--{key} and --set {key}=... say the same thing: leave one out")
+                raise UsageError(f"--{key} and --set {key}=... set the same option: leave one out")
             own[key] = str(value)
     return Recipe(**{**said, "settings": own})
 
@@ -148,7 +148,7 @@ def from_python(text: str) -> Recipe:
 
 
 def typed(value: object) -> str:
-    """A value as it is typed after an option: several numbers have commas between them."""
+    """Formats a value as typed after an option, with commas between several numbers."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):
@@ -159,7 +159,7 @@ def typed(value: object) -> str:
 
 
 def placed(folder: Path, text: str) -> str:
-    """Resolves a text that may be a path: one that looks like a path and exists; of FILE.py:OBJECT the file."""
+    """Resolves a text that looks like a path and exists; in FILE.py:OBJECT the file."""
     place, _, attribute = text.rpartition(":")
     if place.endswith(".py"):
         return f"{placed(folder, place)}:{attribute}"
@@ -168,14 +168,14 @@ def placed(folder: Path, text: str) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """One that raises what the package raises."""
+    """A parser that raises the package's errors."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
 
 
 def _typed() -> list[Field[Any]]:
-    """The fields that can be typed."""
+    """Fields that can be typed."""
     return [one for one in fields(Recipe) if one.metadata]
 
 
@@ -188,10 +188,10 @@ def _key_of(name: str) -> str:
 
 
 def _said(recipe: Recipe) -> dict[str, Any]:
-    """The fields that differ from their defaults, in their order.
+    """Fields that differ from their defaults, in order.
 
     Raises:
-        UsageError: one is an object, which has no name.
+        UsageError: a field is an object, which has no spelling.
     """
     recipe = recipe.plain()
     said: dict[str, Any] = {}
@@ -213,7 +213,7 @@ def _has_name(value: object) -> bool:
 
 
 def toml_value(value: object) -> str:
-    """A value as TOML has it."""
+    """Formats a value in TOML."""
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(toml_value, value))}]"
     # JSON's texts, numbers and lists are TOML's, but for one character.
@@ -221,5 +221,5 @@ def toml_value(value: object) -> str:
 
 
 def _safe(name: str) -> str:
-    """A name that no program takes for an option."""
+    """Protects a name from being read as an option."""
     return f"./{name}" if name.startswith("-") else name

@@ -1,1 +1,1 @@
-"""Training a prior on one's own images; what made the embedded one."""
+"""Training of priors on any images, as for the embedded one."""

@@ -1,4 +1,4 @@
-"""One safetensors file that holds everything a run needs to go on as if it had never stopped."""
+"""One safetensors file with everything that a run needs to continue as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FORMAT = "pellucid-training-1"
 
 
 def save(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Writes a checkpoint whole or not at all: to a temporary file beside it, which then takes its place.
+    """Writes a checkpoint atomically: a temporary file takes its place.
 
     Args:
         path: the file.
         tensors: by name, on any device.
-        about: whatever JSON takes.
+        about: any JSON value.
     """
     from safetensors.torch import save as encode
 
@@ -36,10 +36,10 @@ def save(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads what `save` wrote.
+    """Reads the result of `save`.
 
     Raises:
-        PellucidError: there is no such file, or it is damaged or something else.
+        PellucidError: the file is missing, damaged or of another kind.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -55,7 +55,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def pack(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimiser's state as tensors by name, and the numbers among it.
+    """Packs an optimiser's state as tensors by name, including its numbers.
 
     Returns:
         Tensors named `<parameter's index>.<entry>`, and the same for plain numbers.
@@ -69,7 +69,7 @@ def pack(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str,
 
 
 def unpack(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-    """Puts `pack`'s results back into an optimiser of the same parameters."""
+    """Unpacks the result of `pack` into an optimiser of the same parameters."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for name, value in {**tensors, **numbers}.items():
@@ -83,5 +83,5 @@ def unpack(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], numbers
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, without it."""
+    """Tensors whose names begin with a prefix, without the prefix."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,7 +1,7 @@
-"""From a folder or a tar of images to training crops, each a function of the seed and its number alone.
+"""Training crops from a folder or a tar of images, each a function only of the seed and its number.
 
-Nothing here has a state to save: crop n of a run is the same whichever thread makes it and however often the run was
-stopped before, so that a position in the data is one integer.
+There is no state to save: crop n of a run is the same in any thread and after any number of stops. So a position in the
+data is one integer.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class PhotographFile:
     """Place of one image file's bytes.
 
     Attributes:
-        name: its path relative to the folder, or inside the tar.
+        name: path relative to the folder, or inside the tar.
         path: the file, or the tar.
-        offset: where in `path` it begins.
-        size: its length in bytes.
+        offset: first byte in `path`.
+        size: length in bytes.
     """
 
     name: str
@@ -52,7 +52,7 @@ class PhotographFile:
     size: int
 
     def read(self) -> bytes:
-        """The file's bytes."""
+        """Reads the file's bytes."""
         with self.path.open("rb") as file:
             file.seek(self.offset)
             return file.read(self.size)
@@ -62,7 +62,7 @@ def find(data: Path) -> list[PhotographFile]:
     """Lists the images of a folder (with its subfolders) or of an uncompressed tar, by name.
 
     Raises:
-        PellucidError: there is no such folder or tar, or no image in it, or a subfolder cannot be read.
+        PellucidError: the folder or tar is missing or has no image, or a subfolder cannot be read.
     """
     if data.is_dir():
         files = files_below(data, SUFFIXES)
@@ -90,7 +90,7 @@ def split(sources: Sequence[PhotographFile], held_out: int) -> tuple[list[Photog
 
     Args:
         sources: all of them.
-        held_out: how many to validate on.
+        held_out: number of validation images.
 
     Returns:
         The training and the validation images, each in the order of `sources`.
@@ -141,20 +141,20 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 
 class Photographs(Sequence[Pixels]):
-    """Decoded images, kept in memory as long as they fit; the broken and the too small are left out.
+    """Decoded images, kept in memory as long as they fit; broken and too small ones are left out.
 
     Args:
         sources: where they are.
         channels: 3 for RGB, 1 for grey.
-        smallest: the least side that is of use.
-        memory: how many bytes of decoded images to keep; the rest are decoded again at each use.
+        smallest: smallest usable side.
+        memory: bytes of decoded images to keep; others are decoded again at each use.
         workers: threads that decode.
 
     Attributes:
         skipped: name and reason of each image left out.
 
     Raises:
-        PellucidError: nothing is left.
+        PellucidError: no image remains.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Photographs(Sequence[Pixels]):
             raise PellucidError(f"none of the {len(sources)} images can be used{example}")
 
     def report(self, tell: Callable[[str], None]) -> None:
-        """Says which images were left out, and how many there are."""
+        """Reports the ignored images, and the number of all."""
         for name, reason in self.skipped:
             tell(f"left out {name}: {reason}")
         tell(f"{len(self)} images to train on")
@@ -208,18 +208,17 @@ class Photographs(Sequence[Pixels]):
 def crop(
     image: Pixels, size: int, rng: np.random.Generator, zoom: float = 3.0, native: float = 0.5, least: float = 1.0
 ) -> Pixels:
-    """A random square of an image, some of the time reduced from a larger one, half of the time mirrored.
+    """Crops a random square of an image, sometimes reduced from a larger one, mirrored half of the time.
 
-    Squares at the image's own scale teach texture; reduced ones teach what larger parts of a scene look like, and are
-    free of the file's compression noise.
+    Squares at the original scale teach texture. Reduced ones teach larger structures and have no compression noise.
 
     Args:
         image: (H, W, C), H and W at least `size`.
         size: side of the result.
         rng: source of chance.
         zoom: largest reduction.
-        native: share of squares at the image's own scale.
-        least: smallest reduction of the others, where the image is large enough for it.
+        native: share of squares at the original scale.
+        least: smallest reduction of the others, if the image is large enough.
 
     Returns:
         (size, size, C), a copy or a view.
@@ -240,11 +239,11 @@ def crop(
 
 @dataclass(frozen=True)
 class Variety:
-    """Shares of the crops that are something else than a plain piece of a photograph.
+    """Shares of the crops that differ from a plain piece of a photograph.
 
     Attributes:
-        native: those at the photograph's own scale; the others are reduced.
-        least: smallest reduction of the others. From 1.3 on, a JPEG's blocks are no texture to be learnt.
+        native: share at the original scale; the others are reduced.
+        least: smallest reduction of the others. From 1.3 on, a JPEG's blocks do not teach wrong texture.
         grey: photographs without colours.
         relit: photographs that are darkened, faded or tinted.
         drawn: text, line drawings and screens instead of photographs.
@@ -266,7 +265,7 @@ class Crops:
         photographs: the images.
         size: side of a crop.
         seed: the run's seed.
-        variety: how the crops are made.
+        variety: kinds of crops.
     """
 
     def __init__(self, photographs: Sequence[Pixels], size: int, seed: int, variety: Variety | None = None) -> None:
@@ -277,7 +276,7 @@ class Crops:
         self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def batch(self, numbers: Sequence[int]) -> Pixels:
-        """Makes the crops of these numbers, (B, size, size, C)."""
+        """Makes the crops with these numbers, (B, size, size, C)."""
         return np.stack([self._one(number) for number in numbers])
 
     def _one(self, number: int) -> Pixels:
@@ -306,12 +305,12 @@ def batches(crops: Crops, start: int, batch: int, rank: int = 0, world: int = 1,
         crops: the sequence.
         start: number of the first crop.
         batch: crops in a batch of all processes together.
-        rank: which of them this process gets: `start + rank`, `start + rank + world`, ...
-        world: how many processes there are.
+        rank: number of this process, which gets the crops `start + rank`, `start + rank + world`, ...
+        world: number of processes.
         workers: threads.
 
     Yields:
-        This process's share of one batch after the other, for ever.
+        This process's shares of an endless sequence of batches.
     """
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Pixels]] = deque()

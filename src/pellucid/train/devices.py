@@ -1,4 +1,4 @@
-"""One device, or several GPUs by way of the accelerate library, behind the same four verbs."""
+"""One device, or several GPUs through the accelerate library, with the same four operations."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ..errors import PellucidError, UsageError
 
 
 class Devices:
-    """Devices of a run. Started by `accelerate launch` or `torchrun`, each process has its part of each batch.
+    """Devices of a run. Under `accelerate launch` or `torchrun`, each process has its part of each batch.
 
     Args:
-        device: "cpu", "cuda" ...; None for a GPU where there is one.
-        precision: "float32" or "bfloat16"; None for bfloat16 where a GPU has it and float32 elsewhere, since CPUs
-            without instructions for bfloat16 emulate it, far slower.
+        device: "cpu", "cuda" ...; None for a GPU if there is one.
+        precision: "float32" or "bfloat16"; None for bfloat16 on GPUs that have it, else float32: CPUs without
+            instructions for bfloat16 emulate it slowly.
 
     Attributes:
         device: this process's.
         rank: this process's number.
-        world: how many processes there are.
+        world: number of processes.
 
     Raises:
-        UsageError: another precision, or there is no such device.
-        PellucidError: several processes and no accelerate.
+        UsageError: unknown precision or device.
+        PellucidError: several processes without accelerate.
     """
 
     def __init__(self, device: str | None = None, precision: str | None = None) -> None:
@@ -60,7 +60,7 @@ class Devices:
         return self.rank == 0
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """The network as it is to be called, so that processes share gradients."""
+        """Wraps the network for calls, so that processes share gradients."""
         wrapped: nn.Module = self._accelerator.prepare_model(network) if self._accelerator else network
         return wrapped
 
@@ -76,7 +76,7 @@ class Devices:
             loss.backward()
 
     def agree(self, flag: bool) -> bool:
-        """The first process's answer in all of them, so that none waits for one that stopped."""
+        """Distributes the first process's answer, so that none waits for a stopped one."""
         if not self._accelerator:
             return flag
         from accelerate.utils import broadcast_object_list

@@ -1,4 +1,4 @@
-"""The end of a run: a prior's folder, with a model card that says what it was made from."""
+"""The result of a run: a prior's folder with a model card of its origin."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Origin:
 
     Attributes:
         name: of the prior.
-        data: what the images are and where they come from, in a sentence.
-        licence: terms of the images, which are those of the weights too, as far as anybody knows.
+        data: the images and their source in a sentence.
+        licence: terms of the images, presumably also those of the weights.
     """
 
     name: str = "prior"
@@ -31,7 +31,7 @@ class Origin:
     licence: str = "not said"
 
     def section(self) -> list[str]:
-        """The part of a model card about the data, in lines of Markdown, an empty one at its end."""
+        """Section of a model card about the data, in lines of Markdown with an empty one at its end."""
         return ["## Data", "", self.data, "", f"Licence: {self.licence}", ""]
 
 
@@ -48,14 +48,14 @@ def write_prior(
     """Writes `config.json`, `prior.json`, `model.safetensors` (half precision) and `README.md`.
 
     Args:
-        folder: made if it is not there; files of these names are replaced.
+        folder: made if missing; files of these names are replaced.
         network: the weights.
-        recipe: how they were made.
-        step: updates made.
-        seen: crops used.
+        recipe: the recipe of the run.
+        step: number of updates so far.
+        seen: number of crops so far.
         psnr: mean validation PSNR in dB by noise level over 255.
         origin: about the data.
-        images: how many images there were; None if nobody knows any more.
+        images: number of images; None if unknown.
     """
     about = {
         "name": origin.name,
@@ -78,7 +78,7 @@ def write_folder(folder: Path, network: nn.Module, texts: dict[str, str]) -> Non
     """Writes a network's weights as `model.safetensors`, in half precision, and texts beside them.
 
     Args:
-        folder: made if it is not there; files of these names are replaced.
+        folder: made if missing; files of these names are replaced.
         network: the weights.
         texts: contents by file name.
     """
@@ -91,12 +91,12 @@ def write_folder(folder: Path, network: nn.Module, texts: dict[str, str]) -> Non
 
 
 def half(network: nn.Module) -> dict[str, Tensor]:
-    """Weights in half precision, for the file; what computes is made float32 again by the loader."""
+    """Weights in half precision for the file; the loader converts them to float32."""
     return {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file atomically."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(temporary, path)  # noqa: PTH105 - the one call documented to be atomic

@@ -1,8 +1,8 @@
-r"""Training a small generative adversarial network, which DGP restores with; it stops and goes on as `run` does.
+r"""Training of a small generative adversarial network for DGP; it stops and resumes like `run`.
 
 Both networks minimise the non-saturating loss ([GAN], section 3), the discriminator with a penalty on its gradient at
-photographs ([R1]), computed at every eighth update at eight times the weight, which costs less and does the same
-([StyleGAN2], section 3.1):
+photographs ([R1]). The penalty is computed at every eighth update with eight times the weight, which costs less for the
+same effect ([StyleGAN2], section 3.1):
 
 .. math:: L_D = \mathrm{softplus}(D(G(z))) + \mathrm{softplus}(-D(x)) + \frac{\gamma}{2} \| \nabla_x D(x) \|^2, \quad
           L_G = \mathrm{softplus}(-D(G(z)))
@@ -53,7 +53,7 @@ class GANRecipe:
         steps: updates of each network.
         batch: crops an update.
         lr: Adam's learning rate.
-        ema: the most that an average of the generator's weights keeps of itself at each update.
+        ema: largest decay factor of the generator's weight average at each update.
         penalty: gamma, the weight of the gradient penalty.
         penalty_every: updates from one penalty to the next.
         seed: of weights, order, crops and latents.
@@ -82,12 +82,12 @@ class GANRecipe:
                 raise UsageError(f"a GAN recipe's {name} must not be below 0")
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON takes it; `from_json` is its inverse."""
+        """Converts it to JSON; `from_json` is the inverse."""
         return {**asdict(self), "network": self.network.to_json()}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> GANRecipe:
-        """Makes a recipe from `to_json`'s result; unknown fields, of a later version, are left out."""
+        """Makes a recipe from the result of `to_json`; ignores unknown fields of later versions."""
         own = {f.name for f in fields(cls)}
         values = {name: value for name, value in content.items() if name in own}
         return cls(network=GANConfig.from_json(values.pop("network")), **values)
@@ -105,14 +105,14 @@ def train(
 
     Args:
         data: folder or uncompressed tar of images.
-        run: folder of the run, made if it is not there: checkpoint, `log.csv`, `samples.png`, `gan/`.
-        recipe: hyper-parameters. A run may be continued with others, not with another network.
+        run: folder of the run, made if missing: checkpoint, `log.csv`, `samples.png`, `gan/`.
+        recipe: hyper-parameters. A run may continue with other values, but not with another network.
         options: device, when to save and to stop; there is no validation, and one device computes.
-        origin: what the model card says about the data.
-        tell: is given one line about each event.
+        origin: origin of the data for the model card.
+        tell: called with one line for each event.
 
     Returns:
-        How it ended.
+        The outcome of the run.
 
     Raises:
         PellucidError: images or checkpoint cannot be used.
@@ -136,13 +136,13 @@ class GANTrainer:
 
     Args:
         recipe: hyper-parameters.
-        device: where it computes.
+        device: device of the computation.
 
     Attributes:
-        network: what is trained.
+        network: the trained network.
         average: the same, with the running average of the generator's weights; becomes the result.
-        step: updates made.
-        seen: crops used; the position in the data.
+        step: number of updates so far.
+        seen: number of crops so far, the position in the data.
     """
 
     def __init__(self, recipe: GANRecipe, device: torch.device) -> None:
@@ -202,7 +202,7 @@ class GANTrainer:
         return losses
 
     def _penalty(self, real: Tensor) -> Tensor:
-        """The mean squared length of the verdict's gradient at photographs."""
+        """Mean squared norm of the verdict's gradient at photographs."""
         x = real.detach().requires_grad_()
         (slope,) = torch.autograd.grad(self.network.discriminator(x).sum(), x, create_graph=True)
         return slope.square().flatten(1).sum(1).mean()
@@ -222,7 +222,7 @@ class GANTrainer:
 
     @torch.no_grad()
     def samples(self, count: int) -> Tensor:
-        """Images of the averaged generator, (count, C, size, size); the same latents at every call."""
+        """Images of the averaged generator, (count, C, size, size), from the same latents at every call."""
         z = Streams.of(self.recipe.seed, count).like(torch.empty(count, self.recipe.network.latent))
         images: Tensor = self.average.generator(z.to(self.device))
         return images.cpu()
@@ -239,10 +239,10 @@ class GANTrainer:
         checkpoint.save(path, tensors, about)
 
     def restore(self, path: Path) -> None:
-        """Goes back to a checkpoint.
+        """Restores the state of a checkpoint.
 
         Raises:
-            PellucidError: it is of something else, or of another network.
+            PellucidError: the checkpoint is of another kind or another network.
         """
         tensors, about = checkpoint.load(path)
         if "gan" not in about or GANRecipe.from_json(about["gan"]).network != self.recipe.network:
@@ -260,29 +260,29 @@ def _key(seed: int, step: int) -> int:
 
 
 def write_gan(folder: Path, trainer: GANTrainer, origin: Origin, images: int | None) -> None:
-    """Writes what `load_gan` takes: `config.json`, `model.safetensors` (half precision) and `README.md`, the card.
+    """Writes the folder for `load_gan`: `config.json`, `model.safetensors` (half precision) and the card `README.md`.
 
     Args:
-        folder: made if it is not there; files of these names are replaced.
+        folder: made if missing; files of these names are replaced.
         trainer: the state of the run.
         origin: what the card says about the data.
-        images: how many images there were; None if nobody knows any more.
+        images: number of images; None if unknown.
     """
     config = json.dumps(trainer.recipe.network.to_json(), indent=1) + "\n"
     write_folder(folder, trainer.average, {"config.json": config, "README.md": _card(trainer, origin, images)})
 
 
 def export(run: Path, target: Path, origin: Origin | None = None, images: int | None = None) -> Path:
-    """Writes the GAN's folder from a run's checkpoint as it is, before the run's end.
+    """Writes the GAN's folder from a run's checkpoint before the end of the run.
 
     Args:
         run: folder of the run.
         target: folder to write.
-        origin: what the model card says about the data.
-        images: how many there were to train on.
+        origin: origin of the data for the model card.
+        images: number of training images.
 
     Raises:
-        PellucidError: there is no checkpoint, or one of something else.
+        PellucidError: the checkpoint is missing or of another kind.
     """
     _, about = checkpoint.load(run / CHECKPOINT)
     if "gan" not in about:

@@ -1,8 +1,8 @@
-"""A larger network that begins as a smaller one: wider, deeper, and for now the same function.
+"""A larger network initialised from a smaller one: wider, deeper, and initially the same function.
 
-What a small network learnt in hours is then not learnt again. New channels take part at once but are read by nobody:
-every old channel has zeros for the new ones, and new blocks add zero to the old channels. The first gradients fill
-those zeros ([Net2Net] copies channels instead, which then have to be told apart).
+The larger network need not learn again what the smaller one has learnt. New channels are computed at once but have no
+effect: every old channel has zero weights for them, and new blocks add zero to the old channels. The first gradients
+change these zeros. ([Net2Net] copies channels instead, which must then become different.)
 
 References:
     [Net2Net] Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer", 2016.
@@ -25,15 +25,15 @@ _PIXELS = (("head.weight", 1), ("tail.weight", 0))
 
 @torch.no_grad()
 def grow(network: DenoisingUNet, weights: Mapping[str, Tensor]) -> None:
-    """Gives a network the function of a smaller one, or of its equal.
+    """Gives a network the function of a smaller or equal one.
 
     Args:
-        network: with fresh weights, which its new channels keep; changed in place.
+        network: network with fresh weights, which its new channels keep; changed in place.
         weights: the state of a `DenoisingUNet` with as many levels, the same image channels, patch and embedding, and
             at most as many channels and blocks at every level.
 
     Raises:
-        PellucidError: they are not of such a network; then nothing has changed.
+        PellucidError: the weights do not suit; then nothing has changed.
     """
     state = network.state_dict()
     same_pixels = all(state[name].shape[side] == weights[name].shape[side] for name, side in _PIXELS if name in weights)
@@ -65,11 +65,11 @@ def grow(network: DenoisingUNet, weights: Mapping[str, Tensor]) -> None:
 
 
 def _fits(old: Tensor, new: Tensor) -> bool:
-    """True if a tensor has the place for another: no side shorter, and kernels equal."""
+    """True if a tensor has room for another: no side is shorter, and kernels are equal."""
     longer = all(a <= b for a, b in zip(old.shape, new.shape, strict=False))
     return old.ndim == new.ndim and longer and old.shape[2:] == new.shape[2:]
 
 
 def _level(name: str) -> str:
-    """The start of a parameter's name that it shares with its level's other blocks."""
+    """Common prefix of a parameter's name within its level."""
     return name.split(".blocks.")[0]

@@ -1,4 +1,4 @@
-"""Records of a run beside its checkpoints, line by line."""
+"""Records of a run beside its checkpoints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NamedJournal:
         trainer: of the run.
         run: its folder.
         names: of the losses.
-        tell: is given each line.
+        tell: called with each line.
     """
 
     def __init__(self, trainer: Trains, run: Path, names: Sequence[str], tell: Callable[[str], None]) -> None:
@@ -54,7 +54,7 @@ class PriorJournal:
         trainer: of the run.
         run: its folder.
         validation: images to validate on at each checkpoint, by name.
-        tell: is given each line.
+        tell: called with each line.
 
     Attributes:
         scores: PSNR in dB of the last validation, by level over 255.
@@ -88,7 +88,7 @@ class PriorJournal:
 
 @dataclass
 class _Meter:
-    """Averages what happened since the last line of the log."""
+    """Averages since the last line of the log."""
 
     started: float = field(default_factory=time.monotonic)
     updates: int = 0

@@ -1,4 +1,4 @@
-"""The loop that all trainings share: updates, a line now and then, checkpoints, an end or a stop at any time."""
+"""The common loop of all trainings: updates, log lines, checkpoints, and a stop at any time."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class TrainingOptions:
     """Options that change how a run is made, not its result.
 
     Attributes:
-        device: "cpu", "cuda", "cuda:1" ...; None for a GPU where there is one.
+        device: "cpu", "cuda", "cuda:1" ...; None for a GPU if there is one.
         precision: of a prior's training; see `Devices`.
         workers: threads that prepare crops.
         memory: bytes of decoded images to keep in memory.
-        held_out: images kept from training to validate on, a tenth at most, where no folder of them is given.
+        held_out: images reserved for validation, at most a tenth, without a validation folder.
         validation: folder of images to validate on.
-        save_minutes: between two checkpoints, each of which also validates.
+        save_minutes: minutes between two checkpoints, each with a validation.
         log_every: updates between two lines of the log.
-        minutes: stop, with a checkpoint, after this long; None to go on to the end.
-        samples: how many images the sample sheet shows; 0 for none.
+        minutes: minutes until a stop with a checkpoint; None for no limit.
+        samples: number of images on the sample sheet; 0 for none.
         sample_size: their side in pixels.
-        threads: processor threads of the arithmetic; None for as many as torch takes. One is the fastest where
-            other work shares the processor: two wait for each other at every layer.
+        threads: processor threads of the arithmetic; None for torch's default. A single one is fastest beside other
+            work on the processor, since two wait for each other at every layer.
         initial: folder of a prior, of this network or of a smaller one, to start from instead of fresh weights.
     """
 
@@ -57,9 +57,9 @@ class Trained:
     """End of a run, or of a part of it.
 
     Attributes:
-        step: updates made.
-        finished: whether that was all of them; then the result is there.
-        result: what the run made: a prior's folder, a GAN's, or a file of weights.
+        step: number of updates so far.
+        finished: whether all updates are made; then the result exists.
+        result: the result: a prior's folder, a GAN's, or a file of weights.
         psnr: of a prior, mean validation PSNR in dB by noise level over 255, of the averaged weights.
     """
 
@@ -73,8 +73,8 @@ class Trains(Protocol):
     """The state of a run and its one move.
 
     Attributes:
-        step: updates made.
-        seen: crops used; the position in the data.
+        step: number of updates so far.
+        seen: number of crops so far, the position in the data.
     """
 
     step: int
@@ -89,30 +89,30 @@ class Trains(Protocol):
         """Writes a checkpoint."""
 
     def restore(self, path: Path) -> None:
-        """Goes back to a checkpoint."""
+        """Restores the state of a checkpoint."""
 
 
 class Journal(Protocol):
     """Records of a run beside its checkpoints."""
 
     def see(self, result: Any) -> None:
-        """Takes in what an update returned."""
+        """Takes in the result of an update."""
 
     def note(self) -> None:
         """Writes a line about the updates since the last."""
 
     def save(self) -> None:
-        """Writes a line, and what comes with each checkpoint."""
+        """Writes a line, and the additions to each checkpoint."""
 
 
 def resume(trainer: Trains, run: Path, tell: Callable[[str], None]) -> bool:
-    """Goes back to the checkpoint in a run's folder, which is made if it is not there.
+    """Restores the checkpoint in a run's folder, which is made if missing.
 
     Returns:
-        Whether there was one.
+        True if there was a checkpoint.
 
     Raises:
-        PellucidError: it cannot be used.
+        PellucidError: the checkpoint cannot be used.
     """
     run.mkdir(parents=True, exist_ok=True)
     if not (run / CHECKPOINT).is_file():
@@ -132,20 +132,20 @@ def loop(
     tell: Callable[[str], None],
     devices: Devices | None = None,
 ) -> bool:
-    """Makes updates until there are `steps`, or the time is over; leaves a checkpoint.
+    """Makes updates until there are `steps` or the time is over; leaves a checkpoint.
 
     Args:
-        trainer: at the update to go on from.
-        journal: of the run; None in a process that is not the first of several, which writes and saves nothing.
-        pixels: batches from there on.
+        trainer: the trainer at the update to continue from.
+        journal: journal of the run; None in further processes, which write and save nothing.
+        pixels: batches from that update on.
         steps: updates in all.
         run: folder of the run.
-        options: when to save, to write a line, and to stop.
-        tell: is given one line about each event.
-        devices: where several processes make the same updates; they stop together.
+        options: times of saving, logging and stopping.
+        tell: called with one line for each event.
+        devices: devices of several processes with the same updates, which stop together.
 
     Returns:
-        Whether all updates are made.
+        True if all updates are made.
 
     Raises:
         KeyboardInterrupt: passed on, after a checkpoint.
@@ -187,7 +187,7 @@ def loop(
 
 
 class _Crowd:
-    """Notices once that threads wait for processor time that other processes take.
+    """Detects once that threads wait for processor time of other processes.
 
     Args:
         threads: of the arithmetic.

@@ -1,8 +1,8 @@
-r"""Muon: momentum whose update is made orthogonal, for convolution kernels; Adam for everything else.
+r"""Muon, momentum with orthogonalised updates, for convolution kernels; Adam for everything else.
 
-An update of a kernel is read as a matrix (out, in * kh * kw). It is replaced by one with the same singular vectors and
-all singular values close to one. So directions with small gradients are learnt as fast as those with large ones.
-`docs/prior.md` has what that gains here.
+An update of a kernel is a matrix (out, in * kh * kw). It is replaced by a matrix with the same singular vectors and all
+singular values close to one. So directions with small gradients are learnt as fast as those with large ones.
+`docs/prior.md` states the gain.
 
 References:
     [Muon] Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024.
@@ -23,7 +23,8 @@ class Muon(torch.optim.Optimizer):
     """Muon for kernels and matrices inside a network, Adam for the rest of it, behind one learning rate.
 
     Args:
-        network: its parameters are divided by name and shape: all convolutions but those that touch pixels go to Muon.
+        network: network whose parameters are divided by name and shape: Muon gets all convolutions except those at the
+        pixels.
         lr: learning rate. Muon's updates are scaled to the root mean square of Adam's, 0.2 lr ([Moonlight], eq. 4).
         momentum: Muon's, with Nesterov's look ahead.
         betas: Adam's.
@@ -51,7 +52,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Takes one step along the gradients that are there; `closure` is not supported."""
+        """Takes one step along the present gradients; `closure` is not supported."""
         for group in self.param_groups:
             update = self._muon if group["muon"] else self._adam
             for parameter in group["params"]:

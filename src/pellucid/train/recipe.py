@@ -33,18 +33,18 @@ class TrainingRecipe:
         size: side of a crop in pixels.
         lr: highest learning rate.
         warmup: updates over which it rises to that.
-        schedule: "trapezoid" stays there and falls to zero over the last `decay` updates, so that a run can be made
-            longer, or ended early, at any time before; "cosine" falls from the end of the warm-up on.
+        schedule: "trapezoid" stays there and falls to zero over the last `decay` updates, so that a run can become
+            longer or shorter at any earlier time; "cosine" falls from the end of the warm-up on.
         decay: updates of the trapezoid's fall.
         optimiser: "muon" or "adamw".
-        ema: the most that an average of the weights keeps of itself at each update.
+        ema: largest decay factor of the weight average at each update.
         clip: largest norm of a gradient.
         seed: of weights, order, crops and noise.
         noise_mean: mean of ln sigma.
         noise_spread: standard deviation of ln sigma.
         noise_tail: share of crops whose ln sigma is uniform over the whole range instead.
-        native: share of crops at the photograph's own scale; the others are reduced.
-        least: smallest reduction of those. From 1.3 on, the blocks of a JPEG are no texture to be learnt.
+        native: share of crops at the original scale; the others are reduced.
+        least: smallest reduction of those. From 1.3 on, a JPEG's blocks do not teach wrong texture.
         grey: share of photographs that lose their colours, as grey scans have none.
         relit: share of photographs that are darkened, faded or tinted.
         drawn: share of crops that are text, line drawings and screens.
@@ -90,11 +90,11 @@ class TrainingRecipe:
 
     @property
     def variety(self) -> Variety:
-        """Making of the crops."""
+        """Kinds of crops."""
         return Variety(self.native, self.least, self.grey, self.relit, self.drawn)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON takes it; `from_json` is its inverse."""
+        """Converts it to JSON; `from_json` is the inverse."""
         return {**asdict(self), "network": self.network.to_json()}
 
     @classmethod
@@ -135,7 +135,7 @@ def preset(name: str, **changes: Any) -> TrainingRecipe:
     """The recipe of a name with some numbers changed; those that are None stay.
 
     Raises:
-        UsageError: there is no such preset, or a number is out of range.
+        UsageError: unknown preset, or a number out of range.
     """
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
@@ -150,7 +150,7 @@ def with_settings(recipe: TrainingRecipe, settings: Mapping[str, str]) -> Traini
         settings: field's name to text, as `--set` gives them.
 
     Raises:
-        UsageError: there is no such field, or a text cannot be read as its value.
+        UsageError: unknown field, or an unreadable value.
 
     Example:
         >>> with_settings(TrainingRecipe(), {"steps": "200", "network.widths": "64,96,192,256"}).network.widths
@@ -184,8 +184,8 @@ def learning_rate(recipe: TrainingRecipe, step: int) -> float:
 def noise_levels(recipe: TrainingRecipe, numbers: range) -> npt.NDArray[np.float32]:
     """The noise level of each crop of these numbers: log-normal as in EDM (section 5), with a tail over all levels.
 
-    A uniform t of the DDPM schedule would spend half of the training above sigma 2, where an image's content is decided
-    by a few numbers and little is learnt per crop. The tail keeps those levels, from which sampling starts, alive.
+    A uniform t of the DDPM schedule would spend half of the training above sigma 2, where few numbers determine an
+    image and a crop teaches little. The tail keeps the training at those levels, from which sampling starts.
 
     Returns:
         sigma in [-1, 1] units, (len(numbers),).
@@ -202,21 +202,21 @@ def noise_levels(recipe: TrainingRecipe, numbers: range) -> npt.NDArray[np.float
 
 
 def loss_weight(sigma: Tensor) -> Tensor:
-    """One over the squared error that a good denoiser of photographs leaves, about 0.25 sigma / (18 + sigma).
+    """Inverse of a good denoiser's squared error on photographs, about 0.25 sigma / (18 + sigma).
 
-    So each level's loss is near one and a decibel weighs the same at all of them. The law is a fit to published
-    denoisers' PSNR between 15 and 100 over 255 that tends to the variance of images in [-1, 1] where nothing is left.
+    So each level's loss is near one, and a decibel has the same weight at all levels. The law is a fit to published
+    denoisers' PSNR between 15 and 100 over 255. It tends to the variance of images in [-1, 1] at high noise.
     """
     return (18 + sigma) / (0.25 * sigma)
 
 
 def bands() -> tuple[tuple[float, float], ...]:
-    """The bands of noise levels whose losses are logged apart: (from, below) in [-1, 1] units."""
+    """Bands of noise levels with separately logged losses: (from, below) in [-1, 1] units."""
     edges = (0.0, 0.05, 0.15, 0.4, 1.0, 4.0, 20.0, float("inf"))
     return tuple(pairwise(edges))
 
 
 def band_of(sigma: Tensor) -> Tensor:
-    """The index into `bands()` of each noise level, (B,) int64."""
+    """Index into `bands()` of each noise level, (B,) int64."""
     edges = torch.tensor([low for low, _ in bands()][1:], dtype=sigma.dtype, device=sigma.device)
     return torch.bucketize(sigma, edges, right=True)

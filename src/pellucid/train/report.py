@@ -19,13 +19,13 @@ class LossRow:
     """One line of the log: averages since the line before.
 
     Attributes:
-        step: updates made.
-        seen: crops used.
+        step: number of updates so far.
+        seen: number of crops so far.
         lr: learning rate.
         images_per_second: throughput.
         gradient: mean norm before clipping.
-        losses: mean weighted loss of each band of noise levels, NaN where none fell into it.
-        psnr: validation PSNR in dB by level over 255; empty where nothing was validated.
+        losses: mean weighted loss of each band of noise levels, NaN for an empty band.
+        psnr: validation PSNR in dB by level over 255; empty without a validation.
     """
 
     step: int
@@ -38,7 +38,7 @@ class LossRow:
 
     @property
     def loss(self) -> float:
-        """The mean over the bands that had crops, each counting the same."""
+        """Mean over the bands with crops, all with equal weight."""
         known = [value for value in self.losses if not math.isnan(value)]
         return sum(known) / len(known) if known else math.nan
 
@@ -55,11 +55,11 @@ _HEADER = (
 
 
 class Log:
-    """The file `log.csv` of a run.
+    """File `log.csv` of a run.
 
     Args:
         path: the file; lines after `step` are removed, since a run that goes on from there writes them again.
-        step: the update the run goes on from.
+        step: the update to continue from.
     """
 
     def __init__(self, path: Path, step: int) -> None:
@@ -81,7 +81,7 @@ class Log:
         return list(self._rows)
 
     def line(self) -> str:
-        """The last row for people to read."""
+        """Last row, formatted for people."""
         row = self._rows[-1]
         losses = " ".join("-" if math.isnan(value) else f"{value:.2f}" for value in row.losses)
         line = f"update {row.step}  {row.images_per_second:.1f} images/s  lr {row.lr:.2g}  loss by noise {losses}"
@@ -91,12 +91,12 @@ class Log:
 
 
 class LossLog:
-    """The file `log.csv` of a run whose losses have names: their means since the line before.
+    """File `log.csv` of a run with named losses: their means since the previous line.
 
     Args:
         path: the file; lines after `step` are removed, since a run that goes on from there writes them again.
         names: of the losses; not every update has all.
-        step: the update the run goes on from.
+        step: the update to continue from.
         seen: crops used until then.
     """
 
@@ -123,7 +123,7 @@ class LossLog:
             self._losses[name].append(value)
 
     def write(self, step: int, seen: int) -> str:
-        """Appends a line; returns it for people to read, "" if nothing has happened since the last."""
+        """Appends a line and returns it for people; "" without news since the last one."""
         if seen == self._seen:
             return ""
         speed = (seen - self._seen) / max(time.monotonic() - self._started, 1e-9)

@@ -1,4 +1,4 @@
-"""The training loop: from images to a prior's folder, stopping and going on at any time without a difference."""
+"""The training loop: from images to a prior's folder, with stops and resumption at any time without a difference."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def train(
     Args:
         data: folder or uncompressed tar of images.
         run: folder of the run, made if it is not there: checkpoint, `log.csv`, `curve.png`, `samples.png`, `prior/`.
-        recipe: hyper-parameters. A run may be continued with other steps, rates, batch and crop sizes, not with
-            another network.
-        options: device, validation, when to save.
-        origin: what the model card says about the data.
-        tell: is given one line about each event.
+        recipe: hyper-parameters. A run may continue with other steps, rates, batch and crop sizes, but not with another
+            network.
+        options: device, validation, times of saving.
+        origin: origin of the data for the model card.
+        tell: called with one line for each event.
 
     Returns:
-        How it ended.
+        The outcome of the run.
 
     Raises:
         PellucidError: images or checkpoint cannot be used.
@@ -80,17 +80,17 @@ def export(
     validation: dict[str, Tensor] | None = None,
     images: int | None = None,
 ) -> Path:
-    """Writes the prior's folder from a run's checkpoint as it is, before the run's end.
+    """Writes the prior's folder from a run's checkpoint before the end of the run.
 
     Args:
         run: folder of the run.
         target: folder to write.
-        origin: what the model card says about the data.
+        origin: origin of the data for the model card.
         validation: images whose denoising the card reports.
-        images: how many there were to train on.
+        images: number of training images.
 
     Raises:
-        PellucidError: there is no checkpoint.
+        PellucidError: the checkpoint is missing.
     """
     _, about = checkpoint.load(run / CHECKPOINT)
     trainer = Trainer(TrainingRecipe.from_json(about["recipe"]), Devices("cpu"))
@@ -105,13 +105,13 @@ class Trainer:
 
     Args:
         recipe: hyper-parameters.
-        devices: where it computes.
+        devices: devices of the computation.
 
     Attributes:
-        network: what is trained.
+        network: the trained network.
         average: the running average of its weights, which becomes the prior.
-        step: updates made.
-        seen: crops used; the position in the data.
+        step: number of updates so far.
+        seen: number of crops so far, the position in the data.
     """
 
     def __init__(self, recipe: TrainingRecipe, devices: Devices) -> None:
@@ -134,7 +134,7 @@ class Trainer:
             pixels: this process's share of the batch, (B, H, W, C), 8 bits.
 
         Returns:
-            Noise level and weighted loss of each crop, (B,) each, and the norm of the gradient before it was clipped.
+            Noise level and weighted loss of each crop, (B,) each, and the norm of the gradient before clipping.
         """
         recipe, devices = self.recipe, self.devices
         x0 = torch.from_numpy(np.ascontiguousarray(pixels)).to(devices.device).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -168,7 +168,7 @@ class Trainer:
         return sigma.cpu(), losses.detach().cpu(), norm.item()
 
     def prior(self) -> VENetwork:
-        """The averaged weights as a prior, on this process's device."""
+        """Averaged weights as a prior on this process's device."""
         return VENetwork(
             self.average,
             linear_ladder(),
@@ -177,7 +177,7 @@ class Trainer:
         )
 
     def validate(self, images: dict[str, Tensor]) -> dict[int, float]:
-        """Mean denoising PSNR in dB of the averaged weights by level over 255; nothing for no images."""
+        """Mean denoising PSNR in dB of the averaged weights by level over 255; empty without images."""
         return averages(denoising(self.prior(), images, LEVELS)) if images else {}
 
     def save(self, path: Path) -> None:
@@ -190,10 +190,10 @@ class Trainer:
         checkpoint.save(path, tensors, about)
 
     def restore(self, path: Path) -> None:
-        """Goes back to a checkpoint.
+        """Restores the state of a checkpoint.
 
         Raises:
-            PellucidError: it is of another network or optimiser.
+            PellucidError: the checkpoint is of another network or optimiser.
         """
         tensors, about = checkpoint.load(path)
         then = TrainingRecipe.from_json(about["recipe"])
@@ -205,10 +205,10 @@ class Trainer:
         self.step, self.seen = about["step"], about["seen"]
 
     def start_from(self, folder: Path) -> None:
-        """Takes the weights of a prior's folder, of this network or of a smaller one.
+        """Takes the weights of a prior's folder, of the same or a smaller network.
 
         Raises:
-            PellucidError: they are of neither.
+            PellucidError: the weights suit neither.
         """
         from ..priors.folder import read_weights
 
@@ -222,7 +222,7 @@ class Trainer:
 def _open(
     data: Path, recipe: TrainingRecipe, options: TrainingOptions, devices: Devices, tell: Callable[[str], None]
 ) -> tuple[Photographs, dict[str, Tensor]]:
-    """The images to train on and, in the first process, those to validate on."""
+    """Opens the training images and, in the first process, the validation images."""
     channels = recipe.network.channels
     sources = find(data)
     # Of a small collection no more than a tenth: it is worth more in training.

@@ -1,7 +1,7 @@
 """Crops beyond well-exposed colour photographs: grey, dark, faded and tinted ones, text, line drawings and screens.
 
-A prior that only knows good photographs takes a grey scan, a dark room or a letter for noise. A small share of the
-crops shows it these.
+A prior trained only on good photographs takes parts of a grey scan, a dark room or a letter for noise. So a small share
+of the crops shows these.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _LUMA = np.array(LUMA)
 
 
 def grey(pixels: Pixels) -> Pixels:
-    """Replaces the colours of an image (H, W, 3) by its luma, three equal channels, as a grey scan saved in colour."""
+    """Replaces the colours of an image (H, W, 3) by its luma, three equal channels, like a grey scan in colour."""
     if pixels.shape[-1] == 1:
         return pixels
     return np.repeat((pixels @ _LUMA).round().astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def relit(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Changes an image's light: gamma, exposure, a lifted black as in faded prints, and the balance of its colours.
+    """Changes an image's light: gamma, exposure, a lifted black as in faded prints, and the colour balance.
 
     Args:
         pixels: (H, W, C).
         rng: source of chance.
 
     Returns:
-        As large, 8 bits.
+        The image at the same size, 8 bits.
     """
     gamma = np.exp(rng.normal(0, 0.35))
     gain = rng.uniform(0.1, 1.0) if rng.random() < 0.6 else 1.0
@@ -60,7 +60,7 @@ def relit(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def drawn(size: int, channels: int, rng: np.random.Generator) -> Pixels:
     """Draws a page of text, a line drawing, or a screen's controls.
 
-    Half of them are drawn larger and reduced, as a scan is; the others have a screen's own anti-aliasing.
+    Half of them are drawn larger and reduced, like scans; the others have a screen's anti-aliasing.
 
     Args:
         size: height and width.
@@ -78,7 +78,7 @@ def drawn(size: int, channels: int, rng: np.random.Generator) -> Pixels:
 
 
 def page(kinds: str | Sequence[str], size: int, rng: np.random.Generator) -> Pixels:
-    """Draws one page of a kind, or of one out of several.
+    """Draws one page of a kind, or of a random one of several kinds.
 
     Args:
         kinds: of "text", "lines" and "screen".
@@ -100,7 +100,7 @@ def page(kinds: str | Sequence[str], size: int, rng: np.random.Generator) -> Pix
 
 
 def _colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
-    """A paper and an ink that can be told apart: mostly dark on light, some light on dark, some coloured."""
+    """Draws a paper and an ink of sufficient contrast: mostly dark on light, some light on dark, some coloured."""
     chance = rng.random()
     if chance < 0.4:
         return _grey_level(rng, 245, 256), _grey_level(rng, 0, 30)

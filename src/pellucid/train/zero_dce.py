@@ -1,7 +1,7 @@
-"""Training Zero-DCE's network: no pairs, only photographs, made darker at random.
+"""Training of Zero-DCE's network: no pairs, only randomly darkened photographs.
 
-The paper trains on photographs of many exposures. Here ordinary ones are made dark, y = f x^g, with f and g of chance.
-The losses see the dark image and what became of it, never the photograph as it was.
+The paper trains on photographs of many exposures. Here ordinary ones are darkened, y = f x^g, with random f and g. The
+losses compare the dark image with its enhancement, never with the original photograph.
 
 References:
     Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR 2020, sections 3.3 and 4.
@@ -37,9 +37,9 @@ LOSSES = ("spatial", "exposure", "colour", "smoothness")
 class CurveRecipe:
     """The hyper-parameters of a run. The same recipe, images and seed give the same weights on the same machine.
 
-    The weights of the losses are the released code's, ten times those of equation 8, in which that of the exposure
-    is 1, but for smoothness: that code adds up all maps, where equation 7 takes their mean, and doubles the sum, so
-    that its 200 is 16 times as many here.
+    The weights of the losses are the released code's, ten times those of equation 8, where the exposure has weight 1.
+    Smoothness differs: that code sums all maps and doubles the sum, while equation 7 takes their mean. So its 200
+    corresponds to 16 times as much here.
 
     Attributes:
         steps: updates of the weights in all.
@@ -53,10 +53,9 @@ class CurveRecipe:
         exposure: weight of the exposure's.
         colour: weight of the tint's.
         smoothness: weight of the curves'.
-        darkest: the least factor f that light is reduced by; its logarithm is uniform up to 0.
-        steepest: the greatest exponent g; uniform from 1 on.
-        noise: the greatest standard deviation of noise that comes with it; uniform from 0 on. Curves that follow noise
-            make more of it.
+        darkest: least factor f of the light; its logarithm is uniform up to 0.
+        steepest: greatest exponent g; uniform from 1 on.
+        noise: greatest standard deviation of added noise; uniform from 0 on. Curves that follow noise amplify it.
         seed: of weights, order, crops and darkness.
 
     Raises:
@@ -107,15 +106,15 @@ def train(
 
     Args:
         data: folder or uncompressed tar of photographs.
-        run: folder of the run, made if it is not there: checkpoint, `log.csv`, and in the end `zero-dce.safetensors`
+        run: folder of the run, made if missing: checkpoint, `log.csv`, and at the end `zero-dce.safetensors`
             (half precision) and `README.md`.
-        recipe: hyper-parameters. A run may be continued with others.
+        recipe: hyper-parameters. A run may continue with other values.
         options: device, when to save and to stop; there is no validation, and one device computes.
-        origin: what the model card says about the data.
-        tell: is given one line about each event.
+        origin: origin of the data for the model card.
+        tell: called with one line for each event.
 
     Returns:
-        How it ended.
+        The outcome of the run.
 
     Raises:
         PellucidError: images or checkpoint cannot be used.
@@ -137,7 +136,7 @@ def darken(light: Tensor, recipe: CurveRecipe, numbers: range) -> Tensor:
 
     Args:
         light: (B, 3, H, W) in [0, 1].
-        recipe: how dark.
+        recipe: recipe with the ranges of f, g and the noise.
         numbers: of the crops.
 
     Returns:
@@ -158,11 +157,11 @@ class CurveTrainer:
 
     Args:
         recipe: hyper-parameters.
-        device: where it computes.
+        device: device of the computation.
 
     Attributes:
-        network: what is trained.
-        step: updates made.
+        network: the trained network.
+        step: number of updates so far.
     """
 
     def __init__(self, recipe: CurveRecipe, device: torch.device) -> None:
@@ -229,10 +228,10 @@ class CurveTrainer:
         checkpoint.save(path, tensors, about)
 
     def restore(self, path: Path) -> None:
-        """Goes back to a checkpoint.
+        """Restores the state of a checkpoint.
 
         Raises:
-            PellucidError: it is of another network.
+            PellucidError: the checkpoint is of another network.
         """
         tensors, about = checkpoint.load(path)
         if about.get("network") != "zero-dce":

@@ -17,7 +17,7 @@ from PIL import Image
 from pellucid.api import Restorer
 from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import Item, Manifest, Work, make_folders, plan
-from pellucid.jobs.executors import Processes, this
+from pellucid.jobs.executors import InProcess, Processes
 from pellucid.methods import Denoise
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends processes by signals")
@@ -71,7 +71,7 @@ def test_the_same_bytes_lines_and_progress_as_in_this_process(scans: Path, tmp_p
     restorer = Restorer(Denoise(), tiny_prior)
     said: list[dict[str, tuple[object, ...]]] = []
     shares: list[dict[str, float]] = []
-    for name, executor, batch in (("this", this, 1), ("two", Processes(2), 1), ("batch", Processes(2), 2)):
+    for name, executor, batch in (("this", InProcess(), 1), ("two", Processes(2), 1), ("batch", Processes(2), 2)):
         seen: dict[str, float] = {}
 
         def progress(item: Item, share: float, seen: dict[str, float] = seen) -> None:
@@ -118,7 +118,7 @@ def test_what_is_closed_leaves_nothing_and_can_be_gone_on_with(scans: Path, tmp_
     assert not [path for path in (tmp_path / "out").iterdir() if path.suffix == ".part"]
     again = Manifest(tmp_path / "out")
     left = again.left(plan([scans], tmp_path / "out", owned=again.owns), 0, "x")
-    rest = list(again.record(left, lambda begun: this(work, begun), 0, "x"))
+    rest = list(again.record(left, lambda begun: InProcess()(work, begun), 0, "x"))
     assert len(rest) in (4, 5)  # the first was the broken one
     assert [o.item.name for o in rest if o.error] in ([], ["d.png"])
 

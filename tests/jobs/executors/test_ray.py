@@ -10,7 +10,7 @@ from PIL import Image
 from pellucid.api import Restorer
 from pellucid.errors import UsageError
 from pellucid.jobs import Work, make_folders, plan
-from pellucid.jobs.executors import find, this
+from pellucid.jobs.executors import InProcess, find
 from pellucid.methods import Denoise
 
 
@@ -33,7 +33,7 @@ def test_the_same_bytes_on_a_cluster_as_in_this_process(
         Image.fromarray(pixels).save(tmp_path / "scans" / f"{index}.png")
     (tmp_path / "scans" / "broken.png").write_bytes(b"no image")
     work, said = Work(Restorer(Denoise(), tiny_prior), 3, batch=2), []
-    for name, executor in (("one", this), ("ray", find("ray", 2))):
+    for name, executor in (("one", InProcess()), ("ray", find("ray", 2))):
         items = plan([tmp_path / "scans"], tmp_path / name)
         make_folders(items)
         said.append({o.item.name: (o.nfe, o.seed, o.size, o.error) for o in executor(work, items)})

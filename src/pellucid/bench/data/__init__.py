@@ -1,4 +1,4 @@
-"""The papers' data sets, as they use them: files on the user's disk, their pairs and their preprocessing, by name."""
+"""The papers' data sets by name: files on the user's disk, their pairs and their preprocessing."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str, **options: Any) -> Dataset:
-    """A data set by name, with its usual preprocessing where nothing is said.
+    """Returns a data set by name, with its standard preprocessing by default.
 
     Args:
         name: from `names()`.
         options: `crop`, `size` and `files`; see `Dataset`.
 
     Raises:
-        UsageError: there is no such set or option, or a value is out of range.
+        UsageError: unknown set or option, or a value out of range.
     """
     if name not in _LAYOUTS:
         raise unknown_name("data set", name, _LAYOUTS)

@@ -1,6 +1,6 @@
-"""Preparation of photographs in published code, by name: the square that it cuts, the way it resizes.
+"""Preparation of photographs in published code, by name: the crop and the resizing.
 
-All work on images of 8 bits, as that code does, with Pillow's filters, which average over what a reduction leaves out.
+All work on 8-bit images, as that code does, with Pillow's filters, which average when they reduce.
 
 References:
     guided: https://github.com/openai/guided-diffusion (image_datasets.py), also in GDP's code.
@@ -19,7 +19,7 @@ _Resampling = Image.Resampling
 
 
 def guided(image: Image.Image, size: int) -> Image.Image:
-    """Halves by means of 2 x 2 pixels while that leaves enough, brings the shorter side to `size`, cuts the middle."""
+    """Halves by 2 x 2 means while enough is left, brings the shorter side to `size`, cuts the middle."""
     while min(image.size) >= 2 * size:
         image = image.resize((image.width // 2, image.height // 2), _Resampling.BOX)
     scale = size / min(image.size)
@@ -28,24 +28,24 @@ def guided(image: Image.Image, size: int) -> Image.Image:
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
-    """Cuts the largest square out of the middle, then resizes it bilinearly: DDRM's on ImageNet."""
+    """Cuts the largest square from the middle, then resizes it bilinearly: DDRM's for ImageNet."""
     side = min(image.size)
     return _middle(image, side).resize((size, size), _Resampling.BILINEAR)
 
 
 def short(image: Image.Image, size: int) -> Image.Image:
-    """Brings the shorter side to `size`, bilinearly, then cuts the middle: DDRM's on LSUN."""
+    """Brings the shorter side to `size` bilinearly, then cuts the middle: DDRM's for LSUN."""
     width, height = (size * side // min(image.size) for side in image.size)
     return _middle(image.resize((width, height), _Resampling.BILINEAR), size)
 
 
 def stretch(image: Image.Image, size: int) -> Image.Image:
-    """Resizes to a square, bilinearly, whatever the shape was: DDRM's on CelebA-HQ."""
+    """Resizes to a square bilinearly, without regard to the shape: DDRM's for CelebA-HQ."""
     return image.resize((size, size), _Resampling.BILINEAR)
 
 
 def celeba(image: Image.Image, size: int) -> Image.Image:
-    """Cuts the 128 x 128 pixels around (89, 121) out of an aligned face of 178 x 218, then resizes them bilinearly.
+    """Cuts the 128 x 128 pixels around (89, 121) from an aligned face of 178 x 218, then resizes bilinearly.
 
     Raises:
         PellucidError: the image has another size.
@@ -56,7 +56,7 @@ def celeba(image: Image.Image, size: int) -> Image.Image:
 
 
 def middle(image: Image.Image, size: int) -> Image.Image:
-    """Cuts `size` x `size` pixels out of the middle and resizes nothing, so that noise stays what it is.
+    """Cuts `size` x `size` pixels from the middle without resizing, so that noise keeps its statistics.
 
     Raises:
         PellucidError: the image is smaller.
@@ -75,14 +75,14 @@ CROPS: dict[str, Callable[[Image.Image, int], Image.Image] | None] = {
     "celeba": celeba,
     "middle": middle,
 }
-"""By name; "whole" leaves images as they are, in their depth."""
+"""Crops by name; "whole" leaves images and their depth unchanged."""
 
 
 def find(name: str) -> Callable[[Image.Image, int], Image.Image] | None:
-    """The crop of a name.
+    """Finds a crop by name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: unknown name.
     """
     if name not in CROPS:
         raise unknown_name("crop", name, CROPS)

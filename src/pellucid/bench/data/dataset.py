@@ -1,4 +1,4 @@
-"""A set of images as a paper uses it: which files of a folder, in which pairs, cut and resized how."""
+"""A set of images as a paper uses it: the files of a folder, their pairs, the crop and the size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import crops
 from .lists import listed
 
 SUFFIXES = (*images.SUFFIXES, ".jp2", ".ppm", ".pgm")
-"""Of the files that count as images."""
+"""Suffixes of files that count as images."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class DatasetItem:
     """One image, or one pair.
 
     Attributes:
-        name: the file's path in the folder, the damaged one's of a pair; with `/` on every system.
-        clean: (1, 3, H, W) in [0, 1]; None where nobody knows it.
-        damaged: the same; None where damage is to be simulated.
+        name: path of the file in the folder, of a pair that of the damaged file; with `/` on every system.
+        clean: (1, 3, H, W) in [0, 1]; None if unknown.
+        damaged: the same; None if the damage is simulated.
     """
 
     name: str
@@ -39,10 +39,11 @@ class Layout:
     """Layout of a data set's images in its folder.
 
     Attributes:
-        told: in words, for people who look for them.
-        chosen: what the path in the folder must match, as a regular expression.
+        told: description for people.
+        chosen: regular expression of the paths in the folder.
         holds: whether the chosen files are clean ones, damaged ones alone, or the damaged ones of pairs.
-        clean: what makes a damaged one's path its clean one's, without suffixes: replacements, one after the other.
+        clean: replacements, one after the other, that turn a damaged file's path into the clean one's, without
+        suffixes.
     """
 
     told: str
@@ -53,17 +54,17 @@ class Layout:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A layout and a preprocessing; the same folder gives the same items, in the order of their names or of a list.
+    """A layout and a preprocessing; one folder always gives the same items, in the order of names or of a list.
 
     Attributes:
-        name: of the set.
-        layout: where its images lie.
-        crop: what is done to each, by name; see `crops`.
-        size: side of the squares in pixels; of no effect on "whole".
-        files: a text file that names the images to use, one in a line; see `lists`. None for all there are.
+        name: name of the set.
+        layout: layout of its folder.
+        crop: name of the crop; see `crops`.
+        size: side of the squares in pixels; "whole" ignores it.
+        files: a text file with the images to use, one a line; see `lists`. None for all.
 
     Raises:
-        UsageError: there is no such crop, or the size is below 1.
+        UsageError: unknown crop, or a size below 1.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Dataset:
             raise UsageError(f"{self.name}: size must be 1 or more pixels, not {self.size}")
 
     def check(self, folder: Path) -> str | None:
-        """Lists what a folder lacks of the set, in one line; None if nothing is missing. Opens no image."""
+        """Describes in one line the missing files of a folder; None if nothing is missing. Opens no image."""
         try:
             self._pairs(folder)
         except PellucidError as error:
@@ -89,15 +90,15 @@ class Dataset:
         """Reads the images, each when its turn comes.
 
         Args:
-            folder: where they lie.
-            limit: how many at most: the first ones.
+            folder: folder of the set.
+            limit: number of images at most, from the first.
 
         Returns:
             The items.
 
         Raises:
             UsageError: the limit is below 1.
-            PellucidError: what `check` says, before the first; or a file is damaged, when its turn comes.
+            PellucidError: the result of `check`, before the first image; or a damaged file, in its turn.
         """
         if limit is not None and limit < 1:
             raise UsageError(f"{self.name}: a limit is 1 image or more, not {limit}")
@@ -125,7 +126,7 @@ class Dataset:
         return images.from_pil(cut).tensor(3)
 
     def _pairs(self, folder: Path) -> list[tuple[str, Path | None]]:
-        """The path of each image in the folder, with its clean one's file."""
+        """Paths of the images in the folder, each with its clean file."""
         if not folder.is_dir():
             raise PellucidError(f"{folder}: there is no such folder of {self.name}")
         found = {path.relative_to(folder).as_posix(): path for path in images.files_below(folder, SUFFIXES)}

@@ -8,14 +8,14 @@ from ...errors import PellucidError
 from ...settings import bytes_of
 
 _MOST = 1 << 28
-"""Bytes of a list at most: that of ImageNet's training images has 50 MB."""
+"""Largest size of a list in bytes; that of ImageNet's training images has 50 MB."""
 
 
 def listed(path: Path) -> tuple[str, ...]:
-    """Reads a list: in each line a file's name or path, with or without its suffix, then, if need be, a class's number.
+    """Reads a list: each line has a file's name or path, with or without suffix, and optionally a class number.
 
     Raises:
-        PellucidError: it cannot be read, is empty or names an image twice.
+        PellucidError: the file cannot be read, is empty or names an image twice.
     """
     try:
         lines = bytes_of(path, _MOST).decode().splitlines()

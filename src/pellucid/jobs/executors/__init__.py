@@ -10,14 +10,14 @@ from ...errors import UsageError, unknown_name
 from ...settings import imported, names_object
 from .executor import Executor
 from .processes import Processes
-from .this import this
+from .this import InProcess
 
-__all__ = ["Executor", "Processes", "find", "names", "this", "usual"]
+__all__ = ["Executor", "InProcess", "Processes", "find", "names", "usual"]
 
 _NAMES = ("this", "processes", "ray")
 
 _LARGE = 100_000_000
-"""Pixels through the network from which several processes win back the seconds that they take to begin."""
+"""Pixels through the network from which several processes gain more than their start costs."""
 
 
 def names() -> tuple[str, ...]:
@@ -26,31 +26,31 @@ def names() -> tuple[str, ...]:
 
 
 def usual(work: int, number: int, device: torch.device) -> str:
-    """The executor for a job of which nobody says where to do it.
+    """Default executor for a job.
 
-    One process for each core is faster on a CPU than one process with all of them (`benchmarks/throughput.py`), but for
-    the time that processes take to begin. A GPU has one process.
+    On a CPU, one process for each core is faster than one process with all cores (`benchmarks/throughput.py`), apart
+    from the start of the processes. A GPU has one process.
 
     Args:
         work: pixels through the network, of all images; see `Restorer.work`.
         number: of images.
-        device: where the prior is.
+        device: device of the prior.
     """
     several = device.type == "cpu" and torch.get_num_threads() > 1 and number > 1 and work >= _LARGE
     return "processes" if several else "this"
 
 
 def find(name: str, workers: int | None = None, address: str | None = None) -> Executor:
-    """An executor by name.
+    """Finds an executor by name.
 
     Args:
-        name: one of `names()`; or FILE.py:OBJECT, an `Executor` or a class of such, which takes `workers` and
-            `address` where they are said.
-        workers: how many processes; None for one for each core.
+        name: one of `names()`; or FILE.py:OBJECT, an `Executor` or a class of executors, which receives `workers` and
+            `address` if given.
+        workers: number of processes; None for one for each core.
         address: of a Ray cluster.
 
     Raises:
-        UsageError: there is none of that name, or it takes no such setting.
+        UsageError: unknown name, or a setting that the executor does not take.
     """
     if ".py:" in name and names_object(name):
         return _own(name, {key: value for key, value in (("workers", workers), ("address", address)) if value})
@@ -66,19 +66,19 @@ def find(name: str, workers: int | None = None, address: str | None = None) -> E
         raise unknown_name("executor", name, _NAMES)
     if workers is not None:
         raise UsageError("--workers goes with --executor processes or ray: this process is one")
-    return this
+    return InProcess()
 
 
-def _own(name: str, said: dict[str, Any]) -> Executor:
-    """Somebody's own."""
+def _own(name: str, options: dict[str, Any]) -> Executor:
+    """Makes a custom executor from a file."""
     found = imported(name)
     try:
-        made = found(**said) if isinstance(found, type) else found
+        made = found(**options) if isinstance(found, type) else found
     except TypeError as error:
-        raise UsageError(f"{name}: cannot be made of what is said ({error})") from error
+        raise UsageError(f"{name}: does not accept its options ({error})") from error
     if not callable(made):
         raise UsageError(f"{name}: is no executor: something to call with a Work and its items")
-    if said and not isinstance(found, type):
-        raise UsageError(f"{name}: is made already: leave --{min(said)} out")
+    if options and not isinstance(found, type):
+        raise UsageError(f"{name}: is made already: leave --{min(options)} out")
     own: Executor = made
     return own

@@ -1,4 +1,4 @@
-"""Interface of executors, and their messages about images that they lost."""
+"""Interface of executors, and their messages about lost images."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from ..work import Work
 
 
 class Executor(Protocol):
-    """Place of a job's work: this process, several processes, several machines."""
+    """Executes a job in this process, in several processes or on several machines."""
 
     def __call__(self, work: Work, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
         """Does the work on all images.
 
         Args:
-            work: what to do.
-            items: the images; one is asked for when it is about to be begun.
-            progress: see `run`; an executor may leave it alone.
+            work: the work.
+            items: the images; each is requested right before its start.
+            progress: see `run`; an executor may ignore it.
 
         Yields:
-            One outcome for each image that was asked for, as they are finished.
+            One outcome for each requested image, in order of completion.
         """
         ...
 
 
 class Groups:
-    """Images in the groups that workers get: as many as they restore side by side, or one that a group was lost with.
+    """Images in groups for workers: as many as run side by side, or single ones after a lost group.
 
     Args:
         items: the images.
-        size: of a group.
+        size: size of a group.
     """
 
     def __init__(self, items: Iterable[Item], size: int) -> None:
@@ -44,19 +44,19 @@ class Groups:
         self._again: deque[Item] = deque()
 
     def next(self) -> list[Item]:
-        """The next group; empty if there is none."""
+        """Returns the next group; empty at the end."""
         return [self._again.popleft()] if self._again else list(islice(self._items, self._size))
 
     def lost(self, items: Sequence[Item], why: str, seed: int) -> list[Outcome]:
-        """Takes back what a worker had in work when it ended without a word.
+        """Takes back the unfinished images of a worker that ended without a message.
 
         Args:
-            items: what it had not finished. One of them is at fault: several are tried again, each by itself.
-            why: what became of the worker.
+            items: the unfinished images. One of them is at fault; several are tried again one by one.
+            why: reason for the worker's end.
             seed: the run's.
 
         Returns:
-            The outcome of a single one.
+            The outcome of a single image.
         """
         clear(items)
         if len(items) != 1:
@@ -67,7 +67,7 @@ class Groups:
 
 
 def clear(items: Iterable[Item]) -> None:
-    """Removes what processes that are no more have written of these images under names that do not stay."""
+    """Removes temporary files that dead processes wrote for these images."""
     for item in items:
         with contextlib.suppress(OSError):
             images.clear(item.target.parent, [item.target.name])

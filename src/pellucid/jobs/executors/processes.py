@@ -1,4 +1,4 @@
-"""Several processes on this machine, each with its share of the cores and all with the same weights."""
+"""Several processes on this machine, each with a share of the cores and all with shared weights."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from .executor import Groups, clear
 from .shared import share
 
 READING = 600.0
-"""Seconds after which a file that is still being read is given up, and the process that reads it with it."""
+"""Seconds after which the reading of a file is given up, together with the process that reads it."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """See `Executor`. A process that dies costs the image that it had in work, and another one takes its place.
+    """See `Executor`. A process that dies loses its current image, and another process takes its place.
 
     Args:
-        workers: how many processes. Each computes with as many threads as divide the cores evenly.
-        reading: seconds that a file may take to be read.
+        workers: number of processes. Each has an even share of the cores as threads.
+        reading: time limit for reading a file, in seconds.
 
     Raises:
         UsageError: a number is out of range.
@@ -52,7 +52,7 @@ class Processes:
 
         Raises:
             UsageError: the work cannot be sent to another process.
-            PellucidError: a process ends before it has begun.
+            PellucidError: a process ends before its start is complete.
         """
         share(work.restorer.prior)
         groups = Groups(items, work.batch)
@@ -88,12 +88,12 @@ class Processes:
 
 
 class _Worker:
-    """A process, as seen from the one that hands out images.
+    """A process from the side of the one that hands out images.
 
     Attributes:
-        pipe: to it.
-        left: what it has in work.
-        over: why it is no more; "" while it is.
+        pipe: connection to it.
+        left: its unfinished images.
+        over: reason for its end; "" while it runs.
     """
 
     def __init__(self, work: Work, threads: int) -> None:
@@ -117,17 +117,17 @@ class _Worker:
         self._heard = time.monotonic()
 
     def give(self, items: list[Item]) -> None:
-        """Hands it images; they are lost, should it be no more."""
+        """Hands it images; they are lost if it has ended."""
         self.left, self._unread, self._heard = items, set(items), time.monotonic()
         with contextlib.suppress(OSError):  # its end of the pipe says so, when it is heard
             self.pipe.send(items)
 
     def patience(self, reading: float) -> float:
-        """Seconds until it has taken too long; infinite if it has nothing to read."""
+        """Seconds until its time limit; infinite if it is not reading."""
         return max(0.0, self._heard + reading - time.monotonic()) if self._ready and self._unread else math.inf
 
     def hear(self, progress: Progress | None) -> Outcome | None:
-        """Takes in one thing that it says; an outcome, if it is one."""
+        """Takes in one message; returns an outcome if it is one."""
         try:
             said = self.pipe.recv()
         except (EOFError, OSError):
@@ -151,7 +151,7 @@ class _Worker:
         return None
 
     def end(self, why: str = "") -> None:
-        """Ends it, if it has not ended by itself."""
+        """Ends it if it still runs."""
         if self.over:
             return
         self.pipe.close()

@@ -1,8 +1,8 @@
-"""Processes of a Ray cluster, on as many machines as it has.
+"""Processes of a Ray cluster on all of its machines.
 
-Ray does what it is asked to at least once: what was in work on a machine that is no more is done again elsewhere. An
-image is restored to the same bytes each time and takes its name whole or not at all, and one process alone writes the
-manifest: that makes it exactly once.
+Ray does each task at least once: the tasks of a lost machine run again elsewhere. Each image is restored to the same
+bytes, takes its name atomically, and only one process writes the manifest. Together this gives each output exactly
+once.
 
 References:
     Ray's documentation of fault tolerance. https://docs.ray.io/en/latest/ray-core/fault_tolerance/actors.html
@@ -27,19 +27,19 @@ from ..work import Work
 from .executor import Groups, clear
 
 _ATTEMPTS = 3
-"""Number of new starts of an image whose process or machine was lost."""
+"""Number of restarts of an image whose process or machine was lost."""
 
 
 @dataclass(frozen=True)
 class Ray:
-    """See `Executor`. Each actor holds the prior once, and computes with one thread, or with one GPU.
+    """See `Executor`. Each actor holds the prior once and has one thread or one GPU.
 
     All machines see the same files under the same names, and have the same version of pellucid.
 
     Args:
-        address: of the cluster, as `ray.init` takes it; None for the one that the environment variable RAY_ADDRESS
-            names, else for a cluster on this machine alone that ends with the job.
-        workers: how many actors; None for one for each core of the cluster, or each GPU where the prior is on one.
+        address: address of the cluster for `ray.init`. None uses the environment variable RAY_ADDRESS; without it, a
+            cluster on this machine alone runs as long as the job.
+        workers: number of actors; None for one for each core of the cluster, or for each GPU if the prior is on one.
 
     Raises:
         UsageError: workers is out of range, or Ray is not installed.
@@ -54,7 +54,7 @@ class Ray:
         _ray()
 
     def __call__(self, work: Work, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
-        """See `Executor`; it has nothing to say of the progress within an image.
+        """See `Executor`; it reports no progress within an image.
 
         Raises:
             PellucidError: there is no cluster at the address.
@@ -103,7 +103,7 @@ class Ray:
 
 
 def _last(error: Exception) -> str:
-    """Last line of a traceback from another machine."""
+    """Returns the last line of a traceback from another machine."""
     return ([line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1]
 
 
@@ -122,7 +122,7 @@ class _Actor:
 
 @contextmanager
 def _cluster(ray: Any, address: str | None) -> Iterator[None]:
-    """A connection to a cluster; one that was there before stays."""
+    """Connects to a cluster; an existing connection stays."""
     if ray.is_initialized():
         yield
         return

@@ -1,4 +1,4 @@
-"""Weights that several processes read, and none has a copy of."""
+"""Weights in shared memory, one copy for several processes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ...priors import Prior
 from ...priors.prior import module_of, round_up
 
 _ALIGNED = 64
-"""Bytes that a tensor begins at a multiple of, as those of torch's own allocator do."""
+"""Alignment of tensors in bytes, as in torch's allocator."""
 
 
 def share(prior: Prior) -> None:
-    """Moves the weights of a prior's network into one piece of shared memory, where they keep their values.
+    """Moves the weights of a prior's network into one block of shared memory; their values stay.
 
-    One piece, for each takes a file descriptor, of which there are fewer than some networks have tensors. Weights on
-    other devices than the CPU are shared by torch itself.
+    One block, since each takes a file descriptor, and some networks have more tensors than a process may have
+    descriptors. torch itself shares weights on other devices than the CPU.
 
     Args:
-        prior: whose network. One without a network has nothing to share.
+        prior: prior with the network; without a network nothing is shared.
     """
     network = module_of(prior)
     if network is None:
@@ -36,5 +36,5 @@ def share(prior: Prior) -> None:
 
 
 def _extent(x: Tensor) -> int:
-    """From a tensor's first number to its last in memory, both included."""
+    """Extent of a tensor in memory, from its first number to its last."""
     return 1 + sum((n - 1) * stride for n, stride in zip(x.shape, x.stride(), strict=True)) if x.numel() else 0

@@ -1,4 +1,4 @@
-"""The process that is there already, with all of the machine's cores."""
+"""The current process, with all of the machine's cores."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from ..run import Outcomes, Progress
 from ..work import Work
 
 
-def this(work: Work, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
-    """See `Executor`: one image after the other, or `work.batch` side by side."""
-    return work.outcomes(items, progress)
+class InProcess:
+    """Works in the current process: one image after the other, or `work.batch` side by side."""
+
+    def __call__(self, work: Work, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
+        """See `Executor`."""
+        return work.outcomes(items, progress)

@@ -1,4 +1,4 @@
-"""Loop of one of several processes: takes images from a pipe until there are no more."""
+"""Loop of a worker process: takes images from a pipe until there are no more."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..work import Work
 
 
 def main(pipe: Connection, work: Work, threads: int) -> None:
-    """Does what comes through the pipe: lists of items.
+    """Works on the lists of items from the pipe.
 
-    It says back None once it is ready, then for each evaluation its item and its share of the work, and each outcome.
+    It answers None when it is ready, then, for each evaluation, the item and its share of the work, and each outcome.
 
     Args:
-        pipe: to the process that hands out images.
-        work: what to do with them.
-        threads: that it may compute with.
+        pipe: connection to the process that hands out images.
+        work: the work on each image.
+        threads: number of threads.
     """
     # Ctrl-C reaches all processes of a terminal, a queue's limit all of a job; the first of them says what it means.
     for number in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -40,7 +40,7 @@ def main(pipe: Connection, work: Work, threads: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process when the one that began it is no more: a job that was killed writes nothing afterwards."""
+    """Ends this process with its parent, so that a killed job writes nothing afterwards."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
