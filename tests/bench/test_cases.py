@@ -12,7 +12,7 @@ from pellucid.operators import Jpeg
 TRUTH = torch.rand(1, 3, 32, 36, generator=torch.Generator().manual_seed(0))
 
 
-def made(**about: object) -> cases.Given:
+def made(**about: object) -> cases.Case:
     return cases.given(spec.TableTask("t", **about), "a.png", TRUTH, None, 0, stand_in=True)  # type: ignore[arg-type]
 
 

@@ -109,7 +109,7 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
     timed = Timed(prior)
     counted = Counted(fit(timed, None))
     own = to_model(pixels.to(device_of(prior), torch.float32))
-    found = diagnosis.diagnose(counted, own, diagnosis.told(picture))
+    found = diagnosis.diagnose(counted, own, diagnosis.from_file(picture))
     whole = seen is picture
     if not whole:
         # The light is that of all of it.

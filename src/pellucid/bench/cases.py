@@ -76,7 +76,7 @@ class Case(NamedTuple):
         return self.blind
 
 
-def given(task: TableTask, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Given:
+def given(task: TableTask, name: str, truth: Tensor | None, damaged: Tensor | None, seed: int, stand_in: bool) -> Case:
     """Makes what methods are given of one image.
 
     Args:
@@ -125,7 +125,7 @@ def operator(about: dict[str, Any], height: int, width: int) -> Operator:
     return told.operator(name, height, width, OPERATORS, **parameters)
 
 
-def _measured(task: TableTask, truth: Tensor, seed: int) -> Given:
+def _measured(task: TableTask, truth: Tensor, seed: int) -> Case:
     height, width = truth.shape[-2:]
     clean, done = to_model(truth), operator(task.operator, height, width)
     # An image without noise, whose measurement's scale is that of [-1, 1], too.
@@ -141,4 +141,4 @@ def _measured(task: TableTask, truth: Tensor, seed: int) -> Given:
     else:
         image = known.simple(problem)
     shown = to_unit(image)
-    return Given(truth, shown, Problem(image), problem)
+    return Case(truth, shown, Problem(image), problem)

@@ -31,7 +31,7 @@ from ..priors.prior import Padded, Prior, device_of
 from ..problem import Problem, to_unit
 from ..release import version
 from . import official
-from .cases import Given, given
+from .cases import Case, given
 from .data import DatasetItem
 from .latents import Latents
 from .ledger import Ledger
@@ -188,11 +188,11 @@ class _Task:
                     own_case = case.assuming(entrant.told.get(self._task.name, {})).noisy(entrant.noise)
                     yield self._row(entrant, method, photograph.name, own_case, seed)
 
-    def _case(self, photograph: DatasetItem, seed: int) -> Given:
+    def _case(self, photograph: DatasetItem, seed: int) -> Case:
         name, stand_in = photograph.name, self._job.source is None
         return given(self._task, name, photograph.clean, photograph.damaged, seed, stand_in)
 
-    def _row(self, entrant: Entrant, method: Method | None, image: str, case: Given, seed: int) -> Row:
+    def _row(self, entrant: Entrant, method: Method | None, image: str, case: Case, seed: int) -> Row:
         label, settings = entrant.label, dict[str, Any]()
         if method is not None:
             own = json.loads(json.dumps(asdict(method), default=repr))  # type: ignore[call-overload]  # a dataclass
@@ -267,12 +267,12 @@ class _Task:
             watch.keep_gains(latents.levels, latents.gains)
         return to_unit(state.x).cpu()
 
-    def _truth(self, photograph: DatasetItem, case: Given) -> None:
+    def _truth(self, photograph: DatasetItem, case: Case) -> None:
         path = self._job.folder / self._place(photograph.name, case, "truth")
         if case.truth is not None and not path.is_file():
             _write(case.truth, path)
 
-    def _place(self, image: str, case: Given, kind: str) -> str:
+    def _place(self, image: str, case: Case, kind: str) -> str:
         """Where a picture is; another photograph of the same name has a folder of its own."""
         own = f"{image}-{_of_tensors(case.damaged if case.truth is None else case.truth)[:8]}"
         parts = [self._job.table.name, *(quote(part, safe="") for part in (self._job.data, self._task.name, own))]
@@ -289,7 +289,7 @@ def _write(colours: Tensor, path: Path) -> None:
     images.write(images.from_tensor(colours), path)
 
 
-def _digest(case: Given) -> str:
+def _digest(case: Case) -> str:
     return _of_tensors(case.truth, case.blind.y, said=f"{case.told and case.told.noise}")
 
 

@@ -270,7 +270,7 @@ def _print(result: Result, shape: str, versus: str | None) -> None:
     show(result.lines, result.rows, metrics, shape, versus, compare, about)
     if shape == "text":
         for verdict in summary.verdicts(own, result.lines):
-            typer.echo(verdict.said)
+            typer.echo(verdict.text)
         for why in result.missing:
             typer.echo(f"not measured: {why}")
         typer.echo("")

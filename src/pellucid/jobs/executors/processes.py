@@ -97,7 +97,7 @@ class _Worker:
     """
 
     def __init__(self, work: Work, threads: int) -> None:
-        context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+        context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
         # Torch is imported once for all of them, in a process that has no threads yet: those after the first begin at
         # once, also in the place of one that died.
         context.set_forkserver_preload([worker.__name__, methods.__name__])
