@@ -15,7 +15,7 @@ from pellucid import degradations, methods, metrics, noise, operators, priors
 from pellucid.methods.method import Method, State, Stepper
 
 # docs/reference/index.md says that these names stand before every example.
-NAMES = {
+NAMES: dict[str, Any] = {
     "torch": torch,
     "pellucid": pellucid,
     "degradations": degradations,
