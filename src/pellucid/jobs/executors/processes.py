@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from typing import Any
 
 import torch
 from torch import multiprocessing
@@ -101,6 +102,7 @@ class _Worker:
         # Torch is imported once for all of them, in a process that has no threads yet: those after the first begin at
         # once, also in the place of one that died.
         context.set_forkserver_preload([worker.__name__, methods.__name__])
+        self.pipe: Connection
         self.pipe, other = context.Pipe()
         self._process = context.Process(target=worker.main, args=(other, work, threads), daemon=True)
         try:
