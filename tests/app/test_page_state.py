@@ -229,7 +229,10 @@ def test_what_the_look_found_is_not_looked_for_again(
 @settings(max_examples=12, deadline=None)
 def test_a_proposal_of_some_rows_after_the_others_is_that_of_all(height: int, width: int, rows: int) -> None:
     image = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(height)) * 2 - 1
-    around = lambda x: F.max_pool2d(x, 9, 1, 4)[0, 0] > 0.99  # noqa: E731
+
+    def around(x: Tensor) -> Tensor:
+        return F.max_pool2d(x, 9, 1, 4)[0, 0] > 0.99
+
     job = Job(lambda job: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(proposing, "_ROWS", rows)

@@ -39,16 +39,16 @@ def test_each_measurement_is_an_image_too(operator: dict[str, object]) -> None:
 
 def test_noise_is_twice_as_large_in_the_librarys_units() -> None:
     quiet, loud = (made(operator={"name": "reduce", "factor": 1}, noise=noise) for noise in (0.0, 0.1))
-    assert quiet.told is not None
-    assert loud.told is not None
-    assert loud.told.sigma_y == 0.2
-    assert 0.18 < (loud.told.y - quiet.told.y).std().item() < 0.22
+    assert quiet.known is not None
+    assert loud.known is not None
+    assert loud.known.sigma_y == 0.2
+    assert 0.18 < (loud.known.y - quiet.known.y).std().item() < 0.22
 
 
 def test_methods_are_told_what_they_can_be_told() -> None:
     given = made(operator={"name": "reduce", "factor": 4})
-    assert given.problem(DDRM()) is given.told
-    assert given.problem(GDP()) is given.told
+    assert given.problem(DDRM()) is given.known
+    assert given.problem(GDP()) is given.known
     assert given.problem(DreamClean()) is given.blind
     blind = made(damage={"name": "jpeg"})
     assert blind.problem(GDP()) is blind.blind

@@ -290,7 +290,7 @@ def _write(colours: Tensor, path: Path) -> None:
 
 
 def _digest(case: Case) -> str:
-    return _of_tensors(case.truth, case.blind.y, said=f"{case.told and case.told.noise}")
+    return _of_tensors(case.truth, case.blind.y, said=f"{case.known and case.told.noise}")
 
 
 def _of_tensors(*tensors: Tensor | None, said: str = "") -> str:
