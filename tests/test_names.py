@@ -28,7 +28,6 @@ MAY = {
     "Photographs": "of training, of a statistic, and of a table",
     "Pixels": "arrays of each package's own kind",
     "Processes": "an executor, and helpers that decode",
-    "Row": "stored for an image, and printed as a mean",
     "Run": "of a method image by image, and of a table",
     "Shape": "of a tensor, and of a blur's kernel",
     "Span": "of a quantised value, and of a tile",

@@ -115,7 +115,7 @@ def downloads(session: Session) -> str:
 
 
 def _lost(done: Round) -> str:
-    """What is not in the files that are downloaded, as HTML: pictures, and what a format has no place for."""
+    """HTML of everything that the downloaded files lack: pictures, and data that their format has no place for."""
     made = [(name, one) for name, outcome in list(done.outcomes.items()) for one in outcome.versions]
     lines = [f"{name}: {one.lost}" for name, one in made if one.lost]
     lines += [f"{name}: is not in it, {why}" for name, why in _missing(done)]

@@ -14,7 +14,7 @@ from .entrants import entrant
 from .spec import Table, TableSource, TableTask
 
 DAMAGES = ("multiple-jpeg", "noise", "poisson", "sr4", "deform", "water-drops", "low-light")
-"""What is compared where nothing is said, as for `catalogue.damage`."""
+"""The damages that are compared by default, as for `catalogue.damage`."""
 
 
 def contestants(damage: str, named: Sequence[str] = (), quick: bool = False) -> dict[str, Method]:
@@ -70,7 +70,7 @@ def table(damages: Sequence[str] = (), named: Sequence[str] = ()) -> Table:
 
 
 def _find(name: str) -> str:
-    """What `degradations.get` takes for a damage that leaves an image an image of its size."""
+    """Name for `degradations.get` of a damage that leaves an image an image of its size."""
     found = catalogue.damage(name)
     damage, image = degradations.get(found), torch.zeros(1, 3, 1, 1)
     if damage(image, 0).shape != image.shape:

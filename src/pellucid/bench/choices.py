@@ -135,8 +135,8 @@ def sweep(
         tasks: degradations that methods are told, as in `known.table`.
 
     Raises:
-        UsageError: there is no such method, hyper-parameter or task, a text cannot be read, a value is there twice, or
-            nothing is to be done, or nothing that the method can do.
+        UsageError: there is no such method, hyper-parameter or task; a text cannot be read; a value is there twice; the
+            method can do nothing of it.
     """
     kind = methods.find(method)
     if damages and not kind.blind:

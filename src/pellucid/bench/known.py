@@ -22,7 +22,7 @@ NOISE = 0.05
 """Standard deviation of the noise of all measurements, in [0, 1] units, as in the papers' tables."""
 
 TASKS = ("sr4", "uniform-blur", "blur", "random-mask:0.25", "box-mask:0.25", "colorize")
-"""What is compared where nothing is said; see `catalogue.told.maker`."""
+"""The degradations that are compared by default; see `catalogue.told.maker`."""
 
 
 def quick(task: str) -> dict[str, Method]:

@@ -273,7 +273,7 @@ class _Task:
             _write(case.truth, path)
 
     def _place(self, image: str, case: Case, kind: str) -> str:
-        """Where a picture is; another photograph of the same name has a folder of its own."""
+        """Path of a picture; another photograph of the same name has another folder."""
         own = f"{image}-{_of_tensors(case.damaged if case.truth is None else case.truth)[:8]}"
         parts = [self._job.table.name, *(quote(part, safe="") for part in (self._job.data, self._task.name, own))]
         return "/".join([*parts, f"{kind}.png"])
@@ -290,7 +290,7 @@ def _write(colours: Tensor, path: Path) -> None:
 
 
 def _digest(case: Case) -> str:
-    return _of_tensors(case.truth, case.blind.y, said=f"{case.known and case.told.noise}")
+    return _of_tensors(case.truth, case.blind.y, said=f"{case.known and case.known.noise}")
 
 
 def _of_tensors(*tensors: Tensor | None, said: str = "") -> str:

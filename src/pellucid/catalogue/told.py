@@ -54,7 +54,7 @@ def operator(
 
 
 def maker(text: str) -> Callable[[int, int], Operator]:
-    """What makes the operator of a damage for images of a height and a width.
+    """Function that makes the operator of a damage for images of a height and a width.
 
     Args:
         text: the name of a damage, or of the task that undoes it, or with parameters, as "random-mask:0.25" or "sr4".

@@ -83,7 +83,7 @@ class Job:
 
 
 def about(restorer: Restorer) -> dict[str, Any]:
-    """What every record says of a job."""
+    """The part that all records of a job share."""
     from ..priors.backends import backend_of, precision_of
 
     recipe = restorer.recipe

@@ -80,7 +80,7 @@ Weights = Annotated[
     list[str] | None,
     typer.Option("--weights", metavar="NAME=FILE", help="The network of a metric or of a compared method."),
 ]
-Lpips = Annotated[Path | None, typer.Option("--lpips", help="As --weights lpips=FILE: AlexNet's, for LPIPS.")]
+LpipsTrunk = Annotated[Path | None, typer.Option("--lpips", help="As --weights lpips=FILE: AlexNet's, for LPIPS.")]
 Versus = Annotated[
     str | None, typer.Option("--versus", metavar="METHOD", help="Also the paired differences to this one.")
 ]

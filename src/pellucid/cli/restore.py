@@ -219,7 +219,7 @@ def _damaged(said: str) -> Literal["refuse", "keep"]:
 
 
 def _place(executor: str | None, workers: int | None, address: str | None) -> Executor | None:
-    """Where the images are restored; None for what is usual."""
+    """Executor of a name; None for the usual one."""
     from ..jobs import executors
 
     if executor is None and workers is None and address is None:
@@ -275,7 +275,7 @@ def _check_proposal(recipe: Recipe, save_mask: Path | None) -> None:
 def _truths(
     truth: Path | None, trace: Path | None, items: Sequence[Item], replace: bool
 ) -> Callable[[Item], Path] | None:
-    """Where each image's truth is, if there are any; refuses what is not there, and a trace that would be lost."""
+    """Paths of the images' truths, if there are any; refuses missing ones, and a trace that would be lost."""
     if trace is not None and (trace.is_file() or (not replace and trace.is_dir() and any(trace.iterdir()))):
         raise UsageError(f"--trace {trace}: is not empty; name another folder, or say --overwrite")
     if truth is None:

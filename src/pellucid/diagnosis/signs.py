@@ -55,7 +55,7 @@ def probability(signs: Mapping[str, float]) -> float:
 
 
 def beyond(signs: Mapping[str, float]) -> float:
-    """What the signs of what is not Gaussian take from the logarithm of the odds, 0 or more."""
+    """The part of the log-odds, 0 or more, that the signs of texture that is not Gaussian take away."""
     return sum(weight * max(0.0, signs[name] - limit) for name, (limit, weight) in BEYOND.items())
 
 
@@ -147,7 +147,7 @@ def _grid(y: Tensor) -> float:
 
 
 def _shape(left: Tensor, told: Spectrum, axes: int, kept: Tensor) -> dict[str, float]:
-    """How far what was taken is from Gaussian on the grey axis: all 0 of Gaussian noise, and of noise with colour.
+    """Signs of a residual that is not Gaussian on the grey axis: all 0 of Gaussian noise, and of noise with colour.
 
     The excess kurtosis of all blocks together, which places with more texture raise, and the skewness, of either sign,
     of blocks made alike in power. Texture has hardly any colour of its own.

@@ -112,7 +112,7 @@ def computed_elsewhere(prior: Prior) -> bool:
 
 
 def backend_of(prior: Prior) -> str:
-    """What computes a prior's network, one of `BACKENDS` but for "auto"."""
+    """Backend that computes a prior's network, one of `BACKENDS` but for "auto"."""
     network = module_of(prior)
     if getattr(network, "_compiled_call_impl", None) is not None:
         return "compile"
@@ -121,7 +121,7 @@ def backend_of(prior: Prior) -> str:
 
 
 def precision_of(prior: Prior) -> str:
-    """What a prior's network computes in, one of `PRECISIONS` but for "auto"."""
+    """Precision of a prior's network, one of `PRECISIONS` but for "auto"."""
     return next((one.precision for one in wrapping(prior) if isinstance(one, Autocast)), "float32")
 
 

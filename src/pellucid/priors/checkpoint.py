@@ -51,7 +51,7 @@ def load(
     """Loads a published checkpoint as a prior with frozen weights; half precision is converted to float32.
 
     The networks of `families`, of guided-diffusion and DDPM, are recognised, also where a list or dictionaries hold
-    their tensors beside a training's other states, an average of the weights (EMA) before the weights themselves.
+    their tensors beside a training's other states. An average of the weights (EMA) goes before the weights themselves.
     What was found is said to the logger "pellucid"; what the tensors do not say and no table knows, as a warning.
     Stable Diffusion and SDXL (`stable_file`) become a `Latent`.
 

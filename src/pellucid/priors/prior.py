@@ -270,7 +270,7 @@ class HasNetwork(Protocol):
 
 
 def network_of(prior: Prior) -> Any:
-    """What the innermost prior asks, a module or a function; None where there is no such thing."""
+    """The network of the innermost prior, a module or a function; None where there is no such thing."""
     inner = innermost(prior)
     return inner.network if isinstance(inner, HasNetwork) else None
 
