@@ -19,18 +19,19 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from pellucid import methods, tasks
+from pellucid import methods
 from pellucid.api import restore
 from pellucid.bench.prior import middle, read_images
+from pellucid.catalogue import tasks
 from pellucid.degradations import faded, scratched
 from pellucid.diagnosis import enlarged, exposure, scratches
 from pellucid.images import from_pil, from_tensor, to_pil
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.methods import Unfade
 from pellucid.methods.unfade import levels
 from pellucid.metrics import psnr
 from pellucid.operators import Mask
 from pellucid.priors import load_prior
-from pellucid.problem import to_model, to_unit
 
 _FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 _FACTORS = (1.5, 2.0, 3.0, 4.0)

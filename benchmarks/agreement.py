@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from pellucid import load_prior
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import DiffPIR, PiGDM
 from pellucid.methods.dpir import DataStep
 from pellucid.methods.method import last
-from pellucid.noise import Streams
 from pellucid.operators import Mask
 from pellucid.priors import VENetwork
-from pellucid.problem import Problem
 
 from .contenders import Network, image
 

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from pellucid import degradations
 from pellucid.bench.prior import middle, read_images
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Auto, Denoise, DreamClean, Method
 from pellucid.metrics import psnr
 from pellucid.priors import load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 Damage = Callable[[Tensor, int], Tensor]
 

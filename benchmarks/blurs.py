@@ -19,10 +19,10 @@ from pellucid.bench.kinds import KINDS
 from pellucid.bench.prior import middle, read_images
 from pellucid.diagnosis.blur import estimate
 from pellucid.diagnosis.content import estimate as content_of
+from pellucid.maths.noise import derive_seed
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.metrics import psnr
-from pellucid.noise import derive_seed
 from pellucid.priors import load_prior
-from pellucid.problem import to_model, to_unit
 from pellucid.restoration import Recipe
 
 ROWS = [name for name, kind in KINDS.items() if kind.task in ("unblur", "enlarge")]

@@ -18,12 +18,12 @@ from torch import Tensor
 from pellucid import methods
 from pellucid.bench.conformance import METHODS
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import Method
-from pellucid.noise import Streams
 from pellucid.operators import Blur, Denoise, Grayscale, Jpeg, Mask, Operator, PhaseRetrieval, ToneCurve, blur
 from pellucid.operators.decoder import Decoder
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, TABLE = DOCS / "choosing-a-method.md", DOCS / "conformance.md"

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from pellucid import methods
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.operators import Mask
 from pellucid.priors import VENetwork, fit
-from pellucid.problem import Problem
 
 from . import peers, reference
 

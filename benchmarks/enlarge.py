@@ -16,9 +16,9 @@ from torch import Tensor
 
 from pellucid.bench.prior import middle, read_images
 from pellucid.images import from_pil
+from pellucid.maths.problem import to_unit
 from pellucid.metrics import psnr
 from pellucid.priors import load_prior
-from pellucid.problem import to_unit
 from pellucid.restoration import Recipe
 
 _FILTERS = (Image.Resampling.BOX, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)

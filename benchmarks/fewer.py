@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pellucid.bench.prior import middle, read_images
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import DreamClean
 from pellucid.metrics import Lpips, psnr
 from pellucid.priors import load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 from .auto import DAMAGES
 

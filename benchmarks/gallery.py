@@ -19,11 +19,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pellucid import degradations, images
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.metrics import psnr
 from pellucid.operators import Bicubic
-from pellucid.problem import to_model, to_unit
 from pellucid.restoration import Recipe
-from pellucid.restorer import Restorer
+from pellucid.restoration.restorer import Restorer
 
 ASSETS = Path(str(files("pellucid") / "assets"))
 

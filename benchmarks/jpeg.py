@@ -20,10 +20,10 @@ from pellucid.bench.prior import middle, read_images
 from pellucid.degradations import multiple_jpeg
 from pellucid.errors import PellucidError
 from pellucid.images import from_pil
+from pellucid.maths.problem import to_unit
 from pellucid.metrics import Lpips, psnr
 from pellucid.priors import load_prior
-from pellucid.problem import to_unit
-from pellucid.restorer import Restorer
+from pellucid.restoration.restorer import Restorer
 
 _KNOWN = [(5, "4:2:0"), (10, "4:2:0"), (30, "4:2:0"), (60, "4:2:0"), (80, "4:2:0"), (90, "4:2:0"), (10, "4:4:4"),
           (30, "4:4:4")]  # fmt: skip

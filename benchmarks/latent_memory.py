@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from pellucid.api import Restorer
-from pellucid.noise import scaled_linear_ladder
+from pellucid.maths.noise import scaled_linear_ladder
 from pellucid.priors import Latent, conditioning, stable
 from pellucid.priors.memory import estimate
 from pellucid.priors.schedulers import Training

@@ -18,7 +18,7 @@ import torch
 
 from pellucid import load_prior
 from pellucid.api import Restorer
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
 from pellucid.priors import Prior, VENetwork
 from pellucid.priors.network import DenoisingUNet, UNetConfig
 

@@ -17,11 +17,11 @@ from itertools import islice
 import torch
 
 from pellucid import load_prior
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import DIIP, DPS
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool
 from pellucid.priors import Checkpointed, Prior
-from pellucid.problem import Problem
 
 
 def evaluation(prior: Prior, size: int) -> None:

@@ -24,12 +24,12 @@ from pellucid import degradations
 from pellucid.diagnosis import noise, signs
 from pellucid.diagnosis.content import estimate as content_of
 from pellucid.images import from_pil
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.methods.method import last
 from pellucid.methods.walk import Denoising
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.priors import Counted, Prior, load_prior
-from pellucid.problem import to_model, to_unit
 
 ROWS = {
     "clean": "",

@@ -20,10 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pellucid.bench.prior import LEVELS, averages, denoising, middle
 from pellucid.images import from_array
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
+from pellucid.maths.problem import to_model
 from pellucid.priors import VENetwork, VPNetwork
 from pellucid.priors.network import DenoisingUNet, UNetConfig
-from pellucid.problem import to_model
 from pellucid.train.data import Crops, Photographs, find, split
 from pellucid.train.optimiser import Muon
 from pellucid.train.recipe import PRESETS, loss_weight, noise_levels

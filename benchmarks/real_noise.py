@@ -15,12 +15,12 @@ from PIL import Image
 
 from pellucid import images
 from pellucid.bench.prior import middle
-from pellucid.estimate import noise_level
+from pellucid.diagnosis.estimate import noise_level
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Auto
 from pellucid.methods.method import last
-from pellucid.noise import Streams
 from pellucid.priors import load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 _COLUMNS = 3
 

@@ -11,7 +11,7 @@ from statistics import median
 
 import torch
 
-from pellucid.noise import derive_seed
+from pellucid.maths.noise import derive_seed
 from pellucid.restoration import Recipe
 
 from .contenders import image

@@ -19,11 +19,11 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid import methods
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model
 from pellucid.methods.method import last
-from pellucid.noise import Streams
 from pellucid.priors import load_prior
 from pellucid.priors.tiled import TILE, Tiled, fit
-from pellucid.problem import Problem, to_model
 
 
 def borders(tiled: Tiled, size: int) -> list[int]:

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from pellucid import degradations
 from pellucid.bench.prior import middle, read_images
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import DIIP
 from pellucid.methods.diip import Watch
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.priors import Prior, load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 DAMAGES = {
     "noise": degradations.get("noise", sigma=0.1),

@@ -18,10 +18,10 @@ from pellucid import methods
 from pellucid.api import Restorer
 from pellucid.bench.prior import read_images
 from pellucid.degradations import gaussian_noise, multiple_jpeg, reduce
+from pellucid.maths.problem import to_unit
 from pellucid.metrics import Lpips, psnr
 from pellucid.priors import load_prior
-from pellucid.problem import to_unit
-from pellucid.settings import assignments, parse
+from pellucid.support.settings import assignments, parse
 
 DAMAGES: dict[str, Callable[[Tensor], Tensor]] = {
     "jpeg": multiple_jpeg,

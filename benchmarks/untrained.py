@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 from pellucid import images, load_prior, methods
+from pellucid.maths.noise import Streams, derive_seed
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.metrics import psnr
-from pellucid.noise import Streams, derive_seed
-from pellucid.problem import Problem, to_model, to_unit
-from pellucid.settings import assignments, parse
+from pellucid.support.settings import assignments, parse
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ import torch
 
 import pellucid
 from pellucid import images, methods
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.operators import Mask
-from pellucid.problem import to_model, to_unit
 
 NAMES = ("ddrm", "ddnm", "diffpir", "dpir", "dreamclean-known", "red", "pigdm", "mmps", "repaint", "snips")
 NOISE = 0.02  # in [0, 1] units

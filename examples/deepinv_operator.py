@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pellucid
 from pellucid import images
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.operators.deepinv import DeepinvOperator, Physics
-from pellucid.problem import to_model, to_unit
 
 
 def main(source: Path, target: Path, physics: Physics | None = None, prior: str = "natural", steps: int = 20) -> None:

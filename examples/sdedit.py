@@ -16,8 +16,8 @@ from itertools import pairwise
 import torch
 
 from pellucid import Problem
+from pellucid.maths.noise import Streams, renoise, strided
 from pellucid.methods import Method, State
-from pellucid.noise import Streams, renoise, strided
 from pellucid.priors import Counted, Prior
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 import pellucid.cli
 from pellucid import images
+from pellucid.maths.problem import to_model
 from pellucid.priors.network import DenoisingUNet, UNetConfig
-from pellucid.problem import to_model
 from pellucid.train.export import Origin, write_prior
 from pellucid.train.recipe import preset
 

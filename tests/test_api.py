@@ -16,12 +16,12 @@ import pellucid
 from pellucid import images, methods
 from pellucid.api import Restorer
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.noise import derive_seed, linear_ladder
+from pellucid.maths.problem import Problem, to_unit
 from pellucid.methods import DreamClean
-from pellucid.noise import derive_seed, linear_ladder
 from pellucid.operators import AveragePool, Denoise, Fourier, Grayscale, Mask
 from pellucid.priors import GaussianPrior, VENetwork, load_prior
-from pellucid.problem import Problem, to_unit
-from pellucid.runner import Restored, Runner
+from pellucid.restoration.runner import Restored, Runner
 
 SHORT = DreamClean(strength=30, steps=100)
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))

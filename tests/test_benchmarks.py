@@ -13,11 +13,11 @@ from benchmarks.measuring import in_turn
 from PIL import Image
 from torch import Tensor
 
+from pellucid.maths.noise import linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.methods import DDNM, DDRM
-from pellucid.noise import linear_ladder
 from pellucid.operators import Mask
 from pellucid.priors import VENetwork
-from pellucid.problem import Problem
 
 
 def rough(x: Tensor, sigma: Tensor) -> Tensor:

@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pellucid import Recipe, catalogue, degradations, methods, tasks
+from pellucid import Recipe, catalogue, degradations, methods
 from pellucid.bench import blind, kinds, known, spec
 from pellucid.bench.run_table import kind_of
-from pellucid.catalogue import told, tuned
+from pellucid.catalogue import tasks, told, tuned
 from pellucid.errors import UsageError
 
 Command = Callable[..., Any]

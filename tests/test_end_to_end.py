@@ -17,10 +17,10 @@ import pellucid
 from pellucid.api import Restorer
 from pellucid.bench.prior import averages, denoising
 from pellucid.degradations import gaussian_noise, multiple_jpeg
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.metrics import psnr
 from pellucid.operators import AveragePool, Mask
 from pellucid.priors import Prior, load_prior
-from pellucid.problem import to_model, to_unit
 
 pytestmark = pytest.mark.slow
 

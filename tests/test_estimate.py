@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from pellucid.degradations import gaussian_blur, gaussian_noise
-from pellucid.estimate import EVIDENCE, Evidence, evidence, excerpt, noise_level, noise_seen
+from pellucid.diagnosis.estimate import EVIDENCE, Evidence, evidence, excerpt, noise_level, noise_seen
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.operators import Mask
 from pellucid.priors import Counted, GaussianPrior, load_prior
-from pellucid.problem import to_model, to_unit
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.1, 3.0])

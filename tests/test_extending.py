@@ -20,8 +20,9 @@ import torch
 from PIL import Image
 
 import pellucid
-from pellucid import Problem, degradations, methods, metrics, tasks
+from pellucid import Problem, degradations, methods, metrics
 from pellucid.bench import spec
+from pellucid.catalogue import tasks
 from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import executors
 from pellucid.jobs.fingerprint import of_configuration
@@ -255,7 +256,7 @@ def test_metrics_of_other_kinds_in_a_file(written: Path) -> None:
         metrics.get(f"{place}many")(x, x)
     with pytest.raises(UsageError, match="a function of an image"):
         metrics.get(f"{place}nothing")
-    with pytest.raises(UsageError, match="does not say its name"):
+    with pytest.raises(UsageError, match="does not define its name"):
         metrics.get(f"{place}Nameless")
 
 

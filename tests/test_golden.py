@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import pellucid
-from pellucid import tasks
+from pellucid.catalogue import tasks
 from pellucid.operators import AveragePool
 from pellucid.priors import GaussianPrior
 

@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from pellucid.likelihood import Beside, expected, log_q
+from pellucid.maths.noise import Streams, abar_of, linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.methods import DreamClean
+from pellucid.methods.likelihood import Beside, expected, log_q
 from pellucid.methods.method import last
-from pellucid.noise import Streams, abar_of, linear_ladder
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 SIGMAS = linear_ladder()
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 0.3))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import PellucidError
-from pellucid.losses import colour_constancy, exposure, illumination_smoothness, spatial_consistency, ssim_loss
+from pellucid.methods.losses import colour_constancy, exposure, illumination_smoothness, spatial_consistency, ssim_loss
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

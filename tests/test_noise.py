@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.errors import UsageError
-from pellucid.noise import (
+from pellucid.maths.noise import (
     Streams,
     abar_of,
     cosine_ladder,

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import UsageError
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.operators import AveragePool, Fourier, Hadamard, Mask, Operator
-from pellucid.problem import Problem, to_model, to_unit
 
 
 def test_units_are_converted_once_images_and_noise_alike() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pellucid import images, methods, provenance
+from pellucid import images, methods
+from pellucid.restoration import provenance
 
 BEGIN = f"{images.MARK}{version('pellucid')}: "
 

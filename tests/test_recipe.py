@@ -16,15 +16,16 @@ import typer.main
 from PIL import Image
 
 import pellucid
-from pellucid import Recipe, images, jobs, methods, tasks
+from pellucid import Recipe, images, jobs, methods
 from pellucid.app.calls import command
 from pellucid.app.choices import Choices, variants
 from pellucid.app.work import Restorers
+from pellucid.catalogue import tasks
 from pellucid.cli import app
 from pellucid.cli.restore import restore
 from pellucid.errors import UsageError
+from pellucid.maths.noise import derive_seed
 from pellucid.methods import DreamClean
-from pellucid.noise import derive_seed
 from pellucid.operators import AveragePool, Denoise
 from pellucid.restoration.keywords import Keywords, Options
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import pellucid
-from pellucid import degradations, methods, metrics, noise, operators, priors
+from pellucid import degradations, methods, metrics, operators, priors
+from pellucid.maths import noise
 from pellucid.methods.method import Method, State, Stepper
 
 # docs/reference/index.md says that these names stand before every example.

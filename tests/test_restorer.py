@@ -9,10 +9,10 @@ import torch
 from pellucid import images
 from pellucid.errors import UsageError
 from pellucid.images import Picture
+from pellucid.maths.noise import derive_seed
 from pellucid.methods import GDP, DreamClean
-from pellucid.noise import derive_seed
 from pellucid.priors import GaussianPrior
-from pellucid.restorer import Restorer
+from pellucid.restoration.restorer import Restorer
 
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
 RESTORER = Restorer(DreamClean(strength=30, steps=100), PRIOR)

@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid import runner
+from pellucid.diagnosis.estimate import noise_level
 from pellucid.errors import UsageError
-from pellucid.estimate import noise_level
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_unit
 from pellucid.methods import DreamClean
 from pellucid.methods.method import Method, State
-from pellucid.noise import Streams
 from pellucid.operators import Blur, Denoise, Mask
 from pellucid.priors import GaussianPrior, Prior
 from pellucid.priors.prior import Padded
-from pellucid.problem import Problem, to_unit
-from pellucid.runner import Runner
+from pellucid.restoration import runner
+from pellucid.restoration.runner import Runner
 
 SHORT = DreamClean(strength=30, steps=100)
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))

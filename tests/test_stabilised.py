@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.stabilised import Variance
+from pellucid.maths.stabilised import Variance
 
 
 @given(a=st.floats(5e-4, 0.01), b=st.floats(1e-4, 0.01), sign=st.sampled_from([1, -1]))

@@ -10,9 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pellucid.noise import Streams
+from pellucid.diagnosis.stationary import (
+    BANDS,
+    Spectrum,
+    basis,
+    complement,
+    from_opponent,
+    ladder,
+    shares,
+    to_opponent,
+    walk,
+)
+from pellucid.maths.noise import Streams
 from pellucid.priors import GaussianPrior
-from pellucid.stationary import BANDS, Spectrum, basis, complement, from_opponent, ladder, shares, to_opponent, walk
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pellucid import images, tasks
+from pellucid import images
+from pellucid.catalogue import tasks
 from pellucid.errors import UsageError
 from pellucid.methods import find
 from pellucid.operators import Operator

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from . import degradations, methods, metrics, operators, priors
     from .api import propose_mask, restore
     from .errors import PellucidError, UsageError
+    from .maths.problem import Problem
     from .priors import load_prior
-    from .problem import Problem
     from .restoration import Recipe
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
 
 _HOMES = {
     "PellucidError": "errors",
-    "Problem": "problem",
+    "Problem": "maths.problem",
     "Recipe": "restoration",
     "UsageError": "errors",
     "degradations": "degradations",

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from . import images
 from .errors import UsageError
+from .maths.noise import Streams, derive_seed
+from .maths.problem import Noise, as_measured
 from .methods import Method
-from .noise import Streams, derive_seed
 from .operators import Operator
 from .priors.load import Source
-from .problem import Noise, as_measured
 from .restoration import Recipe
-from .restorer import Restorer
-from .runner import SAMPLES_IDENTICAL, Restored
-from .samples import Samples
+from .restoration.restorer import Restorer
+from .restoration.runner import SAMPLES_IDENTICAL, Restored
+from .restoration.samples import Samples
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -208,7 +208,7 @@ def propose_mask(image: str | Path | Image.Image | Array) -> Image.Image:
         >>> pellucid.propose_mask(Image.new("RGB", (64, 48))).size
         (64, 48)
     """
-    from .tasks import proposed
+    from .catalogue.tasks import proposed
 
     picture = _picture(image)
     if picture is None:

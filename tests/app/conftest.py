@@ -21,7 +21,7 @@ from pellucid.app.desk import Desk
 from pellucid.app.limits import Limits
 from pellucid.app.server import Serving, desk_of
 from pellucid.app.session import Session
-from pellucid.problem import to_unit
+from pellucid.maths.problem import to_unit
 
 
 def tab(desk: Desk, page: str = "page") -> Session:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pellucid import images
 from pellucid.degradations import gaussian_noise
-from pellucid.problem import to_unit
+from pellucid.maths.problem import to_unit
 
 from .conftest import Served
 

@@ -17,8 +17,8 @@ from pellucid.app.choices import Choices, variants
 from pellucid.app.desk import Desk
 from pellucid.app.session import Session
 from pellucid.app.work import Restorers
+from pellucid.maths.problem import to_unit
 from pellucid.priors.backends import Autocast
-from pellucid.problem import to_unit
 
 FAST = Choices(strength="20", settings=("steps=100",))
 

@@ -7,7 +7,7 @@ import pytest
 from pellucid import methods
 from pellucid.app.choices import Choices, fitting, offered, variants
 from pellucid.errors import UsageError
-from pellucid.noise import derive_seed
+from pellucid.maths.noise import derive_seed
 
 
 def test_nothing_chosen_is_the_usual_method() -> None:

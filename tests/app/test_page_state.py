@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from pellucid import images, tasks
+from pellucid import images
 from pellucid.app import proposing, view
 from pellucid.app.choices import Choices
 from pellucid.app.desk import Desk
@@ -28,9 +28,10 @@ from pellucid.app.queue import Job, Queue
 from pellucid.app.session import Outcome, Session
 from pellucid.app.words import damage, plain
 from pellucid.app.work import Looking
+from pellucid.catalogue import tasks
 from pellucid.diagnosis import Diagnosis, Exposure, of_picture
+from pellucid.maths.problem import to_unit
 from pellucid.priors import load_prior
-from pellucid.problem import to_unit
 
 from .conftest import until
 from .test_desk import png

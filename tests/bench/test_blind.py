@@ -18,11 +18,11 @@ from pellucid.bench.rows import Row
 from pellucid.bench.run_table import Run, entrant_method, run
 from pellucid.catalogue import tuned
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, derive_seed
+from pellucid.maths.problem import Problem
 from pellucid.methods import Denoise, DreamClean, State
 from pellucid.metrics import psnr, ssim
-from pellucid.noise import Streams, derive_seed
 from pellucid.priors import GaussianPrior, Prior
-from pellucid.problem import Problem
 
 Command = Callable[..., Any]
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))

@@ -11,12 +11,12 @@ import pytest
 
 from pellucid.bench.conformance import MEAN, METHODS, VARIANCE, compare, coverage, markdown
 from pellucid.bench.summary import of_rows
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import Method
 from pellucid.methods.method import State
-from pellucid.noise import Streams
 from pellucid.operators import Mask
 from pellucid.priors import Prior
-from pellucid.problem import Problem
 
 
 @dataclass(frozen=True)

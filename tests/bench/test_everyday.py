@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pellucid import degradations, images, tasks
+from pellucid import degradations, images
 from pellucid.bench import everyday, kinds, peers
+from pellucid.catalogue import tasks
 from pellucid.errors import UsageError
+from pellucid.maths.noise import derive_seed
 from pellucid.metrics import psnr
-from pellucid.noise import derive_seed
 from pellucid.priors import GaussianPrior
 
 Command = Callable[..., Any]

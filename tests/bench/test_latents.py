@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from pellucid.bench.latents import Latents
+from pellucid.maths.problem import Problem
 from pellucid.methods import DreamClean
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.2), torch.tensor(0.3))
 Y = torch.rand(1, 3, 9, 7, generator=torch.Generator().manual_seed(0)) * 2 - 1

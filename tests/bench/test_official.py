@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pellucid.bench import official
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.methods import DDNM, DDRM, DPS, GDP
-from pellucid.noise import Streams, linear_ladder
 from pellucid.operators import AveragePool, Denoise, Grayscale, Mask, Operator
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.2).double(), variance=torch.full((3, 1, 1), 0.3).double())
 

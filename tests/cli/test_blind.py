@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid import images
+from pellucid.maths.problem import to_unit
 from pellucid.operators import blur
-from pellucid.problem import to_unit
 
 Command = Callable[..., "tuple[int, str, str]"]
 

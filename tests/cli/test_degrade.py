@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from pellucid import degradations, images
-from pellucid.noise import derive_seed
+from pellucid.maths.noise import derive_seed
 
 Command = Callable[..., Any]
 

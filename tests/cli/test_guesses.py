@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from pellucid import tasks
+from pellucid.catalogue import tasks
 from pellucid.cli import app, guesses, panels
 
 Command = Callable[..., Any]

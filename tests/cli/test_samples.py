@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from pellucid import images
-from pellucid.noise import derive_seed
+from pellucid.maths.noise import derive_seed
 
 Command = Callable[..., Any]
 NAMES = ("a.png", "sub/b.png")

@@ -85,7 +85,7 @@ def test_a_data_set_stands_beside_the_papers_figures(
     pellucid_command: Command, tiny_prior: Path, bundled: dict[str, Any], tmp_path: Path
 ) -> None:
     from pellucid import images
-    from pellucid.problem import to_unit
+    from pellucid.maths.problem import to_unit
 
     (tmp_path / "data").mkdir()
     images.write(images.from_tensor(to_unit(bundled["cat"][..., :32, :32])), tmp_path / "data" / "1.png")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from pellucid import degradations
-from pellucid.noise import Streams
+from pellucid.maths.noise import Streams
 
 
 def test_a_restoration_with_the_same_seed_does_not_draw_the_damages_noise() -> None:

@@ -5,7 +5,7 @@ import torch
 
 from pellucid import degradations
 from pellucid.degradations.compose import steps
-from pellucid.noise import derive_seed
+from pellucid.maths.noise import derive_seed
 
 
 @pytest.fixture(scope="module")

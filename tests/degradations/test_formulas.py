@@ -11,7 +11,7 @@ from torch import Tensor
 from pellucid import degradations
 from pellucid.degradations.chance import streams
 from pellucid.degradations.warp import sample, smooth_noise
-from pellucid.noise import Streams
+from pellucid.maths.noise import Streams
 from pellucid.operators.blur import anisotropic
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pellucid.degradations import box_mask, exposures, grey, haze, magnitudes, random_mask, text_mask, uniform_blur
+from pellucid.maths.problem import to_model
 from pellucid.operators import PhaseRetrieval
-from pellucid.problem import to_model
 
 
 def draw(*shape: int) -> torch.Tensor:

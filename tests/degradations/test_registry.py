@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pellucid import degradations
 from pellucid.errors import UsageError
-from pellucid.settings import read
+from pellucid.support.settings import read
 
 RANDOM = (
     "noise", "poisson", "mixed-noise", "deform", "water-drops", "random-mask", "low-light", "rain", "snow",

@@ -13,8 +13,8 @@ from pellucid.degradations import compress, faded, gaussian_blur, scratched
 from pellucid.diagnosis import Diagnosis, Finding, enlarged, exposure, scratches
 from pellucid.images import from_pil, to_pil
 from pellucid.images.picture import from_tensor
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.methods.plan import LEFT, Plan
-from pellucid.problem import to_model, to_unit
 
 
 def plain(height: int = 128, width: int = 128) -> Tensor:

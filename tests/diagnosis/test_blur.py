@@ -15,7 +15,7 @@ from pellucid.diagnosis import Finding
 from pellucid.diagnosis.blur import NONE, Blur, Shape, blockiness, estimate, search
 from pellucid.diagnosis.spectrum import ANGLES, LEAST, RADII, Photographs, passed, spectrum
 from pellucid.images import from_pil
-from pellucid.problem import to_model, to_unit
+from pellucid.maths.problem import to_model, to_unit
 
 SHAPES = [Shape("gaussian", 1.2), Shape("gaussian", 2.4), Shape("disk", 2.6), Shape("motion", 8.3, 37)]
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from pellucid.degradations import compress, multiple_jpeg
 from pellucid.diagnosis import Finding, compression
 from pellucid.images import JpegCoding, from_pil
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.operators import Jpeg
-from pellucid.problem import to_model, to_unit
 
 
 def saved(clean: Tensor, quality: int, subsampling: str) -> Image.Image:

@@ -12,10 +12,10 @@ from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
 from pellucid.diagnosis.noise import blocks
+from pellucid.diagnosis.stationary import Spectrum, from_opponent, to_opponent
 from pellucid.images import from_pil
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.priors import Counted, Prior, fit, load_prior
-from pellucid.problem import to_model, to_unit
-from pellucid.stationary import Spectrum, from_opponent, to_opponent
 
 
 def draw(*shape: int) -> Tensor:

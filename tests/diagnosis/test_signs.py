@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pellucid.diagnosis import signs
 from pellucid.diagnosis.noise import blocks
-from pellucid.noise import Streams
-from pellucid.stationary import Spectrum, simulated
+from pellucid.diagnosis.stationary import Spectrum, simulated
+from pellucid.maths.noise import Streams
 
 NOISE = Spectrum.white(0.1, 3)
 FLAT = torch.zeros(1, 3, 128, 128)

@@ -17,8 +17,8 @@ from pellucid.bench.choices import with_settings
 from pellucid.bench.photographs import in_memory
 from pellucid.bench.rows import Row
 from pellucid.bench.run_table import Run, run
+from pellucid.maths.noise import Streams, linear_ladder
 from pellucid.methods import Method
-from pellucid.noise import Streams, linear_ladder
 from pellucid.operators import (
     AveragePool,
     Bicubic,
@@ -36,7 +36,7 @@ from pellucid.operators import (
 )
 from pellucid.priors import Prior, VENetwork
 from pellucid.priors.network import DenoisingUNet
-from pellucid.runner import Runner
+from pellucid.restoration.runner import Runner
 
 from .device import NAME, Far, Here, near, register
 

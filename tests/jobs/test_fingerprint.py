@@ -11,7 +11,7 @@ import torch
 from pellucid.errors import PellucidError
 from pellucid.jobs import of_configuration
 from pellucid.jobs.fingerprint import of_files
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
 from pellucid.priors import Counted
 from pellucid.priors.adapters import VENetwork
 from pellucid.priors.prior import Prior

@@ -14,8 +14,8 @@ from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import Entry, Item, Manifest, Outcome, Shard, plan, run
 from pellucid.jobs.fingerprint import of_files
 from pellucid.jobs.run import Outcomes
+from pellucid.maths.noise import derive_seed
 from pellucid.methods import DreamClean
-from pellucid.noise import derive_seed
 from pellucid.priors import GaussianPrior
 
 RESTORER = Restorer(DreamClean(strength=30), GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3)))

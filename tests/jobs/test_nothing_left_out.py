@@ -24,9 +24,9 @@ from pellucid.bench import data
 from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import Item, Left, Manifest, described, make_folders, plan, run
 from pellucid.jobs.fingerprint import of_files
-from pellucid.locks import lock
 from pellucid.methods import DreamClean
 from pellucid.priors import GaussianPrior
+from pellucid.support.locks import lock
 from pellucid.train.data import find as find_sources
 
 RESTORER = Restorer(DreamClean(strength=30), GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3)))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pellucid.errors import PellucidError, UsageError
 from pellucid.jobs import Item, Shard, make_folders, output_folder, plan, plan_exposures
-from pellucid.noise import derive_seed
+from pellucid.maths.noise import derive_seed
 
 
 @pytest.fixture

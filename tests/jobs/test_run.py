@@ -11,8 +11,8 @@ from PIL import Image
 from pellucid import images
 from pellucid.api import Restorer
 from pellucid.jobs import Item, plan, run
+from pellucid.maths.noise import derive_seed
 from pellucid.methods import DreamClean
-from pellucid.noise import derive_seed
 from pellucid.priors import GaussianPrior
 from pellucid.priors.fingerprint import fingerprint
 

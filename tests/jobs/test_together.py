@@ -12,8 +12,8 @@ from pellucid.api import Restorer
 from pellucid.errors import PellucidError
 from pellucid.jobs import plan, run
 from pellucid.jobs.together import Question, answered, together
+from pellucid.maths.noise import linear_ladder
 from pellucid.methods import DreamClean
-from pellucid.noise import linear_ladder
 from pellucid.priors import GaussianPrior, Prior
 from pellucid.priors.adapters import VENetwork
 from pellucid.priors.network import DenoisingUNet

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from pellucid.degradations import compress, gaussian_noise
 from pellucid.diagnosis import Diagnosis, diagnose
+from pellucid.diagnosis.estimate import EVIDENCE, Evidence, evidence
 from pellucid.errors import UsageError
-from pellucid.estimate import EVIDENCE, Evidence, evidence
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Auto, DreamClean, Method, State
 from pellucid.methods.onebyone import Run, left_alone, one_by_one
 from pellucid.methods.plan import Plan
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.operators import Denoise as Nothing
 from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
 CALM = DreamClean("auto", corrections=3, schedule="none")

@@ -11,11 +11,11 @@ from pellucid.diagnosis import CALLS, Diagnosis
 from pellucid.diagnosis.compression import Compression
 from pellucid.diagnosis.content import Content, estimate
 from pellucid.diagnosis.noise import LEAST, silent
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import Auto
 from pellucid.methods.method import last
-from pellucid.noise import Streams
 from pellucid.operators import Jpeg
-from pellucid.problem import Problem
 
 SIDE, PART = 800, 512
 MOST = 12

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, linear_ladder, strided
+from pellucid.maths.problem import Problem
 from pellucid.methods import BIRD, BlindDPS, GibbsDDRM, Method
 from pellucid.methods.gibbsddrm import data_slope, normal_matrix
-from pellucid.noise import Streams, linear_ladder, strided
 from pellucid.operators import AveragePool, Denoise, blur
 from pellucid.operators.blur import convolve
 from pellucid.priors import Counted, GaussianPrior
 from pellucid.priors.kernels import to_kernel
-from pellucid.problem import Problem
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.2).double(), variance=torch.full((3, 1, 1), 0.3))
 FEW: dict[str, Method] = {

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 import pellucid
+from pellucid.diagnosis.estimate import noise_level
 from pellucid.errors import PellucidError, UsageError
-from pellucid.estimate import noise_level
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import BM3D
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool, Denoise
 from pellucid.priors.prior import Unused
-from pellucid.problem import Problem
 
 NONE = Unused(torch.device("cpu"))
 

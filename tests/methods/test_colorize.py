@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import DDRM, Colorize
 from pellucid.methods.method import last
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool, Grayscale
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 PRIOR = GaussianPrior(torch.tensor([0.2, 0.0, -0.1]).view(3, 1, 1).double(), torch.tensor(0.3).double())
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.methods import DDRMJpeg
-from pellucid.noise import Streams, linear_ladder
 from pellucid.operators import Denoise, Jpeg
 from pellucid.priors import Counted, GaussianPrior
-from pellucid.problem import Problem
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.2).double(), variance=torch.full((3, 1, 1), 0.3).double())
 

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from pellucid.api import Restorer
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_unit
 from pellucid.methods import Denoise
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool
 from pellucid.operators import Denoise as Noisy
 from pellucid.priors import GaussianPrior, Prior, load_prior
-from pellucid.problem import Problem, to_unit
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.1).double(), variance=torch.full((3, 1, 1), 1e-4).double())
 

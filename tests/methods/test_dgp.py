@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from pellucid import methods
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import DGP
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool, Grayscale, Mask
 from pellucid.priors import Counted, GaussianPrior
-from pellucid.problem import Problem
-from pellucid.settings import parse
+from pellucid.support.settings import parse
 
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.ones(3, 1, 1))
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.methods import DIIP
 from pellucid.methods.diip import Watch, laplacian_variance
-from pellucid.noise import Streams, linear_ladder
 from pellucid.operators import Denoise
 from pellucid.priors import Counted, EmpiricalPrior, GaussianPrior
-from pellucid.problem import Problem
 
 MEAN, VARIANCE = 0.2, 0.3
 PRIOR = GaussianPrior(torch.full((3, 1, 1), MEAN).double(), variance=torch.full((3, 1, 1), VARIANCE).double())

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_zero_one
 from pellucid.methods import DIP
 from pellucid.methods.dip import MovingVariance, _generators
 from pellucid.methods.skip_network import SkipNetwork, fresh
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool, Grayscale, Mask, Operator
 from pellucid.priors import Counted, GaussianPrior
-from pellucid.problem import Problem, to_model, to_zero_one
 
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.ones(3, 1, 1))
 TINY = DIP(iterations=3, levels=2, channels=6, skip=2, inputs=4)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import DPIR, get
 from pellucid.methods.dpir import DataStep, geometric, turned
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool, Bicubic, Blur, Denoise, Grayscale, Mask, Operator, ToneCurve
 from pellucid.operators import blur as kernels
 from pellucid.priors import Counted, GaussianPrior
-from pellucid.problem import Problem
 
 MEAN, VARIANCE = 0.2, 0.3
 PRIOR = GaussianPrior(torch.full((3, 1, 1), MEAN).double(), variance=torch.full((3, 1, 1), VARIANCE).double())

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from pellucid import methods
+from pellucid.diagnosis.estimate import Evidence, noise_seen
 from pellucid.errors import UsageError
-from pellucid.estimate import Evidence, noise_seen
+from pellucid.maths.noise import Streams, extrapolated, linear_ladder, renoise
+from pellucid.maths.problem import Problem
 from pellucid.methods import DreamClean
-from pellucid.noise import Streams, extrapolated, linear_ladder, renoise
 from pellucid.priors import Counted, EmpiricalPrior, GaussianPrior
-from pellucid.problem import Problem
 
 MEAN, VARIANCE = 0.2, 0.3
 GAUSSIAN = GaussianPrior(torch.full((1, 1, 1), MEAN).double(), variance=torch.full((1, 1, 1), VARIANCE).double())

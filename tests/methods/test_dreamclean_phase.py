@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.methods import DreamCleanPhase
 from pellucid.methods.dreamclean_phase import agree
-from pellucid.noise import Streams, linear_ladder
 from pellucid.operators import Denoise, PhaseRetrieval
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 PRIOR = GaussianPrior(torch.full((2, 1, 1), 0.1).double(), variance=torch.full((2, 1, 1), 0.2).double())
 FAST = DreamCleanPhase(strength=50, restarts=2, iterations=30)

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from pellucid.degradations import gaussian_noise
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import DreamCleanKnown, Enlarge, get
 from pellucid.methods.enlarge import FAITHFUL
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool, Bicubic, Operator, Thumbnail
 from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
-from pellucid.problem import Problem, to_model, to_unit
 from pellucid.restoration import Recipe
 
 FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))

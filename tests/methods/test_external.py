@@ -19,11 +19,11 @@ from torch import Tensor
 import pellucid
 from pellucid import methods
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import External
-from pellucid.noise import Streams
 from pellucid.operators import Denoise
 from pellucid.priors.prior import Unused
-from pellucid.problem import Problem
 
 NONE = Unused(torch.device("cpu"))
 Command = Callable[..., Any]
@@ -337,7 +337,7 @@ def test_restore_gives_back_what_came_in_or_larger() -> None:
 
 
 def test_no_prior_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pellucid.runner.load_prior", lambda *_: pytest.fail("loads a prior"))
+    monkeypatch.setattr("pellucid.restoration.runner.load_prior", lambda *_: pytest.fail("loads a prior"))
     pellucid.restore(torch.zeros(1, 1, 2, 2), External(halved))
 
 
@@ -369,7 +369,7 @@ def test_on_the_command_line(
 
 
 def test_what_it_has_loaded_is_not_sent_to_other_processes() -> None:
-    method = External("pellucid.problem:to_unit")
+    method = External("pellucid.maths.problem:to_unit")
     method.prepare(torch.device("cpu"))
     sent = pickle.loads(pickle.dumps(method))
     assert sent == method

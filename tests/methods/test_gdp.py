@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.losses import colour_constancy, exposure, illumination_smoothness
+from pellucid.maths.noise import Streams, linear_ladder, strided
+from pellucid.maths.problem import Problem, to_model, to_zero_one
 from pellucid.methods import GDP
-from pellucid.noise import Streams, linear_ladder, strided
+from pellucid.methods.losses import colour_constancy, exposure, illumination_smoothness
 from pellucid.operators import AveragePool, Grayscale
 from pellucid.operators.unknown import Light
 from pellucid.priors import Counted, GaussianPrior, VENetwork, VPNetwork
-from pellucid.problem import Problem, to_model, to_zero_one
 
 FEW = GDP(steps=10, scale=500 * 32**2, cell=4)  # 500 in images of 8 x 8
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from pellucid.errors import UsageError
+from pellucid.maths.problem import Problem
 from pellucid.methods import BIRD, DGP, DIIP, DIP, DPS, GDP, MMPS, BlindDPS, Method
 from pellucid.operators import Mask
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 METHODS = [
     BIRD(steps=2, iterations=2),

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, linear_ladder, strided
+from pellucid.maths.problem import Problem
 from pellucid.methods import DDRM, DPS, GDP, MMPS, RED, Method, State
-from pellucid.noise import Streams, linear_ladder, strided
 from pellucid.operators import AveragePool, Blur, Denoise, Grayscale, Mask, Operator, PhaseRetrieval, ToneCurve
 from pellucid.operators import blur as kernels
 from pellucid.operators.operator import conjugate_gradients
 from pellucid.priors import Counted, GaussianPrior, VENetwork
-from pellucid.problem import Problem
 
 MEAN, VARIANCE = 0.2, 0.3
 PRIOR = GaussianPrior(torch.full((3, 1, 1), MEAN).double(), variance=torch.full((3, 1, 1), VARIANCE).double())

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, karras_ladder, linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.methods import DAPS, DiffPIR, Method, PiGDM, REDDiff, RePaint, get
-from pellucid.noise import Streams, karras_ladder, linear_ladder
 from pellucid.operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, ToneCurve
 from pellucid.operators import blur as kernels
 from pellucid.priors import Counted, GaussianPrior
-from pellucid.problem import Problem
 
 MEAN, VARIANCE, Y = 0.2, 0.3, 0.7
 PRIOR = GaussianPrior(torch.full((3, 1, 1), MEAN).double(), variance=torch.full((3, 1, 1), VARIANCE).double())

@@ -18,14 +18,14 @@ from pellucid import images
 from pellucid.degradations import compress, multiple_jpeg
 from pellucid.diagnosis import Compression, Diagnosis, compression
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import JPEG, Auto
 from pellucid.methods.dpir import geometric, turned
 from pellucid.methods.jpeg import Decompression
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.operators import Denoise, Jpeg, Quantised
 from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.1).double(), variance=torch.full((3, 1, 1), 0.05).double())
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, linear_ladder, strided
+from pellucid.maths.problem import Problem
 from pellucid.methods import DDNM, DDRM, SNIPS, DreamCleanKnown, Method
 from pellucid.methods.spectral import Measured
-from pellucid.noise import Streams, linear_ladder, strided
 from pellucid.operators import AveragePool, Bicubic, Blur, Denoise, Grayscale, Mask, Operator, ToneCurve
 from pellucid.operators import blur as kernels
 from pellucid.priors import Counted, GaussianPrior
-from pellucid.problem import Problem
 
 MEAN, VARIANCE = 0.2, 0.3
 PRIOR = GaussianPrior(torch.full((3, 1, 1), MEAN).double(), variance=torch.full((3, 1, 1), VARIANCE).double())

@@ -10,12 +10,12 @@ import torch
 from pellucid import methods
 from pellucid.api import Restorer
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.problem import Problem, to_model, to_unit, to_zero_one
 from pellucid.methods.method import State
 from pellucid.metrics import psnr
 from pellucid.operators import AveragePool, Mask
 from pellucid.operators.decoder import Decoder
 from pellucid.priors import Latent, Prior, fit, load_prior
-from pellucid.problem import Problem, to_model, to_unit, to_zero_one
 
 IMAGE = torch.rand(2, 3, 37, 21, generator=torch.Generator().manual_seed(0))
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from pellucid.api import Restorer
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams, linear_ladder
+from pellucid.maths.problem import Problem
 from pellucid.methods import PSLD, Method, ReSample
-from pellucid.noise import Streams, linear_ladder
 from pellucid.operators import AveragePool, Mask
 from pellucid.operators.decoder import Decoder
 from pellucid.priors import Counted, GaussianPrior
-from pellucid.problem import Problem
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.2).double(), variance=torch.full((3, 1, 1), 0.3).double())
 POOL = AveragePool(2)

@@ -9,13 +9,13 @@ from torch import Tensor
 from pellucid import degradations, images
 from pellucid.diagnosis import exposure
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import LowLight
 from pellucid.methods.lowlight import curve
 from pellucid.methods.method import last
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.priors import load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 
 def scene(black: float = 0.0, white: float = 1.0) -> Tensor:

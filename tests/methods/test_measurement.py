@@ -13,15 +13,15 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid.diagnosis import Content, Diagnosis, Noise
+from pellucid.diagnosis.stationary import BANDS, Spectrum
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_unit
 from pellucid.methods import measurement
 from pellucid.methods.measurement import filled, treated
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.operators import AveragePool, Blur, Denoise, Grayscale, Mask
 from pellucid.priors import Prior, load_prior
-from pellucid.problem import Problem, to_unit
-from pellucid.runner import Runner
-from pellucid.stationary import BANDS, Spectrum
+from pellucid.restoration.runner import Runner
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import Auto, Denoise, DreamClean, Method, Unblur
 from pellucid.methods.method import last
 from pellucid.methods.onebyone import firsts
-from pellucid.noise import Streams
 from pellucid.priors import Counted, GaussianPrior
-from pellucid.problem import Problem
 
 
 def draw(seed: int) -> Tensor:

@@ -7,10 +7,10 @@ import torch
 
 from pellucid import methods
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
 from pellucid.methods import DIIP, DreamClean
-from pellucid.noise import Streams
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 
 def test_the_name_of_a_file_is_its_methods() -> None:

@@ -11,13 +11,13 @@ from torch import Tensor
 from pellucid.degradations import blur as convolved
 from pellucid.diagnosis.blur import Blur, Shape
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Auto, Unblur
 from pellucid.methods.unblur import Unblurring
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.operators.window import Window
 from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 LENS = Shape("disk", 2.6)
 FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))

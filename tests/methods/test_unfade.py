@@ -7,13 +7,13 @@ from torch import Tensor
 from pellucid.degradations import faded
 from pellucid.diagnosis import exposure
 from pellucid.errors import UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Unfade
 from pellucid.methods.method import last
 from pellucid.methods.unfade import levels
 from pellucid.metrics import psnr
-from pellucid.noise import Streams
 from pellucid.priors import load_prior
-from pellucid.problem import Problem, to_model, to_unit
 
 
 def scene(*ends: tuple[float, float]) -> Tensor:

@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import ZeroDCE, zero_dce
 from pellucid.methods.zero_dce import CurveNet, enhance, load
-from pellucid.noise import Streams
 from pellucid.operators import Denoise
 from pellucid.priors.prior import Unused
-from pellucid.problem import Problem, to_model, to_unit
 
 NONE = Unused(torch.device("cpu"))
 

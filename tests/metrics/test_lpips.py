@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from pellucid.degradations import compress, gaussian_noise
 from pellucid.errors import PellucidError
+from pellucid.maths.problem import to_unit
 from pellucid.metrics import Lpips
 from pellucid.metrics.lpips import _SCALE, _SHIFT
-from pellucid.problem import to_unit
 
 
 def alexnet() -> nn.Sequential:

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.problem import Problem
 from pellucid.methods import DDNM, DDRM, DPS, DreamClean
 from pellucid.methods.deepinv import reconstructor, restore_with
 from pellucid.operators import AveragePool, Mask
 from pellucid.operators.deepinv import DeepinvOperator
 from pellucid.priors import GaussianPrior
-from pellucid.problem import Problem
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.2), variance=torch.full((3, 1, 1), 0.3))
 

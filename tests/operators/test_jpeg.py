@@ -14,8 +14,8 @@ from torch import Tensor
 
 from pellucid import images
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.operators import Jpeg
-from pellucid.problem import to_model, to_unit
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.sampled_from([1, 3]), st.sampled_from(["4:2:0", "4:4:4"]))

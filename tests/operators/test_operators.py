@@ -353,9 +353,9 @@ def test_frequencies_are_those_of_the_fourier_transform() -> None:
 
 def test_methods_take_frequencies() -> None:
     """A measurement of all of them, without noise, is the image."""
+    from pellucid.maths.problem import Problem
     from pellucid.methods import DDNM, DDRM
     from pellucid.priors import GaussianPrior
-    from pellucid.problem import Problem
 
     x = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     prior = GaussianPrior(torch.zeros(3, 1, 1).double(), variance=torch.full((3, 1, 1), 0.3).double())

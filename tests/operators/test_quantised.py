@@ -15,9 +15,9 @@ from torch import Tensor
 
 from pellucid.errors import UsageError
 from pellucid.images import JpegCoding, from_pil
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.methods.dpir import DataStep
 from pellucid.operators import Jpeg, Quantised, quantised
-from pellucid.problem import to_model, to_unit
 
 KINDS = ["grey", "4:4:4", "4:2:2", "4:2:0"]
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
-from pellucid.noise import Streams
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import to_model, to_zero_one
 from pellucid.operators import AveragePool, Blur, blur
 from pellucid.operators.blur import convolve
 from pellucid.operators.unknown import Kernel, Known, Light
-from pellucid.problem import to_model, to_zero_one
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

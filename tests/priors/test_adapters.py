@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
 from pellucid.priors import GaussianPrior, Padded, VENetwork, VPNetwork
 from pellucid.priors.adapters import Prediction
 

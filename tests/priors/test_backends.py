@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pellucid import load_prior
 from pellucid.bench.prior import gflop
 from pellucid.errors import PellucidError, UsageError
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
 from pellucid.priors import Counted, VENetwork, backends, processor
 from pellucid.priors.backends import (
     Autocast,

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pellucid.errors import PellucidError
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
 from pellucid.priors import VPNetwork, checkpoint, load_prior
 from pellucid.priors.ddpm import DDPMConfig, DDPMUNet
 from pellucid.priors.guided import GuidedConfig, GuidedUNet

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 import pellucid
 from pellucid import images, operators
 from pellucid.errors import PellucidError, UsageError
+from pellucid.maths.noise import linear_ladder
+from pellucid.maths.problem import Problem, to_model
 from pellucid.methods import RED, Denoise, DreamClean
-from pellucid.noise import linear_ladder
 from pellucid.priors import EDM, Blind, Counted, GaussianPrior, VENetwork, load_prior
 from pellucid.priors.denoisers import recognised
-from pellucid.problem import Problem, to_model
 
 EXACT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 0.25))
 

@@ -11,7 +11,7 @@ import torch
 
 from pellucid.bench.prior import gflop
 from pellucid.errors import PellucidError
-from pellucid.noise import cosine_ladder, linear_ladder, scaled_linear_ladder
+from pellucid.maths.noise import cosine_ladder, linear_ladder, scaled_linear_ladder
 from pellucid.priors import embedded, load_prior
 from pellucid.priors.ddpm import DDPMConfig, DDPMUNet
 from pellucid.priors.describe import describe, schedule_of

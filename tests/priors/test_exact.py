@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import UsageError
-from pellucid.noise import Streams
+from pellucid.maths.noise import Streams
 from pellucid.priors import EmpiricalPrior, GaussianPrior
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import pellucid
 from pellucid.errors import PellucidError, UsageError
-from pellucid.noise import cosine_ladder, linear_ladder, scaled_linear_ladder
+from pellucid.maths.noise import cosine_ladder, linear_ladder, scaled_linear_ladder
 from pellucid.priors import GaussianPrior, VPNetwork, embedded, load_prior, names
 
 CONFIG: dict[str, Any] = {

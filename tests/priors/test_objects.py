@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
 from pellucid.priors import EDM, VPNetwork, load_prior
 from pellucid.priors.denoisers import Scheduled
 from pellucid.priors.forms import INFINITE, Formed

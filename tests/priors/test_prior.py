@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
 from pellucid.priors import Checkpointed, Counted, GaussianPrior, Padded, Prior, Tiled, VENetwork, VPNetwork, fit
 from pellucid.priors.network import DenoisingUNet, UNetConfig
 from pellucid.priors.tiled import spans

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.noise import scaled_linear_ladder
+from pellucid.maths.noise import scaled_linear_ladder
 from pellucid.priors import Latent, load_prior
 from pellucid.priors.describe import describe
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import images, tasks
+from .. import images
+from ..catalogue import tasks
 from ..restoration import Recipe
 from .choices import Variant
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from .. import methods, tasks
+from .. import methods
+from ..catalogue import tasks
 from ..errors import UsageError
-from ..noise import derive_seed
+from ..maths.noise import derive_seed
 from ..restoration import Choice, Recipe
-from ..settings import assignments
+from ..support.settings import assignments
 
 MOST_COMPARED = 4
 """Largest number of methods side by side."""

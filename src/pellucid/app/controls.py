@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from .. import tasks
-from ..settings import read as settings_of
+from ..catalogue import tasks
+from ..support.settings import read as settings_of
 from .choices import MOST_COMPARED, MOST_SAMPLES, Choices, fitting
 from .words import damage
 

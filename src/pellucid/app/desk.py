@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import images, jobs
+from ..catalogue.tasks import FACTORS
 from ..errors import PellucidError, UsageError
-from ..tasks import FACTORS
 from .bounds import check
 from .calls import MASK, command, python
 from .choices import Choices, Variant, variants

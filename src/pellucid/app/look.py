@@ -13,11 +13,11 @@ from torch import Tensor
 
 from .. import diagnosis, images
 from ..diagnosis import Diagnosis, exposure
-from ..estimate import stretches
+from ..diagnosis.estimate import stretches
+from ..maths.problem import to_model
 from ..methods.auto import Auto
 from ..priors import Counted, Prior, fit
 from ..priors.prior import Evaluation, Wrapper, device_of
-from ..problem import to_model
 
 _WHOLE = 512
 _SAMPLED = 1 << 18

@@ -77,7 +77,7 @@ def _within(image: Image.Image, side: int) -> Image.Image:
 
 def live(x0: Tensor) -> str:
     """Estimate in progress, (1, C, H, W) in [-1, 1], as a data URL; channels beyond 3 are further exposures."""
-    from ..problem import to_unit
+    from ..maths.problem import to_unit
 
     image = _visible(images.from_tensor(_displayed(to_unit(x0[:1]))))
     image.thumbnail((_MOST_LIVE, _MOST_LIVE), Image.Resampling.BILINEAR)

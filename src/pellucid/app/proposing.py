@@ -11,7 +11,7 @@ from torch import Tensor
 from .. import images
 from ..diagnosis import scratches
 from ..errors import PellucidError
-from ..problem import to_model
+from ..maths.problem import to_model
 from .calls import MASK
 from .queue import Job
 from .session import Session, Upload

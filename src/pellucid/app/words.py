@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .. import tasks
+from ..catalogue import tasks
 
 DAMAGES = {
     "denoise": "noise",

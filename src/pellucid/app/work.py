@@ -12,7 +12,6 @@ from torch import Tensor
 
 from .. import images, jobs
 from ..api import Restored, Restorer
-from ..devices import find_device
 from ..diagnosis import Diagnosis
 from ..errors import PellucidError
 from ..jobs.memory import with_less
@@ -21,6 +20,7 @@ from ..methods.plan import LEFT
 from ..priors import Prior, load_prior
 from ..priors.latent import latent_of
 from ..priors.prior import Evaluation, Wrapper
+from ..support.devices import find_device
 from .bounds import check_evaluations
 from .calls import target_name
 from .choices import Variant

@@ -13,10 +13,10 @@ from torch import Tensor
 from .. import catalogue, degradations
 from ..catalogue import told
 from ..errors import PellucidError
+from ..maths.noise import Streams, derive_seed
+from ..maths.problem import Problem, to_model, to_unit
 from ..methods import Method
-from ..noise import Streams, derive_seed
 from ..operators import Denoise, Jpeg, Mask, Operator
-from ..problem import Problem, to_model, to_unit
 from . import known, official
 from .spec import TableTask
 

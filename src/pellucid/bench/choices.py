@@ -8,10 +8,11 @@ from itertools import product
 from typing import Any
 from urllib.parse import quote
 
-from .. import methods, settings
+from .. import methods
 from ..catalogue import tuned
 from ..errors import UsageError, unknown_name
 from ..methods import Method
+from ..support import settings
 from . import blind, known
 from .entrants import differing, of_defaults
 from .run_table import kind_of

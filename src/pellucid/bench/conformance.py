@@ -13,12 +13,12 @@ import torch
 
 from .. import methods
 from ..jobs.fingerprint import of_configuration
+from ..maths.noise import Streams, derive_seed
+from ..maths.problem import Problem
 from ..methods import Method
-from ..noise import Streams, derive_seed
 from ..operators import Mask
 from ..priors import GaussianPrior
 from ..priors.fingerprint import fingerprint
-from ..problem import Problem
 from ..release import version
 from .ledger import Ledger
 from .rows import Row

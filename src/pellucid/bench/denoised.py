@@ -11,12 +11,12 @@ from pathlib import Path
 from torch import Tensor
 
 from ..jobs.fingerprint import of_configuration
+from ..maths.noise import derive_seed
+from ..maths.problem import to_unit
 from ..metrics import Lpips, psnr
-from ..noise import derive_seed
 from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Prior, device_of
-from ..problem import to_unit
 from ..release import version
 from .ledger import Ledger
 from .prior import LEVELS, denoised

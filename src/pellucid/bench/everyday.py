@@ -26,8 +26,8 @@ from .. import degradations, images
 from ..errors import UsageError
 from ..images import Picture
 from ..jobs.fingerprint import of_configuration
+from ..maths.noise import derive_seed
 from ..metrics import Lpips, psnr
-from ..noise import derive_seed
 from ..operators.jpeg import LUMA
 from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from .. import methods
-from .. import tasks as registry
+from ..catalogue import tasks as registry
 from ..catalogue import tuned
 from ..catalogue.told import maker
 from ..errors import UsageError
+from ..maths.problem import Problem
 from ..methods import Method
 from ..operators import Blur, Grayscale, Mask, Operator
-from ..problem import Problem
-from ..settings import names_object
+from ..support.settings import names_object
 from .entrants import entrant
 from .spec import Table, TableSource, TableTask
 

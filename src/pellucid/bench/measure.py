@@ -11,9 +11,9 @@ from torch import Tensor
 
 from .. import images, metrics
 from ..errors import PellucidError
+from ..maths.problem import to_model, to_zero_one
 from ..metrics import Metric, SetMetric
 from ..operators import Operator
-from ..problem import to_model, to_zero_one
 from .cases import Case
 from .rows import Row
 from .spec import Table

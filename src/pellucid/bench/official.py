@@ -33,14 +33,14 @@ from torch import Tensor
 
 from .. import methods
 from ..errors import UsageError, unknown_name
+from ..maths.noise import Streams
+from ..maths.problem import Problem, to_model, to_zero_one
 from ..methods import Method
 from ..methods.ddnm import Step
 from ..methods.spectral import Measured
-from ..noise import Streams
 from ..operators import Grayscale, Operator, Svd
 from ..operators.separable import Axis, Separable
 from ..operators.unknown import Light, Theta, Unknown, family_of
-from ..problem import Problem, to_model, to_zero_one
 
 # --- operators -------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from ..estimate import noise_level
+from ..diagnosis.estimate import noise_level
 
 Pixels = npt.NDArray[np.uint8]
 Peer = Callable[[Pixels], Pixels]

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import UsageError
-from ..problem import to_unit
+from ..maths.problem import to_unit
 from . import data
 from .data import DatasetItem
 from .spec import TableSource

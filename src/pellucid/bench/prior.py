@@ -14,16 +14,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import estimate, images
-from ..devices import find_device
+from .. import images
+from ..diagnosis import estimate
 from ..errors import PellucidError, UsageError
+from ..maths.noise import Streams, derive_seed, karras_ladder, renoise
+from ..maths.problem import to_model, to_unit
 from ..metrics import psnr
-from ..noise import Streams, derive_seed, karras_ladder, renoise
 from ..priors import load_prior
 from ..priors.backends import computed_elsewhere
 from ..priors.latent import latent_of
 from ..priors.prior import Padded, Prior, device_of
-from ..problem import to_model, to_unit
+from ..support.devices import find_device
 
 LEVELS = (15, 25, 50, 100)
 """The noise levels of denoising papers, standard deviations in steps of 8 bits."""

@@ -22,13 +22,13 @@ from .. import images, methods
 from ..errors import PellucidError, UsageError, unknown_name
 from ..jobs import Shard
 from ..jobs.fingerprint import of_configuration
+from ..maths.noise import Streams, derive_seed
+from ..maths.problem import Problem, to_unit
 from ..methods import Method
 from ..methods.method import last
-from ..noise import Streams, derive_seed
 from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Padded, Prior, device_of
-from ..problem import Problem, to_unit
 from ..release import version
 from . import official
 from .cases import Case, given

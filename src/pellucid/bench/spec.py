@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ..errors import PellucidError, UsageError, unknown_name
-from ..settings import bytes_of
+from ..support.settings import bytes_of
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..likelihood import Beside
+from ..maths.problem import to_model, to_unit
+from ..methods.likelihood import Beside
 from ..methods.method import State
 from ..metrics import psnr
-from ..problem import to_model, to_unit
 
 _POINTS, _KERNELS, _SIDE = 200, 5, 41
 """The most steps and kernels to keep, and the largest side of a kernel in pixels."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import degradations, settings
+from .. import degradations
 from ..degradations.compose import is_composed, steps
 from ..errors import UsageError, unknown_name
 from ..operators import AveragePool, Blur, Denoise, Grayscale, Mask, Operator
 from ..operators.blur import gaussian, uniform
+from ..support import settings
 from .words import damage
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
-from ..settings import assignments
+from ..support.settings import assignments
 from . import sweep, tables
 from .options import (
     Also,
@@ -310,8 +310,8 @@ def photographs(
     from ..bench import everyday, kinds, summary
     from ..bench.choices import few_blind, of_methods
     from ..bench.rows import computed
+    from ..maths.problem import to_unit
     from ..priors.backends import precision_of
-    from ..problem import to_unit
 
     kinds.chosen(row or ())
     names = list(dict.fromkeys([*(method or ()), *(also or ())]))

@@ -58,7 +58,7 @@ def compare(
     from ..bench import compare as measuring
     from ..bench.pairs import pairs
     from ..metrics import Metric
-    from ..settings import assignments
+    from ..support.settings import assignments
 
     files = {name: Path(file) for name, file in assignments(weights or [], "--weights").items()}
     given = [name for name, place in (("truth", truth), ("input", damaged)) if place is not None]

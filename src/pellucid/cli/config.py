@@ -14,7 +14,7 @@ from .. import catalogue
 from ..errors import PellucidError, UsageError, unknown_name
 from ..release import version
 from ..restoration.spelling import PLACES, SHORT, placed, toml_value
-from ..settings import assignments, bytes_of
+from ..support.settings import assignments, bytes_of
 from . import guesses
 from .panels import MORE, PANELS
 

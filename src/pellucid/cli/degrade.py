@@ -9,7 +9,7 @@ import typer
 
 from .. import catalogue
 from ..errors import PellucidError
-from ..settings import assignments, read
+from ..support.settings import assignments, read
 from .options import Json, Seed
 from .output import FAILED, as_json, bar, complain, left_out, plain, tell
 
@@ -80,7 +80,7 @@ def degrade(
 def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str, Any]:
     """Damages one file; returns its notes."""
     from .. import images, jobs
-    from ..noise import derive_seed
+    from ..maths.noise import derive_seed
 
     own = derive_seed(seed, item.name)
     height = width = None

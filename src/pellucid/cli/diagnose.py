@@ -25,10 +25,10 @@ def diagnose(
     json: Json = False,
 ) -> int:
     """Names the damage of pictures, and the command that repairs it; changes nothing."""
-    from ..devices import find_device
     from ..diagnosis import of_picture
     from ..images import read
     from ..priors import fit, load_prior
+    from ..support.devices import find_device
 
     loaded = fit(load_prior(prior, find_device(device), offline=offline, backend=backend, precision=precision), None)
     failed = False

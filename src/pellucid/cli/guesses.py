@@ -72,7 +72,7 @@ def task(name: str) -> str | None:
 
 def command(name: str, commands: Sequence[str]) -> UsageError:
     """Makes the error for an unknown command, with the nearest one."""
-    from .. import tasks
+    from ..catalogue import tasks
 
     low = name.lower().replace("_", "-")
     if low in _COMMANDS:
@@ -97,7 +97,7 @@ def option(flag: str, arguments: Sequence[str]) -> UsageError | None:
         flag: the option, with its dashes.
         arguments: the whole command line; a number may follow the option.
     """
-    from .. import tasks
+    from ..catalogue import tasks
 
     name = flag.lstrip("-").partition("=")[0].lower()
     words = [word for one in arguments for word in one.partition("=")[::2]]

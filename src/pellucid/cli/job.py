@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..jobs import Item, Left, Manifest, Outcome, Work
     from ..jobs.executors import Executor
     from ..jobs.run import Outcomes, Progress
-    from ..restorer import Restorer
+    from ..restoration.restorer import Restorer
 
 
 @dataclass

@@ -50,8 +50,8 @@ def _print_settings(method: Mapping[str, Any]) -> None:
 
 def tasks(json: Json = False) -> None:
     """Lists the kinds of damage that `pellucid restore --task` knows."""
-    from .. import tasks as registry
     from ..catalogue import UNDONE_BY
+    from ..catalogue import tasks as registry
 
     records = [(name, registry.find(name)) for name in registry.names()]
     if json:
@@ -211,10 +211,10 @@ def _compute(device: str | None) -> dict[str, Any]:
     import torch
 
     from ..bench.prior import cost
-    from ..devices import find_device
     from ..errors import PellucidError
     from ..priors import load_prior
     from ..priors.backends import accelerated, usual
+    from ..support.devices import find_device
 
     found = find_device(device)
     prior = load_prior("natural", found)

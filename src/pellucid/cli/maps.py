@@ -14,7 +14,7 @@ from .. import images
 from ..errors import PellucidError, UsageError
 from ..images import Picture
 from ..jobs import Item
-from ..samples import Spread
+from ..restoration.samples import Spread
 from .output import complain, tell
 
 _WHITE = 0.25

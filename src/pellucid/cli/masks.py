@@ -37,7 +37,7 @@ def save(
         UsageError: the place is a file for several pictures, a folder for one, no PNG, or exists.
     """
     from .. import images
-    from ..tasks import certain, proposed
+    from ..catalogue.tasks import certain, proposed
 
     # Samples of one picture have one mask.
     sources = {item.source: item for item in items}

@@ -262,7 +262,7 @@ def _maps(items: Sequence[Item], samples: int, replace: bool) -> list[Maps]:
 
 def _check_proposal(recipe: Recipe, save_mask: Path | None) -> None:
     """Rejects saving a mask where none is proposed."""
-    from .. import tasks
+    from ..catalogue import tasks
 
     if save_mask is None:
         return

@@ -72,7 +72,7 @@ def run(
     from ..bench.rows import computed
     from ..bench.run_table import Run
     from ..priors.backends import precision_of
-    from ..settings import assignments
+    from ..support.settings import assignments
 
     own = sweep(method, assignments(over, "--over"), damage or (), assignments(sets or []), task or ())
     table = joined(own, also or [])

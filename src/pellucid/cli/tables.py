@@ -109,7 +109,7 @@ def run(
     from ..bench.rows import computed
     from ..jobs import Shard as Share
     from ..priors.backends import precision_of
-    from ..settings import assignments
+    from ..support.settings import assignments
 
     files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
     loaded = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from ..settings import assignments, parse
+from ..support.settings import assignments, parse
 from .options import Device, Json, Settings
 from .output import as_json, tell
 

@@ -14,10 +14,10 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor
 
-from .. import settings
 from ..errors import UsageError, unknown_name
-from ..noise import Streams, derive_seed
-from ..settings import imported, names_object
+from ..maths.noise import Streams, derive_seed
+from ..support import settings
+from ..support.settings import imported, names_object
 from .age import old_photograph, scratched
 from .compose import is_composed, steps
 from .fourier import magnitudes

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams, derive_seed
+from ..maths.noise import Streams, derive_seed
 from ..operators.blur import gaussian
 from .chance import streams
 from .missing import grey

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ..noise import Streams, derive_seed
+from ..maths.noise import Streams, derive_seed
 
 
 def streams(image: Tensor, seed: int | Sequence[int]) -> Streams:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ..maths.problem import to_model
 from ..operators import PhaseRetrieval
-from ..problem import to_model
 from .noise import gaussian_noise
 
 

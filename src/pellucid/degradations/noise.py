@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams, derive_seed
+from ..maths.noise import Streams, derive_seed
 from .chance import streams
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
 from ..operators import Blur
 from ..operators.blur import gaussian
 from .chance import streams

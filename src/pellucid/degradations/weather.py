@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
 from ..operators.blur import gaussian, motion
 from .chance import streams
 from .sharpness import alone, blur

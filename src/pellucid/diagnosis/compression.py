@@ -20,11 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..estimate import excerpt
 from ..images import JpegCoding, Picture
 from ..operators import Jpeg
 from ..operators.jpeg import COLOURS, cosines, stored
 from ..operators.quantised import narrowed
+from .estimate import excerpt
 
 MILD = 85
 """Quality from which other damage of a picture counts for more."""

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..images import Picture
+from ..maths.problem import to_model
 from ..priors.prior import Prior, device_of
-from ..problem import to_model
 from .blur import Blur
 from .blur import estimate as blur_of
 from .compression import Compression

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..estimate import middle
-from ..problem import to_unit
+from ..maths.problem import to_unit
+from .estimate import middle
 from .spectrum import luminance
 
 _MOST = 1024

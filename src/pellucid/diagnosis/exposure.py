@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..maths.problem import to_unit
 from ..operators.jpeg import LUMA
-from ..problem import to_unit
 
 _MOST = 1 << 20
 """Number of pixels for quantiles."""

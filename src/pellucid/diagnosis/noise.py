@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..estimate import WHOLE, excerpt
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.stabilised import Variance
 from ..priors.prior import Prior
-from ..stabilised import Variance
-from ..stationary import (
+from .content import Content
+from .estimate import WHOLE, excerpt
+from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, unclipped
+from .stationary import (
     BANDS,
     EDGES,
     Spectrum,
@@ -34,8 +36,6 @@ from ..stationary import (
     to_opponent,
     walk,
 )  # fmt: skip
-from .content import Content
-from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, unclipped
 
 CALLS = 10
 """Largest number of evaluations in `estimate`."""

@@ -27,8 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..estimate import middle
-from ..problem import to_unit
+from ..maths.problem import to_unit
+from .estimate import middle
 from .spectrum import luminance
 
 DIRECTIONS = 16

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..stationary import Spectrum, shares, to_opponent
+from .stationary import Spectrum, shares, to_opponent
 
 SIDE, STRIDE = 16, 8
 SLOW = 2

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..hashing import file_hash
+from ..apart.hashing import file_hash
 from ..priors import Prior
 from ..priors.fingerprint import fingerprint
 from ..release import version

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import PellucidError, UsageError
-from ..locks import lock
+from ..support.locks import lock
 from . import lines
 from .fingerprint import of_files
 from .plan import Item

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import images
 from ..errors import PellucidError, UsageError
-from ..noise import derive_seed
+from ..maths.noise import derive_seed
 from .search import Left, expand, find, real
 from .shard import Shard
 

@@ -16,11 +16,11 @@ from .. import images
 from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..images import Picture
-from ..likelihood import Beside
-from ..locks import lock
+from ..maths.problem import to_model
+from ..methods.likelihood import Beside
 from ..priors import Prior
-from ..problem import to_model
-from ..runner import SAMPLES_IDENTICAL
+from ..restoration.runner import SAMPLES_IDENTICAL
+from ..support.locks import lock
 from .fingerprint import of_files
 from .memory import with_less
 from .plan import Item, state_of

@@ -6,10 +6,10 @@ import csv
 import math
 from pathlib import Path
 
-from .. import charts
 from ..errors import PellucidError
-from ..likelihood import Beside
+from ..methods.likelihood import Beside
 from ..methods.method import State
+from ..support import charts
 
 
 class Trace:

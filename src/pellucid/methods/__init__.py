@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from .. import settings
 from ..errors import UsageError, unknown_name
-from ..settings import imported, names_object
+from ..support import settings
+from ..support.settings import imported, names_object
 from .auto import Auto
 from .bird import BIRD
 from .blinddps import BlindDPS
@@ -157,12 +156,8 @@ def find(name: str) -> type[Method]:
     return method
 
 
-@cache
 def _others() -> Mapping[str, EntryPoint]:
-    """Methods of other packages; a name of ours stays ours.
-
-    Asked once: it reads a file of each package that is installed.
-    """
+    """Methods of other packages; a name of ours stays ours."""
     return {point.name: point for point in entry_points(group=_GROUP) if point.name not in _OWN}
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from .. import diagnosis
 from ..diagnosis import Diagnosis, diagnose
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from . import jpeg, unblur, walk
 from .dreamclean import DreamClean
 from .method import Method, State

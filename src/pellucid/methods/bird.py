@@ -22,11 +22,11 @@ from typing import ClassVar, Literal
 
 import torch
 
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import Denoise
 from ..operators.unknown import Kernel, Known, Light, Unknown, family_of
 from ..priors.prior import Prior
-from ..problem import Problem
 from .generator import Generator, to_sphere
 from .method import PAPERS, State, with_gradients
 

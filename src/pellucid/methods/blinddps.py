@@ -26,12 +26,12 @@ from pathlib import Path
 import torch
 
 from ..errors import UsageError
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem
 from ..operators.blur import convolve
 from ..priors import fit, load_prior
 from ..priors.kernels import kernel_prior, to_kernel
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, Method, State, Stepper, with_gradients
 
 

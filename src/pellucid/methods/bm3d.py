@@ -27,12 +27,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..diagnosis.estimate import noise_level
 from ..errors import PellucidError, UsageError
-from ..estimate import noise_level
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem, to_model, to_zero_one
 from ..operators import Denoise
 from ..priors.prior import Prior, reflection
-from ..problem import Problem, to_model, to_zero_one
 from .method import PAPERS, Method, State
 
 _SMALLEST = 16

@@ -22,11 +22,11 @@ from typing import ClassVar
 import torch
 
 from ..errors import UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import Blur, Grayscale
 from ..operators.blur import gaussian
 from ..priors.prior import Prior
-from ..problem import Problem
 from .ddrm import DDRM
 from .method import Method, State
 

@@ -27,10 +27,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..noise import Streams, karras_ladder, renoise
+from ..maths.noise import Streams, karras_ladder, renoise
+from ..maths.problem import Problem
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .dpir import DataStep
 from .method import PAPERS, State, Stepper, with_gradients
 

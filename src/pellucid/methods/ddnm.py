@@ -24,10 +24,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, State, Stepper
 from .spectral import Measured
 

@@ -17,9 +17,9 @@ from typing import ClassVar
 
 import torch
 
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, State, Stepper
 from .spectral import Measured
 

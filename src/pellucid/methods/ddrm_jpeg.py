@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams, strided
+from ..maths.noise import Streams, strided
+from ..maths.problem import Problem
 from ..operators import Jpeg
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, State, Stepper
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import PellucidError, UsageError
+from ..maths.problem import Noise, Problem, to_zero_one
 from ..operators.deepinv import DeepinvOperator
 from ..priors.prior import Prior
-from ..problem import Noise, Problem, to_zero_one
 from .method import Method
 
 

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from .. import diagnosis, operators
+from ..diagnosis.estimate import noise_seen
 from ..errors import UsageError
-from ..estimate import noise_seen
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..priors.denoisers import Blind
 from ..priors.prior import Counted, Prior, innermost
-from ..problem import Problem
 from . import walk
 from .method import Method, State
 from .onebyone import Run, one_by_one, shared

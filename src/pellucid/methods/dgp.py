@@ -33,11 +33,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import Denoise, Operator
 from ..priors.generator import load_gan
 from ..priors.prior import Prior
-from ..problem import Problem
 from .canvas import Canvas, coloured
 from .method import Method, State, with_gradients
 from .tuning import Tuning, finite

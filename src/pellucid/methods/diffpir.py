@@ -25,9 +25,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..noise import Streams, renoise, strided
+from ..maths.noise import Streams, renoise, strided
+from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .dpir import DataStep
 from .method import PAPERS, State, Stepper
 

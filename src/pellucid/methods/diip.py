@@ -31,11 +31,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ..diagnosis.estimate import laplacian
 from ..errors import UsageError
-from ..estimate import laplacian
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..priors.prior import Prior
-from ..problem import Problem
 from .generator import Generator, to_sphere
 from .method import Method, State, with_gradients
 

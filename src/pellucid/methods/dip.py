@@ -33,10 +33,10 @@ import torch
 from torch import Tensor
 
 from ..errors import PellucidError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem, to_model, to_zero_one
 from ..operators import Denoise
 from ..priors.prior import Prior, round_up
-from ..problem import Problem, to_model, to_zero_one
 from .method import PAPERS, Method, State, with_gradients
 from .skip_network import SkipNetwork, fresh
 

@@ -27,11 +27,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import AveragePool, Bicubic, Operator
 from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, Method, State
 
 

@@ -24,10 +24,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem
 from ..operators import Operator
 from ..priors.prior import Counted, Evaluation, Prior, learned
-from ..problem import Problem
 from .method import PAPERS, Method, State, Stepper, ancestral_spread, with_gradients
 
 

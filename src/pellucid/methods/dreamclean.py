@@ -39,10 +39,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..estimate import EVIDENCE, Evidence, evidence, noise_seen
-from ..noise import Streams, axpy, each, extrapolated, invert, renoise, respace
+from ..diagnosis.estimate import EVIDENCE, Evidence, evidence, noise_seen
+from ..maths.noise import Streams, axpy, each, extrapolated, invert, renoise, respace
+from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import Method, State
 from .onebyone import Run, firsts, left_alone, one_by_one, shared
 

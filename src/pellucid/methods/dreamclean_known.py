@@ -30,9 +30,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .dreamclean import Descent
 from .method import PAPERS, State
 from .spectral import Measured

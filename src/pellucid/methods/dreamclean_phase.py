@@ -26,10 +26,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem
 from ..operators import PhaseRetrieval
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .dreamclean import Descent
 from .method import PAPERS, State
 

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from ..diagnosis import CALLS as LOOKS
 from ..diagnosis import Diagnosis, compression, noise_alone
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..priors.prior import Counted, Padded, Prior
-from ..problem import Problem
 from . import jpeg, walk
 from .dpir import DPIR
 from .dreamclean_known import DreamCleanKnown

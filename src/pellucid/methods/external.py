@@ -27,10 +27,10 @@ import torch
 from torch import Tensor
 
 from ..errors import PellucidError, UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem, to_model, to_unit, to_zero_one
 from ..priors.prior import Prior, reflection, round_up
-from ..problem import Problem, to_model, to_unit, to_zero_one
-from ..settings import imported, names_object
+from ..support.settings import imported, names_object
 from .method import Method, State
 
 Function = Callable[[Tensor], Tensor]

@@ -34,11 +34,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import PellucidError, UsageError
-from ..losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem, to_zero_one
 from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, family_of
 from ..priors.prior import Counted, Padded, Prior, learned
-from ..problem import Problem, to_zero_one
+from .losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
 from .method import Method, State, Stepper, ancestral_spread, with_gradients
 
 

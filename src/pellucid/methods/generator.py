@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..noise import renoise
+from ..maths.noise import renoise
 from ..priors.prior import Checkpointed, Counted, Prior
 from .method import Stepper
 

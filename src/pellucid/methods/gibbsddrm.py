@@ -32,14 +32,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..diagnosis.estimate import noise_level
 from ..errors import UsageError
-from ..estimate import noise_level
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import Blur
 from ..operators.blur import convolve
 from ..operators.unknown import Kernel
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import Method, State, Stepper
 from .spectral import Measured
 

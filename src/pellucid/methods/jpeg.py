@@ -34,11 +34,11 @@ from torch import Tensor
 from ..diagnosis import Diagnosis
 from ..diagnosis.compression import MILD, Compression, known, quality
 from ..errors import UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import Jpeg, Quantised
 from ..operators.quantised import SIGMA
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .dpir import geometric, turned
 from .method import Method, State
 from .onebyone import Run, left_alone, one_by_one

@@ -17,13 +17,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..maths.noise import Streams
+from ..maths.problem import Problem, to_zero_one
 from ..metrics import psnr
-from ..noise import Streams
 from ..operators.decoder import Decoder
 from ..priors.latent import Latent
 from ..priors.memory import Memory, estimate
 from ..priors.prior import Prior
-from ..problem import Problem, to_zero_one
 from .method import Method, State
 
 

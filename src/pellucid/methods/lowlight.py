@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..diagnosis import exposure
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import to_model, to_unit
 from ..priors.prior import Counted
-from ..problem import to_model, to_unit
 from .method import State
 from .noisefirst import NoiseFirst
 

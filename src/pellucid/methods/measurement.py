@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from ..diagnosis import CALLS as LOOKS
 from ..diagnosis import noise_alone
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import AveragePool, Bicubic, Mask
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from . import walk
 
 CALLS = LOOKS + walk.CALLS

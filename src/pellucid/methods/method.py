@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ..errors import PellucidError, UsageError
-from ..noise import Streams, strided
+from ..maths.noise import Streams, strided
+from ..maths.problem import Problem
 from ..operators import Operator
 from ..priors.prior import Prior
-from ..problem import Problem
 
 
 @dataclass(frozen=True, slots=True)

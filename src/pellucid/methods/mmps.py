@@ -28,11 +28,11 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams, karras_ladder, renoise
+from ..maths.noise import Streams, karras_ladder, renoise
+from ..maths.problem import Problem
 from ..operators import Operator
 from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, State, Stepper, with_gradients
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from .. import diagnosis
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from . import walk
 from .method import Method, State
 from .onebyone import Run, one_by_one, shared

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..noise import Streams
-from ..problem import Problem
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from .method import State
 
 

@@ -30,10 +30,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .dpir import DataStep
 from .method import PAPERS, State, Stepper, with_gradients
 

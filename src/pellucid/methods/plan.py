@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import Diagnosis, Finding
-from ..noise import Streams
+from ..maths.noise import Streams
 from ..priors.prior import Counted
 from .method import State
 

@@ -29,10 +29,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem
 from ..operators.decoder import Decoder
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, Method, State, Stepper, with_gradients
 
 

@@ -26,11 +26,11 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import Operator
 from ..operators.operator import conjugate_gradients
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import Method, State
 from .spectral import Measured
 

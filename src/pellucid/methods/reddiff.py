@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, State, Stepper, with_gradients
 
 

@@ -24,10 +24,10 @@ from typing import ClassVar
 import torch
 
 from ..errors import UsageError
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem
 from ..operators import Mask
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .ddnm import journey
 from .method import PAPERS, State, Stepper, ancestral_spread
 

@@ -30,9 +30,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..noise import Streams, renoise
+from ..maths.noise import Streams, renoise
+from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from ..problem import Problem
 from .method import PAPERS, State, Stepper, with_gradients
 from .psld import decoder_of
 

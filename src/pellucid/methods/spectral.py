@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import axpy
+from ..maths.noise import axpy
+from ..maths.problem import Problem
 from ..operators import Operator
-from ..problem import Problem
 
 
 class Measured:

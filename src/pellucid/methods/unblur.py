@@ -23,10 +23,10 @@ from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
 from ..diagnosis.noise import LEAST
 from ..diagnosis.noise import estimate as noise_of
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem
 from ..operators.window import Window
 from ..priors.prior import Counted, Padded, Prior
-from ..problem import Problem
 from . import walk
 from .dpir import DataStep, geometric, turned
 from .method import Method, State

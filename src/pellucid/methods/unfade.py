@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from ..diagnosis.exposure import quantiles
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import to_model, to_unit
 from ..priors.prior import Counted
-from ..problem import to_model, to_unit
 from .method import State
 from .noisefirst import NoiseFirst
 

@@ -9,7 +9,7 @@ which maps [0, 1] to itself, keeps the order of brightness and is applied repeat
 
 .. math:: LE_n = LE_{n-1} + A_n LE_{n-1} (1 - LE_{n-1}), \quad n = 1 \dots 8.
 
-`pellucid train --zero-dce` trains it without pairs, by losses for good photographs (`pellucid.losses`).
+`pellucid train --zero-dce` trains it without pairs, by losses for good photographs (`pellucid.methods.losses`).
 
 References:
     Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR 2020.
@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError, UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
+from ..maths.problem import Problem, to_model, to_unit
 from ..priors.prior import Prior
-from ..problem import Problem, to_model, to_unit
 from .method import PAPERS, Method, State
 
 ITERATIONS = 8

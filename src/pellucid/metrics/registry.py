@@ -8,9 +8,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from .. import settings
 from ..errors import UsageError, unknown_name
-from ..settings import imported, names_object
+from ..support import settings
+from ..support.settings import imported, names_object
 from .consistency import Consistency
 from .fid import Fid
 from .function import of_function

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..problem import to_model, to_zero_one
+from ..maths.problem import to_model, to_zero_one
 from .blur import svd_of_filter
 from .decimate import decimated
 from .matrix import svd_of_matrix

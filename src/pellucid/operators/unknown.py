@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams
-from ..problem import to_model, to_zero_one
+from ..maths.noise import Streams
+from ..maths.problem import to_model, to_zero_one
 from .blur import convolve
 from .cosine import dct2, idct2
 from .decoder import Decoder

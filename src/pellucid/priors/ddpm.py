@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
-from ..noise import linear_ladder
+from ..maths.noise import linear_ladder
 from . import limits
 from .blocks import Grow
 from .family import Built, NetworkFamily

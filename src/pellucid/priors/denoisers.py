@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError, UsageError
-from ..noise import linear_ladder
-from ..problem import to_model, to_zero_one
+from ..maths.noise import linear_ladder
+from ..maths.problem import to_model, to_zero_one
 from .adapters import VENetwork, check_ladder
 from .forms import INFINITE
 from .prior import Prior

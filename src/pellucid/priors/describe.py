@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder
+from ..maths.noise import cosine_ladder, linear_ladder, scaled_linear_ladder
 from .adapters import VPNetwork
 from .families import family_of, latent_family_of
 from .folder import root_of, weight_files

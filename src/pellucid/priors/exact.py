@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..noise import Streams, linear_ladder
+from ..maths.noise import Streams, linear_ladder
 
 
 class GaussianPrior:

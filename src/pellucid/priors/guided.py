@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
-from ..noise import cosine_ladder, linear_ladder
+from ..maths.noise import cosine_ladder, linear_ladder
 from . import limits
 from .blocks import Grow
 from .family import Built, NetworkFamily

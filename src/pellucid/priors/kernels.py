@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..noise import Streams
+from ..maths.noise import Streams
 from ..operators import blur
 from .exact import CovariantPrior
 

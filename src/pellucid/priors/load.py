@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError, UsageError, unknown_name
-from ..settings import imported
+from ..support.settings import imported
 from . import denoisers, embedded, folder
 from .backends import accelerated, as_given
 from .latent import latent_of

@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import PellucidError
-from ..noise import linear_ladder
+from ..maths.noise import linear_ladder
 from .family import NetworkFamily
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import PellucidError
-from ..noise import cosine_ladder, linear_ladder, scaled_linear_ladder
+from ..maths.noise import cosine_ladder, linear_ladder, scaled_linear_ladder
 from .adapters import Prediction, VPNetwork
 from .forms import INFINITE, Consistency, Continuous, Edm, Flow, Form, Formed, Score, levels_of, zero_terminal
 

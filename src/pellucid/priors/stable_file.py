@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import PellucidError
-from ..noise import scaled_linear_ladder
+from ..maths.noise import scaled_linear_ladder
 from . import conditioning, stable, tensors
 from .adapters import Prediction
 from .latent import Latent

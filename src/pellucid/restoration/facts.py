@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..devices import find_device
-from ..hashing import file_hash
+from ..apart.hashing import file_hash
 from ..priors.backends import meant
 from ..release import version
+from ..support.devices import find_device
 
 if TYPE_CHECKING:
     from .recipe import Recipe

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
 from ..errors import UsageError
-from ..settings import values
+from ..support.settings import values
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ..catalogue.tasks import Maker
+    from ..maths.problem import Noise
     from ..methods import Method
     from ..operators import Operator
     from ..priors import Prior
     from ..priors.load import Source
-    from ..problem import Noise
-    from ..restorer import Restorer
-    from ..tasks import Maker
     from .keywords import Keywords
+    from .restorer import Restorer
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,8 @@ class Recipe:
 
     def _checked(self) -> dict[str, Any]:
         """Converts the settings to values; rejects invalid ones without reading files or priors."""
-        from .. import methods, tasks
+        from .. import methods
+        from ..catalogue import tasks
 
         if self.task is not None and (self.operator is not None or isinstance(self.method, methods.Method)):
             raise UsageError("a task brings operator and method: leave the operator out, and name the method")
@@ -208,7 +209,8 @@ class Recipe:
     @property
     def _name(self) -> str:
         """Name of the method, the task's method or the default one."""
-        from .. import methods, tasks
+        from .. import methods
+        from ..catalogue import tasks
 
         if isinstance(self.method, methods.Method):
             return methods.name_of(self.method) or type(self.method).__name__
@@ -222,7 +224,8 @@ class Recipe:
             UsageError: a value is out of range, or a file is missing or superfluous.
             PellucidError: a file cannot be read.
         """
-        from .. import methods, tasks
+        from .. import methods
+        from ..catalogue import tasks
 
         operator, noise, name = self.operator, self.noise, self._name
         if isinstance(self.method, methods.Method):
@@ -248,7 +251,7 @@ class Recipe:
             UsageError: the options do not suit the method, or the prior or device is unknown.
             PellucidError: the prior cannot be loaded, or a file cannot be read.
         """
-        from ..restorer import Restorer
+        from .restorer import Restorer
 
         return Restorer(self, loaded=loaded)
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from ..errors import UsageError, unknown_name
 from ..release import version
-from ..settings import assignments
+from ..support.settings import assignments
 from .recipe import Recipe
 
 if sys.version_info >= (3, 11):

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..devices import find_device
 from ..errors import PellucidError, UsageError
+from ..support.devices import find_device
 
 
 class Devices:

@@ -30,11 +30,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..bench.prior import sheet
-from ..devices import find_device
 from ..errors import PellucidError, UsageError
-from ..noise import Streams
+from ..maths.noise import Streams
 from ..priors.generator import GAN, GANConfig
 from ..release import version
+from ..support.devices import find_device
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, write_folder

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import PellucidError, UsageError, unknown_name
 from ..priors.network import UNetConfig
-from ..settings import check_known, parse
+from ..support.settings import check_known, parse
 from .data import Variety
 
 # The ends of DDPM's linear ladder, which every prior of this package can be walked on.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..bench.prior import LEVELS
-from ..charts import draw
+from ..support.charts import draw
 from .recipe import bands
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from ..bench.prior import LEVELS, averages, denoising, dream, middle, sheet
 from ..errors import PellucidError
 from ..images import from_array
-from ..noise import linear_ladder
+from ..maths.noise import linear_ladder
+from ..maths.problem import to_model
 from ..priors.adapters import VENetwork
 from ..priors.network import DenoisingUNet
-from ..problem import to_model
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find, split
 from .devices import Devices

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..devices import find_device
 from ..errors import PellucidError, UsageError
-from ..losses import colour_constancy, exposure, illumination_smoothness, spatial_consistency
+from ..methods.losses import colour_constancy, exposure, illumination_smoothness, spatial_consistency
 from ..methods.zero_dce import CurveNet, enhance
 from ..release import version
+from ..support.devices import find_device
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
 from .export import Origin, half, write_whole

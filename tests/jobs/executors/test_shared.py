@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from pellucid.jobs.executors.shared import share
-from pellucid.noise import linear_ladder
+from pellucid.maths.noise import linear_ladder
 from pellucid.priors import Counted, GaussianPrior
 from pellucid.priors.adapters import VENetwork
 from pellucid.priors.network import DenoisingUNet

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import settings
 from ...errors import unknown_name
+from ...support import settings
 from .dataset import Dataset, DatasetItem, Layout
 
 __all__ = ["Dataset", "DatasetItem", "Layout", "get", "names"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import PellucidError
-from ...settings import bytes_of
+from ...support.settings import bytes_of
 
 _MOST = 1 << 28
 """Largest size of a list in bytes; that of ImageNet's training images has 50 MB."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ...errors import UsageError, unknown_name
-from ...settings import imported, names_object
+from ...support.settings import imported, names_object
 from .executor import Executor
 from .processes import Processes
 from .this import InProcess

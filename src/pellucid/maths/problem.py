@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .errors import UsageError
+from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from .diagnosis import Diagnosis
-    from .operators import Operator
+    from ..diagnosis import Diagnosis
+    from ..operators import Operator
 
 
 Noise = float | Sequence[float] | Tensor

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .priors.prior import Prior
+from ..priors.prior import Prior
 
 # The median of |n| for n ~ N(0, 1).
 _MEDIAN = 0.6744897501960817

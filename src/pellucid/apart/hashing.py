@@ -6,8 +6,8 @@ import hashlib
 import stat
 from pathlib import Path
 
-from . import apart
-from .errors import PellucidError
+from .. import apart
+from ..errors import PellucidError
 
 
 def file_hash(path: Path) -> str:

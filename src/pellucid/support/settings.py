@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_origin, get_type_hints
 
-from .errors import PellucidError, UsageError
+from ..errors import PellucidError, UsageError
 
 
 def bytes_of(path: Path, most: int = 1 << 20) -> bytes:

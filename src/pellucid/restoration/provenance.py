@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .images import MARK
-from .methods import differing
-from .release import version
+from ..images import MARK
+from ..methods import differing
+from ..release import version
 
 _LONGEST = 60
 

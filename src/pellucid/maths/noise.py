@@ -33,7 +33,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .errors import UsageError
+from ..errors import UsageError
 
 __all__ = [
     "Streams",

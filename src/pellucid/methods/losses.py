@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .metrics import ssim
+from ..metrics import ssim
 
 
 def exposure(x: Tensor, level: float = 0.6, region: int = 16) -> Tensor:

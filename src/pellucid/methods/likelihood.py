@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from .methods.method import State
-from .noise import abar_of
+from ..maths.noise import abar_of
+from .method import State
 
 _SIDE = 256
 """Longest side of a picture of a latent, in pixels."""

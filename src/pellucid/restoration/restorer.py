@@ -7,13 +7,14 @@ from dataclasses import fields, replace
 
 import torch
 
-from . import images, provenance
-from .diagnosis import Diagnosis, from_file
-from .errors import UsageError
-from .images import Picture
-from .methods.method import State
-from .noise import derive_seed
-from .operators import Mask, Operator
+from .. import images
+from ..diagnosis import Diagnosis, from_file
+from ..errors import UsageError
+from ..images import Picture
+from ..maths.noise import derive_seed
+from ..methods.method import State
+from ..operators import Mask, Operator
+from . import provenance
 from .runner import Restored, Runner
 
 _TOLD = ("exact", "label", "prompt", "tile", "by", "yes")

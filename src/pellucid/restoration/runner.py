@@ -13,36 +13,36 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .devices import find_device
-from .errors import UsageError, is_too_large
-from .estimate import noise_level
-from .images import Picture
-from .methods import Method
-from .methods.denoise import tells
-from .methods.latent import InLatents, within
-from .methods.measurement import CALLS as LOOKS
-from .methods.measurement import treated
-from .methods.method import State, last
-from .noise import Streams, derive_seed
-from .operators import Grayscale, Jpeg, Mask, Operator
-from .operators.quantised import SIGMA
-from .priors import Counted, Prior, fit, load_prior
-from .priors.adapters import alone
-from .priors.backends import way_of
-from .priors.fingerprint import fingerprint
-from .priors.latent import latent_of
-from .priors.load import Source
-from .priors.memory import Memory
-from .priors.prior import Tiles, Unused, device_of
-from .priors.tiled import usual_tile
-from .problem import Noise, Problem, as_measured, levels_of, to_unit
-from .restoration import Recipe
+from ..diagnosis.estimate import noise_level
+from ..errors import UsageError, is_too_large
+from ..images import Picture
+from ..maths.noise import Streams, derive_seed
+from ..maths.problem import Noise, Problem, as_measured, levels_of, to_unit
+from ..methods import Method
+from ..methods.denoise import tells
+from ..methods.latent import InLatents, within
+from ..methods.measurement import CALLS as LOOKS
+from ..methods.measurement import treated
+from ..methods.method import State, last
+from ..operators import Grayscale, Jpeg, Mask, Operator
+from ..operators.quantised import SIGMA
+from ..priors import Counted, Prior, fit, load_prior
+from ..priors.adapters import alone
+from ..priors.backends import way_of
+from ..priors.fingerprint import fingerprint
+from ..priors.latent import latent_of
+from ..priors.load import Source
+from ..priors.memory import Memory
+from ..priors.prior import Tiles, Unused, device_of
+from ..priors.tiled import usual_tile
+from ..support.devices import find_device
+from . import Recipe
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from .diagnosis import Diagnosis
-    from .restoration.keywords import Keywords
+    from ..diagnosis import Diagnosis
+    from .keywords import Keywords
 
 
 SAMPLES_IDENTICAL = "no random numbers are used: all samples are equal"

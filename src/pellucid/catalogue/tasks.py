@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .catalogue import tuned
-from .errors import PellucidError, UsageError, unknown_name
-from .images import Picture
-from .operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, Thumbnail, blur
-from .problem import to_model
-from .settings import imported, names_object
+from ..errors import PellucidError, UsageError, unknown_name
+from ..images import Picture
+from ..maths.problem import to_model
+from ..operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, Thumbnail, blur
+from ..support.settings import imported, names_object
+from . import tuned
 
 FACTORS = (2, 3, 4)
 """Factors of enlargement."""
@@ -91,21 +91,21 @@ def _masked(mask: Path | None) -> Operator | Maker:
 
 def proposed(picture: Picture) -> Mask:
     """Mask of probable scratches and specks, for a person to correct; see `diagnosis.scratches`."""
-    from .diagnosis import scratches
+    from ..diagnosis import scratches
 
     return Mask(~scratches.propose(to_model(picture.tensor())))
 
 
 def certain(picture: Picture) -> Mask:
     """Mask of scratches and specks beyond doubt, without a correction; see `diagnosis.scratches`."""
-    from .diagnosis import scratches
+    from ..diagnosis import scratches
 
     return Mask(~scratches.propose(to_model(picture.tensor()), scratches.SURE))
 
 
 def _compressed(picture: Picture) -> Jpeg:
     """Compression of a picture, from its file or its pixels."""
-    from .diagnosis import compression
+    from ..diagnosis import compression
 
     found = compression.of(picture) or compression.estimate(to_model(picture.tensor()))
     if found is None:
