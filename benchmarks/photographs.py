@@ -27,16 +27,16 @@ Each row damages clean photographs and saves them as files. The default of `pell
 damage, and other tools restore these files. *before* is the damaged file against the truth. All other figures are PSNR
 in dB over it: the mean, and in brackets the least of all images. LPIPS is lower where the picture looks more alike.
 *calls* is the most evaluations of the prior that an image took. Rows that enlarge compare with bicubic interpolation.
-Dark and faded rows compare at the factor of light that fits the truth best. Kinds of damage that are not here are not
-measured yet.
+Dark and faded rows compare at the factor of light that fits the truth best. Rows without chance need one draw. Other
+tools have the first draw. `-` is not measured; the task of a row of noise does what the default does.
 
 """
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """The lines of the table: damage, default, task, and the best of the peers."""
-    yield "| damage | before | default | task | LPIPS before | default | task | calls | best other tool |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "| damage | draws | before | default | task | LPIPS before | default | task | calls | best other tool |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for name in KINDS:
         own = {row["entrant"]: row for row in rows if row["row"] == name}
         if not own:
@@ -46,6 +46,7 @@ def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         best = max(own.values(), key=lambda row: float(row["gain"]), default=None)
         cells = [
             name,
+            str(before.get("draws", 1)),
             f"{before['psnr']:.2f}",
             _gain(default),
             _gain(task),

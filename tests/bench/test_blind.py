@@ -124,7 +124,7 @@ def test_contestants() -> None:
         assert method.blind
         assert method.nfe(PRIOR) <= 200, name
     assert blind.contestants("noise", ["diip"], quick=True) == {"diip": quick["diip"]}
-    with pytest.raises(UsageError, match="ddrm needs the degradation"):
+    with pytest.raises(UsageError, match="ddrm must be told the degradation"):
         blind.contestants("noise", ["ddrm"])
     with pytest.raises(UsageError, match="did you mean 'diip'"):
         blind.contestants("noise", ["diipp"])

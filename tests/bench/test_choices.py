@@ -87,7 +87,7 @@ def test_a_sweep_is_a_table_of_every_combination(tiny_job: Job, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("method", "over", "said"),
     [
-        ("ddrm", {"steps": "1,2"}, "needs the degradation"),
+        ("ddrm", {"steps": "1,2"}, "must be told the degradation"),
         ("dreamclean", {}, "needs --over"),
         ("dreamclean", {"gamma": "0.1,0.1"}, "is there twice"),
         ("dreamclean", {"gamma": "0.1,0.10"}, "is there twice"),

@@ -167,7 +167,7 @@ def test_dry_run_checks_and_writes_nothing(
     arguments = ("restore", photo, tmp_path / "missing.png", "-o", tmp_path / "out", "-p", tiny_prior, "--dry-run")
     said = pellucid_command(*arguments)
     assert said.code == 1
-    assert said.out == f"{photo} -> {tmp_path / 'out' / 'photo.png'}  30x20, 29 evaluations of 1 tile(s)\n"
+    assert said.out == f"{photo} -> {tmp_path / 'out' / 'photo.png'}  30x20, 30 evaluations of 1 tile(s)\n"
     assert "missing.png: there is no such file" in said.err
     record = json.loads(pellucid_command(*arguments, "--json").out)
     assert (record["nfe"], record["tiles"], record["width"]) == (29, 1, 30)
@@ -298,7 +298,7 @@ def test_jpeg_files_are_told_by_their_own_tables(
     assert said.code == 1
     assert "a.png: is no JPEG file" in said.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"b.jpg", ".pellucid.jsonl"}
-    assert "6 NFE" in said.out
+    assert "7 NFE" in said.out
 
 
 def test_a_task_with_another_method_and_noise(

@@ -13,7 +13,7 @@ from pellucid.catalogue import tasks
 from pellucid.cli import app, guesses, panels
 
 Command = Callable[..., Any]
-ASSET = Path(tasks.__file__).parent / "assets" / "cat.png"
+ASSET = Path(tasks.__file__).parents[1] / "assets" / "cat.png"
 
 
 def test_every_option_of_restore_has_its_panel() -> None:

@@ -65,6 +65,7 @@ class Figures:
         nfe: the most evaluations for an image.
         seconds: an image, mean.
         failed: images without a result, which count as the damaged picture.
+        draws: of the damage.
     """
 
     row: str
@@ -77,6 +78,7 @@ class Figures:
     nfe: int
     seconds: float
     failed: int = 0
+    draws: int = 1
 
 
 Restores = Callable[[Path, Picture], tuple[Tensor, int]]
@@ -299,6 +301,7 @@ def figures(rows: Sequence[Row]) -> Figures:
         max(row.nfe for row in rows),
         fmean(row.seconds for row in rows),
         sum(row.note == FAILED for row in rows),
+        len({row.seed for row in rows}),
     )
 
 
