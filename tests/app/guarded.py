@@ -53,6 +53,6 @@ if __name__ == "__main__":
     from pellucid.cli import main
 
     # Longer than a slow machine takes to load the page anew: its job goes on meanwhile.
-    vars(sessions)["STOP_AFTER"] = 15.0
+    vars(sessions)["STOP_AFTER"] = 30.0
 
     main()
