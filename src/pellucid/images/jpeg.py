@@ -1,9 +1,10 @@
-"""Missing data in a JPEG, which its decoder replaces by grey without a word."""
+"""The coded data of a JPEG: whether some are missing, which decoders replace by grey, and their way into a new file."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -79,3 +80,30 @@ def _filled(content: bytes) -> bytes | None:
         parts.append(content[found.start() : end])
         place = end
     return b"".join([*parts, b"\xff\xd9"])
+
+
+def with_headers(content: bytes, headers: bytes) -> bytes:
+    """The coded data of a JPEG, bit for bit, with the metadata of another.
+
+    Args:
+        content: a whole JPEG in YCbCr or grey; of several images the first.
+        headers: a JPEG with the metadata.
+    """
+    said = [segment for kind, segment in _segments(headers) if kind in _SAID]
+    coded = [segment for kind, segment in _segments(content) if kind not in _SAID]
+    return b"".join([content[:2], *said, *coded, b"\xff\xd9"])
+
+
+_SAID = (*range(0xE0, 0xF0), 0xFE)
+"""Markers of metadata."""
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Segments of a file before its end, with the data behind each."""
+    found = _MARKER.search(content, 2)
+    while found is not None and found[1][0] != _END:
+        kind, start, end = found[1][0], found.start(), found.end()
+        if kind not in _RESTARTS and kind not in _ALONE:
+            end += max(2, int.from_bytes(content[end : end + 2], "big"))
+        found = _MARKER.search(content, end)
+        yield kind, content[start : len(content) if found is None else found.start()]

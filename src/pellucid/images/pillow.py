@@ -139,7 +139,7 @@ def _opened(path: Path, kinds: list[str]) -> Image.Image:
         if not lost:
             raise
         image = Image.open(io.BytesIO(sound), formats=["PNG"])
-        image.filename, image.info["lost"] = str(path), lost  # type: ignore[attr-defined]
+        image.filename, image.info["lost"] = str(path), lost
         return image
 
 
