@@ -137,6 +137,12 @@ def test_one_file_is_downloaded_as_it_is_and_several_in_a_zip(
     assert view.downloads(one) == ""
     one.undo()
     assert "zip" in view.downloads(one)
+    # What was removed from the page is in no zip that was made before.
+    one.newest.outcomes["b.jpg"].versions *= 2
+    one.remove(0)
+    assert "Download all 2 as a zip" in view.downloads(one)
+    with ZipFile(paths[0].parent / "restored.zip") as archive:
+        assert paths[0].name not in archive.namelist()
 
 
 def test_names_are_text_in_the_page(desk: Desk, session: Session, photo: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+from ..images.atomic import replacing
 from ..release import version
 from .look import ACTIONS, Verdict
 from .preview import live
@@ -106,12 +107,21 @@ def downloads(session: Session) -> str:
     if len(files) == 1:
         return link(files[0], f"Download {files[0].name}") + lost
     target = files[0].parent / "restored.zip"
-    if not target.exists():
-        # Stored: image files do not become smaller.
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+    if _packed(target) != [file.name for file in files]:
+        # Whole at once: two tabs may ask at a time.
+        with replacing(target) as packed, zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+            # Stored: image files do not become smaller.
             for file in files:
                 archive.write(file, file.name)
     return link(target, f"Download all {len(files)} as a zip") + lost
+
+
+def _packed(target: Path) -> list[str]:
+    """Names of the files in a zip; pictures may have been removed from the page since it was made."""
+    if not target.exists():
+        return []
+    with zipfile.ZipFile(target) as archive:
+        return archive.namelist()
 
 
 def _lost(done: Round) -> str:

@@ -195,7 +195,8 @@ class Work:
                     )
                 ),
             )
-            images.write(restored, target)
+            whole = self.box is None and not self.together and restored.has_coding_of(pictures[0])
+            images.write(restored, target, source=first.path if whole else None)
             shown = show(restored, self.folder / f"{target.name}-shown")
             seconds = time.monotonic() - start
             lost = images.left_out(restored, target)

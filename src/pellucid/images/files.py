@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import tempfile
 import warnings
@@ -14,8 +15,9 @@ from PIL import Image, UnidentifiedImageError
 
 from .. import apart
 from ..errors import PellucidError
+from . import jpeg
 from .atomic import replacing
-from .formats import MAX_PIXELS, check_holds, check_suffix, codec, codec_for, coloured
+from .formats import MAX_PIXELS, Format, check_holds, check_suffix, codec, codec_for, coloured
 from .picture import Picture
 
 T = TypeVar("T")
@@ -56,7 +58,7 @@ def read(path: Path, damaged: Damaged = "refuse") -> Picture:
     return replace(_of(path, _read, damaged == "keep"), name=path.name)
 
 
-def write(picture: Picture, path: Path, *, new: bool = False) -> None:
+def write(picture: Picture, path: Path, *, new: bool = False, source: Path | None = None) -> None:
     """Writes a file in the format of its suffix, atomically.
 
     PNG, TIFF, BMP and WebP are written without loss; JPEG, AVIF and HEIF at quality 95 with full colour resolution.
@@ -65,6 +67,8 @@ def write(picture: Picture, path: Path, *, new: bool = False) -> None:
         picture: the picture to write.
         path: the file.
         new: whether to keep a file of this name with other bytes, and raise an error.
+        source: JPEG with the picture's pixels (see `Picture.has_coding_of`), whose coded data a JPEG takes over
+            without another loss.
 
     Raises:
         PellucidError: the format cannot hold the picture, the place is not writable, or the name is taken.
@@ -72,8 +76,12 @@ def write(picture: Picture, path: Path, *, new: bool = False) -> None:
     check_holds(picture, path)
     form = check_suffix(path)
     try:
+        coded = source.read_bytes() if source is not None and form.name == "JPEG" else None
         with replacing(path, new=new) as file:
-            codec(form).write(coloured(picture.sized(), form), file, form.saving)
+            if coded is None:
+                codec(form).write(coloured(picture.sized(), form), file, form.saving)
+            else:
+                file.write(_recoded(coloured(picture.sized(), form), coded, form))
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
     except OSError as error:
@@ -82,6 +90,13 @@ def write(picture: Picture, path: Path, *, new: bool = False) -> None:
         raise PellucidError(
             f"{path}: {form.name} cannot hold its metadata ({error}): say --strip-metadata, or name the output .tif"
         ) from None
+
+
+def _recoded(picture: Picture, coded: bytes, form: Format) -> bytes:
+    """A JPEG with the coded data of another and the picture's metadata."""
+    headers = io.BytesIO()
+    codec(form).write(replace(picture, colour=picture.colour[:1, :1]), headers, form.saving)
+    return jpeg.with_headers(coded, headers.getvalue())
 
 
 def probe(folder: Path) -> None:

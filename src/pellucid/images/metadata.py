@@ -68,6 +68,7 @@ def of_pil(image: Image.Image) -> tuple[dict[str, Any], str | None]:
     said = {key: info.get(key) for key in ("icc_profile", "xmp", "comment")}
     said["iptc"] = resources.get(_RESOURCE) if isinstance(resources, dict) else None
     kept, note = _whole(said, info.get("dpi"), image.getexif)
+    note = "; ".join(filter(None, (info.get("lost"), note))) or None
     found = image.text if isinstance(image, PngImagePlugin.PngImageFile) else info.get("texts")
     found = found if isinstance(found, dict) else {}
     texts = {key: text for key, text in found.items() if not key.startswith(_APART)}

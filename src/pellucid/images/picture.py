@@ -132,6 +132,12 @@ class Picture:
             pixels = np.where(self.alpha[..., None] == 0, self.colour, pixels)
         return replace(self, colour=pixels, jpeg=None)
 
+    def has_coding_of(self, original: Picture) -> bool:
+        """True if it could be a JPEG with the coded data of the original: that is one, not turned, of equal pixels."""
+        coding = original.jpeg
+        whole = coding is not None and (coding.orientation, coding.offset) == (1, (0, 0))
+        return whole and np.array_equal(self.colour, original.colour)
+
     def noted(self, *notes: str | None) -> Picture:
         """Copy with further notes before its own."""
         said = dict.fromkeys(filter(None, (*notes, self.note)))

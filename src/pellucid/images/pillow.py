@@ -16,7 +16,7 @@ from typing import IO, Any
 from PIL import Image, ImageOps, PngImagePlugin, features
 
 from ..errors import PellucidError
-from . import png
+from . import jpeg, png
 from .colours import numbered
 from .formats import check_room, check_size, kind_of
 from .metadata import segment
@@ -45,15 +45,20 @@ def read(path: Path, keep: bool = False) -> Picture:
             if image.format != "PNG":
                 raise PellucidError("is deeper than the 8 bits that can be read of its kind: convert it to 16-bit TIFF")
             return png.read(path, image)
+        if image.format == "PPM":
+            note = _behind_ppm(path, image)
+            image.load()
+            # Pillow decodes 16 bits to 32, on the scale of 16.
+            return from_pil(image.convert("I;16") if image.mode == "I" else image).noted(note)
         if image.mode.startswith("I") and transparent(image) is not None:
             png.codecs()  # which alone writes it
         return decoded(image)
 
 
 def _kept(path: Path, image: Image.Image) -> Picture:
-    """Decodes a JPEG, whole or truncated; the missing part is grey."""
+    """Decodes a JPEG, whole or with missing data; the missing part is grey."""
     try:
-        return decoded(image)
+        return decoded(image, keep=True)
     except OSError as error:
         if "truncated" not in str(error):
             raise
@@ -116,13 +121,26 @@ def opened(path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
     """Opens a file by its header alone and rejects forbidden ones."""
     Image.init()
     _check_head(path)
-    with Image.open(path, formats=[kind for kind in kinds if kind in Image.OPEN]) as image:
+    with _opened(path, [kind for kind in kinds if kind in Image.OPEN]) as image:
         check_size((image.height, image.width))
         check_room(str(image.format), (image.height, image.width))
         # MPO is what phones write: a JPEG whose further images are previews or depth.
         if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
             raise PellucidError(f"holds {frames} images: split it into single ones first")
         yield image
+
+
+def _opened(path: Path, kinds: list[str]) -> Image.Image:
+    """Opens a file; a PNG without its damaged chunks, if its pixels do not need them."""
+    try:
+        return Image.open(path, formats=kinds)
+    except Exception:
+        sound, lost = png.sound_chunks(path) if "PNG" in kinds else (b"", "")
+        if not lost:
+            raise
+        image = Image.open(io.BytesIO(sound), formats=["PNG"])
+        image.filename, image.info["lost"] = str(path), lost
+        return image
 
 
 _HEAD = 1 << 16
@@ -141,6 +159,28 @@ def _check_head(path: Path) -> None:
         raise PellucidError(f"is no image, or its header is longer than {_HEAD} bytes")
 
 
+def _behind_ppm(path: Path, image: Image.Image) -> str | None:
+    """Note on bytes behind the pixels of a PPM.
+
+    Raises:
+        PellucidError: these are further images.
+    """
+    _, _, offset, arguments = image.tile[0]  # type: ignore[attr-defined]
+    row = -(-image.width // 8) if image.mode == "1" else image.width * len(image.getbands())
+    deep = image.mode == "I" or (isinstance(arguments, tuple) and arguments[-1] > _BYTE)
+    with path.open("rb") as file:
+        plain = file.read(2) in (b"P1", b"P2", b"P3")
+        file.seek(offset if plain else offset + image.height * row * (2 if deep else 1))
+        rest = file.read()
+    if re.search(rb"\sP[1-7]\s", rest) if plain else re.match(rb"\s*P[1-7]\s", rest):
+        raise PellucidError("holds more than one image: split it into single ones first")
+    size = 0 if plain else len(rest.strip(b"\0\r\n "))
+    return f"{len(rest)} bytes behind its end were left out" if size > _TRIFLE else None
+
+
+_BYTE = 255
+
+
 def size_of(image: Image.Image) -> tuple[int, int]:
     """Height and width of an image before decoding, upright."""
     # Orientations 5 to 8 swap the sides. In PNG Pillow would decode the whole image to look for EXIF behind it, where
@@ -150,12 +190,22 @@ def size_of(image: Image.Image) -> tuple[int, int]:
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
-def decoded(image: Image.Image) -> Picture:
-    """Makes an upright picture of an opened image."""
+def decoded(image: Image.Image, *, keep: bool = False) -> Picture:
+    """Makes an upright picture of an opened image.
+
+    Args:
+        image: the image.
+        keep: whether to accept a JPEG with missing data.
+    """
     key = transparent(image)
     image.load()
     name = getattr(image, "filename", "")
     path = Path(os.fsdecode(name)) if name else None
+    lacking = None
+    if image.format in ("JPEG", "MPO") and path is not None and jpeg.lacks(path, image):
+        if not keep:
+            raise PellucidError("is damaged, some of its data are missing")
+        lacking = "some of the file's data are missing: that part was made grey"
     unknown = _tell_jpeg(image) if image.format in ("JPEG", "MPO") else None
     if image.format in ("AVIF", "HEIF") and "icc_profile" not in image.info:
         image.info["chunks"] = _numbers(path, image)
@@ -168,7 +218,8 @@ def decoded(image: Image.Image) -> Picture:
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
     if orientation(image) >= 5:
         turn(image.info)
-    picture = replace(from_pil(upright(image), key), jpeg=jpeg_coding(image, upright=True)).noted(note, unknown)
+    picture = replace(from_pil(upright(image), key), jpeg=jpeg_coding(image, upright=True))
+    picture = picture.noted(lacking, note, unknown)
     if image.format in ("JPEG", "MPO") and path is not None and "video" not in (picture.note or ""):
         return picture.noted(_behind(path, further))
     return picture

@@ -15,8 +15,13 @@ from ..errors import PellucidError
 from . import metadata
 from .picture import Picture, from_array, upright
 
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
 _HEAD = 33
 """Bytes of the signature and the first chunk."""
+
+_FRAME = 12
+"""Bytes of a chunk beside its content."""
 
 
 _COLOURS = (b"cHRM", b"cICP", b"gAMA", b"sRGB", b"mDCV", b"cLLI")
@@ -84,6 +89,39 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 12 + length
 
 
+def sound_chunks(path: Path) -> tuple[bytes, str]:
+    """Content of a file without the damaged ones among the chunks that its pixels do not need.
+
+    Returns:
+        The content, and a note on what is lost; both empty if that is nothing.
+    """
+    content = path.read_bytes()
+    if not content.startswith(_SIGNATURE):
+        return b"", ""
+    kept, lost, place = [_SIGNATURE], dict[str, None](), len(_SIGNATURE)
+    head = content[:_HEAD]
+    while len(content) - place >= _FRAME:
+        end = place + _FRAME + int.from_bytes(content[place : place + 4], "big")
+        whole, kind = content[place:end], content[place + 4 : place + 8]
+        if kind[:1].islower() and not _is_sound(head, whole):
+            lost[kind.decode("latin-1")] = None
+        else:
+            kept.append(whole)
+        place = end
+    return (b"".join(kept), f"its damaged chunks {', '.join(lost)} were left out") if lost else (b"", "")
+
+
+def _is_sound(head: bytes, whole: bytes) -> bool:
+    """True if a chunk has its checksum, and Pillow can read it."""
+    if whole[-4:] != struct.pack(">I", zlib.crc32(whole[4:-4])):
+        return False
+    try:
+        Image.open(io.BytesIO(head + whole + _chunk(b"IDAT", b"")), formats=["PNG"]).close()
+    except Exception:
+        return False
+    return True
+
+
 def colour_chunks(path: Path) -> tuple[dict[bytes, bytes], str | None]:
     """Chunks of a file for the colour space and the shape of its pixels.
 
@@ -96,14 +134,17 @@ def colour_chunks(path: Path) -> tuple[dict[bytes, bytes], str | None]:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
+            following = file.tell() + length + 4
             content = file.read(length) if kind in (*_COLOURS, b"pHYs") and length <= 64 else b""
+            if content and file.read(4) != struct.pack(">I", zlib.crc32(kind + content)):
+                content = b""
             if kind in _COLOURS and content:
                 found.setdefault(kind, content)
             elif len(content) == 9 and content[8] == _NO_UNIT:
                 found[kind] = content
             elif kind not in _KNOWN and len(others) < _SHOWN:
                 others[kind] = None
-            file.seek(length - len(content) + 4, io.SEEK_CUR)
+            file.seek(following)
             if kind == b"IEND":
                 break
     if b"caBX" in others:

@@ -145,7 +145,8 @@ def _outcome(
             _check_same(item)
             # Last: an image that failed at anything has no output.
             restored = restored.stripped() if strip else restored
-            images.write(restored, item.target, **_NEW[item.replaces])
+            whole = damaged == "refuse" and len(pictures) == 1 and restored.has_coding_of(pictures[0])
+            images.write(restored, item.target, source=item.source if whole else None, **_NEW[item.replaces])
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
             after = of_files([item.target])
             equal = [SAMPLES_IDENTICAL] if item.sample is not None and not result.random else []

@@ -1,0 +1,65 @@
+"""A JPEG in which nothing is found comes out with the coded data that came in."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pellucid import images
+from pellucid.images import jpeg
+
+
+def photo(seed: int = 0) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), np.uint8)
+    return Image.fromarray(noise).resize((59, 43), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"quality": 40}], ids=str)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_the_coded_data_come_out_as_they_came_in(tmp_path: Path, mode: str, how: dict[str, Any]) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    source, target = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    photo().convert(mode).save(source, exif=exif, comment="mine", dpi=(300, 300), **how)
+    picture = images.read(source)
+    restored = picture.with_tensor(picture.tensor()).marked(f"{images.MARK}1")
+    assert restored.has_coding_of(picture)
+    images.write(restored, target, source=source)
+    back = images.read(target)
+    np.testing.assert_array_equal(back.pixels, picture.pixels)
+    assert back.jpeg == picture.jpeg
+    assert back.metadata.keys() == restored.metadata.keys()
+    assert b"a camera" in back.metadata["exif"]
+    assert images.MARK.encode() in back.metadata["exif"]
+    assert back.metadata["dpi"] == picture.metadata["dpi"]
+    # Encoded anew, the pixels would be others.
+    images.write(restored, tmp_path / "c.jpg")
+    assert mode == "L" or not np.array_equal(images.read(tmp_path / "c.jpg").pixels, picture.pixels)
+
+
+def test_only_what_lies_as_in_the_file_has_its_coding(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    photo().save(tmp_path / "a.jpg")
+    photo().save(tmp_path / "turned.jpg", exif=turned)
+    photo().save(tmp_path / "a.png")
+    photo().convert("CMYK").save(tmp_path / "cmyk.jpg")
+    for name, has in (("a.jpg", True), ("turned.jpg", False), ("a.png", False), ("cmyk.jpg", False)):
+        picture = images.read(tmp_path / name)
+        assert picture.with_tensor(picture.tensor()).has_coding_of(picture) == has
+        assert not picture.with_tensor(1 - picture.tensor()).has_coding_of(picture)
+
+
+def test_of_two_files_one_has_the_data_the_other_the_metadata() -> None:
+    first, second = io.BytesIO(), io.BytesIO()
+    photo().save(first, "JPEG", comment="first")
+    photo(1).save(second, "JPEG", comment="second")
+    joined = jpeg.with_headers(first.getvalue(), second.getvalue())
+    with Image.open(io.BytesIO(joined)) as image, Image.open(first) as original:
+        assert image.info["comment"] == b"second"
+        assert image.tobytes() == original.tobytes()
