@@ -2,8 +2,8 @@ r"""Noise removal: one call of the prior for white noise, a walk down the spectr
 
 A denoiser is trained for white noise of a known level; no method has a smaller mean squared error than this one call
 (Tweedie's formula). Other stationary noise is removed by the walk of `pellucid.diagnosis.stationary`, which keeps as
-much of each frequency and colour as the noise there permits. White noise that depends on brightness is first made uniform
-(`pellucid.maths.stabilised`).
+much of each frequency and colour as the noise there permits. White noise that depends on brightness is first made
+uniform (`pellucid.maths.stabilised`).
 """
 
 from __future__ import annotations
