@@ -53,3 +53,9 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         tasks.operator("scratches", tmp_path, yes=True)
     with pytest.raises(UsageError, match="inpaint proposes nothing to say yes to"):
         tasks.operator("inpaint", tmp_path, yes=True)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("upscale", "enlarge"), ("Low_Light", "lowlight"), ("enlrage", "enlarge")])
+def test_a_wrong_name_is_answered_with_the_task_meant(name: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=f"unknown task '{name}': did you mean '{meant}'"):
+        tasks.find(name)

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import typer.main
 
+import pellucid
 from pellucid.catalogue import tasks
-from pellucid.cli import app, guesses, panels
+from pellucid.catalogue.words import MEANT
+from pellucid.cli import app, panels
 
 Command = Callable[..., Any]
-ASSET = Path(tasks.__file__).parents[1] / "assets" / "cat.png"
+ASSET = Path(pellucid.__file__).parent / "assets" / "cat.png"
 
 
 def test_every_option_of_restore_has_its_panel() -> None:
@@ -63,6 +65,6 @@ def test_wrong_guesses_are_pointed_right(pellucid_command: Command, arguments: t
 
 
 def test_every_answer_is_a_task_that_exists() -> None:
-    for name, meant in guesses._TASKS.items():
+    for name, meant in MEANT.items():
         assert meant in tasks.names()
         assert name not in tasks.names()

@@ -105,3 +105,8 @@ def test_odd_files(bundled: dict[str, Tensor]) -> None:
     grey = io.BytesIO()
     saved(clean, 90, "4:4:4").convert("L").save(grey, "JPEG", quality=40)
     assert from_pil(Image.open(grey)).jpeg == JpegCoding(Jpeg(40).coding.tables[:1])
+
+
+@pytest.mark.parametrize(("quality", "clear", "remedy"), [(15, 1.0, "--task jpeg"), (15, 0.0, ""), (97, 1.0, "")])
+def test_the_remedy_is_named_only_where_it_changes_the_picture(quality: int, clear: float, remedy: str) -> None:
+    assert compression.Compression(Jpeg(quality).coding, clear=clear).remedy == remedy

@@ -13,6 +13,7 @@ from ..maths.problem import to_model
 from ..operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, Thumbnail, blur
 from ..support.settings import imported, names_object
 from . import tuned
+from .words import MEANT
 
 FACTORS = (2, 3, 4)
 """Factors of enlargement."""
@@ -160,6 +161,9 @@ def find(name: str) -> Task:
     if name in _TASKS:
         return _TASKS[name]
     if not names_object(name):
+        meant = MEANT.get(name.lower().replace("_", "-"))
+        if meant is not None:
+            raise UsageError(f"unknown task {name!r}: did you mean {meant!r}? there is {', '.join(sorted(_TASKS))}")
         raise unknown_name("task", name, _TASKS)
     found = imported(name)
     try:

@@ -46,6 +46,29 @@ UNDONE_BY: Mapping[str, str | None] = {
 }
 """The task that undoes each damage; None where no single one does. The first damage of a task stands for it."""
 
+MEANT: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "upscale",
+            "superres",
+            "super-resolution",
+            "superresolution",
+            "sr",
+            "resize",
+            "scale",
+            "zoom",
+        ),
+        "enlarge",
+    ),
+    **dict.fromkeys(("denoising", "noise", "grain", "clean"), "denoise"),
+    **dict.fromkeys(("sharpen", "unshake", "deconvolve", "deblurring", "deblurr", "focus", "blur"), "unblur"),
+    **dict.fromkeys(("fill", "inpainting", "paint", "erase", "unscratch"), "inpaint"),
+    **dict.fromkeys(("colourize", "colourise", "colorise", "color", "colour", "colorization"), "colorize"),
+    **dict.fromkeys(("brighten", "low-light", "relight", "dark", "exposure"), "lowlight"),
+    **dict.fromkeys(("dejpeg", "deblock", "jpg", "artifacts", "artefacts", "decompress"), "jpeg"),
+}
+"""Tasks by the wrong names that people try first."""
+
 _STANDS: Mapping[str, str] = {task: name for name, task in reversed(tuple(UNDONE_BY.items())) if task is not None}
 
 # A whole name at the beginning or behind | or +, and before a value or an end.

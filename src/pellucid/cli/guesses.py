@@ -9,31 +9,11 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from ..catalogue.words import MEANT
 from ..errors import UsageError
 
 _RESTORE = "pellucid restore IN -o OUT"
 
-_TASKS = {
-    **dict.fromkeys(
-        (
-            "upscale",
-            "superres",
-            "super-resolution",
-            "superresolution",
-            "sr",
-            "resize",
-            "scale",
-            "zoom",
-        ),
-        "enlarge",
-    ),
-    **dict.fromkeys(("denoising", "noise", "grain", "clean"), "denoise"),
-    **dict.fromkeys(("sharpen", "unshake", "deconvolve", "deblurring", "deblurr", "focus", "blur"), "unblur"),
-    **dict.fromkeys(("fill", "inpainting", "paint", "erase", "unscratch"), "inpaint"),
-    **dict.fromkeys(("colourize", "colourise", "colorise", "color", "colour", "colorization"), "colorize"),
-    **dict.fromkeys(("brighten", "low-light", "relight", "dark", "exposure"), "lowlight"),
-    **dict.fromkeys(("dejpeg", "deblock", "jpg", "artifacts", "artefacts", "decompress"), "jpeg"),
-}
 _NEEDS = {"enlarge": " --by 2", "inpaint": " --mask MASK.png", "deblur": " --kernel KERNEL.png"}
 
 _COMMANDS = {
@@ -66,7 +46,7 @@ _OPTIONS = {
 
 def task(name: str) -> str | None:
     """Finds the task meant by a wrong name, with the options that it needs, "enlarge --by 2"; None if none is near."""
-    meant = _TASKS.get(name.lower().replace("_", "-"))
+    meant = MEANT.get(name.lower().replace("_", "-"))
     return None if meant is None else meant + _NEEDS.get(meant, "")
 
 

@@ -83,8 +83,8 @@ class Compression:
 
     @property
     def remedy(self) -> str:
-        """The task; empty if hardly anything was lost."""
-        return "--task jpeg" if self.quality <= HARMLESS else ""
+        """The task; empty if it would change nothing."""
+        return "--task jpeg" if self.harmful else ""
 
     @property
     def evidence(self) -> dict[str, float]:
