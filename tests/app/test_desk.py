@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -138,7 +139,9 @@ def test_one_file_is_downloaded_as_it_is_and_several_in_a_zip(
     one.undo()
     assert "zip" in view.downloads(one)
     # What was removed from the page is in no zip that was made before.
-    one.newest.outcomes["b.jpg"].versions *= 2
+    kept = one.newest.outcomes["b.jpg"].versions
+    kept.append(replace(kept[0], path=kept[0].path.with_name("again.jpg")))
+    kept[1].path.write_bytes(b"again")
     one.remove(0)
     assert "Download all 2 as a zip" in view.downloads(one)
     with ZipFile(paths[0].parent / "restored.zip") as archive:
