@@ -364,7 +364,7 @@ def conformance(
     seed: Seed = 0,
     json: Means = False,
 ) -> None:
-    """Compares methods with the true posterior of a Gaussian prior; prints a table in Markdown."""
+    """Compares methods with the true posterior of a Gaussian prior."""
     shape = tables.checked(shape, json)
     from .. import methods as registry
     from ..bench import conformance as measurement
