@@ -16,13 +16,14 @@ from torch import Tensor
 import pellucid
 from pellucid import images
 from pellucid.degradations import compress, multiple_jpeg
-from pellucid.diagnosis import Compression, Diagnosis, compression
+from pellucid.diagnosis import Compression, Content, Diagnosis, compression
+from pellucid.diagnosis.compression import known
 from pellucid.errors import PellucidError, UsageError
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import JPEG, Auto
 from pellucid.methods.dpir import geometric, turned
-from pellucid.methods.jpeg import Decompression
+from pellucid.methods.jpeg import Decompression, treatment
 from pellucid.metrics import psnr
 from pellucid.operators import Denoise, Jpeg, Quantised
 from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
@@ -182,3 +183,11 @@ def test_the_last_of_shifted_compressions_is_believed_less(bundled: dict[str, Te
         *_, state = stage.iterate(to_model(y), Counted(natural), Streams([0]))
         gained[before] = psnr(to_unit(state.x), clean).item() - psnr(y, clean).item()
     assert gained[found.before] > gained[None] + 0.2
+
+
+@pytest.mark.parametrize(("flat", "fineness", "treated"), [(0.9, 90, False), (0.9, 60, True), (0.0, 90, True)])
+def test_fine_files_of_drawn_pages_are_left_alone(flat: float, fineness: int, treated: bool) -> None:
+    operator = Jpeg(fineness)
+    found = known(operator.A(draw(0, 1, 3, 64, 64)), operator.coding)
+    made = treatment(Diagnosis(content=Content(flat, False), compression=found), 1.0)
+    assert (made is not None) == treated

@@ -148,7 +148,11 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     if (diagnosis.noise is not None or diagnosis.blur is not None) and found.quality >= MILD:
         # What such a file lost is far below the noise, and its cells hold the noise, or the blur, again.
         return None
-    grey = diagnosis.content is not None and diagnosis.content.grey
+    content = diagnosis.content
+    if content is not None and content.drawn and found.quality >= MILD:
+        # A prior of photographs knows less of a drawn page than a fine file keeps: 0.8 dB were lost on a screenshot.
+        return None
+    grey = content is not None and content.grey
     return Decompression.of(found, CALLS, WEIGHT, strength, grey)
 
 
