@@ -1,1 +1,1 @@
-"""Help that is not about images: values from text, devices, hashes, locks, curves."""
+"""Help that is not about images: values from text, devices, locks, curves."""
