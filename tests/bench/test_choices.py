@@ -175,3 +175,9 @@ def test_the_methods_of_the_conformance_table_may_be_ones_own() -> None:
     (row,) = compare({"mine": DDRM(steps=2)}, noises=(0.4,))
     assert row.method == "mine"
     assert set(row.figures) == set(COLUMNS)
+
+
+def test_a_named_method_is_quick_in_what_it_is_not_made_for() -> None:
+    (named,) = known.table(["grey"], ["dps"], True).methods
+    assert named.quick_per_task["grey"]["steps"] == 100
+    assert "dps" not in [one.method for one in known.table(["grey"], (), True).methods]

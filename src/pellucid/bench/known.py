@@ -53,7 +53,9 @@ def table(tasks: Sequence[str] = (), names: Sequence[str] = (), quickly: bool = 
     for name in names or {name: None for task in TASKS for name in quick(task)}:
         suits = [task for task in chosen if names or name in few[task] or (name in tuned.TOLD and not quickly)]
         if suits:
-            own = {task: methods_of[name] for task, methods_of in few.items() if name in methods_of}
+            # A method that is named takes part in what it is not made for, too, as quickly as elsewhere.
+            usual = {task: methods.get(name, **tuned.TOLD[name]) for task in suits if name in tuned.TOLD}
+            own = usual | {task: methods_of[name] for task, methods_of in few.items() if name in methods_of}
             entrants.append(entrant(name, suits, own))
     return Table(
         title="Methods that are told the degradation",

@@ -101,6 +101,9 @@ def dry_run(job: Job) -> int:
     """Prints the planned work; returns the exit code."""
     restorer, failed = job.work.restorer, left_out(job.left, job.json)
 
+    # A method that looks at each picture first makes as many as it needs.
+    bound = "up to " if restorer.method.diagnoses else ""
+
     @cache
     def memory(height: int, width: int) -> int | None:
         needed = restorer.memory(height, width)
@@ -127,7 +130,7 @@ def dry_run(job: Job) -> int:
                 as_json({**files, **job.about, **plan})
                 continue
             room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
-            line = f"{item.source} -> {item.target}  {width}x{height}, {nfe} evaluations of {tiles} tile(s){room}"
+            line = f"{item.source} -> {item.target}  {width}x{height}, {bound}{nfe} evaluations of {tiles} tile(s){room}"
             typer.echo(plain(line))
     return FAILED if failed else 0
 
