@@ -130,8 +130,8 @@ def dry_run(job: Job) -> int:
                 as_json({**files, **job.about, **plan})
                 continue
             room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
-            line = f"{item.source} -> {item.target}  {width}x{height}, {bound}{nfe} evaluations of {tiles} tile(s){room}"
-            typer.echo(plain(line))
+            work = f"{width}x{height}, {bound}{nfe} evaluations of {tiles} tile(s){room}"
+            typer.echo(plain(f"{item.source} -> {item.target}  {work}"))
     return FAILED if failed else 0
 
 
