@@ -53,7 +53,7 @@ def test_its_search_works_from_disk(site: Path) -> None:
         page.on("request", lambda request: asked.append(request.url))
         page.goto((site / "index.html").as_uri())
         page.fill("input[name=query]", "DreamClean")
-        page.wait_for_selector(".md-search-result__item a[href*='dreamclean']", state="attached")
+        page.wait_for_selector(".md-search-result__item a[href*='dreamclean']", state="attached", timeout=120_000)
         browser.close()
     assert asked
     assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))]

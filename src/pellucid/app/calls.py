@@ -64,8 +64,10 @@ def _python(names: Sequence[str], variant: Variant, computing: Mapping[str, Any]
     return [
         *lines,
         f"for name, target in {targets!r}.items():",
-        "    restored, _ = restorer.picture(images.read(Path(name)))",
-        "    images.write(restored, Path(target))",
+        "    picture = images.read(Path(name))",
+        "    restored, _ = restorer.picture(picture)",
+        "    source = Path(name) if restored.has_coding_of(picture) else None",
+        "    images.write(restored, Path(target), source=source)",
     ]
 
 
