@@ -53,7 +53,14 @@ def test_its_search_works_from_disk(site: Path) -> None:
         page.on("request", lambda request: asked.append(request.url))
         page.goto((site / "index.html").as_uri())
         page.fill("input[name=query]", "DreamClean")
-        page.wait_for_selector(".md-search-result__item a[href*='dreamclean']", state="attached", timeout=120_000)
+        # A key that is pressed before the page listens is lost, so it is pressed until it is heard.
+        page.wait_for_function(
+            """() => {
+              document.querySelector("input[name=query]").dispatchEvent(new KeyboardEvent("keyup", {bubbles: true}));
+              return document.querySelector(".md-search-result__item a[href*='dreamclean']");
+            }""",
+            polling=500,
+        )
         browser.close()
     assert asked
     assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))]

@@ -492,8 +492,9 @@ def test_labels_and_contrast(page: Page, tmp_path: Path) -> None:
 
 
 def test_on_a_phone_everything_is_in_reach_of_a_thumb(browser: Browser, local: Served, tmp_path: Path) -> None:
-    phone = {"width": 390, "height": 844}
-    with browser.new_context(viewport=phone, has_touch=True, is_mobile=True, reduced_motion="reduce") as context:
+    with browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, reduced_motion="reduce"
+    ) as context:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.goto(local.address)
