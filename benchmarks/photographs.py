@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="+", help="what bench photographs --json printed")
     parser.add_argument(
-        "--command", default="pellucid bench photographs FOLDER --crop 128 --draws 3 --lpips FILE --json"
+        "--command", default="pellucid bench photographs --data FOLDER --crop 128 --draws 3 --lpips FILE --json"
     )
     options = parser.parse_args()
     rows = [json.loads(line) for path in options.rows for line in path.read_text().splitlines() if line.strip()]
