@@ -206,21 +206,11 @@ def known(
     from ..bench import known as measurement
 
     own = _asked(measurement.table(task or (), method or (), quick), also, sets)
-    loaded = _load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
-    chosen = _photographs(data, images, loaded.channels, crop)
+    how = {"label": label, "offline": offline, "backend": backend, "precision": precision}
     return _compared(
-        own,
-        loaded,
-        prior,
-        chosen,
-        data,
-        output,
-        range(seed, seed + seeds),
-        quick,
-        _networks(weights, lpips),
-        shape,
-        versus,
-    )
+        own, prior, data, images, crop, output, range(seed, seed + seeds), quick, weights, lpips, shape, versus, device,
+        how,
+    )  # fmt: skip
 
 
 @app.command("blind")
@@ -256,21 +246,11 @@ def blind(
     from ..bench import blind as measurement
 
     own = _asked(measurement.table(damage or (), method or ()), also, sets)
-    loaded = _load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
-    chosen = _photographs(data, images, loaded.channels, crop)
+    how = {"label": label, "offline": offline, "backend": backend, "precision": precision}
     return _compared(
-        own,
-        loaded,
-        prior,
-        chosen,
-        data,
-        output,
-        range(seed, seed + seeds),
-        quick,
-        _networks(weights, lpips),
-        shape,
-        versus,
-    )
+        own, prior, data, images, crop, output, range(seed, seed + seeds), quick, weights, lpips, shape, versus, device,
+        how,
+    )  # fmt: skip
 
 
 @app.command("photographs")
@@ -403,18 +383,21 @@ def _asked(own: Table, also: list[str] | None, sets: list[str] | None) -> Table:
 
 def _compared(
     own: Table,
-    prior: PriorModel,
     named: str,
-    photographs: Mapping[str, Tensor],
     data: Path | None,
+    images: int | None,
+    crop: int | None,
     output: Path | None,
     seeds: Sequence[int],
     quick: bool,
-    weights: Mapping[str, Path],
+    weights: list[str] | None,
+    lpips: Path | None,
     shape: str,
     versus: str | None,
+    device: str | None,
+    how: Mapping[str, Any],
 ) -> int:
-    """Runs a table on photographs, in a folder or in one that is gone afterwards, and prints it."""
+    """Runs a table with a prior on photographs, in a folder or in one that is gone afterwards, and prints it."""
     from contextlib import ExitStack
     from tempfile import TemporaryDirectory
 
@@ -423,6 +406,9 @@ def _compared(
     from ..bench.run_table import Run
     from ..priors.backends import precision_of
 
+    prior = _load(named, device, **how)
+    photographs = _photographs(data, images, prior.channels, crop)
+    networks = _networks(weights, lpips)
     with ExitStack() as stack:
         job = Run(
             own,
@@ -432,7 +418,7 @@ def _compared(
             None if data is None else own.data[0],
             seeds,
             quick,
-            weights=weights,
+            weights=networks,
             redrawn=True,
             channels=prior.channels,
         )
