@@ -1,9 +1,9 @@
 """Signs that separate noise from texture, and the share of pictures with such signs that gain by denoising.
 
 Noise is everywhere, alike in all directions, and Gaussian; texture is in places, often has a direction, and a grain of
-sand is brighter or darker than its neighbours by more than chance allows. What a prior takes from
-a picture is compared with what it takes from its own estimate plus noise that was drawn: that is how even, and how much
-of the noise, it would be in this very picture.
+sand is brighter or darker than its neighbours by more than chance allows. What a prior takes from a picture is compared
+with what it takes from its own estimate plus noise that was drawn: that is how even, and how much of the noise, it
+would be in this very picture.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .stationary import Spectrum, shares, to_opponent
+from .stationary import Spectrum, shares
 
 SIDE, STRIDE = 16, 8
 SLOW = 2
@@ -74,7 +74,7 @@ def read(
         axes: colour axes that count.
     """
     kept = unclipped(y)
-    light = brightness(x0)[kept]
+    light, residual = brightness(x0)[kept], _residual(y - x0, kept)
     own, reference = (_relative(power[kept], told, axes) for power in (taken, drawn))
     return {
         # The mean of fewer colours varies more from block to block.
@@ -83,8 +83,8 @@ def read(
         "bound": told.level / bound.level,
         "level": math.log(told.level * 127.5),
         "grid": _grid(y),
-        "direction": math.log(_direction(y - x0, kept)),
-        **_shape(y - x0, told, axes, kept),
+        "direction": math.log(_direction(residual)),
+        **_shape(residual, told, axes),
     }
 
 
@@ -146,17 +146,22 @@ def _grid(y: Tensor) -> float:
     return max(0.0, math.log((jump[edge].mean() / jump[~edge].mean().clamp_min(_TINY)).item() + _TINY))
 
 
-def _shape(left: Tensor, told: Spectrum, axes: int, kept: Tensor) -> dict[str, float]:
+def _residual(left: Tensor, kept: Tensor) -> Tensor:
+    """Blocks of a residual's mean channel, (N, 16, 16), without their means."""
+    block = _tiles(left.mean(1))[0].flatten(0, 1)[kept.to(left.device)]
+    return block - block.mean((-2, -1), keepdim=True)
+
+
+def _shape(block: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
     """Signs of a residual that is not Gaussian on the grey axis: all 0 of Gaussian noise, and of noise with colour.
 
     The excess kurtosis of all blocks together, which places with more texture raise, and the skewness, of either sign,
     of blocks made alike in power. Texture has hardly any colour of its own.
     """
-    grey, *colours = (told.power * shares())[:axes].sum(1).sqrt().tolist()
+    grey, *colours = told.levels[:axes]
     if colours and sum(colours) / len(colours) >= _COLOURED * grey:
         return {"peaks": 0.0, "skew": 0.0}
-    block = _tiles(to_opponent(left)[:, 0])[0].flatten(0, 1)[kept.to(left.device)].flatten(1).cpu()
-    block = block - block.mean(1, keepdim=True)
+    block = block.flatten(1).cpu()
     own = block / block.std(1, keepdim=True).clamp_min(_TINY)
     every = block / block.std().clamp_min(_TINY)
     return {
@@ -165,11 +170,9 @@ def _shape(left: Tensor, told: Spectrum, axes: int, kept: Tensor) -> dict[str, f
     }
 
 
-def _direction(left: Tensor, kept: Tensor) -> float:
+def _direction(block: Tensor) -> float:
     """Difference of a spectrum from itself with axes exchanged or one reversed: 0 if isotropic."""
-    block = _tiles(left.mean(1))[0].flatten(0, 1)[kept.to(left.device)]
-    block = block - block.mean((-2, -1), keepdim=True)
-    slope = torch.hann_window(SIDE, device=left.device)
+    slope = torch.hann_window(SIDE, device=block.device)
     power = torch.fft.fft2(block * (slope[:, None] * slope)).abs().square()
     power = (power / power.mean((-2, -1), keepdim=True).clamp_min(_TINY**2)).mean(0).clamp_min(_TINY).cpu()
     log = power.log()
