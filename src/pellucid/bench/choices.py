@@ -52,7 +52,7 @@ def _quick(name: str, tasks: Iterable[TableTask]) -> dict[str, dict[str, Any]]:
 
 def _few(name: str, task: TableTask) -> Method | None:
     if task.operator:
-        told = tuned.told(task.operator["name"]).get(name, tuned.TOLD.get(name))
+        told = tuned.told_named(name, task.operator["name"])
         if told is not None:
             return methods.get(name, **told)
     if name not in tuned.BLIND:

@@ -54,8 +54,8 @@ def table(tasks: Sequence[str] = (), names: Sequence[str] = (), quickly: bool = 
         suits = [task for task in chosen if names or name in few[task] or (name in tuned.TOLD and not quickly)]
         if suits:
             # A method that is named takes part in what it is not made for, too, as quickly as elsewhere.
-            usual = {task: methods.get(name, **tuned.TOLD[name]) for task in suits if name in tuned.TOLD}
-            own = usual | {task: methods_of[name] for task, methods_of in few.items() if name in methods_of}
+            settings = {task: tuned.told_named(name, task) for task in suits}
+            own = {task: methods.get(name, **given) for task, given in settings.items() if given is not None}
             entrants.append(entrant(name, suits, own))
     return Table(
         title="Methods that are told the degradation",

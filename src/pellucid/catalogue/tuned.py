@@ -102,3 +102,8 @@ def told(damage: str) -> dict[str, Values]:
     """`TOLD` for a damage, by method; without those that take no part."""
     chosen = {**TOLD, **TOLD_FOR.get(kind(damage), {})}
     return {name: settings for name, settings in chosen.items() if settings is not None}
+
+
+def told_named(name: str, damage: str) -> Values | None:
+    """`told` of one method that is named, so that it takes part in everything; None if it has no such settings."""
+    return told(damage).get(name, TOLD.get(name))
