@@ -28,7 +28,10 @@ def train(
         float | None, typer.Option("--minutes", help="Stop after so many minutes; run again to continue.")
     ] = None,
     validation: Annotated[
-        Path | None, typer.Option("--validation", help="Images to validate on (default: 12 held out).")
+        list[str] | None,
+        typer.Option(
+            "--validation", metavar="NAME=FOLDER", help="Images to validate on; repeatable (default: 12 held out)."
+        ),
     ] = None,
     initial: Annotated[Path | None, typer.Option("--initial", help="Folder of a prior to start from.")] = None,
     name: Annotated[str, typer.Option("--name", help="The prior's name, for its model card.")] = "prior",
@@ -60,6 +63,7 @@ def train(
     from ..train.loop import TrainingOptions
     from ..train.recipe import preset as preset_of
     from ..train.recipe import with_settings
+    from ..train.validation import named_folders
 
     values, origin = assignments(settings or []), Origin(name, about, licence)
     options = TrainingOptions(device=device, minutes=minutes, threads=threads)
@@ -73,7 +77,7 @@ def train(
         outcome = gans.train(data, run, recipe, options, origin, tell)
     else:
         own = with_settings(preset_of(preset), values)
-        options = replace(options, validation=validation, initial=initial, precision=precision)
+        options = replace(options, validation=named_folders(validation or []), initial=initial, precision=precision)
         steps, use = own.steps, "--prior "
         outcome = priors.train(data, run, own, options, origin, tell)
     if json:

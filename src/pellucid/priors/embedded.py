@@ -35,6 +35,6 @@ def describe(name: str) -> dict[str, Any]:
         "about": about["data"]["about"],
         "licence": about["data"]["licence"],
         "sigma_range": about["sigma_range"],
-        "psnr": about["validation_psnr"],
+        "psnr": about["validation_psnr"]["photographs"],
         "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
     }

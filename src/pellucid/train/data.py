@@ -288,14 +288,24 @@ class Crops:
             self._order = order = (epoch, rng.permutation(len(self._photographs)))
         rng = np.random.default_rng([self._seed, 1, number])
         photograph, variety = self._photographs[int(order[1][position])], self._variety
-        # A stream of its own: shares of zero leave the crops of a seed as they are.
-        grey, relit, drawn = (own := np.random.default_rng([self._seed, 4, number])).random(3)
+        own = _own(self._seed, number)
+        grey, relit, drawn = own.random(3)
         if drawn < variety.drawn:
             return various.drawn(self._size, photograph.shape[-1], own)
         piece = crop(photograph, self._size, rng, native=variety.native, least=variety.least)
         if relit < variety.relit:
             piece = various.relit(piece, own)
         return various.grey(piece) if grey < variety.grey else piece
+
+
+def drawn_ones(variety: Variety, seed: int, numbers: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Tells which crops of these numbers are text, line drawings and screens, (len(numbers),)."""
+    return np.array([_own(seed, number).random(3)[2] < variety.drawn for number in numbers], bool)
+
+
+def _own(seed: int, number: int) -> np.random.Generator:
+    """The chance of a crop's kind: a stream of its own, so shares of zero leave the crops of a seed as they are."""
+    return np.random.default_rng([seed, 4, number])
 
 
 def batches(crops: Crops, start: int, batch: int, rank: int = 0, world: int = 1, workers: int = 2) -> Iterator[Pixels]:

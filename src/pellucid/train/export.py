@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..priors.network import DenoisingUNet
 from ..release import version
 from .recipe import SIGMA_MAX, SIGMA_MIN, TrainingRecipe
+from .validation import Scores
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def write_prior(
     recipe: TrainingRecipe,
     step: int,
     seen: int,
-    psnr: dict[int, float],
+    psnr: Scores,
     origin: Origin,
     images: int | None,
 ) -> None:
@@ -53,7 +54,7 @@ def write_prior(
         recipe: the recipe of the run.
         step: number of updates so far.
         seen: number of crops so far.
-        psnr: mean validation PSNR in dB by noise level over 255.
+        psnr: mean validation PSNR in dB by set and by noise level over 255.
         origin: about the data.
         images: number of images; None if unknown.
     """
@@ -64,7 +65,9 @@ def write_prior(
         "ladder": {"kind": "linear", "steps": 1000, "beta_start": 1e-4, "beta_end": 0.02},
         "data": {"about": origin.data, "licence": origin.licence, "images": images},
         "training": {"steps": step, "crops": seen, "recipe": recipe.to_json(), "pellucid": version("pellucid")},
-        "validation_psnr": {str(level): round(value, 2) for level, value in psnr.items()},
+        "validation_psnr": {
+            name: {str(level): round(value, 2) for level, value in levels.items()} for name, levels in psnr.items()
+        },
     }
     texts = {
         "config.json": json.dumps(network.config.to_json(), indent=1) + "\n",
@@ -103,7 +106,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def _card(
-    network: DenoisingUNet, recipe: TrainingRecipe, step: int, seen: int, psnr: dict[int, float], origin: Origin,
+    network: DenoisingUNet, recipe: TrainingRecipe, step: int, seen: int, psnr: Scores, origin: Origin,
     images: int | None,
 ) -> str:  # fmt: skip
     parameters = sum(p.numel() for p in network.parameters())
@@ -121,6 +124,7 @@ def _card(
             f"ln sigma ~ N({recipe.noise_mean:g}, {recipe.noise_spread:g}^2), "
             f"{recipe.noise_tail:.0%} uniform in ln sigma from {SIGMA_MIN:g} to {SIGMA_MAX:g}",
         ),
+        *([("target", "photographs, as taught by " + ", ".join(recipe.teachers))] if recipe.teachers else []),
         ("seed", recipe.seed),
         ("software", f"pellucid {version('pellucid')}, torch {torch.__version__.split('+')[0]}"),
     ]
@@ -140,15 +144,18 @@ def _card(
         "",
     ]
     if psnr:
+        levels = list(next(iter(psnr.values())))
         lines += [
             "## Denoising",
             "",
-            "Mean PSNR in dB on images held out from training (colour, white Gaussian noise; `pellucid bench prior`",
-            "measures any other images):",
+            "Mean PSNR in dB by validation set (white Gaussian noise; `pellucid bench prior` measures others):",
             "",
-            "| noise | " + " | ".join(f"{level}/255" for level in psnr) + " |",
-            "|---|" + "---|" * len(psnr),
-            "| PSNR | " + " | ".join(f"{value:.2f}" for value in psnr.values()) + " |",
+            "| noise | " + " | ".join(f"{level}/255" for level in levels) + " |",
+            "|---|" + "---|" * len(levels),
+            *(
+                f"| {name} | " + " | ".join(f"{row[level]:.2f}" for level in levels) + " |"
+                for name, row in psnr.items()
+            ),
             "",
         ]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from torch import Tensor
 from .loop import Trains
 from .recipe import band_of, bands, learning_rate
 from .report import Log, LossLog, LossRow, plot
+from .validation import Scores, Sets
 
 if TYPE_CHECKING:
     from .run import Trainer
@@ -53,17 +54,17 @@ class PriorJournal:
     Args:
         trainer: of the run.
         run: its folder.
-        validation: images to validate on at each checkpoint, by name.
+        validation: sets of images to validate on at each checkpoint.
         tell: called with each line.
 
     Attributes:
-        scores: PSNR in dB of the last validation, by level over 255.
+        scores: PSNR in dB of the last validation, by set and by level over 255.
     """
 
-    def __init__(self, trainer: Trainer, run: Path, validation: dict[str, Tensor], tell: Callable[[str], None]) -> None:
-        self.scores: dict[int, float] = {}
+    def __init__(self, trainer: Trainer, run: Path, validation: Sets, tell: Callable[[str], None]) -> None:
+        self.scores: Scores = {}
         self._trainer, self._run, self._validation, self._tell = trainer, run, validation, tell
-        self._log = Log(run / "log.csv", trainer.step)
+        self._log = Log(run / "log.csv", trainer.step, tuple(validation))
         self._meter = _Meter()
 
     def see(self, result: tuple[Tensor, Tensor, float]) -> None:
@@ -80,7 +81,7 @@ class PriorJournal:
         self._write(self.scores)
         plot(self._log.rows(), self._run / "curve.png")
 
-    def _write(self, scores: dict[int, float]) -> None:
+    def _write(self, scores: Scores) -> None:
         self._log.add(self._meter.row(self._trainer, scores))
         self._meter = _Meter()
         self._tell(self._log.line())
@@ -104,7 +105,7 @@ class _Meter:
         self.updates += 1
         self.norms += norm
 
-    def row(self, trainer: Trainer, scores: dict[int, float]) -> LossRow:
+    def row(self, trainer: Trainer, scores: Scores) -> LossRow:
         """A line of the log; `scores` is empty where nothing was validated."""
         seconds = max(time.monotonic() - self.started, 1e-9)
         return LossRow(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ class TrainingOptions:
         workers: threads that prepare crops.
         memory: bytes of decoded images to keep in memory.
         held_out: images reserved for validation, at most a tenth, without a validation folder.
-        validation: folder of images to validate on.
+        validation: folders of images to validate on, by the set's name.
         save_minutes: minutes between two checkpoints, each with a validation.
         log_every: updates between two lines of the log.
         minutes: minutes until a stop with a checkpoint; None for no limit.
@@ -42,7 +42,7 @@ class TrainingOptions:
     workers: int = 2
     memory: float = 8e9
     held_out: int = 12
-    validation: Path | None = None
+    validation: Mapping[str, Path] = field(default_factory=dict)
     save_minutes: float = 10.0
     log_every: int = 100
     minutes: float | None = None
@@ -60,13 +60,13 @@ class Trained:
         step: number of updates so far.
         finished: whether all updates are made; then the result exists.
         result: the result: a prior's folder, a GAN's, or a file of weights.
-        psnr: of a prior, mean validation PSNR in dB by noise level over 255, of the averaged weights.
+        psnr: of a prior, mean validation PSNR in dB of the averaged weights, by set and by noise level over 255.
     """
 
     step: int
     finished: bool
     result: Path | None
-    psnr: dict[int, float] = field(default_factory=dict)
+    psnr: dict[str, dict[int, float]] = field(default_factory=dict)
 
 
 class Trains(Protocol):

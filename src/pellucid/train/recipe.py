@@ -48,6 +48,10 @@ class TrainingRecipe:
         grey: share of photographs that lose their colours, as grey scans have none.
         relit: share of photographs that are darkened, faded or tinted.
         drawn: share of crops that are text, line drawings and screens.
+        teachers: priors, by name or folder, to learn from in place of the photographs. The target of a photograph is
+            the estimate that is nearest to it. This lacks the chance that no network can predict, so gradients have
+            far less noise. What is drawn holds little chance and stays its own target. An update takes longer by the
+            teachers' calls.
 
     Raises:
         UsageError: a number is out of range.
@@ -73,6 +77,7 @@ class TrainingRecipe:
     grey: float = 0.15
     relit: float = 0.2
     drawn: float = 0.06
+    teachers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "size", "lr", "clip", "noise_spread", "least"):
@@ -103,6 +108,7 @@ class TrainingRecipe:
         own = {f.name for f in fields(cls)}
         values = {name: value for name, value in content.items() if name in own}
         network = {name: value for name, value in values.pop("network").items() if name != "_class_name"}
+        values["teachers"] = tuple(values.get("teachers", ()))
         return cls(network=UNetConfig(**network), **values)
 
 

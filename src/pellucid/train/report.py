@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..bench.prior import LEVELS
 from ..support.charts import draw
 from .recipe import bands
+from .validation import PHOTOGRAPHS, VALIDATED, Scores
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class LossRow:
         images_per_second: throughput.
         gradient: mean norm before clipping.
         losses: mean weighted loss of each band of noise levels, NaN for an empty band.
-        psnr: validation PSNR in dB by level over 255; empty without a validation.
+        psnr: validation PSNR in dB by set and by level over 255; empty without a validation.
     """
 
     step: int
@@ -34,7 +34,7 @@ class LossRow:
     images_per_second: float
     gradient: float
     losses: tuple[float, ...]
-    psnr: dict[int, float] = field(default_factory=dict)
+    psnr: Scores = field(default_factory=dict)
 
     @property
     def loss(self) -> float:
@@ -43,15 +43,9 @@ class LossRow:
         return sum(known) / len(known) if known else math.nan
 
 
-_HEADER = (
-    "step",
-    "seen",
-    "lr",
-    "images_per_second",
-    "gradient",
-    *(f"loss_below_{high:g}" for _, high in bands()),
-    *(f"psnr_{level}" for level in LEVELS),
-)
+_NUMBERS = ("step", "seen", "lr", "images_per_second", "gradient")
+_LOSSES = tuple(f"loss_below_{high:g}" for _, high in bands())
+_PSNR = "psnr_"
 
 
 class Log:
@@ -60,21 +54,24 @@ class Log:
     Args:
         path: the file; lines after `step` are removed, since a run that goes on from there writes them again.
         step: the update to continue from.
+        sets: names of the validation sets; those that the file has keep their columns.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, step: int, sets: Sequence[str] = ()) -> None:
         self._path = path
         self._rows = [row for row in _read(path) if row.step <= step] if path.is_file() else []
+        known = dict.fromkeys(name for row in self._rows for name in row.psnr)
+        self._columns = [(name, level) for name in {**known, **dict.fromkeys(sets)} for level in VALIDATED]
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(_HEADER)
-            writer.writerows(_cells(row) for row in self._rows)
+            writer.writerow([*_NUMBERS, *_LOSSES, *(f"{name}_{_PSNR}{level}" for name, level in self._columns)])
+            writer.writerows(self._cells(row) for row in self._rows)
 
     def add(self, row: LossRow) -> None:
         """Appends a line."""
         self._rows.append(row)
         with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(_cells(row))
+            csv.writer(file).writerow(self._cells(row))
 
     def rows(self) -> list[LossRow]:
         """All lines so far."""
@@ -85,9 +82,15 @@ class Log:
         row = self._rows[-1]
         losses = " ".join("-" if math.isnan(value) else f"{value:.2f}" for value in row.losses)
         line = f"update {row.step}  {row.images_per_second:.1f} images/s  lr {row.lr:.2g}  loss by noise {losses}"
-        if row.psnr:
-            line += "  PSNR " + " ".join(f"{level}: {value:.2f}" for level, value in row.psnr.items())
+        for name, levels in row.psnr.items():
+            line += f"  PSNR of {name} " + " ".join(f"{level}: {value:.2f}" for level, value in levels.items())
         return line
+
+    def _cells(self, row: LossRow) -> list[str]:
+        numbers = [row.lr, row.images_per_second, row.gradient, *row.losses]
+        reached = (row.psnr.get(name, {}).get(level) for name, level in self._columns)
+        psnr = ["" if value is None else f"{value:.4f}" for value in reached]
+        return [str(row.step), str(row.seen), *(f"{value:.6g}" for value in numbers), *psnr]
 
 
 class LossLog:
@@ -135,26 +138,28 @@ class LossLog:
         return f"update {step}  {speed:.1f} images/s  {losses}"
 
 
-def _cells(row: LossRow) -> list[str]:
-    numbers = [row.lr, row.images_per_second, row.gradient, *row.losses]
-    psnr = [f"{row.psnr[level]:.4f}" if level in row.psnr else "" for level in LEVELS]
-    return [str(row.step), str(row.seen), *(f"{value:.6g}" for value in numbers), *psnr]
-
-
 def _read(path: Path) -> list[LossRow]:
-    rows = []
     with path.open(newline="", encoding="utf-8") as file:
-        for cells in list(csv.reader(file))[1:]:
-            if len(cells) != len(_HEADER):
-                continue  # The machine stopped in the middle of a line.
-            lr, speed, gradient, *losses = (float(cell) for cell in cells[2 : -len(LEVELS)])
-            psnr = {level: float(cell) for level, cell in zip(LEVELS, cells[-len(LEVELS) :], strict=True) if cell}
-            rows.append(LossRow(int(cells[0]), int(cells[1]), lr, speed, gradient, tuple(losses), psnr))
+        header, *lines = list(csv.reader(file)) or [[]]
+    rows = []
+    for cells in lines:
+        if len(cells) != len(header):
+            continue  # The machine stopped in the middle of a line.
+        found = dict(zip(header, cells, strict=True))
+        psnr: Scores = {}
+        for column, cell in found.items():
+            # Before there were several sets, the columns of the only one had no name.
+            name, mark, level = column.rpartition(_PSNR)
+            if mark and cell:
+                psnr.setdefault(name.removesuffix("_") or PHOTOGRAPHS, {})[int(level)] = float(cell)
+        step, seen, lr, speed, gradient = (float(found[name]) for name in _NUMBERS)
+        losses = tuple(float(found[name]) for name in _LOSSES)
+        rows.append(LossRow(int(step), int(seen), lr, speed, gradient, losses, psnr))
     return rows
 
 
 def plot(rows: Sequence[LossRow], path: Path) -> None:
-    """Draws loss by noise band and validation PSNR over updates.
+    """Draws loss by noise band, and PSNR of each validation set, over updates.
 
     Args:
         rows: the log.
@@ -166,6 +171,10 @@ def plot(rows: Sequence[LossRow], path: Path) -> None:
         f"sigma < {high:g}": [(row.step, math.log10(row.losses[index])) for row in rows if row.losses[index] > 0]
         for index, (_, high) in enumerate(bands())
     }
-    psnr = {f"{level}/255": [(row.step, row.psnr[level]) for row in rows if level in row.psnr] for level in LEVELS}
-    page = {"log10 of weighted loss, by noise level": losses, "validation PSNR in dB, by noise level": psnr}
+    page = {"log10 of weighted loss, by noise level": losses}
+    for name in dict.fromkeys(name for row in rows for name in row.psnr):
+        page[f"PSNR of {name} in dB, by noise level"] = {
+            f"{level}/255": [(row.step, row.psnr[name][level]) for row in rows if level in row.psnr.get(name, {})]
+            for level in VALIDATED
+        }
     draw(page).save(path)

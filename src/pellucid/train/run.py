@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..bench.prior import LEVELS, averages, denoising, dream, middle, sheet
+from ..bench.prior import dream, sheet
 from ..errors import PellucidError
-from ..images import from_array
 from ..maths.noise import linear_ladder
-from ..maths.problem import to_model
 from ..priors.adapters import VENetwork
+from ..priors.load import load_prior
 from ..priors.network import DenoisingUNet
 from . import checkpoint
-from .data import Crops, Photographs, Pixels, batches, find, split
+from .data import Crops, Photographs, Pixels, batches, drawn_ones, find, split
 from .devices import Devices
 from .export import Origin, write_prior
 from .grow import grow
 from .journal import PriorJournal
 from .loop import CHECKPOINT, Trained, TrainingOptions, loop, resume
 from .recipe import TrainingRecipe, learning_rate, loss_weight, noise_levels
+from .validation import Scores, Sets, open_sets, scores
+
+# Beside teachers' estimates, weight of a drawn crop. Its distance from the truth is an order larger than a photograph's
+# from its estimate, so a full weight would let the few drawn ones lead.
+_DRAWN = 0.25
 
 
 def train(
@@ -63,21 +67,21 @@ def train(
     journal = PriorJournal(trainer, run, validation, tell) if devices.first else None
     pixels = batches(crops, trainer.seen, recipe.batch, devices.rank, devices.world, options.workers)
     finished = loop(trainer, journal, pixels, recipe.steps, run, options, tell, devices)
-    scores = {} if journal is None else journal.scores
+    reached = {} if journal is None else journal.scores
     if not finished or journal is None:
-        return Trained(trainer.step, finished, None, scores)
+        return Trained(trainer.step, finished, None, reached)
     tell("writing the prior")
     if options.samples:
         sheet(dream(trainer.prior(), options.samples, options.sample_size, seed=recipe.seed)).save(run / "samples.png")
-    write_prior(run / "prior", trainer.average, recipe, trainer.step, trainer.seen, scores, origin, len(photographs))
-    return Trained(trainer.step, True, run / "prior", scores)
+    write_prior(run / "prior", trainer.average, recipe, trainer.step, trainer.seen, reached, origin, len(photographs))
+    return Trained(trainer.step, True, run / "prior", reached)
 
 
 def export(
     run: Path,
     target: Path,
     origin: Origin | None = None,
-    validation: dict[str, Tensor] | None = None,
+    validation: Sets | None = None,
     images: int | None = None,
 ) -> Path:
     """Writes the prior's folder from a run's checkpoint before the end of the run.
@@ -86,7 +90,7 @@ def export(
         run: folder of the run.
         target: folder to write.
         origin: origin of the data for the model card.
-        validation: images whose denoising the card reports.
+        validation: images whose denoising the card reports, by set.
         images: number of training images.
 
     Raises:
@@ -95,8 +99,9 @@ def export(
     _, about = checkpoint.load(run / CHECKPOINT)
     trainer = Trainer(TrainingRecipe.from_json(about["recipe"]), Devices("cpu"))
     trainer.restore(run / CHECKPOINT)
-    scores = trainer.validate(validation or {})
-    write_prior(target, trainer.average, trainer.recipe, trainer.step, trainer.seen, scores, origin or Origin(), images)
+    reached = trainer.validate(validation or {})
+    origin = origin or Origin()
+    write_prior(target, trainer.average, trainer.recipe, trainer.step, trainer.seen, reached, origin, images)
     return target
 
 
@@ -126,6 +131,7 @@ class Trainer:
         self.seen = 0
         self._model: nn.Module = devices.wrap(self.network)
         self._optimiser = _optimiser(self.network, recipe)
+        self._teachers = [_teacher(name, recipe, devices) for name in recipe.teachers]
 
     def update(self, pixels: Pixels) -> tuple[Tensor, Tensor, float]:
         """Makes one update of the weights.
@@ -147,9 +153,12 @@ class Trainer:
         rate = learning_rate(recipe, self.step)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
+        noisy = x0 + sigma.view(-1, 1, 1, 1) * noise
         with devices.precision():
-            estimate = self._model(x0 + sigma.view(-1, 1, 1, 1) * noise, sigma)
-        losses = loss_weight(sigma) * (estimate.float() - x0).square().mean((1, 2, 3))
+            estimate = self._model(noisy, sigma)
+        scale = loss_weight(sigma)
+        target, share = self._target(x0, noisy, sigma, numbers)
+        losses = share * scale * _distances(estimate.float(), target)
         self._optimiser.zero_grad(set_to_none=True)
         devices.backward(losses.mean())
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
@@ -165,7 +174,21 @@ class Trainer:
                 mean.lerp_(weight, 1 - keep)
         self.step += 1
         self.seen += recipe.batch
-        return sigma.cpu(), losses.detach().cpu(), norm.item()
+        # The log shows the distance from the photographs, whatever the target: so runs can be compared.
+        shown = scale * _distances(estimate.detach().float(), x0)
+        return sigma.cpu(), shown.cpu(), norm.item()
+
+    @torch.no_grad()
+    def _target(self, x0: Tensor, noisy: Tensor, sigma: Tensor, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Targets of the crops and their weights, (B,): the crops themselves, or estimates of teachers."""
+        if not self._teachers:
+            return x0, torch.ones_like(sigma)
+        with self.devices.precision():
+            estimates = torch.stack([teacher(noisy, sigma).float() for teacher in self._teachers])
+        nearest = torch.stack([_distances(estimate, x0) for estimate in estimates]).argmin(0)
+        target = estimates[nearest, torch.arange(len(x0), device=x0.device)]
+        drawn = torch.from_numpy(drawn_ones(self.recipe.variety, self.recipe.seed, numbers)).to(x0.device)
+        return torch.where(drawn.view(-1, 1, 1, 1), x0, target), torch.where(drawn, _DRAWN, 1.0)
 
     def prior(self) -> VENetwork:
         """Averaged weights as a prior on this process's device."""
@@ -176,9 +199,9 @@ class Trainer:
             multiple=self.network.multiple,
         )
 
-    def validate(self, images: dict[str, Tensor]) -> dict[int, float]:
-        """Mean denoising PSNR in dB of the averaged weights by level over 255; empty without images."""
-        return averages(denoising(self.prior(), images, LEVELS)) if images else {}
+    def validate(self, sets: Sets) -> Scores:
+        """Mean denoising PSNR in dB of the averaged weights, by set and by level over 255."""
+        return scores(self.prior(), sets)
 
     def save(self, path: Path) -> None:
         """Writes the checkpoint."""
@@ -221,22 +244,33 @@ class Trainer:
 
 def _open(
     data: Path, recipe: TrainingRecipe, options: TrainingOptions, devices: Devices, tell: Callable[[str], None]
-) -> tuple[Photographs, dict[str, Tensor]]:
+) -> tuple[Photographs, Sets]:
     """Opens the training images and, in the first process, the validation images."""
-    channels = recipe.network.channels
     sources = find(data)
     # Of a small collection no more than a tenth: it is worth more in training.
-    held_out = 0 if options.validation is not None else min(options.held_out, len(sources) // 10)
+    held_out = 0 if options.validation else min(options.held_out, len(sources) // 10)
     training, held = split(sources, held_out)
-    photographs = Photographs(training, channels, recipe.size, options.memory, options.workers)
+    photographs = Photographs(training, recipe.network.channels, recipe.size, options.memory, options.workers)
     photographs.report(tell)
-    if not devices.first:
-        return photographs, {}
-    held = held if options.validation is None else find(options.validation)
-    images = Photographs(held, channels, smallest=1, workers=options.workers) if held else []
-    # The middle of each: the same cost for all, whatever their size.
-    middles = (to_model(middle(from_array(pixels).tensor(), 256)) for pixels in images)
-    return photographs, {f"{i:04d}": image for i, image in enumerate(middles)}
+    return photographs, open_sets(recipe, options.validation, held, options.workers) if devices.first else {}
+
+
+def _distances(estimate: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of each image, (B,)."""
+    return (estimate - target).square().mean((1, 2, 3))
+
+
+def _teacher(name: str, recipe: TrainingRecipe, devices: Devices) -> nn.Module:
+    """Loads a teacher's network, frozen.
+
+    Raises:
+        PellucidError: it is no prior of the kind that training makes, or of images with other channels.
+    """
+    prior = load_prior(name, device=str(devices.device))
+    network = getattr(prior, "network", None)
+    if not isinstance(network, DenoisingUNet) or network.channels != recipe.network.channels:
+        raise PellucidError(f"{name}: a teacher must be a prior from `pellucid train` with as many channels")
+    return network.to(devices.device).requires_grad_(False).eval()
 
 
 def _optimiser(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
