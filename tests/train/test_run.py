@@ -250,3 +250,12 @@ def test_a_teacher_that_is_none_is_named(data: Path, tmp_path: Path) -> None:
             preset("tiny", teachers=("natural",), network=replace(preset("tiny").network, channels=1)),
             outcome_devices(),
         )
+
+
+def test_a_run_starts_from_the_average_of_another_that_has_not_ended(data: Path, tmp_path: Path) -> None:
+    assert train(data, tmp_path / "first", preset("tiny"), replace(QUICK, minutes=0)).result is None
+    trainer = Trainer(preset("tiny", seed=7), outcome_devices())
+    trainer.start_from(tmp_path / "first")
+    average = checkpoint.part(weights(tmp_path / "first"), "average.")
+    assert_same(trainer.network.state_dict(), average)
+    assert_same(trainer.average.state_dict(), average)

@@ -34,7 +34,8 @@ class TrainingOptions:
         sample_size: their side in pixels.
         threads: processor threads of the arithmetic; None for torch's default. A single one is fastest beside other
             work on the processor, since two wait for each other at every layer.
-        initial: folder of a prior, of this network or of a smaller one, to start from instead of fresh weights.
+        initial: folder of a prior or of a run, of this network or of a smaller one, to start from instead of fresh
+            weights.
     """
 
     device: str | None = None

@@ -228,15 +228,20 @@ class Trainer:
         self.step, self.seen = about["step"], about["seen"]
 
     def start_from(self, folder: Path) -> None:
-        """Takes the weights of a prior's folder, of the same or a smaller network.
+        """Takes the weights of a prior's folder, of the same or a smaller network, or a run's averaged ones.
 
         Raises:
             PellucidError: the weights suit neither.
         """
         from ..priors.folder import read_weights
 
+        if (folder / CHECKPOINT).is_file():
+            # A run's own are exact, and exist before its end.
+            weights = checkpoint.part(checkpoint.load(folder / CHECKPOINT)[0], "average.")
+        else:
+            weights = read_weights(folder)
         try:
-            grow(self.network, {name: value.float() for name, value in read_weights(folder).items()})
+            grow(self.network, {name: value.float() for name, value in weights.items()})
         except PellucidError as error:
             raise PellucidError(f"{folder}: {error}") from None
         self.average.load_state_dict(self.network.state_dict())
