@@ -260,10 +260,20 @@ def test_metrics_of_other_kinds_in_a_file(written: Path) -> None:
         metrics.get(f"{place}Nameless")
 
 
-def test_a_tree_that_is_not_installed_works(tmp_path: Path, tiny_prior: Path) -> None:
+def test_a_tree_that_is_not_installed_works_and_takes_a_method_by_one_file_and_one_line(
+    tmp_path: Path, tiny_prior: Path
+) -> None:
     """Its methods and its version are known without the metadata of an installation."""
     source = Path(pellucid.__file__).parent
     shutil.copytree(source, tmp_path / "pellucid", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__"))
+    folder = tmp_path / "pellucid" / "methods"
+    own = (folder / "ddnm.py").read_text(encoding="utf-8").replace("class DDNM(", "class NewOne(")
+    (folder / "new_one.py").write_text(own, encoding="utf-8")
+    with (folder / "__init__.py").open("r+", encoding="utf-8") as file:
+        line = "from .ddnm import DDNM as DDNM\n"
+        text = file.read().replace(line, line + "from .new_one import NewOne as NewOne\n")
+        file.seek(0)
+        file.write(text)
     Image.new("RGB", (9, 7), (200, 180, 160)).save(tmp_path / "in.png")
     code = (
         "import importlib.metadata as m, runpy, sys\n"
@@ -282,10 +292,13 @@ def test_a_tree_that_is_not_installed_works(tmp_path: Path, tiny_prior: Path) ->
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert [record["name"] for record in json.loads(run("methods", "--json"))] == list(methods.names())
-    run("restore", "in.png", "-o", "out.png", "-m", "dreamclean", "--set", "steps=2", "-p", str(tiny_prior))
+    assert [record["name"] for record in json.loads(run("methods", "--json"))] == sorted((*methods.names(), "new-one"))
+    with_new = (sys.executable, "-c", "from pellucid.methods import *; NewOne().nfe")
+    subprocess.run(with_new, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=True)
+    settings = ("--task", "sr2", "-m", "new-one", "--set", "steps=2", "-p", str(tiny_prior))
+    run("restore", "in.png", "-o", "out.png", *settings)
     with Image.open(tmp_path / "out.png") as out:
-        assert out.size == (9, 7)
+        assert out.size == (18, 14)
 
 
 def test_other_packages_add_methods_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
