@@ -312,6 +312,39 @@ def test_other_packages_add_methods_by_an_entry_point(monkeypatch: pytest.Monkey
     assert "theirs" in methods.names()
     assert methods.find("theirs") is methods.DDRM
     assert methods.find("dreamclean") is methods.DreamClean, "a name of ours stays ours"
+    monkeypatch.setattr(methods, "entry_points", lambda group: [EntryPoint("theirs", "pellucid.nowhere:X", group)])
+    with pytest.raises(UsageError, match=r"theirs, pellucid\.nowhere:X of another package, cannot be loaded"):
+        methods.find("theirs")
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        ("s.x * float('nan')", "the result is no image: it has values that are not finite"),
+        ("s.x * 1e6 + 1e5", "the result is no image: 100% of its values are far outside the range"),
+        ("s.x[..., :4]", r"the result has the shape (1, 3, 7, 4), not (1, C, 7, 9)"),
+        ("s.x[:0]", r"the result has the shape (0, 3, 7, 9), not (1, C, 7, 9)"),
+        ("undefined", "failed unexpectedly (NameError"),
+    ],
+)
+def test_the_faults_of_ones_own_method_are_one_line_and_no_file(
+    x: str, says: str, written: Path, tiny_prior: Path, pellucid_command: Command
+) -> None:
+    Image.new("RGB", (9, 7), (200, 180, 160)).save(written / "in.png")
+    (written / "wrong.py").write_text(
+        "from dataclasses import dataclass, replace\n"
+        "from pellucid.methods import Denoise\n"
+        "@dataclass(frozen=True)\n"
+        "class Wrong(Denoise):\n"
+        "    def iterate(self, problem, prior, rng):\n"
+        f"        for s in super().iterate(problem, prior, rng):\n            yield replace(s, x={x})\n"
+    )
+    out = written / "out.png"
+    said = pellucid_command(
+        "restore", written / "in.png", "-o", out, "-m", f"{written / 'wrong.py'}:Wrong", "-p", tiny_prior
+    )
+    assert (said.code, len(said.err.splitlines()), out.exists()) == (1, 1, False)
+    assert says in said.err
 
 
 def test_a_table_in_a_file(
@@ -339,3 +372,25 @@ def test_an_executor_in_a_file(
     assert all(Path(f"out/{name}.png").read_bytes() == Path(f"this/{name}.png").read_bytes() for name in "ab")
     with pytest.raises(UsageError, match="does not accept its options"):
         executors.find("gentle.py:Gentle", workers=2)
+
+
+def test_an_executor_of_ones_own_loses_no_image_in_silence(
+    written: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(written)
+    Path("scans").mkdir()
+    for name in "ab":
+        Image.new("RGB", (9, 7), (200, 200, 200)).save(f"scans/{name}.png")
+    Path("own.py").write_text(
+        "def first(work, items, progress=None):\n    return list(work.outcomes([next(iter(items))], progress))\n"
+        "def dropped(work, items, progress=None):\n    return iter([] for item in items if item is None)\n"
+        "def broken(work, items, progress=None):\n    return work.y\n"
+    )
+    call = ("restore", "scans", "-p", tiny_prior, "-s", "20", "--executor")
+    said = pellucid_command(*call, "own.py:first", "-o", "first")
+    assert (said.code, [path.name for path in Path("first").glob("*.png")]) == (1, ["a.png"])
+    assert "scans/b.png: own.py:first returned no outcome of it" in said.err
+    said = pellucid_command(*call, "own.py:dropped", "-o", "dropped")
+    assert (said.code, said.err.count("returned no outcome of it")) == (1, 2)
+    said = pellucid_command(*call, "own.py:broken", "-o", "broken")
+    assert (said.code, "own.py:broken: failed unexpectedly (AttributeError" in said.err) == (1, True)

@@ -111,7 +111,11 @@ def find(name: str) -> type[Method]:
         return External
     if name not in points:
         raise unknown_name("method", name, names())
-    method: type[Method] = points[name].load()
+    try:
+        method: type[Method] = points[name].load()
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{name}, {points[name].value} of another package, cannot be loaded ({why})") from error
     return method
 
 
