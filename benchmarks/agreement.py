@@ -24,6 +24,7 @@ from pellucid.operators import Mask
 from pellucid.priors import VENetwork
 
 from .contenders import Network, image
+from .peers import of_azula, of_deepinv
 
 SIZE, STEPS, NOISE = 64, 10, 0.1
 """Of the picture, of each method; standard deviation of the measurement's noise in [-1, 1] units."""
@@ -79,7 +80,6 @@ class Bench:
 
 def azula(bench: Bench) -> Iterator[Line]:
     """Compares with azula's sampler of each."""
-    from azula.denoise import Denoiser, DiracPosterior
     from azula.guidance import DiffPIRDenoiser, PGDMSampler
     from azula.noise import Schedule
     from azula.sample import DDIMSampler
@@ -94,16 +94,7 @@ def azula(bench: Bench) -> Iterator[Line]:
             alpha = 1 / (1 + sigma**2).sqrt()
             return alpha, alpha * sigma
 
-    class Own(Denoiser):  # type: ignore[misc]  # untyped
-        """The network in azula's coordinates."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.schedule = Ladder()
-
-        def forward(self, x_t: Tensor, t: Tensor, **_: Any) -> Any:
-            alpha, sigma = self.schedule(t)
-            return DiracPosterior(mean=bench.network(x_t / alpha, (sigma / alpha).expand(len(x_t))))
+    own = of_azula(bench.network, Ladder())
 
     def walk(step: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
         x = ladder[0] * bench.draws[0] / (1 + ladder[0] ** 2).sqrt()
@@ -115,13 +106,13 @@ def azula(bench: Bench) -> Iterator[Line]:
     def keep(x: Tensor) -> Tensor:
         return bench.kept * x
 
-    pir = DDIMSampler(DiffPIRDenoiser(Own(), bench.noisy, keep, NOISE**2, lmbda=7.0), eta=0.0, silent=True)
+    pir = DDIMSampler(DiffPIRDenoiser(own, bench.noisy, keep, NOISE**2, lmbda=7.0), eta=0.0, silent=True)
     ours = bench.restored(DiffPIR(STEPS, weight=7.0, zeta=0.0), bench.noisy, NOISE, bench.draws)
     apart = difference(walk(pir.step), ours)
     yield "azula", "DiffPIR, nothing fresh", apart, "nothing", apart
 
-    guided = PGDMSampler(Own(), bench.exact, keep, keep, eta=1.0, silent=True)
-    bare = DDIMSampler(Own(), eta=1.0, silent=True)
+    guided = PGDMSampler(own, bench.exact, keep, keep, eta=1.0, silent=True)
+    bare = DDIMSampler(own, eta=1.0, silent=True)
 
     def righted(x: Tensor, t: Tensor, s: Tensor) -> Tensor:
         with drawing(fresh := [bench.draws[1 + int(t)]]):
@@ -144,18 +135,14 @@ def deepinv(bench: Bench) -> Iterator[Line]:
 
     seen: list[Tensor] = []
 
-    class Own(library.models.Denoiser):  # type: ignore[misc]  # untyped
-        """The network as deepinv calls its own, of images in [0, 1]."""
-
-        def forward(self, x: Tensor, sigma: Any, **_: Any) -> Tensor:
-            seen.append(2 * x - 1)
-            level = 2 * torch.as_tensor(sigma, dtype=x.dtype).flatten().expand(len(x))
-            return (bench.network(2 * x - 1, level) + 1) / 2
+    def unit(x: Tensor, sigma: Tensor) -> Tensor:
+        seen.append(2 * x - 1)
+        return (bench.network(2 * x - 1, 2 * sigma) + 1) / 2
 
     size = tuple(bench.kept.shape[1:])
     physics = library.physics.Inpainting(size, mask=bench.kept[0], noise_model=library.physics.GaussianNoise(NOISE / 2))
     pir = library.sampling.DiffPIR(
-        Own(), library.optim.data_fidelity.L2(), sigma=NOISE / 2, max_iter=STEPS, zeta=0.3, lambda_=7.0
+        of_deepinv(unit), library.optim.data_fidelity.L2(), sigma=NOISE / 2, max_iter=STEPS, zeta=0.3, lambda_=7.0
     )
     with drawing(bench.draws), torch.no_grad():
         theirs = 2 * pir(bench.kept * (bench.noisy + 1) / 2, physics) - 1
@@ -182,14 +169,10 @@ def deepinv(bench: Bench) -> Iterator[Line]:
     sigma = 0.5
     x, share = bench.exact + sigma * bench.draws[0], sigma**2 / (1 + sigma**2)
 
-    class Plain(library.models.Denoiser):  # type: ignore[misc]  # untyped
-        """The network in [-1, 1]."""
-
-        def forward(self, x: Tensor, sigma: Any, **_: Any) -> Tensor:
-            return bench.network(x, torch.as_tensor(sigma, dtype=x.dtype).flatten().expand(len(x)))
-
     physics = library.physics.Inpainting(size, mask=bench.kept[0], noise_model=library.physics.GaussianNoise(NOISE))
-    gradient = library.sampling.PiGDMDataFidelity(Plain()).grad(x, bench.noisy, physics, torch.tensor(sigma))
+    gradient = library.sampling.PiGDMDataFidelity(of_deepinv(bench.network)).grad(
+        x, bench.noisy, physics, torch.tensor(sigma)
+    )
     told = x.clone().requires_grad_()
     with torch.enable_grad():
         x0 = bench.network(told, torch.full((len(x),), sigma))

@@ -260,10 +260,20 @@ def test_metrics_of_other_kinds_in_a_file(written: Path) -> None:
         metrics.get(f"{place}Nameless")
 
 
-def test_a_tree_that_is_not_installed_works(tmp_path: Path, tiny_prior: Path) -> None:
+def test_a_tree_that_is_not_installed_works_and_takes_a_method_by_one_file_and_one_line(
+    tmp_path: Path, tiny_prior: Path
+) -> None:
     """Its methods and its version are known without the metadata of an installation."""
     source = Path(pellucid.__file__).parent
     shutil.copytree(source, tmp_path / "pellucid", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__"))
+    folder = tmp_path / "pellucid" / "methods"
+    own = (folder / "ddnm.py").read_text(encoding="utf-8").replace("class DDNM(", "class NewOne(")
+    (folder / "new_one.py").write_text(own, encoding="utf-8")
+    with (folder / "__init__.py").open("r+", encoding="utf-8") as file:
+        line = "from .ddnm import DDNM as DDNM\n"
+        text = file.read().replace(line, line + "from .new_one import NewOne as NewOne\n")
+        file.seek(0)
+        file.write(text)
     Image.new("RGB", (9, 7), (200, 180, 160)).save(tmp_path / "in.png")
     code = (
         "import importlib.metadata as m, runpy, sys\n"
@@ -282,10 +292,13 @@ def test_a_tree_that_is_not_installed_works(tmp_path: Path, tiny_prior: Path) ->
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert [record["name"] for record in json.loads(run("methods", "--json"))] == list(methods.names())
-    run("restore", "in.png", "-o", "out.png", "-m", "dreamclean", "--set", "steps=2", "-p", str(tiny_prior))
+    assert [record["name"] for record in json.loads(run("methods", "--json"))] == sorted((*methods.names(), "new-one"))
+    with_new = (sys.executable, "-c", "from pellucid.methods import *; NewOne().nfe")
+    subprocess.run(with_new, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=True)
+    settings = ("--task", "sr2", "-m", "new-one", "--set", "steps=2", "-p", str(tiny_prior))
+    run("restore", "in.png", "-o", "out.png", *settings)
     with Image.open(tmp_path / "out.png") as out:
-        assert out.size == (9, 7)
+        assert out.size == (18, 14)
 
 
 def test_other_packages_add_methods_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,6 +312,39 @@ def test_other_packages_add_methods_by_an_entry_point(monkeypatch: pytest.Monkey
     assert "theirs" in methods.names()
     assert methods.find("theirs") is methods.DDRM
     assert methods.find("dreamclean") is methods.DreamClean, "a name of ours stays ours"
+    monkeypatch.setattr(methods, "entry_points", lambda group: [EntryPoint("theirs", "pellucid.nowhere:X", group)])
+    with pytest.raises(UsageError, match=r"theirs, pellucid\.nowhere:X of another package, cannot be loaded"):
+        methods.find("theirs")
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        ("s.x * float('nan')", "the result is no image: it has values that are not finite"),
+        ("s.x * 1e6 + 1e5", "the result is no image: 100% of its values are far outside the range"),
+        ("s.x[..., :4]", r"the result has the shape (1, 3, 7, 4), not (1, C, 7, 9)"),
+        ("s.x[:0]", r"the result has the shape (0, 3, 7, 9), not (1, C, 7, 9)"),
+        ("undefined", "failed unexpectedly (NameError"),
+    ],
+)
+def test_the_faults_of_ones_own_method_are_one_line_and_no_file(
+    x: str, says: str, written: Path, tiny_prior: Path, pellucid_command: Command
+) -> None:
+    Image.new("RGB", (9, 7), (200, 180, 160)).save(written / "in.png")
+    (written / "wrong.py").write_text(
+        "from dataclasses import dataclass, replace\n"
+        "from pellucid.methods import Denoise\n"
+        "@dataclass(frozen=True)\n"
+        "class Wrong(Denoise):\n"
+        "    def iterate(self, problem, prior, rng):\n"
+        f"        for s in super().iterate(problem, prior, rng):\n            yield replace(s, x={x})\n"
+    )
+    out = written / "out.png"
+    said = pellucid_command(
+        "restore", written / "in.png", "-o", out, "-m", f"{written / 'wrong.py'}:Wrong", "-p", tiny_prior
+    )
+    assert (said.code, len(said.err.splitlines()), out.exists()) == (1, 1, False)
+    assert says in said.err
 
 
 def test_a_table_in_a_file(
@@ -326,3 +372,25 @@ def test_an_executor_in_a_file(
     assert all(Path(f"out/{name}.png").read_bytes() == Path(f"this/{name}.png").read_bytes() for name in "ab")
     with pytest.raises(UsageError, match="does not accept its options"):
         executors.find("gentle.py:Gentle", workers=2)
+
+
+def test_an_executor_of_ones_own_loses_no_image_in_silence(
+    written: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(written)
+    Path("scans").mkdir()
+    for name in "ab":
+        Image.new("RGB", (9, 7), (200, 200, 200)).save(f"scans/{name}.png")
+    Path("own.py").write_text(
+        "def first(work, items, progress=None):\n    return list(work.outcomes([next(iter(items))], progress))\n"
+        "def dropped(work, items, progress=None):\n    return iter([] for item in items if item is None)\n"
+        "def broken(work, items, progress=None):\n    return work.y\n"
+    )
+    call = ("restore", "scans", "-p", tiny_prior, "-s", "20", "--executor")
+    said = pellucid_command(*call, "own.py:first", "-o", "first")
+    assert (said.code, [path.name for path in Path("first").glob("*.png")]) == (1, ["a.png"])
+    assert "scans/b.png: own.py:first returned no outcome of it" in said.err
+    said = pellucid_command(*call, "own.py:dropped", "-o", "dropped")
+    assert (said.code, said.err.count("returned no outcome of it")) == (1, 2)
+    said = pellucid_command(*call, "own.py:broken", "-o", "broken")
+    assert (said.code, "own.py:broken: failed unexpectedly (AttributeError" in said.err) == (1, True)

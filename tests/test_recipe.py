@@ -27,7 +27,6 @@ from pellucid.errors import UsageError
 from pellucid.maths.noise import derive_seed
 from pellucid.methods import DreamClean
 from pellucid.operators import AveragePool, Denoise
-from pellucid.restoration.keywords import Keywords, Options
 
 
 def test_nothing_said_is_the_usual_method() -> None:
@@ -158,14 +157,6 @@ def test_every_field_changes_the_fingerprint(tmp_path: Path, tiny_prior: Path) -
     assert plain.fingerprint() == plain.fingerprint(plain.restorer().fingerprint)
     # The same in other words.
     assert replace(plain, preset="paper").fingerprint("") == replace(plain, method=DreamClean(300)).fingerprint("")
-
-
-def test_the_keywords_are_the_recipes_and_the_methods() -> None:
-    explicit = {"method", "prior", "operator", "noise", "seed"}
-    options = {one.name for one in fields(Recipe)} - explicit
-    assert set(Options.__annotations__) == options
-    hyper = {one.name for name in methods.names() for one in fields(methods.find(name))}  # type: ignore[arg-type]
-    assert set(Keywords.__annotations__) == options | (hyper - {one.name for one in fields(Recipe)})
 
 
 def test_the_command_line_offers_every_field() -> None:

@@ -1,4 +1,4 @@
-"""DreamClean's Table 5 on the embedded prior: what noise its corrections add."""
+"""Figures of the documentation are what is computed: Table 5 on the embedded prior, and GDP in the dark."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from benchmarks import papers
 
-from pellucid.bench import photographs, spec
-from pellucid.bench.report import Result
-from pellucid.bench.run_table import Run, run
+from pellucid.bench.prior import middle, read_images
 from pellucid.priors import load_prior
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("table-5")
-
-
-DOCS = Path(__file__).parents[2] / "docs" / "tables.md"
+FOLDER = Path(__file__).parents[2] / "docs"
+DOCS = FOLDER / "tables.md"
 
 
 def in_docs(method: str) -> list[float]:
@@ -31,33 +26,22 @@ def in_docs(method: str) -> list[float]:
 
 
 @cache
-def means(shared: Path, folder: Path, corrections: int) -> dict[tuple[str, str], float]:
+def means(shared: Path, corrections: int) -> dict[tuple[str, str], float]:
     """By method and metric; all but the corrections is the paper's: tau 300, gamma 0.05, reduction by 4, noise 0.05."""
-    weights = {"lpips": shared / "data" / "alexnet_features.safetensors"}
-    table = spec.load("dreamclean-5")
-    entrants = tuple(replace(one, settings=one.settings | {"corrections": corrections}) for one in table.methods)
-    job = Run(
-        replace(table, methods=entrants),
-        load_prior("natural", "cpu"),
-        photographs.bundled(),
-        folder,
-        quick=True,
-        weights=weights,
-    )
-    lines = Result(job, "natural", list(run(job))).lines
-    return {(line.method, metric): cell.mean for line in lines for metric, cell in line.cells.items()}
+    alexnet = shared / "data" / "alexnet_features.safetensors"
+    return papers.table_5(load_prior("natural", "cpu"), alexnet, corrections)
 
 
-def test_the_papers_order_holds_with_four_corrections(shared: Path, folder: Path) -> None:
-    found = means(shared, folder, 4)
+def test_the_papers_order_holds_with_four_corrections(shared: Path) -> None:
+    found = means(shared, 4)
     assert found["variance-preserving", "psnr"] > found["Langevin", "psnr"] + 0.1
     assert found["Langevin", "psnr"] > found["none", "psnr"] + 0.1
     assert found["variance-preserving", "lpips"] < found["Langevin", "lpips"] - 0.01
     assert found["Langevin", "lpips"] < found["none", "lpips"] - 0.1
 
 
-def test_with_one_correction_it_holds_but_for_the_psnr_without_noise(shared: Path, folder: Path) -> None:
-    found = means(shared, folder, 1)
+def test_with_one_correction_it_holds_but_for_the_psnr_without_noise(shared: Path) -> None:
+    found = means(shared, 1)
     assert found["variance-preserving", "psnr"] > found["Langevin", "psnr"] + 0.1
     assert found["variance-preserving", "lpips"] < found["Langevin", "lpips"] - 0.01
     assert found["Langevin", "lpips"] < found["none", "lpips"] - 0.05
@@ -66,9 +50,37 @@ def test_with_one_correction_it_holds_but_for_the_psnr_without_noise(shared: Pat
 
 
 @pytest.mark.parametrize(("corrections", "place"), [(1, 0), (4, 2)])
-def test_the_documentations_table_is_what_is_computed(shared: Path, folder: Path, corrections: int, place: int) -> None:
-    found = means(shared, folder, corrections)
+def test_the_documentations_table_is_what_is_computed(shared: Path, corrections: int, place: int) -> None:
+    found = means(shared, corrections)
     for method in ("none", "Langevin", "variance-preserving"):
         psnr, lpips = in_docs(method)[place : place + 2]
         assert found[method, "psnr"] == pytest.approx(psnr, abs=0.02)
         assert found[method, "lpips"] == pytest.approx(lpips, abs=0.005)
+
+
+def test_gdp_lights_as_its_page_says(shared: Path) -> None:
+    row = "light and map, no quality losses"
+    (line,) = (line for line in (FOLDER / "gdp.md").read_text().splitlines() if line.startswith(f"| {row} | "))
+    images = read_images(shared / "data" / "eval")
+    (name,) = (one for one in images if one.startswith(papers.DARK[0]))
+    dark, light = papers.lit(load_prior("natural", "cpu"), middle(images[name], 128), papers.LIGHT[row])
+    assert light == pytest.approx(float(line.split("|")[2]), abs=0.05)
+    assert f"| dark | {dark:.2f} dB |" in (FOLDER / "gdp.md").read_text()
+
+
+@pytest.mark.parametrize("index", range(len(papers.INPUTS)))
+def test_damaged_images_are_as_far_from_the_truth_as_the_page_says(shared: Path, index: int) -> None:
+    one = papers.INPUTS[index]
+    lines = [line for line in DOCS.read_text().splitlines() if line.startswith(f"| {one.name} | {one.setting} |")]
+    if "psnr" in one.metrics:
+        found = papers.damaged(replace(one, metrics=("psnr",)), read_images(shared / "data" / "eval"), None)
+        assert [f"{found['psnr']:.2f}"] == [line.split("|")[3].split(",")[0].strip() for line in lines]
+
+
+def test_the_pages_have_a_place_for_every_table() -> None:
+    for name, (page, _) in papers.MADE.items():
+        text = (FOLDER / page).read_text()
+        with_new = papers.put(text, name, "| new |")
+        assert f"<!-- {name} -->\n| new |\n<!-- end -->" in with_new
+        with pytest.raises(ValueError, match="are there 0 times"):
+            papers.put(text.replace(name, ""), name, "")

@@ -163,6 +163,9 @@ def test_a_table_is_markdown_latex_and_csv(tiny_job: Job, tmp_path: Path) -> Non
     paper = formats.latex([["A", "B", "C_1"], ["50 %", "x & y", "1 ±2"]])
     assert paper.splitlines()[2] == r"A & B & C\_1 \\"
     assert r"50 \% & x \& y & 1 $\pm$2 \\" in paper
+    assert formats.latex([[r"{~^\}", "b"]]).splitlines()[2] == (
+        r"\{\textasciitilde{}\textasciicircum{}\textbackslash{}\} & b \\"
+    )
     text = formats.per_image(rows, ["psnr"]).splitlines()
     assert text[0] == "table,data,task,method,image,seed,psnr,nfe,seconds,error"
     assert len(text) == 1 + len(rows)

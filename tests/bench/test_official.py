@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import defaultdict
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor
 
-from pellucid.bench import official
+from pellucid.bench import official, spec
 from pellucid.errors import UsageError
 from pellucid.maths.noise import Streams, linear_ladder
 from pellucid.maths.problem import Problem
@@ -396,6 +399,30 @@ def test_noise_levels_are_what_they_are_in_each_code() -> None:
         official.noise("dnmm", 0.05)
     with pytest.raises(UsageError, match="published blur"):
         official.blur("box")  # type: ignore[arg-type]
+
+
+OPERATORS = {"published-blur": "blur", "valid-blur": "valid_blur"}
+
+
+def test_the_page_says_which_table_has_which_variant() -> None:
+    used: dict[str, set[str]] = defaultdict(set)
+    for table in map(spec.load, spec.names()):
+        for entrant in table.methods:
+            if entrant.method.startswith("official:"):
+                used[entrant.method.removeprefix("official:")].add(table.name)
+        for task in table.tasks:
+            if task.operator and task.operator["name"] in OPERATORS:
+                used[OPERATORS[task.operator["name"]]].add(table.name)
+    page = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
+    said: dict[str, set[str]] = {}
+    for name, tables in re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", page.partition("| variant |")[2], re.MULTILINE):
+        paper, said[name] = "", set()
+        for one in re.findall(r"`([\w-]+)`", tables):
+            paper = paper if one.startswith("-") else one.partition("-")[0]
+            said[name].add(paper + one if one.startswith("-") else one)
+    unused = {name for name, tables in said.items() if not tables}
+    assert {name: said[name] for name in said.keys() - unused} == used
+    assert all(hasattr(official, name) for name in said)
 
 
 def test_presets_are_the_scripts_numbers() -> None:

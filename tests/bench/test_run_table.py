@@ -142,6 +142,14 @@ def test_a_failure_costs_its_row_and_is_tried_again(tiny_job: Job, tmp_path: Pat
     assert len(list(stored(tmp_path / "tiny.jsonl"))) == 2
     assert not json.loads((tmp_path / "tiny.jsonl").read_text().splitlines()[1])["picture"]
 
+    class Faulty(GaussianPrior):
+        def __call__(self, x: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
+            raise KeyError("own")
+
+    # A fault of somebody's own code does not end the table either.
+    rows = done(tiny_job(tmp_path, prior=Faulty(PRIOR.mean, PRIOR.variance), tasks=("noise",)))
+    assert [row.error for row in rows] == ["", "failed unexpectedly (KeyError: 'own')"] * 2
+
 
 def test_tasks_and_methods_are_chosen_by_name(tiny_job: Job, tmp_path: Path) -> None:
     rows = done(tiny_job(tmp_path, tasks=("half",), chosen=("DDRM",)))

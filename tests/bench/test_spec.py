@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pellucid import degradations, metrics
 from pellucid.bench import cases, data, official, spec
 from pellucid.bench.run_table import entrant_method
 from pellucid.errors import PellucidError, UsageError
+from pellucid.methods import DreamClean, DreamCleanKnown
 
 TEXT = Path(__file__).with_name("tiny.toml").read_text()
 
@@ -17,6 +19,22 @@ def test_every_table_of_the_papers_is_there() -> None:
     slides = {"diip-1", "diip-2", "gdp-1", "gdp-2"}
     own = {"diip-regimes", "gdp-figures", *(f"ablation-{what}" for what in ("calm", "corrections", "map", "strength"))}
     assert set(spec.names()) == dreamclean | slides | own
+
+
+@pytest.mark.parametrize("name", spec.names())
+def test_a_tables_words_are_sentences(name: str) -> None:
+    found = spec.load(name)
+    for said in filter(None, (found.note, found.protocol.note)):
+        assert re.fullmatch(r"[A-Z].{20,}\.", said.strip(), re.DOTALL), said
+    if name in {f"dreamclean-{number}" for number in (1, 2, 3, 4, 5, "a1", "a2", "a3")}:
+        # The paper's procedure is said, and is what runs.
+        assert "from tau 300 of a DDIM ladder of 100 steps, with gamma 0.05 and one correction a level" in found.note
+        ours = [one for one in found.methods if one.method.startswith("dreamclean")]
+        walks = [entrant_method(one, found.tasks[0].name, False, {}) for one in ours]
+        assert walks
+        for walk in walks:
+            assert isinstance(walk, DreamClean | DreamCleanKnown)
+            assert (walk.strength, walk.steps, walk.gamma, walk.corrections) == (300, 100, 0.05, 1)
 
 
 @pytest.mark.parametrize("name", spec.names())

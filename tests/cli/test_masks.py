@@ -116,3 +116,14 @@ def test_wrong_calls_are_one_line(
     assert says in said.err
     assert len(said.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == [scan]
+
+
+@pytest.mark.parametrize("task", ["inpaint", "scratches"])
+def test_a_mask_of_another_size_is_one_line(
+    pellucid_command: Command, scan: Path, tmp_path: Path, tiny_prior: Path, task: str
+) -> None:
+    Image.new("L", (5, 4), 255).save(tmp_path / "small.png")
+    call = ("restore", scan, "-o", tmp_path / "out.png", "--task", task, "--mask", tmp_path / "small.png")
+    said = pellucid_command(*call, "-p", tiny_prior)
+    assert (said.code, len(said.err.splitlines())) == (1, 1)
+    assert "a mask of (4, 5) does not fit images of" in said.err

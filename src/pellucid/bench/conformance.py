@@ -19,9 +19,8 @@ from ..methods import Method
 from ..operators import Mask
 from ..priors import GaussianPrior
 from ..priors.fingerprint import fingerprint
-from ..release import version
 from .ledger import Ledger
-from .rows import Row
+from .rows import Row, libraries
 from .summary import Line
 
 MEAN, VARIANCE, VALUE, SIZE = 0.2, 0.3, 0.7, 64
@@ -83,8 +82,6 @@ def compare(
         The rows, old and new.
     """
     prior = GaussianPrior(torch.full((3, 1, 1), MEAN), variance=torch.full((3, 1, 1), VARIANCE))
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(folder, NAME)
     for noise in noises:
         for label, method in (METHODS if contestants is None else contestants).items():
@@ -103,10 +100,9 @@ def _row(ledger: Ledger, label: str, method: Method, noise: float, seed: int, pr
         start = time.perf_counter()
         figures = _figures(method, noise, seed, prior)
         seconds = round(time.perf_counter() - start, 3)
-        versions = {name: version(name) for name in ("pellucid", "torch")}
         nfe = method.nfe(prior)
         return Row(
-            NAME, *about, figures, nfe, seconds, 0.0, "", settings, configuration, weights, "cpu", versions
+            NAME, *about, figures, nfe, seconds, 0.0, "", settings, configuration, weights, "cpu", libraries()
         )  # fmt: skip
 
     return ledger.row((*about, configuration), compute)

@@ -17,10 +17,9 @@ from ..metrics import Lpips, psnr
 from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Prior, device_of
-from ..release import version
 from .ledger import Ledger
 from .prior import LEVELS, denoised
-from .rows import Row, computed
+from .rows import Row, computed, libraries
 
 NAME, COLUMNS = "prior", ("psnr", "lpips")
 """Of the table; the metrics, of which the second needs its network."""
@@ -49,8 +48,6 @@ def measured(
     Raises:
         PellucidError: the folder cannot be written to, or a file not be read.
     """
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
     ledger, perceived = Ledger(folder, NAME), None if lpips is None else Lpips(lpips)
     for label, prior in priors.items():
         weights, device = fingerprint(prior), computed(str(device_of(prior)), precision_of(prior))
@@ -81,7 +78,7 @@ def _row(
     figures = {"psnr": psnr(restored, truth).item()}
     if lpips is not None:
         figures["lpips"] = lpips(restored, truth).item()
-    versions = {package: version(package) for package in ("pellucid", "torch")}
+    made = libraries()
     return Row(
-        NAME, data, task, label, name, seed, figures, 1, seconds, 0.0, "", {}, configuration, weights, device, versions
+        NAME, data, task, label, name, seed, figures, 1, seconds, 0.0, "", {}, configuration, weights, device, made
     )

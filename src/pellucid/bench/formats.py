@@ -66,7 +66,10 @@ def means(lines: Sequence[Line], metrics: Sequence[str]) -> list[dict[str, Any]]
     ]
 
 
-_LATEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "±": r"$\pm$"})
+_LATEX = str.maketrans(
+    {one: rf"\{one}" for one in "&%_#${}"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "±": r"$\pm$"}
+)
 
 
 def markdown(cells: Sequence[Sequence[str]]) -> str:

@@ -14,7 +14,7 @@ class Ledger:
     """Keeps the rows of a measurement.
 
     Args:
-        folder: where they are, in `NAME.jsonl`; None to keep them nowhere.
+        folder: where they are, in `NAME.jsonl`; it is made. None to keep them nowhere.
         name: of the table.
         shard: the share that is done here, whose rows have a file of their own.
 
@@ -28,6 +28,7 @@ class Ledger:
         self._path = None if folder is None else folder / f"{name}{share}.jsonl"
         self._done: dict[object, Row] = {}
         if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
             # Two tables of a paper may have rows in common where their images are the same: the package's photographs.
             # Its own come last, and stay.
             own = [folder / f"{name}.jsonl", *sorted(folder.glob(f"{name}.*-of-*.jsonl"))]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..jobs import lines
+from ..release import version
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class Missing:
     task: str
     method: str
     why: str
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what computes a row."""
+    return {package: version(package) for package in ("pellucid", "torch")}
 
 
 def stored(path: Path) -> Iterator[Row]:

@@ -29,7 +29,6 @@ from ..methods.method import last
 from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Padded, Prior, device_of
-from ..release import version
 from . import official
 from .cases import Case, given
 from .data import DatasetItem
@@ -38,7 +37,7 @@ from .ledger import Ledger
 from .measure import Measures
 from .memory import peak
 from .photographs import Photographs
-from .rows import Missing, Row, computed
+from .rows import Missing, Row, computed, libraries
 from .spec import Entrant, Table, TableSource, TableTask
 from .watch import Watch
 
@@ -227,6 +226,9 @@ class _Task:
                     restored = self._restored(method, case, derive_seed(seed, image), watch)
                 except PellucidError as problem:
                     error = str(problem)
+                except Exception as problem:
+                    # Somebody's own method, perhaps: the others' rows go on.
+                    error = f"failed unexpectedly ({type(problem).__name__}: {str(problem).partition(chr(10))[0]})"
         seconds = time.perf_counter() - start if method is not None else 0.0
         # Two rows of one label have two pictures: a hyper-parameter may have been changed in between.
         place = self._place(image, case, f"{quote(label, safe='')[:80]}-{seed}-{configuration[:8]}")
@@ -251,7 +253,7 @@ class _Task:
             configuration,
             self._weights,
             computed(str(self._device), precision_of(self._job.prior)),
-            {name: version(name) for name in ("pellucid", "torch")},
+            libraries(),
             watch.trace(),
             watch.note,
             error,

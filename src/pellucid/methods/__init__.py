@@ -6,109 +6,68 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, unknown_name
 from ..support import settings
 from ..support.settings import imported, names_object
-from .auto import Auto
-from .bird import BIRD
-from .blinddps import BlindDPS
-from .bm3d import BM3D
-from .colorize import Colorize
-from .daps import DAPS
-from .ddnm import DDNM
-from .ddrm import DDRM
-from .ddrm_jpeg import DDRMJpeg
-from .denoise import Denoise
-from .dgp import DGP
-from .diffpir import DiffPIR
-from .diip import DIIP
-from .dip import DIP
-from .dpir import DPIR
-from .dps import DPS
-from .dreamclean import DreamClean
-from .dreamclean_known import DreamCleanKnown
-from .dreamclean_phase import DreamCleanPhase
-from .enlarge import Enlarge
-from .external import External, names_restorer
-from .gdp import GDP
-from .gibbsddrm import GibbsDDRM
-from .jpeg import JPEG
-from .lowlight import LowLight
-from .method import PAPERS, Method, State, Stepper, with_gradients
-from .mmps import MMPS
-from .pigdm import PiGDM
-from .psld import PSLD
-from .red import RED
-from .reddiff import REDDiff
-from .repaint import RePaint
-from .resample import ReSample
-from .snips import SNIPS
-from .unblur import Unblur
-from .unfade import Unfade
-from .zero_dce import ZeroDCE
-
-__all__ = [
-    "BIRD",
-    "BM3D",
-    "DAPS",
-    "DDNM",
-    "DDRM",
-    "DGP",
-    "DIIP",
-    "DIP",
-    "DPIR",
-    "DPS",
-    "GDP",
-    "JPEG",
-    "MMPS",
-    "PAPERS",
-    "PSLD",
-    "RED",
-    "SNIPS",
-    "Auto",
-    "BlindDPS",
-    "Colorize",
-    "DDRMJpeg",
-    "Denoise",
-    "DiffPIR",
-    "DreamClean",
-    "DreamCleanKnown",
-    "DreamCleanPhase",
-    "Enlarge",
-    "External",
-    "GibbsDDRM",
-    "LowLight",
-    "Method",
-    "PiGDM",
-    "REDDiff",
-    "RePaint",
-    "ReSample",
-    "State",
-    "Stepper",
-    "Unblur",
-    "Unfade",
-    "ZeroDCE",
-    "describe",
-    "differing",
-    "find",
-    "get",
-    "name_of",
-    "names",
-    "of_preset",
-    "usual",
-    "with_gradients",
-]
+from .auto import Auto as Auto
+from .bird import BIRD as BIRD
+from .blinddps import BlindDPS as BlindDPS
+from .bm3d import BM3D as BM3D
+from .colorize import Colorize as Colorize
+from .daps import DAPS as DAPS
+from .ddnm import DDNM as DDNM
+from .ddrm import DDRM as DDRM
+from .ddrm_jpeg import DDRMJpeg as DDRMJpeg
+from .denoise import Denoise as Denoise
+from .dgp import DGP as DGP
+from .diffpir import DiffPIR as DiffPIR
+from .diip import DIIP as DIIP
+from .dip import DIP as DIP
+from .dpir import DPIR as DPIR
+from .dps import DPS as DPS
+from .dreamclean import DreamClean as DreamClean
+from .dreamclean_known import DreamCleanKnown as DreamCleanKnown
+from .dreamclean_phase import DreamCleanPhase as DreamCleanPhase
+from .enlarge import Enlarge as Enlarge
+from .external import External as External
+from .external import names_restorer
+from .gdp import GDP as GDP
+from .gibbsddrm import GibbsDDRM as GibbsDDRM
+from .jpeg import JPEG as JPEG
+from .lowlight import LowLight as LowLight
+from .method import PAPERS as PAPERS
+from .method import Method as Method
+from .method import State as State
+from .method import Stepper as Stepper
+from .method import with_gradients as with_gradients
+from .mmps import MMPS as MMPS
+from .pigdm import PiGDM as PiGDM
+from .psld import PSLD as PSLD
+from .red import RED as RED
+from .reddiff import REDDiff as REDDiff
+from .repaint import RePaint as RePaint
+from .resample import ReSample as ReSample
+from .snips import SNIPS as SNIPS
+from .unblur import Unblur as Unblur
+from .unfade import Unfade as Unfade
+from .zero_dce import ZeroDCE as ZeroDCE
 
 _GROUP = "pellucid.methods"
 """The group of entry points by which another package gives its methods a name."""
 
 _OWN: Mapping[str, type[Method]] = {
     one.__module__.rpartition(".")[2].replace("_", "-"): one
-    for one in map(globals().get, __all__)
+    for one in tuple(globals().values())
     if isinstance(one, type) and issubclass(one, Method) and one not in (Method, Stepper)
 }
+"""The methods above by name. A new one needs its import alone: lookup, `__all__` and type checkers read these."""
+
+if not TYPE_CHECKING:  # Type checkers see what is imported under its own name, and cannot compute a list.
+    _SHARED = ("PAPERS", "Method", "State", "Stepper", "with_gradients")
+    _REGISTRY = ("describe", "differing", "find", "get", "name_of", "names", "of_preset", "usual")
+    __all__ = sorted((*_SHARED, *_REGISTRY, *(one.__name__ for one in _OWN.values())))
 
 
 def names(blind: bool | None = None) -> tuple[str, ...]:
@@ -152,7 +111,11 @@ def find(name: str) -> type[Method]:
         return External
     if name not in points:
         raise unknown_name("method", name, names())
-    method: type[Method] = points[name].load()
+    try:
+        method: type[Method] = points[name].load()
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{name}, {points[name].value} of another package, cannot be loaded ({why})") from error
     return method
 
 

@@ -286,8 +286,10 @@ def last(states: Iterator[State], watch: Callable[[State], object] | None = None
 
 
 def _refuse_absurd(state: State) -> None:
-    """Rejects a finite result that is no image: most of it is far outside the range of images."""
+    """Rejects a result that is no image: it is not finite, or most of it is far outside the range of images."""
     for image in state.x:
+        if not image.isfinite().all():
+            raise PellucidError("the result is no image: it has values that are not finite, although the prior's are")
         beyond = (image.abs() > _FAR).double().mean().item()
         if beyond > _MOST:
             raise PellucidError(

@@ -128,6 +128,17 @@ class Mask(Operator):
         """See `Operator`."""
         return self if len(self.known) == 1 else Mask(self.known[index])
 
+    def check_size(self, shape: Shape) -> None:
+        """Refuses images of another height or width.
+
+        Args:
+            shape: of the images, (B, C, H, W).
+
+        Raises:
+            UsageError: the mask does not fit.
+        """
+        self._check((len(self.known), self.known.shape[1], *shape[-2:]))
+
     def _check(self, shape: Shape) -> None:
         if any(own not in (1, size) for own, size in zip(self.known.shape, shape, strict=True)):
             raise UsageError(f"a mask of {tuple(self.known.shape[-2:])} does not fit images of {shape[-2:]}")

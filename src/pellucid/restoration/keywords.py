@@ -1,6 +1,6 @@
 """The keywords of a restoration with their types, for type checkers and editors.
 
-Tests compare this with the fields of `Recipe` and of the methods, so that it stays consistent.
+`python -m tests.test_keywords` writes this file from the fields of `Recipe` and of the methods.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..methods.external import Function
 
-
-class Options(TypedDict, total=False):
-    """Fields of a `Recipe` beside its method, prior, operator, noise and seed."""
+class Keywords(TypedDict, total=False):
+    """Fields of a `Recipe` beside those that signatures name, and hyper-parameters of the package's methods."""
 
     settings: Mapping[str, Any]
     preset: str | None
@@ -34,13 +32,9 @@ class Options(TypedDict, total=False):
     backend: str
     precision: str
 
-
-class Keywords(Options, total=False):
-    """The same, and hyper-parameters of the package's methods, except those with an option's name."""
-
     average: float
-    begin: float
     balance: float
+    begin: float
     beta: float | None
     black: float
     boost: float
@@ -74,8 +68,8 @@ class Keywords(Options, total=False):
     fit: Literal["patches", "resize"]
     floor: float
     flow: int
-    gamma: float
     gain: float
+    gamma: float
     generator: str | Path | Callable[[Tensor], Tensor]
     glue: float
     gradient: Literal["exact", "straight-through"]
@@ -99,7 +93,7 @@ class Keywords(Options, total=False):
     loss: Literal["mse", "l1", "ssim"]
     map_rate: float
     minimum: int
-    model: str | Path | Function | None
+    model: str | Path | Callable[[Tensor], Tensor] | None
     multiple: int
     norm: Literal["sum", "mean"]
     null_space: Literal["estimate", "increment"]
@@ -115,7 +109,7 @@ class Keywords(Options, total=False):
     repeats: int
     restarts: int
     ridge: float
-    scale: float
+    scale: float | None
     schedule: Literal["preserving", "langevin", "none"]
     shared: bool
     size: float
@@ -136,7 +130,7 @@ class Keywords(Options, total=False):
     top: float
     travel_length: int
     travel_repeat: int
-    variance: Literal["posterior", "beta", "learned"]
+    variance: Literal["posterior", "learned", "beta"]
     weight: float
     white: float
     width: float

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..diagnosis.estimate import noise_level
-from ..errors import UsageError, is_too_large
+from ..errors import PellucidError, UsageError, is_too_large
 from ..images import Picture
 from ..maths.noise import Streams, derive_seed
 from ..maths.problem import Noise, Problem, as_measured, levels_of, to_unit
@@ -269,6 +269,8 @@ class Runner:
             # Grey photographs are often saved as ones of colours; of others the colours are to be found anew.
             colours = operator.A(colours)
         colours = as_measured(colours, operator)
+        if isinstance(operator, Mask):
+            operator.check_size(tuple(colours.shape))
         noise = None if self._noise is None else levels_of(self._noise, len(colours))
         if self.estimates_noise and not isinstance(operator, Jpeg):
             if len(colours) > 1 and self._treats_noise:
@@ -292,6 +294,7 @@ class Runner:
                 problem, before, note = treatment.problem, treatment.nfe, treatment.note
                 noise = () if problem.noise is None else (problem.noise,)
             state = last(self._runs.iterate(problem, prior, rng), watch)
+        _check_shape(state.x, problem)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
         if grey:
@@ -349,6 +352,14 @@ class Runner:
         if shape[1] != 1:
             raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
         return image.expand(-1, wanted, -1, -1), True
+
+
+def _check_shape(x: Tensor, problem: Problem) -> None:
+    """Rejects a result of another number of images, or of a smaller size; some methods enlarge."""
+    y, operator = problem.y, problem.operator
+    number, _, height, width = tuple(y.shape) if operator is None else operator.image_shape(tuple(y.shape))
+    if x.ndim != 4 or len(x) != number or x.shape[-2] < height or x.shape[-1] < width:
+        raise PellucidError(f"the result has the shape {tuple(x.shape)}, not ({number}, C, {height}, {width})")
 
 
 def _joined(alone: Iterable[Restored]) -> Restored:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...errors import UsageError, unknown_name
+from ...errors import PellucidError, UsageError, unknown_name
 from ...support.settings import imported, names_object
+from ..plan import Item
+from ..run import Outcome, Outcomes, Progress
+from ..work import Work
 from .executor import Executor
 from .processes import Processes
 from .this import InProcess
@@ -80,5 +85,30 @@ def _own(name: str, options: dict[str, Any]) -> Executor:
         raise UsageError(f"{name}: is no executor: something to call with a Work and its items")
     if options and not isinstance(found, type):
         raise UsageError(f"{name}: is made already: leave --{min(options)} out")
-    own: Executor = made
-    return own
+    return _guarded(name, made)
+
+
+def _guarded(name: str, executor: Executor) -> Executor:
+    """An executor of whose faults each is one line, and which loses no image in silence."""
+
+    def run(work: Work, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
+        left, begun = iter(items), dict[Path, Item]()
+
+        def requested() -> Iterator[Item]:
+            for item in left:
+                begun[item.target] = item
+                yield item
+
+        try:
+            for outcome in executor(work, requested(), progress):
+                begun.pop(outcome.item.target, None)
+                yield outcome
+        except PellucidError:
+            raise
+        except Exception as error:
+            raise PellucidError(f"{name}: failed unexpectedly ({type(error).__name__}: {error})") from error
+        for item in (*begun.values(), *left):
+            why = f"{item.source}: {name} returned no outcome of it"
+            yield Outcome(item, item.seed(work.seed), 0, 0.0, None, why, lost=True)
+
+    return run
