@@ -107,6 +107,11 @@ def overlapped(
     """
     source, lanes = iter(items), deque[_Lane[T, R]]()
     desk, order = _Desk(), 0
+
+    def hear(told: tuple[Any, float] | None) -> None:
+        if told is not None and progress is not None:
+            progress(*told)
+
     try:
         while True:
             while len(lanes) < number and all(lane.lets_others for lane in lanes):
@@ -117,15 +122,15 @@ def overlapped(
             if not lanes:
                 return
             if lanes[0].ended:
+                while not desk.news.empty():  # what it told before
+                    hear(desk.news.get())
                 result = lanes.popleft().result()
                 if stops(result):
                     _give_up(lanes)
                     lanes = deque(lane for lane in lanes if lane.has_result)
                 yield result
                 continue
-            told = desk.news.get()
-            if told is not None and progress is not None:
-                progress(*told)
+            hear(desk.news.get())
     except KeyboardInterrupt:
         _give_up(lanes)
         while lanes:
@@ -231,7 +236,8 @@ class _Lane(Generic[T, R]):
         """See `Lane`."""
         with self._desk.changed:
             self._go_on()
-            self._read, self.pixels = True, pixels
+            self.pixels = pixels
+            self._read = True  # last: who sees it counts the pixels without the lock
         self._desk.news.put(None)
 
     def begins_writing(self) -> None:
