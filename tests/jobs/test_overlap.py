@@ -110,28 +110,28 @@ def test_another_is_read_and_written_while_the_network_computes_for_the_first() 
 
 
 def test_the_earliest_goes_first_to_the_network() -> None:
-    asked, called = threading.Barrier(3), list[float]()
+    lanes, called = dict[int, Any](), list[float]()
+    first_is_in = threading.Event()
 
     class Seen(GaussianPrior):
         def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
             called.append(float(sigma))
             if len(called) == 1:
-                asked.wait(60)
-                # Both others come to the gate before the first has left it, or find it free in their own order.
-                while len(desk_waiting()) < 2:
-                    threading.Event().wait(0.001)
+                first_is_in.set()
+                desk = lanes[0]._desk
+                with desk.changed:
+                    desk.changed.wait_for(lambda: len(desk.waiting) == 2)
             return super().__call__(x, sigma)
 
-    def desk_waiting() -> set[int]:
-        return lanes[0]._desk.waiting  # type: ignore[attr-defined,no-any-return]
-
-    lanes: list[Lane] = []
-
     def work(index: int, prior: Prior, lane: Lane, tell: Told) -> int:
-        lanes.append(lane)
+        lanes[index] = lane
         lane.has_read(1)
-        if index:
-            asked.wait(60)
+        if index == 1:  # the later one comes to the gate before it
+            desk = lanes[0]._desk
+            with desk.changed:
+                desk.changed.wait_for(lambda: 3 in desk.waiting)
+        elif index == 2:
+            assert first_is_in.wait(60)
         prior(X, index + 1.0)
         return index
 
@@ -174,7 +174,6 @@ def test_an_interruption_keeps_what_was_written_and_leaves_out_the_rest() -> Non
         if index == 0:
             assert second_over.wait(60)
             tell(0, 0.5)
-            threading.Event().wait(0)
             for _ in range(10**6):  # until it is given up
                 prior(X, 0.5)
         lane.begins_writing()

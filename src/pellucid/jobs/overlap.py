@@ -264,6 +264,7 @@ class _Lane(Generic[T, R]):
         desk = self._desk
         with desk.changed:
             desk.waiting.add(self._order)
+            desk.changed.notify_all()
             desk.changed.wait_for(lambda: self._given_up or (not desk.busy and min(desk.waiting) == self._order))
             desk.waiting.remove(self._order)
             desk.changed.notify_all()
