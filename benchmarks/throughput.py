@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,8 @@ import torch
 from PIL import Image
 
 from pellucid.api import Restorer
-from pellucid.jobs import Work, executors, make_folders, plan
+from pellucid.jobs import Work, executors
+from pellucid.jobs.executors.trial import pace
 
 
 def images(folder: Path, number: int, size: int) -> None:
@@ -33,19 +33,6 @@ def images(folder: Path, number: int, size: int) -> None:
         )
         noisy = np.asarray(coarse) + rng.normal(0, 15, (size, size, 3))
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{index:03}.png")
-
-
-def seconds(name: str, workers: int | None, work: Work, source: Path, target: Path) -> tuple[float, float]:
-    """Until the first image is done, and from there to the last, scaled to all images."""
-    items = plan([source], target, overwrite=True)
-    make_folders(items)
-    times = [time.perf_counter()]
-    for outcome in executors.find(name, workers)(work, items):
-        assert outcome.error is None, outcome.error
-        times.append(time.perf_counter())
-    # The first of several processes' images come together: the clock starts with the last of these.
-    first = workers or 1
-    return times[first] - times[0], (times[-1] - times[first]) * len(items) / (len(items) - first)
 
 
 def main() -> None:
@@ -64,7 +51,10 @@ def main() -> None:
         work = Work(Restorer(arguments.method))
         for turn in range(arguments.turns):
             for name, workers in ways.items():
-                begun, whole = seconds(name, workers, work, source, Path(folder) / name)
+                # The first of several processes' images come together: the clock starts with the last of these.
+                executor = executors.find(name, workers)
+                begun, rest = pace(executor, workers or 1, work, source, Path(folder) / name)
+                whole = rest * arguments.images
                 taken[name].append(whole)
                 print(
                     f"turn {turn + 1}, {name}: {whole:.1f} s for {arguments.images} images, first after {begun:.1f} s"

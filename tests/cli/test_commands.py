@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pellucid.bench import prior as bench_prior
 from pellucid.bench.prior import Cost
+from pellucid.jobs.executors import trial
+from pellucid.jobs.executors.trial import Pace
 from pellucid.methods.measurement import CALLS as LOOKS
 from pellucid.priors.backends import Autocast
 
@@ -346,7 +349,25 @@ def test_methods_and_priors_are_listed(pellucid_command: Command) -> None:
     assert records[0]["psnr"]["25"] < records[1]["psnr"]["25"]
 
 
+@pytest.mark.parametrize(
+    ("threads", "several", "says"),
+    [
+        (1, 1.0, "one process, since the network has one thread"),
+        (4, 0.5, "4 processes of one thread are 2.00 times as fast as one with 4: the default"),
+        (4, 1.25, "one process with 4 threads is 1.25 times as fast as 4: add --executor this"),
+    ],
+)
+def test_doctor_names_the_faster_way_for_a_folder(
+    pellucid_command: Command, monkeypatch: pytest.MonkeyPatch, threads: int, several: float, says: str
+) -> None:
+    monkeypatch.setattr("pellucid.bench.prior.cost", lambda prior, size=256: Cost(size, 1.0, 2.0, 1))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(trial, "compare", lambda restorer, workers: (Pace(1.0, 1.0), Pace(3.0, several)))
+    assert json.loads(pellucid_command("doctor", "--json", "--device", "cpu").out)["a large folder"] == says
+
+
 def test_doctor(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "compare", lambda restorer, workers: (Pace(1.0, 1.0), Pace(1.0, 1.0)))
     said = pellucid_command("doctor", "--json", "--device", "cpu")
     assert said.code == 0
     assert json.loads(said.out)["problems"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import itertools
 import json
 import re
 import signal
@@ -18,6 +19,7 @@ from PIL import Image
 
 from pellucid import images
 from pellucid.api import Restorer
+from pellucid.jobs import overlap
 
 Command = Callable[..., Any]
 FAST = ("--strength", "20")
@@ -54,17 +56,22 @@ def written(folder: Path) -> dict[str, bytes]:
 
 def stop(monkeypatch: pytest.MonkeyPatch, at: int, after: bool, problem: BaseException | type[BaseException]) -> None:
     """Makes the process end where it writes an image, before or after that."""
-    write, calls = images.write, []
+    write, calls = images.write, itertools.count(1)
 
     def write_or_stop(picture: Any, path: Path, **options: Any) -> None:
-        calls.append(path)
-        if len(calls) == at and not after:
+        call = next(calls)  # in one step, since several threads write
+        if call == at and not after:
             raise problem
         write(picture, path, **options)
-        if len(calls) == at:
+        if call == at:
             raise problem
 
     monkeypatch.setattr(images, "write", write_or_stop)
+
+
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images follow each other, as where no core is free; `tests/jobs/test_overlap.py` has the others."""
+    monkeypatch.setattr(overlap, "usual", lambda device: 1)
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -108,6 +115,7 @@ def test_a_queues_limit_stops_a_job_as_an_interrupt_does(
         write(picture, path, **options)
         signal.raise_signal(signal.SIGTERM)
 
+    one_by_one(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(images, "write", write_at_the_limit)
         said = job()
@@ -210,6 +218,7 @@ def test_several_processes_or_images_at_once_change_nothing_but_the_order(
 
 
 def test_a_full_disk_stops_the_job_with_one_line(job: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_by_one(monkeypatch)
     with monkeypatch.context() as patch:
         stop(patch, 2, False, OSError(errno.ENOSPC, "No space left on device"))
         said = job()

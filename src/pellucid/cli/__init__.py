@@ -92,8 +92,13 @@ _ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if ha
 def _stop(number: int, frame: Any) -> None:
     """Interrupts the work; further signals during the shutdown are ignored."""
     for one in _ENDS:
-        signal.signal(one, signal.SIG_IGN)
+        # Not SIG_IGN: Python complains of a signal that arrived at the same time and is then ignored.
+        signal.signal(one, _ignore)
     raise KeyboardInterrupt
+
+
+def _ignore(number: int, frame: Any) -> None:
+    """Does nothing."""
 
 
 def _run(last: bool) -> int:
@@ -111,9 +116,8 @@ def _run(last: bool) -> int:
             if handler is not signal.SIG_IGN or one == signal.SIGTERM:
                 signal.signal(one, _stop)
     code = _code()
-    if not (last and code == INTERRUPTED):
-        for one, handler in handlers.items():
-            signal.signal(one, handler)
+    for one, handler in handlers.items():
+        signal.signal(one, signal.SIG_IGN if last and code == INTERRUPTED else handler)
     return code
 
 

@@ -16,7 +16,12 @@ SMALLEST = 64
 """Side of the smallest tiles in pixels: below, a network sees too little of the image."""
 
 
-def with_less(restorer: Restorer, size: tuple[int, int], attempt: Callable[[Restorer], T]) -> tuple[T, str | None]:
+def with_less(
+    restorer: Restorer,
+    size: tuple[int, int],
+    attempt: Callable[[Restorer], T],
+    has_waited: Callable[[], bool] = lambda: False,
+) -> tuple[T, str | None]:
     """Works on one image; when memory runs out, again with tiles of half the side, and so on.
 
     The next image begins with the requested tiles again.
@@ -25,6 +30,7 @@ def with_less(restorer: Restorer, size: tuple[int, int], attempt: Callable[[Rest
         restorer: restorer with the initial tiles.
         size: height and width of the measurement.
         attempt: the work, which starts anew each time.
+        has_waited: waits until no other image takes memory, and tells if an attempt with the same tiles is worth it.
 
     Returns:
         The result, and a note on smaller tiles; None without them.
@@ -45,6 +51,8 @@ def with_less(restorer: Restorer, size: tuple[int, int], attempt: Callable[[Rest
         # Out of the handler, which holds the failed attempt's tensors.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        if has_waited():
+            continue
         smaller = _halved(smaller, size)
 
 

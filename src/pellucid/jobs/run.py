@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import sys
 import time
@@ -23,6 +24,7 @@ from ..restoration.runner import SAMPLES_IDENTICAL
 from ..support.locks import lock
 from .fingerprint import of_files
 from .memory import with_less
+from .overlap import Lane, Single, overlapped
 from .plan import Item, state_of
 from .together import together
 from .trace import Trace
@@ -81,6 +83,7 @@ def run(
     strip: bool = False,
     damaged: images.Damaged = "refuse",
     truths: Callable[[Item], Path] | None = None,
+    lanes: int = 1,
 ) -> Outcomes:
     """Restores the images of a job in this process.
 
@@ -95,20 +98,27 @@ def run(
         strip: whether to remove metadata from outputs; see `Picture.stripped`.
         damaged: see `images.read`.
         truths: gives the file of an item's clean image, for its trace.
+        lanes: number of images in work at once without a batch; see `overlapped`.
 
     Yields:
         One outcome for each item: in order, except images restored side by side, which come in order of completion.
     """
 
-    def outcome(item: Item, prior: Prior) -> Outcome:
+    def outcome(item: Item, prior: Prior, lane: Lane = _SINGLE, progress: Progress | None = progress) -> Outcome:
         own = restorer if prior is restorer.prior else restorer.with_prior(prior)
-        return _outcome(item, own, item.seed(seed), progress, traces, kernels, strip, damaged, truths)
+        return _outcome(item, own, item.seed(seed), progress, traces, kernels, strip, damaged, truths, lane)
 
     if batch > 1 and restorer.method.needs_prior:
         yield from together(outcome, items, restorer.prior, batch)
+    elif lanes > 1 and restorer.method.needs_prior and not restorer.method.through_network:
+        _ = restorer.fingerprint  # before there are copies, each of which would find it out anew
+        yield from overlapped(outcome, items, restorer.prior, lanes, progress=progress, stops=lambda one: one.stops)
     else:
         for item in items:
             yield outcome(item, restorer.prior)
+
+
+_SINGLE = Single()
 
 
 def _outcome(
@@ -121,6 +131,7 @@ def _outcome(
     strip: bool,
     damaged: images.Damaged,
     truths: Callable[[Item], Path] | None,
+    lane: Lane,
 ) -> Outcome:
     start = time.perf_counter()
     nfe, size, noise, note = 0, None, None, None
@@ -133,11 +144,16 @@ def _outcome(
                 before = of_files(item.sources)
             pictures = _pictures(item, damaged)
             size = (pictures[0].colour.shape[0], pictures[0].colour.shape[1])
+            lane.has_read(sum(math.prod(page.colour.shape[:2]) for picture in pictures for page in picture.pages))
             images.check_holds(pictures[0], item.target)
             told = None if progress is None else _shares(progress, item, pictures[0], restorer)
             (restored, result, trace), less = with_less(
-                restorer, size, partial(_restored, pictures, seed, told, traces is not None, truths and truths(item))
+                restorer,
+                size,
+                partial(_restored, pictures, seed, told, traces is not None, truths and truths(item)),
+                lane.waits_for_others,
             )
+            lane.begins_writing()
             if kernels is not None:
                 _write_kernel(result, kernels(item))
             if traces is not None:

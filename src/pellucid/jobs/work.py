@@ -41,13 +41,13 @@ class Work:
     truths: Callable[[Item], Path] | None = None
     dry: bool = False
 
-    def outcomes(self, items: Iterable[Item], progress: Progress | None = None) -> Outcomes:
+    def outcomes(self, items: Iterable[Item], progress: Progress | None = None, lanes: int = 1) -> Outcomes:
         """Works on some images in this process; see `run`."""
         if self.dry:
             return look(items, self.seed, self.damaged)
         return run(
             items, self.restorer, self.seed, progress, self.traces, self.kernels, self.batch, self.strip, self.damaged,
-            self.truths,
+            self.truths, lanes,
         )  # fmt: skip
 
 

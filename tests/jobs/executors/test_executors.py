@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from pellucid.api import Restorer
 from pellucid.errors import UsageError
 from pellucid.jobs.executors import InProcess, Processes, find, names, usual
+from pellucid.jobs.executors.trial import compare
 
 
 def test_executors_by_name() -> None:
@@ -35,3 +39,8 @@ def test_much_work_on_several_cores_goes_to_several_processes(monkeypatch: pytes
     assert usual(10**6, 20, cpu) == usual(10**9, 1, cpu) == usual(10**9, 20, torch.device("cuda")) == "this"
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert usual(10**9, 20, cpu) == "this"
+
+
+def test_a_trial_does_the_work_in_both_ways(tiny_prior: Path) -> None:
+    one, several = compare(Restorer("denoise", tiny_prior, noise=0.1), 2, size=8)
+    assert min(*one, *several) > 0
