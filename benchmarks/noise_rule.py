@@ -101,7 +101,7 @@ def sample(prior: Prior, crop: Tensor, number: int, row: str) -> Sample | None:
     damaged = (damaged.clamp(0, 1) * 255).round() / 255
     y = to_model(damaged)
     content = content_of(y)
-    found = None if content.clean else noise.examined(prior, y, content)
+    found = None if content.clean else noise.examined(prior, y, content, "jpeg" in damage)
     if found is None or found.white:
         return None
     # All of it is removed, however doubtful it is to the rule that there was before.

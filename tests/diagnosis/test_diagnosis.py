@@ -11,10 +11,13 @@ from torch.nn import functional as F
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
-from pellucid.diagnosis.noise import blocks
+from pellucid.diagnosis.noise import blocks, by_brightness, calmest, limited, silent
 from pellucid.diagnosis.stationary import Spectrum, from_opponent, to_opponent
 from pellucid.images import from_pil
+from pellucid.maths.noise import Streams
 from pellucid.maths.problem import to_model, to_unit
+from pellucid.maths.stabilised import Variance
+from pellucid.methods.walk import Denoising
 from pellucid.priors import Counted, Prior, fit, load_prior
 
 
@@ -87,6 +90,59 @@ def test_noise_before_compression(natural: Prior, clean: Tensor) -> None:
     assert noise is not None
     assert noise.white == 0
     assert noise.level / 2 == pytest.approx(0.06, rel=0.35)
+
+
+def test_grey_texture_of_a_compressed_picture_in_colour_is_no_noise(natural: Prior, clean: Tensor) -> None:
+    """Sand is as Gaussian and as even as grain; but noise before a JPEG has colours."""
+    sand = compress((clean.lerp(clean.mean((2, 3), keepdim=True), 0.9) + 0.06 * draw(1, 1, 128, 128)).clamp(0, 1), 80)
+    y = to_model(sand)
+    assert silent(y, content_of(y), compressed=True)
+    assert not silent(y, content_of(y))
+    assert found(natural, sand) is None
+
+
+def test_the_limit_of_noise_before_compression() -> None:
+    power = torch.full((3, 9), 0.01)
+    power[1, :2], power[2, :2], power[1:, 2:] = 0.001, 0.003, 1e-6
+    of_colours = limited(Spectrum(power), 3, 2.0).power
+    torch.testing.assert_close(of_colours[0], torch.full((9,), 0.004))
+    assert torch.equal(of_colours[1:], power[1:])
+    assert torch.equal(limited(Spectrum(power), 3, None).power, power)
+    assert torch.equal(limited(Spectrum(power), 1, 2.0).power, power)
+    assert limited(Spectrum.white(0.1, 3), 3, 2.0).level == pytest.approx(0.1)
+
+
+def test_clipped_parts_tell_nothing_of_the_noise() -> None:
+    y = 0.1 * draw(1, 3, 128, 128)
+    y[..., :64] = 1
+    assert calmest(y, 3).level == pytest.approx(0.1, rel=0.2)
+
+
+def test_grain_that_depends_on_brightness() -> None:
+    """Of a scan with noisier dark parts, and of one with the same grain everywhere; the estimate is the truth."""
+    ramp = torch.linspace(-0.9, 0.9, 256).expand(1, 3, 256, 256)
+    told = Spectrum.white(0.1, 3, 1)
+    grain = to_opponent(0.1 * draw(1, 3, 256, 256))
+    grain[:, 1:] = 0
+    strength = (1.5 - (ramp + 1) / 2).sqrt()
+    variance = by_brightness(ramp + strength * from_opponent(grain), ramp, told, 3)
+    assert variance is not None
+    # The mean power over channels is a third of the grey axis', and a prior takes 0.95 of the amplitude.
+    whole = 0.1**2 / 3 / (2 * 0.95) ** 2
+    assert (variance.a, variance.b) == pytest.approx((1.5 * whole, -whole), rel=0.15)
+    assert by_brightness(ramp + from_opponent(grain), ramp, told, 3) is None
+
+
+def test_grain_is_removed_where_it_is_the_same_everywhere() -> None:
+    variance = Variance(0.01, -0.008)
+    grey = torch.full((1, 3, 32, 32), 0.25)
+
+    def prior(x: Tensor, level: float) -> Tensor:
+        return torch.full_like(x, 0.25)
+
+    noise = Noise(Spectrum.white(0.1, 3, 1), 0.0, 1.0, variance=variance)
+    states = list(Denoising(noise)._estimates(grey, prior, Streams([0])))  # type: ignore[arg-type]
+    torch.testing.assert_close(states[-1][1], variance.inverse(grey))
 
 
 def test_nothing_is_found_where_nothing_is(natural: Prior, bundled: dict[str, Tensor]) -> None:

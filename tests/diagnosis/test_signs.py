@@ -36,6 +36,14 @@ def test_noise_is_even_everywhere_and_in_all_directions() -> None:
     assert signs.probability({"share": 0.85, **found}) > 0.8
 
 
+def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:
+    grain = simulated(FLAT, Spectrum.white(0.1, 3, 1), Streams([1]))
+    taken = blocks(grain, centred=False)
+    told = Spectrum.white(0.1, 3, 1)
+    grey, coloured = (signs.read(grain, FLAT, taken, taken, told, told, axes)["spread"] for axes in (1, 3))
+    assert grey == pytest.approx(coloured, abs=1e-3)
+
+
 def test_texture_is_in_places() -> None:
     patchy = drawn(1)
     patchy[..., :64] *= 0.2

@@ -22,7 +22,7 @@ from ..maths.stabilised import Variance
 from ..priors.prior import Prior
 from .content import Content
 from .estimate import WHOLE, excerpt
-from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, unclipped
+from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, relative, unclipped
 from .stationary import (
     BANDS,
     EDGES,
@@ -54,6 +54,10 @@ _DEPENDS, _EXPLAINED, _FAINT = 1.4, 0.8, 0.03
 _TARGET, _POWER = 0.86, 4
 _ROUNDS, _SHRINK, _GROW = 2, 0.03, 1.15
 _LESS, _MORE_POWER = 0.2, 1.5
+_HALF = 0.5
+_GREY_MOST, _GREY_FOUND = 4.0, 2.5
+"""Most power of the grey axis before a compression, of that of slow waves of colour: of the bound, which is low in
+calm blocks, and of what is found."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class Noise:
             on the grey axis of a grey picture. Else 0.
         confidence: see `Finding`.
         numbers: numbers behind the confidence.
-        variance: dependence on brightness, for white noise that has one.
+        variance: dependence on brightness, for noise that has one; another spectrum than white is then that of the
+            picture made uniform.
     """
 
     spectrum: Spectrum
@@ -150,7 +155,7 @@ def _members() -> Tensor:
 
 
 @torch.no_grad()
-def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
+def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False) -> Noise | None:
     """Looks for white noise, if the calmest blocks permit it, and then for any other noise.
 
     Costs at most `CALLS` evaluations; for large pictures, on an `excerpt`.
@@ -159,12 +164,14 @@ def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
         content: the kind of picture; one with exactly flat areas has no noise.
+        compressed: whether it was a JPEG; see `limited`.
     """
-    found = None if content.clean or silent(y, content) else examined(prior, y, content)
+    unlikely = content.clean or silent(y, content, compressed)
+    found = None if unlikely else examined(prior, y, content, compressed)
     return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
 
 
-def silent(y: Tensor, content: Content) -> bool:
+def silent(y: Tensor, content: Content, compressed: bool = False) -> bool:
     """True if the calmest parts leave no room for credible noise, so that no prior is needed.
 
     `measure` exceeds their noise by a bounded factor.
@@ -172,18 +179,18 @@ def silent(y: Tensor, content: Content) -> bool:
     y = excerpt(y, _SEEN)
     if min(y.shape[-2:]) < SIDE:
         return True
-    most = calmest(y, 1 if content.grey else y.shape[1]).power * _GROW**_ROUNDS * _MORE_POWER
+    most = calmest(y, 1 if content.grey else y.shape[1], compressed).power * _GROW**_ROUNDS * _MORE_POWER
     return Spectrum(most).level < LEAST
 
 
-def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
+def examined(prior: Prior, y: Tensor, content: Content, compressed: bool = False) -> Noise | None:
     """Estimates the noise as if there were some, however unlikely; None for a picture that is too small."""
     y = excerpt(y, _SEEN)
     if min(y.shape[-2:]) < SIDE:
         # Less than a block tells nothing.
         return None
     axes = 1 if content.grey else y.shape[1]
-    bound, calls = calmest(y, axes), CALLS
+    bound, calls = calmest(y, axes, compressed), CALLS
     room = bound.power[:axes, _FINE:].min().sqrt().item()
     if room >= LEAST:
         seen = white_level(prior, y, axes, room, _WHITE)
@@ -191,7 +198,7 @@ def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
             spectrum = Spectrum.white(seen.level, y.shape[1], axes)
             return Noise(spectrum, seen.level, WHITE_CONFIDENCE, {"share": seen.share}, _variance(y, seen.x0, axes))
         calls -= seen.calls
-    return measure(prior, y, axes, bound, calls) if min(y.shape[-2:]) >= _LEAST_SIDE else None
+    return measure(prior, y, axes, bound, calls, compressed) if min(y.shape[-2:]) >= _LEAST_SIDE else None
 
 
 @dataclass(frozen=True)
@@ -246,6 +253,11 @@ def _variance(y: Tensor, x0: Tensor, axes: int) -> Variance | None:
     light = torch.cat([brightness(x0[:, c : c + 1]) for c in channels])[kept].clamp(0, 1)
     # Of a square of noise as of brightness, the mean of each block; `brightness` maps it as it does an image.
     power = torch.cat([2 * brightness(fine[:, c : c + 1].square()) - 1 for c in channels])[kept]
+    return _line(power, light)
+
+
+def _line(power: Tensor, light: Tensor) -> Variance | None:
+    """Variance of noise by the power of blocks, in [-1, 1] units, and their brightness; None if it is negligible."""
     a, b, fit = line(power, light)
     low, high = fit.quantile(0.05).item(), fit.quantile(0.95).item()
     # A line must explain what it is fitted to: texture, where a prior spares noise, may be dark or bright by chance.
@@ -273,10 +285,11 @@ def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
     return y + level * from_opponent(fresh)
 
 
-def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> Noise:
+def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int, compressed: bool = False) -> Noise:
     """Measures noise of any spectrum, assuming that there is some, with its confidence.
 
-    Two walks correct the spectrum, a third one tests it, and one on drawn noise gives the expected values.
+    Two walks correct the spectrum, a third one tests it, and one on drawn noise gives the expected values. If the first
+    one shows that the noise depends on brightness, all the rest is of the picture made uniform.
 
     Args:
         prior: the prior.
@@ -284,12 +297,17 @@ def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> 
         axes: colour axes that are looked at.
         bound: an upper bound of the power.
         calls: evaluations, 6 or more.
+        compressed: whether the picture was a JPEG.
     """
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
-    rest, told = calls - 2 * test, bound
-    for own in ((rest + 1) // _ROUNDS, rest // _ROUNDS):
-        ratio = _ratio(y, _walked(prior, y, told, own, axes), told)
-        told = Spectrum(_only(told.power * ((_smooth(ratio) / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
+    rest = calls - 2 * test
+    x0 = _walked(prior, y, bound, (rest + 1) // _ROUNDS, axes)
+    variance = by_brightness(y, x0, bound, axes)
+    if variance is not None:
+        y, x0 = variance.forward(y), variance.forward(x0)
+        bound = calmest(y, axes, compressed)
+    told = _corrected(y, x0, bound, axes)
+    told = _corrected(y, _walked(prior, y, told, rest // _ROUNDS, axes), told, axes)
     x0 = _walked(prior, y, told, test, axes)
     drawn = x0 + simulated(y, told, Streams([1]))
     again = _walked(prior, drawn, told, test, axes)
@@ -299,7 +317,30 @@ def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> 
     parts = [blocks(y - x0, centred=False), blocks(drawn - again, centred=False)]
     signs = {"share": share, **read(y, x0, parts[0], parts[1], told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
-    return Noise(Spectrum(_only(told.power * change, axes)), 0.0, probability(signs), signs)
+    spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
+    return Noise(spectrum, 0.0, probability(signs), signs, variance)
+
+
+def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Spectrum:
+    """The given spectrum, less where the prior gives part of it back."""
+    change = (_smooth(_ratio(y, x0, told)) / _TARGET) ** _POWER
+    return Spectrum(_only(told.power * change.clamp(_SHRINK, _GROW), axes))
+
+
+def by_brightness(y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Variance | None:
+    """Dependence of other noise than white on brightness, in the flatter half of the blocks; None if it is negligible.
+
+    Args:
+        y: one picture, (1, C, H, W) in [-1, 1].
+        x0: the prior's estimate.
+        told: spectrum of the noise that the prior was given.
+        axes: colour axes that count.
+    """
+    kept = unclipped(y)
+    power = relative(blocks(y - x0, centred=False)[kept], told, axes)
+    flat = blocks(x0)[kept].sum((1, 2))
+    calm = flat <= flat.quantile(_HALF)
+    return _line(power[calm] * told.level**2, brightness(x0)[kept][calm].clamp(0, 1))
 
 
 def _walked(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> Tensor:
@@ -318,20 +359,39 @@ def _smooth(ratio: Tensor) -> Tensor:
     return F.avg_pool1d(F.pad(ratio[None], (1, 1), mode="replicate"), 3, 1)[0]
 
 
-def calmest(y: Tensor, axes: int) -> Spectrum:
-    """Mean power of the calmest blocks, an upper bound of the noise's power."""
-    power = blocks(y)
+def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:
+    """Limits noise from before a JPEG compression: its grey axis by the slow waves of the others.
+
+    A sensor's noise has as much power on each axis, and JPEG reduces the fine detail of colours only. Texture that is
+    alike in all directions and Gaussian after compression, such as sand, is grey.
+
+    Args:
+        noise: the spectrum.
+        axes: colour axes that count; a single one has no limit.
+        most: largest ratio of the powers; None for a picture that was no JPEG.
+    """
+    if most is None or axes == 1:
+        return noise
+    power = noise.power.clone()
+    power[0] = power[0].clamp_max(most * power[1:axes, :SLOW].mean().item())
+    return Spectrum(power)
+
+
+def calmest(y: Tensor, axes: int, compressed: bool = False) -> Spectrum:
+    """Mean power of the calmest blocks, an upper bound of the noise's power; see `limited`."""
+    power = blocks(y)[unclipped(y)]
     activity = (power / power.median(0).values.clamp_min(_LEAST)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
-    return Spectrum(_only(bound, axes))
+    return limited(Spectrum(_only(bound, axes)), axes, _GREY_MOST if compressed else None)
 
 
 def _left(y: Tensor, x0: Tensor) -> Tensor:
     """Mean power, (C, BANDS), of an estimate's residual in the blocks where the estimate is flattest."""
-    order = blocks(x0).sum((1, 2)).argsort()
-    return blocks(y - x0, centred=False)[order[: max(6, int(len(order) * _CALM))]].mean(0)
+    kept = unclipped(y)
+    order = blocks(x0)[kept].sum((1, 2)).argsort()
+    return blocks(y - x0, centred=False)[kept][order[: max(6, int(len(order) * _CALM))]].mean(0)
 
 
 def _only(power: Tensor, axes: int) -> Tensor:

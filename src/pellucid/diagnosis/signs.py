@@ -75,10 +75,9 @@ def read(
     """
     kept = unclipped(y)
     light, residual = brightness(x0)[kept], _residual(y - x0, kept)
-    own, reference = (_relative(power[kept], told, axes) for power in (taken, drawn))
+    own, reference = (relative(power[kept], told, axes) for power in (taken, drawn))
     return {
-        # The mean of fewer colours varies more from block to block.
-        "spread": math.log(_spread(own, light)) + math.log(axes / y.shape[1]) / 2,
+        "spread": math.log(_spread(own, light)),
         "calm": _calm(own) - _calm(reference),
         "bound": told.level / bound.level,
         "level": math.log(told.level * 127.5),
@@ -120,7 +119,7 @@ def unclipped(y: Tensor) -> Tensor:
     return kept if kept.sum() >= max(_FEW, 0.2 * len(kept)) else torch.ones_like(kept)
 
 
-def _relative(power: Tensor, told: Spectrum, axes: int) -> Tensor:
+def relative(power: Tensor, told: Spectrum, axes: int) -> Tensor:
     """Power of each block relative to the given noise, (N,)."""
     weight = (told.power * shares())[:axes, SLOW:]
     ratio = power[:, :axes, SLOW:] / told.power[:axes, SLOW:]

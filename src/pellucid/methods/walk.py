@@ -67,9 +67,9 @@ class Denoising:
 
     def _estimates(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[tuple[float, Tensor]]:
         level, variance = self.strength * self.noise.white, self.noise.variance
-        if variance is not None and level:
-            # On the grey axis the noise of equal channels adds up.
-            white = variance.level * (math.sqrt(y.shape[1]) if self.grey else 1.0)
+        if variance is not None:
+            # On the grey axis the noise of equal channels adds up; another spectrum is already that of the new picture.
+            white = variance.level * (math.sqrt(y.shape[1]) if self.grey else 1.0) if level else 0.0
             inner = replace(self, noise=replace(self.noise, white=white, variance=None))
             for told, x0 in inner._estimates(variance.forward(y), prior, rng):
                 yield told, variance.inverse(x0)
