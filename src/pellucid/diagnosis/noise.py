@@ -160,7 +160,7 @@ def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
         y: one picture, (1, C, H, W) in [-1, 1].
         content: the kind of picture; one with exactly flat areas has no noise.
     """
-    found = None if content.clean or silent(y, content) else examined(prior, y, content)
+    found = None if content.clean or silent(y, content) else examined(prior, y, content, credible=True)
     return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
 
 
@@ -176,8 +176,15 @@ def silent(y: Tensor, content: Content) -> bool:
     return Spectrum(most).level < LEAST
 
 
-def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
-    """Estimates the noise as if there were some, however unlikely; None for a picture that is too small."""
+def examined(prior: Prior, y: Tensor, content: Content, *, credible: bool = False) -> Noise | None:
+    """Estimates the noise as if there were some, however unlikely; None for a picture that is too small.
+
+    Args:
+        prior: the prior.
+        y: one picture, (1, C, H, W) in [-1, 1].
+        content: the kind of picture.
+        credible: whether to stop, with None, as soon as no credible noise can result.
+    """
     y = excerpt(y, _SEEN)
     if min(y.shape[-2:]) < SIDE:
         # Less than a block tells nothing.
@@ -191,7 +198,7 @@ def examined(prior: Prior, y: Tensor, content: Content) -> Noise | None:
             spectrum = Spectrum.white(seen.level, y.shape[1], axes)
             return Noise(spectrum, seen.level, WHITE_CONFIDENCE, {"share": seen.share}, _variance(y, seen.x0, axes))
         calls -= seen.calls
-    return measure(prior, y, axes, bound, calls) if min(y.shape[-2:]) >= _LEAST_SIDE else None
+    return measure(prior, y, axes, bound, calls, credible=credible) if min(y.shape[-2:]) >= _LEAST_SIDE else None
 
 
 @dataclass(frozen=True)
@@ -273,7 +280,7 @@ def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
     return y + level * from_opponent(fresh)
 
 
-def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> Noise:
+def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int, *, credible: bool = False) -> Noise | None:
     """Measures noise of any spectrum, assuming that there is some, with its confidence.
 
     Two walks correct the spectrum, a third one tests it, and one on drawn noise gives the expected values.
@@ -284,20 +291,24 @@ def measure(prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int) -> 
         axes: colour axes that are looked at.
         bound: an upper bound of the power.
         calls: evaluations, 6 or more.
+        credible: see `examined`.
     """
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
     rest, told = calls - 2 * test, bound
     for own in ((rest + 1) // _ROUNDS, rest // _ROUNDS):
-        ratio = _ratio(y, _walked(prior, y, told, own, axes), told)
+        x0 = _walked(prior, y, told, own, axes)
+        ratio = _ratio(blocks(y - x0, centred=False), x0, told)
         told = Spectrum(_only(told.power * ((_smooth(ratio) / _TARGET) ** _POWER).clamp(_SHRINK, _GROW), axes))
+    if credible and told.level * math.sqrt(_MORE_POWER) < LEAST:
+        return None
     x0 = _walked(prior, y, told, test, axes)
     drawn = x0 + simulated(y, told, Streams([1]))
     again = _walked(prior, drawn, told, test, axes)
-    ratio, usual = _ratio(y, x0, told), _ratio(drawn, again, told)
+    taken, reference = blocks(y - x0, centred=False), blocks(drawn - again, centred=False)
+    ratio, usual = _ratio(taken, x0, told), _ratio(reference, again, told)
     weight = (told.power * shares())[:axes, SLOW:]
     share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
-    parts = [blocks(y - x0, centred=False), blocks(drawn - again, centred=False)]
-    signs = {"share": share, **read(y, x0, parts[0], parts[1], told, bound, axes)}
+    signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     return Noise(Spectrum(_only(told.power * change, axes)), 0.0, probability(signs), signs)
 
@@ -308,9 +319,9 @@ def _walked(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> T
     return x0
 
 
-def _ratio(y: Tensor, x0: Tensor, told: Spectrum) -> Tensor:
-    """Removed amplitude over the given one, (C, BANDS)."""
-    return (_left(y, x0) / told.power).sqrt()
+def _ratio(taken: Tensor, x0: Tensor, told: Spectrum) -> Tensor:
+    """Removed amplitude over the given one, (C, BANDS); `taken` is the power of the residual's blocks."""
+    return (_left(taken, x0) / told.power).sqrt()
 
 
 def _smooth(ratio: Tensor) -> Tensor:
@@ -328,10 +339,10 @@ def calmest(y: Tensor, axes: int) -> Spectrum:
     return Spectrum(_only(bound, axes))
 
 
-def _left(y: Tensor, x0: Tensor) -> Tensor:
+def _left(taken: Tensor, x0: Tensor) -> Tensor:
     """Mean power, (C, BANDS), of an estimate's residual in the blocks where the estimate is flattest."""
     order = blocks(x0).sum((1, 2)).argsort()
-    return blocks(y - x0, centred=False)[order[: max(6, int(len(order) * _CALM))]].mean(0)
+    return taken[order[: max(6, int(len(order) * _CALM))]].mean(0)
 
 
 def _only(power: Tensor, axes: int) -> Tensor:
