@@ -17,7 +17,7 @@ from pellucid.methods import Auto
 from pellucid.methods.method import last
 from pellucid.operators import Jpeg
 
-SIDE, PART = 800, 512
+SIDE, PART = 800, 384
 MOST = 12
 
 

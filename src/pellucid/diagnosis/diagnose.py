@@ -74,7 +74,7 @@ def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
 def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnosis:
     """Looks for every kind of damage.
 
-    Costs at most `CALLS` evaluations of the prior; for large pictures, on one megapixel of them.
+    Costs at most `CALLS` evaluations of the prior; for large pictures, on a part.
 
     Args:
         prior: the prior.

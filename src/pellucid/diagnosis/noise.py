@@ -21,7 +21,7 @@ from ..maths.noise import Streams
 from ..maths.stabilised import Variance
 from ..priors.prior import Prior
 from .content import Content
-from .estimate import WHOLE, excerpt
+from .estimate import WHOLE, stretches
 from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, unclipped
 from .stationary import (
     BANDS,
@@ -40,7 +40,7 @@ from .stationary import (
 CALLS = 10
 """Largest number of evaluations in `estimate`."""
 
-_SEEN = 512
+_SEEN, _STRETCHES, _LARGE = 384, 4, 750
 _CALM, _CALMEST = 0.2, 0.1
 _LEAST = 1e-8
 LEAST = 0.02
@@ -135,7 +135,8 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
         own = own - own.mean((-2, -1), keepdim=True)
     slope = torch.hann_window(SIDE, dtype=x.dtype, device=x.device)
     window = slope[:, None] * slope
-    power = torch.fft.rfft2(own * (window / window.square().mean().sqrt()), norm="ortho").abs().square()
+    waves = torch.fft.rfft2(own * (window / window.square().mean().sqrt()), norm="ortho")
+    power = torch.view_as_real(waves).square().sum(-1)
     member = _members().to(power)
     mean: Tensor = power.flatten(2) @ (member / member.sum(0))
     return mean.cpu().float()
@@ -153,7 +154,7 @@ def _members() -> Tensor:
 def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
     """Looks for white noise, if the calmest blocks permit it, and then for any other noise.
 
-    Costs at most `CALLS` evaluations; for large pictures, on an `excerpt`.
+    Costs at most `CALLS` evaluations; for large pictures, on a `part`.
 
     Args:
         prior: the prior.
@@ -164,12 +165,20 @@ def estimate(prior: Prior, y: Tensor, content: Content) -> Noise | None:
     return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
 
 
+def part(y: Tensor) -> Tensor:
+    """Part of a picture, (1, C, H, W), that the prior sees: each side above 750 pixels becomes 384.
+
+    From 384 pixels the level is as right as from 512, in 0.56 of the time.
+    """
+    return stretches(y, _SEEN // _STRETCHES, _STRETCHES, _LARGE)
+
+
 def silent(y: Tensor, content: Content) -> bool:
     """True if the calmest parts leave no room for credible noise, so that no prior is needed.
 
     `measure` exceeds their noise by a bounded factor.
     """
-    y = excerpt(y, _SEEN)
+    y = part(y)
     if min(y.shape[-2:]) < SIDE:
         return True
     most = calmest(y, 1 if content.grey else y.shape[1]).power * _GROW**_ROUNDS * _MORE_POWER
@@ -185,7 +194,7 @@ def examined(prior: Prior, y: Tensor, content: Content, *, credible: bool = Fals
         content: the kind of picture.
         credible: whether to stop, with None, as soon as no credible noise can result.
     """
-    y = excerpt(y, _SEEN)
+    y = part(y)
     if min(y.shape[-2:]) < SIDE:
         # Less than a block tells nothing.
         return None
