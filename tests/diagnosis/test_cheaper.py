@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.diagnosis import blur, compression, enlarged, scratches
-from pellucid.diagnosis.noise import BANDS, SIDE, STRIDE, blocks, part
+from pellucid.diagnosis.noise import blocks, part
+from pellucid.diagnosis.signs import SIDE, STRIDE
 from pellucid.diagnosis.spectrum import BLOCK, polar, spectrum
-from pellucid.diagnosis.stationary import EDGES, to_opponent
+from pellucid.diagnosis.stationary import BANDS, EDGES, to_opponent
 from pellucid.operators.jpeg import cosines
 
 
