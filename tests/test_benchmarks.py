@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import gallery, reference
+from benchmarks import gallery, photograph, reference
 from benchmarks.contenders import Calls, contenders, image
 from benchmarks.measuring import in_turn
 from PIL import Image
@@ -79,3 +80,14 @@ def test_taken_in_turn() -> None:
     took = in_turn({n: (lambda n=n: order.append(n)) for n in "ab"}, 2, lambda: float(next(ticks)))  # type: ignore[misc]
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert took == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
+
+
+def test_an_older_version_has_its_own_methods(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    named = '[project]\nname = "pellucid"\n[project.entry-points."pellucid.methods"]\nolder = "pellucid.older:Older"\n'
+    (tmp_path / "pyproject.toml").write_text(named, encoding="utf-8")
+    path = [str(photograph.with_its_own_methods(tmp_path))]
+    (found,) = distributions(name="pellucid", path=path)
+    assert [(one.group, one.name, one.value) for one in found.entry_points] == [
+        ("pellucid.methods", "older", "pellucid.older:Older")
+    ]

@@ -17,7 +17,7 @@ import pellucid
 from pellucid import images
 from pellucid.degradations import compress, multiple_jpeg
 from pellucid.diagnosis import Compression, Content, Diagnosis, compression
-from pellucid.diagnosis.compression import known
+from pellucid.diagnosis.compression import Before, known
 from pellucid.errors import PellucidError, UsageError
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit
@@ -191,3 +191,14 @@ def test_fine_files_of_drawn_pages_are_left_alone(flat: float, fineness: int, tr
     found = known(operator.A(draw(0, 1, 3, 64, 64)), operator.coding)
     made = treatment(Diagnosis(content=Content(flat, False), compression=found), 1.0)
     assert (made is not None) == treated
+
+
+@pytest.mark.parametrize(("fineness", "calls"), [(74, 7), (75, 4), (93, 4)])
+def test_auto_makes_fewer_evaluations_for_fine_files(fineness: int, calls: int) -> None:
+    found = Compression(Jpeg(fineness).coding, told=True)
+    made = treatment(Diagnosis(compression=found), 1.0)
+    assert made is not None
+    assert made.nfe == calls
+    twice = treatment(Diagnosis(compression=replace(found, before=Before(20, False, 9.0))), 1.0)
+    assert twice is not None
+    assert twice.nfe == 7

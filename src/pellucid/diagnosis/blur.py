@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..operators.blur import disk, gaussian, motion
+from .estimate import middle
 from .spectrum import BLOCK, LEAST, Photographs, luminance, passed, spectrum
 
 Family = Literal["none", "gaussian", "disk", "motion"]
@@ -244,6 +245,8 @@ class Blur:
 
 
 _GRID = 2.8
+_MOST = 1536
+"""Longest side, a multiple of 8, of the part in which `blockiness` looks for the grid."""
 _FLOOR, _COMPRESSED_FLOOR = (2 / 255) ** 2 / 12, (16 / 255) ** 2 / 12
 """Power that rounding leaves: to 8 bits, and to the steps of a fine JPEG at frequencies that a blur dampens."""
 
@@ -277,9 +280,9 @@ def blockiness(image: Tensor) -> float:
     """Height of the steps at JPEG's block edges above those elsewhere, in standard errors.
 
     Args:
-        image: one picture, (1, C, H, W), of 24 pixels or more each way.
+        image: one picture, (1, C, H, W), of 24 pixels or more each way; the middle of a large one is used.
     """
-    bright = luminance(image)[0, 0]
+    bright = luminance(middle(image, _MOST))[0, 0]
     found = []
     for x in (bright, bright.mT):
         step = x.diff(dim=1).abs()

@@ -253,7 +253,7 @@ def _shifted(plane: Tensor, offset: tuple[int, int], coding: JpegCoding) -> Befo
         for column in range(8):
             if row == offset[0] or column == offset[1]:
                 continue
-            coefficients = _coefficients(plane, (row, column))[:: -(-plane.numel() // 64 // _FEW) or 1]
+            coefficients = _coefficients(plane, (row, column), -(-plane.numel() // 64 // _FEW) or 1)
             for number, table in zip(_QUALITIES, tables, strict=True):
                 used = coefficients.abs() > table / 2
                 chosen = (coefficients / table)[used]
@@ -359,11 +359,16 @@ def _plane(y: Tensor, component: int, coding: JpegCoding) -> Tensor:
     return plane
 
 
-def _coefficients(plane: Tensor, offset: tuple[int, int]) -> Tensor:
-    """Cosine coefficients of all whole blocks, (N, 64)."""
-    matrix = cosines().float()
-    coefficients: Tensor = matrix @ _cut(plane, offset, 8).unflatten(-1, (8, 8)) @ matrix.T
-    return coefficients.flatten(1)
+def _coefficients(plane: Tensor, offset: tuple[int, int], step: int = 1) -> Tensor:
+    """Cosine coefficients of every `step`-th of the whole blocks, (N, 64)."""
+    return _cut(plane, offset, 8)[::step] @ _transform()
+
+
+@lru_cache(maxsize=1)
+def _transform() -> Tensor:
+    """The two-dimensional cosine transform as one matrix to multiply flat blocks by, (64, 64)."""
+    matrix = cosines()
+    return torch.kron(matrix, matrix).T.float().contiguous()
 
 
 def _cut(plane: Tensor, offset: tuple[int, int], side: int) -> Tensor:
@@ -400,22 +405,23 @@ def _colours(y: Tensor, coding: JpegCoding) -> JpegCoding:
     ]
     usual = tuple(_standard(1)[quality(coding) - 1].long().tolist())
     best, most, near = guesses[0], 0.0, 0.0
+    numbers = {guess: _colour_numbers(y, guess) for guess in guesses}
     for guess in guesses:
-        score, share = _told(*_colour_numbers(y, guess), usual)
+        score, share = _told(*numbers[guess], usual)
         if score > most:
             best, most, near = guess, score, share
     table = usual
     if near < _SHARE:
         # The colours may have a table of another quality, or of nobody else's.
         for guess in guesses:
-            comb = _comb(*_colour_numbers(y, guess))
+            comb = _comb(*numbers[guess])
             other, score = comb.standard(1)
             if score > most + _EVIDENCE:
                 best, most, table = guess, score, comb.own(other, score)
     if most < 4 * _EVIDENCE:
         # Hardly any of the colours' numbers are not 0: where their blocks begin, most are.
         alike = [guess for guess in guesses if guess.shrunk == best.shrunk]
-        best = max(alike, key=lambda guess: (_colour_numbers(y, guess)[0].abs() < 0.5).float().mean().item())
+        best = max(alike, key=lambda guess: (numbers[guess][0].abs() < 0.5).float().mean().item())
     return replace(best, tables=(*coding.tables, table, table))
 
 

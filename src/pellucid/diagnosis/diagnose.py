@@ -74,7 +74,7 @@ def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
 def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnosis:
     """Looks for every kind of damage.
 
-    Costs at most `CALLS` evaluations of the prior; for large pictures, on one megapixel of them.
+    Costs at most `CALLS` evaluations of the prior; for large pictures, on a part.
 
     Args:
         prior: the prior.
@@ -114,8 +114,8 @@ def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
     grey = pixels.shape[1] == 1
     if not grey and pixels.shape[1] != prior.channels:
         raise UsageError(f"the prior takes images of {prior.channels} channels, this one has {pixels.shape[1]}")
-    pixels = pixels.expand(-1, prior.channels, -1, -1).to(device_of(prior), torch.float32)
-    return diagnose(prior, to_model(pixels), from_file(picture))
+    pixels = to_model(pixels.expand(-1, prior.channels, -1, -1).to(device_of(prior), torch.float32))
+    return diagnose(prior, pixels, from_file(picture))
 
 
 def from_file(picture: Picture) -> Diagnosis:

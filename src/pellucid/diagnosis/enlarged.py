@@ -77,12 +77,16 @@ def measure(image: Tensor) -> list[Enlarged]:
     Args:
         image: one picture, (1, C, H, W) in [-1, 1]; the middle of a large one is used.
     """
-    bright = to_unit(luminance(middle(image, _MOST).float())).double()[0, 0]
+    bright = to_unit(luminance(middle(image, _MOST).float()))[0, 0]
     if min(bright.shape) < _LEAST:
         return []
-    ways = [_rows(side) for side in (bright, bright.T)]
+    ways = [(spectra, spectra.abs()) for spectra in map(_rows, (bright, bright.T))]
     return [
-        Enlarged(factor, min(_coherence(way, factor) for way in ways), max(_beyond(way, 0.5 / factor) for way in ways))
+        Enlarged(
+            factor,
+            min(_coherence(spectra, size, factor) for spectra, size in ways),
+            max(_beyond(size, 0.5 / factor) for _, size in ways),
+        )
         for factor in _FACTORS
     ]
 
@@ -112,19 +116,19 @@ def _rows(bright: Tensor) -> Tensor:
     return spectra
 
 
-def _coherence(spectra: Tensor, factor: float) -> float:
+def _coherence(spectra: Tensor, size: Tensor, factor: float) -> float:
     """Coherence of each frequency beyond the small picture's with its image one sampling frequency lower."""
     count = spectra.shape[1]
     at = torch.arange(math.ceil(count * 0.55 / factor), math.floor(count * 0.47))
-    above, below = spectra[:, at], spectra[:, (at - round(count / factor)) % count]
-    both = above * below.conj()
-    return (both.sum(0).abs() / both.abs().sum(0).clamp_min(_TINY)).mean().item()
+    lower = (at - round(count / factor)) % count
+    both = (spectra[:, at] * spectra[:, lower].conj()).sum(0).abs()
+    return (both / (size[:, at] * size[:, lower]).sum(0).clamp_min(_TINY)).mean().item()
 
 
-def _beyond(spectra: Tensor, cut: float) -> float:
+def _beyond(size: Tensor, cut: float) -> float:
     """Power well beyond a frequency, relative to a spectrum that falls with the square of the frequency."""
-    power = spectra.abs().square().mean(0)[: spectra.shape[1] // 2 + 1]
-    at = torch.arange(len(power), dtype=power.dtype) / spectra.shape[1]
+    power = size[:, : size.shape[1] // 2 + 1].square().mean(0)
+    at = torch.arange(len(power), dtype=power.dtype) / size.shape[1]
     scaled = power * at.square()
     below, above = (at > 0.4 * cut) & (at < 0.8 * cut), at > min(1.25 * cut, 0.45)
     return (scaled[above].mean() / scaled[below].mean().clamp_min(_TINY)).item()

@@ -107,7 +107,7 @@ def quantiles(image: Tensor, share: float = 0.005) -> tuple[Tensor, Tensor]:
 def _seen(image: Tensor) -> Tensor:
     """Pixels of all parts of a picture, at most `_MOST`, (C, n) in [0, 1]."""
     step = max(1, math.ceil(math.sqrt(image.shape[-2] * image.shape[-1] / _MOST)))
-    return to_unit(image[..., ::step, ::step])[0].flatten(1).double()
+    return to_unit(image[..., ::step, ::step])[0].flatten(1).float()
 
 
 def estimate(image: Tensor) -> Exposure | None:

@@ -230,7 +230,8 @@ def _mirrored(x: Tensor, by: int) -> Tensor:
 
 
 def _around(x: Tensor, side: int) -> Tensor:
-    return F.avg_pool2d(_mirrored(x, side // 2), side, 1)
+    # Rows first, then columns: two sums of `side` values for one of its square.
+    return F.avg_pool2d(F.avg_pool2d(_mirrored(x, side // 2), (1, side), 1), (side, 1), 1)
 
 
 def _specks(bright: Tensor, limits: Limits) -> Tensor:

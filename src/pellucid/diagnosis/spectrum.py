@@ -97,14 +97,16 @@ def spectrum(image: Tensor, most: int = 1500) -> Tensor:
     tops, lefts = (torch.linspace(0, n - BLOCK, (n - BLOCK) // step + 1).long() for n in image.shape[-2:])
     places = torch.cartesian_prod(tops, lefts)
     places = places[:: -(-len(places) // most)]
-    total, window = torch.zeros(BLOCK, BLOCK, dtype=torch.float64), _window()
+    half, window = torch.zeros(BLOCK, BLOCK // 2 + 1, dtype=torch.float64), _window().float()
     for some in places.split(256):
         # Of the blocks alone: a large picture has many pixels that are in none of them.
         own = [image[0, :, top : top + BLOCK, left : left + BLOCK] for top, left in some.tolist()]
-        blocks = luminance(torch.stack(own))[:, 0].double()
+        blocks = luminance(torch.stack(own))[:, 0].float()
         blocks = (blocks - (blocks * window).mean((1, 2), keepdim=True) / window.mean()) * window
-        total += torch.fft.fft2(blocks).abs().square().sum(0)
-    return polar((total / (len(places) * BLOCK**2))[None])[0]
+        half += torch.view_as_real(torch.fft.rfft2(blocks)).square().sum((0, 3), dtype=torch.float64)
+    # The other half of the plane is the first one turned around frequency 0.
+    other = half[-torch.arange(BLOCK) % BLOCK, 1:-1].flip(1)
+    return polar((torch.cat([half, other], 1) / (len(places) * BLOCK**2))[None])[0]
 
 
 def passed(kernel: Tensor) -> Tensor:

@@ -170,7 +170,8 @@ class Quantised(Operator):
     def _cut(self, image: Tensor, edges: tuple[int, int], mode: str) -> Tensor:
         """Macroblocks of a stored image or of a strip, with so many rows missing before and after."""
         rows, columns = self._rows, self._columns
-        padded = F.pad(image[None], (columns.before, columns.after, *edges), mode=mode)[0]
+        around = (columns.before, columns.after, *edges)
+        padded = F.pad(image[None], around, mode=mode)[0] if any(around) else image
         blocks = padded.unflatten(-1, (-1, columns.side)).unflatten(-3, (-1, rows.side))
         cut: Tensor = blocks.permute(1, 3, 0, 2, 4).flatten(2)
         return cut

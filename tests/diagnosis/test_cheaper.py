@@ -1,0 +1,90 @@
+"""Shortcuts of the diagnosis give what the plain formulas give."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pellucid.diagnosis import blur, compression, enlarged, scratches
+from pellucid.diagnosis.noise import blocks, part
+from pellucid.diagnosis.signs import SIDE, STRIDE
+from pellucid.diagnosis.spectrum import BLOCK, polar, spectrum
+from pellucid.diagnosis.stationary import BANDS, EDGES, to_opponent
+from pellucid.operators.jpeg import cosines
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_half_a_transform_has_the_whole_spectrum() -> None:
+    image = draw(1, 1, BLOCK, BLOCK)
+    row = torch.hann_window(BLOCK, periodic=True, dtype=torch.float64)
+    window = row[:, None] * row
+    window = window / window.square().mean().sqrt()
+    own = image[0].double()
+    own = (own - (own * window).mean() / window.mean()) * window
+    whole = polar(torch.fft.fft2(own).abs().square() / BLOCK**2)[0]
+    torch.testing.assert_close(spectrum(image), whole, rtol=1e-5, atol=1e-9)
+
+
+def test_the_coherence_is_the_stated_one() -> None:
+    spectra = torch.complex(draw(20, 120), draw(120, 20).T)
+    for factor in (1.5, 2.0, 3.0, 4.0):
+        at = torch.arange(-int(-120 * 0.55 / factor // 1), int(120 * 0.47))
+        both = spectra[:, at] * spectra[:, (at - round(120 / factor)) % 120].conj()
+        stated = (both.sum(0).abs() / both.abs().sum(0)).mean().item()
+        assert enlarged._coherence(spectra, spectra.abs(), factor) == pytest.approx(stated, rel=1e-5)
+
+
+@pytest.mark.parametrize("side", [5, 25, 41])
+def test_a_mean_by_rows_and_columns_is_that_of_the_square(side: int) -> None:
+    x = draw(1, 1, 50, 47)
+    square = F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), side, 1)
+    torch.testing.assert_close(scratches._around(x, side), square, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("offset", "step"), [((0, 0), 1), ((3, 5), 1), ((2, 7), 3)])
+def test_coefficients_are_the_cosine_transform_of_whole_blocks(offset: tuple[int, int], step: int) -> None:
+    plane, matrix = 100 * draw(43, 61), cosines().float()
+    rows, columns = ((size - at) // 8 for size, at in zip(plane.shape, offset, strict=True))
+    every = [
+        matrix @ plane[offset[0] + 8 * r :, offset[1] + 8 * c :][:8, :8] @ matrix.T
+        for r in range(rows)
+        for c in range(columns)
+    ]
+    found = compression._coefficients(plane, offset, step)
+    torch.testing.assert_close(found, torch.stack(every[::step]).flatten(1), rtol=1e-4, atol=1e-3)
+
+
+def test_the_power_of_a_block_by_band() -> None:
+    x = draw(1, 3, SIDE, SIDE + STRIDE)
+    slope = torch.hann_window(SIDE)
+    window = slope[:, None] * slope
+    own = to_opponent(x)[0, :, :, STRIDE:] * window / window.square().mean().sqrt()
+    power = torch.fft.fft2(own, norm="ortho").abs().square()
+    at = torch.hypot(torch.fft.fftfreq(SIDE)[:, None], torch.fft.fftfreq(SIDE)[None])
+    band = torch.bucketize(at, torch.tensor(EDGES[1:-1]), right=True)
+    stated = torch.stack([power[:, band == number].mean(1) for number in range(BANDS)], 1)
+    torch.testing.assert_close(blocks(x, centred=False)[1], stated, rtol=1e-4, atol=1e-6)
+
+
+def test_the_grid_of_a_large_picture_is_looked_for_in_its_middle() -> None:
+    side = blur._MOST
+    image = draw(1, 1, side + 32, side + 16)
+    assert blur.blockiness(image) == blur.blockiness(image[..., 16:-16, 8:-8])
+    assert blur.blockiness(image) != blur.blockiness(image[..., :-32, :-16])
+
+
+@pytest.mark.parametrize(("size", "seen"), [((750, 31), (750, 31)), ((751, 31), (384, 31)), ((3000, 4000), (384, 384))])
+def test_of_a_large_side_a_prior_sees_384_pixels(size: tuple[int, int], seen: tuple[int, int]) -> None:
+    rows = torch.arange(float(size[0]))[:, None].expand(size)
+    shown = part(rows[None, None])
+    assert tuple(shown.shape[-2:]) == seen
+    if size[0] > 750:
+        starts = shown[0, 0, ::96, 0].tolist()
+        assert all(start % 16 == 0 for start in starts)
+        middles = [(2 * i + 1) * size[0] / 8 for i in range(4)]
+        assert all(0 <= middle - 48 - start < 16 for start, middle in zip(starts, middles, strict=True))
