@@ -93,6 +93,11 @@ def spectrum(image: Tensor, most: int = 1500) -> Tensor:
     Returns:
         Power at each point, (radii, angles); white noise of variance v has v everywhere.
     """
+    return polar(periodogram(image, most)[None])[0]
+
+
+def periodogram(image: Tensor, most: int) -> Tensor:
+    """Mean periodogram of the blocks that `spectrum` takes, (BLOCK, BLOCK), frequency 0 first."""
     step = BLOCK // 2
     tops, lefts = (torch.linspace(0, n - BLOCK, (n - BLOCK) // step + 1).long() for n in image.shape[-2:])
     places = torch.cartesian_prod(tops, lefts)
@@ -104,7 +109,7 @@ def spectrum(image: Tensor, most: int = 1500) -> Tensor:
         blocks = luminance(torch.stack(own))[:, 0].double()
         blocks = (blocks - (blocks * window).mean((1, 2), keepdim=True) / window.mean()) * window
         total += torch.fft.fft2(blocks).abs().square().sum(0)
-    return polar((total / (len(places) * BLOCK**2))[None])[0]
+    return total / (len(places) * BLOCK**2)
 
 
 def passed(kernel: Tensor) -> Tensor:
