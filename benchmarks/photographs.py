@@ -1,8 +1,9 @@
 """Writes docs/photographs.md from measured rows: `pellucid bench photographs FOLDER --json > ROWS`, then this on ROWS.
 
-    python -m benchmarks.photographs ROWS.jsonl [MORE.jsonl ...]
+    python -m benchmarks.photographs ROWS.jsonl [MORE.jsonl ...] [--before THEN.jsonl]
 
-Rows do not depend on each other: they may be measured in pieces, with --row.
+Rows do not depend on each other: they may be measured in pieces, with --row. `--before` takes rows that another version
+printed, and shows the gain of its default beside this one's.
 """
 
 from __future__ import annotations
@@ -29,14 +30,21 @@ in dB over it: the mean, and in brackets the least of all images. LPIPS is lower
 *calls* is the most evaluations of the prior that an image took. Rows that enlarge compare with bicubic interpolation.
 Dark and faded rows compare at the factor of light that fits the truth best. Rows without chance need one draw. Other
 tools have the first draw. `-` is not measured; the task of a row of noise does what the default does.
+"""
 
+EARLIER = """*{version}* is the default of that version, measured on the same files.
 """
 
 
-def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """The lines of the table: damage, default, task, and the best of the peers."""
-    yield "| damage | draws | before | default | task | LPIPS before | default | task | calls | best other tool |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+def table(
+    rows: Sequence[dict[str, Any]], earlier: Sequence[dict[str, Any]] = (), version: str = "last version"
+) -> Iterator[str]:
+    """The lines of the table: damage, default, an earlier version's default, task, and the best of the peers."""
+    head = ["damage", "draws", "before", "default", *([version] if earlier else []), "task"]
+    head += ["LPIPS before", "default", "task", "calls", "best other tool"]
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    then = {row["row"]: row for row in earlier if row["entrant"] == "default"}
     for name in KINDS:
         own = {row["entrant"]: row for row in rows if row["row"] == name}
         if not own:
@@ -49,6 +57,7 @@ def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             str(before.get("draws", 1)),
             f"{before['psnr']:.2f}",
             _gain(default),
+            *([_gain(then.get(name))] if earlier else []),
             _gain(task),
             _lpips(before),
             _lpips(default),
@@ -79,16 +88,25 @@ def _lpips(row: dict[str, Any] | None) -> str:
     return "-" if row is None or row["lpips"] is None else f"{row['lpips']:.3f}"
 
 
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="+", help="what bench photographs --json printed")
     parser.add_argument(
         "--command", default="pellucid bench photographs --data FOLDER --crop 128 --draws 3 --lpips FILE --json"
     )
+    parser.add_argument("--before", type=Path, help="what bench photographs --json printed in another version")
+    parser.add_argument("--version", default="last version", help="name of that version, the head of its column")
     options = parser.parse_args()
-    rows = [json.loads(line) for path in options.rows for line in path.read_text().splitlines() if line.strip()]
+    rows = [row for path in options.rows for row in _read(path)]
+    earlier = [] if options.before is None else _read(options.before)
     others = list(peers(rows))
-    page = HEAD.format(command=options.command) + "\n".join(table(rows)) + "\n"
+    said = EARLIER.format(version=options.version) if earlier else ""
+    page = HEAD.format(command=options.command) + said + "\n"
+    page += "\n".join(table(rows, earlier, options.version)) + "\n"
     # Two lines are its head.
     PAGE.write_text(page + ("\n## Other tools\n\n" + "\n".join(others) + "\n" if others[2:] else ""))
 

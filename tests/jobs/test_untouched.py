@@ -42,17 +42,62 @@ def test_the_coded_data_come_out_as_they_came_in(tmp_path: Path, mode: str, how:
     assert mode == "L" or not np.array_equal(images.read(tmp_path / "c.jpg").pixels, picture.pixels)
 
 
-def test_only_what_lies_as_in_the_file_has_its_coding(tmp_path: Path) -> None:
-    turned = Image.Exif()
-    turned[0x0112] = 3
+def test_only_a_jpeg_of_equal_pixels_has_its_coding(tmp_path: Path) -> None:
     photo().save(tmp_path / "a.jpg")
-    photo().save(tmp_path / "turned.jpg", exif=turned)
     photo().save(tmp_path / "a.png")
     photo().convert("CMYK").save(tmp_path / "cmyk.jpg")
-    for name, has in (("a.jpg", True), ("turned.jpg", False), ("a.png", False), ("cmyk.jpg", False)):
+    for name, has in (("a.jpg", True), ("a.png", False), ("cmyk.jpg", True)):
         picture = images.read(tmp_path / name)
         assert picture.with_tensor(picture.tensor()).has_coding_of(picture) == has
         assert not picture.with_tensor(1 - picture.tensor()).has_coding_of(picture)
+    assert not images.keeps_coding(picture, picture, tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_one_stays_turned_by_its_exif(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif.get_ifd(0x8769)[0xA002] = orientation, 59
+    source, target = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    photo().save(source, exif=exif, dpi=(300, 200))
+    picture = images.read(source)
+    for restored in (picture.marked(f"{images.MARK}1"), picture.marked(f"{images.MARK}1").stripped()):
+        images.write(restored, target, source=source)
+        back = images.read(target)
+        np.testing.assert_array_equal(back.pixels, picture.pixels)
+        assert back.jpeg == picture.jpeg
+        assert images.marks(back.metadata) == [f"{images.MARK}1"]
+        with Image.open(source) as before, Image.open(target) as after:
+            assert after.tobytes() == before.tobytes()
+            assert after.getexif().get(0x0112, 1) == orientation
+            if "dpi" in restored.metadata:
+                assert after.info["dpi"] == before.info["dpi"]
+                assert after.getexif().get_ifd(0x8769)[0xA002] == 59
+
+
+def profiled(profile: bytes | None) -> dict[str, Any]:
+    return {} if profile is None else {"icc_profile": profile}
+
+
+@pytest.mark.parametrize("profile", [None, b"an ink's"])
+def test_one_in_inks_keeps_them_and_their_profile(tmp_path: Path, profile: bytes | None) -> None:
+    source, target = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    photo().convert("CMYK").save(source, **profiled(profile))
+    picture = images.read(source)
+    line = f"{images.MARK}1: as it was; {picture.note}"
+    images.write(picture.with_tensor(picture.tensor()).marked(line), target, source=source)
+    with Image.open(source) as before, Image.open(target) as after:
+        assert (after.mode, after.tobytes()) == (before.mode, before.tobytes())
+        assert after.info.get("icc_profile") == profile
+    # That they were looked at in sRGB is not true of the file.
+    assert images.marks(images.read(target).metadata) == [f"{images.MARK}1: as it was"]
+
+
+def test_one_in_plain_red_green_and_blue_keeps_them(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    photo().save(source, keep_rgb=True, dpi=(300, 300))
+    picture = images.read(source)
+    images.write(picture, target, source=source)
+    np.testing.assert_array_equal(images.read(target).pixels, picture.pixels)
 
 
 def test_of_two_files_one_has_the_data_the_other_the_metadata() -> None:

@@ -185,7 +185,10 @@ def test_the_last_of_shifted_compressions_is_believed_less(bundled: dict[str, Te
     assert gained[found.before] > gained[None] + 0.2
 
 
-@pytest.mark.parametrize(("flat", "fineness", "treated"), [(0.9, 90, False), (0.9, 60, True), (0.0, 90, True)])
+@pytest.mark.parametrize(
+    ("flat", "fineness", "treated"),
+    [(0.9, 90, False), (0.9, 60, True), (0.0, 90, True), (0.22, 75, False), (0.18, 75, True)],
+)
 def test_fine_files_of_drawn_pages_are_left_alone(flat: float, fineness: int, treated: bool) -> None:
     operator = Jpeg(fineness)
     found = known(operator.A(draw(0, 1, 3, 64, 64)), operator.coding)
@@ -202,3 +205,17 @@ def test_auto_makes_fewer_evaluations_for_fine_files(fineness: int, calls: int) 
     twice = treatment(Diagnosis(compression=replace(found, before=Before(20, False, 9.0))), 1.0)
     assert twice is not None
     assert twice.nfe == 7
+
+
+def test_macroblocks_of_a_page_with_clipped_pixels_stay_as_they_are() -> None:
+    page = torch.full((1, 3, 48, 48), 0.4).double()
+    page[..., 10:13, 20:23] = -0.9
+    page[..., 34, 3], page[..., 35, 3] = 1.0, -1.0
+    found = Compression(Jpeg(30).coding)
+    for content, kept in ((Content(0.1, True), True), (Content(0.0, True), False)):
+        made = treatment(Diagnosis(content=content, compression=found), 1.0)
+        assert made is not None
+        *_, state = made.iterate(page, Counted(PRIOR), Streams([0]))
+        same = (state.x == page)[0]
+        assert bool(same[:, 32:, :16].all()) == kept
+        assert not same[:, :16, 16:32].all()

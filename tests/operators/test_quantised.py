@@ -53,6 +53,19 @@ def test_laws(kind: str, height: int, width: int, offset: tuple[int, int], orien
     torch.testing.assert_close(operator.A(x[1:]), y[1:], atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_marks_reach_their_whole_macroblocks(orientation: int) -> None:
+    operator = Quantised(coding("4:2:0", (8, 3), orientation), (3, 40, 40))
+    marks = torch.zeros(1, 3, 40, 40, dtype=torch.bool)
+    assert not operator.around(marks).any()
+    marks[0, 1, 20, 20] = True
+    around, numbers = operator.around(marks)[0], operator.A(marks.double())
+    assert around.sum() == 3 * 16 * 16
+    assert around[:, 20, 20].all()
+    # No number of another macroblock depends on these pixels, and all of that one do.
+    assert (operator.A(around.double()[None]) != 0).any(-1).sum() == (numbers != 0).any(-1).sum() == 1
+
+
 def test_it_has_the_promised_size() -> None:
     assert Quantised(coding("4:2:0"), (3, 32, 48)).A(draw(0, 1, 3, 32, 48)).shape == (1, 6, 384)
     assert Quantised(coding("4:4:4"), (3, 32, 48)).A(draw(0, 1, 3, 32, 48)).shape == (1, 24, 192)

@@ -14,6 +14,7 @@ _LENGTH = struct.Struct("<Q")
 _KNOWN = {
     ("PIL.PngImagePlugin", "iTXt"),
     ("pellucid.images.picture", "JpegCoding"),
+    ("pellucid.images.picture", "Coded"),
     ("pellucid.images.picture", "Picture"),
     *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
     *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),

@@ -195,11 +195,13 @@ class Work:
                     )
                 ),
             )
-            whole = self.box is None and not self.together and restored.has_coding_of(pictures[0])
+            whole = self.box is None and not self.together and images.keeps_coding(restored, pictures[0], target)
             images.write(restored, target, source=first.path if whole else None)
             shown = show(restored, self.folder / f"{target.name}-shown")
             seconds = time.monotonic() - start
             lost = images.left_out(restored, target)
+            if whole and restored.coded is not None:
+                result = replace(result, notes=tuple(restored.coded.without(one) for one in result.notes))
             note = plain(_note(result, less, lost, seconds), self.folder.parent)
             outcome.versions.append(Version(variant.label, target, shown, note, seconds, lost or ""))
             if variant.choices.automatic and LEFT in "".join(result.notes):
@@ -302,7 +304,7 @@ def crop(picture: images.Picture, box: Box) -> images.Picture:
     top, left, height, width = box
     rows, columns = slice(top, top + height), slice(left, left + width)
     alpha = None if picture.alpha is None else picture.alpha[rows, columns]
-    return replace(picture, colour=picture.colour[rows, columns], alpha=alpha, more=())
+    return replace(picture, colour=picture.colour[rows, columns], alpha=alpha, more=(), coded=None)
 
 
 def _begin(share: float, side: int) -> int:

@@ -93,6 +93,11 @@ def spectrum(image: Tensor, most: int = 1500) -> Tensor:
     Returns:
         Power at each point, (radii, angles); white noise of variance v has v everywhere.
     """
+    return polar(periodogram(image, most)[None])[0]
+
+
+def periodogram(image: Tensor, most: int) -> Tensor:
+    """Mean periodogram of the blocks that `spectrum` takes, (BLOCK, BLOCK), frequency 0 first."""
     step = BLOCK // 2
     tops, lefts = (torch.linspace(0, n - BLOCK, (n - BLOCK) // step + 1).long() for n in image.shape[-2:])
     places = torch.cartesian_prod(tops, lefts)
@@ -106,7 +111,7 @@ def spectrum(image: Tensor, most: int = 1500) -> Tensor:
         half += torch.view_as_real(torch.fft.rfft2(blocks)).square().sum((0, 3), dtype=torch.float64)
     # The other half of the plane is the first one turned around frequency 0.
     other = half[-torch.arange(BLOCK) % BLOCK, 1:-1].flip(1)
-    return polar((torch.cat([half, other], 1) / (len(places) * BLOCK**2))[None])[0]
+    return torch.cat([half, other], 1) / (len(places) * BLOCK**2)
 
 
 def passed(kernel: Tensor) -> Tensor:

@@ -1,17 +1,18 @@
 """Images between people and tensors: files, PIL, numpy, torch, without losing anything on the way."""
 
 from .atomic import clear
-from .files import Damaged, probe, read, size_of, sizes_of, write
+from .files import Damaged, keeps_coding, probe, read, size_of, sizes_of, write
 from .folders import files_below
 from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, left_out, target_of
 from .metadata import MARK, marks
-from .picture import JpegCoding, Picture, Pixels, bound, check_floats, from_array, from_tensor, turns
+from .picture import Coded, JpegCoding, Picture, Pixels, bound, check_floats, from_array, from_tensor, turns
 from .pil import from_pil, to_pil
 
 __all__ = [
     "MARK",
     "MAX_PIXELS",
     "SUFFIXES",
+    "Coded",
     "Damaged",
     "JpegCoding",
     "Picture",
@@ -25,6 +26,7 @@ __all__ = [
     "from_array",
     "from_pil",
     "from_tensor",
+    "keeps_coding",
     "left_out",
     "marks",
     "probe",

@@ -15,10 +15,11 @@ from PIL import Image, UnidentifiedImageError
 
 from .. import apart
 from ..errors import PellucidError
-from . import jpeg
+from . import jpeg, metadata
 from .atomic import replacing
 from .formats import MAX_PIXELS, Format, check_holds, check_suffix, codec, codec_for, coloured
-from .picture import Picture
+from .picture import Coded, Picture
+from .pillow import turn
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ def write(picture: Picture, path: Path, *, new: bool = False, source: Path | Non
             if coded is None:
                 codec(form).write(coloured(picture.sized(), form), file, form.saving)
             else:
-                file.write(_recoded(coloured(picture.sized(), form), coded, form))
+                file.write(_recoded(picture, coded, form))
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
     except OSError as error:
@@ -92,10 +93,22 @@ def write(picture: Picture, path: Path, *, new: bool = False, source: Path | Non
         ) from None
 
 
+def keeps_coding(picture: Picture, original: Picture, path: Path) -> bool:
+    """True if a file of the picture can keep the coded data of its original; see `Picture.has_coding_of`."""
+    return check_suffix(path).name == "JPEG" and picture.has_coding_of(original)
+
+
 def _recoded(picture: Picture, coded: bytes, form: Format) -> bytes:
-    """A JPEG with the coded data of another and the picture's metadata."""
-    headers = io.BytesIO()
-    codec(form).write(replace(picture, colour=picture.colour[:1, :1]), headers, form.saving)
+    """A JPEG with the coded data of another and the picture's metadata, for its stored orientation and colours."""
+    said, headers = picture.coded or Coded(), io.BytesIO()
+    if said.orientation >= 5:
+        picture = replace(picture, colour=picture.colour.swapaxes(0, 1), metadata=dict(picture.metadata))
+        turn(picture.metadata)
+    picture = picture.sized() if said.converted else coloured(picture.sized(), form)
+    own = metadata.turned(picture.metadata, said.orientation)
+    if said.converted:
+        own = metadata.unsaid(own, said.converted) | {"icc_profile": said.profile}
+    codec(form).write(replace(picture, colour=picture.colour[:1, :1], metadata=own), headers, form.saving)
     return jpeg.with_headers(coded, headers.getvalue())
 
 

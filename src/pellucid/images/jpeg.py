@@ -86,15 +86,19 @@ def with_headers(content: bytes, headers: bytes) -> bytes:
     """The coded data of a JPEG, bit for bit, with the metadata of another.
 
     Args:
-        content: a whole JPEG in YCbCr or grey; of several images the first.
+        content: a whole JPEG; of several images the first.
         headers: a JPEG with the metadata.
     """
-    said = [segment for kind, segment in _segments(headers) if kind in _SAID]
-    coded = [segment for kind, segment in _segments(content) if kind not in _SAID]
+    own = list(_segments(content))
+    # Both markers tell which colours the data are.
+    plain = any(segment[4:9] == b"JFIF\0" for kind, segment in own if kind == _JFIF)
+    said = [segment for kind, segment in _segments(headers) if kind in _SAID and (plain or kind != _JFIF)]
+    coded = [segment for kind, segment in own if kind not in _SAID]
     return b"".join([content[:2], *said, *coded, b"\xff\xd9"])
 
 
-_SAID = (*range(0xE0, 0xF0), 0xFE)
+_JFIF, _ADOBE = 0xE0, 0xEE
+_SAID = (*(kind for kind in range(0xE0, 0xF0) if kind != _ADOBE), 0xFE)
 """Markers of metadata."""
 
 

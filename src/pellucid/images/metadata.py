@@ -131,6 +131,30 @@ def marked(metadata: Mapping[str, Any], line: str) -> dict[str, Any]:
     return {**metadata, "exif": _dump(exif)}
 
 
+def unsaid(metadata: Mapping[str, Any], note: str) -> dict[str, Any]:
+    """Removes a note from the line of the last restoration, of which it is not true.
+
+    Args:
+        metadata: of a `Picture`.
+        note: as it was given to `marked`.
+    """
+    exif = load(metadata)
+    for tag in (_SOFTWARE, _DESCRIPTION):
+        *before, last = _text(exif, tag).rstrip(b"\0\n").split(b"\n")
+        if last.startswith(MARK.encode()):
+            parts = [part for part in last.split(b"; ") if part != note.encode("ascii", "backslashreplace")]
+            exif[tag] = b"\n".join([*before, b"; ".join(parts)])
+    return {**metadata, "exif": _dump(exif)} if len(exif) else dict(metadata)
+
+
+def turned(metadata: Mapping[str, Any], orientation: int) -> dict[str, Any]:
+    """States in EXIF how a stored picture is to be turned, 1 to 8."""
+    exif = load(metadata)
+    if orientation != 1:
+        exif[_ORIENTATION] = orientation
+    return {**metadata, "exif": _dump(exif)} if len(exif) else dict(metadata)
+
+
 def sized(metadata: Mapping[str, Any], height: int, width: int) -> Mapping[str, Any]:
     """Updates the picture's size in EXIF, if it is there: turns and enlargements change it.
 

@@ -38,6 +38,25 @@ class JpegCoding:
     offset: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A whole JPEG file's properties that upright pixels in sRGB do not show; see `Picture.has_coding_of`.
+
+    Attributes:
+        orientation: EXIF orientation, 1 to 8.
+        converted: note on the conversion of its inks to sRGB; "" if it has none.
+        profile: colour profile of the inks, if they were converted and have one.
+    """
+
+    orientation: int = 1
+    converted: str = ""
+    profile: bytes | None = None
+
+    def without(self, note: str) -> str:
+        """Removes the conversion from notes that "; " joins, for a file that keeps its inks."""
+        return "; ".join(part for part in note.split("; ") if part != self.converted)
+
+
 def turns(orientation: int) -> tuple[bool, bool, bool]:
     """Turns that bring a stored image upright, by its TIFF or EXIF orientation, 1 to 8.
 
@@ -65,6 +84,7 @@ class Picture:
         metadata: `icc_profile`, `exif`, `xmp`, `dpi` and `comment` as Pillow's `save` takes them; `iptc`, its records;
             `texts`, a PNG's texts by key; `chunks`, its colour chunks beside a profile, by kind.
         jpeg: compression of the file, if it was a JPEG.
+        coded: of the file, if it was a whole JPEG, in any colours.
         note: parts that could not be kept, in one line; None if all were.
         name: name of the file, in a job its path within its folder; "" without a file. It selects the mask in a folder.
         more: further pages of a file.
@@ -74,6 +94,7 @@ class Picture:
     alpha: Pixels | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     jpeg: JpegCoding | None = None
+    coded: Coded | None = None
     note: str | None = None
     more: tuple[Picture, ...] = ()
     name: str = field(default="", compare=False)
@@ -133,10 +154,8 @@ class Picture:
         return replace(self, colour=pixels, jpeg=None)
 
     def has_coding_of(self, original: Picture) -> bool:
-        """True if it could be a JPEG with the coded data of the original: that is one, not turned, of equal pixels."""
-        coding = original.jpeg
-        whole = coding is not None and (coding.orientation, coding.offset) == (1, (0, 0))
-        return whole and np.array_equal(self.colour, original.colour)
+        """True if a JPEG of it could have the coded data of the original: that is a whole one, of equal pixels."""
+        return original.coded is not None and np.array_equal(self.colour, original.colour)
 
     def noted(self, *notes: str | None) -> Picture:
         """Copy with further notes before its own."""

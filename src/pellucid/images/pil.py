@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from ..errors import PellucidError
 from . import metadata
-from .picture import JpegCoding, Picture, from_array
+from .picture import Coded, JpegCoding, Picture, from_array
 
 
 def transparent(image: Image.Image) -> int | None:
@@ -52,7 +52,7 @@ def from_pil(image: Image.Image, key: int | None = None) -> Picture:
         PellucidError: another mode (Lab, 32-bit), which could not be written back unchanged.
     """
     kept, note = metadata.of_pil(image)
-    jpeg = jpeg_coding(image)
+    jpeg, coded = jpeg_coding(image), None
     mode = image.mode
     key = transparent(image) if key is None else key
     if key is not None and mode in ("1", "L", "I;16", "I;16B"):
@@ -68,13 +68,14 @@ def from_pil(image: Image.Image, key: int | None = None) -> Picture:
         image = image.convert("RGBA")
     elif mode == "CMYK":
         image, said = _to_srgb(image, kept.get("icc_profile"))
+        coded = Coded(converted=said, profile=kept.get("icc_profile"))
         kept["icc_profile"] = srgb()
         note = said if note is None else f"{said}; {note}"
     elif mode.startswith("I;16"):
         return from_array(np.array(image).astype(np.uint16), kept).noted(note)
     elif mode not in ("L", "LA", "RGB", "RGBA"):
         raise PellucidError(f"images of mode {mode} cannot be restored as they are: convert to RGB first")
-    return replace(from_array(np.array(image), kept), jpeg=jpeg).noted(note)
+    return replace(from_array(np.array(image), kept), jpeg=jpeg, coded=coded).noted(note)
 
 
 def orientation(image: Image.Image) -> int:

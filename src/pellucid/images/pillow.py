@@ -20,7 +20,7 @@ from . import jpeg, png
 from .colours import numbered
 from .formats import check_room, check_size, kind_of
 from .metadata import segment
-from .picture import Picture
+from .picture import Coded, Picture
 from .pil import from_pil, jpeg_coding, orientation, to_pil, transparent
 
 # A megabyte is little for what programs write into a text, or for a profile; all texts together are limited, too.
@@ -218,15 +218,18 @@ def decoded(image: Image.Image, *, keep: bool = False) -> Picture:
     note = f"{further} further images in the file (previews, depth, gain maps) were left out" if further > 0 else None
     if orientation(image) >= 5:
         turn(image.info)
-    picture = replace(from_pil(upright(image), key), jpeg=jpeg_coding(image, upright=True))
-    picture = picture.noted(lacking, note, unknown)
+    picture = from_pil(upright(image), key)
+    coded = None
+    if image.format in ("JPEG", "MPO") and path is not None and lacking is None:
+        coded = replace(picture.coded or Coded(), orientation=orientation(image))
+    picture = replace(picture, jpeg=jpeg_coding(image, upright=True), coded=coded).noted(lacking, note, unknown)
     if image.format in ("JPEG", "MPO") and path is not None and "video" not in (picture.note or ""):
         return picture.noted(_behind(path, further))
     return picture
 
 
 def turn(info: dict[Any, Any]) -> None:
-    """Swaps columns and rows in Pillow's `info`: the resolution and the shape of pixels."""
+    """Swaps columns and rows in Pillow's `info`, or in a picture's metadata: the resolution and the shape of pixels."""
     if isinstance(dpi := info.get("dpi"), tuple) and len(dpi) == 2:
         info["dpi"] = dpi[::-1]
     chunks = info.get("chunks", {})

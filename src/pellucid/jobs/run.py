@@ -161,13 +161,15 @@ def _outcome(
             _check_same(item)
             # Last: an image that failed at anything has no output.
             restored = restored.stripped() if strip else restored
-            whole = damaged == "refuse" and len(pictures) == 1 and restored.has_coding_of(pictures[0])
+            whole = len(pictures) == 1 and images.keeps_coding(restored, pictures[0], item.target)
             images.write(restored, item.target, source=item.source if whole else None, **_NEW[item.replaces])
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
             after = of_files([item.target])
             equal = [SAMPLES_IDENTICAL] if item.sample is not None and not result.random else []
             lost = images.left_out(restored, item.target)
-            note = "; ".join([*result.notes, *filter(None, (less, lost)), *equal]) or None
+            kept = restored.coded if whole else None
+            notes = [one if kept is None else kept.without(one) for one in result.notes]
+            note = "; ".join([*notes, *filter(None, (less, lost)), *equal]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from ..diagnosis import Diagnosis
 from ..diagnosis.compression import MILD, Compression, known, quality
+from ..diagnosis.content import estimate as content_of
 from ..errors import UsageError
 from ..maths.noise import Streams
 from ..maths.problem import Problem
@@ -63,6 +64,13 @@ _LESS = 18.0
 _OLD = 70
 """Quality from which compression that only the pixels show is left alone."""
 
+_PAGE, _PAGE_FINE = 0.2, 70
+"""Share of constant windows and quality from which a drawing is left alone: a prior of photographs knows less of its
+thin lines than the file keeps. Of 32 drawn pages at quality 75, 5 lost, 2.6 dB at worst.
+"""
+
+_CLIPPED = 0.999
+
 _BEYOND, _STRANGE = 0.6, 0.02
 """Deviation from the last compression's numbers, in steps, that is too large, and the share of such numbers that
 refutes the first one's table.
@@ -80,6 +88,8 @@ class Decompression:
         toward: share of the prior's last estimate in the result, [0, 1]; the rest is the image of the measurement.
         grey: whether the picture is grey and must stay grey.
         lowest: level of the last evaluation, in [-1, 1] units.
+        sharp: whether macroblocks with clipped pixels stay as they are: on a page, the pixels at an edge of ink are
+            clipped, and tell less of the file's numbers than they need.
     """
 
     compression: Compression
@@ -88,6 +98,7 @@ class Decompression:
     toward: float = 0.0
     grey: bool = False
     lowest: float = _LOWEST
+    sharp: bool = False
 
     @classmethod
     def of(cls, compression: Compression, steps: int, weight: float, strength: float, grey: bool) -> Decompression:
@@ -135,6 +146,7 @@ class Decompression:
             if done:
                 x = torch.lerp(x, x0, self.toward)
                 x = x if shifted else operator.within(x, q)
+                x = torch.where(operator.around(y.abs() > _CLIPPED), y, x) if self.sharp else x
             yield State(step, self.steps, 0.0 if done else level, x, x0, prior.nfe)
 
 
@@ -159,11 +171,14 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     if content is not None and content.drawn and found.quality >= MILD:
         # A prior of photographs knows less of a drawn page than a fine file keeps: 0.8 dB were lost on a screenshot.
         return None
+    if content is not None and content.flat > _PAGE and found.quality >= _PAGE_FINE:
+        return None
     grey = content is not None and content.grey
     stage = Decompression.of(found, CALLS, WEIGHT, strength, grey)
     # Two grids are as much damage as a coarse file.
     plain = found.before is None and found.quality >= FINE
-    return replace(stage, steps=FINE_CALLS, lowest=_FINE_LOWEST) if plain else stage
+    stage = replace(stage, steps=FINE_CALLS, lowest=_FINE_LOWEST) if plain else stage
+    return replace(stage, sharp=content is not None and content.clean)
 
 
 @dataclass(frozen=True)
@@ -216,7 +231,8 @@ class JPEG(Method):
         strength = 2 * (1 - self.fidelity)
         if not strength or not found.harmful:
             return left_alone(LEFT if not strength else f"{found.text}, left unchanged", 0)
-        grey = bool((y == y[:, :1]).all())
-        stage = Decompression.of(found, self.steps, self.weight, max(strength, 1.0), grey)
+        content = content_of(y)
+        stage = Decompression.of(found, self.steps, self.weight, max(strength, 1.0), content.grey)
+        stage = replace(stage, sharp=content.clean)
         plan = Plan([stage], min(strength, 1.0))
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), 0, plan.note)

@@ -107,6 +107,15 @@ class Quantised(Operator):
         """Moves images as little as possible so that their measurements are within `half` of `q`."""
         return self._moved(x, q, 0.0, lambda seen, own: seen.clamp(own - half, own + half) - seen)
 
+    def around(self, marked: Tensor) -> Tensor:
+        """Extends marks of pixels, (B, C, H, W) of bool, to their whole macroblocks in all channels."""
+
+        def one(image: Tensor) -> Tensor:
+            blocks = self._blocks(image.any(0, keepdim=True).expand_as(image).float())
+            return self._image(blocks.amax(-1, keepdim=True).expand_as(blocks)) > 0
+
+        return by_image(one, marked)
+
     def nearest(self, x0: Tensor, q: Tensor, weight: float) -> Tensor:
         r"""Minimises `|A x - q|^2 + weight |x - x0|^2` over x.
 

@@ -1,0 +1,74 @@
+"""Kind of picture: regular patterns are neither noise nor blur."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from pellucid.diagnosis import diagnose
+from pellucid.diagnosis.content import estimate
+from pellucid.priors import Counted, load_prior
+
+
+def rgb(plane: Tensor) -> Tensor:
+    """A plane from 0 to 1 as a grey picture in colour, rounded to 8 bits."""
+    return ((plane.float().clamp(0, 1) * 255).round() / 127.5 - 1).expand(1, 3, *plane.shape).contiguous()
+
+
+def bayer(size: int) -> Tensor:
+    matrix = torch.zeros(1, 1)
+    while len(matrix) < size:
+        rows = torch.cat([4 * matrix, 4 * matrix + 2], 1), torch.cat([4 * matrix + 3, 4 * matrix + 1], 1)
+        matrix = torch.cat(rows)
+    return (matrix + 0.5) / matrix.numel()
+
+
+def dithered(size: int, levels: int) -> Tensor:
+    ramp = torch.linspace(0, levels - 1, 128).expand(128, -1)
+    return ((ramp + bayer(size).tile(128 // size, 128 // size)).floor() / (levels - 1)).clamp(0, 1)
+
+
+def wave(period: float, degrees: float) -> Tensor:
+    right, down = (math.tau / period * of(math.radians(degrees)) for of in (math.cos, math.sin))
+    at = torch.arange(128.0)
+    return 0.5 + 0.35 * torch.sin(right * at + down * at[:, None])
+
+
+def halftone(period: float) -> Tensor:
+    screen = (wave(period, 30) + wave(period, 120)) / 2
+    return ((torch.linspace(0.1, 0.9, 128) - screen) * 8 + 0.5).clamp(0, 1)
+
+
+PATTERNS = {
+    **{f"dither {size} of {levels}": dithered(size, levels) for size in (2, 4, 8) for levels in (2, 4, 32)},
+    **{f"wave of {period} at {turn}": wave(period, turn) for period in (2.5, 9, 30) for turn in (0, 25, 90)},
+    **{f"halftone of {period}": halftone(period) for period in (4, 7)},
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_of_a_pattern_nothing_is_found(name: str) -> None:
+    prior = Counted(load_prior("natural"))
+    picture = rgb(PATTERNS[name])
+    content = estimate(picture)
+    assert content.patterned or content.drawn
+    found = diagnose(prior, picture)
+    assert (found.noise, found.blur, found.enlarged, found.scratches) == (None,) * 4
+    assert prior.nfe == 0
+
+
+def test_noise_and_edges_are_no_pattern() -> None:
+    noise = torch.rand(128, 128, generator=torch.Generator().manual_seed(0))
+    edge = (torch.arange(128) > 60).float().expand(128, -1)
+    slanted = torch.sigmoid((torch.arange(128.0)[:, None] * 0.6 + torch.arange(128.0) - 90) / 2)
+    for plane in (noise, edge, slanted, (edge + slanted + 0.3 * noise) / 2.3):
+        assert estimate(rgb(plane)).pattern < 1e-6
+
+
+def test_a_pattern_is_named() -> None:
+    content = estimate(rgb(wave(9, 25)))
+    assert content.text == "a regular pattern, such as a dither or a halftone, grey"
+    assert content.evidence["pattern"] > 0.9
