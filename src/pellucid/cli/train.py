@@ -33,7 +33,9 @@ def train(
             "--validation", metavar="NAME=FOLDER", help="Images to validate on; repeatable (default: 12 held out)."
         ),
     ] = None,
-    initial: Annotated[Path | None, typer.Option("--initial", help="Folder of a prior or of a run to start from.")] = None,
+    initial: Annotated[
+        Path | None, typer.Option("--initial", help="Folder of a prior or of a run to start from.")
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="The prior's name, for its model card.")] = "prior",
     about: Annotated[str, typer.Option("--about", help="Description of the images, for the model card.")] = "not said",
     licence: Annotated[str, typer.Option("--licence", help="The images' terms, for the model card.")] = "not said",
