@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -82,7 +82,7 @@ class Input:
     metrics: tuple[str, ...] = ("psnr", "ssim", "lpips")
 
 
-def _told(name: str, missing: str = "grey", noise: float = 0.05, **options: Any) -> TableTask:
+def _told(name: str, missing: Literal["mean", "black"] = "mean", noise: float = 0.05, **options: Any) -> TableTask:
     return TableTask("told", operator={"name": name, **options}, noise=noise, missing=missing)
 
 
@@ -101,7 +101,7 @@ INPUTS = (
     Input("inpainting", "a black square of 112 pixels in the middle", _told("box-mask", "black", share=0.4375),
           "12.32, .46, .40; faces 12.18, .40, .42"),
     Input("the same", "half of all pixels at random, black", _told("random-mask", "black", share=0.5)),
-    Input("the same", "half of all pixels at random, grey", _told("random-mask", share=0.5)),
+    Input("the same", "half of all pixels at random, the mean of the others", _told("random-mask", share=0.5)),
     Input("the same", "20 % of all pixels at random, black", _told("random-mask", "black", share=0.2)),
 )  # fmt: skip
 """What the damaged images of the papers' tables are compared with."""
@@ -134,9 +134,10 @@ def _inputs(folder: Path, alexnet: Path) -> str:
 
 LIGHT: Mapping[str, Mapping[str, Any]] = {
     "light and map, no quality losses": {},
-    "and exposure control (0.02, level 0.5)": {"bright": 0.02, "level": 0.5},
-    "without the map": {"bright": 0.02, "level": 0.5, "map_rate": 0.0},
-    "without the map, pushed 2.4 times as hard": {"bright": 0.02, "level": 0.5, "map_rate": 0.0, "scale": 6.4e6},
+    "a map of every pixel, cell 1": {"cell": 1},
+    "light and map, exposure control (0.02, level 0.5)": {"bright": 0.02, "level": 0.5},
+    "the same without the map": {"bright": 0.02, "level": 0.5, "map_rate": 0.0},
+    "the same, pushed 2.4 times as hard": {"bright": 0.02, "level": 0.5, "map_rate": 0.0, "scale": 6.4e6},
 }
 """Ways to let GDP light a photograph, in 60 steps."""
 
