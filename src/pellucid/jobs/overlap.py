@@ -196,7 +196,8 @@ class _Lane(Generic[T, R]):
 
     def start(self, work: _Work[T, R], prior: Prior) -> None:
         """Starts the work in a thread of its own."""
-        self._desk.lanes[self._order] = self
+        with self._desk.changed:
+            self._desk.lanes[self._order] = self
         self._thread = threading.Thread(target=self._run, args=(work, _Gated(prior, self.turn)), daemon=True)
         self._thread.start()
 
