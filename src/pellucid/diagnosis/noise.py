@@ -379,7 +379,7 @@ def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:
 
 def calmest(y: Tensor, axes: int, compressed: bool = False) -> Spectrum:
     """Mean power of the calmest blocks, an upper bound of the noise's power; see `limited`."""
-    power = blocks(y)[unclipped(y)]
+    power = blocks(y)
     activity = (power / power.median(0).values.clamp_min(_LEAST)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
@@ -389,9 +389,8 @@ def calmest(y: Tensor, axes: int, compressed: bool = False) -> Spectrum:
 
 def _left(y: Tensor, x0: Tensor) -> Tensor:
     """Mean power, (C, BANDS), of an estimate's residual in the blocks where the estimate is flattest."""
-    kept = unclipped(y)
-    order = blocks(x0)[kept].sum((1, 2)).argsort()
-    return blocks(y - x0, centred=False)[kept][order[: max(6, int(len(order) * _CALM))]].mean(0)
+    order = blocks(x0).sum((1, 2)).argsort()
+    return blocks(y - x0, centred=False)[order[: max(6, int(len(order) * _CALM))]].mean(0)
 
 
 def _only(power: Tensor, axes: int) -> Tensor:
