@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
-from pellucid.diagnosis.noise import blocks, by_brightness, calmest, limited, silent
+from pellucid.diagnosis.noise import blocks, by_brightness, limited, silent
 from pellucid.diagnosis.stationary import Spectrum, from_opponent, to_opponent
 from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
@@ -110,12 +110,6 @@ def test_the_limit_of_noise_before_compression() -> None:
     assert torch.equal(limited(Spectrum(power), 3, None).power, power)
     assert torch.equal(limited(Spectrum(power), 1, 2.0).power, power)
     assert limited(Spectrum.white(0.1, 3), 3, 2.0).level == pytest.approx(0.1)
-
-
-def test_clipped_parts_tell_nothing_of_the_noise() -> None:
-    y = 0.1 * draw(1, 3, 128, 128)
-    y[..., :64] = 1
-    assert calmest(y, 3).level == pytest.approx(0.1, rel=0.2)
 
 
 def test_grain_that_depends_on_brightness() -> None:

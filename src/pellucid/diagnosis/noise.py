@@ -338,7 +338,7 @@ def measure(
     drawn = x0 + simulated(y, told, Streams([1]))
     again = _walked(prior, drawn, told, test, axes)
     taken, reference = blocks(y - x0, centred=False), blocks(drawn - again, centred=False)
-    ratio, usual = _ratio(y, x0, taken, told), _ratio(drawn, again, reference, told)
+    ratio, usual = _ratio(x0, taken, told), _ratio(again, reference, told)
     weight = (told.power * shares())[:axes, SLOW:]
     share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
     signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes)}
@@ -349,7 +349,7 @@ def measure(
 
 def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Spectrum:
     """The given spectrum, less where the prior gives part of it back."""
-    ratio = _ratio(y, x0, blocks(y - x0, centred=False), told)
+    ratio = _ratio(x0, blocks(y - x0, centred=False), told)
     change = (_smooth(ratio) / _TARGET) ** _POWER
     return Spectrum(_only(told.power * change.clamp(_SHRINK, _GROW), axes))
 
@@ -376,9 +376,9 @@ def _walked(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> T
     return x0
 
 
-def _ratio(y: Tensor, x0: Tensor, taken: Tensor, told: Spectrum) -> Tensor:
+def _ratio(x0: Tensor, taken: Tensor, told: Spectrum) -> Tensor:
     """Removed amplitude over the given one, (C, BANDS); `taken` is the power of the residual's blocks."""
-    return (_left(y, x0, taken) / told.power).sqrt()
+    return (_left(x0, taken) / told.power).sqrt()
 
 
 def _smooth(ratio: Tensor) -> Tensor:
@@ -406,7 +406,7 @@ def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:
 
 def calmest(y: Tensor, axes: int, compressed: bool = False) -> Spectrum:
     """Mean power of the calmest blocks, an upper bound of the noise's power; see `limited`."""
-    power = blocks(y)[unclipped(y)]
+    power = blocks(y)
     activity = (power / power.median(0).values.clamp_min(_LEAST)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
@@ -414,11 +414,10 @@ def calmest(y: Tensor, axes: int, compressed: bool = False) -> Spectrum:
     return limited(Spectrum(_only(bound, axes)), axes, _GREY_MOST if compressed else None)
 
 
-def _left(y: Tensor, x0: Tensor, taken: Tensor) -> Tensor:
+def _left(x0: Tensor, taken: Tensor) -> Tensor:
     """Mean power, (C, BANDS), of an estimate's residual in the blocks where the estimate is flattest."""
-    kept = unclipped(y)
-    order = blocks(x0)[kept].sum((1, 2)).argsort()
-    return taken[kept][order[: max(6, int(len(order) * _CALM))]].mean(0)
+    order = blocks(x0).sum((1, 2)).argsort()
+    return taken[order[: max(6, int(len(order) * _CALM))]].mean(0)
 
 
 def _only(power: Tensor, axes: int) -> Tensor:
