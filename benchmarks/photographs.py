@@ -48,7 +48,7 @@ def table(
     then = {row["row"]: row for row in earlier if row["entrant"] == "default"}
     for name in KINDS:
         own = {row["entrant"]: row for row in rows if row["row"] == name}
-        if not own:
+        if "damaged" not in own:
             continue
         before, default = own.pop("damaged"), own.pop("default", None)
         task = next((own.pop(entrant) for entrant in list(own) if entrant.startswith("task ")), None)
