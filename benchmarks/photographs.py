@@ -29,7 +29,8 @@ damage, and other tools restore these files. *before* is the damaged file agains
 in dB over it: the mean, and in brackets the least of all images. LPIPS is lower where the picture looks more alike.
 *calls* is the most evaluations of the prior that an image took. Rows that enlarge compare with bicubic interpolation.
 Dark and faded rows compare at the factor of light that fits the truth best. Rows without chance need one draw. Other
-tools have the first draw. `-` is not measured; the task of a row of noise does what the default does.
+tools have the first draw; slow ones name their smaller number of photographs. `-` is not measured; the task of a row of
+noise does what the default does.
 """
 
 EARLIER = """*{version}* is the default of that version, measured on the same files.
@@ -47,7 +48,7 @@ def table(
     then = {row["row"]: row for row in earlier if row["entrant"] == "default"}
     for name in KINDS:
         own = {row["entrant"]: row for row in rows if row["row"] == name}
-        if not own:
+        if "damaged" not in own:
             continue
         before, default = own.pop("damaged"), own.pop("default", None)
         task = next((own.pop(entrant) for entrant in list(own) if entrant.startswith("task ")), None)
@@ -63,7 +64,7 @@ def table(
             _lpips(default),
             _lpips(task),
             str((default or task or before)["nfe"]),
-            "-" if best is None else f"{best['entrant']} {_gain(best)}",
+            "-" if best is None else f"{_tool(best, rows)} {_gain(best)}",
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -75,9 +76,16 @@ def peers(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         if row["entrant"] not in ("damaged", "default") and not row["entrant"].startswith("task "):
             yield (
-                f"| {row['row']} | {row['entrant']} | {_gain(row)} | {_lpips(row)} | {row['seconds']:.2f} | "
+                f"| {row['row']} | {_tool(row, rows)} | {_gain(row)} | {_lpips(row)} | {row['seconds']:.2f} | "
                 f"{row['worst']} |"
             )
+
+
+def _tool(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    """Name of a peer, with its number of photographs if other rows have more."""
+    most = max(int(one.get("images", 0)) for one in rows)
+    few = row.get("images", most) < most
+    return f"{row['entrant']}, {row['images']} photographs" if few else str(row["entrant"])
 
 
 def _gain(row: dict[str, Any] | None) -> str:

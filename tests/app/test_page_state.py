@@ -11,19 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
 from pellucid import images
-from pellucid.app import proposing, view
+from pellucid.app import view
 from pellucid.app.choices import Choices
 from pellucid.app.desk import Desk
 from pellucid.app.look import ACTIONS, excerpt, look, verdict
-from pellucid.app.proposing import FOUND, NONE, propose
+from pellucid.app.proposing import FOUND, NONE
 from pellucid.app.queue import Job, Queue
 from pellucid.app.session import Outcome, Session
 from pellucid.app.words import damage, plain
@@ -224,22 +220,6 @@ def test_what_the_look_found_is_not_looked_for_again(
     images.write(restored, tmp_path / "b.jpg")
     assert result.nfe == picture.verdict.calls + picture.verdict.plan
     assert made.path.read_bytes() == (tmp_path / "b.jpg").read_bytes()
-
-
-@given(height=st.integers(1, 90), width=st.integers(1, 60), rows=st.integers(10, 60))
-@settings(max_examples=12, deadline=None)
-def test_a_proposal_of_some_rows_after_the_others_is_that_of_all(height: int, width: int, rows: int) -> None:
-    image = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(height)) * 2 - 1
-
-    def around(x: Tensor) -> Tensor:
-        return F.max_pool2d(x, 9, 1, 4)[0, 0] > 0.99
-
-    job = Job(lambda job: None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proposing, "_ROWS", rows)
-        patch.setattr(proposing, "_BEYOND", 4)
-        assert torch.equal(propose(image, job, around), around(image))
-    assert job.done == job.total == height * width
 
 
 def test_scratches_are_marked_to_be_corrected_before_they_are_filled(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.photographs import table
+from benchmarks.photographs import peers, table
 
 
 def row(name: str, entrant: str, gain: float) -> dict[str, Any]:
@@ -39,3 +39,10 @@ def test_without_one_there_is_no_such_column() -> None:
     head, *lines = table(NOW)
     assert cells(head)[3:5] == ["default", "task"]
     assert {len(cells(line)) for line in (head, *lines)} == {10}
+
+
+def test_a_tool_with_fewer_photographs_says_so() -> None:
+    slow, quick = row("grey 25", "BM3D", 9) | {"images": 8}, row("grey 25", "wavelets", 2) | {"images": 24}
+    rows = [*NOW, slow, quick]
+    assert cells(list(table(rows))[2])[-1] == "BM3D, 8 photographs +9.00 (+8.00)"
+    assert [cells(line)[1] for line in list(peers(rows))[2:]] == ["BM3D, 8 photographs", "wavelets"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.nn import functional as F
 
 from pellucid.degradations import compress, faded, gaussian_blur, scratched
 from pellucid.diagnosis import Diagnosis, Finding, enlarged, exposure, scratches
@@ -118,3 +119,29 @@ def test_photographs_are_neither_scratched_nor_enlarged_nor_faded(photographs: d
 def test_auto_says_what_it_leaves_to_those_who_ask(bundled: dict[str, Tensor]) -> None:
     found = Diagnosis(exposure=exposure.estimate(to_model(faded(to_unit(bundled["coffee"])))))
     assert Plan.of(found, ()).note == f"{LEFT}; faded, with a colour cast: not changed, --task unfade does it"
+
+
+@given(height=st.integers(1, 90), width=st.integers(1, 60), rows=st.integers(10, 60))
+@settings(max_examples=12, deadline=None)
+def test_a_proposal_of_some_rows_after_the_others_is_that_of_all(height: int, width: int, rows: int) -> None:
+    image = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(height)) * 2 - 1
+
+    def around(x: Tensor) -> Tensor:
+        return F.max_pool2d(x, 9, 1, 4)[0, 0] > 0.99
+
+    done: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scratches, "_ROWS", rows)
+        patch.setattr(scratches, "_BEYOND", 4)
+        assert torch.equal(scratches.in_rows(image, around, done.append), around(image))
+    assert sum(done) == height * width
+
+
+def test_rows_of_a_large_print_are_marked_as_in_one_piece() -> None:
+    y = torch.rand(1, 1, 700, 96, generator=torch.Generator().manual_seed(0)) * 0.1
+    y[..., 400:640, 40:42] = 1.0
+    marked = scratches.propose(y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scratches, "_ROWS", 700)
+        assert torch.equal(marked, scratches.propose(y))
+    assert marked[420:620, 40].all()

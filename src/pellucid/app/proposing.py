@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 from .. import images
 from ..diagnosis import scratches
@@ -16,12 +12,6 @@ from .calls import MASK
 from .queue import Job
 from .session import Session, Upload
 from .words import plain
-
-_ROWS = 512
-"""Rows that are looked at together: all of a large picture would take gigabytes, and could not be stopped."""
-
-_BEYOND = 128
-"""Rows on each side of them that have a say in what is marked there; none further away has."""
 
 FOUND = "Marked is what may be a scratch. Paint what is missing, wipe away what is none, then press Fill in."
 NONE = "No scratch was found. Paint over those that you see, then press Fill in."
@@ -44,7 +34,9 @@ class Proposing:
         job.doing = "looking for scratches"
         upload = self.upload
         try:
-            found = propose(to_model(images.read(upload.path).tensor()), job)
+            picture = to_model(images.read(upload.path).tensor())
+            job.total = picture.shape[-2] * picture.shape[-1]
+            found = scratches.propose(picture, progress=job.advance)
             upload.hint = FOUND if found.any() else NONE
             if upload.mask is not None:
                 found |= images.read(upload.mask).tensor()[0, 0] > 0.5
@@ -56,23 +48,3 @@ class Proposing:
             upload.painting = True
         except PellucidError as error:
             self.session.messages = [plain(error, self.session.folder)]
-
-
-def propose(image: Tensor, job: Job, find: Callable[[Tensor], Tensor] = scratches.propose) -> Tensor:
-    """The same as `scratches.propose`, some rows after the others.
-
-    Args:
-        image: one picture, (1, C, H, W) in [-1, 1].
-        job: is told how far it is, and ends it.
-        find: proposes.
-
-    Returns:
-        (H, W) of bool.
-    """
-    height, width = image.shape[-2:]
-    job.total, marked = height * width, []
-    for top in range(0, height, _ROWS):
-        first, end = max(0, top - _BEYOND), min(height, top + _ROWS)
-        marked.append(find(image[..., first : end + _BEYOND, :])[top - first : end - first])
-        job.advance((end - top) * width)
-    return torch.cat(marked)

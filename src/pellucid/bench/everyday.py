@@ -66,6 +66,7 @@ class Figures:
         seconds: an image, mean.
         failed: images without a result, which count as the damaged picture.
         draws: of the damage.
+        images: number of photographs.
     """
 
     row: str
@@ -79,6 +80,7 @@ class Figures:
     seconds: float
     failed: int = 0
     draws: int = 1
+    images: int = 1
 
 
 Restores = Callable[[Path, Picture], tuple[Tensor, int]]
@@ -302,6 +304,7 @@ def figures(rows: Sequence[Row]) -> Figures:
         fmean(row.seconds for row in rows),
         sum(row.note == FAILED for row in rows),
         len({row.seed for row in rows}),
+        len({row.image for row in rows}),
     )
 
 

@@ -95,7 +95,7 @@ KINDS: dict[str, Kind] = {
     "x4, JPEG 80": Kind("", 80, reduced=4, task="enlarge", peers="enlarge"),
     "dark, linear": Kind("low-light:exposure=0.2;gamma=1;noise=0.02", task="lowlight", exposure=True),
     "dark, gamma": Kind("low-light:exposure=0.25;gamma=1.5;noise=0.02", task="lowlight", exposure=True),
-    "faded, a cast": Kind("faded", exposure=True),
+    "faded, a cast": Kind("faded", task="unfade", exposure=True),
     "clean": Kind(),
     "clean, grey": Kind(grey=True),
     "text": Kind(drawn="text"),

@@ -115,16 +115,47 @@ class Scratches:
         return {"marked": self.marked, "lines": self.lines, "specks": self.specks}
 
 
-def propose(image: Tensor, limits: Limits = PROPOSED) -> Tensor:
+_ROWS = 512
+"""Rows that are searched together: all of a large picture would take gigabytes."""
+
+_BEYOND = 128
+"""Rows on each side that affect the marks of these; farther ones do not."""
+
+
+def propose(image: Tensor, limits: Limits = PROPOSED, progress: Callable[[int], object] | None = None) -> Tensor:
     """Proposes a mask of scratches and specks; evaluates no prior.
 
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
         limits: detection thresholds.
+        progress: called with the number of further pixels that are done; may raise an error to end the search.
 
     Returns:
         (H, W) of bool, true on probable damage.
     """
+    return in_rows(image, lambda part: _proposed(part, limits), progress)
+
+
+def in_rows(image: Tensor, find: Callable[[Tensor], Tensor], progress: Callable[[int], object] | None = None) -> Tensor:
+    """Applies a search to some rows after the others; its result is that of the whole picture.
+
+    Args:
+        image: one picture, (1, C, H, W).
+        find: from such a picture to marks (H, W), each of which depends on at most `_BEYOND` rows on each side.
+        progress: see `propose`.
+    """
+    height, width = image.shape[-2:]
+    marked = []
+    for top in range(0, height, _ROWS):
+        first, end = max(0, top - _BEYOND), min(height, top + _ROWS)
+        marked.append(find(image[..., first : end + _BEYOND, :])[top - first : end - first])
+        if progress is not None:
+            progress((end - top) * width)
+    return torch.cat(marked)
+
+
+def _proposed(image: Tensor, limits: Limits) -> Tensor:
+    """Mask of a part of a picture."""
     bright = to_unit(luminance(image.float()))
     if min(bright.shape[-2:]) < limits.long:
         return torch.zeros(bright.shape[-2:], dtype=torch.bool, device=image.device)
