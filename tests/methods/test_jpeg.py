@@ -211,8 +211,10 @@ def test_macroblocks_of_a_page_with_clipped_pixels_stay_as_they_are() -> None:
     page = torch.full((1, 3, 48, 48), 0.4).double()
     page[..., 10:13, 20:23] = -0.9
     page[..., 34, 3], page[..., 35, 3] = 1.0, -1.0
-    found = Compression(Jpeg(30).coding)
-    for content, kept in ((Content(0.1, True), True), (Content(0.0, True), False)):
+    for content, fineness, kept in (
+        (Content(0.3, True), 50, True), (Content(0.1, True), 50, False), (Content(0.3, True), 20, False)
+    ):  # fmt: skip
+        found = Compression(Jpeg(fineness).coding)
         made = treatment(Diagnosis(content=content, compression=found), 1.0)
         assert made is not None
         *_, state = made.iterate(page, Counted(PRIOR), Streams([0]))

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from ..diagnosis import Diagnosis
 from ..diagnosis.compression import MILD, Compression, known, quality
+from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
 from ..errors import UsageError
 from ..maths.noise import Streams
@@ -66,9 +67,10 @@ _LESS = 18.0
 _OLD = 70
 """Quality from which compression that only the pixels show is left alone."""
 
-_PAGE, _PAGE_FINE = 0.2, 70
-"""Share of constant windows and quality from which a drawing is left alone: a prior of photographs knows less of its
-thin lines than the file keeps. Of 32 drawn pages at quality 75, 5 lost, 2.6 dB at worst.
+_PAGE, _PAGE_FINE, _PAGE_COARSE = 0.2, 70, 40
+"""Share of constant windows of a drawn page, and qualities: from the first it is left alone, from the second treated as
+one. A prior of photographs knows less of its thin lines than the file keeps. Of 32 drawn pages at quality 75, 5 lost,
+2.6 dB at worst.
 """
 
 _CLIPPED = 0.999
@@ -158,6 +160,11 @@ def _share(fineness: int) -> float:
     return least + (most - least) * min(max((fineness - low) / (high - low), 0.0), 1.0)
 
 
+def _page(content: Content, fineness: int) -> bool:
+    """True for a drawn page; coarse compression makes areas of photographs constant, too."""
+    return content.flat > _PAGE and fineness >= _PAGE_COARSE
+
+
 def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     """Decompression if the loss is large enough; see `plan.Maker`."""
     found = diagnosis.compression
@@ -173,14 +180,14 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     if content is not None and content.drawn and found.quality >= MILD:
         # A prior of photographs knows less of a drawn page than a fine file keeps: 0.8 dB were lost on a screenshot.
         return None
-    if content is not None and content.flat > _PAGE and found.quality >= _PAGE_FINE:
+    if content is not None and found.quality >= _PAGE_FINE and _page(content, found.quality):
         return None
     grey = content is not None and content.grey
     stage = Decompression.of(found, CALLS, WEIGHT, strength, grey)
     # Two grids are as much damage as a coarse file.
     plain = found.before is None and found.quality >= FINE
     stage = replace(stage, steps=FINE_CALLS, lowest=_FINE_LOWEST) if plain else stage
-    return replace(stage, sharp=content is not None and content.clean)
+    return replace(stage, sharp=content is not None and _page(content, found.quality))
 
 
 @dataclass(frozen=True)
@@ -235,6 +242,6 @@ class JPEG(Method):
             return left_alone(LEFT if not strength else f"{found.text}, left unchanged", 0)
         content = content_of(y)
         stage = Decompression.of(found, self.steps, self.weight, max(strength, 1.0), content.grey)
-        stage = replace(stage, sharp=content.clean)
+        stage = replace(stage, sharp=_page(content, found.quality))
         plan = Plan([stage], min(strength, 1.0))
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), 0, plan.note)
