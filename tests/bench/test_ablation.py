@@ -72,9 +72,14 @@ def test_gdp_lights_as_its_page_says(shared: Path) -> None:
 def test_damaged_images_are_as_far_from_the_truth_as_the_page_says(shared: Path, index: int) -> None:
     one = papers.INPUTS[index]
     lines = [line for line in DOCS.read_text().splitlines() if line.startswith(f"| {one.name} | {one.setting} |")]
+    # Two rows are named "the same", each after another one.
+    alike = [
+        place for place, other in enumerate(papers.INPUTS) if (other.name, other.setting) == (one.name, one.setting)
+    ]
+    assert len(lines) == len(alike)
     if "psnr" in one.metrics:
         found = papers.damaged(replace(one, metrics=("psnr",)), read_images(shared / "data" / "eval"), None)
-        assert [f"{found['psnr']:.2f}"] == [line.split("|")[3].split(",")[0].strip() for line in lines]
+        assert f"{found['psnr']:.2f}" == lines[alike.index(index)].split("|")[3].split(",")[0].strip()
 
 
 def test_the_pages_have_a_place_for_every_table() -> None:

@@ -58,7 +58,8 @@ def damaged(damage: str) -> tuple[Tensor, Diagnosis]:
     y = scene()
     if damage.startswith("jpeg"):
         operator = Jpeg(int(damage.split()[1]))
-        return operator.A(y), Diagnosis(compression=Compression(operator.coding, told=True))
+        # Compression makes the smooth scene flat, as if it were drawn.
+        return operator.A(y), Diagnosis(Content(0.0, False), Compression(operator.coding, told=True))
     if damage == "grey":
         return (y.mean(1, keepdim=True) + noise("white")[:, :1]).expand(-1, 3, -1, -1).contiguous(), Diagnosis()
     return (y if damage == "none" else y + noise(damage)), Diagnosis()

@@ -175,7 +175,8 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
 def part(y: Tensor) -> Tensor:
     """Part of a picture, (1, C, H, W), that the prior sees: each side above 750 pixels becomes 384.
 
-    From 384 pixels the level is as right as from 512, in 0.56 of the time.
+    The levels of three kinds of noise from 384 pixels were within 5 % of those from 512, of coarse noise within 12 %.
+    They take 0.56 of the time.
     """
     return stretches(y, _SEEN // _STRETCHES, _STRETCHES, _LARGE)
 
