@@ -29,8 +29,8 @@ damage, and other tools restore these files. *before* is the damaged file agains
 in dB over it: the mean, and in brackets the least of all images. LPIPS is lower where the picture looks more alike.
 *calls* is the most evaluations of the prior that an image took. Rows that enlarge compare with bicubic interpolation.
 Dark and faded rows compare at the factor of light that fits the truth best. Rows without chance need one draw. Other
-tools have the first draw; slow ones name their smaller number of photographs. `-` is not measured; the task of a row of
-noise does what the default does.
+tools have the first draw. Slow ones that were run on fewer photographs are in the second table only. `-` is not
+measured; the task of a row of noise does what the default does.
 """
 
 EARLIER = """*{version}* is the default of that version, measured on the same files.
@@ -52,7 +52,9 @@ def table(
             continue
         before, default = own.pop("damaged"), own.pop("default", None)
         task = next((own.pop(entrant) for entrant in list(own) if entrant.startswith("task ")), None)
-        best = max(own.values(), key=lambda row: float(row["gain"]), default=None)
+        # A mean over fewer photographs stands beside no mean over all.
+        whole = [row for row in own.values() if not _few(row, rows)]
+        best = max(whole, key=lambda row: float(row["gain"]), default=None)
         cells = [
             name,
             str(before.get("draws", 1)),
@@ -64,7 +66,7 @@ def table(
             _lpips(default),
             _lpips(task),
             str((default or task or before)["nfe"]),
-            "-" if best is None else f"{_tool(best, rows)} {_gain(best)}",
+            "-" if best is None else f"{best['entrant']} {_gain(best)}",
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -81,11 +83,15 @@ def peers(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             )
 
 
+def _few(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bool:
+    """True if a row is of fewer photographs than others."""
+    most = max(int(one.get("images", 0)) for one in rows)
+    return int(row.get("images", most)) < most
+
+
 def _tool(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     """Name of a peer, with its number of photographs if other rows have more."""
-    most = max(int(one.get("images", 0)) for one in rows)
-    few = row.get("images", most) < most
-    return f"{row['entrant']}, {row['images']} photographs" if few else str(row["entrant"])
+    return f"{row['entrant']}, {row['images']} photographs" if _few(row, rows) else str(row["entrant"])
 
 
 def _gain(row: dict[str, Any] | None) -> str:
