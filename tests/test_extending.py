@@ -358,13 +358,17 @@ def test_a_table_in_a_file(
             spec.load(name)
 
 
+def two_scans() -> None:
+    Path("scans").mkdir()
+    for name in "ab":
+        Image.new("RGB", (9, 7), (200, 200, 200)).save(f"scans/{name}.png")
+
+
 def test_an_executor_in_a_file(
     written: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(written)
-    Path("scans").mkdir()
-    for name in "ab":
-        Image.new("RGB", (9, 7), (200, 200, 200)).save(f"scans/{name}.png")
+    two_scans()
     call = ("restore", "scans", "-p", tiny_prior, "-s", "20", "-o")
     said = pellucid_command(*call, "out", "--executor", "gentle.py:Gentle")
     assert (said.code, len(said.out.splitlines())) == (0, 2)
@@ -378,9 +382,7 @@ def test_an_executor_of_ones_own_loses_no_image_in_silence(
     written: Path, tiny_prior: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(written)
-    Path("scans").mkdir()
-    for name in "ab":
-        Image.new("RGB", (9, 7), (200, 200, 200)).save(f"scans/{name}.png")
+    two_scans()
     Path("own.py").write_text(
         "def first(work, items, progress=None):\n    return list(work.outcomes([next(iter(items))], progress))\n"
         "def dropped(work, items, progress=None):\n    return iter([] for item in items if item is None)\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,11 +98,13 @@ def export(
         PellucidError: the checkpoint is missing.
     """
     _, about = checkpoint.load(run / CHECKPOINT)
-    trainer = Trainer(TrainingRecipe.from_json(about["recipe"]), Devices("cpu"))
+    recipe = TrainingRecipe.from_json(about["recipe"])
+    # Nothing is learnt here, and the teachers may be elsewhere by now.
+    trainer = Trainer(replace(recipe, teachers=()), Devices("cpu"))
     trainer.restore(run / CHECKPOINT)
     reached = trainer.validate(validation or {})
     origin = origin or Origin()
-    write_prior(target, trainer.average, trainer.recipe, trainer.step, trainer.seen, reached, origin, images)
+    write_prior(target, trainer.average, recipe, trainer.step, trainer.seen, reached, origin, images)
     return target
 
 
@@ -266,7 +269,7 @@ def _distances(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 def _teacher(name: str, recipe: TrainingRecipe, devices: Devices) -> nn.Module:
-    """Loads a teacher's network, frozen.
+    """Loads a teacher's network; `load_prior` freezes it.
 
     Raises:
         PellucidError: it is no prior of the kind that training makes, or of images with other channels.
@@ -275,7 +278,7 @@ def _teacher(name: str, recipe: TrainingRecipe, devices: Devices) -> nn.Module:
     network = getattr(prior, "network", None)
     if not isinstance(network, DenoisingUNet) or network.channels != recipe.network.channels:
         raise PellucidError(f"{name}: a teacher must be a prior from `pellucid train` with as many channels")
-    return network.to(devices.device).requires_grad_(False).eval()
+    return network
 
 
 def _optimiser(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
