@@ -158,9 +158,10 @@ def complaint(page: Page, local: Served) -> str:
 
 
 def flaws(page: Page) -> str:
-    """What axe finds."""
+    """What axe finds once nothing on the page is still loading."""
     from axe_playwright_python.sync_playwright import Axe
 
+    page.wait_for_function("![...document.querySelectorAll('p.loading')].some((one) => one.checkVisibility())")
     found = Axe().run(page).response["violations"]
     return json.dumps([(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found], indent=1)
 
