@@ -135,6 +135,8 @@ def _inputs(folder: Path, alexnet: Path) -> str:
 LIGHT: Mapping[str, Mapping[str, Any]] = {
     "light and map, no quality losses": {},
     "a map of every pixel, cell 1": {"cell": 1},
+    "a map learnt ten times as fast": {"map_rate": 5 / 60},
+    "no map": {"map_rate": 0.0},
     "light and map, exposure control (0.02, level 0.5)": {"bright": 0.02, "level": 0.5},
     "the same without the map": {"bright": 0.02, "level": 0.5, "map_rate": 0.0},
     "the same, pushed 2.4 times as hard": {"bright": 0.02, "level": 0.5, "map_rate": 0.0, "scale": 6.4e6},

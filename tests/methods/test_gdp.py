@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pellucid import degradations
 from pellucid.errors import PellucidError, UsageError
 from pellucid.maths.noise import Streams, linear_ladder, strided
 from pellucid.maths.problem import Problem, to_model, to_zero_one
@@ -17,7 +18,7 @@ from pellucid.methods import GDP
 from pellucid.methods.losses import colour_constancy, exposure, illumination_smoothness
 from pellucid.operators import AveragePool, Grayscale
 from pellucid.operators.unknown import Light
-from pellucid.priors import Counted, GaussianPrior, VENetwork, VPNetwork
+from pellucid.priors import Counted, GaussianPrior, VENetwork, VPNetwork, load_prior
 
 FEW = GDP(steps=10, scale=500 * 32**2, cell=4)  # 500 in images of 8 x 8
 
@@ -38,7 +39,7 @@ def test_the_light_is_found() -> None:
     prior, x = scene()
     light = torch.linspace(0.05, 0.15, 64).double()[:, None].expand(64, 64)
     y = to_model(0.4 * to_zero_one(x) + light)
-    method = GDP(steps=250, scale=32_000, clip=False)
+    method = GDP(steps=250, scale=32_000, clip=False, map_rate=0.1)
     *_, state = method.iterate(Problem(y), prior, Streams([0]))
     assert state.found["gain"].item() == pytest.approx(0.4, rel=0.05)
     assert (state.found["map"][0, 0] - light).norm() < 0.05 * light.norm()
@@ -208,13 +209,29 @@ def test_the_papers_map_of_every_pixel_stays_a_map(size: int, steps: int) -> Non
     assert found.max() < 0.4
     # Its differences from pixel to pixel are those of light, not of a checkerboard.
     assert found.diff(dim=0).abs().mean() < 0.02
-    known = to_zero_one(state.x)
+    assert fitted(state.x, x) < fitted(y, x)
 
-    def fitted(image: Tensor) -> float:
-        gain = (image * to_zero_one(x)).sum() / image.square().sum()
-        return (gain * image - to_zero_one(x)).square().mean().item()
 
-    assert fitted(known) < fitted(to_zero_one(y))
+def fitted(image: Tensor, truth: Tensor) -> float:
+    """Mean square of the difference to the truth that remains at the best gain, in [0, 1] units."""
+    image, truth = to_zero_one(image), to_zero_one(truth)
+    gain = (image * truth).sum() / image.square().sum()
+    return (gain * image - truth).square().mean().item()
+
+
+@pytest.mark.parametrize("rate", [None, 1 / (3 * 256**2)])
+def test_the_papers_map_does_not_take_the_picture_for_shade(bundled: dict[str, Tensor], rate: float | None) -> None:
+    """At 0.1 a pixel, M took so much of the picture that the result was farther from it than the dark one."""
+    cat = F.interpolate(bundled["cat"], (64, 64), mode="area")
+    y = degradations.get("low-light", exposure=0.25, gamma=1.5, noise=0.02)(to_zero_one(cat), 0).clamp(0, 1)
+    lit = GDP(steps=50, cell=1, map_rate=rate)(Problem(to_model(y)), load_prior("natural", "cpu"))
+    assert fitted(lit, cat) < 10**-0.2 * fitted(to_model(y), cat)
+
+
+@pytest.mark.parametrize("steps", [50, 1000])
+def test_the_map_comes_as_far_in_any_number_of_steps(steps: int) -> None:
+    assert GDP(steps=steps).rate_of_map() * steps == pytest.approx(0.5)
+    assert GDP(steps=steps, map_rate=0.1).rate_of_map() == 0.1
 
 
 @pytest.mark.parametrize(("rate", "smooth"), [(0.1, 1.0), (0.1, 100.0), (5.0, 1.0), (1.0, 0.0)])

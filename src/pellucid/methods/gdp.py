@@ -65,7 +65,8 @@ class GDP(Stepper):
         degradation: model of an unknown operator: "light", y = f x + M, or "kernel", a convolution.
         per_channel: whether each colour has an f of its own.
         rate: learning rate of f by gradient descent on the loss, or of the kernel's logarithm by Adam.
-        map_rate: learning rate of M, on the loss of a single pixel; 0 leaves M out.
+        map_rate: learning rate of M, on the loss of a single pixel; 0 leaves M out. None is 0.5 / `steps`, by which M
+            comes as far in few steps as in many. The released code has 1 on the mean over all values.
         cell: side in pixels of a cell with one number of M; the paper's is 1, a number for each pixel.
         kernel: side of the kernel in pixels, odd.
         bright: weight of exposure control, whose mean brightness is `level`.
@@ -77,7 +78,7 @@ class GDP(Stepper):
         hold: weight of the mean squared difference to that small image.
     """
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"cell": 1}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"cell": 1, "map_rate": 1 / (3 * 256**2)}}
 
     takes_operator: ClassVar[bool] = True
     takes_exposures: ClassVar[bool] = True
@@ -93,7 +94,7 @@ class GDP(Stepper):
     degradation: Literal["light", "kernel"] = "light"
     per_channel: bool = False
     rate: float = 1.0
-    map_rate: float = 0.1
+    map_rate: float | None = None
     cell: int = 16
     kernel: int = 41
     bright: float = 0.0
@@ -114,7 +115,8 @@ class GDP(Stepper):
         self.require(0 <= self.level <= 1, "level", "from 0 to 1")
         self.require(self.first >= 0, "first", "0 or more")
         self.require(self.scale is None or 0 <= self.scale < math.inf, "scale", "0 or more")
-        for name in ("rate", "map_rate", "bright", "colour", "smooth", "hold"):
+        self.require(self.map_rate is None or 0 <= self.map_rate < math.inf, "map_rate", "0 or more")
+        for name in ("rate", "bright", "colour", "smooth", "hold"):
             self.require(0 <= getattr(self, name) < math.inf, name, "0 or more")
 
     def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
@@ -132,7 +134,8 @@ class GDP(Stepper):
         """Family of degradations to fit."""
         if self.degradation == "kernel":
             return family_of(problem.operator, Kernel(self.kernel, self.rate))
-        return family_of(problem.operator, Light(self.rate, self.map_rate, self.cell, self.per_channel, self.smooth))
+        light = Light(self.rate, self.rate_of_map(), self.cell, self.per_channel, self.smooth)
+        return family_of(problem.operator, light)
 
     def zeta(self, family: Unknown) -> float:
         """The `scale`, or its default for None."""
@@ -140,6 +143,10 @@ class GDP(Stepper):
             return self.scale
         learnt = family.family if isinstance(family, After) else family
         return 160_000 * max(1.0, 1000 / max(self.steps, 50)) if isinstance(learnt, Light) else 2000
+
+    def rate_of_map(self) -> float:
+        """The `map_rate`, or its default for None."""
+        return 0.5 / self.steps if self.map_rate is None else self.map_rate
 
     @with_gradients
     @torch.no_grad()
@@ -198,10 +205,11 @@ class GDP(Stepper):
 
     def _check(self, theta: Theta) -> None:
         """Rejects learnt light that diverges out of the range of images."""
-        for name, what, rate in (("gain", "the factor f", "rate"), ("map", "the map M", "map_rate")):
+        light = ("gain", "the factor f", "rate", self.rate), ("map", "the map M", "map_rate", self.rate_of_map())
+        for name, what, rate, value in light:
             if name in theta and not theta[name].abs().max() < _ABSURD:
                 largest = theta[name].abs().max().item()
-                limit = f"{rate} below {getattr(self, rate):g}"
+                limit = f"{rate} below {value:g}"
                 raise PellucidError(f"GDP: {what} of the light has grown to {largest:.3g}, it diverges: take a {limit}")
 
     def gradients(

@@ -91,7 +91,7 @@ class Keywords(TypedDict, total=False):
     level: float
     levels: int
     loss: Literal["mse", "l1", "ssim"]
-    map_rate: float
+    map_rate: float | None
     minimum: int
     model: str | Path | Callable[[Tensor], Tensor] | None
     multiple: int
