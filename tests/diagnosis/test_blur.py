@@ -12,7 +12,7 @@ from torch import Tensor
 from pellucid.degradations import blur as convolved
 from pellucid.degradations import compress
 from pellucid.diagnosis import Finding
-from pellucid.diagnosis.blur import NONE, Blur, Shape, blockiness, estimate, search
+from pellucid.diagnosis.blur import NONE, Blur, Shape, blockiness, estimate, narrower, search
 from pellucid.diagnosis.spectrum import ANGLES, LEAST, RADII, Photographs, passed, spectrum
 from pellucid.images import from_pil
 from pellucid.maths.problem import to_model, to_unit
@@ -63,6 +63,19 @@ def test_the_average_photograph_through_a_kernel(shape: Shape) -> None:
     assert best.size == pytest.approx(shape.size, rel=0.06)
     assert abs(best.degrees - shape.degrees) <= 3
     assert margin > 60
+
+
+@pytest.mark.parametrize("size", [1.2, 2.4])
+@pytest.mark.parametrize("softness", [0.0, 4.0, 8.0])
+def test_a_gaussian_is_not_taken_for_a_wider_one(size: float, softness: float) -> None:
+    """A soft photograph, as one of clouds, falls off faster than the average."""
+    falls = (-softness * RADII).exp()[:, None]
+    mean = Photographs.load().mean.exp().view(len(RADII), ANGLES)
+    power = mean * falls * passed(Shape("gaussian", size).kernel()) + LEAST
+    likeliest = search(power)["gaussian"][0]
+    safe = narrower(power, likeliest)
+    assert 0.7 * likeliest.size <= safe.size <= likeliest.size
+    assert safe.size == pytest.approx(size, rel=0.06 if softness == 0 else 0.25)
 
 
 @pytest.mark.parametrize("quality", [None, 90])

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..operators.blur import disk, gaussian, motion
 from .estimate import middle
@@ -265,7 +266,8 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
         return None
     image = image.detach().cpu()
     grid = blockiness(image)
-    families = search(spectrum(image), _COMPRESSED_FLOOR if grid >= _GRID else _FLOOR)
+    power, floor = spectrum(image), _COMPRESSED_FLOOR if grid >= _GRID else _FLOOR
+    families = search(power, floor)
     order = sorted(families.values(), key=lambda pair: pair[1], reverse=True)
     (shape, margin), (_, second) = order[0], order[1]
     if shape.family == "none":
@@ -273,7 +275,27 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     least, ahead = _LEAST[shape.family], margin - second
     if margin < least.margin or ahead < least.ahead or not least.smallest <= shape.size <= least.largest:
         return None
-    return Blur(shape, margin, ahead, grid)
+    return Blur(narrower(power, shape, floor) if shape.family == "gaussian" else shape, margin, ahead, grid)
+
+
+def narrower(power: Tensor, shape: Shape, floor: float = LEAST) -> Shape:
+    """Replaces a Gaussian's likeliest size by the median of its likely sizes, if that is smaller.
+
+    No ring of zeros marks its size, and a photograph softer than most looks blurred more. A kernel that is too wide
+    makes edges overshoot, which costs more than one that is too narrow.
+
+    Args:
+        power: what `spectrum` gives.
+        shape: the likeliest kernel.
+        floor: see `likelihoods`.
+    """
+    sizes = shape.size * torch.linspace(0.7, 1.15, 19, dtype=torch.float64)
+    scores = likelihoods(power, [replace(shape, size=size) for size in sizes.tolist()], floor)
+    below = F.pad(scores.softmax(0).cumsum(0), (1, 0))
+    at = int((below[1:-1] < 0.5).sum())
+    share = (0.5 - below[at]) / (below[at + 1] - below[at])
+    median = torch.lerp(sizes[max(at - 1, 0)], sizes[at], share).item()
+    return replace(shape, size=min(shape.size, median))
 
 
 def blockiness(image: Tensor) -> float:
