@@ -88,3 +88,15 @@ def test_of_a_large_side_a_prior_sees_384_pixels(size: tuple[int, int], seen: tu
         assert all(start % 16 == 0 for start in starts)
         middles = [(2 * i + 1) * size[0] / 8 for i in range(4)]
         assert all(0 <= middle - 48 - start < 16 for start, middle in zip(starts, middles, strict=True))
+
+
+def test_the_evidence_of_a_step_is_of_all_numbers_that_it_does_not_round_to_zero() -> None:
+    numbers = 20 * draw(40, 64) ** 3
+    comb = compression._comb(numbers, torch.ones(40, dtype=torch.bool))
+    for step in (1, 7, 60, 160):
+        off = (numbers - step * (numbers / step).round()).abs()
+        used = numbers.abs() > step / 2
+        ratio = 0.95 * step / (0.3 * (2 * torch.pi) ** 0.5) * (-0.5 * (off / 0.3).square()).exp() + 0.05
+        stated = torch.stack([(ratio.log() * used).sum(0), used.sum(0), (used & (off < 0.9)).sum(0)])
+        found = torch.stack([table[:, step - 1] for table in (comb.logarithm, comb.used, comb.near)])
+        torch.testing.assert_close(found, stated, rtol=1e-4, atol=1e-3)
