@@ -44,6 +44,7 @@ def test_a_mean_by_rows_and_columns_is_that_of_the_square(side: int) -> None:
     x = draw(1, 1, 50, 47)
     square = F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), side, 1)
     torch.testing.assert_close(scratches._around(x, side), square, rtol=1e-4, atol=1e-5)
+    assert torch.equal(scratches._largest(x, side), F.max_pool2d(x, side, 1))
 
 
 @pytest.mark.parametrize(("offset", "step"), [((0, 0), 1), ((3, 5), 1), ((2, 7), 3)])
