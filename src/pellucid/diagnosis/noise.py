@@ -148,7 +148,8 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
         if centred:
             own = own - own.mean((-2, -1), keepdim=True)
         power = torch.view_as_real(torch.fft.rfft2(own * window, norm="ortho")).square().sum(-1)
-        return power.flatten(2) @ member
+        bands: Tensor = power.flatten(2) @ member
+        return bands
 
     # A few rows of blocks at a time stay in a processor's cache.
     return torch.cat([mean(rows) for rows in windows.split(_AT_ONCE)]).cpu().float()
