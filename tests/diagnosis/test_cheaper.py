@@ -44,6 +44,7 @@ def test_a_mean_by_rows_and_columns_is_that_of_the_square(side: int) -> None:
     x = draw(1, 1, 50, 47)
     square = F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), side, 1)
     torch.testing.assert_close(scratches._around(x, side), square, rtol=1e-4, atol=1e-5)
+    assert torch.equal(scratches._largest(x, side), F.max_pool2d(x, side, 1))
 
 
 @pytest.mark.parametrize(("offset", "step"), [((0, 0), 1), ((3, 5), 1), ((2, 7), 3)])
@@ -88,3 +89,15 @@ def test_of_a_large_side_a_prior_sees_384_pixels(size: tuple[int, int], seen: tu
         assert all(start % 16 == 0 for start in starts)
         middles = [(2 * i + 1) * size[0] / 8 for i in range(4)]
         assert all(0 <= middle - 48 - start < 16 for start, middle in zip(starts, middles, strict=True))
+
+
+def test_the_evidence_of_a_step_is_of_all_numbers_that_it_does_not_round_to_zero() -> None:
+    numbers = 20 * draw(40, 64) ** 3
+    comb = compression._comb(numbers, torch.ones(40, dtype=torch.bool))
+    for step in (1, 7, 60, 160):
+        off = (numbers - step * (numbers / step).round()).abs()
+        used = numbers.abs() > step / 2
+        ratio = 0.95 * step / (0.3 * (2 * torch.pi) ** 0.5) * (-0.5 * (off / 0.3).square()).exp() + 0.05
+        stated = torch.stack([(ratio.log() * used).sum(0), used.sum(0), (used & (off < 0.9)).sum(0)])
+        found = torch.stack([table[:, step - 1] for table in (comb.logarithm, comb.used, comb.near)])
+        torch.testing.assert_close(found, stated, rtol=1e-4, atol=1e-3)

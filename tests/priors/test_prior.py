@@ -10,9 +10,20 @@ from torch import Tensor, nn
 
 from pellucid.errors import PellucidError, UsageError
 from pellucid.maths.noise import linear_ladder
-from pellucid.priors import Checkpointed, Counted, GaussianPrior, Padded, Prior, Tiled, VENetwork, VPNetwork, fit
+from pellucid.priors import (
+    Checkpointed,
+    Counted,
+    GaussianPrior,
+    Padded,
+    Prior,
+    Tiled,
+    VENetwork,
+    VPNetwork,
+    fit,
+    load_prior,
+)
 from pellucid.priors.network import DenoisingUNet, UNetConfig
-from pellucid.priors.tiled import spans
+from pellucid.priors.tiled import OWN_OVERLAP, OWN_TILE, TILE, spans, usual_tile
 
 ROUGH = GaussianPrior(torch.full((3, 1, 1), 0.1), variance=torch.full((3, 1, 1), 0.3))
 sizes = st.integers(1, 40)
@@ -124,6 +135,24 @@ def test_tiling_is_invisible_where_tiles_share_more_than_the_receptive_field() -
     assert (tiled - whole).abs().max() < 0.02 * (whole.max() - whole.min())
     inner = (tiled - whole).abs() < 1e-5
     assert inner.float().mean() > 0.5
+
+
+def test_the_packages_networks_see_no_farther_than_their_tiles_overlap() -> None:
+    prior = load_prior("natural")
+    assert (usual_tile(prior), usual_tile(Counted(prior)), usual_tile(ROUGH)) == (OWN_TILE, OWN_TILE, TILE)
+    x, kept = draw(1, 3, 32, 160).clamp(-1, 1), 112
+    for sigma in (0.014, 0.2):
+        whole, cut = prior(x, sigma), prior(x[..., :kept].contiguous(), sigma)
+        far = (cut - whole[..., :kept])[..., : kept - OWN_OVERLAP]
+        assert far.abs().max() < 1e-4
+        assert (cut - whole[..., :kept]).abs().max() > 1e-2
+
+
+def test_large_images_get_the_usual_tiles() -> None:
+    own, other = fit(load_prior("natural")), fit(ROUGH)
+    assert (own.tiles(768, 700).number, other.tiles(768, 700).number) == (1, 4)
+    assert own.tiles(3000, 4000) == (30, 640, 720)
+    assert fit(load_prior("natural"), tile=512).tiles(3000, 4000) == (63, 480, 496)
 
 
 def test_tiles_do_not_depend_on_their_batching() -> None:

@@ -220,6 +220,9 @@ def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
     k = (coefficients[:, 1:] / step).round().abs()
     sizes = torch.arange(1.0, _SIZES)
     counts = torch.stack([(k == size).sum(0) for size in sizes], 1).float()
+    # Frequencies without any number tell nothing.
+    there = counts.sum(1) > 0
+    counts, step = counts[there], step[there]
     spread = ((counts * sizes).sum(1, keepdim=True) / counts.sum(1, keepdim=True).clamp_min(1) - 0.5).clamp(0.3, 50)
 
     def between(low: Tensor, high: Tensor) -> Tensor:
@@ -229,7 +232,7 @@ def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
     once, best = once / once.sum(1, keepdim=True), (max(_COARSER, _COARSER_EACH * counts.sum().item()), 0)
     deviation = _ROUNDED / step[:, None, None]
     for number, table in enumerate(_standard(0)[: max(quality(coding) - 3, 0)], 1):
-        ratio = table[1:, None] / step[:, None]
+        ratio = table[1:, None][there] / step[:, None]
         mass = between((sizes - 0.5) * ratio, (sizes + 0.5) * ratio)
         away = sizes[:, None] - (sizes * ratio)[:, None, :]
         share = torch.special.ndtr((away + 0.5) / deviation) - torch.special.ndtr((away - 0.5) / deviation)
@@ -254,9 +257,11 @@ def _shifted(plane: Tensor, offset: tuple[int, int], coding: JpegCoding) -> Befo
             if row == offset[0] or column == offset[1]:
                 continue
             coefficients = _coefficients(plane, (row, column), -(-plane.numel() // 64 // _FEW) or 1)
-            for number, table in zip(_QUALITIES, tables, strict=True):
-                used = coefficients.abs() > table / 2
-                chosen = (coefficients / table)[used]
+            # Those that the finest table rounds to 0, which are most, are rounded to 0 by the others, too.
+            large = (coefficients.abs() > tables[-1] / 2).nonzero(as_tuple=True)
+            values, steps = coefficients[large], tables[:, large[1]]
+            for number, step in zip(_QUALITIES, steps, strict=True):
+                chosen = (values / step)[values.abs() > step / 2]
                 if len(chosen) >= _FEWEST:
                     score = torch.cos(2 * math.pi * chosen).sum().item() / math.sqrt(len(chosen) / 2)
                     best = max(best, (score, number))
@@ -327,26 +332,34 @@ def _some(coefficients: Tensor, clear: Tensor) -> Tensor:
     return coefficients[:: -(-len(coefficients) // _MOST) or 1]
 
 
-def _evidence(coefficients: Tensor, step: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-likelihood of steps, and the used and near-multiple coefficients, (64,)."""
+def _evidence(coefficients: Tensor, step: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Log-likelihood ratio of a step for each coefficient, and marks of those near a multiple of it."""
     off = (coefficients - step * (coefficients / step).round()).abs()
-    counts = coefficients.abs() > step / 2
     peak = (1 - _OTHERS) * step / (_SIGMA * math.sqrt(2 * math.pi)) * (-0.5 * (off / _SIGMA).square()).exp()
-    return ((peak + _OTHERS).log() * counts).sum(0), counts.sum(0), (counts & (off < _NEAR)).sum(0)
+    return (peak + _OTHERS).log(), off < _NEAR
 
 
 def _told(coefficients: Tensor, clear: Tensor, table: tuple[int, ...]) -> tuple[float, float]:
     """Log-likelihood of one table, and the share of coefficients near a multiple."""
-    logarithm, used, near = _evidence(_some(coefficients, clear), torch.tensor(table).float())
-    return logarithm.sum().item(), near.sum().item() / max(used.sum().item(), 1.0)
+    coefficients, steps = _some(coefficients, clear), torch.tensor(table).float()
+    used = coefficients.abs() > steps / 2
+    logarithm, near = _evidence(coefficients[used], steps.expand_as(coefficients)[used])
+    return logarithm.sum().item(), near.sum().item() / max(len(near), 1.0)
 
 
 def _comb(coefficients: Tensor, clear: Tensor) -> _Comb:
     """Evidence of (N, 64) coefficients for every step."""
     coefficients = _some(coefficients, clear)
     logarithm, used, near = (torch.zeros(64, _STEPS) for _ in range(3))
+    # Those that a step rounds to 0 count for no larger one, either, and soon they are nearly all.
+    places, values = torch.arange(64).expand_as(coefficients).flatten(), coefficients.flatten()
     for step in range(1, _STEPS + 1):
-        logarithm[:, step - 1], used[:, step - 1], near[:, step - 1] = _evidence(coefficients, step)
+        large = values.abs() > step / 2
+        places, values = places[large], values[large]
+        one, close = _evidence(values, step)
+        logarithm[:, step - 1] = torch.bincount(places, one.double(), 64)
+        used[:, step - 1] = torch.bincount(places, minlength=64)
+        near[:, step - 1] = torch.bincount(places[close], minlength=64)
     return _Comb(logarithm, used, near)
 
 

@@ -265,11 +265,16 @@ def _around(x: Tensor, side: int) -> Tensor:
     return F.avg_pool2d(F.avg_pool2d(_mirrored(x, side // 2), (1, side), 1), (side, 1), 1)
 
 
+def _largest(x: Tensor, side: int) -> Tensor:
+    """Maximum over each square; rows first, as in `_around`."""
+    return F.max_pool2d(F.max_pool2d(x, (1, side), 1), (side, 1), 1)
+
+
 def _specks(bright: Tensor, limits: Limits) -> Tensor:
     """Small isolated residuals of a top-hat, below `_SPECK` pixels, (1, 1, H, W)."""
     half = _SPECK // 2
-    eroded = -F.max_pool2d(_mirrored(-bright, half), _SPECK, 1)
-    hat = bright - F.max_pool2d(_mirrored(eroded, half), _SPECK, 1)
+    eroded = -_largest(_mirrored(-bright, half), _SPECK)
+    hat = bright - _largest(_mirrored(eroded, half), _SPECK)
     rough = _around((bright - _around(bright, 5)).abs(), _ALONE)
     core = (hat > limits.bright) & (hat > limits.plain * (_around(hat, _ALONE) + rough) / 2)
     near = F.max_pool2d(core.float(), 5, 1, 2) > 0

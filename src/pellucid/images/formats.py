@@ -71,13 +71,16 @@ class Format:
 
 _USUAL = ("icc_profile", "exif", "xmp")
 
+_PNG_LEVEL = 4
+"""Half the time of zlib's usual level, 6, for files 0 to 7 % larger."""
+
 FORMATS = (
     Format(
         "PNG",
         (".png",),
         (EIGHT, DEEP_GREY, DEEP),
         alpha=True,
-        saving={"format": "PNG"},
+        saving={"format": "PNG", "compress_level": _PNG_LEVEL},
         keeps=(*_USUAL, "dpi", "comment", "texts", "chunks", "shape"),
     ),
     Format(

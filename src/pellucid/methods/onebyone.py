@@ -64,7 +64,10 @@ def one_by_one(problem: Problem, rng: Streams, runs: Sequence[Run]) -> Iterator[
     for i, (run, own) in enumerate(zip(runs, rng.split(), strict=True)):
         own_total = 0
         for state in run.states(problem.y[i : i + 1], own):
-            x, x0 = (torch.cat([old[:i], new, old[i + 1 :]]) for old, new in ((x, state.x), (x0, state.x0)))
+            if len(runs) == 1:
+                x, x0 = state.x, state.x0
+            else:
+                x, x0 = (torch.cat([old[:i], new, old[i + 1 :]]) for old, new in ((x, state.x), (x0, state.x0)))
             # Images of a batch are restored side by side elsewhere: evaluations are counted as for one of them.
             nfe, own_total = max(nfe, run.before + state.nfe), state.total
             total = done + own_total + len(runs) - 1 - i

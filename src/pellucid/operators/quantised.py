@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 import torch.nn.functional as F
@@ -133,7 +133,10 @@ class Quantised(Operator):
         self._check(tuple(x.shape))
         rows, columns = self._rows, self._columns
         matrix = _matrix(*self._key).to(x)
-        back = [(tall, wide, part.back(weight).to(x)) for tall, wide, part in self._kinds()]
+        back = [
+            (tall, wide, part.back(weight, x, (tall.stop - tall.start) * (wide.stop - wide.start)))
+            for tall, wide, part in self._kinds()
+        ]
         at_once = max(1, _STRIP // (columns.blocks * columns.side * rows.side))
         moved = []
         for one, measured in zip(x, q, strict=True):
@@ -148,9 +151,9 @@ class Quantised(Operator):
                 seen = self._cut(own, edges, "replicate") @ matrix.T
                 by = change(seen, numbers[first:last])
                 moves = by.new_empty(*by.shape[:2], matrix.shape[1])
-                for tall, wide, matrix_back in back:
+                for tall, wide, factors in back:
                     part = slice(max(tall.start - first, 0), max(min(tall.stop, last) - first, 0))
-                    moves[part, wide] = by[part, wide] @ matrix_back
+                    moves[part, wide] = reduce(torch.matmul, factors, by[part, wide])
                 new[:, strip] = own + self._joined(moves, edges[0])[:, : own.shape[1]]
             moved.append(upright(new, self.coding.orientation))
         return torch.stack(moved) if len(moved) > 1 else moved[0][None]
@@ -297,10 +300,17 @@ class _Part:
     v: Tensor
     u: Tensor
 
-    def back(self, weight: float) -> Tensor:
-        """Matrix that maps changes of the numbers to changes of a block, (numbers, D): the damped pseudo-inverse."""
+    def back(self, weight: float, like: Tensor, blocks: int) -> list[Tensor]:
+        """Matrices whose product maps changes of the numbers to changes of a block: the damped pseudo-inverse.
+
+        Args:
+            weight: the damping.
+            like: a tensor of the type to compute in.
+            blocks: number of blocks to map; for a few, to multiply the matrices first takes longer than the blocks.
+        """
         share = torch.where(self.s > 0, self.s / (self.s.square() + weight).clamp_min(1e-300), 0)
-        return (self.u * share) @ self.v.T
+        factors = [(self.u * share).to(like), self.v.T.to(like)]
+        return factors if blocks < len(self.u) else [factors[0] @ factors[1]]
 
 
 Tables = tuple[tuple[int, ...], ...]

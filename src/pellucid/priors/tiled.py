@@ -9,13 +9,20 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .latent import latent_of
-from .prior import Evaluation, Padded, Prior, Tiles, Wrapper, round_up
+from .network import DenoisingUNet
+from .prior import Evaluation, Padded, Prior, Tiles, Wrapper, module_of, round_up
 
 TILE = 512
 """Default side of a tile for a prior of pixels."""
 
 OVERLAP = 64
 """Default least overlap of neighbouring tiles in pixels."""
+
+OWN_TILE, OWN_OVERLAP = 768, 48
+"""The same for the package's networks, which see no farther than that: 12 megapixels are 1.15 times theirs, not 1.33.
+
+A border 32 pixels away changes an estimate by 3e-5 on average at a level of 0.2, and one 48 pixels away by nothing.
+"""
 
 
 class Tiled(Wrapper):
@@ -155,10 +162,17 @@ def fit(prior: Prior, tile: int | None = None, batch: int = 1) -> Padded:
     latent = latent_of(prior)
     if latent is not None and tile >= 1:
         tile = round_up(tile, latent.unit) // latent.vae.factor
-    return Padded(Tiled(prior, tile, min(OVERLAP, tile // 4), batch))
+    return Padded(Tiled(prior, tile, min(OWN_OVERLAP if _own(prior) else OVERLAP, tile // 4), batch))
 
 
 def usual_tile(prior: Prior) -> int:
-    """Default side of a tile in pixels: `TILE`, or more if a prior of latents is made for it."""
+    """Default side of a tile in pixels: `OWN_TILE` or `TILE`, or more if a prior of latents is made for it."""
     latent = latent_of(prior)
-    return TILE if latent is None else max(TILE, latent.size)
+    if latent is not None:
+        return max(TILE, latent.size)
+    return OWN_TILE if _own(prior) else TILE
+
+
+def _own(prior: Prior) -> bool:
+    """True for a prior of pixels with one of the package's networks, which knows only its surroundings."""
+    return isinstance(module_of(prior), DenoisingUNet) and latent_of(prior) is None
