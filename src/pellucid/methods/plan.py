@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import Diagnosis, Finding
+from ..diagnosis.frame import Frame
 from ..maths.noise import Streams
 from ..priors.prior import Counted
 from .method import State
@@ -101,6 +102,12 @@ class Plan:
                 said = (self._line(notes),)
                 yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe, notes=said)
             done += state.step if state is not None else 0
+
+
+def framed(stage: Treatment, frame: Frame, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
+    """Yields the states of a treatment of the part inside a frame; the frame stays as it is."""
+    for state in stage.iterate(frame.inside(y), prior, rng):
+        yield replace(state, x=frame.around(state.x, y), x0=frame.around(state.x0, y))
 
 
 LEFT = "nothing found to repair, left unchanged"
