@@ -12,7 +12,7 @@ from torch import Tensor
 from ..diagnosis import Diagnosis, Finding
 from ..diagnosis.frame import Frame
 from ..maths.noise import Streams
-from ..priors.prior import Counted
+from ..priors.prior import Counted, Padded
 from .method import State
 
 
@@ -106,7 +106,8 @@ class Plan:
 
 def framed(stage: Treatment, frame: Frame, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
     """Yields the states of a treatment of the part inside a frame; the frame stays as it is."""
-    for state in stage.iterate(frame.inside(y), prior, rng):
+    # Sides that suit a network need not suit it inside a frame.
+    for state in stage.iterate(frame.inside(y), Counted(Padded(prior)), rng):
         yield replace(state, x=frame.around(state.x, y), x0=frame.around(state.x0, y))
 
 

@@ -98,7 +98,7 @@ class Unblur(Method):
         if blur is None:
             return left_alone("no blur found, left unchanged", 0)
         counted = Counted(prior)
-        stage = Unblurring.of(Diagnosis(content, noise=noise_of(counted, *content.inside(y))), blur, self)
+        stage = Unblurring.of(Diagnosis(content, noise=noise_of(Padded(counted), *content.inside(y))), blur, self)
         return Run(lambda y, rng: stage.iterate(y, Counted(prior), rng), counted.nfe, stage.note)
 
 
