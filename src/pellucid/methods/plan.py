@@ -69,7 +69,8 @@ class Plan:
         """
         strength = 2 * (1 - fidelity)
         made = [maker(diagnosis, max(strength, 1.0)) for maker in makers] if strength else []
-        beside = [one for one in (diagnosis.exposure, diagnosis.scratches) if one is not None]
+        found = (diagnosis.exposure, diagnosis.scratches, diagnosis.enlarged)
+        beside = [one for one in found if one is not None]
         return cls([stage for stage in made if stage is not None], min(strength, 1.0), beside)
 
     @property
@@ -83,7 +84,7 @@ class Plan:
         return self._line([stage.note for stage in self.stages])
 
     def _line(self, notes: Sequence[str]) -> str:
-        waiting = [f"{one.text}: not changed, {one.remedy} does it" for one in self.beside]
+        waiting = [f"{one.text}: not changed, {one.remedy} does it" if one.remedy else one.text for one in self.beside]
         return "; ".join([", then ".join(notes) or LEFT, *waiting])
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
