@@ -149,14 +149,14 @@ def _widest(x: Tensor) -> Tensor:
 
 
 def _constant(image: Tensor) -> Tensor:
-    """Whether each 3x3 window of one picture is constant, (H - 2, W - 2)."""
+    """Mask of the constant 3x3 windows of one picture, (H - 2, W - 2)."""
     # Strips stay in the processor's cache; each has the two rows more that its last windows need.
     tops = range(0, image.shape[-2] - 2, _STRIP)
     return torch.cat([_of_strip(image[..., top : top + _STRIP + 2, :]) for top in tops])
 
 
 def _of_strip(strip: Tensor) -> Tensor:
-    """Whether each 3x3 window of a part of one picture is constant."""
+    """Mask of the constant 3x3 windows of a part of one picture."""
     high = low = strip
     for axis, size in ((-2, strip.shape[-2] - 2), (-1, strip.shape[-1] - 2)):
         high, low = (
