@@ -101,14 +101,19 @@ def estimate(image: Tensor) -> Content:
         return Content(0.0, _grey(image))
     image = image.detach().cpu()
     constant = _constant(image)
-    whole = Content(constant.double().mean().item(), _grey(image), _pattern(image))
+    whole = Content(_share(constant), _grey(image), _pattern(image))
     frame = find(image, constant)
     if frame is None:
         return whole
     y, flat = frame.inside(image), constant[frame.top : frame.bottom - 2, frame.left : frame.right - 2]
-    framed = Content(flat.double().mean().item(), _grey(y), _pattern(y))
+    framed = Content(_share(flat), _grey(y), _pattern(y))
     # What is drawn has plain margins, too, and remains drawn without them.
     return replace(whole, frame=frame, framed=framed) if framed.flat <= _FLAT or whole.flat <= _DRAWN else whole
+
+
+def _share(windows: Tensor) -> float:
+    """Share of true values, without a copy of them as numbers."""
+    return int(windows.sum()) / windows.numel()
 
 
 def _grey(image: Tensor) -> bool:

@@ -85,7 +85,7 @@ def _less(image: Tensor, constant: Tensor, sides: tuple[int, int, int, int], lea
 
 def _cut(constant: Tensor, start: int, end: int, least: float) -> tuple[int, int]:
     """Rows inside a frame of constant windows, of those from start to end."""
-    share = constant.double().mean(1)
+    share = constant.sum(1).double() / constant.shape[1]
     return max(start, _plain(share, least)), min(end, len(share) + 2 - _plain(share.flip(0), least))
 
 
