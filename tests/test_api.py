@@ -173,7 +173,7 @@ def test_wrong_arguments_are_usage_errors(arguments: dict[str, Any], says: str) 
     ("image", "says"),
     [
         (torch.zeros(3, 4, 4), r"\(B, C, H, W\)"),
-        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), "uint8"),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), "uint8: divide it by 255"),
         (torch.full((1, 3, 4, 4), 200.0), "divide it first"),
         (torch.zeros(1, 2, 4, 4), "3 channels, this one has 2"),
         (torch.full((1, 3, 4, 4), float("nan")), "not finite"),
@@ -376,3 +376,11 @@ def test_frequencies_of_an_image_are_restored_to_it(method: str) -> None:
         pellucid.restore(spectrum, "ddrm", PRIOR, operator=operator)
     with pytest.raises(UsageError, match="float"):
         pellucid.restore(spectrum, SHORT, PRIOR)
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"), [("I", "array of uint16"), ("F", "array of uint16"), ("HSV", "convert to RGB")]
+)
+def test_a_mode_that_cannot_be_restored_has_a_way_that_loses_nothing(mode: str, says: str) -> None:
+    with pytest.raises(pellucid.PellucidError, match=says):
+        pellucid.restore(Image.new(mode, (4, 4)))

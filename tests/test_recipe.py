@@ -59,6 +59,9 @@ def test_what_is_said_wins_over_the_task() -> None:
         ({"method": 7}, "method is a text, not 7"),
         ({"noise": "loud"}, "noise is a number, not 'loud'"),
         ({"device": 3}, "device is a text, not 3"),
+        ({"noise": float("nan")}, "noise is a number, not nan"),
+        ({"settings": {"fidelity": float("nan")}}, "fidelity must be a finite number, not nan"),
+        ({"settings": {"fidelity": "inf"}}, "fidelity must be a finite number, not inf"),
         ({"method": "gdp", "kernel": 9}, "goes into settings"),
     ],
 )
@@ -99,6 +102,8 @@ SPELLED = [
     Recipe(DreamClean(strength=20, shared=True)).plain(),
     Recipe(task="inpaint", mask=Path("/a mask.png"), noise=0.02, exact=True, offline=True),
     Recipe(task="scratches", yes=True),
+    Recipe("ddrm", {"eta": 1e-7}, seed=-1, label=-2, noise=1e-7),
+    Recipe(task="inpaint", mask=Path("-a 'b' \"c\" $d `e` \\ ü.png")),
     Recipe("dgp", {"rates": (0.1, 0.2)}, prompt='a "cat"', label=3, precision="bfloat16", preset="paper"),
 ]
 
@@ -108,6 +113,11 @@ def test_every_spelling_leads_back(recipe: Recipe) -> None:
     assert Recipe.from_toml(recipe.to_toml()) == recipe
     assert Recipe.from_command(recipe.to_command()) == recipe
     assert Recipe.from_python(recipe.to_python()) == recipe
+
+
+def test_a_whole_number_is_the_same_noise(tiny_prior: Path) -> None:
+    whole, point = (Recipe("denoise", prior=str(tiny_prior), noise=noise) for noise in (0, 0.0))
+    assert whole.fingerprint() == point.fingerprint()
 
 
 def test_what_has_no_name_cannot_be_spelled() -> None:

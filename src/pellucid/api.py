@@ -256,7 +256,8 @@ def _check_tensor(image: Tensor, operator: object) -> None:
     if image.layout is not torch.strided or image.is_nested or image.device.type == "meta" or image.element_size() < 2:
         layout = "nested" if image.is_nested else image.layout
         kind = "one without values" if image.device.type == "meta" else f"a {layout} one of {image.dtype}"
-        raise UsageError(f"a tensor of images is dense and of 16 bits or more, not {kind}")
+        kind = f"{image.dtype}: divide it by 255" if image.dtype == torch.uint8 else kind
+        raise UsageError(f"a tensor of images is dense and of floats in [0, 1], not {kind}")
     if isinstance(operator, Operator) and not operator.keeps_grey:
         as_measured(image, operator)  # refuses complex numbers where there are none
         return

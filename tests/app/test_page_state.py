@@ -300,6 +300,8 @@ def test_a_job_comes_before_looks() -> None:
         ('HEIF needs pillow-heif: pip install "pellucid[heif]"', "pillow-heif"),
         ("scratches: 2 % marked: not changed, --task scratches --save-mask MASK.png does it; dark",
          "scratches: 2 % marked: not changed: press Fill scratches; dark"),
+        ("its pixels do not tell how it was compressed: leave the task out", "compressed: choose the automatic method"),
+        ("reduce it to that size, then use --task enlarge", "reduce it to that size, then choose to enlarge it"),
         ("x: is no JPEG file, so how it was compressed is unknown: use a blind method, or Jpeg(quality) in Python",
          "x: is no JPEG file, so how it was compressed is unknown: choose the automatic method"),
     ],

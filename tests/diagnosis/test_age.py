@@ -119,6 +119,13 @@ def test_photographs_are_neither_scratched_nor_enlarged_nor_faded(photographs: d
 def test_auto_says_what_it_leaves_to_those_who_ask(bundled: dict[str, Tensor]) -> None:
     found = Diagnosis(exposure=exposure.estimate(to_model(faded(to_unit(bundled["coffee"])))))
     assert Plan.of(found, ()).note == f"{LEFT}; faded, with a colour cast: not changed, --task unfade does it"
+    small = enlarged.Enlarged(2.0, 0.9, 0.1)
+    assert Plan.of(Diagnosis(enlarged=small), ()).note == f"{LEFT}; {small.text}"
+
+
+@pytest.mark.parametrize("tone", [-1.0, -0.9, 0.0, 1.0])
+def test_a_picture_of_one_tone_is_neither_dark_nor_faded(tone: float) -> None:
+    assert exposure.estimate(torch.full((1, 3, 40, 40), tone)) is None
 
 
 @given(height=st.integers(1, 90), width=st.integers(1, 60), rows=st.integers(10, 60))

@@ -110,3 +110,11 @@ def test_odd_files(bundled: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize(("quality", "clear", "remedy"), [(15, 1.0, "--task jpeg"), (15, 0.0, ""), (97, 1.0, "")])
 def test_the_remedy_is_named_only_where_it_changes_the_picture(quality: int, clear: float, remedy: str) -> None:
     assert compression.Compression(Jpeg(quality).coding, clear=clear).remedy == remedy
+
+
+@pytest.mark.parametrize("slope", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("dither", [0.0, 1.0])
+def test_an_even_gradient_is_no_jpeg(slope: float, dither: float) -> None:
+    noise = torch.rand(1, 1, 96, 160, generator=torch.Generator().manual_seed(0)) - 0.5
+    levels = (10 + slope * torch.arange(160) + dither * noise).round()
+    assert compression.estimate((levels / 127.5 - 1).expand(-1, 3, -1, -1)) is None

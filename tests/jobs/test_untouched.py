@@ -53,6 +53,18 @@ def test_only_a_jpeg_of_equal_pixels_has_its_coding(tmp_path: Path) -> None:
     assert not images.keeps_coding(picture, picture, tmp_path / "b.png")
 
 
+def test_a_format_with_loss_says_that_unchanged_pixels_were_coded_anew(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.png")
+    photo().save(tmp_path / "a.jpg")
+    losing, kept = ["b.jpg", "b.avif", "b.heic"], ["b.webp", "b.png", "b.tif"]
+    for name, target in [("a.png", target) for target in losing + kept] + [("a.jpg", "b.jpg"), ("a.jpg", "b.avif")]:
+        loses = (target in losing and name.endswith("png")) or target == "b.avif"
+        picture = images.read(tmp_path / name)
+        note = images.coded_anew(picture.with_tensor(picture.tensor()), picture, tmp_path / target)
+        assert (note or "").endswith("at quality 95: .png would keep them") == loses
+        assert images.coded_anew(picture.with_tensor(1 - picture.tensor()), picture, tmp_path / target) is None
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_turned_one_stays_turned_by_its_exif(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()

@@ -91,3 +91,21 @@ def test_hyper_parameters_have_ranges(field: str) -> None:
         Unblur(**{field: 0})
     with pytest.raises(UsageError, match="blind"):
         Unblur()(Problem(torch.zeros(1, 3, 8, 8), None, 0.1), FLAT)
+
+
+@pytest.mark.parametrize("sharp", ["frame", "caption", "in focus"])
+def test_a_blurred_picture_with_something_sharp_is_not_made_worse(
+    natural: Prior, bundled: dict[str, Tensor], sharp: str
+) -> None:
+    clean = to_unit(bundled["coffee"])
+    blurred = (convolved(clean, LENS.kernel())[..., 96:160, 96:160] * 255).round() / 255
+    if sharp == "frame":  # Not of one tone, so that it is part of the picture.
+        blurred[..., :2, :] = torch.linspace(0.1, 0.2, 64)
+    elif sharp == "caption":
+        blurred[..., 50:57, 20:50:3] = 1.0
+    else:
+        blurred[..., 20:44, 20:44] = clean[..., 116:140, 116:140]
+    stage = Unblurring(Blur(LENS, 100.0, 100.0), 0.3 / 127.5)
+    *_, state = stage.iterate(to_model(blurred), Counted(natural), Streams([0]))
+    assert state.notes == ("lens blur of radius 2.6 pixels does not explain the picture, left unchanged",)
+    assert torch.equal(state.x, to_model(blurred))

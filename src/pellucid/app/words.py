@@ -34,7 +34,8 @@ _PLAIN = (
     (r", or Jpeg\(quality\) in Python", ""),
     (r"name the files of two or more exposures.*", "One picture is made of several exposures: add two or more "
      "of the same view, or choose another damage"),
-    (r"use a blind method", "choose the automatic method"),
+    (r"use a blind method|leave the task out", "choose the automatic method"),
+    (r"then use --task enlarge", "then choose to enlarge it"),
     (r"the task inpaint", "parts that are missing"),
     (r"inpaint needs a mask: .*", "Paint over what is missing first: press Erase, then paint"),
     (r"deblur needs a kernel: .*", "Give the blur's kernel first: Advanced, Kernel from a file"),

@@ -199,7 +199,8 @@ class Work:
             images.write(restored, target, source=first.path if whole else None)
             shown = show(restored, self.folder / f"{target.name}-shown")
             seconds = time.monotonic() - start
-            lost = images.left_out(restored, target)
+            anew = images.coded_anew(restored, pictures[0], target)
+            lost = "; ".join(filter(None, (anew, images.left_out(restored, target)))) or None
             if whole and restored.coded is not None:
                 result = replace(result, notes=tuple(restored.coded.without(one) for one in result.notes))
             note = plain(_note(result, less, lost, seconds), self.folder.parent)

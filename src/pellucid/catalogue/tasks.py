@@ -111,7 +111,7 @@ def _compressed(picture: Picture) -> Jpeg:
     found = compression.of(picture) or compression.estimate(to_model(picture.tensor()))
     if found is None:
         kind = "is no JPEG file" if picture.jpeg is None else "was changed since it was read from a JPEG file"
-        raise PellucidError(f"{kind}, and its pixels do not tell how it was compressed: use a blind method")
+        raise PellucidError(f"{kind}, and its pixels do not tell how it was compressed: leave the task out")
     return Jpeg.coded(found.coding)
 
 

@@ -34,6 +34,11 @@ _NEAR = 3 * _SIGMA
 _STEPS, _BEST = 160, 97
 _ENOUGH, _MOST, _LEAST = 4, 2048, 24
 _EVIDENCE, _SHARE, _EACH = 60.0, 0.7, 0.35
+_LEAD = 0.003
+"""Least lead of a grid's offset over all others: coefficients of an even gradient are multiples of a step on any grid.
+
+Even gradients, also dithered, have at most 0.0014, 179 compressed crops of 15 training photographs at least 0.040.
+"""
 _KNOWN = 6.0
 _CLIPPED = 0.999
 _WIDEST, _SIZES = 512, 40
@@ -169,6 +174,8 @@ def estimate(image: Tensor) -> Compression | None:
     plain = JpegCoding(((1,) * 64,))
     shares = _shares(_plane(excerpt(y, _GRID_SIDE), 0, plain))
     first, second = shares.flatten().topk(2).values.tolist()
+    if first - second < _LEAD:
+        return None
     offset = divmod(int(shares.argmax()), 8)
     coding = replace(plain, offset=offset)
     # Without the means, which in flat areas are a multiple of anything.

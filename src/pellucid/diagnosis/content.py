@@ -6,12 +6,13 @@ common. Noise has none, and photographs, also of walls and blinds, have more pow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .frame import Frame, find
 from .spectrum import BLOCK, periodogram
 
 _STRIP = 64
@@ -35,11 +36,19 @@ class Content:
         flat: share of 3x3 windows that are exactly constant in all channels.
         grey: whether all channels are equal.
         pattern: share of the power of waves in isolated peaks of the spectrum.
+        frame: plain frame around a photograph; None without one.
+        framed: kind of the part inside the frame.
     """
 
     flat: float
     grey: bool
     pattern: float = 0.0
+    frame: Frame | None = None
+    framed: Content | None = None
+
+    def inside(self, y: Tensor) -> tuple[Tensor, Content]:
+        """Part of this picture inside its frame, and its kind; without a frame all of it."""
+        return (y, self) if self.frame is None or self.framed is None else (self.frame.inside(y), self.framed)
 
     @property
     def clean(self) -> bool:
@@ -64,6 +73,8 @@ class Content:
     @property
     def text(self) -> str:
         """The kind in words."""
+        if self.framed is not None:
+            return f"{self.framed.text}, in a plain frame"
         kind = "text, line art or a screenshot" if self.drawn else "a photograph"
         kind = "a regular pattern, such as a dither or a halftone" if self.patterned else kind
         return f"{kind}, grey" if self.grey else kind
@@ -75,8 +86,9 @@ class Content:
 
     @property
     def evidence(self) -> dict[str, float]:
-        """Share of constant windows, whether the picture is grey, and the share of power in peaks."""
-        return {"flat": self.flat, "grey": float(self.grey), "pattern": self.pattern}
+        """Share of constant windows, whether the picture is grey, power in peaks, and sides inside a frame."""
+        sides = {} if self.frame is None else self.frame.evidence
+        return {"flat": self.flat, "grey": float(self.grey), "pattern": self.pattern, **sides}
 
 
 def estimate(image: Tensor) -> Content:
@@ -85,15 +97,29 @@ def estimate(image: Tensor) -> Content:
     Args:
         image: one picture, (1, C, H, W) in [-1, 1].
     """
-    height, width = image.shape[-2:]
-    rows = range(0, height, _STRIP)
-    grey = all(bool(((own := image[..., top : top + _STRIP, :]) - own[:, :1]).abs().max() <= _SAME) for top in rows)
-    if min(height, width) < 3:
-        return Content(0.0, grey)
-    pattern = _pattern(image.detach().cpu())
-    # Strips stay in the processor's cache; each has the two rows more that its last windows need.
-    flat = sum(_constant(image[..., top : top + _STRIP + 2, :]) for top in range(0, height - 2, _STRIP))
-    return Content(flat / ((height - 2) * (width - 2)), grey, pattern)
+    if min(image.shape[-2:]) < 3:
+        return Content(0.0, _grey(image))
+    image = image.detach().cpu()
+    constant = _constant(image)
+    whole = Content(_share(constant), _grey(image), _pattern(image))
+    frame = find(image, constant)
+    if frame is None:
+        return whole
+    y, flat = frame.inside(image), constant[frame.top : frame.bottom - 2, frame.left : frame.right - 2]
+    framed = Content(_share(flat), _grey(y), _pattern(y))
+    # What is drawn has plain margins, too, and remains drawn without them.
+    return replace(whole, frame=frame, framed=framed) if framed.flat <= _FLAT or whole.flat <= _DRAWN else whole
+
+
+def _share(windows: Tensor) -> float:
+    """Share of true values, without a copy of them as numbers."""
+    return int(windows.sum()) / windows.numel()
+
+
+def _grey(image: Tensor) -> bool:
+    """True if all channels are equal."""
+    strips = image.split(_STRIP, -2)
+    return all(bool((strip - strip[:, :1]).abs().max() <= _SAME) for strip in strips)
 
 
 def _pattern(image: Tensor) -> float:
@@ -127,12 +153,19 @@ def _widest(x: Tensor) -> Tensor:
     return F.max_pool2d(padded, _WIDE, 1)[0, 0]
 
 
-def _constant(strip: Tensor) -> int:
-    """Number of constant 3x3 windows of a part of one picture."""
+def _constant(image: Tensor) -> Tensor:
+    """Mask of the constant 3x3 windows of one picture, (H - 2, W - 2)."""
+    # Strips stay in the processor's cache; each has the two rows more that its last windows need.
+    tops = range(0, image.shape[-2] - 2, _STRIP)
+    return torch.cat([_of_strip(image[..., top : top + _STRIP + 2, :]) for top in tops])
+
+
+def _of_strip(strip: Tensor) -> Tensor:
+    """Mask of the constant 3x3 windows of a part of one picture."""
     high = low = strip
     for axis, size in ((-2, strip.shape[-2] - 2), (-1, strip.shape[-1] - 2)):
         high, low = (
             of(of(all_.narrow(axis, 0, size), all_.narrow(axis, 1, size)), all_.narrow(axis, 2, size))
             for of, all_ in ((torch.maximum, high), (torch.minimum, low))
         )
-    return int(((high - low).amax(1) <= _SAME).sum())
+    return (high - low).amax((0, 1)) <= _SAME

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import UsageError
 from ..images import Picture
 from ..maths.problem import to_model
-from ..priors.prior import Prior, device_of
+from ..priors.prior import Padded, Prior, device_of
 from .blur import Blur
 from .blur import estimate as blur_of
 from .compression import Compression
@@ -67,7 +67,7 @@ class Diagnosis:
 def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
     """Finds the kind of picture and its noise only; see `diagnose`."""
     content = content_of(y)
-    return Diagnosis(content, noise=noise_of(prior, y, content, compression_of(y) is not None))
+    return Diagnosis(content, noise=noise_of(Padded(prior), *content.inside(y), compression_of(y) is not None))
 
 
 @torch.no_grad()
@@ -86,10 +86,11 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
         return known
     content = known.content or content_of(y)
     compression = known.compression or compression_of(y)
-    noise = known.noise or noise_of(prior, y, content, compression is not None)
+    inside, kind = content.inside(y)
+    noise = known.noise or noise_of(Padded(prior), inside, kind, compression is not None)
     # Strong or coloured noise hides the spectrum that a blur is read off, and was taken for one.
     readable = noise is None or (noise.white and noise.level <= _READABLE)
-    blur = known.blur or (blur_of(y, content.drawn) if readable else None)
+    blur = known.blur or (blur_of(inside, kind.drawn) if readable else None)
     light = known.exposure or exposure_of(y)
     return replace(
         known,

@@ -16,6 +16,8 @@ _MOST = 1 << 20
 
 _DARK, _BRIGHTEST = 0.22, 0.6
 _GREY, _PALE, _FLAT = 0.2, 0.75, 0.1
+_EMPTY = 2.5 / 255
+"""Largest range of values of a picture in which no light shows anything: a lens cap, a black card."""
 _WORN = 0.985
 """Level of white above which a picture is no faded print."""
 _CAST = 1.35
@@ -43,8 +45,8 @@ class Exposure:
 
     @property
     def dark(self) -> bool:
-        """True if the exposure was too short: dark in the middle, and bright nowhere."""
-        return self.mean < _DARK and self.white < _BRIGHTEST
+        """True if the exposure was too short: dark in the middle, and bright nowhere, but not all of one tone."""
+        return self.mean < _DARK and self.white < _BRIGHTEST and self.white - self.black > _EMPTY
 
     @property
     def faded(self) -> bool:

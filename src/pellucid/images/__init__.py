@@ -1,7 +1,7 @@
 """Images between people and tensors: files, PIL, numpy, torch, without losing anything on the way."""
 
 from .atomic import clear
-from .files import Damaged, keeps_coding, probe, read, size_of, sizes_of, write
+from .files import Damaged, coded_anew, keeps_coding, probe, read, size_of, sizes_of, write
 from .folders import files_below
 from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, left_out, target_of
 from .metadata import MARK, marks
@@ -22,6 +22,7 @@ __all__ = [
     "check_holds",
     "check_suffix",
     "clear",
+    "coded_anew",
     "files_below",
     "from_array",
     "from_pil",

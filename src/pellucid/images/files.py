@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .. import apart
@@ -96,6 +97,15 @@ def write(picture: Picture, path: Path, *, new: bool = False, source: Path | Non
 def keeps_coding(picture: Picture, original: Picture, path: Path) -> bool:
     """True if a file of the picture can keep the coded data of its original; see `Picture.has_coding_of`."""
     return check_suffix(path).name == "JPEG" and picture.has_coding_of(original)
+
+
+def coded_anew(picture: Picture, original: Picture, path: Path) -> str | None:
+    """Note on the unchanged pixels of a picture that a file's format stores with loss; None if it loses nothing."""
+    form = check_suffix(path)
+    kept = "quality" not in form.saving or keeps_coding(picture, original, path)
+    if kept or not np.array_equal(picture.colour, original.colour):
+        return None
+    return f"{form.name} coded its pixels anew, at quality {form.saving['quality']}: .png would keep them"
 
 
 def _recoded(picture: Picture, coded: bytes, form: Format) -> bytes:

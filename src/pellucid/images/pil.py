@@ -74,7 +74,9 @@ def from_pil(image: Image.Image, key: int | None = None) -> Picture:
     elif mode.startswith("I;16"):
         return from_array(np.array(image).astype(np.uint16), kept).noted(note)
     elif mode not in ("L", "LA", "RGB", "RGBA"):
-        raise PellucidError(f"images of mode {mode} cannot be restored as they are: convert to RGB first")
+        # Pillow would cut off what lies outside 0 to 255, and make fractions black.
+        hint = "give an array of uint16, or of floats in [0, 1]" if mode in ("I", "F") else "convert to RGB first"
+        raise PellucidError(f"images of mode {mode} cannot be restored as they are: {hint}")
     return replace(from_array(np.array(image), kept), jpeg=jpeg, coded=coded).noted(note)
 
 

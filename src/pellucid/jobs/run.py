@@ -167,9 +167,10 @@ def _outcome(
             after = of_files([item.target])
             equal = [SAMPLES_IDENTICAL] if item.sample is not None and not result.random else []
             lost = images.left_out(restored, item.target)
+            anew = None if len(pictures) > 1 else images.coded_anew(restored, pictures[0], item.target)
             kept = restored.coded if whole else None
             notes = [one if kept is None else kept.without(one) for one in result.notes]
-            note = "; ".join([*notes, *filter(None, (less, lost)), *equal]) or None
+            note = "; ".join([*notes, *filter(None, (less, anew, lost)), *equal]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import Diagnosis, Finding
+from ..diagnosis.frame import Frame
 from ..maths.noise import Streams
-from ..priors.prior import Counted
+from ..priors.prior import Counted, Padded
 from .method import State
 
 
@@ -68,7 +69,8 @@ class Plan:
         """
         strength = 2 * (1 - fidelity)
         made = [maker(diagnosis, max(strength, 1.0)) for maker in makers] if strength else []
-        beside = [one for one in (diagnosis.exposure, diagnosis.scratches) if one is not None]
+        found = (diagnosis.exposure, diagnosis.scratches, diagnosis.enlarged)
+        beside = [one for one in found if one is not None]
         return cls([stage for stage in made if stage is not None], min(strength, 1.0), beside)
 
     @property
@@ -82,7 +84,7 @@ class Plan:
         return self._line([stage.note for stage in self.stages])
 
     def _line(self, notes: Sequence[str]) -> str:
-        waiting = [f"{one.text}: not changed, {one.remedy} does it" for one in self.beside]
+        waiting = [f"{one.text}: not changed, {one.remedy} does it" if one.remedy else one.text for one in self.beside]
         return "; ".join([", then ".join(notes) or LEFT, *waiting])
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
@@ -101,6 +103,13 @@ class Plan:
                 said = (self._line(notes),)
                 yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe, notes=said)
             done += state.step if state is not None else 0
+
+
+def framed(stage: Treatment, frame: Frame, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
+    """Yields the states of a treatment of the part inside a frame; the frame stays as it is."""
+    # Sides that suit a network need not suit it inside a frame.
+    for state in stage.iterate(frame.inside(y), Counted(Padded(prior)), rng):
+        yield replace(state, x=frame.around(state.x, y), x0=frame.around(state.x0, y))
 
 
 LEFT = "nothing found to repair, left unchanged"

@@ -21,6 +21,7 @@ from ..diagnosis import Diagnosis
 from ..diagnosis.blur import NONE, Blur, estimate
 from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
+from ..diagnosis.frame import Frame
 from ..diagnosis.noise import LEAST
 from ..diagnosis.noise import estimate as noise_of
 from ..maths.noise import Streams
@@ -31,12 +32,16 @@ from . import walk
 from .dpir import DataStep, geometric, turned
 from .method import Method, State
 from .onebyone import Run, firsts, left_alone, one_by_one, shared
+from .plan import framed
 
 _ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
 """Assumed noise in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
 
 _LEAST_LEFT = 1 / 127.5
 """Tolerance between a noiseless picture and its result, blurred again, over `doubt`."""
+
+_PART = 8
+"""Side of the windows in which a result must explain the picture."""
 
 CALLS = 8
 """Default number of evaluations of the splitting."""
@@ -54,8 +59,8 @@ class Unblur(Method):
         strength: first level of the denoiser, in [0, 1] units.
         weight: weight of the prior against the measurement; see `DPIR`.
         inner: conjugate gradients for a step.
-        doubt: largest difference, relative to the noise, between the picture and its result, blurred again; above it
-        the picture is left alone.
+        doubt: largest difference, relative to the noise, between the picture and its result, blurred again, in any 8x8
+        window; above it the picture is left alone.
     """
 
     steps: int = CALLS
@@ -82,7 +87,7 @@ class Unblur(Method):
         self.require_blind(problem)
         images, first = problem.y.split(1), firsts(problem.y)
         contents = {i: content_of(images[i]) for i in dict.fromkeys(first)}
-        blurs = {i: estimate(images[i], content.drawn) for i, content in contents.items()}
+        blurs = {i: _seen(images[i], content) for i, content in contents.items()}
         runs = shared(problem.y, lambda i: self._run(prior, images[i], contents[i], blurs[i]))
         shapes = [blur.shape if (blur := blurs[i]) else NONE for i in first]
         kernels = _side_by_side([shape.kernel() for shape in shapes]).to(problem.y)
@@ -93,8 +98,13 @@ class Unblur(Method):
         if blur is None:
             return left_alone("no blur found, left unchanged", 0)
         counted = Counted(prior)
-        stage = Unblurring.of(Diagnosis(content, noise=noise_of(counted, y, content)), blur, self)
+        stage = Unblurring.of(Diagnosis(content, noise=noise_of(Padded(counted), *content.inside(y))), blur, self)
         return Run(lambda y, rng: stage.iterate(y, Counted(prior), rng), counted.nfe, stage.note)
+
+
+def _seen(y: Tensor, content: Content) -> Blur | None:
+    inside, kind = content.inside(y)
+    return estimate(inside, kind.drawn)
 
 
 @dataclass(frozen=True)
@@ -106,20 +116,22 @@ class Unblurring:
         noise: standard deviation of the picture's noise, in [-1, 1] units.
         grey: whether the picture is grey and must stay grey.
         how: the hyper-parameters.
+        frame: plain frame, which stays as it is; None without one.
     """
 
     blur: Blur
     noise: float
     grey: bool = False
     how: Unblur = Unblur()
+    frame: Frame | None = None
 
     @classmethod
     def of(cls, diagnosis: Diagnosis, blur: Blur, how: Unblur, strength: float = 1.0) -> Unblurring:
         """Makes the treatment of a blur, with the diagnosed noise."""
         least = _COMPRESSED if blur.compressed else _ROUNDED
         noise = diagnosis.noise.level if diagnosis.noise is not None else 0.0
-        grey = diagnosis.content is not None and diagnosis.content.grey
-        return cls(blur, max(strength * noise, least), grey, how)
+        content = diagnosis.content or Content(0.0, False)
+        return cls(blur, max(strength * noise, least), (content.framed or content).grey, how, content.frame)
 
     @property
     def note(self) -> str:
@@ -135,6 +147,9 @@ class Unblurring:
     @torch.no_grad()
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """See `plan.Treatment`."""
+        if self.frame is not None:
+            yield from framed(replace(self, frame=None), self.frame, y, prior, rng)
+            return
         how, padded = self.how, Padded(prior)
         window = Window(self.blur.shape.kernel())
         step, z = DataStep(window, y, how.inner), window.around(y)
@@ -144,13 +159,23 @@ class Unblurring:
             z = turned(padded, x, sigma, done - 1)
             if done < how.steps:
                 yield State(done, how.steps, sigma, window.inside(x), window.inside(z), prior.nfe)
-        left = (y - window.A(z)).square().mean().sqrt().item()
-        result, note = window.inside(z), self.note
+        result, note, left = window.inside(z), self.note, _unexplained(y, window.A(z.clamp(-1, 1)))
         if left > how.doubt * max(self.noise, _LEAST_LEFT):
             result, note = y, f"{self.blur.text} does not explain the picture, left unchanged"
         elif self.grey:
             result = result.mean(1, keepdim=True).expand_as(result)
         yield State(how.steps, how.steps, 0.0, result, result, prior.nfe, notes=(note,))
+
+
+def _unexplained(y: Tensor, again: Tensor) -> float:
+    """Largest difference, root mean square over a small window, between a picture and its result, blurred again.
+
+    A sharp caption, date or edge of a frame in a blurred picture makes the result swing all around, but its mean
+    difference is small. A result that is darker than black or brighter than white explains nothing, either.
+    """
+    power = (y - again).square().mean(1, keepdim=True)
+    side = min(_PART, *power.shape[-2:])
+    return F.avg_pool2d(power, side, max(side // 2, 1)).amax().sqrt().item()
 
 
 def _side_by_side(kernels: list[Tensor]) -> Tensor:

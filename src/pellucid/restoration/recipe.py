@@ -6,6 +6,7 @@ same bytes everywhere. Its fields are the options, and their metadata is what a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -120,6 +121,9 @@ class Recipe:
             _check_kind(one.name, getattr(self, one.name), one.metadata.get("kind"))
         if isinstance(self.noise, Sequence):
             object.__setattr__(self, "noise", tuple(map(float, self.noise)))
+        elif self.noise is not None:
+            # 0 and 0.0 are one request, with one fingerprint.
+            object.__setattr__(self, "noise", float(self.noise))
         for name in ("mask", "kernel"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
@@ -348,7 +352,7 @@ def _check_kind(name: str, value: object, kind: Any) -> None:
             for level in value:
                 _check_kind(name, level, kind)
             return
-        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     elif kind is Path:
         fits = isinstance(value, str | Path)
     else:

@@ -84,7 +84,8 @@ def command(recipe: Recipe, inputs: Sequence[str], output: str) -> str:
         elif value is True:
             words.append(f"--{name}")
         else:
-            words += [f"--{name}", _safe(typed(value))]
+            # A number may be negative, a name must not be read as an option.
+            words += [f"--{name}", typed(value) if isinstance(value, int | float) else _safe(typed(value))]
     return shlex.join(words)
 
 

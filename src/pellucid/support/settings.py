@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import stat
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -86,7 +87,11 @@ def values(kind: type, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     types = {field.name: hints[field.name] for field in fields(kind)}
     check_known(types, name, given)
     typed = read(types, name, {key: value for key, value in given.items() if isinstance(value, str)})
-    return {key: typed[key] if key in typed else _number(types[key], name, key, value) for key, value in given.items()}
+    made = {key: typed[key] if key in typed else _number(types[key], name, key, value) for key, value in given.items()}
+    for key, value in made.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{name}: {key} must be a finite number, not {value}")
+    return made
 
 
 def _number(kind: Any, name: str, key: str, value: Any) -> Any:

@@ -1,0 +1,79 @@
+"""Plain frames around a photograph: found exactly, left as they are, and no reason to leave the photograph alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from pellucid.diagnosis import content
+from pellucid.diagnosis.frame import Frame
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem
+from pellucid.methods import Auto, Denoise
+from pellucid.priors import Padded, Prior, load_prior
+
+
+@pytest.fixture(scope="module")
+def natural() -> Prior:
+    return load_prior("natural")
+
+
+@pytest.fixture(scope="module")
+def noisy(bundled: dict[str, Tensor]) -> Tensor:
+    clean = bundled["coffee"][..., 40:106, 60:134].float()
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    return (((clean + 2 * 20 / 255 * noise).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+
+
+def texture(height: int, width: int, seed: int = 0) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@given(*[st.integers(0, 40)] * 4, st.integers(48, 70), st.integers(48, 70), st.floats(-1, 1))
+@settings(deadline=None, max_examples=60)
+def test_the_sides_of_a_frame_are_found_exactly(
+    top: int, bottom: int, left: int, right: int, height: int, width: int, tone: float
+) -> None:
+    picture = F.pad(texture(height, width), (left, right, top, bottom), value=tone)
+    found = content.estimate(picture)
+    frame = Frame(top, top + height, left, left + width)
+    assert found.frame == (frame if top or bottom or left or right else None)
+    assert torch.equal(found.inside(picture)[0], texture(height, width))
+
+
+def test_writing_on_a_mount_belongs_to_it_and_a_page_is_no_frame() -> None:
+    picture = F.pad(texture(64, 96), (10, 10, 10, 40), value=0.9)
+    picture[..., 90:96, 20:80:3] = -1.0
+    assert content.estimate(picture).frame == Frame(10, 74, 10, 106)
+    page = torch.ones(1, 3, 160, 160)
+    page[..., 20:140:6, 20:140:3] = -1.0
+    assert content.estimate(page).frame is None
+    assert content.estimate(page).drawn
+    assert content.estimate(torch.zeros(1, 3, 80, 80)).frame is None
+
+
+def test_a_framed_picture_is_restored_as_without_its_frame(natural: Prior, noisy: Tensor) -> None:
+    mounted = F.pad(noisy, (24, 14, 16, 30), value=0.8)
+    for method in (Auto(), Denoise()):
+        *_, alone = method.iterate(Problem(noisy), Padded(natural), Streams([0]))
+        *_, state = method.iterate(Problem(mounted), natural, Streams([0]))
+        assert alone.notes == state.notes
+        assert "white noise" in state.notes[0]
+        assert torch.equal(state.x, F.pad(alone.x, (24, 14, 16, 30), value=0.8))
+    assert not torch.equal(alone.x, noisy)
+
+
+def test_a_grey_photograph_on_a_coloured_mount_stays_grey(natural: Prior, noisy: Tensor) -> None:
+    mounted = F.pad(noisy[:, :1].expand(-1, 3, -1, -1), (19, 19, 15, 15), value=0.8)
+    mounted[:, 2, :15] = 0.6
+    mounted[:, 2, -15:] = 0.6
+    mounted[:, 2, :, :19] = 0.6
+    mounted[:, 2, :, -19:] = 0.6
+    *_, state = Auto().iterate(Problem(mounted), natural, Streams([0]))
+    inside = state.x[..., 15:-15, 19:-19]
+    assert torch.equal(inside[:, 0], inside[:, 2])
+    assert not torch.equal(inside, mounted[..., 15:-15, 19:-19])
