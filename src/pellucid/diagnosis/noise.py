@@ -51,17 +51,19 @@ _LEAST_SIDE = 32
 _MORE, _FINE = 1.25, 3
 _WHITE, _TESTS = 4, 3
 _WHITE_SHARE, _HOPELESS = 0.65, 0.5
-_DEPENDS, _EXPLAINED, _BETTER, _FAINT = 1.4, 0.8, 0.9, 0.03
+_DEPENDS, _EXPLAINED, _FAINT = 1.4, 0.8, 0.03
 _TARGET, _POWER = 0.86, 4
 _ROUNDS, _SHRINK, _GROW = 2, 0.03, 1.15
 _LESS, _MORE_POWER = 0.2, 1.5
 _HALF = 0.5
 _CLASSES, _FEW, _PART = 10, 8, 0.1
 _GROUPS = ((SLOW, 4), (4, 6), (6, BANDS))
-_CURVED, _STEEP = 2.5, 1.4
+_CURVED, _STEEP = 3.5, 1.4
 _GREY_MOST, _GREY_FOUND = 4.0, 2.5
 """Most power of the grey axis before a compression, of that of slow waves of colour: of the bound, which is low in
 calm blocks, and of what is found."""
+_SAFER = 0.8
+"""What this limit, which keeps texture from harm, adds to the log-odds. The rule was fitted without the limit."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Noise:
 
     @property
     def evidence(self) -> dict[str, float]:
-        """Numbers behind the finding: levels of 255 by colour axis; a and b of the variance, or levels by brightness."""
+        """Numbers behind the finding: levels of 255 by colour axis, and a and b of the variance or levels by light."""
         names = ("grey", "red-blue", "green") if len(self.spectrum.power) == 3 else ()
         levels = dict(zip(names, (level * 127.5 for level in self.spectrum.levels), strict=False))
         by_light = {}
@@ -368,7 +370,8 @@ def measure(
     signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
-    return Noise(spectrum, 0.0, probability(signs), signs, variance)
+    safer = _SAFER if compressed and axes > 1 else 0.0
+    return Noise(spectrum, 0.0, probability(signs, safer), signs, variance)
 
 
 def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int, kept: Tensor | None) -> Spectrum:
@@ -438,7 +441,7 @@ def curved(curve: Curve, y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Va
     """
     kept = unclipped(y)
     power, light = relative(blocks(y - x0, centred=False)[kept], told, axes), brightness(curve.inverse(x0))[kept]
-    flat = blocks(x0)[kept].sum((1, 2))
+    flat = blocks(curve.inverse(x0))[kept].sum((1, 2))
     calm = flat <= flat.quantile(_HALF)
     light = light[calm].clamp(0, 1)
     power = power[calm] * curve.at(light) * (2 * told.level / curve.level) ** 2
@@ -450,7 +453,7 @@ def curved(curve: Curve, y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Va
     found, straight = _curve(places, powers, torch.tensor([len(own) for own in classes]), _DEPENDS), _line(power, light)
     if found is None or _uneven(power, found.at(light)) >= _EXPLAINED * _uneven(power, torch.ones_like(light)):
         return straight
-    if straight is None or _uneven(power, found.at(light)) < _BETTER * _uneven(power, straight.at(light)):
+    if straight is None or _uneven(power, found.at(light)) < _uneven(power, straight.at(light)):
         return found
     return straight
 
