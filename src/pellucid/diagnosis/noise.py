@@ -430,7 +430,7 @@ def grouped(power: Tensor) -> Tensor:
 
 
 def curved(curve: Curve, y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Variance | Curve | None:
-    """Corrects a curve where the prior gives part of it back; a line if that explains as much, None if neither does.
+    """Corrects a curve where the prior gives part of it back; a line if that explains more, None if neither does.
 
     Args:
         curve: the curve that made the noise uniform.
@@ -441,19 +441,22 @@ def curved(curve: Curve, y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Va
     """
     kept = unclipped(y)
     power, light = relative(blocks(y - x0, centred=False)[kept], told, axes), brightness(curve.inverse(x0))[kept]
+    light = light.clamp(0, 1)
+    power = power * curve.at(light) * (2 * told.level / curve.level) ** 2
     flat = blocks(curve.inverse(x0))[kept].sum((1, 2))
-    calm = flat <= flat.quantile(_HALF)
-    light = light[calm].clamp(0, 1)
-    power = power[calm] * curve.at(light) * (2 * told.level / curve.level) ** 2
-    classes = _classes(light)
+    # The flatter half of each class: the flattest of all may be of a single one, such as a white sky.
+    classes = [own[flat[own] <= flat[own].median()] for own in _classes(light)]
     if not classes:
         return None
     places = torch.stack([light[own].mean() for own in classes])
     powers = torch.stack([power[own].median() for own in classes])
-    found, straight = _curve(places, powers, torch.tensor([len(own) for own in classes]), _DEPENDS), _line(power, light)
+    counts = torch.tensor([len(own) for own in classes])
+    calm = torch.cat(classes)
+    power, light = power[calm], light[calm]
+    found, straight = _curve(places, powers, counts, _DEPENDS), _line(power, light)
     if found is None or _uneven(power, found.at(light)) >= _EXPLAINED * _uneven(power, torch.ones_like(light)):
         return straight
-    if straight is None or _uneven(power, found.at(light)) < _uneven(power, straight.at(light)):
+    if straight is None or _uneven(power, straight.at(light)) >= _EXPLAINED * _uneven(power, found.at(light)):
         return found
     return straight
 
