@@ -169,10 +169,19 @@ def test_the_curve_is_corrected_by_what_was_taken() -> None:
 
 
 def test_grain_of_middle_tones_is_found_and_removed(natural: Prior, clean: Tensor) -> None:
-    grey = clean.mean(1, keepdim=True).expand(-1, 3, -1, -1)
-    grain = (middle_tones(to_model(grey))[0].clamp(-1, 1) + 1) / 2
-    noise = found(natural, grain)
+    grey = to_model(clean.mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    y = middle_tones(grey)[0].clamp(-1, 1)
+    noise = found(natural, to_unit(y))
     assert noise is not None
+    *_, end = Denoising(noise, grey=True).iterate(y, Counted(natural), Streams([0]))
+    assert (end.x - grey).square().mean().item() < 0.5 * (y - grey).square().mean().item()
+
+
+def test_a_curve_is_told_by_its_levels() -> None:
+    noise = Noise(Spectrum.white(0.1, 3, 1), 0.0, 1.0, variance=Curve((1e-4, 9e-4, 4e-4)))
+    assert {name: level for name, level in noise.evidence.items() if name.startswith("at ")} == pytest.approx(
+        {"at 0": 2.55, "at 0.25": 255 * 5e-4**0.5, "at 0.5": 7.65, "at 0.75": 255 * 6.5e-4**0.5, "at 1": 5.1}
+    )
 
 
 def test_grain_is_removed_where_it_is_the_same_everywhere() -> None:

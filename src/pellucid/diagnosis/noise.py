@@ -62,7 +62,7 @@ _CURVED, _STEEP = 3.5, 1.4
 _GREY_MOST, _GREY_FOUND = 4.0, 2.5
 """Most power of the grey axis before a compression, of that of slow waves of colour: of the bound, which is low in
 calm blocks, and of what is found."""
-_SAFER = 0.8
+_SAFER = 0.5
 """What this limit, which keeps texture from harm, adds to the log-odds. The rule was fitted without the limit."""
 
 
@@ -202,8 +202,8 @@ def silent(y: Tensor, content: Content, compressed: bool = False) -> bool:
     if min(y.shape[-2:]) < SIDE:
         return True
     axes = 1 if content.grey else y.shape[1]
-    curve = floor(y, axes)
-    bound = calmest(y, axes, compressed) if curve is None else calmest(curve.forward(y), axes, compressed, unclipped(y))
+    curve = None if compressed else floor(y, axes)
+    bound = calmest(y, axes, compressed) if curve is None else calmest(curve.forward(y), axes, kept=unclipped(y))
     most = bound.power * _GROW**_ROUNDS * _MORE_POWER
     return Spectrum(most).level < LEAST
 
@@ -341,14 +341,15 @@ def measure(
     """
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
     rest = calls - 2 * test
-    curve = floor(y, axes)
+    # A JPEG flattens weak texture and keeps strong one, so what its calm blocks differ in tells nothing.
+    curve = None if compressed else floor(y, axes)
     variance: Variance | Curve | None
     if curve is None:
         x0 = _walked(prior, y, bound, (rest + 1) // _ROUNDS, axes)
         variance = by_brightness(y, x0, bound, axes)
     else:
         even = curve.forward(y)
-        told = calmest(even, axes, compressed, unclipped(y))
+        told = calmest(even, axes, kept=unclipped(y))
         x0 = _walked(prior, even, told, (rest + 1) // _ROUNDS, axes)
         variance, x0 = curved(curve, even, x0, told, axes), curve.inverse(x0)
     # Clipped blocks have no noise, and would be the calmest.
