@@ -64,6 +64,8 @@ _GREY_MOST, _GREY_FOUND = 4.0, 2.5
 calm blocks, and of what is found."""
 _SAFER = 0.5
 """What this limit, which keeps texture from harm, adds to the log-odds. The rule was fitted without the limit."""
+_CURVED_GREY = -1.0
+"""What a curve takes from the log-odds of a grey picture, since it makes texture more even, too."""
 
 
 @dataclass(frozen=True)
@@ -371,8 +373,8 @@ def measure(
     signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
-    safer = _SAFER if compressed and axes > 1 else 0.0
-    return Noise(spectrum, 0.0, probability(signs, safer), signs, variance)
+    more = _SAFER if compressed and axes > 1 else _CURVED_GREY if isinstance(variance, Curve) and axes == 1 else 0.0
+    return Noise(spectrum, 0.0, probability(signs, more), signs, variance)
 
 
 def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int, kept: Tensor | None) -> Spectrum:

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .problem import to_model, to_zero_one
@@ -95,7 +96,7 @@ class Curve:
         return to_model(_read(x.new_tensor(self._tables[1]), to_zero_one(x)))
 
     @cached_property
-    def _tables(self) -> tuple[np.ndarray, np.ndarray, float]:
+    def _tables(self) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """The transform and its inverse at equal steps, both in [0, 1] units, and the transform's length."""
         light, knots = np.linspace(0, 1, _FINE + 1), np.linspace(0, 1, len(self.variances))
         slope = np.interp(light, knots, self.variances) ** -0.5
