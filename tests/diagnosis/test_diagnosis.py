@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
-from pellucid.diagnosis.noise import blocks, by_brightness, limited, silent
+from pellucid.diagnosis.noise import blocks, by_brightness, curved, floor, limited, silent
 from pellucid.diagnosis.stationary import Spectrum, from_opponent, to_opponent
 from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import to_model, to_unit
-from pellucid.maths.stabilised import Variance
+from pellucid.maths.stabilised import Curve, Variance
 from pellucid.methods.walk import Denoising
 from pellucid.priors import Counted, Prior, fit, load_prior
 
@@ -125,6 +125,63 @@ def test_grain_that_depends_on_brightness() -> None:
     whole = 0.1**2 / 3 / (2 * 0.95) ** 2
     assert (variance.a, variance.b) == pytest.approx((1.5 * whole, -whole), rel=0.15)
     assert by_brightness(ramp + from_opponent(grain), ramp, told, 3) is None
+
+
+def middle_tones(ramp: Tensor) -> tuple[Tensor, Tensor]:
+    """A picture with grain that is strongest in its middle tones, and the variance there, in [0, 1] units."""
+    light = (ramp[:, :1] + 1) / 2
+    variance = 1e-4 + 0.03 * (light * (1 - light)) ** 1.5
+    return ramp + 2 * variance.sqrt() * draw(1, 1, *ramp.shape[-2:]), variance
+
+
+def test_the_floor_of_noise_by_brightness() -> None:
+    """No line describes it; even noise has no curve, and neither has texture of one kind in the bright half."""
+    ramp = torch.linspace(-0.9, 0.9, 256).expand(1, 3, 256, 256)
+    y, variance = middle_tones(ramp)
+    curve = floor(y, 1)
+    assert curve is not None
+    inner = slice(32, 224)
+    ratio = curve.at((ramp[0, 0, 0, inner] + 1) / 2) / variance[0, 0, 0, inner]
+    assert ratio.log().std().item() < 0.2
+    even = ramp + 0.1 * draw(1, 1, 256, 256)
+    assert floor(even, 1) is None
+    waves = torch.sin(torch.arange(256) * 2 * torch.pi * 0.2) * 0.3 * (ramp > 0)
+    assert floor(even + waves, 1) is None
+
+
+def test_the_curve_is_corrected_by_what_was_taken() -> None:
+    """Told twice as much noise in bright parts as there is, an estimate that is the truth takes half of it there."""
+    ramp = torch.linspace(-0.6, 0.6, 8).repeat_interleave(64).expand(1, 3, 128, 512)
+    y, variance = middle_tones(ramp)
+    light = torch.linspace(0, 1, 11)
+    truth = 1e-4 + 0.03 * (light * (1 - light)) ** 1.5
+    wrong = Curve(tuple((truth * (1 + light)).tolist()))
+    told = Spectrum.white(0.1, 3, 1)
+    found = curved(wrong, wrong.forward(y), wrong.forward(ramp), told, 1)
+    assert isinstance(found, Curve)
+    # The power of a grey axis is three times that of its channels; a prior takes 0.95 of the amplitude.
+    ratio = found.at((ramp[0, 0, 0] + 1) / 2) / variance[0, 0, 0]
+    assert ratio.log().std().item() < 0.15
+    assert ratio.median().item() == pytest.approx(1 / 0.95**2, rel=0.15)
+    flat = Curve((4e-4, 4e-4))
+    even = ramp + 0.1 * draw(1, 1, 128, 512)
+    assert curved(flat, flat.forward(even), flat.forward(ramp), told, 1) is None
+
+
+def test_grain_of_middle_tones_is_found_and_removed(natural: Prior, clean: Tensor) -> None:
+    grey = to_model(clean.mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    y = middle_tones(grey)[0].clamp(-1, 1)
+    noise = found(natural, to_unit(y))
+    assert noise is not None
+    *_, end = Denoising(noise, grey=True).iterate(y, Counted(natural), Streams([0]))
+    assert (end.x - grey).square().mean().item() < 0.5 * (y - grey).square().mean().item()
+
+
+def test_a_curve_is_told_by_its_levels() -> None:
+    noise = Noise(Spectrum.white(0.1, 3, 1), 0.0, 1.0, variance=Curve((1e-4, 9e-4, 4e-4)))
+    assert {name: level for name, level in noise.evidence.items() if name.startswith("at ")} == pytest.approx(
+        {"at 0": 2.55, "at 0.25": 255 * 5e-4**0.5, "at 0.5": 7.65, "at 0.75": 255 * 6.5e-4**0.5, "at 1": 5.1}
+    )
 
 
 def test_grain_is_removed_where_it_is_the_same_everywhere() -> None:

@@ -36,6 +36,12 @@ def test_noise_is_even_everywhere_and_in_all_directions() -> None:
     assert signs.probability({"share": 0.85, **found}) > 0.8
 
 
+def test_what_adds_to_the_odds() -> None:
+    found = {"share": 0.7, **read(drawn(1))}
+    before, after = (signs.probability(found, more) for more in (0.0, 0.8))
+    assert math.log(after / (1 - after)) == pytest.approx(math.log(before / (1 - before)) + 0.8)
+
+
 def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:
     grain = simulated(FLAT, Spectrum.white(0.1, 3, 1), Streams([1]))
     taken = blocks(grain, centred=False)

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..maths.noise import Streams
-from ..maths.stabilised import Variance
+from ..maths.stabilised import Curve, Variance
 from ..priors.prior import Prior
 from .content import Content
 from .estimate import WHOLE, stretches
@@ -55,9 +56,16 @@ _TARGET, _POWER = 0.86, 4
 _ROUNDS, _SHRINK, _GROW = 2, 0.03, 1.15
 _LESS, _MORE_POWER = 0.2, 1.5
 _HALF = 0.5
+_CLASSES, _FEW, _PART = 10, 8, 0.1
+_GROUPS = ((SLOW, 4), (4, 6), (6, BANDS))
+_CURVED, _STEEP = 3.5, 1.4
 _GREY_MOST, _GREY_FOUND = 4.0, 2.5
 """Most power of the grey axis before a compression, of that of slow waves of colour: of the bound, which is low in
 calm blocks, and of what is found."""
+_SAFER = 0.5
+"""What this limit, which keeps texture from harm, adds to the log-odds. The rule was fitted without the limit."""
+_CURVED_GREY = -1.0
+"""What a curve takes from the log-odds of a grey picture, since it makes texture more even, too."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Noise:
     white: float
     confidence: float
     numbers: dict[str, float] = field(default_factory=dict, compare=False)
-    variance: Variance | None = None
+    variance: Variance | Curve | None = None
 
     @property
     def level(self) -> float:
@@ -115,10 +123,16 @@ class Noise:
 
     @property
     def evidence(self) -> dict[str, float]:
-        """Numbers behind the finding, with levels of 255 by colour axis, and a and b of the variance a + b I."""
+        """Numbers behind the finding: levels of 255 by colour axis, and a and b of the variance or levels by light."""
         names = ("grey", "red-blue", "green") if len(self.spectrum.power) == 3 else ()
         levels = dict(zip(names, (level * 127.5 for level in self.spectrum.levels), strict=False))
-        by_light = {} if self.variance is None else {"a": self.variance.a * 255**2, "b": self.variance.b * 255}
+        by_light = {}
+        if isinstance(self.variance, Variance):
+            by_light = {"a": self.variance.a * 255**2, "b": self.variance.b * 255}
+        elif self.variance is not None:
+            light = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
+            levels_there = (255 * self.variance.at(light).sqrt()).tolist()
+            by_light = {f"at {where:g}": level for where, level in zip(light.tolist(), levels_there, strict=True)}
         return {**self.numbers, **levels, "grain": self.grain, **by_light}
 
 
@@ -197,7 +211,10 @@ def silent(y: Tensor, content: Content, compressed: bool = False) -> bool:
     y = part(y)
     if min(y.shape[-2:]) < SIDE:
         return True
-    most = calmest(y, 1 if content.grey else y.shape[1], compressed).power * _GROW**_ROUNDS * _MORE_POWER
+    axes = 1 if content.grey else y.shape[1]
+    curve = None if compressed else floor(y, axes)
+    bound = calmest(y, axes, compressed) if curve is None else calmest(curve.forward(y), axes, kept=unclipped(y))
+    most = bound.power * _GROW**_ROUNDS * _MORE_POWER
     return Spectrum(most).level < LEAST
 
 
@@ -334,31 +351,43 @@ def measure(
     """
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
     rest = calls - 2 * test
-    x0 = _walked(prior, y, bound, (rest + 1) // _ROUNDS, axes)
-    variance = by_brightness(y, x0, bound, axes)
+    # A JPEG flattens weak texture and keeps strong one, so what its calm blocks differ in tells nothing.
+    curve = None if compressed else floor(y, axes)
+    variance: Variance | Curve | None
+    if curve is None:
+        x0 = _walked(prior, y, bound, (rest + 1) // _ROUNDS, axes)
+        variance = by_brightness(y, x0, bound, axes)
+    else:
+        even = curve.forward(y)
+        told = calmest(even, axes, kept=unclipped(y))
+        x0 = _walked(prior, even, told, (rest + 1) // _ROUNDS, axes)
+        variance, x0 = curved(curve, even, x0, told, axes), curve.inverse(x0)
+    # Clipped blocks have no noise, and would be the calmest.
+    kept = None if curve is None or variance is None else unclipped(y)
     if variance is not None:
         y, x0 = variance.forward(y), variance.forward(x0)
-        bound = calmest(y, axes, compressed)
-    told = _corrected(y, x0, bound, axes)
-    told = _corrected(y, _walked(prior, y, told, rest // _ROUNDS, axes), told, axes)
+        bound = calmest(y, axes, compressed, kept)
+    told = _corrected(y, x0, bound, axes, kept)
+    told = _corrected(y, _walked(prior, y, told, rest // _ROUNDS, axes), told, axes, kept)
     if credible and variance is None and told.level * math.sqrt(_MORE_POWER) < LEAST:
         return None
     x0 = _walked(prior, y, told, test, axes)
     drawn = x0 + simulated(y, told, Streams([1]))
     again = _walked(prior, drawn, told, test, axes)
     taken, reference = blocks(y - x0, centred=False), blocks(drawn - again, centred=False)
-    ratio, usual = _ratio(x0, taken, told), _ratio(again, reference, told)
+    ratio, usual = _ratio(x0, taken, told, kept), _ratio(again, reference, told, kept)
     weight = (told.power * shares())[:axes, SLOW:]
     share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
     signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
-    return Noise(spectrum, 0.0, probability(signs), signs, variance)
+    more = _SAFER if compressed and axes > 1 else _CURVED_GREY if isinstance(variance, Curve) and axes == 1 else 0.0
+    return Noise(spectrum, 0.0, probability(signs, more), signs, variance)
 
 
-def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Spectrum:
+def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int, kept: Tensor | None) -> Spectrum:
     """The given spectrum, less where the prior gives part of it back."""
-    ratio = _ratio(x0, blocks(y - x0, centred=False), told)
+    ratio = _ratio(x0, blocks(y - x0, centred=False), told, kept)
     change = (_smooth(ratio) / _TARGET) ** _POWER
     return Spectrum(_only(told.power * change.clamp(_SHRINK, _GROW), axes))
 
@@ -379,15 +408,106 @@ def by_brightness(y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Variance 
     return _line(power[calm] * told.level**2, brightness(x0)[kept][calm].clamp(0, 1))
 
 
+def floor(y: Tensor, axes: int) -> Curve | None:
+    """Upper bound of the noise by brightness, from the calmest blocks of each; None if it is much the same.
+
+    Noise that depends on brightness does so alike at all frequencies and colours, unlike texture: the least ratio
+    between two brightnesses counts, of the groups of bands where the calmest blocks have any power.
+
+    Args:
+        y: one picture, (1, C, H, W) in [-1, 1].
+        axes: colour axes that count.
+    """
+    kept = unclipped(y)
+    power, light = blocks(y)[kept], brightness(y)[kept]
+    bound = grouped(_calm_of(power, axes).power[None, :axes])[0]
+    power = grouped(power[:, :axes])[:, bound >= _PART * bound.max()]
+    found = []
+    for own in _classes(light):
+        calm = own[(power[own] / power.median(0).values).sum(1).argsort()[: max(4, int(len(own) * _CALM))]]
+        found.append((light[calm].mean().item(), len(own), power[calm].mean(0)))
+    if not found:
+        return None
+    places, counts = (torch.tensor(values) for values in list(zip(*found, strict=True))[:2])
+    floors = torch.stack([own for *_, own in found])
+    least = floors[floors.log().sum(1).argmin()]
+    return _curve(places, (floors / least).amin(1) * least.mean(), counts, _CURVED)
+
+
+def grouped(power: Tensor) -> Tensor:
+    """Power of blocks, (N, C, BANDS), by colour and groups of bands without the slow ones, (N, groups)."""
+    weighted = power * shares()
+    return torch.cat([weighted[..., low:high].sum(-1) for low, high in _GROUPS], 1).clamp_min(_LEAST)
+
+
+def curved(curve: Curve, y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Variance | Curve | None:
+    """Corrects a curve where the prior gives part of it back; a line if that explains more, None if neither does.
+
+    Args:
+        curve: the curve that made the noise uniform.
+        y: the uniform picture, (1, C, H, W) in [-1, 1].
+        x0: the prior's estimate.
+        told: spectrum of the noise that the prior was given.
+        axes: colour axes that count.
+    """
+    kept = unclipped(y)
+    power, light = relative(blocks(y - x0, centred=False)[kept], told, axes), brightness(curve.inverse(x0))[kept]
+    light = light.clamp(0, 1)
+    power = power * curve.at(light) * (2 * told.level / curve.level) ** 2
+    flat = blocks(curve.inverse(x0))[kept].sum((1, 2))
+    # The flatter half of each class: the flattest of all may be of a single one, such as a white sky.
+    classes = [own[flat[own] <= flat[own].median()] for own in _classes(light)]
+    if not classes:
+        return None
+    places = torch.stack([light[own].mean() for own in classes])
+    powers = torch.stack([power[own].median() for own in classes])
+    counts = torch.tensor([len(own) for own in classes])
+    calm = torch.cat(classes)
+    power, light = power[calm], light[calm]
+    found, straight = _curve(places, powers, counts, _DEPENDS), _line(power, light)
+    if found is None or _uneven(power, found.at(light)) >= _EXPLAINED * _uneven(power, torch.ones_like(light)):
+        return straight
+    if straight is None or _uneven(power, straight.at(light)) >= _EXPLAINED * _uneven(power, found.at(light)):
+        return found
+    return straight
+
+
+def _uneven(power: Tensor, expected: Tensor) -> float:
+    """Deviation of the blocks' log power from what is expected."""
+    return (power / expected).log().std().item()
+
+
+def _classes(light: Tensor) -> list[Tensor]:
+    """Indices of blocks of about the same brightness, for each class that has enough."""
+    classes = ((light * _CLASSES).long().clamp(0, _CLASSES - 1) == low for low in range(_CLASSES))
+    return [own.nonzero()[:, 0] for own in classes if own.sum() >= _FEW]
+
+
+def _curve(places: Tensor, powers: Tensor, counts: Tensor, least: float) -> Curve | None:
+    """Curve through the powers of classes, in [-1, 1] units; None if most of them differ by less than a factor."""
+    if len(places) < 2:
+        return None
+    order = powers.argsort()
+    share = counts[order].cumsum(0) / counts.sum()
+    low, high = (powers[order][int((share < tail).sum())] for tail in (0.1, 0.9))
+    if high < least * low:
+        return None
+    knots = np.arange(_CLASSES + 1)
+    logs = np.interp(knots / _CLASSES, places.numpy(), powers.log().numpy())
+    # Where all blocks of a brightness have texture, those of the next one say how much noise there can be.
+    logs = (logs + _STEEP * np.abs(knots[:, None] - knots)).min(1)
+    return Curve(tuple((np.exp(logs) / (2 * WHOLE) ** 2).tolist()))
+
+
 def _walked(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> Tensor:
     """Estimate at the end of a walk of at most so many calls."""
     *_, (_, x0) = walk(prior, y, told, ladder(told, calls, axes), Streams([0]))
     return x0
 
 
-def _ratio(x0: Tensor, taken: Tensor, told: Spectrum) -> Tensor:
+def _ratio(x0: Tensor, taken: Tensor, told: Spectrum, kept: Tensor | None) -> Tensor:
     """Removed amplitude over the given one, (C, BANDS); `taken` is the power of the residual's blocks."""
-    return (_left(x0, taken) / told.power).sqrt()
+    return (_left(x0, taken, kept) / told.power).sqrt()
 
 
 def _smooth(ratio: Tensor) -> Tensor:
@@ -413,19 +533,27 @@ def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:
     return Spectrum(power)
 
 
-def calmest(y: Tensor, axes: int, compressed: bool = False) -> Spectrum:
-    """Mean power of the calmest blocks, an upper bound of the noise's power; see `limited`."""
-    power = blocks(y)
+def calmest(y: Tensor, axes: int, compressed: bool = False, kept: Tensor | None = None) -> Spectrum:
+    """Mean power of the calmest blocks, of those that are kept: an upper bound of the noise's power; see `limited`."""
+    bound = _calm_of(blocks(y) if kept is None else blocks(y)[kept], axes)
+    return limited(bound, axes, _GREY_MOST if compressed else None)
+
+
+def _calm_of(power: Tensor, axes: int) -> Spectrum:
+    """Mean power of the calmest of blocks, (N, C, BANDS)."""
     activity = (power / power.median(0).values.clamp_min(_LEAST)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
-    return limited(Spectrum(_only(bound, axes)), axes, _GREY_MOST if compressed else None)
+    return Spectrum(_only(bound, axes))
 
 
-def _left(x0: Tensor, taken: Tensor) -> Tensor:
+def _left(x0: Tensor, taken: Tensor, kept: Tensor | None) -> Tensor:
     """Mean power, (C, BANDS), of an estimate's residual in the blocks where the estimate is flattest."""
-    order = blocks(x0).sum((1, 2)).argsort()
+    power = blocks(x0).sum((1, 2))
+    if kept is not None:
+        power, taken = power[kept], taken[kept]
+    order = power.argsort()
     return taken[order[: max(6, int(len(order) * _CALM))]].mean(0)
 
 

@@ -45,12 +45,17 @@ Chosen on 57 training crops: three fifths of the harm goes, and a fortieth of th
 """
 
 
-def probability(signs: Mapping[str, float]) -> float:
+def probability(signs: Mapping[str, float], more: float = 0.0) -> float:
     """Share of pictures with such signs that gain by denoising, by a logistic rule.
 
     The rule was fitted to crops of training photographs with and without noise: `python -m benchmarks.noise_rule`.
+
+    Args:
+        signs: by name.
+        more: what else adds to the log-odds.
     """
-    odds = _OFFSET + sum(weight * (signs[name] - middle) for name, (middle, weight) in RULE.items()) - beyond(signs)
+    rule = sum(weight * (signs[name] - middle) for name, (middle, weight) in RULE.items())
+    odds = _OFFSET + rule + more - beyond(signs)
     return 1 / (1 + math.exp(-max(min(odds, 30.0), -30.0)))
 
 
