@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
+from .. import metrics
 from ..errors import unknown_name
+from ..support.settings import names_object
 from .intervals import Difference, half_width, paired
 from .rows import Missing, Row
 from .spec import NFE, Claim, Table
 
 HIGHER = ("psnr", "ssim")
-"""Metrics where more is better; for all other metrics of tables, less is better."""
+"""Metrics of the package where more is better; for all others of its tables, less is better."""
 
 
 class Cell(NamedTuple):
@@ -167,9 +169,14 @@ def _verdict(order: str, metric: str, ours: Line, theirs: Line) -> Verdict:
     many = f"{apart.images} image{'s' if apart.images > 1 else ''}"
     if not apart.decided:
         return Verdict("not decided", f"{order}: not decided by {many} ({means})")
-    outcome: Outcome = "holds" if (apart.mean > 0) == (metric in HIGHER) else "does not hold"
+    outcome: Outcome = "holds" if (apart.mean > 0) == _higher(metric) else "does not hold"
     interval = f"{apart.mean:+.{digits}f}, 95 % from {apart.low:+.{digits}f} to {apart.high:+.{digits}f}"
     return Verdict(outcome, f"{order}: {outcome} ({means}; {interval}, {many})")
+
+
+def _higher(metric: str) -> bool:
+    """True if more of a metric is better; one's own says it itself."""
+    return metric in HIGHER or (names_object(metric) and metrics.get(metric).better == "higher")
 
 
 def differences(lines: Sequence[Line], metrics: Sequence[str], than: str) -> list[list[str]]:
