@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from PIL import Image
 
 from pellucid.bench import denoisers, spec
+from pellucid.cli import bench
 
 Command = Callable[..., Any]
 
@@ -211,3 +213,16 @@ def test_a_standard_set_has_its_published_rows(
     assert line[-4:] == ["30.10", "-", "20.20", "-"]
     (tmp_path / "two.png").unlink()
     assert "published" not in pellucid_command("bench", "prior", tiny_prior, "--data", tmp_path).out
+
+
+def test_every_measurement_takes_the_same_options() -> None:
+    every = {"--output", "--seeds", "--also", "--format", "--versus", "--json", "--seed"}
+    images = {"--images", "--data", "--weights", "--lpips", "--prior"}
+    few = {"--quick", "--set"}
+    expected = dict.fromkeys(("table", "sweep", "known", "blind", "photographs"), every | images | few)
+    # A prior has no hyper-parameters and is the argument; the exact posterior has no images.
+    expected |= {"prior": every | images - {"--prior"}, "conformance": every | few | {"--method"}}
+    commands = typer.main.get_group(bench.app).commands
+    assert set(commands) == set(expected)
+    for name, options in expected.items():
+        assert options <= {one for parameter in commands[name].params for one in parameter.opts}, name

@@ -122,7 +122,7 @@ def prior(
             loaded,
             chosen,
             seeds=range(seed, seed + seeds),
-            lpips=_networks(weights, lpips).get("lpips"),
+            lpips=tables.networks(weights, lpips).get("lpips"),
             folder=output,
             data="bundled" if data is None else "folder",
         )
@@ -304,7 +304,7 @@ def photographs(
         row or (),
         names,
         range(draws),
-        _networks(weights, lpips).get("lpips"),
+        tables.networks(weights, lpips).get("lpips"),
         seed,
         output,
         "bundled" if data is None else "folder",
@@ -408,7 +408,7 @@ def _compared(
 
     prior = _load(named, device, **how)
     photographs = _photographs(data, images, prior.channels, crop)
-    networks = _networks(weights, lpips)
+    networks = tables.networks(weights, lpips)
     with ExitStack() as stack:
         job = Run(
             own,
@@ -429,12 +429,6 @@ def _load(named: str, device: str | None, **options: Any) -> PriorModel:
     from ..bench.prior import load
 
     return load(named, device, **options)
-
-
-def _networks(weights: list[str] | None, lpips: Path | None) -> dict[str, Path]:
-    """Files of networks by name."""
-    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
-    return files if lpips is None else files | {"lpips": lpips}
 
 
 def _photographs(data: Path | None, number: int | None, channels: int, crop: int | None) -> dict[str, Tensor]:

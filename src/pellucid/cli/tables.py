@@ -17,6 +17,7 @@ from .options import (
     Format,
     Json,
     Label,
+    LpipsTrunk,
     Methods,
     Offline,
     OwnSettings,
@@ -74,6 +75,7 @@ def run(
     method: Methods = None,
     also: Also = None,
     weights: Weights = None,
+    lpips: LpipsTrunk = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="The package's photographs, small, and few evaluations.")
     ] = False,
@@ -111,7 +113,7 @@ def run(
     from ..priors.backends import precision_of
     from ..support.settings import assignments
 
-    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
+    files = networks(weights, lpips)
     loaded = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     others = also or []
     share = None if shard is None else Share.parse(shard)
@@ -123,6 +125,14 @@ def run(
         for one in (spec.names() if name == ALL else (name,))
     ]
     return finish(jobs, computed(prior, precision_of(loaded)), shape, versus, shard)
+
+
+def networks(weights: list[str] | None, lpips: Path | None) -> dict[str, Path]:
+    """Files of networks by name, of --weights and --lpips."""
+    from ..support.settings import assignments
+
+    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
+    return files if lpips is None else files | {"lpips": lpips}
 
 
 def checked(shape: str, json: bool = False) -> str:
