@@ -152,7 +152,10 @@ def test_every_command_keeps_rows_and_has_seeds_formats_and_differences(
     assert f" LESS {versus}'S |" in said.out
     # Nothing was computed again.
     assert (tmp_path / f"{name}.jsonl").read_text() == kept
-    assert "unknown method 'nobody'" in pellucid_command(*whole, "--versus", "nobody").err
+    # Somebody unknown is refused before anything is computed.
+    new = tmp_path / "new"
+    assert "unknown method 'nobody'" in pellucid_command(*whole, "-o", new, "--versus", "nobody").err
+    assert not list(new.glob("*.jsonl"))
 
 
 def test_priors_side_by_side(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:

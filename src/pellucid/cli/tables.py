@@ -33,7 +33,7 @@ from .options import (
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, table, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..bench.report import Result
     from ..bench.rows import Missing, Row
@@ -150,6 +150,17 @@ def checked(shape: str, json: bool = False) -> str:
     return MEANS if json and shape == "text" else shape
 
 
+def check_versus(versus: str | None, labels: Iterable[str]) -> None:
+    """Refuses an unknown label to compare with, before anything is computed.
+
+    Raises:
+        UsageError: it is none of the labels.
+    """
+    known = list(labels)
+    if versus is not None and versus not in known:
+        raise unknown_name("method", versus, known)
+
+
 def finish(
     jobs: Sequence[Run],
     prior: str,
@@ -167,16 +178,24 @@ def finish(
         versus: label of the method that others are compared with.
         shard: the share that is done here, as it was typed; None for all.
         page: whether report.html is made.
+
+    Raises:
+        UsageError: no table has a method of the label, or see `run_table.Run.work`.
     """
     from ..bench import report
+    from ..bench.run_table import DAMAGED
 
+    labels = {one.label: None for job in jobs for task in job.work() for one in (DAMAGED, *job.entrants(task))}
+    check_versus(versus, labels)
     results: list[Result] = []
     stopped = False
     for job in jobs:
         rows, stopped = _rows(job)
         results.append(report.Result(job, prior, rows))
         if shard is None or shape in ("json", "csv", MEANS):
-            _print(results[-1], shape, versus)
+            # Of several tables not all have it, nor a run that was stopped.
+            there = any(line.method == versus for line in results[-1].lines)
+            _print(results[-1], shape, versus if there else None)
         else:
             tell(
                 f"{job.table.name}: {len(rows)} rows of share {shard}; the same command without --shard makes the table"
