@@ -215,6 +215,23 @@ def test_a_damage_in_a_file(written: Path, pellucid_command: Command, monkeypatc
         degradations.get("vig.py:torch")
 
 
+def test_a_random_damage_in_a_file_has_a_list_of_seeds_at_every_door(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(written)
+    Path("specks.py").write_text(
+        "from pellucid.maths.noise import Streams\n\n\n"
+        "def specks(image, amount: float = 0.1, seed=None):\n"
+        "    return image + amount * Streams(seed).like(image)\n"
+    )
+    images_ = torch.full((2, 3, 8, 8), 0.5)
+    alone = degradations.get("specks.py:specks", amount=0.2)
+    both = alone(images_, 3)
+    assert torch.equal(both[1:], alone(images_[1:], 4))
+    assert torch.equal(both, alone(images_, [3, 4]))
+    assert torch.equal(both, degradations.get("specks.py:specks:0.2+noise:0")(images_, 3))
+
+
 def test_a_metric_in_a_file(written: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(written)
     for name, level in (("a", 100), ("b", 103)):
