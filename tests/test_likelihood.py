@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from pellucid.maths.noise import Streams, abar_of, linear_ladder
 from pellucid.maths.problem import Problem
-from pellucid.methods import DreamClean
+from pellucid.methods import DreamClean, dreamclean
 from pellucid.methods.likelihood import Beside, expected, log_q
 from pellucid.methods.method import last
 from pellucid.priors import Counted, GaussianPrior
@@ -73,3 +74,13 @@ def test_a_noisy_image_is_seen_from_its_own_level_on() -> None:
     last(method.walk(y, Counted(PRIOR), Streams.of(0, 1), noise=0.3), beside.see)
     assert [one.t for one in beside.up] == [100, 120, 140, 160, 180, 200]  # sigma is 0.27 at 80, 0.34 at 100
     assert beside.up[0].densities["damaged"] == pytest.approx(beside.up[0].densities["clean"], abs=0.2)
+
+
+def test_so_it_is_with_an_automatic_strength(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = SimpleNamespace(noise=0.3, strength=100.0)
+    monkeypatch.setattr(dreamclean, "evidence", lambda prior, y: [found] * len(y))
+    truth = PRIOR.sample((8, 8), Streams.of(0, 1))
+    beside = Beside(truth, SIGMAS)
+    y = truth + 0.3 * Streams.of(1, 1).like(truth)
+    last(DreamClean().iterate(Problem(y), PRIOR, Streams.of(0, 1)), beside.see)
+    assert [one.t for one in beside.up] == [90, 100]

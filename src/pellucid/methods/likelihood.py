@@ -82,7 +82,7 @@ class Beside:
             return
         if state.corrected is None:
             # An image that comes with noise waits at its own level until the ladder has reached that.
-            waits = state.curves.get("noise", (0.0,))[0] > state.sigma
+            waits = "noise" in state.found and state.found["noise"][0].item() > state.sigma
             if state.sigma > 0 and not self.down and not waits:
                 found = log_q(state.x[:1], truth, state.sigma)
                 self.up.append(self._level(state.sigma, {"damaged": found}))

@@ -55,7 +55,7 @@ class Unblur(Method):
         weight: weight of the prior against the measurement; see `DPIR`.
         inner: conjugate gradients for a step.
         doubt: largest difference, relative to the noise, between the picture and its result, blurred again; above it
-        the picture is left alone.
+            the picture is left alone.
     """
 
     steps: int = CALLS
