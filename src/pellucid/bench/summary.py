@@ -161,9 +161,15 @@ def _verdicts(claim: Claim, task: str, lines: Mapping[tuple[str, str], Line]) ->
 
 
 def _verdict(order: str, metric: str, ours: Line, theirs: Line) -> Verdict:
-    digits = digits_of(metric)
-    means = f"{ours.cells[metric].mean:.{digits}f} against {theirs.cells[metric].mean:.{digits}f}"
-    apart = paired(ours.values.get(metric, {}), theirs.values.get(metric, {}))
+    digits, mine, other = digits_of(metric), ours.values.get(metric, {}), theirs.values.get(metric, {})
+    apart = paired(mine, other)
+    shared = [image for image in mine if image in other and math.isfinite(mine[image] - other[image])]
+    # The means are of what is compared: a failed image of one method is left out of the other's, too.
+    first, second = (
+        fmean(own[image] for image in shared) if shared else line.cells[metric].mean
+        for own, line in ((mine, ours), (other, theirs))
+    )
+    means = f"{first:.{digits}f} against {second:.{digits}f}"
     if apart is None:
         return Verdict("not decided", f"{order}: not decided, one figure of all images has no interval ({means})")
     many = f"{apart.images} image{'s' if apart.images > 1 else ''}"
