@@ -110,6 +110,7 @@ def test_what_is_no_papers_is_not_called_so(page: str, tiny_job: Job, tmp_path: 
     report.write([report.Result(job, "natural", list(run(job)))], path)
     assert "paper's order" not in Page(path.read_text()).said
     assert "papers' tables" not in Page(path.read_text()).said
+    assert "Protocol of the paper" not in Page(path.read_text()).said
 
 
 def asked_for(page: str, folder: Path) -> list[str]:

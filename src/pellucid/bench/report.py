@@ -130,6 +130,7 @@ def _section(result: Result) -> dict[str, Any]:
         "missing": result.missing,
         # Figures of a paper may show an order without giving numbers: then it is ours.
         "order": "The paper's order" if table.published else "The expected order",
+        "whose": "Protocol of the paper" if table.published else "Protocol",
         "verdicts": summary.verdicts(table, result.lines),
         "tasks": [_task(result, task, rows, colours) for task in {row.task: None for row in rows}],
         "colours": colours,
