@@ -125,6 +125,12 @@ def test_what_a_file_says_decides_what_is_done_already(written: Path) -> None:
         file.write("# changed\n")
     assert before != of_configuration("prior", {"method": place})
     (written / "functions.py").write_text("def a(x):\n    return x\n\n\ndef b(x):\n    return x / 2\n")
+    # In a list, too: the file of a metric's network stands beside its options.
+    weights = written / "weights"
+    weights.write_bytes(b"1")
+    before = of_configuration("prior", {"metrics": {"lpips": (None, weights)}})
+    weights.write_bytes(b"2")
+    assert before != of_configuration("prior", {"metrics": {"lpips": (None, weights)}})
     a, b = (load_prior(f"{written / 'functions.py'}:{name}") for name in "ab")
     assert fingerprint(a) == fingerprint(a) != fingerprint(b)
 
@@ -207,6 +213,23 @@ def test_a_damage_in_a_file(written: Path, pellucid_command: Command, monkeypatc
         degradations.get("vig.py:vignette", strenght=1)
     with pytest.raises(UsageError, match="is no damage"):
         degradations.get("vig.py:torch")
+
+
+def test_a_random_damage_in_a_file_has_a_list_of_seeds_at_every_door(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(written)
+    Path("specks.py").write_text(
+        "from pellucid.maths.noise import Streams\n\n\n"
+        "def specks(image, amount: float = 0.1, seed=None):\n"
+        "    return image + amount * Streams(seed).like(image)\n"
+    )
+    images_ = torch.full((2, 3, 8, 8), 0.5)
+    alone = degradations.get("specks.py:specks", amount=0.2)
+    both = alone(images_, 3)
+    assert torch.equal(both[1:], alone(images_[1:], 4))
+    assert torch.equal(both, alone(images_, [3, 4]))
+    assert torch.equal(both, degradations.get("specks.py:specks:0.2+noise:0")(images_, 3))
 
 
 def test_a_metric_in_a_file(written: Path, pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,6 +379,45 @@ def test_a_table_in_a_file(
     for name, line in (("nowhere.toml", "there is no such file"), ("dreamclean-1.toml", "give the file another name")):
         with pytest.raises(PellucidError, match=line):
             spec.load(name)
+
+
+_OWN_TABLE = """
+title = "Own"
+paper = "Nobody"
+metrics = ["psnr", "errors.py:mean_error"]
+data = [{ name = "folder", prior = "natural", images = 1 }]
+tasks = [{ name = "sr4", operator = { name = "sr4" } }]
+methods = [{ label = "A", method = "mine.py:Projected", settings = { steps = 2 } }]
+"""
+
+
+@pytest.mark.parametrize(
+    "command", [("own.toml",), ("sweep", "mine.py:Projected", "--over", "steps=2", "--task", "sr4")]
+)
+def test_a_changed_file_is_measured_anew_whatever_its_label(
+    command: tuple[str, ...],
+    written: Path,
+    tiny_prior: Path,
+    pellucid_command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(written)
+    Path("own.toml").write_text(_OWN_TABLE)
+    row = ("bench", *command, "--quick", "--images", "1", "-p", tiny_prior, "-o", "rows", "--format", "csv")
+
+    def measured() -> str:
+        said = pellucid_command(*row)
+        assert said.code == 0, said.err
+        return str(said.out.splitlines()[-1])
+
+    first = measured()
+    assert measured() == first, "nothing has changed, and the row is there"
+    code = Path("mine.py").read_text()
+    changed = code.replace("operator.consistent(prior(x, sigma), problem.y)", "prior(x, sigma)")
+    assert changed != code
+    Path("mine.py").write_text(changed)
+    sys.modules.pop("mine")
+    assert measured() != first
 
 
 def two_scans() -> None:

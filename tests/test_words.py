@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import shutil
 import subprocess
@@ -60,6 +61,25 @@ def faults(path: Path) -> Iterator[str]:
         if asks(summary(text)):
             yield f"{path}:{line}: begins with a question word: {summary(text)}"
         yield from (f"{path}:{line}: {length(s)} words: {s}" for s in sentences(text) if length(s) > LONGEST)
+
+
+def astray(docstring: str) -> Iterator[str]:
+    """Lines among the fields of a docstring that neither begin a field nor are indented below one."""
+    section = ""
+    for line in inspect.cleandoc(docstring).split("\n"):
+        section = line if re.fullmatch(r"\w+:", line) else section if line.startswith(" ") or not line else ""
+        if section in ("Attributes:", "Args:", "Raises:") and re.match(r"    \S(?!.*:)", line):
+            yield line.strip()
+
+
+def test_fields_go_on_below_their_names() -> None:
+    found = [
+        (path, line, one) for path in SOURCES for line, text in docstrings(path.read_text()) for one in astray(text)
+    ]
+    assert not found, "\n".join(f"{path}:{line}: {one}" for path, line, one in found)
+    assert list(
+        astray("Does.\n\n    Args:\n        a: long,\n        text.\n        b: long,\n            text.\n    ")
+    ) == ["text."]
 
 
 def test_docstrings() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid import degradations, methods
-from pellucid.bench import blind
+from pellucid.bench import blind, known
 from pellucid.bench.photographs import in_memory
 from pellucid.bench.rows import Row
 from pellucid.bench.run_table import Run, entrant_method, run
@@ -179,3 +179,9 @@ def test_wrong_calls_are_one_line(
     assert (said.code, said.out) == (2, "")
     assert says in said.err
     assert len(said.err.splitlines()) == 1
+
+
+def test_images_are_measured_at_their_size() -> None:
+    """Which the page of a run says: it names no size, and no crop."""
+    for table in (blind.table(["noise"]), known.table(["sr4"])):
+        assert (table.protocol.size, table.protocol.crop) == (0, "")

@@ -101,6 +101,18 @@ def test_on_the_papers_own_images_the_difference_is_told(tiny_job: Job, tmp_path
     assert f"[30, {line.cells['psnr'].mean - 30:+.2f}]" in Page(path.read_text()).said
 
 
+def test_what_is_no_papers_is_not_called_so(page: str, tiny_job: Job, tmp_path: Path) -> None:
+    assert "the papers' tables" in Page(page).said
+    assert "The paper's order" in Page(page).said
+    job = tiny_job(tmp_path)
+    job = replace(job, table=replace(job.table, published=()))
+    path = tmp_path / "own.html"
+    report.write([report.Result(job, "natural", list(run(job)))], path)
+    assert "paper's order" not in Page(path.read_text()).said
+    assert "papers' tables" not in Page(path.read_text()).said
+    assert "Protocol of the paper" not in Page(path.read_text()).said
+
+
 def asked_for(page: str, folder: Path) -> list[str]:
     """What a browser loads beside the page itself."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

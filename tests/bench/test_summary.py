@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,21 @@ def test_two_images_decide_only_what_both_say_alike() -> None:
 def test_less_is_better_but_for_psnr_and_ssim() -> None:
     assert compared((0.3, 0.5), (0.31, 0.5), metric="lpips").outcome == "holds"
     assert compared((0.5, 0.3), (0.5, 0.31), metric="lpips").outcome == "does not hold"
+
+
+def test_the_means_of_an_order_are_of_the_images_that_both_have() -> None:
+    rows = [row("DDRM", "a", 21, task="half"), row("DDRM", "b", 0, task="half", error="too large")]
+    rows += [row("damaged", "a", 20, task="half"), row("damaged", "b", 40, task="half")]
+    (verdict,) = summary.verdicts(TABLE, summary.summarise(TABLE, "folder", rows, lambda rows: {}))
+    assert verdict.text.endswith("not decided by 1 image (21.00 against 20.00)")
+
+
+def test_ones_own_metric_says_itself_what_is_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file = tmp_path / "own_metrics.py"
+    file.write_text("def less(x, y):\n    return x\n\n\ndef more(x, y):\n    return x\n\n\nless.better = 'lower'\n")
+    for name, outcome in (("more", "holds"), ("less", "does not hold")):
+        assert compared((0.5, 0.3), (0.5, 0.31), metric=f"{file}:{name}").outcome == outcome
 
 
 def test_a_figure_of_all_images_together_decides_nothing() -> None:

@@ -48,3 +48,15 @@ def test_ticks_are_few_and_round(high: float) -> None:
     ticks = [text for text in drawn.iter("text") if text.attrib.get("text-anchor") == "end"]
     assert 3 <= len(ticks) <= 7
     assert all(len((text.text or "").lstrip("-")) <= 6 for text in ticks)
+
+
+def test_a_band_is_an_area_within_the_page() -> None:
+    plot = Plot("t", "x", "y", {"a": [(0, 0), (1, 1)]}, bands={"a": [(0, -5, 5), (1, 0, 9)]})
+    (area,) = (path for path in ElementTree.fromstring(draw(plot)).iter("path") if "band" in path.attrib["class"])
+    placed = numbers(area.attrib["d"])
+    assert len(placed) == 2 * 4
+    assert all(0 <= y <= 320 for y in placed[1::2])
+    assert area.attrib["d"].endswith("Z")
+    # From the left to the right along the lower end, and back along the upper one.
+    assert placed[0] < placed[2]
+    assert placed[1] > placed[7]

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from PIL import Image
 
 from pellucid.bench import denoisers, spec
+from pellucid.cli import bench
 
 Command = Callable[..., Any]
 
@@ -150,7 +152,10 @@ def test_every_command_keeps_rows_and_has_seeds_formats_and_differences(
     assert f" LESS {versus}'S |" in said.out
     # Nothing was computed again.
     assert (tmp_path / f"{name}.jsonl").read_text() == kept
-    assert "unknown method 'nobody'" in pellucid_command(*whole, "--versus", "nobody").err
+    # Somebody unknown is refused before anything is computed.
+    new = tmp_path / "new"
+    assert "unknown method 'nobody'" in pellucid_command(*whole, "-o", new, "--versus", "nobody").err
+    assert not list(new.glob("*.jsonl"))
 
 
 def test_priors_side_by_side(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
@@ -211,3 +216,16 @@ def test_a_standard_set_has_its_published_rows(
     assert line[-4:] == ["30.10", "-", "20.20", "-"]
     (tmp_path / "two.png").unlink()
     assert "published" not in pellucid_command("bench", "prior", tiny_prior, "--data", tmp_path).out
+
+
+def test_every_measurement_takes_the_same_options() -> None:
+    every = {"--output", "--seeds", "--also", "--format", "--versus", "--json", "--seed"}
+    images = {"--images", "--data", "--weights", "--lpips", "--prior"}
+    few = {"--quick", "--set"}
+    expected = dict.fromkeys(("table", "sweep", "known", "blind", "photographs"), every | images | few)
+    # A prior has no hyper-parameters and is the argument; the exact posterior has no images.
+    expected |= {"prior": every | images - {"--prior"}, "conformance": every | few | {"--method"}}
+    commands = typer.main.get_group(bench.app).commands
+    assert set(commands) == set(expected)
+    for name, options in expected.items():
+        assert options <= {one for parameter in commands[name].params for one in parameter.opts}, name

@@ -13,7 +13,7 @@ class Bounds:
     Attributes:
         seconds: time limit.
         memory: limit in bytes, of the call and of its answer; None for the free memory at its start. Only Linux
-        enforces it.
+            enforces it.
         most: number of calls at a time; others wait.
     """
 

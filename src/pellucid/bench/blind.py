@@ -11,7 +11,7 @@ from ..catalogue import kind, tuned
 from ..errors import UsageError
 from ..methods import Method
 from .entrants import entrant
-from .spec import Table, TableSource, TableTask
+from .spec import Protocol, Table, TableSource, TableTask
 
 DAMAGES = ("multiple-jpeg", "noise", "poisson", "sr4", "deform", "water-drops", "low-light")
 """The damages that are compared by default, as for `catalogue.damage`."""
@@ -66,6 +66,7 @@ def table(damages: Sequence[str] = (), named: Sequence[str] = ()) -> Table:
         ),
         metrics=("psnr", "ssim", "lpips"),
         name="blind",
+        protocol=Protocol(size=0, crop=""),
     )
 
 

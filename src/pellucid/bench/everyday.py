@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import degradations, images
-from ..errors import UsageError
+from ..errors import UsageError, unknown_name
 from ..images import Picture
 from ..jobs.fingerprint import of_configuration
 from ..maths.noise import derive_seed
@@ -128,6 +128,7 @@ class Measurement:
         folder: where rows are kept; None to keep none.
         data: name of the photographs in rows.
         settings: hyper-parameters of the methods, by name, as values or as they are typed.
+        versus: label that others will be compared with, to refuse an unknown one before anything is computed.
     """
 
     prior: Prior
@@ -140,13 +141,14 @@ class Measurement:
     folder: Path | None = None
     data: str = "bundled"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    versus: str | None = None
 
 
 def measured(job: Measurement) -> Iterator[Row]:
     """Gives every row, old and new, of each kind the damaged pictures first.
 
     Raises:
-        UsageError: there is no such row or method, or no draw.
+        UsageError: there is no such row or method, or no draw, or nobody of the label to compare with.
         PellucidError: the folder cannot be written to.
     """
     if not job.draws:
@@ -154,6 +156,9 @@ def measured(job: Measurement) -> Iterator[Row]:
     kinds, prior = chosen(job.rows), job.prior
     others = {name: _of(Recipe(name, settings=job.settings.get(name, {})), prior) for name in job.methods}
     entering = _Entering(job, _of(Recipe(), prior), others)
+    labels = {label: None for kind in kinds.values() for label in entering.entrants(kind)}
+    if job.versus is not None and job.versus not in labels:
+        raise unknown_name("method", job.versus, labels)
     with TemporaryDirectory() as folder:
         for name, kind in kinds.items():
             shots = [
@@ -177,11 +182,12 @@ class _Entering:
 
     def rows(self, name: str, kind: Kind, shots: Sequence[_Shot]) -> Iterator[Row]:
         """The rows of one kind of damage."""
-        for label, entrant in self._entrants(kind).items():
+        for label, entrant in self.entrants(kind).items():
             for shot in shots:
                 yield self._row(name, kind, label, entrant, shot)
 
-    def _entrants(self, kind: Kind) -> dict[str, Restores | None]:
+    def entrants(self, kind: Kind) -> dict[str, Restores | None]:
+        """Those who restore one kind of damage, by label."""
         # A restoration that does not enlarge cannot be compared with the larger truth.
         entrants: dict[str, Restores | None] = {"damaged": None}
         if kind.reduced == 1:

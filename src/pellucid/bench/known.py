@@ -16,7 +16,7 @@ from ..methods import Method
 from ..operators import Blur, Grayscale, Mask, Operator
 from ..support.settings import names_object
 from .entrants import entrant
-from .spec import Table, TableSource, TableTask
+from .spec import Protocol, Table, TableSource, TableTask
 
 NOISE = 0.05
 """Standard deviation of the noise of all measurements, in [0, 1] units, as in the papers' tables."""
@@ -65,6 +65,7 @@ def table(tasks: Sequence[str] = (), names: Sequence[str] = (), quickly: bool = 
         methods=tuple(entrants),
         metrics=("psnr", "ssim", "lpips"),
         name="known",
+        protocol=Protocol(size=0, crop=""),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 
 from .rows import Row
-from .svg import Plot, Points
+from .svg import Band, Plot, Points
 
 _OF_DIIP = ("loss", "slope", "laplacian")
 
@@ -49,15 +49,16 @@ def of_task(task: str, rows: Sequence[Row], colours: Mapping[str, int]) -> Itera
             colours,
         )  # fmt: skip
     for name, own in methods.items():
-        lines = _densities(own)
+        lines, bands = _densities(own)
         if lines:
             yield Plot(
                 f"{task}: {name}, latents beside the clean image", "t", "log q(x_t | x_0) / N, nats a value",
                 lines, (), None, False,
-                "Probability of each latent given the clean image (the paper's Figure 5): means of images, "
-                "and one deviation to both sides. Clean: what draws from q have. Damaged: on the way up. After: "
-                "the same level after Variance Preservation Sampling on the way down; before: before it.",
-                {name: _KINDS.index(name.split()[0]) for name in lines},
+                "Probability of each latent given the clean image (the paper's Figure 5): means of the images, in "
+                "bands of one deviation to both sides. Clean: what draws from q have, whose deviation of 1 / sqrt(2 N) "
+                "is narrower than the line. Damaged: on the way up. After: the same level after Variance Preservation "
+                "Sampling on the way down; before: before it.",
+                {name: _KINDS.index(name) for name in lines}, bands,
             )  # fmt: skip
     if len(stopping) > 1:
         yield Plot(
@@ -92,26 +93,34 @@ def _line(rows: Sequence[Row], x: str, y: str) -> Points:
 _KINDS = ("clean", "damaged", "before", "after")
 
 
-def _densities(rows: Sequence[Row]) -> dict[str, Points]:
-    """Averages each kind of latent over the rows at every common t, with a band of one deviation."""
-    found: dict[str, dict[float, list[float]]] = {}
+def _densities(rows: Sequence[Row]) -> tuple[dict[str, Points], dict[str, Band]]:
+    """Averages each kind of latent over the images at every common t; bands are one deviation of the images wide.
+
+    An image's seeds count as their mean. Images without a common t, by strengths of their own, are the first alone.
+    """
+    found: dict[str, dict[float, dict[str, list[float]]]] = {}
     counted = [row for row in rows if "likelihood_down" in row.trace]
+    common = [{one["t"] for one in row.trace["likelihood_down"]} for row in counted]
+    if counted and not set.intersection(*common):
+        counted = [row for row in counted if (row.image, row.seed) == (counted[0].image, counted[0].seed)]
     for row in counted:
-        ways = {name: row.trace.get(f"likelihood_{name}", []) for name in ("up", "down")}
-        for way, levels in ways.items():
-            for one in levels:
-                for name in ("damaged",) if way == "up" else ("clean", "before", "after"):
-                    found.setdefault(name, {}).setdefault(one["t"], []).append(one[name])
+        for way, kinds in (("up", ("damaged",)), ("down", ("clean", "before", "after"))):
+            for one in row.trace.get(f"likelihood_{way}", []):
+                for kind in kinds:
+                    found.setdefault(kind, {}).setdefault(one["t"], {}).setdefault(row.image, []).append(one[kind])
     lines: dict[str, Points] = {}
-    for name, at in found.items():
-        points = {t: values for t, values in sorted(at.items()) if len(values) == len(counted)}
-        lines[name] = [(t, fmean(values)) for t, values in points.items()]
-        if name != "clean" and len(counted) > 1:
-            for sign, side in ((-1, "less"), (1, "and")):
-                lines[f"{name} {side} a deviation"] = [
-                    (t, fmean(values) + sign * stdev(values)) for t, values in points.items()
-                ]
-    return lines
+    bands: dict[str, Band] = {}
+    for kind, at in found.items():
+        each = {t: own for t, own in sorted(at.items()) if sum(map(len, own.values())) == len(counted)}
+        images = {t: [fmean(seeds) for seeds in own.values()] for t, own in each.items()}
+        if not images:
+            continue
+        lines[kind] = [(t, fmean(values)) for t, values in images.items()]
+        if kind != "clean" and all(len(values) > 1 for values in images.values()):
+            bands[kind] = [
+                (t, fmean(values) - stdev(values), fmean(values) + stdev(values)) for t, values in images.items()
+            ]
+    return lines, bands
 
 
 def _gains(rows: Sequence[Row]) -> Points:

@@ -101,8 +101,12 @@ def write(results: Sequence[Result], path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    of_papers = any(result.job.table.published for result in results)
     page = environment.get_template("report.html").render(
-        sections=[_section(result) for result in results], version=version("pellucid"), colours=range(svg.COLOURS)
+        heading="the papers' tables" if of_papers else "measurements",
+        sections=[_section(result) for result in results],
+        version=version("pellucid"),
+        colours=range(svg.COLOURS),
     )
     with replacing(path) as file:
         file.write(page.encode())
@@ -124,6 +128,9 @@ def _section(result: Result) -> dict[str, Any]:
         "heading": heading,
         "cells": cells,
         "missing": result.missing,
+        # Figures of a paper may show an order without giving numbers: then it is ours.
+        "order": "The paper's order" if table.published else "The expected order",
+        "whose": "Protocol of the paper" if table.published else "Protocol",
         "verdicts": summary.verdicts(table, result.lines),
         "tasks": [_task(result, task, rows, colours) for task in {row.task: None for row in rows}],
         "colours": colours,

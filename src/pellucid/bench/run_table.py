@@ -29,6 +29,7 @@ from ..methods.method import last
 from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Padded, Prior, device_of
+from ..support.settings import names_object
 from . import official
 from .cases import Case, given
 from .data import DatasetItem
@@ -197,7 +198,7 @@ class _Task:
             own = json.loads(json.dumps(asdict(method), default=repr))  # type: ignore[call-overload]  # a dataclass
             settings = {"method": type(method).__name__, **own}
         metrics = self._job.table.metrics
-        about = {
+        about: dict[str, Any] = {
             "task": asdict(self._task),
             "method": label,  # one's own counts with its file
             "settings": settings,
@@ -205,6 +206,10 @@ class _Task:
             "metrics": {name: (self._job.table.options.get(name), self._job.weights.get(name)) for name in metrics},
             "image": _digest(case),
         }
+        # Labels of sweeps and of own tables do not name the file whose code runs; nor do settings.
+        named = [name for name in (entrant.method, *metrics) if name != label and not name.startswith(OFFICIAL)]
+        code = [name for name in named if names_object(name)]
+        about |= {"code": code} if code else {}
         configuration = of_configuration(self._weights, about)
         key = (self._job.data, self._task.name, label, image, seed, configuration)
         return self._ledger.row(key, lambda: self._computed(method, label, image, case, seed, settings, configuration))

@@ -32,8 +32,8 @@ class Protocol:
     """Preparation and measurement of the images, which affect figures more than methods do.
 
     Attributes:
-        size: side of the images in pixels.
-        crop: crop and resizing of a photograph.
+        size: side of the images in pixels; 0 if they are measured at their size.
+        crop: crop and resizing of a photograph; empty without either.
         range: value range of the measured images.
         lpips_net: the network of LPIPS.
         ssim_window: the window of SSIM.

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
+from .. import metrics
 from ..errors import unknown_name
+from ..support.settings import names_object
 from .intervals import Difference, half_width, paired
 from .rows import Missing, Row
 from .spec import NFE, Claim, Table
 
 HIGHER = ("psnr", "ssim")
-"""Metrics where more is better; for all other metrics of tables, less is better."""
+"""Metrics of the package where more is better; for all others of its tables, less is better."""
 
 
 class Cell(NamedTuple):
@@ -159,17 +161,28 @@ def _verdicts(claim: Claim, task: str, lines: Mapping[tuple[str, str], Line]) ->
 
 
 def _verdict(order: str, metric: str, ours: Line, theirs: Line) -> Verdict:
-    digits = digits_of(metric)
-    means = f"{ours.cells[metric].mean:.{digits}f} against {theirs.cells[metric].mean:.{digits}f}"
-    apart = paired(ours.values.get(metric, {}), theirs.values.get(metric, {}))
+    digits, mine, other = digits_of(metric), ours.values.get(metric, {}), theirs.values.get(metric, {})
+    apart = paired(mine, other)
+    shared = [image for image in mine if image in other and math.isfinite(mine[image] - other[image])]
+    # The means are of what is compared: a failed image of one method is left out of the other's, too.
+    first, second = (
+        fmean(own[image] for image in shared) if shared else line.cells[metric].mean
+        for own, line in ((mine, ours), (other, theirs))
+    )
+    means = f"{first:.{digits}f} against {second:.{digits}f}"
     if apart is None:
         return Verdict("not decided", f"{order}: not decided, one figure of all images has no interval ({means})")
     many = f"{apart.images} image{'s' if apart.images > 1 else ''}"
     if not apart.decided:
         return Verdict("not decided", f"{order}: not decided by {many} ({means})")
-    outcome: Outcome = "holds" if (apart.mean > 0) == (metric in HIGHER) else "does not hold"
+    outcome: Outcome = "holds" if (apart.mean > 0) == _higher(metric) else "does not hold"
     interval = f"{apart.mean:+.{digits}f}, 95 % from {apart.low:+.{digits}f} to {apart.high:+.{digits}f}"
     return Verdict(outcome, f"{order}: {outcome} ({means}; {interval}, {many})")
+
+
+def _higher(metric: str) -> bool:
+    """True if more of a metric is better; one's own says it itself."""
+    return metric in HIGHER or (names_object(metric) and metrics.get(metric).better == "higher")
 
 
 def differences(lines: Sequence[Line], metrics: Sequence[str], than: str) -> list[list[str]]:

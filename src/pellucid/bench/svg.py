@@ -9,6 +9,9 @@ from html import escape
 
 Points = Sequence[tuple[float, float]]
 
+Band = Sequence[tuple[float, float, float]]
+"""An area around a line: x, its lower end and its upper end."""
+
 COLOURS = 8
 """Number of the page's colours, classes c0, c1 ..."""
 
@@ -28,6 +31,8 @@ class Plot:
         level: height of a dashed line, and its name.
         logarithmic: whether x is logarithmic.
         note: text below the chart.
+        colours: number of a line's colour; by its place if it has none.
+        bands: an area around some of the lines, by the line's name.
     """
 
     title: str
@@ -39,6 +44,7 @@ class Plot:
     logarithmic: bool = False
     note: str = ""
     colours: Mapping[str, int] = field(default_factory=dict)
+    bands: Mapping[str, Band] = field(default_factory=dict)
 
     def colour(self, name: str) -> int:
         """Number of a line's colour, which is that of its method throughout the page."""
@@ -49,6 +55,7 @@ def draw(plot: Plot) -> str:
     """Draws the chart as an SVG element."""
     points = [point for line in plot.lines.values() for point in line]
     heights = [y for _, y in points] + ([plot.level[1]] if plot.level else [])
+    heights += [end for band in plot.bands.values() for _, *ends in band for end in ends]
     x_low, x_high = _range([x for x, _ in points], plot.logarithmic)
     y_low, y_high = _range(heights)
 
@@ -66,6 +73,10 @@ def draw(plot: Plot) -> str:
         parts.append(f'<path class="level" d="M{_LEFT} {height:.1f}H{_WIDTH - _RIGHT}"/>')
         name = escape(plot.level[0])
         parts.append(f'<text text-anchor="end" x="{_WIDTH - _RIGHT}" y="{height - 5:.1f}">{name}</text>')
+    for name, band in plot.bands.items():
+        around = [(x, low) for x, low, _ in band] + [(x, high) for x, _, high in reversed(band)]
+        path = "M" + "L".join("{:.1f} {:.1f}".format(*place(*point)) for point in around)
+        parts.append(f'<path class="band c{plot.colour(name)}" d="{path}Z"/>')
     for name, line in plot.lines.items():
         placed = [place(*point) for point in line]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in placed)

@@ -111,6 +111,7 @@ def prior(
     if named in (others := also or ()) or len(set(others)) < len(others):
         raise UsageError("a prior is named twice")
     names = (named, *others)
+    tables.check_versus(versus, names)
     how: dict[str, Any] = {"label": label, "offline": offline, "backend": backend, "precision": precision}
     loaded = {one: load(one, device, **how) for one in names}
     channels = {one.channels for one in loaded.values()}
@@ -122,7 +123,7 @@ def prior(
             loaded,
             chosen,
             seeds=range(seed, seed + seeds),
-            lpips=_networks(weights, lpips).get("lpips"),
+            lpips=tables.networks(weights, lpips).get("lpips"),
             folder=output,
             data="bundled" if data is None else "folder",
         )
@@ -304,11 +305,12 @@ def photographs(
         row or (),
         names,
         range(draws),
-        _networks(weights, lpips).get("lpips"),
+        tables.networks(weights, lpips).get("lpips"),
         seed,
         output,
         "bundled" if data is None else "folder",
         settings,
+        versus,
     )
     rows = everyday.measured(job)
     if shape not in ("text", tables.MEANS):
@@ -360,6 +362,7 @@ def conformance(
     if blind is not None:
         raise UsageError(f"{blind} is blind: the posterior is of methods that are told the degradation")
     contestants = own if method else measurement.METHODS | own
+    tables.check_versus(versus, contestants)
     rows = list(measurement.compare(contestants, seeds=range(seed, seed + seeds), folder=output))
     lines = summary.of_rows(rows)
     if shape == "text":
@@ -408,7 +411,7 @@ def _compared(
 
     prior = _load(named, device, **how)
     photographs = _photographs(data, images, prior.channels, crop)
-    networks = _networks(weights, lpips)
+    networks = tables.networks(weights, lpips)
     with ExitStack() as stack:
         job = Run(
             own,
@@ -429,12 +432,6 @@ def _load(named: str, device: str | None, **options: Any) -> PriorModel:
     from ..bench.prior import load
 
     return load(named, device, **options)
-
-
-def _networks(weights: list[str] | None, lpips: Path | None) -> dict[str, Path]:
-    """Files of networks by name."""
-    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
-    return files if lpips is None else files | {"lpips": lpips}
 
 
 def _photographs(data: Path | None, number: int | None, channels: int, crop: int | None) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from .options import (
     FirstImages,
     Format,
     Label,
+    LpipsTrunk,
     Means,
     Offline,
     Precision,
@@ -53,6 +54,7 @@ def run(
     seeds: Seeds = 1,
     seed: Seed = 0,
     weights: Weights = None,
+    lpips: LpipsTrunk = None,
     shape: Format = "text",
     versus: Annotated[
         str | None, typer.Option("--versus", metavar="VALUES", help="Also the paired differences to KEY=VALUE.")
@@ -79,8 +81,8 @@ def run(
     chosen = photographs.bundled(images)
     if data is not None:
         chosen = photographs.of_source(table.data[0], data, None, images)
-    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
     loaded = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     source = None if data is None else table.data[0]
+    files = tables.networks(weights, lpips)
     job = Run(table, loaded, chosen, output, source, range(seed, seed + seeds), quick, weights=files)
     return tables.finish([job], computed(prior, precision_of(loaded)), shape, versus)

@@ -17,6 +17,7 @@ from .options import (
     Format,
     Json,
     Label,
+    LpipsTrunk,
     Methods,
     Offline,
     OwnSettings,
@@ -32,7 +33,7 @@ from .options import (
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, table, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..bench.report import Result
     from ..bench.rows import Missing, Row
@@ -74,6 +75,7 @@ def run(
     method: Methods = None,
     also: Also = None,
     weights: Weights = None,
+    lpips: LpipsTrunk = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="The package's photographs, small, and few evaluations.")
     ] = False,
@@ -111,7 +113,7 @@ def run(
     from ..priors.backends import precision_of
     from ..support.settings import assignments
 
-    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
+    files = networks(weights, lpips)
     loaded = load(prior, device, label=label, offline=offline, backend=backend, precision=precision)
     others = also or []
     share = None if shard is None else Share.parse(shard)
@@ -123,6 +125,14 @@ def run(
         for one in (spec.names() if name == ALL else (name,))
     ]
     return finish(jobs, computed(prior, precision_of(loaded)), shape, versus, shard)
+
+
+def networks(weights: list[str] | None, lpips: Path | None) -> dict[str, Path]:
+    """Files of networks by name, of --weights and --lpips."""
+    from ..support.settings import assignments
+
+    files = {key: Path(file) for key, file in assignments(weights or [], "--weights").items()}
+    return files if lpips is None else files | {"lpips": lpips}
 
 
 def checked(shape: str, json: bool = False) -> str:
@@ -138,6 +148,17 @@ def checked(shape: str, json: bool = False) -> str:
     if json and shape not in ("text", "json"):
         raise UsageError(f"--json and --format {shape} exclude each other")
     return MEANS if json and shape == "text" else shape
+
+
+def check_versus(versus: str | None, labels: Iterable[str]) -> None:
+    """Refuses an unknown label to compare with, before anything is computed.
+
+    Raises:
+        UsageError: it is none of the labels.
+    """
+    known = list(labels)
+    if versus is not None and versus not in known:
+        raise unknown_name("method", versus, known)
 
 
 def finish(
@@ -157,16 +178,24 @@ def finish(
         versus: label of the method that others are compared with.
         shard: the share that is done here, as it was typed; None for all.
         page: whether report.html is made.
+
+    Raises:
+        UsageError: no table has a method of the label, or see `run_table.Run.work`.
     """
     from ..bench import report
+    from ..bench.run_table import DAMAGED
 
+    labels = {one.label: None for job in jobs for task in job.work() for one in (DAMAGED, *job.entrants(task))}
+    check_versus(versus, labels)
     results: list[Result] = []
     stopped = False
     for job in jobs:
         rows, stopped = _rows(job)
         results.append(report.Result(job, prior, rows))
         if shard is None or shape in ("json", "csv", MEANS):
-            _print(results[-1], shape, versus)
+            # Of several tables not all have it, nor a run that was stopped.
+            there = any(line.method == versus for line in results[-1].lines)
+            _print(results[-1], shape, versus if there else None)
         else:
             tell(
                 f"{job.table.name}: {len(rows)} rows of share {shard}; the same command without --shard makes the table"

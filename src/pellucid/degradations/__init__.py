@@ -185,7 +185,8 @@ def get(name: str, **chosen: Any) -> Damage:
     random = "seed" in inspect.signature(function).parameters
 
     def damage(image: Tensor, seed: int | Sequence[int] = 0) -> Tensor:
-        return function(image, **chosen, seed=seed) if random else function(image, **chosen)
+        # A list at every door: one's own function need not take a number, too.
+        return function(image, **chosen, **({"seed": Streams.seeds(seed, len(image))} if random else {}))
 
     # Wrong values are found on a single pixel, before there are images.
     try:

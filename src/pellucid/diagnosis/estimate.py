@@ -124,7 +124,7 @@ class Evidence:
             above 0.4 for fine texture, above 0.5 for coarse noise, 1 for white noise.
         grain: the finest detail (`noise_level`) over the removed level: below 0.4 if the removed part is coarse.
         sharpness: sharpness of the finest detail over that of edges: above 1.1 for photographs, below 0.9 for blurred
-        ones.
+            ones.
     """
 
     noise: float

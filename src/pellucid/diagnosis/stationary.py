@@ -58,8 +58,7 @@ class Spectrum:
 
     Attributes:
         power: power of a coefficient of the orthonormal Fourier transform, (C, BANDS), in the axes of `basis` and in
-        [-1, 1]
-            units squared: white noise of level sigma has sigma^2 everywhere.
+            [-1, 1] units squared: white noise of level sigma has sigma^2 everywhere.
     """
 
     power: Tensor

@@ -48,7 +48,7 @@ class Format:
     Attributes:
         name: common name.
         suffixes: suffixes in lower case. Files are recognised by their content; raw files, which look like TIFF, by
-        these.
+            these.
         holds: kinds of pixels that it can store; empty for a format that is only read.
         alpha: whether it holds transparency.
         pages: whether it holds several images.

@@ -44,4 +44,6 @@ def of_configuration(prior: Prior | str, about: Mapping[str, Any]) -> str:
 def _content(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _content(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_content(part) for part in value]
     return text_content(str(value)) if isinstance(value, str | Path) else value

@@ -1,8 +1,9 @@
 r"""DDRM: diffusion in the spectral coordinates of the degradation.
 
 In the singular vectors of A = U diag(s) V^T the measurement is a noisy copy of some components of the image:
-component i of y / s has noise of level sigma_y / s_i. So each component follows its own diffusion: from noise where A
-measures nothing, and from the measurement below the measurement's noise level (eq. 7 and 8; see `Measured.step`).
+component i of y / s has noise of level sigma_y / s_i. So each component follows its own diffusion (eq. 7 and 8; see
+`Measured.step`). Where A measures nothing it starts from noise and follows the prior. Elsewhere it is the measurement
+with the noise that is missing to the latent's level, and below the measurement's level it follows the prior, too.
 
 References:
     Kawar et al., "Denoising Diffusion Restoration Models", NeurIPS 2022. https://arxiv.org/abs/2201.11793
@@ -33,7 +34,7 @@ class DDRM(Stepper):
 
     Attributes:
         steps: levels walked.
-        eta: share of fresh noise in components where the measurement is noisier than the latent, [0, 1].
+        eta: share of fresh noise in components without a measurement, or with one noisier than the latent, [0, 1].
         eta_b: share of the measurement in all other components, [0, 1].
     """
 

@@ -50,7 +50,7 @@ def restore_with(
 
     Args:
         physics: a deepinv physics. One without an adjoint counts as nonlinear and suits methods that need only the
-        gradient.
+            gradient.
         y: its measurements, (B, ...).
         method: a method for known degradations.
         prior: the prior.

@@ -1,12 +1,14 @@
 r"""DPS: an unconditional chain, guided towards the measurement through the network.
 
 After each ancestral step the latent moves against a gradient through the network: that of the distance between the
-measurement and the measured estimate (algorithm 1, with the step size zeta' of its section 3.4):
+measurement and the measured estimate (algorithm 1, whose step zeta' over that distance multiplies the gradient of its
+square):
 
 .. math:: x' \leftarrow x' - \zeta \, \nabla_{x} \| y - A(\hat x_0(x)) \|_2
 
-written for variance-preserving latents. In this library's coordinates, x_vp = sqrt(abar) x, the same move is
-zeta / (sqrt(abar) sqrt(abar')) times the gradient at x. The norm is per image, not over the batch.
+written for variance-preserving latents. This zeta is that of the authors' code, and twice the paper's zeta' for the
+same move. In this library's coordinates, x_vp = sqrt(abar) x, the move is zeta / (sqrt(abar) sqrt(abar')) times the
+gradient at x. The norm is per image, not over the batch.
 
 References:
     Chung et al., "Diffusion Posterior Sampling for General Noisy Inverse Problems", ICLR 2023.
@@ -40,9 +42,8 @@ class DPS(Stepper):
 
     Attributes:
         steps: levels walked.
-        scale: zeta, the size of the guidance. The authors use 0.3 for super-resolution and blur, 0.5 for random
-        inpainting
-            and 1 for phase retrieval, at 1,000 steps.
+        scale: zeta, the size of the guidance. The authors' code has 0.3 for super-resolution and blur, 0.5 for random
+            inpainting and 1 for phase retrieval, at 1,000 steps.
         clip: whether estimates are clipped to [-1, 1], as in the authors' code; clipped values have no gradient.
         variance: of an ancestral step: "posterior"; or "learned", from the network, as in the authors' code, without
             further evaluations (`VPNetwork.learned`).

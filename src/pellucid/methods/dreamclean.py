@@ -211,7 +211,8 @@ class DreamClean(Method):
         elif self.start == "noise":
             found = noise_seen(prior, y, _CALLS) if noise is None else torch.full((len(y),), noise).to(y)
             for level, x, x0 in self.rise(prior, y, found, climb.flip(0).tolist()):
-                yield State(step := step + 1, total, level, x, x0, prior.nfe, {"noise": tuple(found.tolist())})
+                noises = {"noise": tuple(found.tolist())}
+                yield State(step := step + 1, total, level, x, x0, prior.nfe, noises, found={"noise": found})
             # Noise above tau is where the way down begins.
             top = found.clamp_min(top)
         else:

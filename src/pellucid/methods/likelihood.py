@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..maths.noise import abar_of
@@ -81,7 +81,9 @@ class Beside:
         if state.x[:1].shape != truth.shape:
             return
         if state.corrected is None:
-            if state.sigma > 0 and not self.down:
+            # An image that comes with noise waits at its own level until the ladder has reached that.
+            waits = "noise" in state.found and state.found["noise"][0].item() > state.sigma
+            if state.sigma > 0 and not self.down and not waits:
                 found = log_q(state.x[:1], truth, state.sigma)
                 self.up.append(self._level(state.sigma, {"damaged": found}))
             return
@@ -98,21 +100,30 @@ class Beside:
     def sheet(self, most: int = 5) -> Image.Image | None:
         """Latents of evenly spread levels, the highest above: before correction, after it, the estimate of x_0.
 
-        Latents are shown as x_t, variance-preserving. None without a correction.
+        Latents are shown as x_t, variance-preserving; each row has its t. None without a correction.
         """
         if not self._pictures:
             return None
         last = len(self._pictures) - 1
         chosen = sorted({round(last * i / max(most - 1, 1)) for i in range(most)})
-        wide, high = self._pictures[0][0].size
-        page = Image.new("RGB", (3 * (wide + _GAP) - _GAP, len(chosen) * (high + _GAP) - _GAP), "white")
+        wide, high = (max(side, least) for side, least in zip(self._pictures[0][0].size, _CELL, strict=True))
+        page = Image.new("RGB", (_LEFT + 3 * (wide + _GAP) - _GAP, _TOP + len(chosen) * (high + _GAP) - _GAP), "white")
+        pen = ImageDraw.Draw(page)
+        for column, head in enumerate(("before", "after", "x0")):
+            pen.text((_LEFT + column * (wide + _GAP), 0), head, fill="black")
         for row, index in enumerate(chosen):
+            top = _TOP + row * (high + _GAP)
+            pen.text((0, top), f"t {self.down[index].t}", fill="black")
             for column, picture in enumerate(self._pictures[index]):
-                page.paste(picture, (column * (wide + _GAP), row * (high + _GAP)))
+                page.paste(picture, (_LEFT + column * (wide + _GAP), top))
         return page
 
 
 _GAP = 4
+_LEFT, _TOP = 36, 14
+"""Space for each row's t, and for the heads of the columns."""
+_CELL = (40, 12)
+"""Least size of a cell, of its head and its t, for images of a few pixels."""
 
 
 def _small(image: Tensor) -> Image.Image:

@@ -31,7 +31,7 @@ class State:
         nfe: evaluations of the prior so far.
         curves: further numbers by name, one for each image.
         notes: notes for people on each image's restoration, a line each; empty without a note.
-        found: current estimates of the degradation by name, (B, ...): a "kernel", (B, 1, h, w), for example.
+        found: current estimates of the degradation by name, (B, ...): a "kernel", (B, 1, h, w), or the "noise", (B,).
         corrected: a level, and its latents before and after a correction such as Variance Preservation Sampling; None
             without one.
 

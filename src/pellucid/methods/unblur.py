@@ -60,7 +60,7 @@ class Unblur(Method):
         weight: weight of the prior against the measurement; see `DPIR`.
         inner: conjugate gradients for a step.
         doubt: largest difference, relative to the noise, between the picture and its result, blurred again, in any 8x8
-        window; above it the picture is left alone.
+            window; above it the picture is left alone.
     """
 
     steps: int = CALLS

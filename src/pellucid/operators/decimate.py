@@ -24,7 +24,7 @@ def decimated(row: Tensor, factor: int) -> Svd:
 
     Args:
         row: A^T of a bright first pixel, (1, C, H, W), float64: the weights of the image in that pixel of a
-        measurement.
+            measurement.
         factor: f; divides H and W.
     """
     height, width = row.shape[-2] // factor, row.shape[-1] // factor

@@ -26,7 +26,7 @@ class Latent(Wrapper):
 
     Attributes:
         certain: whether its network's prediction type is known; False for a model without numbers, which would have to
-        be evaluated.
+            be evaluated.
 
     Example:
         >>> isinstance(priors.load_prior("natural"), priors.Latent)

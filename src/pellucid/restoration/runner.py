@@ -86,7 +86,7 @@ class Runner:
         method: a name from `methods.names()`, or a method; None for the default; or a recipe with all options.
         prior: any argument of `load_prior`. An object computes on the device of its weights.
         operator: the degradation, for methods that need it; or a function that makes it from each picture, such as
-        `Jpeg.of`.
+            `Jpeg.of`.
         noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image,
             at half a step of 8 bits or more. A tensor or several numbers belong to the images of a batch.
         seed: see `run`.

@@ -24,7 +24,7 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         network: network whose parameters are divided by name and shape: Muon gets all convolutions except those at the
-        pixels.
+            pixels.
         lr: learning rate. Muon's updates are scaled to the root mean square of Adam's, 0.2 lr ([Moonlight], eq. 4).
         momentum: Muon's, with Nesterov's look ahead.
         betas: Adam's.

@@ -43,7 +43,7 @@ class Layout:
         chosen: regular expression of the paths in the folder.
         holds: whether the chosen files are clean ones, damaged ones alone, or the damaged ones of pairs.
         clean: replacements, one after the other, that turn a damaged file's path into the clean one's, without
-        suffixes.
+            suffixes.
     """
 
     told: str
