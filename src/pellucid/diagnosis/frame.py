@@ -63,9 +63,10 @@ def find(image: Tensor, constant: Tensor) -> Frame | None:
     sides = (0, height, 0, width)
     # Plain lines go first: beside a wide mount, the lines of a narrow photograph are mostly plain, too.
     for least in (_PLAIN, _MOSTLY):
-        before = None
-        while sides != before:
-            before, sides = sides, _less(image[0], constant, sides, least)
+        changed = True
+        while changed:
+            less = _less(image[0], constant, sides, least)
+            changed, sides = less != sides, less
             if min(sides[1] - sides[0], sides[3] - sides[2]) < _LEAST:
                 return None
     return Frame(*sides) if sides != (0, height, 0, width) else None
