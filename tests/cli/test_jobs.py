@@ -371,3 +371,8 @@ def test_latents_are_traced_beside_the_truth(
     calm = ("-p", tiny_prior, "-m", "denoise")
     said = pellucid_command("restore", scans / "a.png", *calm, *out, *trace, "--truth", scans)
     assert (said.code, "corrects no latents" in said.err) == (1, True)
+    # The second page's latents are not those of the first one's truth.
+    pages = tmp_path / "pages.tif"
+    images.write(images.bound([images.from_array(np.zeros((5, 6, 3), np.uint8))] * 2), pages)
+    said = pellucid_command("restore", pages, *walk, *out, "--trace", tmp_path / "third", "--truth", pages)
+    assert (said.code, "of a single page, not of 2" in said.err) == (1, True), said.err

@@ -309,8 +309,12 @@ def _restored(
 
 
 def _beside(damaged: Picture, path: Path, restorer: Restorer) -> Beside:
-    """Watches latents beside the clean image, which has the size of the damaged one."""
-    truth = images.read(path).tensor()
+    """Watches latents beside the clean image, which has the size of the damaged one; both have one page."""
+    clean = images.read(path)
+    pages = max(len(damaged.pages), len(clean.pages))
+    if pages > 1:
+        raise PellucidError(f"{path}: latents are compared with the truth of a single page, not of {pages}: split them")
+    truth = clean.tensor()
     if truth.shape[-2:] != damaged.tensor().shape[-2:]:
         raise PellucidError(
             f"{path}: the truth has the size of the damaged image, not {truth.shape[-1]}x{truth.shape[-2]}"
