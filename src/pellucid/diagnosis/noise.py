@@ -415,7 +415,7 @@ def floor(y: Tensor, axes: int) -> Curve | None:
     bound = grouped(_calm_of(power, axes).power[None, :axes])[0]
     matters = bound >= _PART * bound.max()
     if axes > 1 and not matters[len(_GROUPS) :].any():
-        # Three groups of one axis are too little evidence: of even grain on textured photographs, a third had a curve.
+        # Grain that was the same everywhere had curves on textured photographs: a single axis is too little evidence.
         return None
     power = grouped(power[:, :axes])[:, matters]
     found = []
@@ -431,7 +431,7 @@ def floor(y: Tensor, axes: int) -> Curve | None:
 
 
 def grouped(power: Tensor) -> Tensor:
-    """Power of blocks, (N, C, BANDS), by colour and, within it, by groups of bands without the slow ones, (N, groups)."""
+    """Power of blocks, (N, C, BANDS), by colour and groups of bands without the slow ones, (N, groups)."""
     weighted = power * shares()
     return torch.stack([weighted[..., low:high].sum(-1) for low, high in _GROUPS], 2).flatten(1).clamp_min(_LEAST)
 
