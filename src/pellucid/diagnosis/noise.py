@@ -421,7 +421,11 @@ def floor(y: Tensor, axes: int) -> Curve | None:
     kept = unclipped(y)
     power, light = blocks(y)[kept], brightness(y)[kept]
     bound = grouped(_calm_of(power, axes).power[None, :axes])[0]
-    power = grouped(power[:, :axes])[:, bound >= _PART * bound.max()]
+    matters = bound >= _PART * bound.max()
+    if axes > 1 and not matters[len(_GROUPS) :].any():
+        # Grain that was the same everywhere had curves on textured photographs: a single axis is too little evidence.
+        return None
+    power = grouped(power[:, :axes])[:, matters]
     found = []
     for own in _classes(light):
         calm = own[(power[own] / power.median(0).values).sum(1).argsort()[: max(4, int(len(own) * _CALM))]]
@@ -437,7 +441,7 @@ def floor(y: Tensor, axes: int) -> Curve | None:
 def grouped(power: Tensor) -> Tensor:
     """Power of blocks, (N, C, BANDS), by colour and groups of bands without the slow ones, (N, groups)."""
     weighted = power * shares()
-    return torch.cat([weighted[..., low:high].sum(-1) for low, high in _GROUPS], 1).clamp_min(_LEAST)
+    return torch.stack([weighted[..., low:high].sum(-1) for low, high in _GROUPS], 2).flatten(1).clamp_min(_LEAST)
 
 
 def curved(curve: Curve, y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Variance | Curve | None:
