@@ -28,8 +28,8 @@ PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
 
 
 def test_the_public_names() -> None:
-    names = ["PellucidError", "Problem", "Recipe", "UsageError", "degradations", "load_prior", "methods", "metrics"]
-    assert dir(pellucid) == [*names, "operators", "priors", "propose_mask", "restore"]
+    names = ["PellucidError", "Problem", "Recipe", "UsageError", "degradations", "diagnose", "load_prior", "methods"]
+    assert dir(pellucid) == [*names, "metrics", "operators", "priors", "propose_mask", "restore"]
     for name in dir(pellucid):
         assert getattr(pellucid, name) is not None
     assert pellucid.__version__

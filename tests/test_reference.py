@@ -30,7 +30,7 @@ NAMES: dict[str, Any] = {
 
 def public() -> Iterator[tuple[str, Any]]:
     """The objects of the pages in docs/reference."""
-    for name in ("restore", "propose_mask", "Recipe", "Problem", "PellucidError", "UsageError"):
+    for name in ("restore", "diagnose", "propose_mask", "Recipe", "Problem", "PellucidError", "UsageError"):
         yield name, getattr(pellucid, name)
     for module in (degradations, metrics, operators, priors):
         yield from ((f"{module.__name__}.{name}", getattr(module, name)) for name in module.__all__)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import degradations, methods, metrics, operators, priors
-    from .api import propose_mask, restore
+    from .api import diagnose, propose_mask, restore
     from .errors import PellucidError, UsageError
     from .maths.problem import Problem
     from .priors import load_prior
@@ -25,6 +25,7 @@ __all__ = [
     "Recipe",
     "UsageError",
     "degradations",
+    "diagnose",
     "load_prior",
     "methods",
     "metrics",
@@ -40,6 +41,7 @@ _HOMES = {
     "Recipe": "restoration",
     "UsageError": "errors",
     "degradations": "degradations",
+    "diagnose": "api",
     "load_prior": "priors",
     "methods": "methods",
     "metrics": "metrics",

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
+import pellucid
 from pellucid import images
 from pellucid.maths.problem import to_unit
 from pellucid.operators import blur
@@ -58,6 +59,11 @@ def test_a_diagnosis_changes_nothing_and_names_the_remedy(
     kinds = {one["kind"]: one for one in found["findings"]}
     assert kinds["noise"]["evidence"]["share"] > 0.65
     assert kinds["noise"]["confidence"] > 0.5
+    in_python = {type(one).__name__.lower(): one for one in pellucid.diagnose(noisy).findings}
+    assert {kind: one.evidence for kind, one in in_python.items()} == {k: one["evidence"] for k, one in kinds.items()}
+    assert pellucid.diagnose(Image.open(noisy)).findings == list(in_python.values())
+    with pytest.raises(pellucid.UsageError, match="not a tensor"):
+        pellucid.diagnose(images.read(noisy).tensor())  # type: ignore[arg-type]
     missing = pellucid_command("diagnose", tmp_path / "none.png", noisy)
     assert missing[0] == 1
     assert "none.png" in missing[2]

@@ -63,9 +63,9 @@ _GREY_MOST, _GREY_FOUND = 4.0, 2.5
 """Most power of the grey axis before a compression, of that of slow waves of colour: of the bound, which is low in
 calm blocks, and of what is found."""
 _SAFER = 0.5
-"""What this limit, which keeps texture from harm, adds to the log-odds. The rule was fitted without the limit."""
+"""Addition of this limit to the log-odds: it keeps texture from harm, and the rule was fitted without it."""
 _CURVED_GREY = -1.0
-"""What a curve takes from the log-odds of a grey picture, since it makes texture more even, too."""
+"""Addition of a curve to the log-odds of a grey picture: a curve makes texture more even, too."""
 
 
 @dataclass(frozen=True)

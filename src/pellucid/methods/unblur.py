@@ -37,8 +37,8 @@ from .plan import framed
 _ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
 """Assumed noise in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
 
-_LEAST_LEFT = 1 / 127.5
-"""Tolerance between a noiseless picture and its result, blurred again, over `doubt`."""
+_LEAST_LEFT = 2 / 127.5
+"""Tolerance between a noiseless picture and its result, blurred again, over `doubt`; bright points leave 5/255."""
 
 _PART = 8
 """Side of the windows in which a result must explain the picture."""
