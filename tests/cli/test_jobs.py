@@ -79,6 +79,7 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stopped_job_goes_on_to_the_same_bytes(
     job: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, after: bool
 ) -> None:
+    one_by_one(monkeypatch)
     said = job(out="whole")
     assert said.code == 0
     assert re.fullmatch(rf"4 of 4 images done, \d+\.\d s{SPEED}\n", said.err)
@@ -130,6 +131,7 @@ def test_a_process_that_ends_without_a_word_goes_on_likewise(
     class Killed(BaseException):
         pass
 
+    one_by_one(monkeypatch)
     with monkeypatch.context() as patch:
         stop(patch, 2, True, Killed)
         with pytest.raises(Killed):

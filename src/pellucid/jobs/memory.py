@@ -22,7 +22,7 @@ def with_less(
     attempt: Callable[[Restorer], T],
     has_waited: Callable[[], bool] = lambda: False,
 ) -> tuple[T, str | None]:
-    """Works on one image; when memory runs out, again with tiles of half the side, and so on.
+    """Works on one image; when memory runs out, again with tiles of half the side, down to `SMALLEST`.
 
     The next image begins with the requested tiles again.
 
@@ -58,14 +58,14 @@ def with_less(
 
 def _halved(restorer: Restorer, size: tuple[int, int]) -> Restorer:
     """Copy with the largest smaller tiles that cut an image of this size."""
-    tile = restorer.tile // 2
+    tile = restorer.tile
     # A method without a prior takes images whole.
-    while restorer.method.needs_prior and tile >= SMALLEST:
+    while restorer.method.needs_prior and tile > SMALLEST:
+        tile = max(tile // 2, SMALLEST)
         try:
             smaller = restorer.with_tile(tile)
         except UsageError:  # so small that a prior of a large multiple has no overlap left
             break
         if smaller.tiles(*size) != restorer.tiles(*size):
             return smaller
-        tile //= 2
     raise PellucidError("does not fit into memory, in tiles of any size")
