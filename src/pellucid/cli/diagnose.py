@@ -25,16 +25,15 @@ def diagnose(
     json: Json = False,
 ) -> int:
     """Names the damage of pictures, and the command that repairs it; changes nothing."""
-    from ..diagnosis import of_picture
-    from ..images import read
-    from ..priors import fit, load_prior
+    from .. import api
+    from ..priors import load_prior
     from ..support.devices import find_device
 
-    loaded = fit(load_prior(prior, find_device(device), offline=offline, backend=backend, precision=precision), None)
+    loaded = load_prior(prior, find_device(device), offline=offline, backend=backend, precision=precision)
     failed = False
     for path in files:
         try:
-            found = of_picture(loaded, read(path))
+            found = api.diagnose(path, loaded)
         except PellucidError as error:
             complain(str(error) if str(path) in str(error) else f"{path}: {error}")
             failed = True

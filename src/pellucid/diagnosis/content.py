@@ -46,9 +46,14 @@ class Content:
     frame: Frame | None = None
     framed: Content | None = None
 
+    @property
+    def inner(self) -> Content:
+        """Kind of the part inside the frame; without a frame of all."""
+        return self.framed or self
+
     def inside(self, y: Tensor) -> tuple[Tensor, Content]:
         """Part of this picture inside its frame, and its kind; without a frame all of it."""
-        return (y, self) if self.frame is None or self.framed is None else (self.frame.inside(y), self.framed)
+        return (y if self.frame is None else self.frame.inside(y)), self.inner
 
     @property
     def clean(self) -> bool:

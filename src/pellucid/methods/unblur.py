@@ -131,7 +131,7 @@ class Unblurring:
         least = _COMPRESSED if blur.compressed else _ROUNDED
         noise = diagnosis.noise.level if diagnosis.noise is not None else 0.0
         content = diagnosis.content or Content(0.0, False)
-        return cls(blur, max(strength * noise, least), (content.framed or content).grey, how, content.frame)
+        return cls(blur, max(strength * noise, least), content.inner.grey, how, content.frame)
 
     @property
     def note(self) -> str:

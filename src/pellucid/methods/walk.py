@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..diagnosis import Diagnosis, Noise
+from ..diagnosis import Content, Diagnosis, Noise
 from ..diagnosis.frame import Frame
 from ..diagnosis.noise import whitened
 from ..diagnosis.stationary import ladder, walk
@@ -96,7 +96,5 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Denoising | None:
     """Denoising of diagnosed noise; see `plan.Maker`."""
     if diagnosis.noise is None:
         return None
-    content = diagnosis.content
-    if content is None:
-        return Denoising(diagnosis.noise, strength=strength)
-    return Denoising(diagnosis.noise, (content.framed or content).grey, strength, content.frame)
+    content = diagnosis.content or Content(0.0, False)
+    return Denoising(diagnosis.noise, content.inner.grey, strength, content.frame)
