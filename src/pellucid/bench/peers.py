@@ -31,7 +31,7 @@ def of(kind: str | None, sigma: float | None, by: int = 1) -> dict[str, Peer]:
     Args:
         kind: "noise", "blur", "jpeg" or "enlarge"; None for none.
         sigma: noise level in [0, 1] units for peers that need it; None if there is no single number.
-        by: factor factor of an enlargement.
+        by: factor of an enlargement.
     """
     found: dict[str, Peer] = {}
     if kind == "noise":
