@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from PIL import Image, ImageDraw
@@ -11,8 +13,8 @@ from torch.nn import functional as F
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
-from pellucid.diagnosis.noise import blocks, by_brightness, curved, floor, limited, silent
-from pellucid.diagnosis.stationary import Spectrum, from_opponent, to_opponent
+from pellucid.diagnosis.noise import blocks, bounded, by_brightness, curved, floor, limited, silent
+from pellucid.diagnosis.stationary import BANDS, Spectrum, from_opponent, to_opponent
 from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import to_model, to_unit
@@ -61,6 +63,23 @@ def test_white_noise(natural: Prior, clean: Tensor, sigma: float) -> None:
     assert noise.white / 2 == pytest.approx(sigma, rel=0.15)
     assert noise.text.startswith("white noise")
     assert noise.confidence > 0.8
+
+
+@pytest.mark.parametrize("told", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("axes", [1, 3])
+@pytest.mark.parametrize("sigma", [0.03, 0.2])
+def test_the_picture_alone_bounds_the_level(sigma: float, axes: int, told: float) -> None:
+    """Whatever the prior says, between half of a flat picture and half of strong waves."""
+    columns = torch.arange(128.0)
+    waves = 0.4 * torch.sin(columns / 2)[None] * torch.sin(columns / 5)[:, None] * (columns > 63)
+    noise = draw(1, axes, 128, 128).expand(1, 3, 128, 128) / (math.sqrt(3) if axes == 1 else 1.0)
+    assert 0.8 * sigma < bounded(told * sigma, waves + sigma * noise, axes) < 1.1 * sigma
+
+
+def test_a_level_within_the_bounds_is_kept(clean: Tensor) -> None:
+    y = to_model(clean) + 0.1 * draw(1, 3, 128, 128)
+    assert bounded(0.1, y, 3) == pytest.approx(0.1, rel=0.03)
+    assert bounded(0.3, y[..., :64, :64], 3) == 0.3, "a small picture has too few patches"
 
 
 def test_noise_of_a_grey_picture(natural: Prior, clean: Tensor) -> None:
@@ -252,6 +271,17 @@ def test_noise_of_a_compressed_picture_is_found_and_compression_alone_is_none(na
     assert 15 < noise.level * 127.5 < 27
     for quality in (10, 60):
         assert found(natural, compress(clean, quality)) is None
+
+
+def test_more_is_removed_of_noise_before_a_compression(natural: Prior) -> None:
+    spectrum = Spectrum(torch.linspace(0.01, 0.04, BANDS).repeat(3, 1))
+
+    def told(confidence: float, coded: bool) -> float:
+        denoising = Denoising(Noise(spectrum, 0.0, confidence, coded=coded))
+        return next(iter(denoising.iterate(draw(1, 3, 32, 32), Counted(natural), Streams([0])))).sigma
+
+    assert told(1.0, coded=True) == pytest.approx(1.12 * told(1.0, coded=False))
+    assert told(0.6, coded=True) == told(0.6, coded=False), "not of doubtful noise"
 
 
 def test_doubtful_noise_is_removed_in_part() -> None:

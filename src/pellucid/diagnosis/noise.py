@@ -56,6 +56,7 @@ _TARGET, _POWER = 0.86, 4
 _ROUNDS, _SHRINK, _GROW = 2, 0.03, 1.15
 _LESS, _MORE_POWER = 0.2, 1.5
 _HALF = 0.5
+_PATCH, _ENOUGH, _BEYOND_PATCHES, _ALONE = 5, 100, 1.08, 0.95
 _CLASSES, _FEW, _PART = 10, 8, 0.1
 _GROUPS = ((SLOW, 4), (4, 6), (6, BANDS))
 _CURVED, _STEEP = 3.5, 1.4
@@ -80,6 +81,7 @@ class Noise:
         numbers: numbers behind the confidence.
         variance: dependence on brightness, for noise that has one; another spectrum than white is then that of the
             picture made uniform.
+        coded: whether it is noise in colour that a JPEG compression made uneven.
     """
 
     spectrum: Spectrum
@@ -87,6 +89,7 @@ class Noise:
     confidence: float
     numbers: dict[str, float] = field(default_factory=dict, compare=False)
     variance: Variance | Curve | None = None
+    coded: bool = False
 
     @property
     def level(self) -> float:
@@ -240,8 +243,9 @@ def examined(
     if room >= LEAST:
         seen = white_level(prior, y, axes, room, _WHITE)
         if seen.level >= LEAST and seen.share >= _WHITE_SHARE:
-            spectrum = Spectrum.white(seen.level, y.shape[1], axes)
-            return Noise(spectrum, seen.level, WHITE_CONFIDENCE, {"share": seen.share}, _variance(y, seen.x0, axes))
+            level = seen.level if compressed else bounded(seen.level, y, axes)
+            spectrum = Spectrum.white(level, y.shape[1], axes)
+            return Noise(spectrum, level, WHITE_CONFIDENCE, {"share": seen.share}, _variance(y, seen.x0, axes))
         calls -= seen.calls
     if min(y.shape[-2:]) < _LEAST_SIDE:
         return None
@@ -287,6 +291,44 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
         fine = blocks(y - x0, centred=False)[:, :axes, _FINE:]
         taken, spent = fine.mean((1, 2)).median().sqrt().item() / WHOLE, spent + 1
     return _White(taken, WHOLE * taken / told, spent, x0)
+
+
+def bounded(level: float, y: Tensor, axes: int) -> float:
+    """Moves a level of white noise into the bounds that the picture alone sets.
+
+    In strong texture the prior takes part of it for noise, or spares noise together with it. The flattest combination
+    of the pixels of a patch has hardly more than the noise (Pyatykh et al., IEEE TIP 2013), which bounds the level
+    from above. The calmest blocks bound it from above, too, in texture, so that it is at least the lower of the two.
+    Both are a little high on a single axis, where no colours tell texture from noise.
+
+    Args:
+        level: in [-1, 1] units.
+        y: one picture, (1, C, H, W) in [-1, 1].
+        axes: number of colour axes: 1 for grey pictures.
+    """
+    kept = unclipped(y)
+    calm = calmest(y, axes, kept=kept).power[:axes, _FINE:].min().sqrt().item()
+    flattest, share = _flattest(y, axes), 1.0 if axes > 1 else _ALONE
+    if flattest is None:
+        return level
+    return min(max(level, share * min(calm, flattest)), share * _BEYOND_PATCHES * flattest)
+
+
+def _flattest(y: Tensor, axes: int) -> float | None:
+    """Deviation of a picture's patches of 5x5 pixels along the eighth of the directions where they differ least.
+
+    None if the patches are few: some direction has little noise by chance then.
+    """
+    x = y if axes == y.shape[1] else math.sqrt(y.shape[1]) * y.mean(1, keepdim=True)
+    patches = F.unfold(x, _PATCH)[0]
+    kept = ~(F.unfold(y, _PATCH)[0].abs() >= 1 - 1.01 / 127.5).any(0)
+    patches = patches[:, kept] if kept.float().mean() > _PART else patches
+    size, number = patches.shape
+    if number < _ENOUGH * size:
+        return None
+    patches = patches - patches.mean(1, keepdim=True)
+    values = torch.linalg.eigvalsh((patches @ patches.T / number).double())
+    return values[: max(1, len(values) // 8)].mean().clamp_min(0).sqrt().item()
 
 
 def _variance(y: Tensor, x0: Tensor, axes: int) -> Variance | None:
@@ -382,7 +424,7 @@ def measure(
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
     more = _SAFER if compressed and axes > 1 else _CURVED_GREY if isinstance(variance, Curve) and axes == 1 else 0.0
-    return Noise(spectrum, 0.0, probability(signs, more), signs, variance)
+    return Noise(spectrum, 0.0, probability(signs, more), signs, variance, compressed and axes > 1)
 
 
 def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int, kept: Tensor | None) -> Spectrum:

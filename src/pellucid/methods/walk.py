@@ -18,7 +18,7 @@ from torch import Tensor
 from ..diagnosis import Content, Diagnosis, Noise
 from ..diagnosis.frame import Frame
 from ..diagnosis.noise import whitened
-from ..diagnosis.stationary import ladder, walk
+from ..diagnosis.stationary import Spectrum, ladder, walk
 from ..maths.noise import Streams
 from ..priors.prior import Counted
 from .method import State
@@ -26,6 +26,12 @@ from .plan import framed
 
 CALLS = 5
 """Largest number of evaluations of a walk."""
+
+_CODED = 1.12
+"""Factor of the level of undoubted noise before a JPEG, which makes it uneven: what fits its mean takes too little.
+
+On 10 training crops, colour noise 25 under JPEG 92 gains 0.24 to 0.29 dB by 1.08 to 1.25, colour noise 10 0.07 by 1.12.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,12 @@ class Denoising:
 
     @property
     def _levels(self) -> list[float]:
-        return ladder(self.noise.spectrum.scaled(self.strength), CALLS, 1 if self.grey else None)
+        return ladder(self._spectrum, CALLS, 1 if self.grey else None)
+
+    @property
+    def _spectrum(self) -> Spectrum:
+        more = _CODED if self.noise.coded and self.noise.weight == 1 else 1.0
+        return self.noise.spectrum.scaled(self.strength * more)
 
     @torch.no_grad()
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
@@ -81,7 +92,7 @@ class Denoising:
             for told, x0 in inner._estimates(variance.forward(y), prior, rng):
                 yield told, variance.inverse(x0)
         elif not level:
-            yield from walk(prior, y, self.noise.spectrum.scaled(self.strength), self._levels, rng)
+            yield from walk(prior, y, self._spectrum, self._levels, rng)
         elif not self.grey:
             yield level, prior(y, level)
         else:
