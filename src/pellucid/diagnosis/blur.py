@@ -85,11 +85,23 @@ def around(shape: Shape) -> tuple[Shape, ...]:
     return tuple(Shape(shape.family, size) for size in _steps(shape.size * 0.88, shape.size * 1.14, 9))
 
 
-@lru_cache(maxsize=128)
-def _passed(shapes: tuple[Shape, ...]) -> Tensor:
+_KNOWN: dict[Shape, Tensor] = {}
+"""What kernels pass; images have most kernels in common."""
+_MANY = 2048
+
+
+def _passed(shapes: Sequence[Shape]) -> Tensor:
     """Logarithm of the share of power that each kernel passes, (n, points)."""
-    kernels = [shape.kernel()[: BLOCK - 1, : BLOCK - 1] for shape in shapes]
-    return passed(kernels).clamp_min(1e-12).log().flatten(1)
+    found = {shape: _KNOWN.get(shape) for shape in shapes}
+    new = [shape for shape, own in found.items() if own is None]
+    if new:
+        kernels = [shape.kernel()[: BLOCK - 1, : BLOCK - 1] for shape in new]
+        made = dict(zip(new, passed(kernels).clamp_min(1e-12).log().flatten(1), strict=True))
+        if len(_KNOWN) > _MANY:
+            _KNOWN.clear()
+        _KNOWN.update(made)
+        found |= made
+    return torch.stack([own for shape in shapes if (own := found[shape]) is not None])
 
 
 _ROUNDS, _QUICK_ROUNDS, _QUICK_RANK = 5, 3, 12
@@ -109,7 +121,7 @@ def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *,
     """
     photographs, chances = Photographs.load(), _chances(quick)
     seen = (power + floor).log().flatten()
-    expected = _passed(tuple(shapes)) + photographs.mean
+    expected = _passed(shapes) + photographs.mean
     lowest = (power.mean(1).min() + floor).log().item()
     rounds, starts = (_QUICK_ROUNDS, _QUICK_STARTS) if quick else (_ROUNDS, _STARTS)
     noise = torch.tensor([lowest + math.log(share) for share in starts], dtype=expected.dtype)

@@ -476,10 +476,15 @@ def _samples(plane: Tensor, coding: JpegCoding) -> Tensor:
 
 
 def _shares(plane: Tensor) -> Tensor:
-    """Share of coefficients that are nearly 0, for each offset of the blocks, (8, 8)."""
-    shares = torch.zeros(8, 8)
-    for row in range(8):
-        for column in range(8):
-            small = _coefficients(plane, (row, column))[:, 1:].abs() < 0.5
-            shares[row, column] = small.sum() / max(small.numel(), 1)
+    """Share of coefficients that are nearly 0, for each offset of the blocks, (8, 8); without the means."""
+    shares, matrix = torch.zeros(8, 8), cosines().float()
+    for column in range(8):
+        # Along the rows once for all offsets of the rows.
+        cut = plane[:, column:]
+        along = (cut[:, : cut.shape[1] // 8 * 8].unflatten(1, (-1, 8)) @ matrix.T).flatten(1)
+        for row in range(8):
+            own = along[row : row + (len(along) - row) // 8 * 8].unflatten(0, (-1, 8))
+            small = (matrix @ own).abs() < 0.5
+            means = small[:, 0, ::8]
+            shares[row, column] = (small.sum() - means.sum()) / (small.numel() - means.numel())
     return shares

@@ -52,6 +52,14 @@ def radius(height: int, width: int) -> Tensor:
     return torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None])
 
 
+@lru_cache(maxsize=4)
+def _between(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """For each coefficient of `rfft2` the band above it, and the share of the way to its centre from the one below."""
+    at, centres = radius(height, width), torch.tensor(_CENTRES)
+    upper = torch.bucketize(at, centres).clamp(1, BANDS - 1)
+    return upper, ((at - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).clamp(0, 1)
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """Power spectrum of stationary noise.
@@ -88,11 +96,8 @@ class Spectrum:
 
     def deviation(self, height: int, width: int) -> Tensor:
         """Standard deviation of each coefficient of `rfft2`, (C, H, W // 2 + 1), log-linear between the bands."""
-        at = radius(height, width)
+        upper, share = _between(height, width)
         logs = self.power.clamp_min(_FLOOR).log() / 2
-        centres = torch.tensor(_CENTRES)
-        upper = torch.bucketize(at, centres).clamp(1, BANDS - 1)
-        share = ((at - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).clamp(0, 1)
         return torch.lerp(logs[:, upper - 1], logs[:, upper], share).exp()
 
     def scaled(self, factor: float) -> Spectrum:
