@@ -101,7 +101,8 @@ def sample(prior: Prior, crop: Tensor, number: int, row: str) -> Sample | None:
     damaged = (damaged.clamp(0, 1) * 255).round() / 255
     y = to_model(damaged)
     content = content_of(y)
-    found = None if content.clean else noise.examined(prior, y, content, "jpeg" in damage)
+    calm = None if content.clean else noise.Calm.of(y, content, "jpeg" in damage)
+    found = None if calm is None else noise.examined(prior, calm)
     if found is None or found.white:
         return None
     # All of it is removed, however doubtful it is to the rule that there was before.

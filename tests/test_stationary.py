@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pellucid.diagnosis.stationary import (
     BANDS,
+    Observed,
     Spectrum,
     basis,
     complement,
@@ -73,7 +74,7 @@ def test_a_walk_down_a_known_spectrum_is_nearer_than_one_white_call() -> None:
     def error(x: Tensor) -> float:
         return (x - clean).square().mean().item()
 
-    estimates = [x0 for _, x0 in walk(prior, y, spectrum, ladder(spectrum, 5), Streams([0]))]
+    estimates = [x0 for _, x0 in walk(prior, Observed.of(y, Streams([0])), spectrum, ladder(spectrum, 5))]
     assert len(estimates) == 5
     assert error(estimates[-1]) < 0.75 * error(estimates[0])
     # Two axes of three have no noise: their error ends near the last level's, the grey axis's near its prior variance.
@@ -90,5 +91,5 @@ def test_what_is_added_is_not_the_noise_that_is_there() -> None:
 def test_at_one_level_the_walk_is_one_call_at_white_noise() -> None:
     prior = _gaussian(0.04)
     y = torch.randn(1, 3, 9, 11, generator=torch.Generator().manual_seed(0)).double()
-    ((level, x0),) = walk(prior, y, Spectrum.white(0.3, 3), [0.3], Streams([0]))
+    ((level, x0),) = walk(prior, Observed.of(y, Streams([0])), Spectrum.white(0.3, 3), [0.3])
     torch.testing.assert_close(x0, prior(y, level), rtol=0, atol=1e-3)

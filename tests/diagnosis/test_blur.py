@@ -40,14 +40,14 @@ def test_the_spectrum_of_white_noise_is_its_variance() -> None:
 
 
 def test_a_kernel_passes_the_square_of_its_transfer_function() -> None:
-    assert torch.equal(passed(NONE.kernel()), torch.ones(len(RADII), ANGLES, dtype=torch.float64))
+    assert torch.equal(passed([NONE.kernel()])[0], torch.ones(len(RADII), ANGLES, dtype=torch.float64))
     # Along the first direction, to the right, and across: a motion of 8 pixels has its first zero at 1/8.
-    motion = passed(Shape("motion", 8.0).kernel())
+    motion = passed([Shape("motion", 8.0).kernel()])[0]
     expected = torch.sinc(8 * RADII).square()
     assert (motion[:, 0] - expected)[RADII > 0.09].abs().max() < 0.06
     assert motion[:, ANGLES // 2].min() > 0.75
     # A Gaussian's is a Gaussian; the window mixes in what lies beside.
-    gaussian = passed(Shape("gaussian", 1.2).kernel())
+    gaussian = passed([Shape("gaussian", 1.2).kernel()])[0]
     wanted = (-((2 * math.pi * 1.2 * RADII) ** 2)).exp()
     assert (gaussian.mean(1) - wanted).abs().max() < 0.05
 
@@ -55,7 +55,7 @@ def test_a_kernel_passes_the_square_of_its_transfer_function() -> None:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_average_photograph_through_a_kernel(shape: Shape) -> None:
     """The model's own spectrum, with 8 bits' rounding, gives back family, size and direction."""
-    power = Photographs.load().mean.exp().view(len(RADII), ANGLES) * passed(shape.kernel()) + LEAST
+    power = Photographs.load().mean.exp().view(len(RADII), ANGLES) * passed([shape.kernel()])[0] + LEAST
     families = search(power)
     family = max(families, key=lambda name: families[name][1])
     best, margin = families[family]
@@ -71,7 +71,7 @@ def test_a_gaussian_is_not_taken_for_a_wider_one(size: float, softness: float) -
     """A soft photograph, as one of clouds, falls off faster than the average."""
     falls = (-softness * RADII).exp()[:, None]
     mean = Photographs.load().mean.exp().view(len(RADII), ANGLES)
-    power = mean * falls * passed(Shape("gaussian", size).kernel()) + LEAST
+    power = mean * falls * passed([Shape("gaussian", size).kernel()])[0] + LEAST
     likeliest = search(power)["gaussian"][0]
     safe = narrower(power, likeliest)
     assert 0.7 * likeliest.size <= safe.size <= likeliest.size

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
-from pellucid.diagnosis.noise import blocks, bounded, by_brightness, curved, floor, limited, silent
+from pellucid.diagnosis.noise import Calm, Taken, blocks, bounded, by_brightness, curved, limited
 from pellucid.diagnosis.stationary import BANDS, Spectrum, from_opponent, to_opponent
 from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
@@ -73,13 +73,13 @@ def test_the_picture_alone_bounds_the_level(sigma: float, axes: int, told: float
     columns = torch.arange(128.0)
     waves = 0.4 * torch.sin(columns / 2)[None] * torch.sin(columns / 5)[:, None] * (columns > 63)
     noise = draw(1, axes, 128, 128).expand(1, 3, 128, 128) / (math.sqrt(3) if axes == 1 else 1.0)
-    assert 0.8 * sigma < bounded(told * sigma, waves + sigma * noise, axes) < 1.1 * sigma
+    assert 0.8 * sigma < bounded(told * sigma, Calm(waves + sigma * noise, axes)) < 1.1 * sigma
 
 
 def test_a_level_within_the_bounds_is_kept(clean: Tensor) -> None:
     y = to_model(clean) + 0.1 * draw(1, 3, 128, 128)
-    assert bounded(0.1, y, 3) == pytest.approx(0.1, rel=0.03)
-    assert bounded(0.3, y[..., :64, :64], 3) == 0.3, "a small picture has too few patches"
+    assert bounded(0.1, Calm(y, 3)) == pytest.approx(0.1, rel=0.03)
+    assert bounded(0.3, Calm(y[..., :64, :64], 3)) == 0.3, "a small picture has too few patches"
 
 
 def test_noise_of_a_grey_picture(natural: Prior, clean: Tensor) -> None:
@@ -115,8 +115,11 @@ def test_grey_texture_of_a_compressed_picture_in_colour_is_no_noise(natural: Pri
     """Sand is as Gaussian and as even as grain; but noise before a JPEG has colours."""
     sand = compress((clean.lerp(clean.mean((2, 3), keepdim=True), 0.9) + 0.06 * draw(1, 1, 128, 128)).clamp(0, 1), 80)
     y = to_model(sand)
-    assert silent(y, content_of(y), compressed=True)
-    assert not silent(y, content_of(y))
+    pressed, plain = Calm.of(y, content_of(y), compressed=True), Calm.of(y, content_of(y))
+    assert pressed is not None
+    assert plain is not None
+    assert pressed.silent
+    assert not plain.silent
     assert found(natural, sand) is None
 
 
@@ -138,12 +141,13 @@ def test_grain_that_depends_on_brightness() -> None:
     grain = to_opponent(0.1 * draw(1, 3, 256, 256))
     grain[:, 1:] = 0
     strength = (1.5 - (ramp + 1) / 2).sqrt()
-    variance = by_brightness(ramp + strength * from_opponent(grain), ramp, told, 3)
+    every = torch.ones(31 * 31, dtype=torch.bool)
+    variance = by_brightness(Taken(ramp + strength * from_opponent(grain), ramp), told, 3, every)
     assert variance is not None
     # The mean power over channels is a third of the grey axis', and a prior takes 0.95 of the amplitude.
     whole = 0.1**2 / 3 / (2 * 0.95) ** 2
     assert (variance.a, variance.b) == pytest.approx((1.5 * whole, -whole), rel=0.15)
-    assert by_brightness(ramp + from_opponent(grain), ramp, told, 3) is None
+    assert by_brightness(Taken(ramp + from_opponent(grain), ramp), told, 3, every) is None
 
 
 def middle_tones(ramp: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,15 +161,15 @@ def test_the_floor_of_noise_by_brightness() -> None:
     """No line describes it; even noise has no curve, and neither has texture of one kind in the bright half."""
     ramp = torch.linspace(-0.9, 0.9, 256).expand(1, 3, 256, 256)
     y, variance = middle_tones(ramp)
-    curve = floor(y, 1)
+    curve = Calm(y, 1).curve
     assert curve is not None
     inner = slice(32, 224)
     ratio = curve.at((ramp[0, 0, 0, inner] + 1) / 2) / variance[0, 0, 0, inner]
     assert ratio.log().std().item() < 0.2
     even = ramp + 0.1 * draw(1, 1, 256, 256)
-    assert floor(even, 1) is None
+    assert Calm(even, 1).curve is None
     waves = torch.sin(torch.arange(256) * 2 * torch.pi * 0.2) * 0.3 * (ramp > 0)
-    assert floor(even + waves, 1) is None
+    assert Calm(even + waves, 1).curve is None
 
 
 def test_the_curve_is_corrected_by_what_was_taken() -> None:
@@ -176,7 +180,7 @@ def test_the_curve_is_corrected_by_what_was_taken() -> None:
     truth = 1e-4 + 0.03 * (light * (1 - light)) ** 1.5
     wrong = Curve(tuple((truth * (1 + light)).tolist()))
     told = Spectrum.white(0.1, 3, 1)
-    found = curved(wrong, wrong.forward(y), wrong.forward(ramp), told, 1)
+    found = curved(wrong, Taken(wrong.forward(y), wrong.forward(ramp)), Taken(y, ramp), told, 1)
     assert isinstance(found, Curve)
     # The power of a grey axis is three times that of its channels; a prior takes 0.95 of the amplitude.
     ratio = found.at((ramp[0, 0, 0] + 1) / 2) / variance[0, 0, 0]
@@ -184,7 +188,7 @@ def test_the_curve_is_corrected_by_what_was_taken() -> None:
     assert ratio.median().item() == pytest.approx(1 / 0.95**2, rel=0.15)
     flat = Curve((4e-4, 4e-4))
     even = ramp + 0.1 * draw(1, 1, 128, 512)
-    assert curved(flat, flat.forward(even), flat.forward(ramp), told, 1) is None
+    assert curved(flat, Taken(flat.forward(even), flat.forward(ramp)), Taken(even, ramp), told, 1) is None
 
 
 def test_grain_of_middle_tones_is_found_and_removed(natural: Prior, clean: Tensor) -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from pellucid.diagnosis import CALLS, Diagnosis
 from pellucid.diagnosis.compression import Compression
 from pellucid.diagnosis.content import Content, estimate
-from pellucid.diagnosis.noise import LEAST, examined, silent
+from pellucid.diagnosis.noise import LEAST, Calm, examined
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem
 from pellucid.methods import Auto
@@ -87,9 +87,10 @@ def test_few_evaluations_of_the_whole_and_of_the_part(damage: str) -> None:
 @pytest.mark.parametrize("damage", ["none", "jpeg 75", "white", "coarse", "grey"])
 def test_evaluations_that_cannot_change_the_finding_are_not_made(damage: str) -> None:
     y = damaged(damage)[0]
-    content = estimate(y)
+    calm = Calm.of(y, estimate(y))
+    assert calm is not None
     full, short = Smoothing(), Smoothing()
-    every, credible = examined(full, y, content), examined(short, y, content, credible=True)
+    every, credible = examined(full, calm), examined(short, calm, credible=True)
     assert every is not None
     if damage in ("none", "jpeg 75"):
         assert credible is None
@@ -104,8 +105,12 @@ def test_evaluations_that_cannot_change_the_finding_are_not_made(damage: str) ->
 def test_nothing_is_asked_where_nothing_can_be() -> None:
     prior = Smoothing()
     calm = scene()[..., :256, :256] * 0.5
-    assert silent(calm, estimate(calm))
+    quiet = Calm.of(calm, estimate(calm))
+    assert quiet is not None
+    assert quiet.silent
     assert last(Auto().iterate(Problem(calm), prior, Streams([0]))).nfe == 0 == len(prior.seen)
     loud = calm + 2 * LEAST * torch.randn(calm.shape, generator=torch.Generator().manual_seed(0))
-    assert not silent(loud, estimate(loud))
-    assert silent(calm[..., :8, :8], Content(0.0, False))
+    noisy = Calm.of(loud, estimate(loud))
+    assert noisy is not None
+    assert not noisy.silent
+    assert Calm.of(calm[..., :8, :8], Content(0.0, False)) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from copy import deepcopy
@@ -8,8 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from pellucid import load_prior
@@ -186,6 +189,46 @@ def test_auto_goes_by_the_processor(
     assert resolved(prior, "auto", "float32") == ("torch", "float32")
     assert resolved(VENetwork(nn.Identity(), linear_ladder()), "auto", "auto") == ("torch", "float32")
     assert usual(torch.device("meta")) == ("torch", "float32")
+
+
+class Elsewhere:
+    """Stands for OpenVINO where it is not installed: computes a trunk in the precision of `torch.autocast`."""
+
+    def __init__(self, network: DenoisingUNet) -> None:
+        self._network = network
+
+    def __call__(self, h: Tensor, embedding: Tensor) -> Tensor:
+        return DenoisingUNet.trunk(self._network, h, embedding).float()
+
+
+@pytest.mark.parametrize("flags", ["", "amx_tile amx_bf16"])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_restoration_says_how_its_network_was_computed(
+    pellucid_command: Callable[..., Any], tiny_prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    flags: str, there: bool,
+) -> None:  # fmt: skip
+    """In its line and its file; the fingerprint differs by the precision, and nothing is said of torch in float32."""
+    (tmp_path / "cpuinfo").write_text(FLAGS.format(flags, flags))
+    monkeypatch.setattr(processor, "_LISTED", tmp_path / "cpuinfo")
+    monkeypatch.setattr(backends, "_has_openvino", lambda: there)
+    monkeypatch.setattr("pellucid.priors.openvino.Trunk", Elsewhere)
+    processor.instructions.cache_clear()
+    Image.fromarray(np.full((16, 16, 3), 99, np.uint8)).save(tmp_path / "in.png")
+    try:
+        files = (tmp_path / "in.png", "-o", tmp_path / "out.png")
+        said = pellucid_command("restore", *files, "-p", tiny_prior, "-m", "denoise", "--noise", 0.1)
+    finally:
+        processor.instructions.cache_clear()
+    assert said.code == 0, said.err
+    way = ["openvino"] * there + ["bfloat16"] * bool(flags)
+    line = next(line for line in said.out.splitlines() if "NFE" in line)
+    assert re.search(r" s" + "".join(f"[, ]+{name}" for name in way) + r", noise", line), line
+    with Image.open(tmp_path / "out.png") as image:
+        told = " ".join(map(str, image.info.values()))
+    for option, name in (("backend", "openvino"), ("precision", "bfloat16")):
+        assert (f"{option} {name!r}" in told) == (name in way), told
+    exact = fingerprint(load_prior(tiny_prior, precision="float32"))[:16]
+    assert (f"prior {exact}" in told) == (not flags)
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,23 @@ def around(shape: Shape) -> tuple[Shape, ...]:
     return tuple(Shape(shape.family, size) for size in _steps(shape.size * 0.88, shape.size * 1.14, 9))
 
 
-@lru_cache(maxsize=1024)
-def _passed(shape: Shape) -> Tensor:
-    kernel = shape.kernel()
-    return passed(kernel[: BLOCK - 1, : BLOCK - 1]).clamp_min(1e-12).log().flatten()
+_KNOWN: dict[Shape, Tensor] = {}
+"""What kernels pass; images have most kernels in common."""
+_MANY = 2048
+
+
+def _passed(shapes: Sequence[Shape]) -> Tensor:
+    """Logarithm of the share of power that each kernel passes, (n, points)."""
+    found = {shape: _KNOWN.get(shape) for shape in shapes}
+    new = [shape for shape, own in found.items() if own is None]
+    if new:
+        kernels = [shape.kernel()[: BLOCK - 1, : BLOCK - 1] for shape in new]
+        made = dict(zip(new, passed(kernels).clamp_min(1e-12).log().flatten(1), strict=True))
+        if len(_KNOWN) > _MANY:
+            _KNOWN.clear()
+        _KNOWN.update(made)
+        found |= made
+    return torch.stack([own for shape in shapes if (own := found[shape]) is not None])
 
 
 _ROUNDS, _QUICK_ROUNDS, _QUICK_RANK = 5, 3, 12
@@ -106,42 +119,68 @@ def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *,
         floor: power added to the whole spectrum, below which nothing counts; compression leaves less than noise would.
         quick: whether to use fewer factors of photographs and fewer steps, to select kernels for a closer search.
     """
-    photographs = Photographs.load()
+    photographs, chances = Photographs.load(), _chances(quick)
     seen = (power + floor).log().flatten()
+    expected = _passed(shapes) + photographs.mean
+    lowest = (power.mean(1).min() + floor).log().item()
+    rounds, starts = (_QUICK_ROUNDS, _QUICK_STARTS) if quick else (_ROUNDS, _STARTS)
+    noise = torch.tensor([lowest + math.log(share) for share in starts], dtype=expected.dtype)
+    each = noise.repeat_interleave(len(shapes))[:, None]
+    found = _fit(seen, expected.repeat(len(starts), 1), chances, photographs.chance, each, rounds)
+    return found.view(len(starts), -1).amax(0)
+
+
+@dataclass(frozen=True)
+class _Chances:
+    """Factors of photographs, (points, k), the rest, (points,), and products of two factors, (points, pairs).
+
+    Weighted sums of products over the points make the matrices of all kernels at once, of which a decomposition reads
+    the lower half: `rows` and `columns` are the places of the pairs there.
+    """
+
+    factors: Tensor
+    rest: Tensor
+    products: Tensor
+    rows: Tensor
+    columns: Tensor
+
+
+@lru_cache(maxsize=2)
+def _chances(quick: bool) -> _Chances:
+    photographs = Photographs.load()
     factors, rest = photographs.factors, photographs.rest
     if quick:
         rest = rest + factors[:, :-_QUICK_RANK].square().sum(1)
-        factors = factors[:, -_QUICK_RANK:]
-    expected = torch.stack([_passed(shape) for shape in shapes]) + photographs.mean
-    lowest = (power.mean(1).min() + floor).log().item()
-    rounds, starts = (_QUICK_ROUNDS, _QUICK_STARTS) if quick else (_ROUNDS, _STARTS)
-    found = [
-        _fit(seen, expected, factors, rest, photographs.chance, lowest + math.log(share), rounds) for share in starts
-    ]
-    return torch.stack(found).amax(0)
+        factors = factors[:, -_QUICK_RANK:].contiguous()
+    rows, columns = torch.tril_indices(factors.shape[1], factors.shape[1])
+    return _Chances(factors, rest, factors[:, rows] * factors[:, columns], rows, columns)
 
 
-def _fit(
-    seen: Tensor, expected: Tensor, factors: Tensor, rest: Tensor, chance: Tensor, noise: float, rounds: int
-) -> Tensor:
-    """Likelihood at the end of a search for r and n from an initial noise level, (n,)."""
-    r, q = torch.zeros_like(expected), torch.zeros(len(expected), 1, dtype=expected.dtype)
-    eye = torch.eye(factors.shape[1] + 1, dtype=factors.dtype)
+def _fit(seen: Tensor, expected: Tensor, chances: _Chances, chance: Tensor, noise: Tensor, rounds: int) -> Tensor:
+    """Likelihood at the end of a search for r and n from initial noise levels, (n,)."""
+    factors, rest, rank = chances.factors, chances.rest, chances.factors.shape[1]
+    r, q = torch.zeros_like(expected), torch.zeros_like(noise)
     for step in range(rounds):
         made = torch.logaddexp(expected + r, (noise + q).expand_as(r))
         share = (expected + r - made).exp()  # of the picture in the power; the noise has the rest
         residual = seen - made + share * r + (1 - share) * q
-        # Covariance: factors and noise as one low rank, the rest on the diagonal.
-        low = torch.cat([share[..., None] * factors, (_CHANCE_OF_NOISE * (1 - share))[..., None]], -1)
+        # Covariance: factors, each times the share, and the noise as one low rank, the rest on the diagonal.
+        of_noise = _CHANCE_OF_NOISE * (1 - share)
         diagonal = share.square() * rest + (1 - share).square() * chance
-        scaled = low / diagonal[..., None]
-        lower = torch.linalg.cholesky(eye + low.mT @ scaled)
-        held = torch.cholesky_solve((scaled.mT @ residual[..., None]), lower)
-        weights = (residual - (low @ held)[..., 0]) / diagonal
+        scaled, noise_scaled = share / diagonal, of_noise / diagonal
+        inner = expected.new_zeros(len(expected), rank + 1, rank + 1)
+        inner[:, chances.rows, chances.columns] = (share * scaled) @ chances.products
+        inner[:, rank, :rank] = (of_noise * scaled) @ factors
+        inner[:, rank, rank] = (of_noise * noise_scaled).sum(1)
+        inner.diagonal(dim1=1, dim2=2).add_(1)
+        lower = torch.linalg.cholesky(inner)
+        seen_by = torch.cat([(scaled * residual) @ factors, (noise_scaled * residual).sum(1, keepdim=True)], 1)
+        held = torch.cholesky_solve(seen_by[..., None], lower)[..., 0]
+        weights = (residual - share * (held[:, :rank] @ factors.T) - of_noise * held[:, rank:]) / diagonal
         if step == rounds - 1:
             break
-        new_r = (weights[:, None] * share[:, None] @ factors @ factors.T)[:, 0] + rest * share * weights
-        r, q = r + (new_r - r).clamp(-3, 3), q + (held[:, -1] * _CHANCE_OF_NOISE - q).clamp(-1, 1)
+        new_r = (weights * share) @ factors @ factors.T + rest * share * weights
+        r, q = r + (new_r - r).clamp(-3, 3), q + (held[:, rank:] * _CHANCE_OF_NOISE - q).clamp(-1, 1)
     determinant = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1) + diagonal.log().sum(-1)
     likelihood: Tensor = -0.5 * ((residual * weights).sum(-1) + determinant)
     return likelihood
@@ -161,11 +200,13 @@ def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, flo
     few = [shape for family in families for shape in [s for _, s in order if s.family == family][:_CLOSELY]]
     none, *exact = likelihoods(power, [NONE, *few], floor).tolist()
     found: dict[Family, tuple[Shape, float]] = {"none": (NONE, 0.0)}
+    finer: list[Shape] = []
     for family in families:
         own = [(score, shape) for score, shape in zip(exact, few, strict=True) if shape.family == family]
-        finer = around(max(own, key=lambda pair: pair[0])[1])
-        score, shape = max(zip(likelihoods(power, finer, floor).tolist(), finer, strict=True), key=lambda p: p[0])
-        found[family] = (shape, score - none)
+        finer += around(max(own, key=lambda pair: pair[0])[1])
+    for score, shape in zip(likelihoods(power, finer, floor).tolist(), finer, strict=True):
+        if shape.family not in found or score - none > found[shape.family][1]:
+            found[shape.family] = (shape, score - none)
     return found
 
 

@@ -41,7 +41,7 @@ Even gradients, also dithered, have at most 0.0014, 179 compressed crops of 15 t
 """
 _KNOWN = 6.0
 _CLIPPED = 0.999
-_WIDEST, _SIZES = 512, 40
+_WIDEST, _SIZES, _REACH = 512, 40, 3
 _COARSER, _COARSER_EACH = 40.0, 0.05
 _USUAL, _ROUNDED, _ELSE = 10.0, 0.45, 0.1
 _GATHERED, _FEW, _FEWEST = 8.5, 512, 24
@@ -224,9 +224,12 @@ def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
     of both probabilities decides. Most files have a quality that is a multiple of 5.
     """
     step = torch.tensor(coding.tables[0])[1:].float()
-    k = (coefficients[:, 1:] / step).round().abs()
+    k = (coefficients[:, 1:] / step).round().abs().clamp_max(_SIZES).int()
     sizes = torch.arange(1.0, _SIZES)
-    counts = torch.stack([(k == size).sum(0) for size in sizes], 1).float()
+    places = k + (_SIZES + 1) * torch.arange(len(step), dtype=torch.int)
+    counts = (
+        torch.bincount(places.flatten(), minlength=len(step) * (_SIZES + 1)).view(len(step), -1)[:, 1:_SIZES].float()
+    )
     # Frequencies without any number tell nothing.
     there = counts.sum(1) > 0
     counts, step = counts[there], step[there]
@@ -238,12 +241,19 @@ def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
     once = between(sizes - 0.5, sizes + 0.5)
     once, best = once / once.sum(1, keepdim=True), (max(_COARSER, _COARSER_EACH * counts.sum().item()), 0)
     deviation = _ROUNDED / step[:, None, None]
+    # A multiple is rounded to one of the numbers around it: others are five deviations away or more.
+    edges = torch.arange(-_REACH - 0.5, _REACH + 1)
     for number, table in enumerate(_standard(0)[: max(quality(coding) - 3, 0)], 1):
         ratio = table[1:, None][there] / step[:, None]
         mass = between((sizes - 0.5) * ratio, (sizes + 0.5) * ratio)
-        away = sizes[:, None] - (sizes * ratio)[:, None, :]
-        share = torch.special.ndtr((away + 0.5) / deviation) - torch.special.ndtr((away - 0.5) / deviation)
-        twice = (share * mass[:, None, :]).sum(-1)
+        nearest = (sizes * ratio).round()
+        away = edges + (nearest - sizes * ratio)[..., None]
+        share = torch.special.ndtr(away / deviation).diff()
+        numbers = (nearest[..., None] + edges[:-1] + 0.5).clamp(0, _SIZES).long()
+        twice = torch.zeros(len(step), _SIZES + 1).scatter_add_(
+            1, numbers.flatten(1), (share * mass[..., None]).flatten(1)
+        )
+        twice = twice[:, 1:_SIZES]
         twice = twice / twice.sum(1, keepdim=True).clamp_min(1e-9)
         mixed = (1 - _ELSE) * twice / once.clamp_min(1e-12) + _ELSE
         usual = 0.0 if number % 5 else _USUAL
@@ -266,12 +276,13 @@ def _shifted(plane: Tensor, offset: tuple[int, int], coding: JpegCoding) -> Befo
             coefficients = _coefficients(plane, (row, column), -(-plane.numel() // 64 // _FEW) or 1)
             # Those that the finest table rounds to 0, which are most, are rounded to 0 by the others, too.
             large = (coefficients.abs() > tables[-1] / 2).nonzero(as_tuple=True)
-            values, steps = coefficients[large], tables[:, large[1]]
-            for number, step in zip(_QUALITIES, steps, strict=True):
-                chosen = (values / step)[values.abs() > step / 2]
-                if len(chosen) >= _FEWEST:
-                    score = torch.cos(2 * math.pi * chosen).sum().item() / math.sqrt(len(chosen) / 2)
-                    best = max(best, (score, number))
+            ratios = coefficients[large] / tables[:, large[1]]
+            chosen = ratios.abs() > 0.5
+            counts = chosen.sum(1)
+            sums = torch.where(chosen, torch.cos(2 * math.pi * ratios), 0).sum(1)
+            for number, count, total in zip(_QUALITIES, counts.tolist(), sums.tolist(), strict=True):
+                if count >= _FEWEST:
+                    best = max(best, (total / math.sqrt(count / 2), number))
     return Before(best[1], False, best[0]) if best[1] and best[1] < quality(coding) else None
 
 
@@ -381,7 +392,7 @@ def _plane(y: Tensor, component: int, coding: JpegCoding) -> Tensor:
 
 def _coefficients(plane: Tensor, offset: tuple[int, int], step: int = 1) -> Tensor:
     """Cosine coefficients of every `step`-th of the whole blocks, (N, 64)."""
-    return _cut(plane, offset, 8)[::step] @ _transform()
+    return _cut(plane, offset, 8, step) @ _transform()
 
 
 @lru_cache(maxsize=1)
@@ -391,12 +402,15 @@ def _transform() -> Tensor:
     return torch.kron(matrix, matrix).T.float().contiguous()
 
 
-def _cut(plane: Tensor, offset: tuple[int, int], side: int) -> Tensor:
-    """Whole blocks of a plane, (N, side * side)."""
+def _cut(plane: Tensor, offset: tuple[int, int], side: int, step: int = 1) -> Tensor:
+    """Every `step`-th of the whole blocks of a plane, (N, side * side)."""
     plane = plane[offset[0] :, offset[1] :]
     height, width = (size // side * side for size in plane.shape)
-    blocks = plane[:height, :width].unflatten(-1, (-1, side)).unflatten(0, (-1, side))
-    cut: Tensor = blocks.transpose(1, 2).flatten(0, 1).flatten(1)
+    blocks = plane[:height, :width].unflatten(-1, (-1, side)).unflatten(0, (-1, side)).transpose(1, 2)
+    if step > 1:
+        places = torch.arange(0, blocks.shape[0] * blocks.shape[1], step)
+        blocks = blocks[places // blocks.shape[1], places % blocks.shape[1]][None]
+    cut: Tensor = blocks.flatten(0, 1).flatten(1)
     return cut
 
 
@@ -462,9 +476,15 @@ def _samples(plane: Tensor, coding: JpegCoding) -> Tensor:
 
 
 def _shares(plane: Tensor) -> Tensor:
-    """Share of coefficients that are nearly 0, for each offset of the blocks, (8, 8)."""
-    shares = torch.zeros(8, 8)
-    for row in range(8):
-        for column in range(8):
-            shares[row, column] = (_coefficients(plane, (row, column))[:, 1:].abs() < 0.5).float().mean()
+    """Share of coefficients that are nearly 0, for each offset of the blocks, (8, 8); without the means."""
+    shares, matrix = torch.zeros(8, 8), cosines().float()
+    for column in range(8):
+        # Along the rows once for all offsets of the rows.
+        cut = plane[:, column:]
+        along = (cut[:, : cut.shape[1] // 8 * 8].unflatten(1, (-1, 8)) @ matrix.T).flatten(1)
+        for row in range(8):
+            own = along[row : row + (len(along) - row) // 8 * 8].unflatten(0, (-1, 8))
+            small = (matrix @ own).abs() < 0.5
+            means = small[:, 0, ::8]
+            shares[row, column] = (small.sum() - means.sum()) / (small.numel() - means.numel())
     return shares

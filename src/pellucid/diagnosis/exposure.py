@@ -90,9 +90,16 @@ def measure(image: Tensor) -> Exposure:
     seen = _seen(image)
     means = seen.mean(1)
     weights = torch.tensor(LUMA if len(means) == 3 else [1 / len(means)] * len(means)).to(means)
-    white, black = (torch.quantile(side, q).item() for side, q in ((seen.amax(0), 0.995), (seen.amin(0), 0.005)))
+    white, black = (_quantile(side, q) for side, q in ((seen.amax(0), 0.995), (seen.amin(0), 0.005)))
     cast = (means.max() / means.min().clamp_min(1e-6)).item()
     return Exposure((weights * means).sum().item(), white, black, cast)
+
+
+def _quantile(values: Tensor, share: float) -> float:
+    """As `torch.quantile`, which sorts all values."""
+    rank = torch.tensor(share) * (len(values) - 1)
+    below, above = (values.kthvalue(int(at) + 1).values for at in (rank.floor(), rank.ceil()))
+    return torch.lerp(below, above, (rank - rank.floor()).to(below)).item()
 
 
 def quantiles(image: Tensor, share: float = 0.005) -> tuple[Tensor, Tensor]:

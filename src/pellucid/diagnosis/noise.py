@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, rela
 from .stationary import (
     BANDS,
     EDGES,
+    Observed,
     Spectrum,
     complement,
     from_opponent,
@@ -158,15 +160,15 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
     window = slope[:, None] * slope
     window = window / window.square().mean().sqrt()
     member = _members().to(windows)
-    member = member / member.sum(0)
+    # For the real and the imaginary part of each coefficient, one band a row.
+    member = (member / member.sum(0)).repeat_interleave(2, 0).T.contiguous()
 
     def mean(own: Tensor) -> Tensor:
         own = own.flatten(0, 1)
         if centred:
             own = own - own.mean((-2, -1), keepdim=True)
-        power = torch.view_as_real(torch.fft.rfft2(own * window, norm="ortho")).square().sum(-1)
-        bands: Tensor = power.flatten(2) @ member
-        return bands
+        parts = torch.view_as_real(torch.fft.rfft2(own * window, norm="ortho"))
+        return F.linear(parts.square_().flatten(2), member)
 
     # A few rows of blocks at a time stay in a processor's cache.
     return torch.cat([mean(rows) for rows in windows.split(_AT_ONCE)]).cpu().float()
@@ -192,8 +194,8 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
         content: the kind of picture; one with exactly flat areas has no noise.
         compressed: whether it was a JPEG; see `limited`.
     """
-    unlikely = content.clean or silent(y, content, compressed)
-    found = None if unlikely else examined(prior, y, content, compressed, credible=True)
+    calm = None if content.clean else Calm.of(y, content, compressed)
+    found = None if calm is None or calm.silent else examined(prior, calm, credible=True)
     return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
 
 
@@ -206,50 +208,82 @@ def part(y: Tensor) -> Tensor:
     return stretches(y, _SEEN // _STRETCHES, _STRETCHES, _LARGE)
 
 
-def silent(y: Tensor, content: Content, compressed: bool = False) -> bool:
-    """True if the calmest parts leave no room for credible noise, so that no prior is needed.
+@dataclass(frozen=True, eq=False)
+class Calm:
+    """A picture and the noise that its calmest parts permit; each number is computed once.
 
-    `measure` exceeds their noise by a bounded factor.
+    Attributes:
+        y: the part of a picture that the prior sees, (1, C, H, W) in [-1, 1], of 16x16 or more.
+        axes: colour axes that count.
+        compressed: whether the picture was a JPEG; see `limited`.
     """
-    y = part(y)
-    if min(y.shape[-2:]) < SIDE:
-        return True
-    axes = 1 if content.grey else y.shape[1]
-    curve = None if compressed else floor(y, axes)
-    bound = calmest(y, axes, compressed) if curve is None else calmest(curve.forward(y), axes, kept=unclipped(y))
-    most = bound.power * _GROW**_ROUNDS * _MORE_POWER
-    return Spectrum(most).level < LEAST
+
+    y: Tensor
+    axes: int
+    compressed: bool = False
+
+    @classmethod
+    def of(cls, y: Tensor, content: Content, compressed: bool = False) -> Calm | None:
+        """Takes the part of a picture, (1, C, H, W), that the prior sees; None if that is less than a block."""
+        y = part(y)
+        return None if min(y.shape[-2:]) < SIDE else cls(y, 1 if content.grey else y.shape[1], compressed)
+
+    @cached_property
+    def power(self) -> Tensor:
+        """Power of the blocks; see `blocks`."""
+        return blocks(self.y)
+
+    @cached_property
+    def kept(self) -> Tensor:
+        """Marks of the blocks that are hardly clipped."""
+        return unclipped(self.y)
+
+    @cached_property
+    def bound(self) -> Spectrum:
+        """Upper bound of the noise's power."""
+        return limited(_calm_of(self.power, self.axes), self.axes, _GREY_MOST if self.compressed else None)
+
+    @cached_property
+    def curve(self) -> Curve | None:
+        """See `floor`; a JPEG flattens weak texture and keeps strong one, so what its calm blocks differ in is none."""
+        return None if self.compressed else floor(self.power[self.kept], brightness(self.y)[self.kept], self.axes)
+
+    @cached_property
+    def even(self) -> tuple[Tensor, Spectrum]:
+        """The picture with its noise made uniform by the curve, and the upper bound there; as it is without a curve."""
+        if self.curve is None:
+            return self.y, self.bound
+        y = self.curve.forward(self.y)
+        return y, calmest(y, self.axes, kept=self.kept)
+
+    @property
+    def silent(self) -> bool:
+        """True if there is no room for credible noise, so that no prior is needed.
+
+        `measure` exceeds the noise of the calmest parts by a bounded factor.
+        """
+        most = self.even[1].power * _GROW**_ROUNDS * _MORE_POWER
+        return Spectrum(most).level < LEAST
 
 
-def examined(
-    prior: Prior, y: Tensor, content: Content, compressed: bool = False, *, credible: bool = False
-) -> Noise | None:
+def examined(prior: Prior, calm: Calm, *, credible: bool = False) -> Noise | None:
     """Estimates the noise as if there were some, however unlikely; None for a picture that is too small.
 
     Args:
         prior: the prior.
-        y: one picture, (1, C, H, W) in [-1, 1].
-        content: the kind of picture.
-        compressed: whether it was a JPEG; see `limited`.
+        calm: the picture.
         credible: whether to stop, with None, as soon as no credible noise can result.
     """
-    y = part(y)
-    if min(y.shape[-2:]) < SIDE:
-        # Less than a block tells nothing.
-        return None
-    axes = 1 if content.grey else y.shape[1]
-    bound, calls = calmest(y, axes, compressed), CALLS
-    room = bound.power[:axes, _FINE:].min().sqrt().item()
+    y, axes, calls = calm.y, calm.axes, CALLS
+    room = calm.bound.power[:axes, _FINE:].min().sqrt().item()
     if room >= LEAST:
         seen = white_level(prior, y, axes, room, _WHITE)
         if seen.level >= LEAST and seen.share >= _WHITE_SHARE:
-            level = seen.level if compressed else bounded(seen.level, y, axes)
+            level = seen.level if calm.compressed else bounded(seen.level, calm)
             spectrum = Spectrum.white(level, y.shape[1], axes)
             return Noise(spectrum, level, WHITE_CONFIDENCE, {"share": seen.share}, _variance(y, seen.x0, axes))
         calls -= seen.calls
-    if min(y.shape[-2:]) < _LEAST_SIDE:
-        return None
-    return measure(prior, y, axes, bound, calls, compressed, credible=credible)
+    return measure(prior, calm, calls, credible=credible) if min(y.shape[-2:]) >= _LEAST_SIDE else None
 
 
 @dataclass(frozen=True)
@@ -293,7 +327,7 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
     return _White(taken, WHOLE * taken / told, spent, x0)
 
 
-def bounded(level: float, y: Tensor, axes: int) -> float:
+def bounded(level: float, calm: Calm) -> float:
     """Moves a level of white noise into the bounds that the picture alone sets.
 
     In strong texture the prior takes part of it for noise, or spares noise together with it. The flattest combination
@@ -303,15 +337,13 @@ def bounded(level: float, y: Tensor, axes: int) -> float:
 
     Args:
         level: in [-1, 1] units.
-        y: one picture, (1, C, H, W) in [-1, 1].
-        axes: number of colour axes: 1 for grey pictures.
+        calm: the picture.
     """
-    kept = unclipped(y)
-    calm = calmest(y, axes, kept=kept).power[:axes, _FINE:].min().sqrt().item()
-    flattest, share = _flattest(y, axes), 1.0 if axes > 1 else _ALONE
+    flattest, share = _flattest(calm.y, calm.axes), 1.0 if calm.axes > 1 else _ALONE
     if flattest is None:
         return level
-    return min(max(level, share * min(calm, flattest)), share * _BEYOND_PATCHES * flattest)
+    calmest = _calm_of(calm.power[calm.kept], calm.axes).power[: calm.axes, _FINE:].min().sqrt().item()
+    return min(max(level, share * min(calmest, flattest)), share * _BEYOND_PATCHES * flattest)
 
 
 def _flattest(y: Tensor, axes: int) -> float | None:
@@ -374,9 +406,30 @@ def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
     return y + level * from_opponent(fresh)
 
 
-def measure(
-    prior: Prior, y: Tensor, axes: int, bound: Spectrum, calls: int, compressed: bool = False, *, credible: bool = False
-) -> Noise | None:
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """A prior's estimate and the part of a picture that it takes, by block; each number is computed once.
+
+    Attributes:
+        y: the picture, (1, C, H, W).
+        x0: the estimate.
+    """
+
+    y: Tensor
+    x0: Tensor
+
+    @cached_property
+    def power(self) -> Tensor:
+        """Power of the part that is taken; see `blocks`."""
+        return blocks(self.y - self.x0, centred=False)
+
+    @cached_property
+    def activity(self) -> Tensor:
+        """Activity of the estimate in each block, (N,): the least is the flattest."""
+        return blocks(self.x0).sum((1, 2))
+
+
+def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> Noise | None:
     """Measures noise of any spectrum, assuming that there is some, with its confidence.
 
     Two walks correct the spectrum, a third one tests it, and one on drawn noise gives the expected values. If the first
@@ -384,84 +437,79 @@ def measure(
 
     Args:
         prior: the prior.
-        y: one picture, (1, C, H, W) in [-1, 1].
-        axes: colour axes that are looked at.
-        bound: an upper bound of the power.
+        calm: the picture.
         calls: evaluations, 6 or more.
-        compressed: whether the picture was a JPEG.
         credible: see `examined`.
     """
+    y, axes, bound, compressed, curve = calm.y, calm.axes, calm.bound, calm.compressed, calm.curve
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
     rest = calls - 2 * test
-    # A JPEG flattens weak texture and keeps strong one, so what its calm blocks differ in tells nothing.
-    curve = None if compressed else floor(y, axes)
+    even, told = calm.even
+    seen = Observed.of(even, Streams([0]))
+    x0 = _walked(prior, seen, told, (rest + 1) // _ROUNDS, axes)
+    taken = Taken(y, x0 if curve is None else curve.inverse(x0))
     variance: Variance | Curve | None
     if curve is None:
-        x0 = _walked(prior, y, bound, (rest + 1) // _ROUNDS, axes)
-        variance = by_brightness(y, x0, bound, axes)
+        variance = by_brightness(taken, bound, axes, calm.kept)
     else:
-        even = curve.forward(y)
-        told = calmest(even, axes, kept=unclipped(y))
-        x0 = _walked(prior, even, told, (rest + 1) // _ROUNDS, axes)
-        variance, x0 = curved(curve, even, x0, told, axes), curve.inverse(x0)
+        variance = curved(curve, Taken(even, x0), taken, told, axes)
     # Clipped blocks have no noise, and would be the calmest.
-    kept = None if curve is None or variance is None else unclipped(y)
+    kept = None if curve is None or variance is None else calm.kept
     if variance is not None:
-        y, x0 = variance.forward(y), variance.forward(x0)
+        y = variance.forward(y)
+        taken = Taken(y, variance.forward(taken.x0))
         bound = calmest(y, axes, compressed, kept)
-    told = _corrected(y, x0, bound, axes, kept)
-    told = _corrected(y, _walked(prior, y, told, rest // _ROUNDS, axes), told, axes, kept)
+    if y is not even:
+        seen = seen.beside(y)
+    told = _corrected(taken, bound, axes, kept)
+    told = _corrected(Taken(y, _walked(prior, seen, told, rest // _ROUNDS, axes)), told, axes, kept)
     if credible and variance is None and told.level * math.sqrt(_MORE_POWER) < LEAST:
         return None
-    x0 = _walked(prior, y, told, test, axes)
-    drawn = x0 + simulated(y, told, Streams([1]))
-    again = _walked(prior, drawn, told, test, axes)
-    taken, reference = blocks(y - x0, centred=False), blocks(drawn - again, centred=False)
-    ratio, usual = _ratio(x0, taken, told, kept), _ratio(again, reference, told, kept)
+    taken = Taken(y, _walked(prior, seen, told, test, axes))
+    drawn = taken.x0 + simulated(y, told, Streams([1]))
+    again = Taken(drawn, _walked(prior, seen.beside(drawn), told, test, axes))
+    ratio, usual = _ratio(taken, told, kept), _ratio(again, told, kept)
     weight = (told.power * shares())[:axes, SLOW:]
     share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
-    signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes)}
+    signs = {"share": share, **read(y, taken.x0, taken.power, again.power, told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
     more = _SAFER if compressed and axes > 1 else _CURVED_GREY if isinstance(variance, Curve) and axes == 1 else 0.0
     return Noise(spectrum, 0.0, probability(signs, more), signs, variance, compressed and axes > 1)
 
 
-def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int, kept: Tensor | None) -> Spectrum:
+def _corrected(taken: Taken, told: Spectrum, axes: int, kept: Tensor | None) -> Spectrum:
     """The given spectrum, less where the prior gives part of it back."""
-    ratio = _ratio(x0, blocks(y - x0, centred=False), told, kept)
-    change = (_smooth(ratio) / _TARGET) ** _POWER
+    change = (_smooth(_ratio(taken, told, kept)) / _TARGET) ** _POWER
     return Spectrum(_only(told.power * change.clamp(_SHRINK, _GROW), axes))
 
 
-def by_brightness(y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Variance | None:
+def by_brightness(taken: Taken, told: Spectrum, axes: int, kept: Tensor) -> Variance | None:
     """Dependence of other noise than white on brightness, in the flatter half of the blocks; None if it is negligible.
 
     Args:
-        y: one picture, (1, C, H, W) in [-1, 1].
-        x0: the prior's estimate.
+        taken: the prior's estimate of a picture.
         told: spectrum of the noise that the prior was given.
         axes: colour axes that count.
+        kept: marks of the blocks that count, (N,).
     """
-    kept = unclipped(y)
-    power = relative(blocks(y - x0, centred=False)[kept], told, axes)
-    flat = blocks(x0)[kept].sum((1, 2))
+    power = relative(taken.power[kept], told, axes)
+    flat = taken.activity[kept]
     calm = flat <= flat.quantile(_HALF)
-    return _line(power[calm] * told.level**2, brightness(x0)[kept][calm].clamp(0, 1))
+    return _line(power[calm] * told.level**2, brightness(taken.x0)[kept][calm].clamp(0, 1))
 
 
-def floor(y: Tensor, axes: int) -> Curve | None:
+def floor(power: Tensor, light: Tensor, axes: int) -> Curve | None:
     """Upper bound of the noise by brightness, from the calmest blocks of each; None if it is much the same.
 
     Noise that depends on brightness does so alike at all frequencies and colours, unlike texture: the least ratio
     between two brightnesses counts, of the groups of bands where the calmest blocks have any power.
 
     Args:
-        y: one picture, (1, C, H, W) in [-1, 1].
+        power: power of the blocks that count, (N, C, BANDS).
+        light: their brightness, (N,).
         axes: colour axes that count.
     """
-    kept = unclipped(y)
-    power, light = blocks(y)[kept], brightness(y)[kept]
     bound = grouped(_calm_of(power, axes).power[None, :axes])[0]
     matters = bound >= _PART * bound.max()
     if axes > 1 and not matters[len(_GROUPS) :].any():
@@ -486,21 +534,21 @@ def grouped(power: Tensor) -> Tensor:
     return torch.stack([weighted[..., low:high].sum(-1) for low, high in _GROUPS], 2).flatten(1).clamp_min(_LEAST)
 
 
-def curved(curve: Curve, y: Tensor, x0: Tensor, told: Spectrum, axes: int) -> Variance | Curve | None:
+def curved(curve: Curve, even: Taken, taken: Taken, told: Spectrum, axes: int) -> Variance | Curve | None:
     """Corrects a curve where the prior gives part of it back; a line if that explains more, None if neither does.
 
     Args:
         curve: the curve that made the noise uniform.
-        y: the uniform picture, (1, C, H, W) in [-1, 1].
-        x0: the prior's estimate.
+        even: the prior's estimate of the uniform picture.
+        taken: the same in the original picture.
         told: spectrum of the noise that the prior was given.
         axes: colour axes that count.
     """
-    kept = unclipped(y)
-    power, light = relative(blocks(y - x0, centred=False)[kept], told, axes), brightness(curve.inverse(x0))[kept]
+    kept = unclipped(even.y)
+    power, light = relative(even.power[kept], told, axes), brightness(taken.x0)[kept]
     light = light.clamp(0, 1)
     power = power * curve.at(light) * (2 * told.level / curve.level) ** 2
-    flat = blocks(curve.inverse(x0))[kept].sum((1, 2))
+    flat = taken.activity[kept]
     # The flatter half of each class: the flattest of all may be of a single one, such as a white sky.
     classes = [own[flat[own] <= flat[own].median()] for own in _classes(light)]
     if not classes:
@@ -545,15 +593,19 @@ def _curve(places: Tensor, powers: Tensor, counts: Tensor, least: float) -> Curv
     return Curve(tuple((np.exp(logs) / (2 * WHOLE) ** 2).tolist()))
 
 
-def _walked(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> Tensor:
+def _walked(prior: Prior, seen: Observed, told: Spectrum, calls: int, axes: int) -> Tensor:
     """Estimate at the end of a walk of at most so many calls."""
-    *_, (_, x0) = walk(prior, y, told, ladder(told, calls, axes), Streams([0]))
+    *_, (_, x0) = walk(prior, seen, told, ladder(told, calls, axes))
     return x0
 
 
-def _ratio(x0: Tensor, taken: Tensor, told: Spectrum, kept: Tensor | None) -> Tensor:
-    """Removed amplitude over the given one, (C, BANDS); `taken` is the power of the residual's blocks."""
-    return (_left(x0, taken, kept) / told.power).sqrt()
+def _ratio(taken: Taken, told: Spectrum, kept: Tensor | None) -> Tensor:
+    """Removed amplitude over the given one, (C, BANDS), in the blocks where the estimate is flattest."""
+    activity, power = taken.activity, taken.power
+    if kept is not None:
+        activity, power = activity[kept], power[kept]
+    order = activity.argsort()
+    return (power[order[: max(6, int(len(order) * _CALM))]].mean(0) / told.power).sqrt()
 
 
 def _smooth(ratio: Tensor) -> Tensor:
@@ -592,15 +644,6 @@ def _calm_of(power: Tensor, axes: int) -> Spectrum:
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
     return Spectrum(_only(bound, axes))
-
-
-def _left(x0: Tensor, taken: Tensor, kept: Tensor | None) -> Tensor:
-    """Mean power, (C, BANDS), of an estimate's residual in the blocks where the estimate is flattest."""
-    power = blocks(x0).sum((1, 2))
-    if kept is not None:
-        power, taken = power[kept], taken[kept]
-    order = power.argsort()
-    return taken[order[: max(6, int(len(order) * _CALM))]].mean(0)
 
 
 def _only(power: Tensor, axes: int) -> Tensor:

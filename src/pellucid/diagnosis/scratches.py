@@ -193,25 +193,37 @@ def estimate(image: Tensor, drawn: bool = False) -> Scratches | None:
 
 
 def _moved(x: Tensor, right: float, down: float) -> Tensor:
-    """Shifts the picture so many pixels up and left, (H, W); the border replicates the edge."""
-    across, along = round(right), round(down)
-    edge = max(abs(across), abs(along))
-    if not edge:
-        return x
-    height, width = x.shape
-    padded = F.pad(x[None, None], (edge,) * 4, mode="replicate")[0, 0]
-    return padded[edge + along : edge + along + height, edge + across : edge + across + width]
+    """Shifts pictures so many pixels up and left, (..., H, W); the border replicates the edge."""
+    for axis, by in ((-2, round(down)), (-1, round(right))):
+        if by:
+            size = x.shape[axis]
+            by = max(min(by, size - 1), 1 - size)
+            kept, sides = x.narrow(axis, max(by, 0), size - abs(by)), list(x.shape)
+            sides[axis] = abs(by)
+            edge = x.narrow(axis, size - 1 if by > 0 else 0, 1).expand(sides)
+            x = torch.cat([kept, edge] if by > 0 else [edge, kept], axis)
+    return x
 
 
 def _along(x: Tensor, direction: tuple[float, float], length: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Joins the values along a line of a power of two of pixels, its middle at each pixel, (H, W)."""
+    """Joins the values along a line of a power of two of pixels, its middle at each pixel, (..., H, W)."""
+    return _centred(_ahead(x, direction, length, join), direction, length)
+
+
+def _ahead(x: Tensor, direction: tuple[float, float], length: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Joins the values along a line from each pixel on."""
     right, down = direction
     reach = 1
     while reach < length:
         x = join(x, _moved(x, right * reach, down * reach))
         reach *= 2
+    return x
+
+
+def _centred(x: Tensor, direction: tuple[float, float], length: int) -> Tensor:
+    """Moves what belongs to a line from its first pixel to its middle."""
     middle = (length - 1) / 2
-    return _moved(x, -right * middle, -down * middle)
+    return _moved(x, -direction[0] * middle, -direction[1] * middle)
 
 
 def _mean(x: Tensor, direction: tuple[float, float], length: int) -> Tensor:
@@ -228,9 +240,16 @@ def _differences(bright: Tensor, direction: tuple[float, float]) -> tuple[Tensor
     here = _mean(bright, direction, 4)
     right, down = direction
     light, dark, usual = torch.full_like(here, -1.0), torch.full_like(here, -1.0), torch.zeros_like(here)
+    height, width = here.shape
+    edge = max(_SIDES)
+    framed = _mirrored(here[None, None], edge)[0, 0]
+
+    def moved(across: float, along: float) -> Tensor:
+        return framed[edge + round(along) :, edge + round(across) :][:height, :width]
+
     for side in _SIDES:
-        one = here - _moved(here, -down * side, right * side)
-        other = here - _moved(here, down * side, -right * side)
+        one = here - moved(-down * side, right * side)
+        other = here - moved(down * side, -right * side)
         light = torch.maximum(light, torch.minimum(one, other))
         dark = torch.maximum(dark, -torch.maximum(one, other))
         usual += (one + other).abs() / (2 * len(_SIDES))
@@ -243,16 +262,19 @@ def _lines(bright: Tensor, limits: Limits) -> Tensor:
     around = _around(usual[None, None], _AROUND)[0, 0] + _LEAST
     marked = torch.zeros_like(usual, dtype=torch.bool)
     for direction, (light, dark, _) in zip(_directions(), found, strict=True):
-        for response in (light, dark):
-            ratio = response / around
-            there = (ratio > _FAINT * limits.strong) & (response > _FAINT * limits.contrast)
-            core = _mean(there.float(), direction, limits.long) > _WHOLE
-            if not core.any():
+        responses = torch.stack([light, dark])
+        ratios = responses / around
+        there = (ratios > _FAINT * limits.strong) & (responses > _FAINT * limits.contrast)
+        # Counts of at most 64 fit into bytes.
+        runs = _ahead(there.byte(), direction, limits.long, torch.add) > _WHOLE * limits.long
+        for own, run, response, ratio in zip(there, runs, responses, ratios, strict=True):
+            if not run.any():
                 continue
+            core = _centred(run, direction, limits.long)
             core &= _mean(ratio.clamp(-limits.strong, 2 * limits.strong), direction, limits.long) > limits.strong
             core &= _mean(response, direction, limits.long) > limits.contrast
             # From the middle of each piece to its ends.
-            marked |= (_along(core.float(), direction, limits.long, torch.maximum) > 0) & there
+            marked |= _along(core, direction, limits.long, torch.logical_or) & own
     return marked
 
 
@@ -261,13 +283,24 @@ def _mirrored(x: Tensor, by: int) -> Tensor:
 
 
 def _around(x: Tensor, side: int) -> Tensor:
-    # Rows first, then columns: two sums of `side` values for one of its square.
-    return F.avg_pool2d(F.avg_pool2d(_mirrored(x, side // 2), (1, side), 1), (side, 1), 1)
+    """Mean over each square; rows first, then columns, each as the difference of two sums from the edge."""
+    x = _mirrored(x, side // 2).double()
+    for axis in (-1, -2):
+        sums = F.pad(x.cumsum(axis), (1, 0) if axis == -1 else (0, 0, 1, 0))
+        x = (sums.narrow(axis, side, sums.shape[axis] - side) - sums.narrow(axis, 0, sums.shape[axis] - side)) / side
+    return x.float()
 
 
 def _largest(x: Tensor, side: int) -> Tensor:
-    """Maximum over each square; rows first, as in `_around`."""
-    return F.max_pool2d(F.max_pool2d(x, (1, side), 1), (side, 1), 1)
+    """Maximum over each square; rows first, then columns, each in steps that double what a maximum covers."""
+    for axis in (-1, -2):
+        covered = 1
+        while covered < side:
+            step = min(covered, side - covered)
+            length = x.shape[axis] - step
+            x = torch.maximum(x.narrow(axis, 0, length), x.narrow(axis, step, length))
+            covered += step
+    return x
 
 
 def _specks(bright: Tensor, limits: Limits) -> Tensor:

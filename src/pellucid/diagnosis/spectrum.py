@@ -13,7 +13,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -114,25 +114,27 @@ def periodogram(image: Tensor, most: int) -> Tensor:
     return torch.cat([half, other], 1) / (len(places) * BLOCK**2)
 
 
-def passed(kernel: Tensor) -> Tensor:
-    """Share of photographs' power that a kernel passes, as seen by `spectrum`, (radii, angles).
+def passed(kernels: Sequence[Tensor]) -> Tensor:
+    """Share of photographs' power that each kernel passes, as seen by `spectrum`, (n, radii, angles).
 
     The window mixes neighbouring frequencies, so no zero of a kernel appears as zero.
 
     Args:
-        kernel: (h, w), no larger than a block.
+        kernels: (h, w) each, no larger than a block.
     """
-    canvas = torch.zeros(BLOCK, BLOCK, dtype=torch.float64)
-    canvas[: kernel.shape[0], : kernel.shape[1]] = kernel
+    canvas = torch.zeros(len(kernels) + 1, BLOCK, BLOCK, dtype=torch.float64)
+    canvas[-1, 0, 0] = 1
+    for own, kernel in zip(canvas, kernels, strict=False):
+        own[: kernel.shape[0], : kernel.shape[1]] = kernel
     frequency = torch.fft.fftfreq(BLOCK, dtype=torch.float64)
     usual = (frequency[:, None] ** 2 + frequency**2).clamp_min(BLOCK**-2.0) ** -1.25
     usual[0, 0] = 0  # a block's mean is taken away
-    both = torch.stack([torch.fft.fft2(canvas).abs().square() * usual, usual])
+    every = torch.fft.fft2(canvas).abs().square() * usual
     # The Hann window's own spectrum: 1/4, 1/2, 1/4 of the amplitude, squared, to a sum of 1.
     for axis in (1, 2):
-        both = both * (2 / 3) + (both.roll(1, axis) + both.roll(-1, axis)) / 6
-    sampled = polar(both)
-    return sampled[0] / sampled[1]
+        every = every * (2 / 3) + (every.roll(1, axis) + every.roll(-1, axis)) / 6
+    sampled = polar(every)
+    return sampled[:-1] / sampled[-1]
 
 
 @dataclass(frozen=True)

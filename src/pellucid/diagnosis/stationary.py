@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -52,6 +52,14 @@ def radius(height: int, width: int) -> Tensor:
     return torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None])
 
 
+@lru_cache(maxsize=4)
+def _between(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """For each coefficient of `rfft2` the band above it, and the share of the way to its centre from the one below."""
+    at, centres = radius(height, width), torch.tensor(_CENTRES)
+    upper = torch.bucketize(at, centres).clamp(1, BANDS - 1)
+    return upper, ((at - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).clamp(0, 1)
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """Power spectrum of stationary noise.
@@ -88,11 +96,8 @@ class Spectrum:
 
     def deviation(self, height: int, width: int) -> Tensor:
         """Standard deviation of each coefficient of `rfft2`, (C, H, W // 2 + 1), log-linear between the bands."""
-        at = radius(height, width)
+        upper, share = _between(height, width)
         logs = self.power.clamp_min(_FLOOR).log() / 2
-        centres = torch.tensor(_CENTRES)
-        upper = torch.bucketize(at, centres).clamp(1, BANDS - 1)
-        share = ((at - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).clamp(0, 1)
         return torch.lerp(logs[:, upper - 1], logs[:, upper], share).exp()
 
     def scaled(self, factor: float) -> Spectrum:
@@ -124,9 +129,36 @@ def simulated(y: Tensor, spectrum: Spectrum, rng: Streams) -> Tensor:
     return from_opponent(noise)
 
 
-def walk(
-    prior: Prior, y: Tensor, spectrum: Spectrum, levels: list[float], rng: Streams
-) -> Iterator[tuple[float, Tensor]]:
+@dataclass(frozen=True)
+class Observed:
+    """Fourier coefficients of images and of noise that complements theirs, in the axes of `basis`.
+
+    Attributes:
+        images: coefficients of the images, (B, C, H, W // 2 + 1).
+        fresh: coefficients of white noise of level 1, likewise.
+        size: H and W.
+    """
+
+    images: Tensor
+    fresh: Tensor
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, y: Tensor, rng: Streams) -> Observed:
+        """Transforms images, (B, C, H, W), and draws the noise from each one's random stream."""
+        return cls(_coefficients(y), _coefficients(complement(y, rng)), (y.shape[-2], y.shape[-1]))
+
+    def beside(self, y: Tensor) -> Observed:
+        """Coefficients of other images of the same size with the same noise."""
+        return replace(self, images=_coefficients(y))
+
+
+def _coefficients(x: Tensor) -> Tensor:
+    found: Tensor = torch.fft.rfft2(to_opponent(x), norm="ortho")
+    return found
+
+
+def walk(prior: Prior, seen: Observed, spectrum: Spectrum, levels: list[float]) -> Iterator[tuple[float, Tensor]]:
     """Removes stationary noise in as many evaluations as there are levels.
 
     At a level g, coefficients with less noise are complemented to g. Those with more noise come from the previous
@@ -135,27 +167,25 @@ def walk(
 
     Args:
         prior: the prior.
-        y: images, (B, C, H, W) in [-1, 1].
+        seen: the noisy images.
         spectrum: of their noise.
         levels: descending.
-        rng: each image's random stream.
 
     Yields:
         Each level and the estimate of the clean images there.
     """
-    size = (y.shape[-2], y.shape[-1])
-    deviation = spectrum.deviation(*size).to(y)
-    observed = torch.fft.rfft2(to_opponent(y), norm="ortho")
-    fresh = torch.fft.rfft2(to_opponent(complement(y, rng)), norm="ortho")
-    estimate = observed
+    observed = seen.images
+    deviation = spectrum.deviation(*seen.size).to(seen.fresh.real)
+    x0: Tensor | None = None
     for level in levels:
-        quiet = deviation <= level
         missing = (level**2 - deviation**2).clamp_min(0).sqrt()
-        loud = estimate + level / deviation.clamp_min(level) * (observed - estimate)
-        mixed = torch.where(quiet, observed + missing * fresh, loud)
-        x0 = prior(from_opponent(torch.fft.irfft2(mixed, s=size, norm="ortho")), level)
+        loud = observed
+        if x0 is not None:
+            estimate = _coefficients(x0)
+            loud = estimate + level / deviation.clamp_min(level) * (observed - estimate)
+        mixed = torch.where(deviation <= level, observed + missing * seen.fresh, loud)
+        x0 = prior(from_opponent(torch.fft.irfft2(mixed, s=seen.size, norm="ortho")), level)
         yield level, x0
-        estimate = torch.fft.rfft2(to_opponent(x0), norm="ortho")
 
 
 def ladder(spectrum: Spectrum, calls: int, axes: int | None = None, least: float = 3 / 255) -> list[float]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..diagnosis import Content, Diagnosis, Noise
 from ..diagnosis.frame import Frame
 from ..diagnosis.noise import whitened
-from ..diagnosis.stationary import Spectrum, ladder, walk
+from ..diagnosis.stationary import Observed, Spectrum, ladder, walk
 from ..maths.noise import Streams
 from ..priors.prior import Counted
 from .method import State
@@ -92,7 +92,7 @@ class Denoising:
             for told, x0 in inner._estimates(variance.forward(y), prior, rng):
                 yield told, variance.inverse(x0)
         elif not level:
-            yield from walk(prior, y, self._spectrum, self._levels, rng)
+            yield from walk(prior, Observed.of(y, rng), self._spectrum, self._levels)
         elif not self.grey:
             yield level, prior(y, level)
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 
 import torch
 import torch.nn.functional as F
@@ -300,6 +300,12 @@ class _Part:
     v: Tensor
     u: Tensor
 
+    @cached_property
+    def _measured(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Singular values above 0 with their columns of u, and of v as rows: half of them where colours are reduced."""
+        known = (self.s > 0).nonzero()[:, 0]
+        return self.s[known], self.u[:, known], self.v[:, known].T.contiguous()
+
     def back(self, weight: float, like: Tensor, blocks: int) -> list[Tensor]:
         """Matrices whose product maps changes of the numbers to changes of a block: the damped pseudo-inverse.
 
@@ -308,8 +314,9 @@ class _Part:
             like: a tensor of the type to compute in.
             blocks: number of blocks to map; for a few, to multiply the matrices first takes longer than the blocks.
         """
-        share = torch.where(self.s > 0, self.s / (self.s.square() + weight).clamp_min(1e-300), 0)
-        factors = [(self.u * share).to(like), self.v.T.to(like)]
+        s, u, vt = self._measured
+        share = s / (s.square() + weight).clamp_min(1e-300)
+        factors = [(u * share).to(like), vt.to(like)]
         return factors if blocks < len(self.u) else [factors[0] @ factors[1]]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -26,18 +28,20 @@ class Window(Operator):
     def __init__(self, kernel: Tensor) -> None:
         if not (kernel.shape[-2] % 2 and kernel.shape[-1] % 2):
             raise UsageError(f"a window's kernel has odd sides, not {tuple(kernel.shape)}")
-        # Around the border goes only what is not measured.
+        # Around the border goes only what is not measured, and what is added to a side for a fast transform.
         self._blur = Blur(kernel)
         self.edge = (kernel.shape[0] // 2, kernel.shape[1] // 2)
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
-        return self.inside(self._blur.A(x))
+        height, width = x.shape[-2:]
+        return self.inside(self._blur.A(_extended(x))[..., :height, :width])
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         top, left = self.edge
-        return self._blur.At(F.pad(y, (left, left, top, top)))
+        height, width = y.shape[-2] + 2 * top, y.shape[-1] + 2 * left
+        return self._blur.At(_extended(F.pad(y, (left, left, top, top))))[..., :height, :width]
 
     def image_shape(self, measured: Shape) -> Shape:
         """See `Operator`."""
@@ -52,3 +56,19 @@ class Window(Operator):
         """Extends a measurement to an image by repeating its edge."""
         top, left = self.edge
         return F.pad(y, (left, left, top, top), mode="replicate")
+
+
+def _extended(x: Tensor) -> Tensor:
+    """Appends zeros up to sides whose Fourier transform is fast: that of 683 pixels takes three times as long."""
+    bottom, right = (_fast(size) - size for size in x.shape[-2:])
+    return F.pad(x, (0, right, 0, bottom)) if bottom or right else x
+
+
+@lru_cache(maxsize=64)
+def _fast(size: int) -> int:
+    """The least number from a size on without a prime factor above 5."""
+    rest = size
+    for factor in (2, 3, 5):
+        while rest % factor == 0:
+            rest //= factor
+    return size if rest == 1 else _fast(size + 1)
