@@ -26,7 +26,7 @@ from pellucid.cli.restore import restore
 from pellucid.errors import UsageError
 from pellucid.maths.noise import derive_seed
 from pellucid.methods import DreamClean
-from pellucid.operators import AveragePool, Denoise
+from pellucid.operators import AveragePool, Denoise, PhaseRetrieval
 
 
 def test_nothing_said_is_the_usual_method() -> None:
@@ -58,6 +58,13 @@ def test_what_is_said_wins_over_the_task() -> None:
         ({"settings": {"fidelity": "2"}}, "fidelity must be"),
         ({"method": 7}, "method is a text, not 7"),
         ({"noise": "loud"}, "noise is a number, not 'loud'"),
+        ({"noise": 25}, "noise is in \\[0, 1\\] units, not 25: 25 of 255 is 0.098"),
+        ({"noise": -0.1}, "noise is in \\[0, 1\\] units, not -0.1$"),
+        ({"noise": (0.1, 2)}, "noise is in \\[0, 1\\] units, not 2: 2 of 255 is 0.008"),
+        ({"noise": 10**400}, "noise is a number, not 1000"),
+        ({"operator": PhaseRetrieval(), "noise": -2}, "noise is 0 or more, not -2"),
+        ({"seed": -1}, "seed is a whole number from 0 to 2\\^63 - 1, not -1"),
+        ({"seed": 2**63}, "seed is a whole number from 0 to 2\\^63 - 1, not 9223372036854775808"),
         ({"device": 3}, "device is a text, not 3"),
         ({"noise": float("nan")}, "noise is a number, not nan"),
         ({"settings": {"fidelity": float("nan")}}, "fidelity must be a finite number, not nan"),
@@ -68,6 +75,10 @@ def test_what_is_said_wins_over_the_task() -> None:
 def test_wrong_calls(call: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         _ = Recipe(**call).choice
+
+
+def test_noise_of_a_measurement_that_is_no_picture_has_no_upper_bound() -> None:
+    assert Recipe("dps", operator=PhaseRetrieval(), noise=2).noise == 2.0
 
 
 def test_a_preset_is_of_the_method_that_is_chosen_and_gives_way_to_settings() -> None:
@@ -102,7 +113,7 @@ SPELLED = [
     Recipe(DreamClean(strength=20, shared=True)).plain(),
     Recipe(task="inpaint", mask=Path("/a mask.png"), noise=0.02, exact=True, offline=True),
     Recipe(task="scratches", yes=True),
-    Recipe("ddrm", {"eta": 1e-7}, seed=-1, label=-2, noise=1e-7),
+    Recipe("ddrm", {"eta": 1e-7}, seed=2**63 - 1, label=-2, noise=1e-7),
     Recipe(task="inpaint", mask=Path("-a 'b' \"c\" $d `e` \\ ü.png")),
     Recipe("dgp", {"rates": (0.1, 0.2)}, prompt='a "cat"', label=3, precision="bfloat16", preset="paper"),
 ]

@@ -68,6 +68,8 @@ def test_nonsense_is_refused(choices: dict[str, object], says: str) -> None:
         (Choices(settings=("fidelity=2",)), "fidelity must be"),
         (Choices(fidelity=0.2, settings=("fidelity=0.3",)), "given twice"),
         (Choices(task="inpaint"), "needs a mask"),
+        (Choices(task="denoise", noise=25), "noise is in \\[0, 1\\] units, not 25: 25 of 255 is 0.098"),
+        (Choices(seed=-1), "seed is a whole number from 0 to 2\\^63 - 1, not -1"),
         (Choices(steps=3, method="denoise"), "no 'steps'"),
     ],
 )

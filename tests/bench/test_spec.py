@@ -72,6 +72,7 @@ def test_every_metric_has_a_definition() -> None:
         ('task = "noise"', 'task = "nose"', "published: unknown name 'nose'"),
         ('better = "DDRM"', 'better = "DDNM"', "claims: unknown name 'DDNM'"),
         ('name = "half", operator', 'name = "noise", operator', "tasks: 'noise' is there twice"),
+        ("noise = 0.05", "noise = 25", "tasks: noise is in [0, 1] units, not 25: 25 of 255 is 0.098"),
         ("factor = 2 }", 'factor = 2 }, damage = { name = "jpeg" }', "a damage and an operator"),
         ("methods = [", "methods = [[", "is no TOML"),
     ],

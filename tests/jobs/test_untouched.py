@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from PIL import Image
 
 from pellucid import images
+from pellucid.errors import PellucidError
 from pellucid.images import jpeg
+from pellucid.jobs.writing import Written, write
 
 
 def photo(seed: int = 0) -> Image.Image:
@@ -63,6 +66,25 @@ def test_a_format_with_loss_says_that_unchanged_pixels_were_coded_anew(tmp_path:
         note = images.coded_anew(picture.with_tensor(picture.tensor()), picture, tmp_path / target)
         assert (note or "").endswith("at quality 95: .png would keep them") == loses
         assert images.coded_anew(picture.with_tensor(1 - picture.tensor()), picture, tmp_path / target) is None
+
+
+def test_notes_of_a_file_are_of_the_picture_alone_and_of_what_its_format_keeps(tmp_path: Path) -> None:
+    photo().convert("CMYK").save(tmp_path / "a.jpg")
+    source = tmp_path / "a.jpg"
+    picture = images.read(source)
+    assert picture.note
+    notes = (f"{picture.note}; nothing found",)
+    kept = write(picture, notes, [picture], tmp_path / "kept.jpg", source=source)
+    assert kept == Written(("nothing found",), None)
+    # Still of inks.
+    assert b"Adobe" in (tmp_path / "kept.jpg").read_bytes()
+    anew = "JPEG coded its pixels anew, at quality 95: .png would keep them"
+    part = replace(picture, coded=None)
+    assert write(part, notes, [part], tmp_path / "part.jpg") == Written(notes, anew)
+    # The first of several exposures is no original of their picture.
+    assert write(picture, notes, [picture] * 2, tmp_path / "of-two.jpg", source=source) == Written(notes, None)
+    with pytest.raises(PellucidError, match=r"kept\.jpg: cannot be written"):
+        write(picture, notes, [picture], tmp_path / "kept.jpg", new=True)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

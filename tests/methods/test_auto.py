@@ -165,6 +165,7 @@ def test_stages_follow_one_another() -> None:
     @dataclass(frozen=True)
     class Shift:
         by: float
+        whole: bool = False
         note: str = "shifted"
         nfe: int = 0
 

@@ -15,6 +15,7 @@ from ..api import Restored, Restorer
 from ..diagnosis import Diagnosis
 from ..errors import PellucidError
 from ..jobs.memory import with_less
+from ..jobs.writing import write
 from ..methods.auto import Auto
 from ..methods.plan import LEFT
 from ..priors import Prior, load_prior
@@ -195,16 +196,11 @@ class Work:
                     )
                 ),
             )
-            whole = self.box is None and not self.together and images.keeps_coding(restored, pictures[0], target)
-            images.write(restored, target, source=first.path if whole else None)
+            written = write(restored, result.notes, pictures, target, source=first.path if self.box is None else None)
             shown = show(restored, self.folder / f"{target.name}-shown")
             seconds = time.monotonic() - start
-            anew = images.coded_anew(restored, pictures[0], target)
-            lost = "; ".join(filter(None, (anew, images.left_out(restored, target)))) or None
-            if whole and restored.coded is not None:
-                result = replace(result, notes=tuple(restored.coded.without(one) for one in result.notes))
-            note = plain(_note(result, less, lost, seconds), self.folder.parent)
-            outcome.versions.append(Version(variant.label, target, shown, note, seconds, lost or ""))
+            note = plain(_note(replace(result, notes=written.notes), less, written.lost, seconds), self.folder.parent)
+            outcome.versions.append(Version(variant.label, target, shown, note, seconds, written.lost or ""))
             if variant.choices.automatic and LEFT in "".join(result.notes):
                 outcome.left = "nothing was found to repair"
             samples.append(result.colours)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ..errors import PellucidError, UsageError, unknown_name
+from ..support.ranges import check_noise
 from ..support.settings import bytes_of
 
 if sys.version_info >= (3, 11):
@@ -307,6 +308,12 @@ def _check(table: Table) -> None:
     for task in table.tasks:
         if task.damage and task.operator:
             raise PellucidError(f"{table.name}.toml: tasks: {task.name!r} has a damage and an operator; one of them")
+    for place, named in (("tasks", table.tasks), ("methods", table.methods)):
+        for one in named:
+            try:
+                check_noise(one.noise)
+            except UsageError as error:
+                raise PellucidError(f"{table.name}.toml: {place}: {error}") from None
     used = [
         ("methods", task, tasks)
         for entrant in table.methods

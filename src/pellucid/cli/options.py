@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ..errors import UsageError
+from ..support.ranges import check_seed
 
 
 def _seed(value: int) -> int:
     """Rejects a bad seed at once rather than for every image."""
-    if not 0 <= value < 2**63:
-        raise UsageError(f"--seed is a whole number from 0 to 2^63 - 1, not {value}")
+    check_seed(value)
     return value
 
 

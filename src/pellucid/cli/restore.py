@@ -29,13 +29,6 @@ if TYPE_CHECKING:
     from .maps import Maps
 
 
-def _in_units(noise: float | None) -> float | None:
-    """Rejects noise above all values of a picture: a level of 255, which the lines of output have."""
-    if noise is not None and noise > 1:
-        raise UsageError(f"--noise is in [0, 1] units, not {noise:g}: {noise:g} of 255 is {noise / 255:.3f}")
-    return noise
-
-
 def restore(
     context: typer.Context,
     inputs: Annotated[list[Path], typer.Argument(parser=named, metavar="IN...", help="Images, or folders of images.")],
@@ -75,7 +68,7 @@ def restore(
     settings: Settings = None,
     noise: Annotated[
         float | None,
-        typer.Option("--noise", help="The noise in [0, 1] units, for tasks (default: estimated).", callback=_in_units),
+        typer.Option("--noise", help="The noise in [0, 1] units, for tasks (default: estimated)."),
     ] = None,
     exact: Annotated[
         bool,

@@ -35,7 +35,7 @@ def old_photograph(
         image: (B, C, H, W) in [0, 1]. Grey ones become pale, not brown.
         fade: weight of brown and paler colours, from 0 to 1.
         scratches: share of the pixels with the middle of a scratch, from 0 to 1.
-        grain: standard deviation of the noise, in [0, 1] units, 0 or more.
+        grain: standard deviation of the noise, in [0, 1] units, 0 to 1.
         blur: standard deviation in pixels, 0 or more.
         seed: image i has the grain and the scratches of seed `seed + i`, or `seed[i]`.
 

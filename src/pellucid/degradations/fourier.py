@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ..maths.problem import to_model
 from ..operators import PhaseRetrieval
-from .noise import gaussian_noise
+from ..support.ranges import check_noise
+from .chance import streams
 
 
 def magnitudes(
@@ -35,4 +36,6 @@ def magnitudes(
         (1, 3, 48, 48)
     """
     operator = PhaseRetrieval(oversampling)
-    return gaussian_noise(operator.A(to_model(image)), noise, seed), operator
+    check_noise(noise, measured=True)
+    y = operator.A(to_model(image))
+    return y + noise * streams(y, seed).like(y), operator

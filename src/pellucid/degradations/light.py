@@ -28,7 +28,7 @@ def exposures(
     Args:
         image: (B, C, H, W) in [0, 1].
         gains: factor of light of each exposure, above 0.
-        noise: standard deviation of each exposure's noise in [0, 1] units, 0 or more.
+        noise: standard deviation of each exposure's noise in [0, 1] units, 0 to 1.
         seed: image i has noise of seed `seed + i`, or `seed[i]`, different for each exposure.
 
     Returns:
@@ -60,7 +60,7 @@ def low_light(
         image: (B, C, H, W) in [0, 1].
         exposure: f, the value of white, from 0 to 1.
         gamma: above 0; more than 1 darkens shadows more than lights.
-        noise: sigma, in [0, 1] units, 0 or more.
+        noise: sigma, in [0, 1] units, 0 to 1.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
     Returns:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..maths.noise import Streams, derive_seed
+from ..support.ranges import check_noise
 from .chance import streams
 
 
@@ -25,21 +26,20 @@ def gaussian_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] 
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        sigma: its standard deviation in [0, 1] units, 0 or more; 25/255 is 0.098.
+        sigma: its standard deviation in [0, 1] units, 0 to 1; 25/255 is 0.098.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
     Returns:
         The noisy images, not clamped: clamping would bias what papers call Gaussian noise.
 
     Raises:
-        UsageError: sigma is negative.
+        UsageError: sigma is out of range.
 
     Example:
         >>> degradations.gaussian_noise(torch.rand(1, 3, 32, 32), sigma=0.1, seed=0).shape
         torch.Size([1, 3, 32, 32])
     """
-    if not 0 <= sigma < math.inf:
-        raise UsageError(f"the noise level must be 0 or more, not {sigma}")
+    check_noise(sigma)
     return image + sigma * streams(image, seed).like(image)
 
 
@@ -83,7 +83,7 @@ def mixed_noise(
     Args:
         image: (B, C, H, W) in [0, 1].
         speckle: lambda, level of the noise in proportion to the light, 0 or more.
-        sigma: level of the additive noise, in [0, 1] units, 0 or more.
+        sigma: level of the additive noise, in [0, 1] units, 0 to 1.
         share: w, from 0 to 1.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
@@ -97,10 +97,9 @@ def mixed_noise(
         >>> degradations.mixed_noise(torch.rand(1, 3, 32, 32)).shape
         torch.Size([1, 3, 32, 32])
     """
-    if not (0 <= speckle < math.inf and 0 <= sigma < math.inf and 0 <= share <= 1):
-        raise UsageError(
-            f"mixed noise takes levels of 0 or more and a share from 0 to 1, not {speckle}, {sigma}, {share}"
-        )
+    if not (0 <= speckle < math.inf and 0 <= share <= 1):
+        raise UsageError(f"mixed noise takes speckle of 0 or more and a share from 0 to 1, not {speckle}, {share}")
+    check_noise(sigma)
     rng = streams(image, seed)
     speckled = image + speckle * rng.like(image) * image
     return (share * speckled + (1 - share) * (image + sigma * rng.like(image))).clamp(0, 1)
@@ -111,20 +110,20 @@ def shared_noise(image: Tensor, sigma: float = 0.1, seed: int | Sequence[int] = 
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        sigma: its standard deviation in [0, 1] units, 0 or more.
+        sigma: its standard deviation in [0, 1] units, 0 to 1.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
     Returns:
         The images, (B, C, H, W), clamped to [0, 1].
 
     Raises:
-        UsageError: sigma is negative.
+        UsageError: sigma is out of range.
 
     Example:
         >>> degradations.shared_noise(torch.rand(1, 3, 32, 32), sigma=0.1).shape
         torch.Size([1, 3, 32, 32])
     """
-    _check_levels("shared noise", sigma)
+    check_noise(sigma)
     return (image + sigma * streams(image, seed).like(image[:, :1])).clamp(0, 1)
 
 
@@ -133,7 +132,7 @@ def grain(image: Tensor, sigma: float = 0.06, size: float = 0.7, seed: int | Seq
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        sigma: its standard deviation in [0, 1] units, 0 or more.
+        sigma: its standard deviation in [0, 1] units, 0 to 1.
         size: standard deviation in pixels of the Gaussian that white noise is convolved with, from 0 to 100.
         seed: image i has grain of seed `seed + i`, or `seed[i]`.
 
@@ -147,7 +146,7 @@ def grain(image: Tensor, sigma: float = 0.06, size: float = 0.7, seed: int | Seq
         >>> degradations.grain(torch.rand(1, 3, 32, 32), sigma=0.05).shape
         torch.Size([1, 3, 32, 32])
     """
-    _check_levels("grain", sigma)
+    check_noise(sigma)
     _check_size(size)
     return (image + sigma * _correlated(streams(image, seed).like(image[:, :1]), size)).clamp(0, 1)
 
@@ -159,9 +158,9 @@ def chroma_noise(
 
     Args:
         image: (B, 3, H, W) in [0, 1].
-        sigma: standard deviation of Cb's and of Cr's noise in [0, 1] units, 0 or more.
+        sigma: standard deviation of Cb's and of Cr's noise in [0, 1] units, 0 to 1.
         size: of the blotches, standard deviation in pixels, from 0 to 100.
-        luma: standard deviation of the luma's white noise, 0 or more.
+        luma: standard deviation of the luma's white noise, 0 to 1.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
     Returns:
@@ -174,7 +173,8 @@ def chroma_noise(
         >>> degradations.chroma_noise(torch.rand(1, 3, 32, 32), sigma=0.1).shape
         torch.Size([1, 3, 32, 32])
     """
-    _check_levels("chroma noise", sigma, luma)
+    check_noise(sigma)
+    check_noise(luma)
     _check_size(size)
     rng = streams(image, seed)
     fine = luma * rng.like(image[:, :1])
@@ -196,7 +196,7 @@ def poisson_gaussian(
     Args:
         image: (B, C, H, W) in [0, 1]; values beyond are clamped first.
         peak: photons that a white pixel counts on average, above 0.
-        read: standard deviation of the read noise in [0, 1] units, 0 or more.
+        read: standard deviation of the read noise in [0, 1] units, 0 to 1.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.
 
     Returns:
@@ -209,7 +209,7 @@ def poisson_gaussian(
         >>> degradations.poisson_gaussian(torch.rand(1, 3, 32, 32)).shape
         torch.Size([1, 3, 32, 32])
     """
-    _check_levels("read noise", read)
+    check_noise(read)
     counted = poisson(image, peak, seed)
     return (
         counted
@@ -230,11 +230,6 @@ def _correlated(white: Tensor, size: float) -> Tensor:
     power = (passed.square() * twice).sum() / (height * width)
     field = [torch.fft.irfft2(torch.fft.rfft2(one) * passed, s=(height, width)) for one in white]
     return torch.stack(field) / power.sqrt()
-
-
-def _check_levels(name: str, *levels: float) -> None:
-    if not all(0 <= level < math.inf for level in levels):
-        raise UsageError(f"{name} takes levels of 0 or more, not {', '.join(map(str, levels))}")
 
 
 def _check_size(size: float) -> None:

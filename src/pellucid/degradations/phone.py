@@ -34,7 +34,7 @@ def phone(
     Args:
         image: (B, 1 or 3, H, W) in [0, 1]; grey images have no colour filters.
         peak: photons that a white pixel counts, above 0.
-        read: standard deviation of the read noise in [0, 1] units, 0 or more.
+        read: standard deviation of the read noise in [0, 1] units, 0 to 1.
         smooth: share of smoothing in the luma, from 0 to 1.
         sharpen: weight of the unsharp mask, 0 or more.
         seed: image i has noise of seed `seed + i`, or `seed[i]`.

@@ -23,6 +23,7 @@ from .enlarged import estimate as enlarged_of
 from .exposure import Exposure
 from .exposure import estimate as exposure_of
 from .finding import Finding
+from .frame import Frame
 from .noise import CALLS as CALLS
 from .noise import Noise
 from .noise import estimate as noise_of
@@ -62,6 +63,16 @@ class Diagnosis:
         """Findings in the order of the fields."""
         values = (getattr(self, field.name) for field in fields(self))
         return [value for value in values if isinstance(value, Finding)]
+
+    @property
+    def inner(self) -> Content:
+        """Kind of the part inside a plain frame; that of an unknown picture is a photograph in colour."""
+        return Content(0.0, False) if self.content is None else self.content.inner
+
+    @property
+    def frame(self) -> Frame | None:
+        """Plain frame around the picture; None without one."""
+        return None if self.content is None else self.content.frame
 
 
 def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:

@@ -28,6 +28,7 @@ from .overlap import Lane, Single, overlapped
 from .plan import Item, state_of
 from .together import together
 from .trace import Trace
+from .writing import write
 
 Progress = Callable[[Item, float], object]
 
@@ -161,25 +162,16 @@ def _outcome(
             _check_same(item)
             # Last: an image that failed at anything has no output.
             restored = restored.stripped() if strip else restored
-            whole = len(pictures) == 1 and images.keeps_coding(restored, pictures[0], item.target)
-            images.write(restored, item.target, source=item.source if whole else None, **_NEW[item.replaces])
+            written = write(restored, result.notes, pictures, item.target, source=item.source, new=not item.replaces)
             nfe, noise = result.nfe, result.noise[0] if result.noise else None
             after = of_files([item.target])
             equal = [SAMPLES_IDENTICAL] if item.sample is not None and not result.random else []
-            lost = images.left_out(restored, item.target)
-            anew = None if len(pictures) > 1 else images.coded_anew(restored, pictures[0], item.target)
-            kept = restored.coded if whole else None
-            notes = [one if kept is None else kept.without(one) for one in result.notes]
-            note = "; ".join([*notes, *filter(None, (less, anew, lost)), *equal]) or None
+            note = "; ".join([*written.notes, *filter(None, (less, written.lost)), *equal]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise
     seconds, line = time.perf_counter() - start, errors[0] if errors else None
     return Outcome(item, seed, nfe, seconds, size, line, noise, note, stops, (before, after))
-
-
-_NEW: tuple[dict[str, bool], dict[str, bool]] = ({"new": True}, {})
-"""Arguments of `images.write` for an output, by permission to replace another file."""
 
 
 def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse") -> Outcomes:

@@ -73,8 +73,9 @@ class Denoise(Method):
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
         counted = Counted(prior)
-        stage = walk.treatment(diagnosis.noise_alone(counted, y), self.boost)
-        plan = Plan([stage] if stage else [])
+        found = diagnosis.noise_alone(counted, y)
+        stage = walk.treatment(found, self.boost)
+        plan = Plan([stage] if stage else [], frame=found.frame)
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
 
 

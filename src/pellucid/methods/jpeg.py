@@ -96,6 +96,8 @@ class Decompression:
             clipped, and tell less of the file's numbers than they need.
     """
 
+    whole: ClassVar[bool] = True  # A frame's border cuts through blocks of the file.
+
     compression: Compression
     steps: int = CALLS
     weight: float = WEIGHT

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -55,6 +56,8 @@ def curve(y: Tensor, white: float, level: float, gain: float, gamma: float) -> T
 @dataclass(frozen=True)
 class Brightening:
     """Brightens a picture; see `plan.Treatment`."""
+
+    whole: ClassVar[bool] = True
 
     white: float
     level: float

@@ -38,6 +38,7 @@ class NoiseFirst(Method):
 
     def _run(self, prior: Prior, y: Tensor) -> Run:
         counted = Counted(prior)
-        noise = walk.treatment(diagnosis.noise_alone(counted, y), 1.0)
-        plan = Plan([self.treatment()] if noise is None else [noise, self.treatment()])
+        found = diagnosis.noise_alone(counted, y)
+        noise = walk.treatment(found, 1.0)
+        plan = Plan([self.treatment()] if noise is None else [noise, self.treatment()], frame=found.frame)
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)

@@ -29,6 +29,11 @@ class Treatment(Protocol):
         """Number of evaluations of the prior."""
         ...
 
+    @property
+    def whole(self) -> bool:
+        """True if it needs the whole picture; else it treats the part inside a plain frame, which stays as it is."""
+        ...
+
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """Yields its states; the last one's x is the result.
 
@@ -52,11 +57,13 @@ class Plan:
         stages: treatments in order; empty to leave the picture unchanged.
         weight: share of each stage's change to keep, [0, 1].
         beside: findings whose treatment is only made on request.
+        frame: plain frame around the picture; None without one.
     """
 
     stages: Sequence[Treatment]
     weight: float = 1.0
     beside: Sequence[Finding] = ()
+    frame: Frame | None = None
 
     @classmethod
     def of(cls, diagnosis: Diagnosis, makers: Sequence[Maker], fidelity: float = 0.5) -> Plan:
@@ -71,7 +78,8 @@ class Plan:
         made = [maker(diagnosis, max(strength, 1.0)) for maker in makers] if strength else []
         found = (diagnosis.exposure, diagnosis.scratches, diagnosis.enlarged)
         beside = [one for one in found if one is not None]
-        return cls([stage for stage in made if stage is not None], min(strength, 1.0), beside)
+        stages = [stage for stage in made if stage is not None]
+        return cls(stages, min(strength, 1.0), beside, diagnosis.frame)
 
     @property
     def nfe(self) -> int:
@@ -94,7 +102,7 @@ class Plan:
         x, done, notes = y, 0, [stage.note for stage in self.stages]
         for number, stage in enumerate(self.stages, 1):
             state, before = None, x
-            for state in stage.iterate(x, prior, rng):
+            for state in self._states(stage, x, prior, rng):
                 end = state.step == state.total
                 x = torch.lerp(before, state.x, self.weight) if end and self.weight < 1 else state.x
                 total = done + state.total + len(self.stages) - number
@@ -104,12 +112,15 @@ class Plan:
                 yield replace(state, step=done + state.step, total=total, x=x, nfe=prior.nfe, notes=said)
             done += state.step if state is not None else 0
 
-
-def framed(stage: Treatment, frame: Frame, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
-    """Yields the states of a treatment of the part inside a frame; the frame stays as it is."""
-    # Sides that suit a network need not suit it inside a frame.
-    for state in stage.iterate(frame.inside(y), Counted(Padded(prior)), rng):
-        yield replace(state, x=frame.around(state.x, y), x0=frame.around(state.x0, y))
+    def _states(self, stage: Treatment, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
+        """States of a stage, which leaves a frame as it is unless it needs the whole picture."""
+        frame = self.frame
+        if frame is None or stage.whole:
+            yield from stage.iterate(y, prior, rng)
+            return
+        # Sides that suit a network need not suit it inside a frame.
+        for state in stage.iterate(frame.inside(y), Counted(Padded(prior)), rng):
+            yield replace(state, x=frame.around(state.x, y), x0=frame.around(state.x0, y))
 
 
 LEFT = "nothing found to repair, left unchanged"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,7 +22,6 @@ from ..diagnosis import Diagnosis
 from ..diagnosis.blur import NONE, Blur, estimate
 from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
-from ..diagnosis.frame import Frame
 from ..diagnosis.noise import LEAST
 from ..diagnosis.noise import estimate as noise_of
 from ..maths.noise import Streams
@@ -32,7 +32,7 @@ from . import walk
 from .dpir import DataStep, geometric, turned
 from .method import Method, State
 from .onebyone import Run, firsts, left_alone, one_by_one, shared
-from .plan import framed
+from .plan import Plan
 
 _ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
 """Assumed noise in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
@@ -99,7 +99,8 @@ class Unblur(Method):
             return left_alone("no blur found, left unchanged", 0)
         counted = Counted(prior)
         stage = Unblurring.of(Diagnosis(content, noise=noise_of(Padded(counted), *content.inside(y))), blur, self)
-        return Run(lambda y, rng: stage.iterate(y, Counted(prior), rng), counted.nfe, stage.note)
+        plan = Plan([stage], frame=content.frame)
+        return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
 
 
 def _seen(y: Tensor, content: Content) -> Blur | None:
@@ -116,22 +117,21 @@ class Unblurring:
         noise: standard deviation of the picture's noise, in [-1, 1] units.
         grey: whether the picture is grey and must stay grey.
         how: the hyper-parameters.
-        frame: plain frame, which stays as it is; None without one.
     """
+
+    whole: ClassVar[bool] = False
 
     blur: Blur
     noise: float
     grey: bool = False
     how: Unblur = Unblur()
-    frame: Frame | None = None
 
     @classmethod
     def of(cls, diagnosis: Diagnosis, blur: Blur, how: Unblur, strength: float = 1.0) -> Unblurring:
         """Makes the treatment of a blur, with the diagnosed noise."""
         least = _COMPRESSED if blur.compressed else _ROUNDED
         noise = diagnosis.noise.level if diagnosis.noise is not None else 0.0
-        content = diagnosis.content or Content(0.0, False)
-        return cls(blur, max(strength * noise, least), content.inner.grey, how, content.frame)
+        return cls(blur, max(strength * noise, least), diagnosis.inner.grey, how)
 
     @property
     def note(self) -> str:
@@ -147,9 +147,6 @@ class Unblurring:
     @torch.no_grad()
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """See `plan.Treatment`."""
-        if self.frame is not None:
-            yield from framed(replace(self, frame=None), self.frame, y, prior, rng)
-            return
         how, padded = self.how, Padded(prior)
         window = Window(self.blur.shape.kernel())
         step, z = DataStep(window, y, how.inner), window.around(y)

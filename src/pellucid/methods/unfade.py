@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -55,6 +56,8 @@ def levels(y: Tensor, black: float, white: float, balance: float, gain: float) -
 @dataclass(frozen=True)
 class Stretching:
     """Resets black, white and balance; see `plan.Treatment`."""
+
+    whole: ClassVar[bool] = True
 
     black: float
     white: float

@@ -11,18 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..diagnosis import Content, Diagnosis, Noise
-from ..diagnosis.frame import Frame
+from ..diagnosis import Diagnosis, Noise
 from ..diagnosis.noise import whitened
 from ..diagnosis.stationary import Observed, Spectrum, ladder, walk
 from ..maths.noise import Streams
 from ..priors.prior import Counted
 from .method import State
-from .plan import framed
 
 CALLS = 5
 """Largest number of evaluations of a walk."""
@@ -42,13 +41,13 @@ class Denoising:
         noise: the finding.
         grey: whether the picture is grey and must stay grey.
         strength: factor of the assumed noise level, 1 for the estimated one.
-        frame: plain frame, which stays as it is; None without one.
     """
+
+    whole: ClassVar[bool] = False
 
     noise: Noise
     grey: bool = False
     strength: float = 1.0
-    frame: Frame | None = None
 
     @property
     def note(self) -> str:
@@ -72,9 +71,6 @@ class Denoising:
     @torch.no_grad()
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """See `plan.Treatment`."""
-        if self.frame is not None:
-            yield from framed(replace(self, frame=None), self.frame, y, prior, rng)
-            return
         total = self.nfe
         for step, (level, x0) in enumerate(self._estimates(y, prior, rng), 1):
             own = x0.mean(1, keepdim=True).expand_as(x0) if self.grey else x0
@@ -107,5 +103,4 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Denoising | None:
     """Denoising of diagnosed noise; see `plan.Maker`."""
     if diagnosis.noise is None:
         return None
-    content = diagnosis.content or Content(0.0, False)
-    return Denoising(diagnosis.noise, content.inner.grey, strength, content.frame)
+    return Denoising(diagnosis.noise, diagnosis.inner.grey, strength)

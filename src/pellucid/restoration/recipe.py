@@ -6,7 +6,7 @@ same bytes everywhere. Its fields are the options, and their metadata is what a 
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
 from ..errors import UsageError
+from ..support.ranges import check_noise, check_seed
 from ..support.settings import values
 
 if TYPE_CHECKING:
@@ -74,13 +75,13 @@ class Recipe:
         kernel: image file of a blurred point, for the task "deblur".
         by: factor of both sides, 2, 3 or 4, for the task "enlarge"; None for 2.
         noise: standard deviation of the noise in [0, 1] units, or one for each image of a tensor; None for the task's
-            level, or to estimate it.
+            level, or to estimate it. It is 1 at most, but for measurements that are no pictures.
         exact: whether to move the result to the nearest image that agrees with the measurement.
         prior: any argument of `load_prior`.
         label: see `load_prior`.
         prompt: see `load_prior`.
         offline: see `load_prior`.
-        seed: seed for a single image.
+        seed: seed for a single image, from 0 to 2^63 - 1.
         tile: side in pixels of the tiles of large images; None for the default.
         device: device to compute on; None for a GPU if there is one.
         backend: backend of the prior's network; see `load_prior`.
@@ -119,6 +120,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for one in fields(self):
             _check_kind(one.name, getattr(self, one.name), one.metadata.get("kind"))
+        check_seed(self.seed)
+        self._check_noise()
         if isinstance(self.noise, Sequence):
             object.__setattr__(self, "noise", tuple(map(float, self.noise)))
         elif self.noise is not None:
@@ -130,6 +133,13 @@ class Recipe:
         if self.task is not None:
             object.__setattr__(self, "task", catalogue.task(self.task))
         object.__setattr__(self, "settings", self._checked())
+
+    def _check_noise(self) -> None:
+        levels = self.noise if isinstance(self.noise, Sequence) else () if self.noise is None else (self.noise,)
+        # Only an operator itself may have other measurements; tasks and functions of pictures have pictures.
+        measured = not getattr(self.operator, "pictures", True)
+        for level in levels:
+            check_noise(level, measured=measured)
 
     @classmethod
     def of(
@@ -352,7 +362,9 @@ def _check_kind(name: str, value: object, kind: Any) -> None:
             for level in value:
                 _check_kind(name, level, kind)
             return
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        # A whole number may be larger than every float.
+        finite = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+        fits = finite and not isinstance(value, bool)
     elif kind is Path:
         fits = isinstance(value, str | Path)
     else:

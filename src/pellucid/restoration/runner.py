@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -418,8 +417,5 @@ def _check_options(
     if method.blind and not method.takes_operator and (operator is not None or noise is not None):
         known = "the operator" if operator is not None else "the noise level"
         raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
-    for level in (noise if isinstance(noise, tuple) else (noise,)) if noise is not None else ():
-        if not 0 <= level < math.inf:
-            raise UsageError(f"the noise level must be a number from 0 up, not {level}")
     if exact and not (isinstance(operator, Operator) and operator.linear):
         raise UsageError("a result agrees exactly with measurements of a linear operator: give one, or leave exact out")

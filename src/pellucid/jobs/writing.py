@@ -1,0 +1,56 @@
+"""Files of restored pictures, and notes on what they keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import images
+from ..images import Picture
+
+
+@dataclass(frozen=True)
+class Written:
+    """Notes on a written file.
+
+    Attributes:
+        notes: those of reading and restoring that hold for the file.
+        lost: parts of the pictures that its format lost; None if it lost nothing.
+    """
+
+    notes: tuple[str, ...]
+    lost: str | None
+
+
+def write(
+    restored: Picture,
+    notes: Sequence[str],
+    originals: Sequence[Picture],
+    target: Path,
+    *,
+    source: Path | None = None,
+    new: bool = False,
+) -> Written:
+    """Writes a restored picture; an unchanged JPEG keeps its coded data.
+
+    Args:
+        restored: the picture.
+        notes: notes of reading and restoring.
+        originals: the picture as it was, or its exposures.
+        target: the file.
+        source: file of the whole original; None if the original is a part of its file.
+        new: see `images.write`.
+
+    Raises:
+        PellucidError: see `images.write`.
+    """
+    alone = len(originals) == 1
+    whole = source is not None and alone and images.keeps_coding(restored, originals[0], target)
+    images.write(restored, target, source=source if whole else None, new=new)
+    if whole and restored.coded is not None:
+        notes = [restored.coded.without(note) for note in notes]
+    # Pixels that are those of one exposure are no unchanged picture.
+    anew = images.coded_anew(restored, originals[0], target) if alone else None
+    lost = "; ".join(filter(None, (anew, images.left_out(restored, target)))) or None
+    return Written(tuple(filter(None, notes)), lost)

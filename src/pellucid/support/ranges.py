@@ -1,0 +1,35 @@
+"""Ranges of values that every interface takes, each with one message."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import UsageError
+
+
+def check_noise(level: float, *, measured: bool = False) -> None:
+    """Rejects an impossible noise level.
+
+    Args:
+        level: standard deviation in [0, 1] units.
+        measured: whether the noise is of a measurement that is no picture, whose values may be larger than 1.
+
+    Raises:
+        UsageError: it is negative or NaN; or above 1, as a level of 255 is, which output of other tools has.
+    """
+    if 0 <= level <= 1 or (measured and 0 <= level < math.inf):
+        return
+    if measured:
+        raise UsageError(f"noise is 0 or more, not {level:g}")
+    hint = f": {level:g} of 255 is {level / 255:.3f}" if 1 < level <= 255 else ""
+    raise UsageError(f"noise is in [0, 1] units, not {level:g}{hint}")
+
+
+def check_seed(seed: int) -> None:
+    """Rejects a seed that has no random numbers.
+
+    Raises:
+        UsageError: it is negative, or 2^63 or more.
+    """
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"seed is a whole number from 0 to 2^63 - 1, not {seed}")
