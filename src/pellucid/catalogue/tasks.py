@@ -37,6 +37,7 @@ class Task:
         needs: "mask" or "kernel" where a file is needed, "by" where a factor is taken, 2 where none is said.
         several: whether all inputs are exposures of one image.
         noise: assumed noise level, in [0, 1] units; None to estimate it.
+        also: other methods of a task without an operator, which alone would not tell a method what to do.
     """
 
     summary: str
@@ -47,6 +48,13 @@ class Task:
     needs: str | None = None
     several: bool = False
     noise: float | None = None
+    also: tuple[str, ...] = ()
+
+    def check_method(self, name: str, method: str) -> None:
+        """Rejects a built-in method that would do something else, unnoticed, as nothing tells it the task."""
+        known = (self.method, *self.also, "external")
+        if self.make is _blind and method not in known and not names_object(method):
+            raise UsageError(f"{name} is done by {', '.join(known)}, not by {method}: leave the method or the task out")
 
     def check(self, name: str, by: int | None, *, yes: bool = False) -> None:
         """Rejects a factor, or a `yes`, for a task that does not take it."""
@@ -137,8 +145,8 @@ _TASKS: dict[str, Task] = {
     "inpaint": _INPAINT,
     "scratches": replace(_INPAINT, summary="fill in scratches from a mask or a proposal", propose=certain),
     "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
-    "unblur": Task("undo a blur with an unknown kernel", "unblur", _blind),
-    "lowlight": Task("brighten a picture that was exposed too briefly", "lowlight", _blind),
+    "unblur": Task("undo a blur with an unknown kernel", "unblur", _blind, also=("bird", "blinddps", "gibbsddrm")),
+    "lowlight": Task("brighten a picture that was exposed too briefly", "lowlight", _blind, also=("gdp", "zero-dce")),
     "unfade": Task("give a faded or tinted picture contrast and colours", "unfade", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "jpeg", lambda _: _compressed),

@@ -124,6 +124,8 @@ class Recipe:
         elif self.noise is not None:
             # 0 and 0.0 are one request, with one fingerprint.
             object.__setattr__(self, "noise", float(self.noise))
+        if self.operator is None:
+            _check_level(self.noise)
         for name in ("mask", "kernel"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
@@ -238,6 +240,7 @@ class Recipe:
         several = False
         if self.task is not None:
             usual = tasks.find(self.task)
+            usual.check_method(self.task, name)
             operator, several = tasks.operator(self.task, self.mask, self.kernel, self.by, yes=self.yes), usual.several
             noise = usual.noise if noise is None else noise
             # A preset is what its paper, or its name, says, and nothing of ours.
@@ -360,6 +363,13 @@ def _check_kind(name: str, value: object, kind: Any) -> None:
     if not fits:
         hint = f"; a hyper-parameter of this name goes into settings={{{name!r}: ...}}" if kind is Path else ""
         raise UsageError(f"{name} is {_KINDS[kind]}, not {value!r}{hint}")
+
+
+def _check_level(noise: float | Sequence[float] | None) -> None:
+    """Rejects noise above all values of a picture: a level of 255, as lines of output print it."""
+    for level in noise if isinstance(noise, Sequence) else () if noise is None else (noise,):
+        if level > 1:
+            raise UsageError(f"noise is in [0, 1] units, not {level:g}: {level:g} of 255 is {level / 255:.3f}")
 
 
 _KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "the name of a file"}
