@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ..errors import PellucidError, UsageError, unknown_name
 from ..images import Picture
-from ..maths.problem import to_model
+from ..maths.problem import check_finite, to_model
 from ..operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, Thumbnail, blur
 from ..support.settings import imported, names_object
 from . import tuned
@@ -98,25 +100,32 @@ def _masked(mask: Path | None) -> Operator | Maker:
     return Masks(mask) if mask.is_dir() else Mask.read(mask)
 
 
+def _pixels(picture: Picture) -> Tensor:
+    """Pixels of a picture in [-1, 1]; refuses those that are no numbers."""
+    pixels = picture.tensor()
+    check_finite(pixels)
+    return to_model(pixels)
+
+
 def proposed(picture: Picture) -> Mask:
     """Mask of probable scratches and specks, for a person to correct; see `diagnosis.scratches`."""
     from ..diagnosis import scratches
 
-    return Mask(~scratches.propose(to_model(picture.tensor())))
+    return Mask(~scratches.propose(_pixels(picture)))
 
 
 def certain(picture: Picture) -> Mask:
     """Mask of scratches and specks beyond doubt, without a correction; see `diagnosis.scratches`."""
     from ..diagnosis import scratches
 
-    return Mask(~scratches.propose(to_model(picture.tensor()), scratches.SURE))
+    return Mask(~scratches.propose(_pixels(picture), scratches.SURE))
 
 
 def _compressed(picture: Picture) -> Jpeg:
     """Compression of a picture, from its file or its pixels."""
     from ..diagnosis import compression
 
-    found = compression.of(picture) or compression.estimate(to_model(picture.tensor()))
+    found = compression.of(picture) or compression.estimate(_pixels(picture))
     if found is None:
         kind = "is no JPEG file" if picture.jpeg is None else "was changed since it was read from a JPEG file"
         raise PellucidError(f"{kind}, and its pixels do not tell how it was compressed: leave the task out")
