@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +156,16 @@ def test_grey_goes_through_a_colour_prior_as_grey() -> None:
     [
         ({"method": "dreamclen"}, "did you mean 'dreamclean'"),
         ({"prior": "naturel"}, "did you mean 'natural'"),
-        ({"strenght": 3}, "has no 'strenght'; it has strength"),
+        ({"strenght": 3}, "there is no option 'strenght': did you mean 'strength'"),
+        ({"methd": "ddrm"}, "there is no option 'methd': did you mean 'method'"),
+        ({"fidelty": 0.4}, "did you mean 'fidelity'"),
+        ({"zzz": 1}, "has no 'zzz'"),
+        (
+            {"task": "inpaint", "mask": np.zeros((4, 4))},
+            "^mask is the name of a file, not of type ndarray; save it as one$",
+        ),
+        ({"samples": True}, "samples are 1 or more"),
+        ({"noise": 25.0, "method": "denoise"}, "25 of 255 is 0.098"),
         ({"strength": 2000}, "strength must be above 0"),
         ({"noise": 0.1}, "blind"),
         ({"method": "ddrm", "operator": Denoise(), "noise": -0.1}, "not -0.1"),
@@ -177,12 +188,30 @@ def test_wrong_arguments_are_usage_errors(arguments: dict[str, Any], says: str) 
         (torch.full((1, 3, 4, 4), 200.0), "divide it first"),
         (torch.zeros(1, 2, 4, 4), "3 channels, this one has 2"),
         (torch.full((1, 3, 4, 4), float("nan")), "not finite"),
-        (42, "takes a path"),
+        (42, "an image is a path, .*, not int$"),
+        (b"GIF89a", "not bytes: open them by PIL.Image.open"),
+        (["a.png"], "not list: give one after the other"),
     ],
 )
 def test_wrong_images_are_usage_errors(image: Any, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         pellucid.restore(image, SHORT, PRIOR)
+
+
+@pytest.mark.parametrize("find", [partial(pellucid.diagnose, prior=PRIOR), pellucid.propose_mask])
+def test_pixels_that_are_no_numbers_are_refused(find: Callable[[Any], object]) -> None:
+    with pytest.raises(UsageError, match="not finite"):
+        find(np.full((32, 32, 3), np.nan))
+
+
+def test_numbers_of_numpy_and_torch_are_numbers() -> None:
+    image = np.random.default_rng(0).random((8, 8, 3))
+    kinds: list[Any] = [np.float32(0.25), np.array(0.25), np.array([0.25]), torch.tensor([0.25])]
+    results = [pellucid.restore(image, "denoise", PRIOR, noise=noise) for noise in (0.25, *kinds)]
+    assert all(np.array_equal(results[0], each) for each in results)
+    recipe = pellucid.Recipe(task="enlarge", by=np.int64(3), seed=np.int32(7), tile=torch.tensor(64))  # type: ignore[arg-type]
+    assert recipe == pellucid.Recipe(task="enlarge", by=3, seed=7, tile=64)
+    assert len(pellucid.restore(image, SHORT, PRIOR, samples=np.int64(2))) == 2  # type: ignore[call-overload]
 
 
 def test_what_pillow_could_not_return_is_refused_before_any_work(tmp_path: Path) -> None:

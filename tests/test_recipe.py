@@ -67,6 +67,13 @@ def test_what_is_said_wins_over_the_task() -> None:
         ({"seed": 2**63}, "seed is a whole number from 0 to 2\\^63 - 1, not 9223372036854775808"),
         ({"device": 3}, "device is a text, not 3"),
         ({"noise": float("nan")}, "noise is a number, not nan"),
+        ({"task": "denoise", "noise": 25}, r"noise is in \[0, 1\] units, not 25: 25 of 255 is 0.098"),
+        ({"method": "denoise", "noise": [0.1, 25]}, r"noise is in \[0, 1\] units, not 25"),
+        (
+            {"task": "lowlight", "method": "denoise"},
+            "lowlight is done by lowlight, gdp, zero-dce, external, not by denoise",
+        ),
+        ({"task": "unfade", "method": "lowlight"}, "unfade is done by unfade, external, not by lowlight"),
         ({"settings": {"fidelity": float("nan")}}, "fidelity must be a finite number, not nan"),
         ({"settings": {"fidelity": "inf"}}, "fidelity must be a finite number, not inf"),
         ({"method": "gdp", "kernel": 9}, "goes into settings"),
@@ -79,6 +86,18 @@ def test_wrong_calls(call: dict[str, Any], says: str) -> None:
 
 def test_noise_of_a_measurement_that_is_no_picture_has_no_upper_bound() -> None:
     assert Recipe("dps", operator=PhaseRetrieval(), noise=2).noise == 2.0
+
+
+def test_noise_of_measurements_of_an_operator_has_its_units() -> None:
+    assert Recipe("ddrm", operator=AveragePool(2), noise=1.5).noise == 1.5
+
+
+@pytest.mark.parametrize(
+    ("task", "method"),
+    [("unblur", "gibbsddrm"), ("lowlight", "zero-dce"), ("lowlight", "external"), ("unfade", "mine.py:Own")],
+)
+def test_a_task_without_an_operator_has_its_methods_and_ones_of_others(task: str, method: str) -> None:
+    tasks.find(task).check_method(task, method)
 
 
 def test_a_preset_is_of_the_method_that_is_chosen_and_gives_way_to_settings() -> None:

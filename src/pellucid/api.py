@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -147,7 +148,7 @@ def restore(
         >>> out.shape
         torch.Size([1, 3, 16, 16])
     """
-    if samples is not None and not (isinstance(samples, int) and samples >= 1):
+    if samples is not None and (isinstance(samples, bool) or not (isinstance(samples, Integral) and samples >= 1)):
         raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
     picture = _picture(image)
     recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)
@@ -155,7 +156,7 @@ def restore(
         _check_tensor(image, recipe.choice.operator)
     if recipe.choice.several and not isinstance(image, Tensor):
         raise UsageError(f"the task {recipe.task} merges several images: stack them along C")
-    restorer, operator, number = recipe.restorer(), recipe.choice.operator, samples or 1
+    restorer, operator, number = recipe.restorer(), recipe.choice.operator, int(samples or 1)
     if isinstance(image, Tensor):
         tensors, results = _tensors(restorer, image, recipe.seed, number)
         made: Samples[Any] = Samples.of_tensors(tensors)
@@ -271,8 +272,16 @@ def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture
     if isinstance(image, np.ndarray):
         return images.from_array(image)
     if not isinstance(image, Tensor):
-        raise UsageError(f"restore takes a path, a Pillow image, a numpy array or a torch tensor, not {type(image)}")
+        raise UsageError(f"an image is a path, a Pillow image, a numpy array or a torch tensor, not {_advised(image)}")
     return None
+
+
+def _advised(image: object) -> str:
+    """Names the type of an object that is no image, and a way to make one of it."""
+    hint = ": open it by PIL.Image.open" if hasattr(image, "read") else ""
+    hint = ": open them by PIL.Image.open(io.BytesIO(...))" if isinstance(image, bytes | bytearray) else hint
+    hint = ": give one after the other" if isinstance(image, list | tuple) else hint
+    return f"{type(image).__name__}{hint}"
 
 
 def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, measured: bool) -> Image.Image | Array:

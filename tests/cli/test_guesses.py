@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ import pytest
 import typer.main
 
 import pellucid
+from pellucid import Recipe
 from pellucid.catalogue import tasks
 from pellucid.catalogue.words import MEANT
 from pellucid.cli import app, panels
+from pellucid.cli.diagnose import _lines
+from pellucid.diagnosis import Diagnosis
+from pellucid.diagnosis.exposure import Exposure
 
 Command = Callable[..., Any]
 ASSET = Path(pellucid.__file__).parent / "assets" / "cat.png"
@@ -68,3 +73,23 @@ def test_every_answer_is_a_task_that_exists() -> None:
     for name, meant in MEANT.items():
         assert meant in tasks.names()
         assert name not in tasks.names()
+
+
+def test_names_in_advice_are_words_of_a_shell(
+    pellucid_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my photo.png").write_bytes(ASSET.read_bytes())
+    assert "say pellucid restore 'my photo.png' -o OUT" in pellucid_command("my photo.png").err
+    assert "say -o 'its output.png'" in pellucid_command("restore", "my photo.png", "its output.png").err
+
+
+def test_advised_commands_are_words_of_a_shell() -> None:
+    found = Diagnosis(exposure=Exposure(0.1, 0.3, 0.0, 1.0))
+    for name in ("my photo.png", "-o.png", "it's.png", "a$b;c.png"):
+        *_, line = _lines(Path(name), found)
+        said = Recipe.from_command(line.partition("repair it: ")[2])
+        words = shlex.split(line.partition("repair it: ")[2])
+        assert said.task == "lowlight"
+        assert Path(words[-3]) == Path(name)
+        assert not words[-3].startswith("-")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pellucid.diagnosis import diagnose
 from pellucid.diagnosis.content import estimate
+from pellucid.images import from_pil, from_tensor, to_pil
+from pellucid.maths.problem import to_model, to_unit
 from pellucid.priors import Counted, load_prior
 
 
@@ -47,6 +52,44 @@ PATTERNS = {
     **{f"wave of {period} at {turn}": wave(period, turn) for period in (2.5, 9, 30) for turn in (0, 25, 90)},
     **{f"halftone of {period}": halftone(period) for period in (4, 7)},
 }
+
+
+def diffused(plane: Tensor) -> Tensor:
+    """Two tones whose error goes to the next pixels, as in a fax: there is no period."""
+    pixels = (plane * 255).round().to(torch.uint8).numpy()
+    return torch.from_numpy(np.asarray(Image.fromarray(pixels).convert("1")).copy()).float()
+
+
+@pytest.mark.parametrize("tones", [(0.0, 1.0), (0.1, 0.9)])
+@pytest.mark.parametrize("quality", [None, 60])
+def test_dots_at_random_are_no_noise(
+    bundled: dict[str, Tensor], tones: tuple[float, float], quality: int | None
+) -> None:
+    grey = to_unit(bundled["coffee"]).mean((0, 1))[..., :96, :96]
+    low, high = tones
+    picture = rgb(low + (high - low) * diffused(grey))
+    if quality is not None:
+        file = io.BytesIO()
+        to_pil(from_tensor(to_unit(picture[:, :1]))).save(file, "JPEG", quality=quality)
+        picture = to_model(from_pil(Image.open(file)).tensor()).expand(1, 3, -1, -1)
+    prior = Counted(load_prior("natural"))
+    found = diagnose(prior, picture)
+    assert found.content is not None
+    assert found.content.patterned
+    assert found.content.text.startswith("a picture of two tones")
+    assert (found.noise, found.blur, prior.nfe) == (None, None, 0)
+
+
+def test_strong_noise_has_more_than_two_tones(bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["cat"])
+    noisy = (clean + torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)) * 100 / 255).clamp(0, 1)
+    assert estimate(2 * clean - 1).bilevel < 0.3
+    assert estimate(2 * noisy - 1).bilevel < 0.5
+
+
+@pytest.mark.parametrize("size", [(2, 9), (8, 7), (7, 8), (8, 8), (9, 700)])
+def test_small_and_empty_pictures_have_no_two_tones(size: tuple[int, int]) -> None:
+    assert estimate(torch.zeros(1, 3, *size)).bilevel == 0.0
 
 
 @pytest.mark.parametrize("name", PATTERNS)

@@ -67,6 +67,8 @@ def test_in_place(scans: Path) -> None:
         (["a.png", "1912/a.png"], "out", {}, "would both become"),
         (["a.png", "a.png"], "out", {}, "would both become"),
         (["a.png", "b.JPG"], "notes.txt", {}, "several images need a folder"),
+        (["a.png", "b.JPG"], "out.png", {}, "is the name of a file; several images, and folders, need a folder"),
+        (["."], "out.tif", {}, "is the name of a file"),
         (["a.png"], "out.xyz", {}, "cannot write .xyz"),
     ],
 )

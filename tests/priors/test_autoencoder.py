@@ -93,5 +93,5 @@ def test_tiles_are_of_latents(tiny_sdxl: Path) -> None:
     assert fit(latent, 64).tiles(16, 8).number == 3
     assert fit(latent, 64).tiles(16, 8)[1:] == (8, 8)
     assert Restorer("denoise", latent, tile=64).tiles(128, 50)[1:] == (8, 8)
-    with pytest.raises(UsageError, match="tiles need tile >= 1"):
+    with pytest.raises(UsageError, match="the side of tiles is 1 or more, not 0"):
         Restorer("denoise", latent, tile=0)

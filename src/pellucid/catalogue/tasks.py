@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ..errors import PellucidError, UsageError, unknown_name
 from ..images import Picture
-from ..maths.problem import to_model
+from ..maths.problem import check_finite, to_model
 from ..operators import AveragePool, Blur, Denoise, Grayscale, Jpeg, Mask, Operator, Thumbnail, blur
 from ..support.settings import imported, names_object
 from . import tuned
@@ -37,6 +39,7 @@ class Task:
         needs: "mask" or "kernel" where a file is needed, "by" where a factor is taken, 2 where none is said.
         several: whether all inputs are exposures of one image.
         noise: assumed noise level, in [0, 1] units; None to estimate it.
+        also: other methods of a task without an operator, which alone would not tell a method what to do.
     """
 
     summary: str
@@ -47,6 +50,13 @@ class Task:
     needs: str | None = None
     several: bool = False
     noise: float | None = None
+    also: tuple[str, ...] = ()
+
+    def check_method(self, name: str, method: str) -> None:
+        """Rejects a built-in method that would do something else, unnoticed, as nothing tells it the task."""
+        known = (self.method, *self.also, "external")
+        if self.make is _blind and method not in known and not names_object(method):
+            raise UsageError(f"{name} is done by {', '.join(known)}, not by {method}: leave the method or the task out")
 
     def check(self, name: str, by: int | None, *, yes: bool = False) -> None:
         """Rejects a factor, or a `yes`, for a task that does not take it."""
@@ -90,25 +100,32 @@ def _masked(mask: Path | None) -> Operator | Maker:
     return Masks(mask) if mask.is_dir() else Mask.read(mask)
 
 
+def _pixels(picture: Picture) -> Tensor:
+    """Pixels of a picture in [-1, 1]; refuses those that are no numbers."""
+    pixels = picture.tensor()
+    check_finite(pixels)
+    return to_model(pixels)
+
+
 def proposed(picture: Picture) -> Mask:
     """Mask of probable scratches and specks, for a person to correct; see `diagnosis.scratches`."""
     from ..diagnosis import scratches
 
-    return Mask(~scratches.propose(to_model(picture.tensor())))
+    return Mask(~scratches.propose(_pixels(picture)))
 
 
 def certain(picture: Picture) -> Mask:
     """Mask of scratches and specks beyond doubt, without a correction; see `diagnosis.scratches`."""
     from ..diagnosis import scratches
 
-    return Mask(~scratches.propose(to_model(picture.tensor()), scratches.SURE))
+    return Mask(~scratches.propose(_pixels(picture), scratches.SURE))
 
 
 def _compressed(picture: Picture) -> Jpeg:
     """Compression of a picture, from its file or its pixels."""
     from ..diagnosis import compression
 
-    found = compression.of(picture) or compression.estimate(to_model(picture.tensor()))
+    found = compression.of(picture) or compression.estimate(_pixels(picture))
     if found is None:
         kind = "is no JPEG file" if picture.jpeg is None else "was changed since it was read from a JPEG file"
         raise PellucidError(f"{kind}, and its pixels do not tell how it was compressed: leave the task out")
@@ -137,8 +154,8 @@ _TASKS: dict[str, Task] = {
     "inpaint": _INPAINT,
     "scratches": replace(_INPAINT, summary="fill in scratches from a mask or a proposal", propose=certain),
     "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
-    "unblur": Task("undo a blur with an unknown kernel", "unblur", _blind),
-    "lowlight": Task("brighten a picture that was exposed too briefly", "lowlight", _blind),
+    "unblur": Task("undo a blur with an unknown kernel", "unblur", _blind, also=("bird", "blinddps", "gibbsddrm")),
+    "lowlight": Task("brighten a picture that was exposed too briefly", "lowlight", _blind, also=("gdp", "zero-dce")),
     "unfade": Task("give a faded or tinted picture contrast and colours", "unfade", _blind),
     "hdr": Task("make one image of several exposures", "gdp", _blind, several=True),
     "jpeg": Task("undo the compression of a JPEG file", "jpeg", lambda _: _compressed),

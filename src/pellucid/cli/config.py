@@ -193,7 +193,7 @@ def _switch(path: Path, key: str, value: object) -> list[str]:
 def _placed(folder: Path, key: str, value: Any, kind: Any) -> Any:
     """Converts an option's value by its type: relative paths begin at a folder, other values stay as they are."""
     if Path in (kind, *get_args(kind)):
-        return str(folder / value)
+        return str(folder / value) if str(value) else ""  # which is refused as on the command line
     return placed(folder, value) if key in PLACES else value
 
 

@@ -10,7 +10,7 @@ import typer
 from .. import catalogue
 from ..errors import PellucidError
 from ..support.settings import assignments, read
-from .options import Json, Seed
+from .options import Json, Seed, named
 from .output import FAILED, as_json, bar, complain, left_out, plain, tell
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 
 def degrade(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Clean images, or folders of images.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File, or folder for several images.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(parser=named, metavar="IN...", help="Clean images, or folders of images.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", parser=named, help="File, or folder for several images.")],
     damages: Annotated[
         list[str],
         typer.Option(

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import PellucidError
-from .options import Backend, Device, Json, Offline, Precision, Prior
-from .output import FAILED, as_json, complain
+from .options import Backend, Device, Json, Offline, Precision, Prior, named
+from .output import FAILED, as_json, complain, plain
 
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
 
 
 def diagnose(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures.")],
+    files: Annotated[list[Path], typer.Argument(parser=named, metavar="FILE...", help="Pictures.")],
     prior: Prior = "natural",
     device: Device = None,
     offline: Offline = False,
@@ -41,7 +41,7 @@ def diagnose(
         if json:
             as_json(_record(path, found))
         else:
-            typer.echo("\n".join(_lines(path, found)))
+            typer.echo("\n".join(map(plain, _lines(path, found))))
     return FAILED if failed else 0
 
 
@@ -63,12 +63,14 @@ def _record(path: Path, found: Diagnosis) -> dict[str, Any]:
 
 def _lines(path: Path, found: Diagnosis) -> list[str]:
     """Lists the kind of picture, then each kind of damage with the command that repairs it."""
+    from ..restoration.spelling import word
+
     kind = f"{path}: {found.content.text}" if found.content else f"{path}:"
     damage = [finding for finding in found.findings if finding is not found.content]
     if not damage:
         return [f"{kind}; nothing found to repair"]
-    lines = [kind]
+    lines, name = [kind], word(str(path))
     for finding in damage:
-        mend = f"; to repair it: pellucid restore {finding.remedy} {path} -o FOLDER" if finding.remedy else ""
+        mend = f"; to repair it: pellucid restore {finding.remedy} {name} -o FOLDER" if finding.remedy else ""
         lines.append(f"  {finding.text} (confidence {finding.confidence:.2f}){mend}")
     return lines

@@ -53,6 +53,7 @@ def task(name: str) -> str | None:
 def command(name: str, commands: Sequence[str]) -> UsageError:
     """Makes the error for an unknown command, with the nearest one."""
     from ..catalogue import tasks
+    from ..restoration.spelling import word
 
     low = name.lower().replace("_", "-")
     if low in _COMMANDS:
@@ -62,7 +63,7 @@ def command(name: str, commands: Sequence[str]) -> UsageError:
     elif meant := task(low):
         hint = f"say {_RESTORE} --task {meant}"
     elif Path(name).suffix and Path(name).exists():
-        hint = f"to restore a file, say pellucid restore {name} -o OUT"
+        hint = f"to restore a file, say pellucid restore {word(name)} -o OUT"
     elif near := get_close_matches(low, commands, n=1, cutoff=0.5):
         hint = f"did you mean {near[0]!r}?"
     else:
@@ -99,7 +100,10 @@ def second_as_output(inputs: Sequence[Path]) -> UsageError | None:
     """Makes the error for `restore a.png b.png`, where b.png is meant as the output; None for other inputs."""
     if len(inputs) != 2 or not inputs[0].exists() or inputs[1].exists():
         return None
-    return UsageError(f"{inputs[1]}: there is no such file; to write the restored picture there, say -o {inputs[1]}")
+    from ..restoration.spelling import word
+
+    said = word(str(inputs[1]))
+    return UsageError(f"{inputs[1]}: there is no such file; to write the restored picture there, say -o {said}")
 
 
 class Commands(TyperGroup):

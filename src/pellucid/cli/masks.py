@@ -38,6 +38,7 @@ def save(
     """
     from .. import images
     from ..catalogue.tasks import certain, proposed
+    from ..restoration.spelling import word
 
     # Samples of one picture have one mask.
     sources = {item.source: item for item in items}
@@ -65,7 +66,7 @@ def save(
         else:
             typer.echo(f"{target}: {share:.1%} of {source} marked as scratches and specks")
     if not (dry or failed or yes):
-        tell(f"look at it and correct it with any painting program, then say --mask {place}")
+        tell(f"look at it and correct it with any painting program, then say --mask {word(str(place))}")
     return failed
 
 

@@ -17,11 +17,13 @@ def _seed(value: int) -> int:
 
 
 def named(text: str) -> Path:
-    """Checks the name of an input. An empty one would mean the current folder and all images below it."""
+    """Checks the name of a file or folder. An empty one would mean the current folder, and all images below it."""
     if not text:
-        raise typer.BadParameter("the name of an input is empty: is a variable of the shell not set?")
+        raise typer.BadParameter("the name is empty: is a variable of the shell not set?")
     return Path(text)
 
+
+named.__name__ = "path"  # Help prints it as the kind of the value.
 
 Prior = Annotated[
     str,

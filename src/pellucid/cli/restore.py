@@ -32,18 +32,23 @@ if TYPE_CHECKING:
 def restore(
     context: typer.Context,
     inputs: Annotated[list[Path], typer.Argument(parser=named, metavar="IN...", help="Images, or folders of images.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File, or folder for several images.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", parser=named, help="File, or folder for several images.")
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option("--task", "-t", help="Known damage to undo: see `pellucid tasks`; or FILE.py:CLASS."),
     ] = None,
     mask: Annotated[
-        Path | None, typer.Option("--mask", help="Image, or folder of such, white where pixels are missing.")
+        Path | None,
+        typer.Option("--mask", parser=named, help="Image, or folder of such, white where pixels are missing."),
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Fill damage beyond doubt without a check (task scratches).")
     ] = False,
-    kernel: Annotated[Path | None, typer.Option("--kernel", help="Image of a blurred point: the kernel.")] = None,
+    kernel: Annotated[
+        Path | None, typer.Option("--kernel", parser=named, help="Image of a blurred point: the kernel.")
+    ] = None,
     by: Annotated[int | None, typer.Option("--by", help="Factor 2, 3 or 4 for the task enlarge (default 2).")] = None,
     method: Annotated[
         str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: auto, or the task's).")
@@ -105,21 +110,30 @@ def restore(
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", help="Minutes after which no image is started.")
     ] = None,
-    trace: Annotated[Path | None, typer.Option("--trace", help="Folder for a table and curves of all steps.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", parser=named, help="Folder for a table and curves of all steps.")
+    ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(
-            "--truth", help="With --trace: the clean image, or a folder of them, to compare dreamclean's latents with."
+            "--truth",
+            parser=named,
+            help="With --trace: the clean image, or a folder of them, to compare dreamclean's latents with.",
         ),
     ] = None,
     save_kernel: Annotated[
         Path | None,
-        typer.Option("--save-kernel", help="File, or folder for several images, for the estimated kernel of the blur."),
+        typer.Option(
+            "--save-kernel",
+            parser=named,
+            help="File, or folder for several images, for the estimated kernel of the blur.",
+        ),
     ] = None,
     save_mask: Annotated[
         Path | None,
         typer.Option(
             "--save-mask",
+            parser=named,
             help="File, or folder for several images, for the mask that the task scratches proposes; without --yes "
             "nothing else is done.",
         ),
@@ -152,11 +166,15 @@ def restore(
     ] = "refuse",
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE.toml", help="TOML file with options by name; the command line wins."),
+        typer.Option(
+            "--config", metavar="FILE.toml", parser=named, help="TOML file with options by name; the command line wins."
+        ),
     ] = None,
     write_config: Annotated[
         Path | None,
-        typer.Option("--write-config", metavar="FILE.toml", help="Write the options of this call, for --config."),
+        typer.Option(
+            "--write-config", metavar="FILE.toml", parser=named, help="Write the options of this call, for --config."
+        ),
     ] = None,
     json: Json = False,
 ) -> int:

@@ -1,7 +1,8 @@
-"""Kind of picture: a photograph, a drawing with exactly flat areas, or a regular pattern; grey or in colour.
+"""Kind of picture: a photograph, a drawing with exactly flat areas, a regular pattern, or two tones; grey or in colour.
 
 A dither, a halftone or a grating consists of few waves: isolated peaks of the power spectrum, which its blocks have in
 common. Noise has none, and photographs, also of walls and blinds, have more power beside such peaks than in them.
+Dots at random, as a fax has them for grey, have no peaks, but only two tones.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ _SAME = 1e-4
 
 _PATTERN = 0.45
 """Share of power in peaks above which a picture is a pattern: of 159 training photographs it is at most 0.36."""
+_BILEVEL, _SIDE, _ENDS, _ROWS = 0.6, 8, 0.005, 64
+"""Share of two tones above which a picture has no others; side of the blocks; share of pixels beyond the two tones;
+most rows of blocks that are looked at.
+
+Of 124 training photographs it is at most 0.49, sharpened 0.56, with noise of 50 of 255 0.38, with 100 0.49. Of dithered
+ones it is 1.00, 0.61 to 0.91 as a JPEG of quality 60, 0.79 with noise of 4; pale ones of quality 60 have 0.59.
+"""
 _BLOCKS, _AROUND, _WIDE = 400, 4, 5
 _ABOVE = 8.0
 _SLOWEST, _SLOWEST_REDUCED = (0.03, 0.1), (0.055, 0.1)
@@ -36,6 +44,7 @@ class Content:
         flat: share of 3x3 windows that are exactly constant in all channels.
         grey: whether all channels are equal.
         pattern: share of the power of waves in isolated peaks of the spectrum.
+        bilevel: share of the largest possible variance in blocks, which only two tones have.
         frame: plain frame around a photograph; None without one.
         framed: kind of the part inside the frame.
     """
@@ -43,6 +52,7 @@ class Content:
     flat: float
     grey: bool
     pattern: float = 0.0
+    bilevel: float = 0.0
     frame: Frame | None = None
     framed: Content | None = None
 
@@ -62,8 +72,8 @@ class Content:
 
     @property
     def patterned(self) -> bool:
-        """True for a dither, a halftone or a grating."""
-        return self.pattern > _PATTERN
+        """True for a dither, a halftone, a grating or a fax."""
+        return self.pattern > _PATTERN or self.bilevel > _BILEVEL
 
     @property
     def drawn(self) -> bool:
@@ -81,7 +91,10 @@ class Content:
         if self.framed is not None:
             return f"{self.framed.text}, in a plain frame"
         kind = "text, line art or a screenshot" if self.drawn else "a photograph"
-        kind = "a regular pattern, such as a dither or a halftone" if self.patterned else kind
+        if self.pattern > _PATTERN:
+            kind = "a regular pattern, such as a dither or a halftone"
+        elif self.bilevel > _BILEVEL and self.flat <= _DRAWN:
+            kind = "a picture of two tones, such as a fax"
         return f"{kind}, grey" if self.grey else kind
 
     @property
@@ -91,9 +104,10 @@ class Content:
 
     @property
     def evidence(self) -> dict[str, float]:
-        """Share of constant windows, whether the picture is grey, power in peaks, and sides inside a frame."""
+        """Share of constant windows, whether it is grey, share of peaks, share of two tones, sides inside a frame."""
         sides = {} if self.frame is None else self.frame.evidence
-        return {"flat": self.flat, "grey": float(self.grey), "pattern": self.pattern, **sides}
+        kinds = {"flat": self.flat, "grey": float(self.grey), "pattern": self.pattern, "bilevel": self.bilevel}
+        return kinds | sides
 
 
 def estimate(image: Tensor) -> Content:
@@ -106,12 +120,12 @@ def estimate(image: Tensor) -> Content:
         return Content(0.0, _grey(image))
     image = image.detach().cpu()
     constant = _constant(image)
-    whole = Content(_share(constant), _grey(image), _pattern(image))
+    whole = Content(_share(constant), _grey(image), _pattern(image), _bilevel(image))
     frame = find(image, constant)
     if frame is None:
         return whole
     y, flat = frame.inside(image), constant[frame.top : frame.bottom - 2, frame.left : frame.right - 2]
-    framed = Content(_share(flat), _grey(y), _pattern(y))
+    framed = Content(_share(flat), _grey(y), _pattern(y), _bilevel(y))
     # What is drawn has plain margins, too, and remains drawn without them.
     return replace(whole, frame=frame, framed=framed) if framed.flat <= _FLAT or whole.flat <= _DRAWN else whole
 
@@ -125,6 +139,21 @@ def _grey(image: Tensor) -> bool:
     """True if all channels are equal."""
     strips = image.split(_STRIP, -2)
     return all(bool((strip - strip[:, :1]).abs().max() <= _SAME) for strip in strips)
+
+
+def _bilevel(image: Tensor) -> float:
+    """Variance in blocks over that of two tones with the same means; of a large picture, in some rows of blocks."""
+    rows = image.shape[-2] // _SIDE
+    if not rows or image.shape[-1] < _SIDE:
+        return 0.0
+    tops = [_SIDE * (rows * number // min(rows, _ROWS)) for number in range(min(rows, _ROWS))]
+    some = torch.cat([image[..., top : top + _SIDE, :] for top in tops], -2)
+    values = some.flatten().sort().values
+    low, high = (values[int(share * (len(values) - 1))].item() for share in (_ENDS, 1 - _ENDS))
+    within = some.clamp(low, high)
+    mean, square = F.avg_pool2d(within, _SIDE), F.avg_pool2d(within.square(), _SIDE)
+    largest = ((mean - low) * (high - mean)).sum().item()
+    return (square - mean.square()).sum().item() / largest if high - low > _SAME and largest > 0 else 0.0
 
 
 def _pattern(image: Tensor) -> float:

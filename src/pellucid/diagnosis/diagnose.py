@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..images import Picture
-from ..maths.problem import to_model
+from ..maths.problem import check_finite, to_model
 from ..priors.prior import Padded, Prior, device_of
 from .blur import Blur
 from .blur import estimate as blur_of
@@ -120,9 +120,10 @@ def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
     """Looks for every kind of damage in a picture's first page; see `diagnose`.
 
     Raises:
-        UsageError: the prior has another number of channels.
+        UsageError: the prior has another number of channels, or pixels are not finite.
     """
     pixels = picture.tensor()
+    check_finite(pixels)
     grey = pixels.shape[1] == 1
     if not grey and pixels.shape[1] != prior.channels:
         raise UsageError(f"the prior takes images of {prior.channels} channels, this one has {pixels.shape[1]}")

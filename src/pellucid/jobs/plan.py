@@ -102,6 +102,8 @@ def plan(
     else:
         if os.path.lexists(output) and not _is_folder(output):
             raise UsageError(f"{output}: is a file; several images need a folder")
+        if output.suffix.lower() in images.SUFFIXES and not _is_folder(output):
+            raise UsageError(f"{output}: is the name of a file; several images, and folders, need a folder")
         items = [Item(source, images.target_of(output / (name or source.name)), name) for source, name in found]
         items = _sampled(items, samples)
         _check_inside(items, output)

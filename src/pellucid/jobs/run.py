@@ -317,7 +317,7 @@ def _beside(damaged: Picture, path: Path, restorer: Restorer) -> Beside:
 def _write_kernel(result: Restored, path: Path) -> None:
     """Writes an estimated kernel as a 16-bit picture with its brightest number white, for `--kernel`."""
     if "kernel" not in result.found:
-        raise PellucidError("the method found no kernel to save")
+        raise PellucidError("the method found no kernel to save: leave --save-kernel out")
     kernel = result.found["kernel"][0, 0]
     path.parent.mkdir(parents=True, exist_ok=True)
     images.write(images.from_array((kernel / kernel.max() * 65535).round().numpy().astype("uint16")), path)

@@ -41,6 +41,16 @@ def to_unit(image: Tensor) -> Tensor:
     return to_zero_one(image).clamp_(0, 1)
 
 
+def check_finite(pixels: Tensor) -> None:
+    """Rejects pixels that are no numbers.
+
+    Raises:
+        UsageError: there is NaN or infinity among them.
+    """
+    if not torch.isfinite(pixels).all():
+        raise UsageError("the image holds values that are not finite (NaN or infinity)")
+
+
 @dataclass(frozen=True)
 class Problem:
     """A damaged image `y = A(x) + sigma_y n` with the known facts about its damage.
@@ -77,8 +87,7 @@ class Problem:
             raise UsageError(f"Problem needs a floating-point image in [-1, 1], not {self.y.dtype}")
         if self.operator is None and (self.y.ndim != 4 or self.y.numel() == 0):
             raise UsageError(f"Problem needs images of shape (B, C, H, W), not {tuple(self.y.shape)}")
-        if not torch.isfinite(self.y).all():
-            raise UsageError("the image holds values that are not finite (NaN or infinity)")
+        check_finite(self.y)
         if self.known and len(self.known) != len(self.y):
             raise UsageError(f"{len(self.known)} diagnoses are known, of {len(self.y)} images")
         if self.sigma_y is not None and not (math.isfinite(self.sigma_y) and self.sigma_y >= 0):

@@ -51,8 +51,9 @@ class Tiled(Wrapper):
 
     def __init__(self, prior: Prior, tile: int = TILE, overlap: int = OVERLAP, batch: int = 1) -> None:
         super().__init__(prior)
-        if tile < 1 or overlap < 0 or batch < 1:
-            raise UsageError(f"tiles need tile >= 1, overlap >= 0, batch >= 1, not {tile}, {overlap}, {batch}")
+        for name, value, least in (("side", tile, 1), ("overlap", overlap, 0), ("number at once", batch, 1)):
+            if value < least:
+                raise UsageError(f"the {name} of tiles is {least} or more, not {value}")
         self.tile = round_up(tile, prior.multiple)
         self.overlap = round_up(overlap, prior.multiple)
         self.batch = batch

@@ -7,8 +7,9 @@ same bytes everywhere. Its fields are the options, and their metadata is what a 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for one in fields(self):
+            if one.metadata.get("kind") in (int, float):
+                object.__setattr__(self, one.name, _plain(getattr(self, one.name)))
             _check_kind(one.name, getattr(self, one.name), one.metadata.get("kind"))
         check_seed(self.seed)
         self._check_noise()
@@ -166,15 +169,18 @@ class Recipe:
             UsageError: see `Recipe`; or there is a recipe together with other options.
         """
         plain = cls.__dataclass_fields__
-        if noise is not None and not isinstance(noise, float | int | Sequence):
-            # A tensor; the command line does not wait for torch.
-            noise = tuple(noise.flatten().tolist()) if noise.numel() > 1 else noise.item()
+        if callable(flat := getattr(noise, "flatten", None)):
+            # A tensor or an array; the command line does not wait for torch.
+            levels = flat().tolist()
+            noise = tuple(levels) if len(levels) > 1 else levels[0] if levels else ()
         more: dict[str, Any] = {"prior": prior, "operator": operator, "noise": noise, "seed": seed}
         own: dict[str, Any] = {name: value for name, value in options.items() if name in plain}
         hyper: dict[str, Any] = {name: value for name, value in options.items() if name not in plain}
         if isinstance(own.get("kernel"), int):
             # Several methods call a kernel's side so; the file of a kernel is never a number.
             hyper["kernel"] = own.pop("kernel")
+        if method is None and own.get("task") is None:
+            _check_spelling(hyper, plain)
         if isinstance(method, Recipe):
             beside = [name for name, value in (more | own | hyper).items()
                       if name in hyper or value is not plain[name].default]  # fmt: skip
@@ -248,6 +254,7 @@ class Recipe:
         several = False
         if self.task is not None:
             usual = tasks.find(self.task)
+            usual.check_method(self.task, name)
             operator, several = tasks.operator(self.task, self.mask, self.kernel, self.by, yes=self.yes), usual.several
             noise = usual.noise if noise is None else noise
             # A preset is what its paper, or its name, says, and nothing of ours.
@@ -370,8 +377,26 @@ def _check_kind(name: str, value: object, kind: Any) -> None:
     else:
         fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if not fits:
-        hint = f"; a hyper-parameter of this name goes into settings={{{name!r}: ...}}" if kind is Path else ""
-        raise UsageError(f"{name} is {_KINDS[kind]}, not {value!r}{hint}")
+        number = isinstance(value, int | float)
+        hint = f"a hyper-parameter of this name goes into settings={{{name!r}: ...}}" if number else "save it as one"
+        shown = repr(value) if number or isinstance(value, str | Path) else f"of type {type(value).__name__}"
+        raise UsageError(f"{name} is {_KINDS[kind]}, not {shown}" + (f"; {hint}" if kind is Path else ""))
+
+
+def _plain(value: Any) -> Any:
+    """Number of numpy or torch without dimensions as a number of Python; other values unchanged."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def _check_spelling(hyper: Iterable[str], known: Iterable[str]) -> None:
+    """Rejects a misspelt option, which the default method would be said not to have."""
+    from .. import methods
+
+    usual = {name for one in ("auto", "dreamclean") for name in methods.find(one).__dataclass_fields__}
+    for name in hyper:
+        near = get_close_matches(name, [*known, *usual], n=1)
+        if name not in usual and near:
+            raise UsageError(f"there is no option {name!r}: did you mean {near[0]!r}?")
 
 
 _KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "the name of a file"}

@@ -411,11 +411,17 @@ def _check_options(
 ) -> None:
     """Rejects options that the method cannot use, and missing ones."""
     if not method.blind and operator is None:
-        raise UsageError(f"{type(method).__name__} needs the degradation: give an operator")
+        raise UsageError(
+            f"{type(method).__name__} needs the degradation: name a task that has one, or give an operator"
+        )
     if operator is None and noise is not None and method.takes_operator and not method.takes_noise:
         raise UsageError(f"{type(method).__name__} uses the noise level only with an operator: give both")
     if method.blind and not method.takes_operator and (operator is not None or noise is not None):
-        known = "the operator" if operator is not None else "the noise level"
-        raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out")
+        known = "an operator, nor a task with one" if operator is not None else "the noise level"
+        instead = "" if operator is not None else ", or name a task that takes it, such as denoise"
+        raise UsageError(f"{type(method).__name__} is blind: it cannot use {known}; leave it out{instead}")
     if exact and not (isinstance(operator, Operator) and operator.linear):
-        raise UsageError("a result agrees exactly with measurements of a linear operator: give one, or leave exact out")
+        raise UsageError(
+            "a result agrees exactly with measurements of a linear operator: name a task with one, such as enlarge, "
+            "give an operator, or leave exact out"
+        )

@@ -221,6 +221,11 @@ def toml_value(value: object) -> str:
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def word(name: str) -> str:
+    """Writes the name of a file as a word of a command line, which a shell reads as this name."""
+    return shlex.quote(_safe(name))
+
+
 def _safe(name: str) -> str:
     """Protects a name from being read as an option."""
     return f"./{name}" if name.startswith("-") else name
