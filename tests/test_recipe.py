@@ -88,10 +88,6 @@ def test_noise_of_a_measurement_that_is_no_picture_has_no_upper_bound() -> None:
     assert Recipe("dps", operator=PhaseRetrieval(), noise=2).noise == 2.0
 
 
-def test_noise_of_measurements_of_an_operator_has_its_units() -> None:
-    assert Recipe("ddrm", operator=AveragePool(2), noise=1.5).noise == 1.5
-
-
 @pytest.mark.parametrize(
     ("task", "method"),
     [("unblur", "gibbsddrm"), ("lowlight", "zero-dce"), ("lowlight", "external"), ("unfade", "mine.py:Own")],
