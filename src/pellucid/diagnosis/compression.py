@@ -486,5 +486,5 @@ def _shares(plane: Tensor) -> Tensor:
             own = along[row : row + (len(along) - row) // 8 * 8].unflatten(0, (-1, 8))
             small = (matrix @ own).abs() < 0.5
             means = small[:, 0, ::8]
-            shares[row, column] = (small.sum() - means.sum()) / (small.numel() - means.numel())
+            shares[row, column] = (small.count_nonzero() - means.count_nonzero()) / (small.numel() - means.numel())
     return shares

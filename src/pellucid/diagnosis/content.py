@@ -132,7 +132,7 @@ def estimate(image: Tensor) -> Content:
 
 def _share(windows: Tensor) -> float:
     """Share of true values, without a copy of them as numbers."""
-    return int(windows.sum()) / windows.numel()
+    return int(windows.count_nonzero()) / windows.numel()
 
 
 def _grey(image: Tensor) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -294,11 +295,16 @@ def round_up(size: int, multiple: int) -> int:
 
 
 def reflected(x: Tensor, multiple: int) -> Tensor:
-    """Reflects images, (..., H, W), at the right and the bottom up to a multiple."""
-    for axis, size in zip((-2, -1), x.shape[-2:], strict=True):
-        if size % multiple:
-            target = round_up(size, multiple)
-            x = x.index_select(axis, reflection(size, target).to(x.device))
+    """Reflects images, (B, C, H, W), at the right and the bottom up to a multiple."""
+    more = [round_up(size, multiple) - size for size in x.shape[-2:]]
+    if not any(more):
+        return x
+    if all(add < size for add, size in zip(more, x.shape[-2:], strict=True)):
+        # In a third of the time of a selection by indices.
+        return F.pad(x, (0, more[1], 0, more[0]), mode="reflect")
+    for axis, add in zip((-2, -1), more, strict=True):
+        size = x.shape[axis]
+        x = x.index_select(axis, reflection(size, size + add).to(x.device))
     return x
 
 
