@@ -23,7 +23,7 @@ from ..maths.stabilised import Curve, Variance
 from ..priors.prior import Prior
 from .content import Content
 from .estimate import WHOLE, stretches
-from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, relative, unclipped
+from .signs import SIDE, SLOW, STRIDE, brightness, flat, line, probability, read, relative, unclipped
 from .stationary import (
     BANDS,
     EDGES,
@@ -213,7 +213,7 @@ def silent(y: Tensor, content: Content, compressed: bool = False) -> bool:
         return True
     axes = 1 if content.grey else y.shape[1]
     curve = None if compressed else floor(y, axes)
-    bound = calmest(y, axes, compressed) if curve is None else calmest(curve.forward(y), axes, kept=unclipped(y))
+    bound = calmest(y if curve is None else curve.forward(y), unclipped(y), axes, compressed)
     most = bound.power * _GROW**_ROUNDS * _MORE_POWER
     return Spectrum(most).level < LEAST
 
@@ -235,7 +235,7 @@ def examined(
         # Less than a block tells nothing.
         return None
     axes = 1 if content.grey else y.shape[1]
-    bound, calls = calmest(y, axes, compressed), CALLS
+    bound, calls = calmest(y, unclipped(y), axes, compressed), CALLS
     room = bound.power[:axes, _FINE:].min().sqrt().item()
     if room >= LEAST:
         seen = white_level(prior, y, axes, room, _WHITE)
@@ -351,6 +351,7 @@ def measure(
     """
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
     rest = calls - 2 * test
+    kept = unclipped(y)
     # A JPEG flattens weak texture and keeps strong one, so what its calm blocks differ in tells nothing.
     curve = None if compressed else floor(y, axes)
     variance: Variance | Curve | None
@@ -359,14 +360,12 @@ def measure(
         variance = by_brightness(y, x0, bound, axes)
     else:
         even = curve.forward(y)
-        told = calmest(even, axes, kept=unclipped(y))
+        told = calmest(even, kept, axes)
         x0 = _walked(prior, even, told, (rest + 1) // _ROUNDS, axes)
         variance, x0 = curved(curve, even, x0, told, axes), curve.inverse(x0)
-    # Clipped blocks have no noise, and would be the calmest.
-    kept = None if curve is None or variance is None else unclipped(y)
     if variance is not None:
         y, x0 = variance.forward(y), variance.forward(x0)
-        bound = calmest(y, axes, compressed, kept)
+        bound = calmest(y, kept, axes, compressed)
     told = _corrected(y, x0, bound, axes, kept)
     told = _corrected(y, _walked(prior, y, told, rest // _ROUNDS, axes), told, axes, kept)
     if credible and variance is None and told.level * math.sqrt(_MORE_POWER) < LEAST:
@@ -381,11 +380,13 @@ def measure(
     signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
+    if compressed and axes > 1:
+        signs |= flat(spectrum)
     more = _SAFER if compressed and axes > 1 else _CURVED_GREY if isinstance(variance, Curve) and axes == 1 else 0.0
     return Noise(spectrum, 0.0, probability(signs, more), signs, variance)
 
 
-def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int, kept: Tensor | None) -> Spectrum:
+def _corrected(y: Tensor, x0: Tensor, told: Spectrum, axes: int, kept: Tensor) -> Spectrum:
     """The given spectrum, less where the prior gives part of it back."""
     ratio = _ratio(x0, blocks(y - x0, centred=False), told, kept)
     change = (_smooth(ratio) / _TARGET) ** _POWER
@@ -509,7 +510,7 @@ def _walked(prior: Prior, y: Tensor, told: Spectrum, calls: int, axes: int) -> T
     return x0
 
 
-def _ratio(x0: Tensor, taken: Tensor, told: Spectrum, kept: Tensor | None) -> Tensor:
+def _ratio(x0: Tensor, taken: Tensor, told: Spectrum, kept: Tensor) -> Tensor:
     """Removed amplitude over the given one, (C, BANDS); `taken` is the power of the residual's blocks."""
     return (_left(x0, taken, kept) / told.power).sqrt()
 
@@ -537,9 +538,16 @@ def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:
     return Spectrum(power)
 
 
-def calmest(y: Tensor, axes: int, compressed: bool = False, kept: Tensor | None = None) -> Spectrum:
-    """Mean power of the calmest blocks, of those that are kept: an upper bound of the noise's power; see `limited`."""
-    bound = _calm_of(blocks(y) if kept is None else blocks(y)[kept], axes)
+def calmest(y: Tensor, kept: Tensor, axes: int, compressed: bool = False) -> Spectrum:
+    """Mean power of the calmest blocks: an upper bound of the noise's power.
+
+    Args:
+        y: one picture, (1, C, H, W) in [-1, 1].
+        kept: blocks that count, (N,); clipped ones have less noise, and would be the calmest.
+        axes: colour axes that count.
+        compressed: whether it was a JPEG; see `limited`.
+    """
+    bound = _calm_of(blocks(y)[kept], axes)
     return limited(bound, axes, _GREY_MOST if compressed else None)
 
 
@@ -552,11 +560,9 @@ def _calm_of(power: Tensor, axes: int) -> Spectrum:
     return Spectrum(_only(bound, axes))
 
 
-def _left(x0: Tensor, taken: Tensor, kept: Tensor | None) -> Tensor:
-    """Mean power, (C, BANDS), of an estimate's residual in the blocks where the estimate is flattest."""
-    power = blocks(x0).sum((1, 2))
-    if kept is not None:
-        power, taken = power[kept], taken[kept]
+def _left(x0: Tensor, taken: Tensor, kept: Tensor) -> Tensor:
+    """Mean power, (C, BANDS), of an estimate's residual in the kept blocks where the estimate is flattest."""
+    power, taken = blocks(x0)[kept].sum((1, 2)), taken[kept]
     order = power.argsort()
     return taken[order[: max(6, int(len(order) * _CALM))]].mean(0)
 
