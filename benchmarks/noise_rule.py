@@ -87,9 +87,14 @@ def middles(archive: Path, many: int, size: int = 128) -> list[Tensor]:
             photograph = Image.open(io.BytesIO(content.read())).convert("RGB")
             left, top = (photograph.width - size) // 2, (photograph.height - size) // 2
             crops.append(from_pil(photograph.crop((left, top, left + size, top + size))).tensor())
-    busy = sorted(crops, key=lambda crop: -noise.calmest(to_model(crop), 3).level)[: (many + 1) // 2]
+    busy = sorted(crops, key=_activity, reverse=True)[: (many + 1) // 2]
     usual = [crop for crop in crops if not any(crop is other for other in busy)]
     return [crop for pair in zip(busy, usual, strict=False) for crop in pair][:many]
+
+
+def _activity(crop: Tensor) -> float:
+    y = to_model(crop)
+    return noise.calmest(y, signs.unclipped(y), 3).level
 
 
 @torch.no_grad()
@@ -140,7 +145,8 @@ def odds(rule: Rule, one: Sample) -> float:
         torch.tensor(
             rule[1]
             + sum(w * (one.signs[name] - middle) for name, (middle, w) in rule[0].items())
-            - signs.beyond(one.signs)
+            + signs.above(one.signs, signs.BESIDE)
+            - signs.above(one.signs, signs.BEYOND)
         )
         .sigmoid()
         .item()

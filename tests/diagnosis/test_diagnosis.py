@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
-from pellucid.diagnosis.noise import Calm, Taken, blocks, bounded, by_brightness, curved, limited
+from pellucid.diagnosis.noise import Calm, Taken, blocks, bounded, by_brightness, calmest, curved, limited
+from pellucid.diagnosis.signs import unclipped
 from pellucid.diagnosis.stationary import BANDS, Spectrum, from_opponent, to_opponent
 from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
@@ -132,6 +133,18 @@ def test_the_limit_of_noise_before_compression() -> None:
     assert torch.equal(limited(Spectrum(power), 3, None).power, power)
     assert torch.equal(limited(Spectrum(power), 1, 2.0).power, power)
     assert limited(Spectrum.white(0.1, 3), 3, 2.0).level == pytest.approx(0.1)
+
+
+def test_clipped_blocks_do_not_bound_the_noise() -> None:
+    """Clipping at black leaves a third of the variance of noise: such blocks would be the calmest."""
+    light = torch.full((1, 3, 96, 96), -1.0)
+    light[..., 40:] = 0.0
+    y = gaussian_noise(to_unit(light), sigma=0.05, seed=1).clamp(0, 1).mul(255).round().div(255)
+    y = to_model(y)
+    kept = unclipped(y)
+    assert not kept.all()
+    assert calmest(y, kept, 3).level == pytest.approx(0.1, rel=0.1)
+    assert calmest(y, torch.ones_like(kept), 3).level < 0.075
 
 
 def test_grain_that_depends_on_brightness() -> None:

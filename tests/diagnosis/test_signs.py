@@ -79,10 +79,30 @@ def test_noise_is_gaussian() -> None:
     # Texture has no colour of its own, so that coloured noise is not asked.
     assert read(one_sided)["skew"] == read(one_sided)["peaks"] == 0
     usual = {"share": 0.85, **found}
-    assert signs.beyond(usual) == 0
-    assert signs.beyond({**usual, "peaks": 1.0}) == pytest.approx(1.8)
-    assert signs.beyond({**usual, "skew": 0.26}) == pytest.approx(1.2)
+    assert signs.above(usual, signs.BEYOND) == 0
+    assert signs.above({**usual, "peaks": 1.0}, signs.BEYOND) == pytest.approx(1.8)
+    assert signs.above({**usual, "skew": 0.26}, signs.BEYOND) == pytest.approx(1.2)
     assert signs.probability({**usual, "peaks": 3.0, "skew": 1.0}) < 0.01
+
+
+def test_texture_with_colours_has_one_colour_in_a_place() -> None:
+    """Colour noise has independent axes; brown earth is red and yellow where it is bright."""
+    apart = read(drawn(1))["apart"]
+    assert apart > 2.5
+    earth = drawn(1)[:, :1] * torch.tensor([1.0, 0.5, -0.8]).view(1, 3, 1, 1)
+    assert read(earth)["apart"] == pytest.approx(0, abs=1e-3)
+    assert "apart" not in read(drawn(1), Spectrum.white(0.1, 3, 1))
+    usual = {"share": 0.7, **read(earth)}
+    low, high = (signs.probability({**usual, "apart": value}) for value in (0.0, apart))
+    assert math.log(high / (1 - high)) == pytest.approx(math.log(low / (1 - low)) + 6 * (apart - 1.6))
+
+
+def test_noise_from_before_a_jpeg_is_flat() -> None:
+    assert signs.flat(NOISE)["flat"] == pytest.approx(0, abs=1e-6)
+    power = NOISE.power.clone()
+    power[0, 6:] /= 4
+    assert signs.flat(Spectrum(power))["flat"] == pytest.approx(-math.log(2))
+    assert signs.above({"flat": 0.2}, signs.BESIDE) == pytest.approx(1.5)
 
 
 def test_the_grid_of_a_jpeg() -> None:

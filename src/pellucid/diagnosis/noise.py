@@ -24,7 +24,7 @@ from ..maths.stabilised import Curve, Variance
 from ..priors.prior import Prior
 from .content import Content
 from .estimate import WHOLE, stretches
-from .signs import SIDE, SLOW, STRIDE, brightness, line, probability, read, relative, unclipped
+from .signs import SIDE, SLOW, STRIDE, brightness, flat, line, probability, read, relative, unclipped
 from .stationary import (
     BANDS,
     EDGES,
@@ -241,7 +241,7 @@ class Calm:
     @cached_property
     def bound(self) -> Spectrum:
         """Upper bound of the noise's power."""
-        return limited(_calm_of(self.power, self.axes), self.axes, _GREY_MOST if self.compressed else None)
+        return limited(_calm_of(self.power[self.kept], self.axes), self.axes, _GREY_MOST if self.compressed else None)
 
     @cached_property
     def curve(self) -> Curve | None:
@@ -254,7 +254,7 @@ class Calm:
         if self.curve is None:
             return self.y, self.bound
         y = self.curve.forward(self.y)
-        return y, calmest(y, self.axes, kept=self.kept)
+        return y, calmest(y, self.kept, self.axes)
 
     @property
     def silent(self) -> bool:
@@ -342,7 +342,7 @@ def bounded(level: float, calm: Calm) -> float:
     flattest, share = _flattest(calm.y, calm.axes), 1.0 if calm.axes > 1 else _ALONE
     if flattest is None:
         return level
-    calmest = _calm_of(calm.power[calm.kept], calm.axes).power[: calm.axes, _FINE:].min().sqrt().item()
+    calmest = calm.bound.power[: calm.axes, _FINE:].min().sqrt().item()
     return min(max(level, share * min(calmest, flattest)), share * _BEYOND_PATCHES * flattest)
 
 
@@ -441,7 +441,8 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
         calls: evaluations, 6 or more.
         credible: see `examined`.
     """
-    y, axes, bound, compressed, curve = calm.y, calm.axes, calm.bound, calm.compressed, calm.curve
+    y, axes, kept, bound = calm.y, calm.axes, calm.kept, calm.bound
+    compressed, curve = calm.compressed, calm.curve
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
     rest = calls - 2 * test
     even, told = calm.even
@@ -450,15 +451,13 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     taken = Taken(y, x0 if curve is None else curve.inverse(x0))
     variance: Variance | Curve | None
     if curve is None:
-        variance = by_brightness(taken, bound, axes, calm.kept)
+        variance = by_brightness(taken, bound, axes, kept)
     else:
         variance = curved(curve, Taken(even, x0), taken, told, axes)
-    # Clipped blocks have no noise, and would be the calmest.
-    kept = None if curve is None or variance is None else calm.kept
     if variance is not None:
         y = variance.forward(y)
         taken = Taken(y, variance.forward(taken.x0))
-        bound = calmest(y, axes, compressed, kept)
+        bound = calmest(y, kept, axes, compressed)
     if y is not even:
         seen = seen.beside(y)
     told = _corrected(taken, bound, axes, kept)
@@ -474,11 +473,13 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     signs = {"share": share, **read(y, taken.x0, taken.power, again.power, told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
+    if compressed and axes > 1:
+        signs |= flat(spectrum)
     more = _SAFER if compressed and axes > 1 else _CURVED_GREY if isinstance(variance, Curve) and axes == 1 else 0.0
     return Noise(spectrum, 0.0, probability(signs, more), signs, variance, compressed and axes > 1)
 
 
-def _corrected(taken: Taken, told: Spectrum, axes: int, kept: Tensor | None) -> Spectrum:
+def _corrected(taken: Taken, told: Spectrum, axes: int, kept: Tensor) -> Spectrum:
     """The given spectrum, less where the prior gives part of it back."""
     change = (_smooth(_ratio(taken, told, kept)) / _TARGET) ** _POWER
     return Spectrum(_only(told.power * change.clamp(_SHRINK, _GROW), axes))
@@ -599,11 +600,9 @@ def _walked(prior: Prior, seen: Observed, told: Spectrum, calls: int, axes: int)
     return x0
 
 
-def _ratio(taken: Taken, told: Spectrum, kept: Tensor | None) -> Tensor:
+def _ratio(taken: Taken, told: Spectrum, kept: Tensor) -> Tensor:
     """Removed amplitude over the given one, (C, BANDS), in the blocks where the estimate is flattest."""
-    activity, power = taken.activity, taken.power
-    if kept is not None:
-        activity, power = activity[kept], power[kept]
+    activity, power = taken.activity[kept], taken.power[kept]
     order = activity.argsort()
     return (power[order[: max(6, int(len(order) * _CALM))]].mean(0) / told.power).sqrt()
 
@@ -631,9 +630,16 @@ def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:
     return Spectrum(power)
 
 
-def calmest(y: Tensor, axes: int, compressed: bool = False, kept: Tensor | None = None) -> Spectrum:
-    """Mean power of the calmest blocks, of those that are kept: an upper bound of the noise's power; see `limited`."""
-    bound = _calm_of(blocks(y) if kept is None else blocks(y)[kept], axes)
+def calmest(y: Tensor, kept: Tensor, axes: int, compressed: bool = False) -> Spectrum:
+    """Mean power of the calmest blocks: an upper bound of the noise's power.
+
+    Args:
+        y: one picture, (1, C, H, W) in [-1, 1].
+        kept: blocks that count, (N,); clipped ones have less noise, and would be the calmest.
+        axes: colour axes that count.
+        compressed: whether it was a JPEG; see `limited`.
+    """
+    bound = _calm_of(blocks(y)[kept], axes)
     return limited(bound, axes, _GREY_MOST if compressed else None)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .stationary import Spectrum, shares
+from .stationary import Spectrum, shares, to_opponent
 
 SIDE, STRIDE = 16, 8
 SLOW = 2
@@ -44,6 +44,12 @@ BEYOND: Mapping[str, tuple[float, float]] = {"peaks": (0.40, 3.0), "skew": (0.16
 Chosen on 57 training crops: three fifths of the harm goes, and a fortieth of the gain.
 """
 
+BESIDE: Mapping[str, tuple[float, float]] = {"apart": (1.6, 6.0), "flat": (-0.3, 3.0)}
+"""Of each sign of noise that some pictures have the value that texture keeps below, and what each unit beyond adds.
+
+Undamaged training photographs with texture in colours have `apart` of at most 1.7 where the level is credible.
+"""
+
 
 def probability(signs: Mapping[str, float], more: float = 0.0) -> float:
     """Share of pictures with such signs that gain by denoising, by a logistic rule.
@@ -55,13 +61,13 @@ def probability(signs: Mapping[str, float], more: float = 0.0) -> float:
         more: what else adds to the log-odds.
     """
     rule = sum(weight * (signs[name] - middle) for name, (middle, weight) in RULE.items())
-    odds = _OFFSET + rule + more - beyond(signs)
+    odds = _OFFSET + rule + more + above(signs, BESIDE) - above(signs, BEYOND)
     return 1 / (1 + math.exp(-max(min(odds, 30.0), -30.0)))
 
 
-def beyond(signs: Mapping[str, float]) -> float:
-    """The part of the log-odds, 0 or more, that the signs of texture that is not Gaussian take away."""
-    return sum(weight * max(0.0, signs[name] - limit) for name, (limit, weight) in BEYOND.items())
+def above(signs: Mapping[str, float], limits: Mapping[str, tuple[float, float]]) -> float:
+    """Part of the log-odds, 0 or more, of signs above their limits; a missing sign adds nothing."""
+    return sum(weight * max(0.0, signs.get(name, limit) - limit) for name, (limit, weight) in limits.items())
 
 
 def read(
@@ -89,7 +95,17 @@ def read(
         "grid": _grid(y),
         "direction": math.log(_direction(residual)),
         **_shape(residual, told, axes),
+        **_colours(y - x0, kept, told, axes),
     }
+
+
+def flat(spectrum: Spectrum) -> dict[str, float]:
+    """Measures how flat noise is that was there before a JPEG: the fine waves of its grey axis over the middle ones.
+
+    A sensor's noise is nearly white on that axis. Texture, and what a phone's own denoiser leaves, fall with frequency.
+    """
+    grey = spectrum.power[0]
+    return {"flat": math.log((grey[6:].mean() / grey[2:5].mean()).item()) / 2}
 
 
 def line(power: Tensor, light: Tensor) -> tuple[float, float, Tensor]:
@@ -162,8 +178,7 @@ def _shape(block: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
     The excess kurtosis of all blocks together, which places with more texture raise, and the skewness, of either sign,
     of blocks made alike in power. Texture has hardly any colour of its own.
     """
-    grey, *colours = told.levels[:axes]
-    if colours and sum(colours) / len(colours) >= _COLOURED * grey:
+    if _coloured(told, axes):
         return {"peaks": 0.0, "skew": 0.0}
     block = block.flatten(1).cpu()
     own = block / block.std(1, keepdim=True).clamp_min(_TINY)
@@ -172,6 +187,27 @@ def _shape(block: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
         "peaks": min(max(every.pow(4).mean().item() - 3, -1.0), _TAILS),
         "skew": min(abs(own.pow(3).mean().item()), 1.0),
     }
+
+
+def _colours(left: Tensor, kept: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
+    """Sign of noise with colour: how far apart the colour axes of a residual are, as minus the log of a correlation.
+
+    Layers of film and pixels of a sensor have noise of their own. Texture has a colour: its axes rise and fall
+    together. The root mean square over the pairs of axes counts, in the median block.
+    """
+    if not _coloured(told, axes):
+        return {}
+    block = _tiles(to_opponent(left)[0]).flatten(1, 2)[:, kept.to(left.device)].flatten(2).cpu()
+    block = block - block.mean(-1, keepdim=True)
+    block = block / block.norm(dim=-1, keepdim=True).clamp_min(_TINY)
+    alike = torch.einsum("cnp,dnp->ncd", block, block).square().triu(1).sum((1, 2)) / math.comb(len(block), 2)
+    return {"apart": -math.log(max(alike.median().sqrt().item(), _TINY))}
+
+
+def _coloured(told: Spectrum, axes: int) -> bool:
+    """True for noise with about as much power in colours as in grey."""
+    grey, *colours = told.levels[:axes]
+    return bool(colours) and sum(colours) / len(colours) >= _COLOURED * grey
 
 
 def _direction(block: Tensor) -> float:
