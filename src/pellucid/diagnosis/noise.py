@@ -24,7 +24,7 @@ from ..maths.stabilised import Curve, Variance
 from ..priors.prior import Prior
 from .content import Content
 from .estimate import WHOLE, stretches
-from .signs import SIDE, SLOW, STRIDE, brightness, flat, line, probability, read, relative, unclipped
+from .signs import BESIDE, SIDE, SLOW, STRIDE, above, brightness, flat, line, probability, read, relative, unclipped
 from .stationary import (
     BANDS,
     EDGES,
@@ -83,7 +83,7 @@ class Noise:
         numbers: numbers behind the confidence.
         variance: dependence on brightness, for noise that has one; another spectrum than white is then that of the
             picture made uniform.
-        coded: whether it is noise in colour that a JPEG compression made uneven.
+        coded: whether it was white, as a sensor's, before a JPEG compression that made it uneven.
     """
 
     spectrum: Spectrum
@@ -473,10 +473,12 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     signs = {"share": share, **read(y, taken.x0, taken.power, again.power, told, bound, axes)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
+    coded = False
     if compressed and axes > 1:
         signs |= flat(spectrum)
+        coded = above(signs, {"flat": BESIDE["flat"]}) > 0
     more = _SAFER if compressed and axes > 1 else _CURVED_GREY if isinstance(variance, Curve) and axes == 1 else 0.0
-    return Noise(spectrum, 0.0, probability(signs, more), signs, variance, compressed and axes > 1)
+    return Noise(spectrum, 0.0, probability(signs, more), signs, variance, coded)
 
 
 def _corrected(taken: Taken, told: Spectrum, axes: int, kept: Tensor) -> Spectrum:
