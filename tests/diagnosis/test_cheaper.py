@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pellucid.diagnosis import blur, compression, enlarged, scratches
+from pellucid.diagnosis import blur, compression, enlarged, exposure, scratches
 from pellucid.diagnosis.noise import blocks, part
 from pellucid.diagnosis.signs import SIDE, STRIDE
-from pellucid.diagnosis.spectrum import BLOCK, polar, spectrum
+from pellucid.diagnosis.spectrum import BLOCK, Photographs, polar, spectrum
 from pellucid.diagnosis.stationary import BANDS, EDGES, to_opponent
+from pellucid.operators.blur import gaussian
 from pellucid.operators.jpeg import cosines
+from pellucid.operators.window import Window, _fast
+from pellucid.priors.prior import reflected, reflection
 
 
 def draw(*shape: int) -> Tensor:
@@ -101,3 +106,60 @@ def test_the_evidence_of_a_step_is_of_all_numbers_that_it_does_not_round_to_zero
         stated = torch.stack([(ratio.log() * used).sum(0), used.sum(0), (used & (off < 0.9)).sum(0)])
         found = torch.stack([table[:, step - 1] for table in (comb.logarithm, comb.used, comb.near)])
         torch.testing.assert_close(found, stated, rtol=1e-4, atol=1e-3)
+
+
+def test_the_likelihood_of_a_spectrum_is_the_normal_distributions() -> None:
+    """At the start of the search: all of its factors, the noise and the rest as one dense covariance."""
+    chances, photographs = blur._chances(False), Photographs.load()
+    seen, expected = photographs.mean + 0.1 * draw(len(photographs.mean)).double(), photographs.mean[None] - 0.2
+    noise = torch.full((1, 1), photographs.mean.mean().item(), dtype=torch.float64)
+    share = torch.sigmoid(expected - noise)[0]
+    low = torch.cat([share[:, None] * chances.factors, (1 - share)[:, None]], 1)
+    rest = share.square() * chances.rest + (1 - share).square() * photographs.chance
+    normal = torch.distributions.MultivariateNormal(
+        torch.logaddexp(expected, noise)[0], low @ low.T + rest.diag(), validate_args=False
+    )
+    stated = normal.log_prob(seen) + len(seen) / 2 * math.log(2 * math.pi)
+    found = blur._fit(seen, expected, chances, photographs.chance, noise, 1)
+    torch.testing.assert_close(found[0], stated, rtol=1e-9, atol=1e-6)
+
+
+def test_a_shift_repeats_the_edge() -> None:
+    x = draw(5, 7)
+    for right, down in ((0, 0), (2, -1), (-3, 4), (9, 0), (0, -9)):
+        rows, columns = (torch.arange(5) + down).clamp(0, 4), (torch.arange(7) + right).clamp(0, 6)
+        assert torch.equal(scratches._moved(x, right, down), x[rows][:, columns])
+        assert torch.equal(scratches._moved(x[None] > 0, right, down)[0], (x > 0)[rows][:, columns])
+
+
+def test_the_grid_is_where_most_coefficients_are_small() -> None:
+    plane = 2 * draw(37, 50)
+    shares = compression._shares(plane)
+    for offset in ((0, 0), (3, 5), (7, 2)):
+        small = compression._coefficients(plane, offset)[:, 1:].abs() < 0.5
+        assert shares[offset].item() == pytest.approx(small.float().mean().item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 1000, 1001])
+def test_a_quantile_without_sorting(number: int) -> None:
+    x = draw(number)
+    for share in (0.0, 0.005, 0.5, 0.995, 1.0):
+        assert exposure._quantile(x, share) == torch.quantile(x, share).item()
+
+
+@pytest.mark.parametrize("size", [(13, 19), (16, 16), (31, 8)])
+def test_a_window_at_a_fast_size_is_the_same(size: tuple[int, int]) -> None:
+    """Of the image only what the kernel reaches counts, whatever is appended; the adjoint is one."""
+    window, x = Window(gaussian(1.0)), draw(1, 3, size[0] + 8, size[1] + 8).double()
+    weight = gaussian(1.0).expand(3, 1, -1, -1)
+    y = window.A(x)
+    torch.testing.assert_close(y, F.conv2d(x, weight, groups=3))
+    torch.testing.assert_close((window.At(y) * x).sum(), y.square().sum())
+    assert [_fast(size) for size in (1, 7, 683, 720)] == [1, 8, 720, 720]
+
+
+def test_reflected_edges_are_those_of_the_indices() -> None:
+    for height, width in ((1, 3), (2, 9), (7, 16), (33, 31)):
+        x = draw(1, 2, height, width)
+        rows, columns = (reflection(size, -(-size // 8) * 8) for size in (height, width))
+        assert torch.equal(reflected(x, 8), x[:, :, rows][..., columns])
