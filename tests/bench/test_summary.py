@@ -141,6 +141,15 @@ def test_students_points(freedom: int, point: float) -> None:
     assert student(freedom) == pytest.approx(point, abs=1e-3)
 
 
+def test_an_equal_image_counts_in_means_and_differences_with_100_db() -> None:
+    got = lines(row("damaged", "a", 30), row("damaged", "b", 40), row("Ours", "a", math.inf), row("Ours", "b", 42))
+    damaged, ours = got
+    assert ours.cells["psnr"].mean == 71
+    assert math.isfinite(ours.cells["psnr"].half)
+    assert paired(ours.values["psnr"], damaged.values["psnr"])[::3] == (36, 2)  # type: ignore[index]
+    assert summary.differences(got, ["psnr"], "damaged")[1][-1] == "2"
+
+
 def test_no_difference_without_an_image_in_common() -> None:
     assert paired({"a": 1.0}, {"b": 2.0}) is None
     assert paired({"a": math.inf}, {"a": 2.0}) is None

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from pellucid.diagnosis import content
+from pellucid.diagnosis import Diagnosis, content
+from pellucid.diagnosis.compression import Compression
+from pellucid.diagnosis.diagnose import diagnose
 from pellucid.diagnosis.frame import Frame
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem
-from pellucid.methods import Auto, Denoise
-from pellucid.priors import Padded, Prior, load_prior
+from pellucid.methods import JPEG, Auto, Denoise
+from pellucid.operators import Jpeg
+from pellucid.priors import GaussianPrior, Padded, Prior, load_prior
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,33 @@ def test_a_framed_picture_is_restored_as_without_its_frame(natural: Prior, noisy
         assert "white noise" in state.notes[0]
         assert torch.equal(state.x, F.pad(alone.x, (24, 14, 16, 30), value=0.8))
     assert not torch.equal(alone.x, noisy)
+
+
+def test_a_framed_file_is_judged_by_its_inside_and_the_frame_is_kept(bundled: dict[str, Tensor]) -> None:
+    mounted = F.pad(bundled["coffee"][..., 40:120, 60:148].float(), (27, 33, 22, 50), value=0.7)
+    operator = Jpeg(80)
+    y = operator.A(mounted)
+    found = content.estimate(y)
+    # As a whole it would be taken for a drawn page, which is left alone at this quality.
+    assert found.drawn
+    assert found.frame is not None
+    diagnosis = Diagnosis(found, Compression(operator.coding, told=True), whole=True)
+    prior = Padded(GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 0.25)))
+    for method, problem in ((Auto(), Problem(y, known=(diagnosis,))), (JPEG(steps=2), Problem(y, operator))):
+        *_, state = method.iterate(problem, prior, Streams([0]))
+        assert state.notes == ("JPEG quality 80, 4:2:0 undone",)
+        inside = found.frame.inside(state.x)
+        assert torch.equal(state.x, found.frame.around(inside, y))
+        assert not torch.equal(inside, found.frame.inside(y))
+
+
+def test_findings_of_a_framed_picture_are_those_of_its_inside(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    small = F.interpolate(bundled["coffee"].float(), scale_factor=2, mode="bicubic")[..., 20:180, 30:200]
+    mounted = F.pad(small, (130, 110, 90, 120), value=0.7)
+    alone, framed = diagnose(natural, small), diagnose(Padded(natural), mounted)
+    assert alone.enlarged is not None
+    assert framed.enlarged == alone.enlarged
+    assert framed.scratches == alone.scratches
 
 
 def test_a_grey_photograph_on_a_coloured_mount_stays_grey(natural: Prior, noisy: Tensor) -> None:

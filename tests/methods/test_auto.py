@@ -17,7 +17,7 @@ from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Auto, DreamClean, Method, State
 from pellucid.methods.onebyone import Run, left_alone, one_by_one
-from pellucid.methods.plan import Plan
+from pellucid.methods.plan import Framing, Plan
 from pellucid.metrics import psnr
 from pellucid.operators import Denoise as Nothing
 from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
@@ -165,7 +165,7 @@ def test_stages_follow_one_another() -> None:
     @dataclass(frozen=True)
     class Shift:
         by: float
-        whole: bool = False
+        frame: Framing = "left out"
         note: str = "shifted"
         nfe: int = 0
 

@@ -36,6 +36,7 @@ from ..release import version
 from ..restoration import Recipe
 from ..train.variety import page
 from . import peers
+from .intervals import bounded
 from .kinds import Kind, chosen
 from .ledger import Ledger
 from .rows import Row, computed
@@ -45,9 +46,6 @@ NAME, FAILED = "photographs", "gave no result"
 
 COLUMNS = ("psnr", "gain", "lpips")
 """Figures of an image; the last needs its network."""
-
-_MOST = 100.0
-"""PSNR assigned to equal images, whose PSNR is infinite."""
 
 
 @dataclass(frozen=True)
@@ -282,12 +280,9 @@ _LUMA = torch.tensor(LUMA).view(1, 3, 1, 1)
 def _measured(kind: Kind, shot: _Shot, image: Tensor, lpips: Lpips | None) -> dict[str, float]:
     """Metrics of a restored picture, and what the damaged one's PSNR is."""
     image, before = (_fitted(one, shot.truth) if kind.exposure else one for one in (image, shot.baseline))
-    figures = {"psnr": _psnr(image, shot.truth), "gain": _psnr(image, shot.truth) - _psnr(before, shot.truth)}
+    after, damaged = (bounded("psnr", psnr(one, shot.truth).item()) for one in (image, before))
+    figures = {"psnr": after, "gain": after - damaged}
     return figures if lpips is None else figures | {"lpips": lpips(image, shot.truth).item()}
-
-
-def _psnr(image: Tensor, truth: Tensor) -> float:
-    return min(psnr(image, truth).item(), _MOST)
 
 
 def figures(rows: Sequence[Row]) -> Figures:

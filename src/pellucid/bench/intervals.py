@@ -14,6 +14,18 @@ _EXACT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """The 97.5 % points of Student's distribution with 1 to 10 degrees of freedom."""
 
 
+_MOST = 100.0
+"""PSNR of equal images in means and differences; it is infinite by its formula."""
+
+
+def bounded(metric: str, figure: float) -> float:
+    """Bounds the PSNR of equal images, for means and differences over images.
+
+    An image that comes back bit for bit would make a mean infinite, and be left out of a difference.
+    """
+    return min(figure, _MOST) if metric == "psnr" else figure
+
+
 class Difference(NamedTuple):
     """Difference between two methods on the same images.
 

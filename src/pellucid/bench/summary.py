@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from .. import metrics
 from ..errors import unknown_name
 from ..support.settings import names_object
-from .intervals import Difference, half_width, paired
+from .intervals import Difference, bounded, half_width, paired
 from .rows import Missing, Row
 from .spec import NFE, Claim, Table
 
@@ -48,7 +48,7 @@ class Line:
         seconds: an image.
         why: reason for missing figures; empty without one.
         published: the paper's figures, also without figures of ours.
-        values: the images' own figures, the mean of their seeds, by metric.
+        values: the images' own figures, the mean of their seeds, by metric; a PSNR is 100 at most.
     """
 
     task: str
@@ -133,7 +133,7 @@ def _by_image(rows: Sequence[Row], metric: str) -> dict[str, float]:
     each: dict[str, list[float]] = {}
     for row in rows:
         if metric in row.figures:
-            each.setdefault(row.image, []).append(row.figures[metric])
+            each.setdefault(row.image, []).append(bounded(metric, row.figures[metric]))
     return {image: fmean(values) for image, values in each.items()}
 
 

@@ -110,8 +110,8 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
         noise=noise,
         blur=blur,
         exposure=light,
-        enlarged=known.enlarged or enlarged_of(y, content.drawn),
-        scratches=known.scratches or scratches_of(y, content.drawn),
+        enlarged=known.enlarged or enlarged_of(inside, kind.drawn),
+        scratches=known.scratches or scratches_of(inside, kind.drawn),
         whole=True,
     )
 

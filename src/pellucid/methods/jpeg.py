@@ -44,7 +44,7 @@ from ..priors.prior import Counted, Prior
 from .dpir import geometric, turned
 from .method import Method, State
 from .onebyone import Run, left_alone, one_by_one
-from .plan import LEFT, Plan
+from .plan import LEFT, Framing, Plan
 
 CALLS, WEIGHT = 7, 0.2
 """Evaluations, and lambda: chosen for the least squared error on training photographs."""
@@ -96,7 +96,8 @@ class Decompression:
             clipped, and tell less of the file's numbers than they need.
     """
 
-    whole: ClassVar[bool] = True  # A frame's border cuts through blocks of the file.
+    # Its border cuts through blocks of the file, which are known as wholes.
+    frame: ClassVar[Framing] = "kept"
 
     compression: Compression
     steps: int = CALLS
@@ -178,18 +179,17 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     if (diagnosis.noise is not None or diagnosis.blur is not None) and found.quality >= MILD:
         # What such a file lost is far below the noise, and its cells hold the noise, or the blur, again.
         return None
-    content = diagnosis.content
-    if content is not None and content.drawn and found.quality >= MILD:
+    content = diagnosis.inner
+    if content.drawn and found.quality >= MILD:
         # A prior of photographs knows less of a drawn page than a fine file keeps: 0.8 dB were lost on a screenshot.
         return None
-    if content is not None and found.quality >= _PAGE_FINE and _page(content, found.quality):
+    if found.quality >= _PAGE_FINE and _page(content, found.quality):
         return None
-    grey = content is not None and content.grey
-    stage = Decompression.of(found, CALLS, WEIGHT, strength, grey)
+    stage = Decompression.of(found, CALLS, WEIGHT, strength, content.grey)
     # Two grids are as much damage as a coarse file.
     plain = found.before is None and found.quality >= FINE
     stage = replace(stage, steps=FINE_CALLS, lowest=_FINE_LOWEST) if plain else stage
-    return replace(stage, sharp=content is not None and _page(content, found.quality))
+    return replace(stage, sharp=_page(content, found.quality))
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class JPEG(Method):
         if not strength or not found.harmful:
             return left_alone(LEFT if not strength else f"{found.text}, left unchanged", 0)
         content = content_of(y)
-        stage = Decompression.of(found, self.steps, self.weight, max(strength, 1.0), content.grey)
-        stage = replace(stage, sharp=_page(content, found.quality))
-        plan = Plan([stage], min(strength, 1.0))
+        stage = Decompression.of(found, self.steps, self.weight, max(strength, 1.0), content.inner.grey)
+        stage = replace(stage, sharp=_page(content.inner, found.quality))
+        plan = Plan([stage], min(strength, 1.0), frame=content.frame)
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), 0, plan.note)

@@ -28,6 +28,7 @@ from ..maths.problem import to_model, to_unit
 from ..priors.prior import Counted
 from .method import State
 from .noisefirst import NoiseFirst
+from .plan import Framing
 
 
 def curve(y: Tensor, white: float, level: float, gain: float, gamma: float) -> Tensor:
@@ -57,7 +58,7 @@ def curve(y: Tensor, white: float, level: float, gain: float, gamma: float) -> T
 class Brightening:
     """Brightens a picture; see `plan.Treatment`."""
 
-    whole: ClassVar[bool] = True
+    frame: ClassVar[Framing] = "treated"
 
     white: float
     level: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from ..diagnosis.frame import Frame
 from ..maths.noise import Streams
 from ..priors.prior import Counted, Padded
 from .method import State
+
+Framing = Literal["left out", "kept", "treated"]
+"""A frame is left out of the picture, or is seen but stays as it is, or is treated like the rest."""
 
 
 class Treatment(Protocol):
@@ -30,8 +33,8 @@ class Treatment(Protocol):
         ...
 
     @property
-    def whole(self) -> bool:
-        """True if it needs the whole picture; else it treats the part inside a plain frame, which stays as it is."""
+    def frame(self) -> Framing:
+        """Treatment of a plain frame around the picture."""
         ...
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
@@ -113,14 +116,17 @@ class Plan:
             done += state.step if state is not None else 0
 
     def _states(self, stage: Treatment, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
-        """States of a stage, which leaves a frame as it is unless it needs the whole picture."""
+        """States of a stage with the frame as the stage wants it; see `Framing`."""
         frame = self.frame
-        if frame is None or stage.whole:
+        if frame is None or stage.frame == "treated":
             yield from stage.iterate(y, prior, rng)
-            return
-        # Sides that suit a network need not suit it inside a frame.
-        for state in stage.iterate(frame.inside(y), Counted(Padded(prior)), rng):
-            yield replace(state, x=frame.around(state.x, y), x0=frame.around(state.x0, y))
+        elif stage.frame == "kept":
+            for state in stage.iterate(y, prior, rng):
+                yield replace(state, x=frame.around(frame.inside(state.x), y))
+        else:
+            # Sides that suit a network need not suit it inside a frame.
+            for state in stage.iterate(frame.inside(y), Counted(Padded(prior)), rng):
+                yield replace(state, x=frame.around(state.x, y), x0=frame.around(state.x0, y))
 
 
 LEFT = "nothing found to repair, left unchanged"

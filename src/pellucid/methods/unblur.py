@@ -32,7 +32,7 @@ from . import walk
 from .dpir import DataStep, geometric, turned
 from .method import Method, State
 from .onebyone import Run, firsts, left_alone, one_by_one, shared
-from .plan import Plan
+from .plan import Framing, Plan
 
 _ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
 """Assumed noise in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
@@ -119,7 +119,7 @@ class Unblurring:
         how: the hyper-parameters.
     """
 
-    whole: ClassVar[bool] = False
+    frame: ClassVar[Framing] = "left out"
 
     blur: Blur
     noise: float

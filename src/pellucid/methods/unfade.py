@@ -28,6 +28,7 @@ from ..maths.problem import to_model, to_unit
 from ..priors.prior import Counted
 from .method import State
 from .noisefirst import NoiseFirst
+from .plan import Framing
 
 
 def levels(y: Tensor, black: float, white: float, balance: float, gain: float) -> Tensor:
@@ -57,7 +58,7 @@ def levels(y: Tensor, black: float, white: float, balance: float, gain: float) -
 class Stretching:
     """Resets black, white and balance; see `plan.Treatment`."""
 
-    whole: ClassVar[bool] = True
+    frame: ClassVar[Framing] = "treated"
 
     black: float
     white: float

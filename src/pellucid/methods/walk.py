@@ -22,6 +22,7 @@ from ..diagnosis.stationary import Observed, Spectrum, ladder, walk
 from ..maths.noise import Streams
 from ..priors.prior import Counted
 from .method import State
+from .plan import Framing
 
 CALLS = 5
 """Largest number of evaluations of a walk."""
@@ -43,7 +44,7 @@ class Denoising:
         strength: factor of the assumed noise level, 1 for the estimated one.
     """
 
-    whole: ClassVar[bool] = False
+    frame: ClassVar[Framing] = "left out"
 
     noise: Noise
     grey: bool = False
