@@ -518,3 +518,14 @@ def test_help_imports_nothing_heavy() -> None:
     program += "print(sorted({'torch', 'diffusers', 'numpy', 'PIL', 'pydantic'} & sys.modules.keys()), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stderr.strip() == "[]"
+
+
+def test_an_interruption_before_the_first_image_is_said(
+    pellucid_command: Command, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pellucid.jobs.plan", stopped)
+    said = pellucid_command("restore", photo, "-o", tmp_path / "out.png")
+    assert (said.code, said.out, said.err) == (130, "", "pellucid: interrupted\n")

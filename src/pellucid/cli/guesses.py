@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
 from ..catalogue.words import MEANT
@@ -108,6 +109,18 @@ def second_as_output(inputs: Sequence[Path]) -> UsageError | None:
 
 class Commands(TyperGroup):
     """The group of all commands; the error for a wrong name has the right one."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command; an interruption is reported whatever the release of typer makes of it.
+
+        Raises:
+            typer.Abort: it was interrupted.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # Newer releases end with the code 130, and without a word.
+            raise typer.Abort from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Finds a command.
