@@ -377,7 +377,7 @@ def measure(
     ratio, usual = _ratio(x0, taken, told, kept), _ratio(again, reference, told, kept)
     weight = (told.power * shares())[:axes, SLOW:]
     share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
-    signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes)}
+    signs = {"share": share, **read(y, x0, taken, reference, told, bound, axes, compressed)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
     if compressed and axes > 1:
