@@ -91,10 +91,25 @@ def test_texture_with_colours_has_one_colour_in_a_place() -> None:
     assert apart > 2.5
     earth = drawn(1)[:, :1] * torch.tensor([1.0, 0.5, -0.8]).view(1, 3, 1, 1)
     assert read(earth)["apart"] == pytest.approx(0, abs=1e-3)
-    assert "apart" not in read(drawn(1), Spectrum.white(0.1, 3, 1))
     usual = {"share": 0.7, **read(earth)}
     low, high = (signs.probability({**usual, "apart": value}) for value in (0.0, apart))
     assert math.log(high / (1 - high)) == pytest.approx(math.log(low / (1 - low)) + 6 * (apart - 1.6))
+
+
+def test_grey_texture_goes_with_its_colour_and_grain_does_not() -> None:
+    """Where a picture has a single tint, its noise has it as well; a JPEG mixes the colours of its own noise."""
+    grain = Spectrum.white(0.1, 3, 1)
+    tinge = 0.02 * drawn(3)
+    grey = drawn(1)[:, :1].expand(1, 3, -1, -1)
+    found = read(grey + tinge, grain)["together"]
+    assert found < -2.5
+    earth = grey * torch.tensor([1.1, 1.0, 0.9]).view(1, 3, 1, 1)
+    texture = read(earth + 0.4 * tinge + 0.2 * drawn(4), grain)["together"]
+    assert -1.5 < texture < 0
+    assert "together" not in read(earth, grain)
+    taken = blocks(grey, centred=False)
+    assert not {"together", "apart"} & set(signs.read(grey, FLAT, taken, taken, grain, grain, 3, compressed=True))
+    assert signs.above({"together": texture}, signs.BEYOND) == pytest.approx(5 * (texture + 1.5))
 
 
 def test_noise_from_before_a_jpeg_is_flat() -> None:

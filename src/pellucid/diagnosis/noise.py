@@ -360,7 +360,7 @@ def _flattest(y: Tensor, axes: int) -> float | None:
         return None
     patches = patches - patches.mean(1, keepdim=True)
     values = torch.linalg.eigvalsh((patches @ patches.T / number).double())
-    return values[: max(1, len(values) // 8)].mean().clamp_min(0).sqrt().item()
+    return math.sqrt(max(values[: max(1, len(values) // 8)].mean().item(), 0.0))
 
 
 def _variance(y: Tensor, x0: Tensor, axes: int) -> Variance | None:
@@ -470,7 +470,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     ratio, usual = _ratio(taken, told, kept), _ratio(again, told, kept)
     weight = (told.power * shares())[:axes, SLOW:]
     share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
-    signs = {"share": share, **read(y, taken.x0, taken.power, again.power, told, bound, axes)}
+    signs = {"share": share, **read(y, taken.x0, taken.power, again.power, told, bound, axes, compressed)}
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, _MORE_POWER)
     spectrum = limited(Spectrum(_only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
     coded = False
