@@ -1,6 +1,7 @@
 """A folder's megapixels a second over the bare network's: `python -m benchmarks.folder --data FOLDER-OR-TAR`.
 
-Photographs of mixed sizes with noise, as PNG and JPEG in turn, are restored one by one and with overlapping work
+Photographs of mixed sizes with noise, as PNG and JPEG in turn, or with `--mixed` PNG with noise, PNG without and JPEG
+of quality 75 in turn, are restored one by one and with overlapping work
 (`jobs.overlap`), by turns. The ratio is the time inside the network, on the same tensors in the same calls, over the
 time of all: in processor time, which counts all work on any core, and in wall time, which overlapping work can shorten
 if a core is free.
@@ -49,16 +50,18 @@ def photographs(data: Path) -> Iterator[Image.Image]:
             yield Image.open(io.BytesIO(file.read())).convert("RGB")
 
 
-def prepare(data: Path, folder: Path, number: int) -> None:
-    """Writes noisy photographs whose longer sides go evenly from 128 to 700 pixels."""
+def prepare(data: Path, folder: Path, number: int, mixed: bool = False) -> None:
+    """Writes photographs whose longer sides go evenly from 128 to 700 pixels, noisy or in three kinds."""
     folder.mkdir()
     sides = np.linspace(SHORTEST, LONGEST, number).round()
     for index, (image, side) in enumerate(zip(photographs(data), sides, strict=False)):
         scale = side / max(image.size)
         small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
         noise = np.random.default_rng(index).normal(0, NOISE, (small.height, small.width, 3))
+        noise *= not mixed or index % 3 == 0
         pixels = (np.asarray(small) + noise).clip(0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{index:04}.{'jpg' if index % 2 else 'png'}")
+        compressed = index % 3 == 2 if mixed else index % 2
+        Image.fromarray(pixels).save(folder / f"{index:04}.{'jpg' if compressed else 'png'}", quality=75)
 
 
 @dataclass
@@ -93,11 +96,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder or tar of photographs")
     parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--mixed", action="store_true", help="noisy, undamaged and compressed photographs in turn")
     parser.add_argument("--method", default="auto")
     parser.add_argument("--noise", type=float, help="for denoise with one call; default: estimated")
     parser.add_argument("--prior", default="natural")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--lanes", type=int, help="images in work at once; default: what a job takes, at least 2")
+    parser.add_argument(
+        "--lanes",
+        type=int,
+        help="images in work at once, 1 for one by one alone; default: what a job takes, at least 2",
+    )
     given = parser.parse_args()
     restorer = Restorer(given.method, given.prior, noise=given.noise)
     network = module_of(restorer.prior)
@@ -105,11 +113,11 @@ def main() -> None:
     spent = [0.0, 0.0]
     network.forward = timed(network.forward, spent)
     lanes = given.lanes or max(2, overlap.usual(device_of(restorer.prior)))
-    ways = {"one by one": 1, f"overlapping, {lanes} at once": lanes}
+    ways = {"one by one": 1} | ({f"overlapping, {lanes} at once": lanes} if lanes > 1 else {})
     times, pixels = {way: Times() for way in ways}, 0
     with tempfile.TemporaryDirectory() as place:
         source = Path(place) / "in"
-        prepare(given.data, source, given.images)
+        prepare(given.data, source, given.images, given.mixed)
         list(InProcess(1)(Work(restorer), plan([sorted(source.iterdir())[0]], Path(place) / "warm.png")))
         for turn in range(given.rounds):
             for way, number in ways.items():

@@ -148,7 +148,8 @@ def restore(
         >>> out.shape
         torch.Size([1, 3, 16, 16])
     """
-    if samples is not None and (isinstance(samples, bool) or not (isinstance(samples, Integral) and samples >= 1)):
+    number: Any = samples
+    if number is not None and (isinstance(number, bool) or not isinstance(number, Integral) or number < 1):
         raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
     picture = _picture(image)
     recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)

@@ -86,7 +86,7 @@ def around(shape: Shape) -> tuple[Shape, ...]:
 
 
 _KNOWN: dict[Shape, Tensor] = {}
-"""Results of `_passed`; images have most kernels in common."""
+"""Logarithms of the passed shares by kernel: images have most kernels in common."""
 _MANY = 2048
 
 

@@ -392,7 +392,7 @@ def _check_spelling(hyper: Iterable[str], known: Iterable[str]) -> None:
     """Rejects a misspelt option, which the default method would be said not to have."""
     from .. import methods
 
-    usual = {name for one in ("auto", "dreamclean") for name in methods.find(one).__dataclass_fields__}
+    usual = {name for one in ("auto", "dreamclean") for name in methods.describe(one)["hyper_parameters"]}
     for name in hyper:
         near = get_close_matches(name, [*known, *usual], n=1)
         if name not in usual and near:
