@@ -24,6 +24,7 @@ from pellucid.maths.noise import (
     respace,
     scaled_linear_ladder,
     sigma_of,
+    strided,
 )
 from pellucid.priors import GaussianPrior
 
@@ -284,3 +285,12 @@ def test_golden_seeds() -> None:
     assert derive_seed(3, sample=1) == 4104037911446519565
     drawn = Streams.of(7, 1).like(torch.zeros(1, 1, 1, 3)).flatten().tolist()
     assert drawn == pytest.approx([-0.1467951, 0.7861413, 0.9468216], abs=1e-6)
+
+
+@given(st.integers(1, 1000))
+def test_steps_that_do_not_divide_the_ladder_walk_a_few_levels_more(steps: int) -> None:
+    moves = len(strided(linear_ladder(), steps)) - 1
+    assert moves == math.ceil(1000 / (1000 // steps))
+    assert moves >= steps
+    assert (moves == steps) or 1000 % steps
+    assert len(strided(linear_ladder(), 3)) - 1 == 4

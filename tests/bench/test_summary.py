@@ -10,6 +10,7 @@ import pytest
 from pellucid.bench import spec, summary
 from pellucid.bench.intervals import paired, student
 from pellucid.bench.rows import Missing, Row
+from pellucid.errors import UsageError
 
 TABLE = spec.parse(Path(__file__).with_name("tiny.toml").read_text(), "tiny")
 
@@ -148,6 +149,15 @@ def test_an_equal_image_counts_in_means_and_differences_with_100_db() -> None:
     assert math.isfinite(ours.cells["psnr"].half)
     assert paired(ours.values["psnr"], damaged.values["psnr"])[::3] == (36, 2)  # type: ignore[index]
     assert summary.differences(got, ["psnr"], "damaged")[1][-1] == "2"
+
+
+def test_who_takes_part_alone_is_compared_with_nobody() -> None:
+    summary.check_versus(None, ["ddrm"])
+    summary.check_versus("ddrm", ["ddrm", "red"])
+    with pytest.raises(UsageError, match="ddrm takes part alone: name another to compare it with"):
+        summary.check_versus("ddrm", ["ddrm"])
+    with pytest.raises(UsageError, match="unknown method 'nobody'"):
+        summary.check_versus("nobody", ["ddrm", "red"])
 
 
 def test_no_difference_without_an_image_in_common() -> None:

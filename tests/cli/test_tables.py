@@ -196,6 +196,12 @@ def test_a_wrong_call_is_one_line(
     assert len(got.err.splitlines()) == 1
 
 
+def test_a_method_alone_is_compared_with_nobody(pellucid_command: Command) -> None:
+    got = pellucid_command("bench", "conformance", "-m", "ddrm", "--versus", "ddrm")
+    assert (got.code, got.out) == (2, "")
+    assert "ddrm takes part alone" in got.err
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; sys.argv = ['pellucid', 'bench', '--help']\nfrom pellucid.cli import main\ntry: main()\n"
     code += "except SystemExit: pass\nprint([name for name in ('torch', 'jinja2') if name in sys.modules])"

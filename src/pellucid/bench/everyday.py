@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import degradations, images
-from ..errors import UsageError, unknown_name
+from ..errors import UsageError
 from ..images import Picture
 from ..jobs.fingerprint import of_configuration
 from ..maths.noise import derive_seed
@@ -40,6 +40,7 @@ from .intervals import bounded
 from .kinds import Kind, chosen
 from .ledger import Ledger
 from .rows import Row, computed
+from .summary import check_versus
 
 NAME, FAILED = "photographs", "gave no result"
 """Of the table; the note of a peer's row that counts as the damaged picture does."""
@@ -155,8 +156,7 @@ def measured(job: Measurement) -> Iterator[Row]:
     others = {name: _of(Recipe(name, settings=job.settings.get(name, {})), prior) for name in job.methods}
     entering = _Entering(job, _of(Recipe(), prior), others)
     labels = {label: None for kind in kinds.values() for label in entering.entrants(kind)}
-    if job.versus is not None and job.versus not in labels:
-        raise unknown_name("method", job.versus, labels)
+    check_versus(job.versus, labels)
     with TemporaryDirectory() as folder:
         for name, kind in kinds.items():
             shots = [

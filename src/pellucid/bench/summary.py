@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
 from .. import metrics
-from ..errors import unknown_name
+from ..errors import UsageError, unknown_name
 from ..support.settings import names_object
 from .intervals import Difference, bounded, half_width, paired
 from .rows import Missing, Row
@@ -207,6 +207,23 @@ def differences(lines: Sequence[Line], metrics: Sequence[str], than: str) -> lis
         cells = [_apart(one, digits_of(name)) for one, name in zip(found, metrics, strict=True)]
         rows.append([line.task, line.method, *cells, str(max((one.images for one in found if one), default=0))])
     return rows
+
+
+def check_versus(versus: str | None, labels: Iterable[str]) -> None:
+    """Refuses a label that nothing can be compared with, before anything is computed.
+
+    Args:
+        versus: label of the method that others are compared with; None for no comparison.
+        labels: labels of all that take part.
+
+    Raises:
+        UsageError: it is none of the labels, or the only one.
+    """
+    known = set(labels)
+    if versus is not None and versus not in known:
+        raise unknown_name("method", versus, known)
+    if versus is not None and len(known) == 1:
+        raise UsageError(f"{versus} takes part alone: name another to compare it with, or leave --versus out")
 
 
 def _apart(difference: Difference | None, digits: int) -> str:

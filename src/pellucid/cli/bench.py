@@ -111,7 +111,7 @@ def prior(
     if named in (others := also or ()) or len(set(others)) < len(others):
         raise UsageError("a prior is named twice")
     names = (named, *others)
-    tables.check_versus(versus, names)
+    summary.check_versus(versus, names)
     how: dict[str, Any] = {"label": label, "offline": offline, "backend": backend, "precision": precision}
     loaded = {one: load(one, device, **how) for one in names}
     channels = {one.channels for one in loaded.values()}
@@ -362,7 +362,7 @@ def conformance(
     if blind is not None:
         raise UsageError(f"{blind} is blind: the posterior is of methods that are told the degradation")
     contestants = own if method else measurement.METHODS | own
-    tables.check_versus(versus, contestants)
+    summary.check_versus(versus, contestants)
     rows = list(measurement.compare(contestants, seeds=range(seed, seed + seeds), folder=output))
     lines = summary.of_rows(rows)
     if shape == "text":

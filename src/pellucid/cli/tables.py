@@ -33,7 +33,7 @@ from .options import (
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, table, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..bench.report import Result
     from ..bench.rows import Missing, Row
@@ -150,17 +150,6 @@ def checked(shape: str, json: bool = False) -> str:
     return MEANS if json and shape == "text" else shape
 
 
-def check_versus(versus: str | None, labels: Iterable[str]) -> None:
-    """Refuses an unknown label to compare with, before anything is computed.
-
-    Raises:
-        UsageError: it is none of the labels.
-    """
-    known = list(labels)
-    if versus is not None and versus not in known:
-        raise unknown_name("method", versus, known)
-
-
 def finish(
     jobs: Sequence[Run],
     prior: str,
@@ -184,6 +173,7 @@ def finish(
     """
     from ..bench import report
     from ..bench.run_table import DAMAGED
+    from ..bench.summary import check_versus
 
     labels = {one.label: None for job in jobs for task in job.work() for one in (DAMAGED, *job.entrants(task))}
     check_versus(versus, labels)

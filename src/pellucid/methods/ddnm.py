@@ -62,7 +62,7 @@ class DDNM(Stepper):
     the operator needs a pseudo-inverse; with noise (DDNM+), a singular value decomposition.
 
     Attributes:
-        steps: levels walked.
+        steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         eta: share of fresh noise, [0, 1].
         travel_length: number of steps of a journey back in time (algorithm 2).
         travel_repeat: number of walks over each stretch of that length; 1 is without time travel.

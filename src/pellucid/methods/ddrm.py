@@ -33,7 +33,7 @@ class DDRM(Stepper):
     decomposition, and the noise level. Without noise the result agrees with the measurement exactly.
 
     Attributes:
-        steps: levels walked.
+        steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         eta: share of fresh noise in components without a measurement, or with one noisier than the latent, [0, 1].
         eta_b: share of the measurement in all other components, [0, 1].
     """

@@ -40,7 +40,7 @@ class DDRMJpeg(Stepper):
 
     Attributes:
         strength: starting level, in thousandths of the ladder, (0, 1000].
-        steps: levels walked, equally spaced in training steps.
+        steps: levels walked, equally spaced in training steps; a few more if they do not divide those.
         eta: share of fresh noise, [0, 1].
         eta_b: share of the corrected estimate, [0, 1].
     """

@@ -39,7 +39,7 @@ class DiffPIR(Stepper):
     Costs `steps` evaluations of the prior. Needs the noise level, which may be 0.
 
     Attributes:
-        steps: levels walked.
+        steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         weight: lambda, the weight of the prior against the measurement; from 1 to 25 in the paper. The authors' code
             has the noise in [0, 1] units beside levels in [-1, 1] units: its lambda is four times this one.
         zeta: share of the noise's variance that is fresh, [0, 1].

@@ -41,7 +41,7 @@ class DPS(Stepper):
     memory for one evaluation's activations. The noise level enters only through the choice of `scale`.
 
     Attributes:
-        steps: levels walked.
+        steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         scale: zeta, the size of the guidance. The authors' code has 0.3 for super-resolution and blur, 0.5 for random
             inpainting and 1 for phase retrieval, at 1,000 steps.
         clip: whether estimates are clipped to [-1, 1], as in the authors' code; clipped values have no gradient.

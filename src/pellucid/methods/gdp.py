@@ -50,7 +50,8 @@ class GDP(Stepper):
     not used. A measurement of several exposures, (B, n C, H, W), gives one image.
 
     Attributes:
-        steps: levels walked; 250 is the paper's shorter setting.
+        steps: levels walked, or a few more if they do not divide the training ladder; 250 is the paper's shorter
+            setting.
         scale: zeta. The released code has 2,000 for super-resolution by 4, 4,000 for inpainting, 6,000 for deblurring
             and colours and 160,000 for low light, at 1,000 steps of 256x256 images; for other sizes it is scaled so
             that each pixel moves as much. None is 2,000. For learnt light, None is 160,000 at 1,000 steps, and

@@ -54,7 +54,7 @@ class GibbsDDRM(Stepper):
     ladder of 1,000 levels. The noise level is estimated from the image.
 
     Attributes:
-        steps: levels walked.
+        steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         eta: share of fresh noise where the measurement is blind.
         eta_y: share of fresh noise where it is noisier than the latent.
         eta_b: share of the measurement where it is less noisy.

@@ -226,6 +226,8 @@ def with_gradients(iterate: Iterate) -> Iterate:
 class Stepper(Method):
     """Base of methods that walk down a ladder, with one evaluation a level; it has a field `steps`.
 
+    As in DDRM's code, steps that do not divide the training ladder walk a few levels more; see `maths.noise.strided`.
+
     Example:
         >>> method = methods.get("ddrm", steps=10)
         >>> method.nfe(priors.GaussianPrior(torch.zeros(3, 8, 8), torch.tensor(0.25)))

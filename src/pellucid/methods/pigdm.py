@@ -46,7 +46,7 @@ class PiGDM(Stepper):
     (JPEG's decoder, for example) and count as noiseless, as in the paper.
 
     Attributes:
-        steps: levels walked.
+        steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         eta: share of an ancestral step's noise: 1 is DDPM's, the paper's; 0 is deterministic.
         spread: standard deviation of clean images in [-1, 1] units, the square root of c; the paper's is 1.
         guidance: "step" adds the guidance to the step, as published; "score" moves the estimate before it.

@@ -55,7 +55,7 @@ class PSLD(Stepper):
     with a pseudo-inverse.
 
     Attributes:
-        steps: levels walked.
+        steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         scale: eta, the guidance by the measurement; 1 in the authors' code.
         glue: gamma, the second guidance; 0.1 in the authors' code. 0 is DPS in latents.
         squared: whether distances are squared.

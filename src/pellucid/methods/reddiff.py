@@ -41,7 +41,7 @@ class REDDiff(Stepper):
     rather than a sample.
 
     Attributes:
-        steps: levels walked, one step of Adam at each.
+        steps: levels walked, one step of Adam at each; a few more if they do not divide the training ladder.
         weight: lambda, 0.25 in the paper.
         rate: Adam's learning rate, 0.1 in the paper; its betas are 0.9 and 0.99.
         norm: "sum" as in the paper; or "mean", half a mean over the measurement and a mean over the image, as in the

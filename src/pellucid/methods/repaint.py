@@ -39,7 +39,7 @@ class RePaint(Stepper):
     Costs nearly `steps` times `travel_repeat` evaluations of the prior, 2,410 at the defaults. Needs no noise level.
 
     Attributes:
-        steps: levels walked, T.
+        steps: levels walked, T, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         travel_length: number of levels of a journey back, j.
         travel_repeat: number of walks over each stretch of that length, r; 1 is without journeys.
     """

@@ -45,7 +45,7 @@ class ReSample(Stepper):
     every `every`-th level of the last third. Needs any differentiable operator.
 
     Attributes:
-        steps: levels walked.
+        steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         every: levels from one optimisation to the next.
         gamma: weight of the optimised latents, 40 in the paper.
         iterations: largest number of Adam's iterations in latents; four times as many in pixels, which need no decoder.
