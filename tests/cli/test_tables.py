@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from PIL import Image
 
 from pellucid.bench import denoisers, spec
 from pellucid.cli import bench
+from pellucid.cli.measuring import Shared, measuring
 
 Command = Callable[..., Any]
 
@@ -235,3 +238,12 @@ def test_every_measurement_takes_the_same_options() -> None:
     assert set(commands) == set(expected)
     for name, options in expected.items():
         assert options <= {one for parameter in commands[name].params for one in parameter.opts}, name
+
+
+def test_a_commands_option_takes_the_place_of_a_shared_one() -> None:
+    @measuring(*(one.name for one in fields(Shared) if one.name not in ("crop", "seeds", "seed")))
+    def command(*, twice: int = 2, seeds: str = "none", shared: Shared) -> tuple[int, str, Shared]:
+        return twice, seeds, shared
+
+    assert list(inspect.signature(command).parameters) == ["crop", "twice", "seeds", "seed"]
+    assert command(crop=8, twice=3, seeds="all", seed=5) == (3, "all", Shared(crop=8, seed=5))
