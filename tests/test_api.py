@@ -211,7 +211,7 @@ def test_numbers_of_numpy_and_torch_are_numbers() -> None:
     assert all(np.array_equal(results[0], each) for each in results)
     recipe = pellucid.Recipe(task="enlarge", by=np.int64(3), seed=np.int32(7), tile=torch.tensor(64))  # type: ignore[arg-type]
     assert recipe == pellucid.Recipe(task="enlarge", by=3, seed=7, tile=64)
-    assert len(pellucid.restore(image, SHORT, PRIOR, samples=np.int64(2))) == 2  # type: ignore[call-overload]
+    assert len(pellucid.restore(image, SHORT, PRIOR, samples=np.int64(2))) == 2
 
 
 def test_what_pillow_could_not_return_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -148,7 +147,7 @@ def restore(
         >>> out.shape
         torch.Size([1, 3, 16, 16])
     """
-    if samples is not None and (isinstance(samples, bool) or not (isinstance(samples, Integral) and samples >= 1)):
+    if samples is not None and (isinstance(samples, bool) or not hasattr(samples, "__index__") or samples < 1):
         raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
     picture = _picture(image)
     recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)

@@ -382,7 +382,8 @@ def _check_spelling(hyper: Iterable[str], known: Iterable[str]) -> None:
     """Rejects a misspelt option, which the default method would be said not to have."""
     from .. import methods
 
-    usual = {name for one in ("auto", "dreamclean") for name in methods.find(one).__dataclass_fields__}
+    kinds: list[Any] = [methods.find(one) for one in ("auto", "dreamclean")]
+    usual = {one.name for kind in kinds for one in fields(kind)}
     for name in hyper:
         near = get_close_matches(name, [*known, *usual], n=1)
         if name not in usual and near:
