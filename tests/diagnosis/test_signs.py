@@ -109,7 +109,7 @@ def test_grey_texture_goes_with_its_colour_and_grain_does_not() -> None:
     assert "together" not in read(earth, grain)
     taken = blocks(grey, centred=False)
     assert not {"together", "apart"} & set(signs.read(grey, FLAT, taken, taken, grain, grain, 3, compressed=True))
-    assert signs.above({"together": texture}, signs.BEYOND) == pytest.approx(5 * (texture + 1.5))
+    assert signs.above({"together": texture}, signs.BEYOND) == pytest.approx(5 * (texture + 1.2))
 
 
 def test_noise_from_before_a_jpeg_is_flat() -> None:

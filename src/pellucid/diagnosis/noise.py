@@ -239,9 +239,18 @@ class Calm:
         return unclipped(self.y)
 
     @cached_property
+    def counted(self) -> Tensor:
+        """Marks of the blocks that bound the noise: before a JPEG, the clipped ones would be the calmest.
+
+        The rule of the signs was fitted to all blocks of other pictures.
+        """
+        return self.kept if self.compressed else torch.ones_like(self.kept)
+
+    @cached_property
     def bound(self) -> Spectrum:
         """Upper bound of the noise's power."""
-        return limited(_calm_of(self.power[self.kept], self.axes), self.axes, _GREY_MOST if self.compressed else None)
+        bound = _calm_of(self.power[self.counted], self.axes)
+        return limited(bound, self.axes, _GREY_MOST if self.compressed else None)
 
     @cached_property
     def curve(self) -> Curve | None:
@@ -342,7 +351,7 @@ def bounded(level: float, calm: Calm) -> float:
     flattest, share = _flattest(calm.y, calm.axes), 1.0 if calm.axes > 1 else _ALONE
     if flattest is None:
         return level
-    calmest = calm.bound.power[: calm.axes, _FINE:].min().sqrt().item()
+    calmest = _calm_of(calm.power[calm.kept], calm.axes).power[: calm.axes, _FINE:].min().sqrt().item()
     return min(max(level, share * min(calmest, flattest)), share * _BEYOND_PATCHES * flattest)
 
 
@@ -441,7 +450,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
         calls: evaluations, 6 or more.
         credible: see `examined`.
     """
-    y, axes, kept, bound = calm.y, calm.axes, calm.kept, calm.bound
+    y, axes, kept, bound = calm.y, calm.axes, calm.counted, calm.bound
     compressed, curve = calm.compressed, calm.curve
     test = _TESTS if calls >= 2 * _TESTS + 2 else _TESTS - 1
     rest = calls - 2 * test
@@ -451,10 +460,11 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     taken = Taken(y, x0 if curve is None else curve.inverse(x0))
     variance: Variance | Curve | None
     if curve is None:
-        variance = by_brightness(taken, bound, axes, kept)
+        variance = by_brightness(taken, bound, axes, calm.kept)
     else:
         variance = curved(curve, Taken(even, x0), taken, told, axes)
     if variance is not None:
+        kept = kept if curve is None else calm.kept
         y = variance.forward(y)
         taken = Taken(y, variance.forward(taken.x0))
         bound = calmest(y, kept, axes, compressed)
