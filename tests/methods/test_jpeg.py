@@ -48,7 +48,7 @@ def file_of(clean: Tensor, quality: int, **more: Any) -> io.BytesIO:
     return file
 
 
-@pytest.mark.parametrize(("fineness", "share"), [(30, 0.15), (55, 0.3), (80, 0.45), (90, 0.45)])
+@pytest.mark.parametrize(("fineness", "share"), [(30, 0.14), (55, 0.295), (80, 0.45), (90, 0.45)])
 def test_the_step_is_the_stated_one(fineness: int, share: float) -> None:
     """(12 s U^T q + (lambda / g^2) V^T x0) / (12 s^2 + lambda / g^2), then the cells; at fidelity 0 of x0 itself."""
     operator = Jpeg(fineness)
