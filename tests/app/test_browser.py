@@ -442,7 +442,7 @@ def test_what_does_not_work_is_said_and_the_rest_goes_on(page: Page, local: Serv
 
 def test_a_batch_of_seven_is_stopped(page: Page, tmp_path: Path) -> None:
     few = small(tmp_path, "0.png", "1.png", side=8)
-    hand_over(page, *few, *small(tmp_path, *(f"{number}.png" for number in range(2, 7)), side=128))
+    hand_over(page, *few, *small(tmp_path, *(f"{number}.png" for number in range(2, 7)), side=256))
     advanced(page)
     page.get_by_label("Strength").fill("1000")
     # Those of 8 pixels end soon, and no other does before it is stopped.
