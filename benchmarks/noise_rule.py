@@ -2,8 +2,8 @@
 
 Middles of training photographs, half of them from the most textured, with and without noise, compressed, blurred or
 enlarged. A sample is a gain if its row has noise and removing what is found gains more than 0.2 dB. Prints what
-held-out folds say of the rule at some limits, and the rule itself, for `pellucid.diagnosis.signs`. The rule there was
-fitted on other draws of the same damages.
+held-out folds say of the rule at some limits, and the rule itself, for `pellucid.diagnosis.noise.signs`. The rule there
+was fitted on other draws of the same damages.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid import degradations
-from pellucid.diagnosis import noise, signs
 from pellucid.diagnosis.content import estimate as content_of
+from pellucid.diagnosis.noise import Calm, examined, signs
+from pellucid.diagnosis.noise.blocks import calmest
 from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import to_model, to_unit
@@ -94,7 +95,7 @@ def middles(archive: Path, many: int, size: int = 128) -> list[Tensor]:
 
 def _activity(crop: Tensor) -> float:
     y = to_model(crop)
-    return noise.calmest(y, signs.unclipped(y), 3).level
+    return calmest(y, signs.unclipped(y), 3).level
 
 
 @torch.no_grad()
@@ -106,8 +107,8 @@ def sample(prior: Prior, crop: Tensor, number: int, row: str) -> Sample | None:
     damaged = (damaged.clamp(0, 1) * 255).round() / 255
     y = to_model(damaged)
     content = content_of(y)
-    calm = None if content.clean else noise.Calm.of(y, content, "jpeg" in damage)
-    found = None if calm is None else noise.examined(prior, calm)
+    calm = None if content.clean else Calm.of(y, content, "jpeg" in damage)
+    found = None if calm is None else examined(prior, calm)
     if found is None or found.white:
         return None
     # All of it is removed, however doubtful it is to the rule that there was before.

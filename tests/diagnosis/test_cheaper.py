@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.diagnosis import blur, compression, enlarged, exposure, scratches
-from pellucid.diagnosis.noise import blocks, part
-from pellucid.diagnosis.signs import SIDE, STRIDE
+from pellucid.diagnosis.noise import part
+from pellucid.diagnosis.noise.blocks import blocks
+from pellucid.diagnosis.noise.signs import SIDE, STRIDE
+from pellucid.diagnosis.noise.stationary import BANDS, EDGES, to_opponent
 from pellucid.diagnosis.spectrum import BLOCK, Photographs, polar, spectrum
-from pellucid.diagnosis.stationary import BANDS, EDGES, to_opponent
 from pellucid.operators.blur import gaussian
 from pellucid.operators.jpeg import cosines
 from pellucid.operators.window import Window, _fast

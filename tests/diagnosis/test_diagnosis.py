@@ -13,9 +13,12 @@ from torch.nn import functional as F
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
-from pellucid.diagnosis.noise import Calm, Taken, blocks, bounded, by_brightness, calmest, curved, limited
-from pellucid.diagnosis.signs import unclipped
-from pellucid.diagnosis.stationary import BANDS, Spectrum, from_opponent, to_opponent
+from pellucid.diagnosis.noise import Calm
+from pellucid.diagnosis.noise.blocks import Taken, blocks, calmest, limited
+from pellucid.diagnosis.noise.brightness import by_brightness, curved
+from pellucid.diagnosis.noise.signs import unclipped
+from pellucid.diagnosis.noise.stationary import BANDS, Spectrum, from_opponent, to_opponent
+from pellucid.diagnosis.noise.white import bounded
 from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import to_model, to_unit

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid.diagnosis import signs
-from pellucid.diagnosis.noise import blocks
-from pellucid.diagnosis.stationary import Spectrum, simulated
+from pellucid.diagnosis.noise import signs
+from pellucid.diagnosis.noise.blocks import blocks
+from pellucid.diagnosis.noise.stationary import Spectrum, simulated
 from pellucid.maths.noise import Streams
 
 NOISE = Spectrum.white(0.1, 3)

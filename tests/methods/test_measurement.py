@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid.diagnosis import Content, Diagnosis, Noise
-from pellucid.diagnosis.stationary import BANDS, Spectrum
+from pellucid.diagnosis.noise.stationary import BANDS, Spectrum
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_unit
 from pellucid.methods import measurement

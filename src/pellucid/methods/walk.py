@@ -1,9 +1,9 @@
 r"""Noise removal: one call of the prior for white noise, a walk down the spectrum for other noise.
 
 A denoiser is trained for white noise of a known level; no method has a smaller mean squared error than this one call
-(Tweedie's formula). Other stationary noise is removed by the walk of `pellucid.diagnosis.stationary`, which keeps as
-much of each frequency and colour as the noise there permits. White noise that depends on brightness is first made
-uniform (`pellucid.maths.stabilised`).
+(Tweedie's formula). Other stationary noise is removed by the walk of `pellucid.diagnosis.noise.stationary`, which
+keeps as much of each frequency and colour as the noise there permits. White noise that depends on brightness is first
+made uniform (`pellucid.maths.stabilised`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..diagnosis import Diagnosis, Noise
 from ..diagnosis.noise import whitened
-from ..diagnosis.stationary import Observed, Spectrum, ladder, walk
+from ..diagnosis.noise.stationary import Observed, Spectrum, ladder, walk
 from ..maths.noise import Streams
 from ..priors.prior import Counted
 from .method import State

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pellucid.diagnosis.stationary import (
+from pellucid.diagnosis.noise.stationary import (
     BANDS,
     Observed,
     Spectrum,

@@ -17,8 +17,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..maths.noise import Streams
-from ..priors.prior import Prior
+from ...maths.noise import Streams
+from ...priors.prior import Prior
 
 EDGES = (0.0, 0.045, 0.095, 0.16, 0.23, 0.30, 0.37, 0.44, 0.51, 0.72)
 """Edges of the bands of radial frequency, in cycles a pixel."""

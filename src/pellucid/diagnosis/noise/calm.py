@@ -1,0 +1,98 @@
+"""A picture, and the noise that its calmest parts permit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ...maths.stabilised import Curve
+from ..content import Content
+from ..estimate import stretches
+from .blocks import GREY_MOST, blocks, calm_of, calmest, limited
+from .brightness import floor
+from .finding import LEAST
+from .signs import SIDE, brightness, unclipped
+from .stationary import Spectrum
+
+_SEEN, _STRETCHES, _LARGE = 384, 4, 750
+ROUNDS, GROW, MORE_POWER = 2, 1.15, 1.5
+"""Rounds of `measure`, and the most that each of them and its last step add to the power of the bound."""
+
+
+def part(y: Tensor) -> Tensor:
+    """Part of a picture, (1, C, H, W), that the prior sees: each side above 750 pixels becomes 384.
+
+    The levels of three kinds of noise from 384 pixels were within 5 % of those from 512, of coarse noise within 12 %.
+    They take 0.56 of the time.
+    """
+    return stretches(y, _SEEN // _STRETCHES, _STRETCHES, _LARGE)
+
+
+@dataclass(frozen=True, eq=False)
+class Calm:
+    """A picture and the noise that its calmest parts permit; each number is computed once.
+
+    Attributes:
+        y: the part of a picture that the prior sees, (1, C, H, W) in [-1, 1], of 16x16 or more.
+        axes: colour axes that count.
+        compressed: whether the picture was a JPEG; see `limited`.
+    """
+
+    y: Tensor
+    axes: int
+    compressed: bool = False
+
+    @classmethod
+    def of(cls, y: Tensor, content: Content, compressed: bool = False) -> Calm | None:
+        """Takes the part of a picture, (1, C, H, W), that the prior sees; None if that is less than a block."""
+        y = part(y)
+        return None if min(y.shape[-2:]) < SIDE else cls(y, 1 if content.grey else y.shape[1], compressed)
+
+    @cached_property
+    def power(self) -> Tensor:
+        """Power of the blocks; see `blocks`."""
+        return blocks(self.y)
+
+    @cached_property
+    def kept(self) -> Tensor:
+        """Marks of the blocks that are hardly clipped."""
+        return unclipped(self.y)
+
+    @cached_property
+    def counted(self) -> Tensor:
+        """Marks of the blocks that bound the noise: before a JPEG, the clipped ones would be the calmest.
+
+        The rule of the signs was fitted to all blocks of other pictures.
+        """
+        return self.kept if self.compressed else torch.ones_like(self.kept)
+
+    @cached_property
+    def bound(self) -> Spectrum:
+        """Upper bound of the noise's power."""
+        bound = calm_of(self.power[self.counted], self.axes)
+        return limited(bound, self.axes, GREY_MOST if self.compressed else None)
+
+    @cached_property
+    def curve(self) -> Curve | None:
+        """See `floor`; a JPEG flattens weak texture and keeps strong one, so what its calm blocks differ in is none."""
+        return None if self.compressed else floor(self.power[self.kept], brightness(self.y)[self.kept], self.axes)
+
+    @cached_property
+    def even(self) -> tuple[Tensor, Spectrum]:
+        """The picture with its noise made uniform by the curve, and the upper bound there; as it is without a curve."""
+        if self.curve is None:
+            return self.y, self.bound
+        y = self.curve.forward(self.y)
+        return y, calmest(y, self.kept, self.axes)
+
+    @property
+    def silent(self) -> bool:
+        """True if there is no room for credible noise, so that no prior is needed.
+
+        `measure` exceeds the noise of the calmest parts by a bounded factor.
+        """
+        most = self.even[1].power * GROW**ROUNDS * MORE_POWER
+        return Spectrum(most).level < LEAST

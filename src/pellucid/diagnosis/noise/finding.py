@@ -1,0 +1,89 @@
+"""The finding of a noise: its power by colour and frequency, its level and the confidence in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from ...maths.stabilised import Curve, Variance
+from .stationary import EDGES, Spectrum, shares
+
+LEAST = 0.02
+"""Lowest credible noise level, in [-1, 1] units: 2.5 of 255."""
+
+WHITE_CONFIDENCE = 0.99
+DOUBTFUL, SURE, _LEAST_WEIGHT = 0.45, 0.7, 0.2
+"""Confidence from which noise is treated, confidence from which all of it is removed, and the least weight."""
+_COARSE = 0.30
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of one picture.
+
+    Attributes:
+        spectrum: its power by colour and frequency.
+        white: level on each colour axis, in [-1, 1] units, for white noise: independent between pixels and channels, or
+            on the grey axis of a grey picture. Else 0.
+        confidence: see `Finding`.
+        numbers: numbers behind the confidence.
+        variance: dependence on brightness, for noise that has one; another spectrum than white is then that of the
+            picture made uniform.
+        coded: whether it was white, as a sensor's, before a JPEG compression that made it uneven.
+    """
+
+    spectrum: Spectrum
+    white: float
+    confidence: float
+    numbers: dict[str, float] = field(default_factory=dict, compare=False)
+    variance: Variance | Curve | None = None
+    coded: bool = False
+
+    @property
+    def level(self) -> float:
+        """Root mean square over pixels and channels, in [-1, 1] units."""
+        return self.spectrum.level
+
+    @property
+    def weight(self) -> float:
+        """Share of the change to keep after its removal, [0, 1]; less for doubtful noise."""
+        return min(max((self.confidence - DOUBTFUL) / (SURE - DOUBTFUL), _LEAST_WEIGHT), 1.0)
+
+    @property
+    def grain(self) -> float:
+        """Frequency below which three quarters of the power lie, in cycles a pixel: 0.55 if white."""
+        power = (self.spectrum.power * shares()).sum(0)
+        total = power.cumsum(0) / power.sum()
+        return EDGES[int((total < 0.75).sum()) + 1]
+
+    @property
+    def text(self) -> str:
+        """Its level of 255 and its kind."""
+        kind = "white noise" if self.variance is None else "noise that depends on brightness"
+        if not self.white:
+            grey, *colours = self.spectrum.levels
+            chroma = math.sqrt(sum(colour**2 for colour in colours) / 2) if colours else 0.0
+            coarse = "coarse " if self.grain <= _COARSE else ""
+            kind = coarse + ("colour noise" if chroma > grey else "grain" if chroma < grey / 3 else "noise")
+        return f"{kind} of {self.level * 127.5:.1f} of 255"
+
+    @property
+    def remedy(self) -> str:
+        """The task."""
+        return "--task denoise"
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """Numbers behind the finding: levels of 255 by colour axis, and a and b of the variance or levels by light."""
+        names = ("grey", "red-blue", "green") if len(self.spectrum.power) == 3 else ()
+        levels = dict(zip(names, (level * 127.5 for level in self.spectrum.levels), strict=False))
+        by_light = {}
+        if isinstance(self.variance, Variance):
+            by_light = {"a": self.variance.a * 255**2, "b": self.variance.b * 255}
+        elif self.variance is not None:
+            light = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
+            levels_there = (255 * self.variance.at(light).sqrt()).tolist()
+            by_light = {f"at {where:g}": level for where, level in zip(light.tolist(), levels_there, strict=True)}
+        return {**self.numbers, **levels, "grain": self.grain, **by_light}

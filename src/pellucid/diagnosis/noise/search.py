@@ -1,0 +1,64 @@
+r"""Noise of any kind: its power by colour and frequency, from a prior and from a picture's calmest parts.
+
+The search begins with white noise. Its level is a fixed point: given this level, the prior removes exactly as much. If
+the removed part is not white, the spectrum is estimated. The calmest blocks of the picture bound it from above. The
+prior walks with that bound; the residual, where the estimate is flattest, is compared with the bound. The residual
+contains all noise, but only a part of texture. Two rounds of this shrink texture and keep noise. A last walk on the
+estimate plus drawn noise shows how much the prior removes from pure noise in this picture. That sets the level, and its
+`signs` separate noise from texture.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...priors.prior import Prior
+from ..content import Content
+from .calm import Calm
+from .coloured import measure
+from .finding import DOUBTFUL, LEAST, WHITE_CONFIDENCE, Noise
+from .stationary import Spectrum
+from .white import FINE, bounded, variance, white_level
+
+CALLS = 10
+"""Largest number of evaluations in `estimate`."""
+_LEAST_SIDE = 32
+_WHITE, _WHITE_SHARE = 4, 0.65
+
+
+@torch.no_grad()
+def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False) -> Noise | None:
+    """Looks for white noise, if the calmest blocks permit it, and then for any other noise.
+
+    Costs at most `CALLS` evaluations; for large pictures, on a `part`.
+
+    Args:
+        prior: the prior.
+        y: one picture, (1, C, H, W) in [-1, 1].
+        content: the kind of picture; one with exactly flat areas has no noise.
+        compressed: whether it was a JPEG; see `limited`.
+    """
+    calm = None if content.clean else Calm.of(y, content, compressed)
+    found = None if calm is None or calm.silent else examined(prior, calm, credible=True)
+    return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
+
+
+def examined(prior: Prior, calm: Calm, *, credible: bool = False) -> Noise | None:
+    """Estimates the noise as if there were some, however unlikely; None for a picture that is too small.
+
+    Args:
+        prior: the prior.
+        calm: the picture.
+        credible: whether to stop, with None, as soon as no credible noise can result.
+    """
+    y, axes, calls = calm.y, calm.axes, CALLS
+    room = calm.bound.power[:axes, FINE:].min().sqrt().item()
+    if room >= LEAST:
+        seen = white_level(prior, y, axes, room, _WHITE)
+        if seen.level >= LEAST and seen.share >= _WHITE_SHARE:
+            level = seen.level if calm.compressed else bounded(seen.level, calm)
+            spectrum = Spectrum.white(level, y.shape[1], axes)
+            return Noise(spectrum, level, WHITE_CONFIDENCE, {"share": seen.share}, variance(y, seen.x0, axes))
+        calls -= seen.calls
+    return measure(prior, calm, calls, credible=credible) if min(y.shape[-2:]) >= _LEAST_SIDE else None

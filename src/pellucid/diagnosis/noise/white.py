@@ -1,0 +1,126 @@
+"""White noise: the level of which a prior removes as much as it is told, within the bounds of the picture alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...maths.noise import Streams
+from ...maths.stabilised import Variance
+from ...priors.prior import Prior
+from ..estimate import WHOLE
+from .blocks import blocks, calm_of
+from .brightness import straight
+from .calm import Calm
+from .signs import brightness, unclipped
+from .stationary import complement, from_opponent, to_opponent
+
+_MORE, _HOPELESS = 1.25, 0.5
+FINE = 3
+"""First of the bands that the level of white noise is read off."""
+_PATCH, _ENOUGH, _BEYOND_PATCHES, _ALONE = 5, 100, 1.08, 0.95
+_PART = 0.1
+
+
+@dataclass(frozen=True)
+class White:
+    """Evidence for white noise.
+
+    Attributes:
+        level: of the noise, in [-1, 1] units.
+        share: share of the given level that the prior removed at the end.
+        calls: number of evaluations.
+        x0: the last estimate.
+    """
+
+    level: float
+    share: float
+    calls: int
+    x0: Tensor
+
+
+def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> White:
+    """Estimates the level of white noise.
+
+    At a level a quarter above the noise's, a prior removes the noise and hardly anything else, in flat places and in
+    texture. At lower levels it spares texture together with its noise. So the level descends: each call uses a quarter
+    more than the last one removed. Without noise, a prior removes at most half of the given level, and the level tends
+    to zero.
+
+    Args:
+        prior: the prior.
+        y: one picture, (1, C, H, W) in [-1, 1].
+        axes: number of colour axes: 1 for grey pictures, whose level is that of the grey axis.
+        above: an upper bound of the level.
+        calls: the most evaluations; fewer suffice if a prior removes less than half.
+    """
+    told, taken, spent, x0 = _MORE * above, 0.0, 0, y
+    while spent < calls and (not spent or WHOLE * taken / told >= _HOPELESS):
+        told = _MORE * taken or told
+        x0 = prior(whitened(y, told, axes, Streams([0])), told)
+        fine = blocks(y - x0, centred=False)[:, :axes, FINE:]
+        taken, spent = fine.mean((1, 2)).median().sqrt().item() / WHOLE, spent + 1
+    return White(taken, WHOLE * taken / told, spent, x0)
+
+
+def bounded(level: float, calm: Calm) -> float:
+    """Moves a level of white noise into the bounds that the picture alone sets.
+
+    In strong texture the prior takes part of it for noise, or spares noise together with it. The flattest combination
+    of the pixels of a patch has hardly more than the noise (Pyatykh et al., IEEE TIP 2013), which bounds the level
+    from above. The calmest blocks bound it from above, too, in texture, so that it is at least the lower of the two.
+    Both are a little high on a single axis, where no colours tell texture from noise.
+
+    Args:
+        level: in [-1, 1] units.
+        calm: the picture.
+    """
+    flattest, share = _flattest(calm.y, calm.axes), 1.0 if calm.axes > 1 else _ALONE
+    if flattest is None:
+        return level
+    calmest = calm_of(calm.power[calm.kept], calm.axes).power[: calm.axes, FINE:].min().sqrt().item()
+    return min(max(level, share * min(calmest, flattest)), share * _BEYOND_PATCHES * flattest)
+
+
+def _flattest(y: Tensor, axes: int) -> float | None:
+    """Deviation of a picture's patches of 5x5 pixels along the eighth of the directions where they differ least.
+
+    None if the patches are few: some direction has little noise by chance then.
+    """
+    x = y if axes == y.shape[1] else math.sqrt(y.shape[1]) * y.mean(1, keepdim=True)
+    patches = F.unfold(x, _PATCH)[0]
+    kept = ~(F.unfold(y, _PATCH)[0].abs() >= 1 - 1.01 / 127.5).any(0)
+    patches = patches[:, kept] if kept.float().mean() > _PART else patches
+    size, number = patches.shape
+    if number < _ENOUGH * size:
+        return None
+    patches = patches - patches.mean(1, keepdim=True)
+    values = torch.linalg.eigvalsh((patches @ patches.T / number).double())
+    return math.sqrt(max(values[: max(1, len(values) // 8)].mean().item(), 0.0))
+
+
+def variance(y: Tensor, x0: Tensor, axes: int) -> Variance | None:
+    """Dependence of white noise on brightness by channel; None if it is negligible."""
+    if axes < y.shape[1]:
+        y, x0 = y.mean(1, keepdim=True), x0.mean(1, keepdim=True)
+    left = F.pad(y - x0, (1, 0, 1, 0), mode="replicate")
+    fine = (left[..., 1:, 1:] - left[..., :-1, 1:] - left[..., 1:, :-1] + left[..., :-1, :-1]) / 2
+    channels = range(y.shape[1])
+    kept = torch.cat([unclipped(y[:, c : c + 1]) for c in channels])
+    light = torch.cat([brightness(x0[:, c : c + 1]) for c in channels])[kept].clamp(0, 1)
+    # Of a square of noise as of brightness, the mean of each block; `brightness` maps it as it does an image.
+    power = torch.cat([2 * brightness(fine[:, c : c + 1].square()) - 1 for c in channels])[kept]
+    return straight(power, light)
+
+
+def whitened(y: Tensor, level: float, axes: int, rng: Streams) -> Tensor:
+    """Adds white noise of a level to pictures, (B, C, H, W), on all colour axes but the first `axes`."""
+    if axes == y.shape[1]:
+        return y
+    fresh = to_opponent(complement(y, rng))
+    fresh[:, :axes] = 0
+    return y + level * from_opponent(fresh)
