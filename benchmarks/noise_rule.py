@@ -67,9 +67,10 @@ _GAIN, _HARM = 0.2, -0.15
 
 @dataclass(frozen=True)
 class Sample:
-    """One damaged crop: which photograph, its signs, whether its row has noise, and what removing it gains, in dB."""
+    """One damaged crop: its photograph and kind, its signs, if its row has noise, and the gain of removing it in dB."""
 
     crop: int
+    kind: signs.Kind
     row: str
     signs: dict[str, float]
     noisy: bool
@@ -109,14 +110,14 @@ def sample(prior: Prior, crop: Tensor, number: int, row: str) -> Sample | None:
     content = content_of(y)
     calm = None if content.clean else Calm.of(y, content, "jpeg" in damage)
     found = None if calm is None else examined(prior, calm)
-    if found is None or found.white:
+    if calm is None or found is None or found.white:
         return None
     # All of it is removed, however doubtful it is to the rule that there was before.
     stage = Denoising(replace(found, confidence=1.0), content.grey)
     out = psnr(to_unit(last(stage.iterate(y, Counted(prior), Streams([number]))).x), truth).item()
     # An undamaged picture that comes back at 50 dB is as good as untouched.
     before = min(psnr(damaged, truth).item(), 50.0)
-    return Sample(number, row, found.numbers, row in NOISY, out - before)
+    return Sample(number, calm.kind, row, found.numbers, row in NOISY, out - before)
 
 
 Rule = tuple[dict[str, tuple[float, float]], float]
@@ -146,8 +147,7 @@ def odds(rule: Rule, one: Sample) -> float:
         torch.tensor(
             rule[1]
             + sum(w * (one.signs[name] - middle) for name, (middle, w) in rule[0].items())
-            + signs.above(one.signs, signs.BESIDE)
-            - signs.above(one.signs, signs.BEYOND)
+            + signs.beside(one.signs, one.kind)
         )
         .sigmoid()
         .item()

@@ -33,13 +33,17 @@ def test_noise_is_even_everywhere_and_in_all_directions() -> None:
     assert found["direction"] < math.log(0.3)
     assert found["bound"] == pytest.approx(1)
     assert found["level"] == pytest.approx(math.log(12.75), rel=1e-5)
-    assert signs.probability({"share": 0.85, **found}) > 0.8
+    assert signs.probability({"share": 0.85, **found}, "colour") > 0.8
 
 
-def test_what_adds_to_the_odds() -> None:
+def test_the_limit_of_a_compressed_picture_adds_to_the_odds_and_a_curve_takes() -> None:
     found = {"share": 0.7, **read(drawn(1))}
-    before, after = (signs.probability(found, more) for more in (0.0, 0.8))
-    assert math.log(after / (1 - after)) == pytest.approx(math.log(before / (1 - before)) + 0.8)
+    grey, curved, compressed = (
+        math.log(share / (1 - share))
+        for share in (signs.probability(found, kind) for kind in ("grey", "curved", "compressed"))
+    )
+    assert curved == pytest.approx(grey - 1)
+    assert compressed == pytest.approx(grey + 0.5)
 
 
 def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:
@@ -56,7 +60,7 @@ def test_texture_is_in_places() -> None:
     found, even = read(patchy), read(drawn(1))
     assert found["spread"] > even["spread"] + 1
     assert found["calm"] < even["calm"] - 1
-    assert signs.probability({"share": 0.85, **found}) < 0.2
+    assert signs.probability({"share": 0.85, **found}, "colour") < 0.2
 
 
 def test_texture_has_a_direction() -> None:
@@ -79,10 +83,10 @@ def test_noise_is_gaussian() -> None:
     # Texture has no colour of its own, so that coloured noise is not asked.
     assert read(one_sided)["skew"] == read(one_sided)["peaks"] == 0
     usual = {"share": 0.85, **found}
-    assert signs.above(usual, signs.BEYOND) == 0
-    assert signs.above({**usual, "peaks": 1.0}, signs.BEYOND) == pytest.approx(1.8)
-    assert signs.above({**usual, "skew": 0.26}, signs.BEYOND) == pytest.approx(1.2)
-    assert signs.probability({**usual, "peaks": 3.0, "skew": 1.0}) < 0.01
+    assert signs.beyond(usual, signs.BEYOND) == 0
+    assert signs.beyond({**usual, "peaks": 1.0}, signs.BEYOND) == pytest.approx(1.8)
+    assert signs.beyond({**usual, "skew": 0.26}, signs.BEYOND) == pytest.approx(1.2)
+    assert signs.probability({**usual, "peaks": 3.0, "skew": 1.0}, "colour") < 0.01
 
 
 def test_texture_with_colours_has_one_colour_in_a_place() -> None:
@@ -92,7 +96,7 @@ def test_texture_with_colours_has_one_colour_in_a_place() -> None:
     earth = drawn(1)[:, :1] * torch.tensor([1.0, 0.5, -0.8]).view(1, 3, 1, 1)
     assert read(earth)["apart"] == pytest.approx(0, abs=1e-3)
     usual = {"share": 0.7, **read(earth)}
-    low, high = (signs.probability({**usual, "apart": value}) for value in (0.0, apart))
+    low, high = (signs.probability({**usual, "apart": value}, "colour") for value in (0.0, apart))
     assert math.log(high / (1 - high)) == pytest.approx(math.log(low / (1 - low)) + 6 * (apart - 1.6))
 
 
@@ -109,15 +113,30 @@ def test_grey_texture_goes_with_its_colour_and_grain_does_not() -> None:
     assert "together" not in read(earth, grain)
     taken = blocks(grey, centred=False)
     assert not {"together", "apart"} & set(signs.read(grey, FLAT, taken, taken, grain, grain, 3, compressed=True))
-    assert signs.above({"together": texture}, signs.BEYOND) == pytest.approx(5 * (texture + 1.2))
+    assert signs.beyond({"together": texture}, signs.BEYOND) == pytest.approx(5 * (texture + 1.2))
+
+
+def test_texture_is_uneven_and_has_calm_places() -> None:
+    """Noise is nowhere calmer than elsewhere; what is counts against it, below its limit, unless it is coloured."""
+    usual = {"share": 0.85, **read(drawn(1), Spectrum.white(0.1, 3, 1))}
+    assert all(signs.beyond(usual, limits) == 0 for limits in signs.UNEVEN.values())
+    texture = {**usual, "calm": -0.42, "spread": -1.0, "direction": -0.8}
+    assert signs.beyond(texture, signs.UNEVEN["colour"]) == pytest.approx(6 * 0.3 + 4 * 0.2)
+    assert signs.beyond(texture, signs.UNEVEN["grey"]) == pytest.approx(10 * 0.34 + 6 * 0.25)
+    assert signs.beyond(texture, signs.UNEVEN["compressed"]) == pytest.approx(10 * 0.34 + 4 * 0.5)
+    less = signs.beside(texture, "colour")
+    assert signs.beside({**texture, "apart": 0.0}, "colour") == pytest.approx(less + 6 * 0.3 + 4 * 0.2)
 
 
 def test_noise_from_before_a_jpeg_is_flat() -> None:
     assert signs.flat(NOISE)["flat"] == pytest.approx(0, abs=1e-6)
+    rising = NOISE.power.clone()
+    rising[0, 6:] *= 4
+    assert signs.flat(Spectrum(rising)) == {"flat": 0.0}, "sharpened texture is not the surer noise"
     power = NOISE.power.clone()
     power[0, 6:] /= 4
     assert signs.flat(Spectrum(power))["flat"] == pytest.approx(-math.log(2))
-    assert signs.above({"flat": 0.2}, signs.BESIDE) == pytest.approx(1.5)
+    assert signs.beyond({"flat": 0.2}, signs.BESIDE) == pytest.approx(1.5)
 
 
 def test_the_grid_of_a_jpeg() -> None:

@@ -14,7 +14,7 @@ from ..estimate import stretches
 from .blocks import GREY_MOST, blocks, calm_of, calmest, limited
 from .brightness import floor
 from .finding import LEAST
-from .signs import SIDE, brightness, unclipped
+from .signs import SIDE, Kind, brightness, unclipped
 from .stationary import Spectrum
 
 _SEEN, _STRETCHES, _LARGE = 384, 4, 750
@@ -50,6 +50,11 @@ class Calm:
         """Takes the part of a picture, (1, C, H, W), that the prior sees; None if that is less than a block."""
         y = part(y)
         return None if min(y.shape[-2:]) < SIDE else cls(y, 1 if content.grey else y.shape[1], compressed)
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of picture by what the signs of noise are like."""
+        return "grey" if self.axes == 1 else "compressed" if self.compressed else "colour"
 
     @cached_property
     def power(self) -> Tensor:

@@ -14,7 +14,7 @@ from .blocks import Taken, calmest, limited, only
 from .brightness import by_brightness, curved
 from .calm import GROW, MORE_POWER, ROUNDS, Calm
 from .finding import LEAST, Noise
-from .signs import BESIDE, SLOW, above, flat, probability, read
+from .signs import BESIDE, SLOW, Kind, beyond, flat, probability, read
 from .stationary import Observed, Spectrum, ladder, shares, simulated, walk
 
 _CALM, _TESTS = 0.2, 3
@@ -22,10 +22,6 @@ _TARGET, _POWER = 0.86, 4
 _SHRINK, _LESS = 0.03, 0.2
 _GREY_FOUND = 2.5
 """Most power of the grey axis before a compression, of that of slow waves of colour, in what is found."""
-_SAFER = 0.5
-"""Addition of this limit to the log-odds: it keeps texture from harm, and the rule was fitted without it."""
-_CURVED_GREY = -1.0
-"""Addition of a curve to the log-odds of a grey picture: a curve makes texture more even, too."""
 
 
 def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> Noise | None:
@@ -74,11 +70,11 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     change = (_smooth(ratio / usual) ** 2).clamp(_LESS, MORE_POWER)
     spectrum = limited(Spectrum(only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
     coded = False
-    if compressed and axes > 1:
+    if calm.kind == "compressed":
         signs |= flat(spectrum)
-        coded = above(signs, {"flat": BESIDE["flat"]}) > 0
-    more = _SAFER if compressed and axes > 1 else _CURVED_GREY if isinstance(variance, Curve) and axes == 1 else 0.0
-    return Noise(spectrum, 0.0, probability(signs, more), signs, variance, coded)
+        coded = beyond(signs, {"flat": BESIDE["flat"]}) > 0
+    kind: Kind = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
+    return Noise(spectrum, 0.0, probability(signs, kind), signs, variance, coded)
 
 
 def _corrected(taken: Taken, told: Spectrum, axes: int, kept: Tensor) -> Spectrum:

@@ -24,7 +24,7 @@ from .white import FINE, bounded, variance, white_level
 CALLS = 10
 """Largest number of evaluations in `estimate`."""
 _LEAST_SIDE = 32
-_WHITE, _WHITE_SHARE = 4, 0.65
+_WHITE = 4
 
 
 @torch.no_grad()
@@ -56,7 +56,7 @@ def examined(prior: Prior, calm: Calm, *, credible: bool = False) -> Noise | Non
     room = calm.bound.power[:axes, FINE:].min().sqrt().item()
     if room >= LEAST:
         seen = white_level(prior, y, axes, room, _WHITE)
-        if seen.level >= LEAST and seen.share >= _WHITE_SHARE:
+        if seen.certain(axes):
             level = seen.level if calm.compressed else bounded(seen.level, calm)
             spectrum = Spectrum.white(level, y.shape[1], axes)
             return Noise(spectrum, level, WHITE_CONFIDENCE, {"share": seen.share}, variance(y, seen.x0, axes))
