@@ -120,12 +120,12 @@ def test_texture_is_uneven_and_has_calm_places() -> None:
     """Noise is nowhere calmer than elsewhere; what is counts against it, below its limit, unless it is coloured."""
     usual = {"share": 0.85, **read(drawn(1), Spectrum.white(0.1, 3, 1))}
     assert all(signs.beyond(usual, limits) == 0 for limits in signs.UNEVEN.values())
-    texture = {**usual, "calm": -0.42, "spread": -1.0, "direction": -0.8}
-    assert signs.beyond(texture, signs.UNEVEN["colour"]) == pytest.approx(6 * 0.3 + 4 * 0.2)
-    assert signs.beyond(texture, signs.UNEVEN["grey"]) == pytest.approx(10 * 0.34 + 6 * 0.25)
+    texture = {**usual, "calm": -0.42, "share": 0.6, "direction": -0.8, "together": -1.3}
+    assert signs.beyond(texture, signs.UNEVEN["colour"]) == pytest.approx(6 * 0.3 + 4 * 0.1)
+    assert signs.beyond(texture, signs.UNEVEN["grey"]) == pytest.approx(10 * 0.34 + 6 * 0.1)
     assert signs.beyond(texture, signs.UNEVEN["compressed"]) == pytest.approx(10 * 0.34 + 4 * 0.5)
     less = signs.beside(texture, "colour")
-    assert signs.beside({**texture, "apart": 0.0}, "colour") == pytest.approx(less + 6 * 0.3 + 4 * 0.2)
+    assert signs.beside({**texture, "apart": 0.0}, "colour") == pytest.approx(less + 6 * 0.3 + 4 * 0.1)
 
 
 def test_noise_from_before_a_jpeg_is_flat() -> None:

@@ -21,8 +21,8 @@ from .signs import brightness, relative, spread, unclipped
 from .stationary import Spectrum, complement, from_opponent, to_opponent
 
 _MORE, _HOPELESS = 1.25, 0.5
-_GREY, _COLOUR = (0.7, math.exp(-1.05)), (0.65, math.exp(-1.3))
-"""Least share and largest spread of white noise in a grey and in a colour picture.
+_SHARE, _SPREAD_GREY, _SPREAD = 0.65, math.exp(-1.0), math.exp(-1.3)
+"""Least share of white noise, and its largest spread in a grey and in a colour picture.
 
 In the 40 of 1,624 training photographs with the most texture, noise of 10 of 255 has a spread of at most exp(-1.32) in
 colour, and texture that is taken for white of at least exp(-1.26). Grey ones overlap.
@@ -53,8 +53,8 @@ class White:
 
     def certain(self, axes: int) -> bool:
         """True if this is noise, and so white, on that many colour axes."""
-        share, spread = _GREY if axes == 1 else _COLOUR
-        return self.level >= LEAST and self.share >= share and self.spread <= spread
+        spread = _SPREAD_GREY if axes == 1 else _SPREAD
+        return self.level >= LEAST and self.share >= _SHARE and self.spread <= spread
 
 
 def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> White:
