@@ -14,6 +14,7 @@ from pellucid.diagnosis.noise import part
 from pellucid.diagnosis.noise.blocks import blocks
 from pellucid.diagnosis.noise.signs import SIDE, STRIDE
 from pellucid.diagnosis.noise.stationary import BANDS, EDGES, to_opponent
+from pellucid.diagnosis.noise.white import _flattest
 from pellucid.diagnosis.spectrum import BLOCK, Photographs, polar, spectrum
 from pellucid.operators.blur import gaussian
 from pellucid.operators.jpeg import cosines
@@ -78,6 +79,15 @@ def test_the_power_of_a_block_by_band() -> None:
     torch.testing.assert_close(blocks(x, centred=False)[1], stated, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("clipped", [0, 40])
+def test_the_flattest_directions_of_patches_are_those_of_their_covariance(clipped: int) -> None:
+    y = 0.1 * draw(1, 3, 150, 90) + torch.linspace(-0.4, 0.4, 90)
+    y[..., :clipped, :] = 1.0
+    patches = F.unfold(y[..., clipped:, :], 5)[0].double()
+    least = torch.linalg.eigvalsh(patches.cov(correction=0))[: 75 // 8].mean().sqrt().item()
+    assert _flattest(y, 3) == pytest.approx(least, rel=1e-4)
+
+
 def test_the_grid_of_a_large_picture_is_looked_for_in_its_middle() -> None:
     side = blur._MOST
     image = draw(1, 1, side + 32, side + 16)
@@ -85,8 +95,18 @@ def test_the_grid_of_a_large_picture_is_looked_for_in_its_middle() -> None:
     assert blur.blockiness(image) != blur.blockiness(image[..., :-32, :-16])
 
 
-@pytest.mark.parametrize(("size", "seen"), [((750, 31), (750, 31)), ((751, 31), (384, 31)), ((3000, 4000), (384, 384))])
-def test_of_a_large_side_a_prior_sees_384_pixels(size: tuple[int, int], seen: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ((750, 31), (736, 31)),
+        ((127, 451), (127, 448)),
+        ((751, 31), (384, 31)),
+        ((3000, 4000), (384, 384)),
+    ],
+)
+def test_a_prior_sees_384_pixels_of_a_large_side_and_a_multiple_of_16(
+    size: tuple[int, int], seen: tuple[int, int]
+) -> None:
     rows = torch.arange(float(size[0]))[:, None].expand(size)
     shown = part(rows[None, None])
     assert tuple(shown.shape[-2:]) == seen

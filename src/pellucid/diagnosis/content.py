@@ -148,8 +148,8 @@ def _bilevel(image: Tensor) -> float:
         return 0.0
     tops = [_SIDE * (rows * number // min(rows, _ROWS)) for number in range(min(rows, _ROWS))]
     some = torch.cat([image[..., top : top + _SIDE, :] for top in tops], -2)
-    values = some.flatten().sort().values
-    low, high = (values[int(share * (len(values) - 1))].item() for share in (_ENDS, 1 - _ENDS))
+    values = some.flatten()
+    low, high = (values.kthvalue(int(share * (len(values) - 1)) + 1).values.item() for share in (_ENDS, 1 - _ENDS))
     within = some.clamp(low, high)
     mean, square = F.avg_pool2d(within, _SIDE), F.avg_pool2d(within.square(), _SIDE)
     largest = ((mean - low) * (high - mean)).sum().item()

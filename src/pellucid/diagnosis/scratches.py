@@ -239,7 +239,6 @@ def _differences(bright: Tensor, direction: tuple[float, float]) -> tuple[Tensor
     """Excess brightness and darkness of a line over both its sides, and the usual difference; (H, W) each."""
     here = _mean(bright, direction, 4)
     right, down = direction
-    light, dark, usual = torch.full_like(here, -1.0), torch.full_like(here, -1.0), torch.zeros_like(here)
     height, width = here.shape
     edge = max(_SIDES)
     framed = _mirrored(here[None, None], edge)[0, 0]
@@ -247,13 +246,15 @@ def _differences(bright: Tensor, direction: tuple[float, float]) -> tuple[Tensor
     def moved(across: float, along: float) -> Tensor:
         return framed[edge + round(along) :, edge + round(across) :][:height, :width]
 
+    # Of the brighter side the least of all widths, of the darker side the most.
+    brighter, darker = torch.full_like(here, math.inf), torch.full_like(here, -math.inf)
+    usual, twice = torch.zeros_like(here), 2 * here
     for side in _SIDES:
-        one = here - moved(-down * side, right * side)
-        other = here - moved(down * side, -right * side)
-        light = torch.maximum(light, torch.minimum(one, other))
-        dark = torch.maximum(dark, -torch.maximum(one, other))
-        usual += (one + other).abs() / (2 * len(_SIDES))
-    return light, dark, usual
+        one, other = moved(-down * side, right * side), moved(down * side, -right * side)
+        torch.minimum(brighter, torch.maximum(one, other), out=brighter)
+        torch.maximum(darker, torch.minimum(one, other), out=darker)
+        usual += (one + other).sub_(twice).abs_()
+    return here - brighter, darker.sub_(here), usual.div_(2 * len(_SIDES))
 
 
 def _lines(bright: Tensor, limits: Limits) -> Tensor:
@@ -261,17 +262,17 @@ def _lines(bright: Tensor, limits: Limits) -> Tensor:
     usual = torch.stack([usual for *_, usual in found]).mean(0)
     around = _around(usual[None, None], _AROUND)[0, 0] + _LEAST
     marked = torch.zeros_like(usual, dtype=torch.bool)
-    for direction, (light, dark, _) in zip(_directions(), found, strict=True):
-        responses = torch.stack([light, dark])
-        ratios = responses / around
-        there = (ratios > _FAINT * limits.strong) & (responses > _FAINT * limits.contrast)
+    least = (around * limits.strong).clamp_min_(limits.contrast) * _FAINT
+    for direction, (*responses, _) in zip(_directions(), found, strict=True):
+        there = torch.stack([response > least for response in responses])
         # Counts of at most 64 fit into bytes.
         runs = _ahead(there.byte(), direction, limits.long, torch.add) > _WHOLE * limits.long
-        for own, run, response, ratio in zip(there, runs, responses, ratios, strict=True):
+        for own, run, response in zip(there, runs, responses, strict=True):
             if not run.any():
                 continue
             core = _centred(run, direction, limits.long)
-            core &= _mean(ratio.clamp(-limits.strong, 2 * limits.strong), direction, limits.long) > limits.strong
+            ratio = (response / around).clamp_(-limits.strong, 2 * limits.strong)
+            core &= _mean(ratio, direction, limits.long) > limits.strong
             core &= _mean(response, direction, limits.long) > limits.contrast
             # From the middle of each piece to its ends.
             marked |= _along(core, direction, limits.long, torch.logical_or) & own

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -215,16 +216,21 @@ def motion(length: float, degrees: float = 0.0) -> Tensor:
     if not length > 0:
         raise UsageError(f"a motion kernel needs a length above 0, not {length}")
     radius = math.ceil(length / 2)
-    kernel = torch.zeros(2 * radius + 1, 2 * radius + 1, dtype=torch.float64)
+    side = 2 * radius + 1
     # The path in many short pieces, each divided among the four pixels around it.
-    path = (torch.arange(64 * radius, dtype=torch.float64) + 0.5) / (64 * radius) - 0.5
+    path = (np.arange(64 * radius) + 0.5) / (64 * radius) - 0.5
     right = path * length * math.cos(math.radians(degrees)) + radius
     down = -path * length * math.sin(math.radians(degrees)) + radius
-    for rows, row_share in ((down.floor(), 1 - down.frac()), (down.floor() + 1, down.frac())):
-        for columns, column_share in ((right.floor(), 1 - right.frac()), (right.floor() + 1, right.frac())):
-            inside = (rows <= 2 * radius) & (columns <= 2 * radius)
-            place = (rows[inside].long(), columns[inside].long())
-            kernel.index_put_(place, (row_share * column_share)[inside], accumulate=True)
+    rows, columns = down.astype(int), right.astype(int)
+    down, right = down - rows, right - columns
+    places = rows * side + columns
+    # A row and a column more take the shares of 0 beyond the end.
+    spread = np.zeros(side * (side + 1) + 1)
+    for by, share in (
+        (0, (1 - down) * (1 - right)), (1, (1 - down) * right), (side, down * (1 - right)), (side + 1, down * right),
+    ):  # fmt: skip
+        spread += np.bincount(places + by, share, len(spread))
+    kernel = torch.from_numpy(spread[: side * side]).view(side, side)
     return kernel / kernel.sum()
 
 

@@ -27,7 +27,8 @@ SIGMA = 12**-0.5
 
 _SWEEPS = 16
 _STRIP = 2**20
-_RANK = 1e-9
+_RANK = 1e-6
+"""Least singular value, relative to the largest: 16-bit steps go down to 1e-5, and rounding of squares up to 1e-7."""
 
 
 class Quantised(Operator):
@@ -294,17 +295,46 @@ class _Axis:
 
 @dataclass(frozen=True)
 class _Part:
-    """Decomposition of a group of blocks: s (D,), v (D, D), u (numbers, D), 0 for absent pixels."""
+    """Decomposition of a group of blocks, without what is not measured: half of it where colours are reduced.
 
-    s: Tensor
-    v: Tensor
-    u: Tensor
+    Attributes:
+        there: places of the D pixels that are in the picture, of those of a macroblock.
+        pixels: number of pixels of a macroblock, in all channels.
+        known: K singular values above 0.
+        left: their columns of u, (numbers, K).
+        right: their rows of the transposed v, (K, D).
+    """
+
+    there: Tensor
+    pixels: int
+    known: Tensor
+    left: Tensor
+    right: Tensor
+
+    @property
+    def s(self) -> Tensor:
+        """All singular values, (pixels,), 0 for absent pixels."""
+        return self.known.new_zeros(self.pixels).index_copy(0, self.there[: len(self.known)], self.known)
+
+    @property
+    def u(self) -> Tensor:
+        """Singular vectors of the numbers, (numbers, pixels)."""
+        places = self.there[: len(self.known)]
+        return self.left.new_zeros(len(self.left), self.pixels).index_copy(1, places, self.left)
 
     @cached_property
-    def _measured(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Singular values above 0 with their columns of u, and of v as rows: half of them where colours are reduced."""
-        known = (self.s > 0).nonzero()[:, 0]
-        return self.s[known], self.u[:, known], self.v[:, known].T.contiguous()
+    def v(self) -> Tensor:
+        """Singular vectors of the pixels, (pixels, pixels): the measured ones, completed to a basis of those there."""
+        basis = torch.linalg.qr(self.right.T, mode="complete").Q.clone()
+        basis[:, : len(self.known)] = self.right.T
+        v = basis.new_zeros(self.pixels, self.pixels)
+        v[self.there[:, None], self.there] = basis
+        return v
+
+    @cached_property
+    def _back(self) -> Tensor:
+        """Transposed v for whole macroblocks, (K, pixels)."""
+        return self.right.new_zeros(len(self.right), self.pixels).index_copy(1, self.there, self.right)
 
     def back(self, weight: float, like: Tensor, blocks: int) -> list[Tensor]:
         """Matrices whose product maps changes of the numbers to changes of a block: the damped pseudo-inverse.
@@ -314,10 +344,9 @@ class _Part:
             like: a tensor of the type to compute in.
             blocks: number of blocks to map; for a few, to multiply the matrices first takes longer than the blocks.
         """
-        s, u, vt = self._measured
-        share = s / (s.square() + weight).clamp_min(1e-300)
-        factors = [(u * share).to(like), vt.to(like)]
-        return factors if blocks < len(self.u) else [factors[0] @ factors[1]]
+        share = self.known / (self.known.square() + weight)
+        factors = [(self.left * share).to(like), self._back.to(like)]
+        return factors if blocks < len(self.left) else [factors[0] @ factors[1]]
 
 
 Tables = tuple[tuple[int, ...], ...]
@@ -364,10 +393,13 @@ def _decomposed(tables: Tables, shrunk: tuple[int, int], channels: int, rows: Sp
     own = at[:, down][:, :, along.clamp(columns[0], columns[1] - 1)].flatten()
     folded = torch.zeros_like(matrix).index_add_(1, own, matrix)
     there = own.unique()
-    u, s, vt = torch.linalg.svd(folded[:, there], full_matrices=True)
-    known = int((s > _RANK * s[0]).sum())
-    part = _Part(matrix.new_zeros(at.numel()), matrix.new_zeros(at.numel(), at.numel()), torch.zeros_like(matrix))
-    part.s[there[:known]] = s[:known]
-    part.v[there[:, None], there] = vt.T
-    part.u[:, there[:known]] = u[:, :known]
-    return part
+    folded = folded[:, there]
+    # The eigenvectors of the smaller product take a third of the time of a singular value decomposition.
+    wide = folded.shape[0] < folded.shape[1]
+    squares, vectors = torch.linalg.eigh(folded @ folded.T if wide else folded.T @ folded)
+    squares, vectors = squares.flip(0), vectors.flip(1)
+    number = int((squares > _RANK**2 * squares[0]).sum())
+    s, vectors = squares[:number].sqrt(), vectors[:, :number]
+    if wide:
+        return _Part(there, at.numel(), s, vectors, (folded.T @ vectors / s).T.contiguous())
+    return _Part(there, at.numel(), s, folded @ vectors / s, vectors.T.contiguous())

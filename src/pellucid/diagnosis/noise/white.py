@@ -31,6 +31,7 @@ FINE = 3
 """First of the bands that the level of white noise is read off."""
 _PATCH, _ENOUGH, _BEYOND_PATCHES, _ALONE = 5, 100, 1.08, 0.95
 _PART = 0.1
+_PATCH_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,24 @@ def _flattest(y: Tensor, axes: int) -> float | None:
     None if the patches are few: some direction has little noise by chance then.
     """
     x = y if axes == y.shape[1] else math.sqrt(y.shape[1]) * y.mean(1, keepdim=True)
-    patches = F.unfold(x, _PATCH)[0]
-    kept = ~(F.unfold(y, _PATCH)[0].abs() >= 1 - 1.01 / 127.5).any(0)
-    patches = patches[:, kept] if kept.float().mean() > _PART else patches
-    size, number = patches.shape
+    x = x - x.mean((2, 3), keepdim=True)
+    clipped = (y.abs().amax(1, keepdim=True) >= 1 - 1.01 / 127.5).float()
+    kept = F.max_pool2d(clipped, _PATCH, 1)[0, 0] == 0
+    if kept.float().mean() <= _PART:
+        kept = torch.ones_like(kept)
+    size, number = x.shape[1] * _PATCH**2, int(kept.sum())
     if number < _ENOUGH * size:
         return None
-    patches = patches - patches.mean(1, keepdim=True)
-    values = torch.linalg.eigvalsh((patches @ patches.T / number).double())
+    # A few rows of patches at a time stay in a processor's cache.
+    sums, products = x.new_zeros(size), x.new_zeros(size, size)
+    for top in range(0, len(kept), _PATCH_ROWS):
+        own = kept[top : top + _PATCH_ROWS].flatten()
+        patches = F.unfold(x[..., top : top + _PATCH_ROWS + _PATCH - 1, :], _PATCH)[0]
+        patches = patches if own.all() else patches[:, own]
+        sums += patches.sum(1)
+        products += patches @ patches.T
+    mean = sums / number
+    values = torch.linalg.eigvalsh((products / number - torch.outer(mean, mean)).double())
     return math.sqrt(max(values[: max(1, len(values) // 8)].mean().item(), 0.0))
 
 
