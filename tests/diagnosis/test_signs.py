@@ -36,14 +36,15 @@ def test_noise_is_even_everywhere_and_in_all_directions() -> None:
     assert signs.probability({"share": 0.85, **found}, "colour") > 0.8
 
 
-def test_the_limit_of_a_compressed_picture_adds_to_the_odds_and_a_curve_takes() -> None:
+def test_a_grey_picture_needs_more_evidence_and_a_compressed_one_less() -> None:
     found = {"share": 0.7, **read(drawn(1))}
-    grey, curved, compressed = (
+    colour, grey, curved, compressed = (
         math.log(share / (1 - share))
-        for share in (signs.probability(found, kind) for kind in ("grey", "curved", "compressed"))
+        for share in (signs.probability(found, kind) for kind in ("colour", "grey", "curved", "compressed"))
     )
-    assert curved == pytest.approx(grey - 1)
-    assert compressed == pytest.approx(grey + 0.5)
+    assert curved == pytest.approx(colour - 1)
+    assert grey == pytest.approx(colour - 0.3)
+    assert compressed == pytest.approx(colour + 0.5)
 
 
 def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:

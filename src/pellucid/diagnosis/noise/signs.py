@@ -40,8 +40,11 @@ RULE: Mapping[str, tuple[float, float]] = {
     "direction": (-1.704, -0.933),
 }
 """Neutral value of each sign, and its weight."""
-_OFFSET: Mapping[Kind, float] = {"colour": -1.952, "grey": -1.952, "curved": -2.952, "compressed": -1.452}
-"""Log-odds at the neutral values: a curve makes texture more even; the limit of the grey axis keeps it from harm."""
+_OFFSET: Mapping[Kind, float] = {"colour": -1.952, "grey": -2.252, "curved": -2.952, "compressed": -1.452}
+"""Log-odds at the neutral values.
+
+Without colours there is less evidence; a curve makes texture more even; the limit of the grey axis keeps it from harm.
+"""
 
 BEYOND: Mapping[str, tuple[float, float]] = {"peaks": (0.40, 3.0), "skew": (0.16, 12.0), "together": (-1.2, 5.0)}
 """Of each sign of texture the value that noise keeps below, and what each unit beyond takes from the odds.
