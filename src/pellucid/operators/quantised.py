@@ -325,7 +325,7 @@ class _Part:
     @cached_property
     def v(self) -> Tensor:
         """Singular vectors of the pixels, (pixels, pixels): the measured ones, completed to a basis of those there."""
-        basis = torch.linalg.qr(self.right.T, mode="complete").Q.clone()
+        basis: Tensor = torch.linalg.qr(self.right.T, mode="complete").Q.clone()
         basis[:, : len(self.known)] = self.right.T
         v: Tensor = basis.new_zeros(self.pixels, self.pixels)
         v[self.there[:, None], self.there] = basis
