@@ -122,7 +122,7 @@ def read(
         compressed: whether it was a JPEG, which changes how the colours go together.
     """
     kept = unclipped(y)
-    light, residual = brightness(x0)[kept], _residual(y - x0, kept)
+    light, left = brightness(x0)[kept], residual(y - x0, kept)
     own, reference = (relative(power[kept], told, axes) for power in (taken, drawn))
     return {
         "spread": math.log(spread(own, light)),
@@ -130,8 +130,8 @@ def read(
         "bound": told.level / bound.level,
         "level": math.log(told.level * 127.5),
         "grid": _grid(y),
-        "direction": math.log(_direction(residual)),
-        **_shape(residual, told, axes),
+        "direction": math.log(direction(left)),
+        **_shape(left, told, axes),
         **({} if compressed or axes == 1 else _colours(y - x0, kept, told, axes)),
     }
 
@@ -203,7 +203,7 @@ def _grid(y: Tensor) -> float:
     return max(0.0, math.log((jump[edge].mean() / jump[~edge].mean().clamp_min(_TINY)).item() + _TINY))
 
 
-def _residual(left: Tensor, kept: Tensor) -> Tensor:
+def residual(left: Tensor, kept: Tensor) -> Tensor:
     """Blocks of a residual's mean channel, (N, 16, 16), without their means."""
     block = _tiles(left.mean(1))[0].flatten(0, 1)[kept.to(left.device)]
     return block - block.mean((-2, -1), keepdim=True)
@@ -250,7 +250,7 @@ def _coloured(told: Spectrum, axes: int) -> bool:
     return bool(colours) and sum(colours) / len(colours) >= _COLOURED * grey
 
 
-def _direction(block: Tensor) -> float:
+def direction(block: Tensor) -> float:
     """Difference of a spectrum from itself with axes exchanged or one reversed: 0 if isotropic."""
     slope = torch.hann_window(SIDE, device=block.device)
     power = torch.fft.fft2(block * (slope[:, None] * slope)).abs().square()

@@ -17,15 +17,16 @@ from .blocks import blocks, calm_of
 from .brightness import straight
 from .calm import Calm
 from .finding import LEAST
-from .signs import brightness, relative, spread, unclipped
+from .signs import brightness, direction, relative, residual, spread, unclipped
 from .stationary import Spectrum, complement, from_opponent, to_opponent
 
 _MORE, _HOPELESS = 1.25, 0.5
-_SHARE, _SPREAD_GREY, _SPREAD = 0.65, math.exp(-1.1), math.exp(-1.3)
-"""Least share of white noise, and its largest spread in a grey and in a colour picture.
+_SHARE = 0.65
+_GREY, _COLOUR = (math.exp(-1.1), math.exp(-1.0)), (math.exp(-1.3), math.inf)
+"""Least share of white noise; its largest spread and direction in a grey and in a colour picture.
 
 In the 40 of 1,624 training photographs with the most texture, noise of 10 of 255 has a spread of at most exp(-1.32) in
-colour, and texture that is taken for white of at least exp(-1.26). Grey ones overlap.
+colour. Texture that is taken for it has at least exp(-1.26). Grey ones overlap.
 """
 FINE = 3
 """First of the bands that the level of white noise is read off."""
@@ -42,6 +43,7 @@ class White:
         level: of the noise, in [-1, 1] units.
         share: share of the given level that the prior removed at the end.
         spread: deviation of the blocks' log power in what it removed, apart from its dependence on brightness.
+        direction: difference of the directions in it; 0 if isotropic.
         calls: number of evaluations.
         x0: the last estimate.
     """
@@ -49,13 +51,15 @@ class White:
     level: float
     share: float
     spread: float
+    direction: float
     calls: int
     x0: Tensor
 
     def certain(self, axes: int) -> bool:
         """True if this is noise, and so white, on that many colour axes."""
-        spread = _SPREAD_GREY if axes == 1 else _SPREAD
-        return self.level >= LEAST and self.share >= _SHARE and self.spread <= spread
+        spread, direction = _GREY if axes == 1 else _COLOUR
+        even = self.spread <= spread and self.direction <= direction
+        return self.level >= LEAST and self.share >= _SHARE and even
 
 
 def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> White:
@@ -82,7 +86,8 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
         taken, spent = fine.mean((1, 2)).median().sqrt().item() / WHOLE, spent + 1
     kept = unclipped(y)
     own = relative(power[kept], Spectrum.white(told, y.shape[1], axes), axes)
-    return White(taken, WHOLE * taken / told, spread(own, brightness(y)[kept]), spent, x0)
+    even = spread(own, brightness(y)[kept]), direction(residual(y - x0, kept))
+    return White(taken, WHOLE * taken / told, *even, spent, x0)
 
 
 def bounded(level: float, calm: Calm) -> float:
