@@ -70,7 +70,7 @@ class Sample:
     """One damaged crop: its photograph and kind, its signs, if its row has noise, and the gain of removing it in dB."""
 
     crop: int
-    kind: signs.Kind
+    kind: signs.Sort
     row: str
     signs: dict[str, float]
     noisy: bool

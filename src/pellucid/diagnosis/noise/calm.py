@@ -14,7 +14,7 @@ from ..estimate import stretches
 from .blocks import GREY_MOST, blocks, calm_of, calmest, limited
 from .brightness import floor
 from .finding import LEAST
-from .signs import SIDE, Kind, brightness, unclipped
+from .signs import SIDE, Sort, brightness, unclipped
 from .stationary import Spectrum
 
 _SEEN, _STRETCHES, _LARGE = 384, 4, 750
@@ -56,7 +56,7 @@ class Calm:
         return None if min(y.shape[-2:]) < SIDE else cls(y, 1 if content.grey else y.shape[1], compressed)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Sort:
         """Kind of picture by what the signs of noise are like."""
         return "grey" if self.axes == 1 else "compressed" if self.compressed else "colour"
 

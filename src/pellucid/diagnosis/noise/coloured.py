@@ -14,7 +14,7 @@ from .blocks import Taken, calmest, limited, only
 from .brightness import by_brightness, curved
 from .calm import GROW, MORE_POWER, ROUNDS, Calm
 from .finding import LEAST, Noise
-from .signs import BESIDE, SLOW, Kind, beyond, flat, probability, read
+from .signs import BESIDE, SLOW, Sort, beyond, flat, probability, read
 from .stationary import Observed, Spectrum, ladder, shares, simulated, walk
 
 _CALM, _TESTS = 0.2, 3
@@ -73,7 +73,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     if calm.kind == "compressed":
         signs |= flat(spectrum)
         coded = beyond(signs, {"flat": BESIDE["flat"]}) > 0
-    kind: Kind = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
+    kind: Sort = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
     return Noise(spectrum, 0.0, probability(signs, kind), signs, variance, coded)
 
 

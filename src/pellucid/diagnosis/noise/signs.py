@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .stationary import Spectrum, shares, to_opponent
 
-Kind = Literal["colour", "grey", "curved", "compressed"]
+Sort = Literal["colour", "grey", "curved", "compressed"]
 """Kind of picture by what its signs are like: curved ones are grey, with a curve of the noise; compressed in colour."""
 
 SIDE, STRIDE = 16, 8
@@ -40,7 +40,7 @@ RULE: Mapping[str, tuple[float, float]] = {
     "direction": (-1.704, -0.933),
 }
 """Neutral value of each sign, and its weight."""
-_OFFSET: Mapping[Kind, float] = {"colour": -1.952, "grey": -2.252, "curved": -2.952, "compressed": -1.452}
+_OFFSET: Mapping[Sort, float] = {"colour": -1.952, "grey": -2.252, "curved": -2.952, "compressed": -1.452}
 """Log-odds at the neutral values.
 
 Without colours there is less evidence; a curve makes texture more even; the limit of the grey axis keeps it from harm.
@@ -54,7 +54,7 @@ fortieth of the gain. The third one, from -1.5 on, takes seven tenths of the har
 others; from -1.2 on it spares coarse grain.
 """
 
-UNEVEN: Mapping[Kind, Mapping[str, tuple[float, float]]] = {
+UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
     "colour": {"calm": (-0.12, -6.0), "together": (-1.4, 4.0)},
     "grey": {"calm": (-0.08, -10.0), "share": (0.70, -6.0)},
     "curved": {"calm": (-0.08, -10.0)},
@@ -75,7 +75,7 @@ _FLATTEST = 0.0
 """Value from which on `flat` says no more: sharpened texture has up to 1."""
 
 
-def probability(signs: Mapping[str, float], kind: Kind) -> float:
+def probability(signs: Mapping[str, float], kind: Sort) -> float:
     """Share of pictures with such signs that gain by denoising, by a logistic rule.
 
     The rule was fitted to crops of training photographs with and without noise: `python -m benchmarks.noise_rule`.
@@ -89,7 +89,7 @@ def probability(signs: Mapping[str, float], kind: Kind) -> float:
     return 1 / (1 + math.exp(-max(min(odds, 30.0), -30.0)))
 
 
-def beside(signs: Mapping[str, float], kind: Kind) -> float:
+def beside(signs: Mapping[str, float], kind: Sort) -> float:
     """Part of the log-odds by the signs that count beyond a limit only."""
     uneven = 0.0 if "apart" in signs else beyond(signs, UNEVEN[kind])
     return beyond(signs, BESIDE) - beyond(signs, BEYOND) - uneven
