@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from pellucid.diagnosis.noise import Calm
 from pellucid.diagnosis.noise.white import White, white_level
 from pellucid.priors import load_prior
 
@@ -27,8 +28,8 @@ def test_white_noise_is_taken_evenly(axes: int) -> None:
 def test_what_is_taken_of_noise_is_even_and_of_stripes_is_not() -> None:
     natural = load_prior("natural")
     noise = 0.2 * torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)).expand(1, 3, -1, -1)
-    even = white_level(natural, noise, 1, 0.35, 2)
+    even = white_level(natural, Calm(noise, 1), 0.35, 2)
     assert even.certain(1)
     stripes = torch.nn.functional.avg_pool2d(noise, (1, 5), 1, (0, 2)) * 5**0.5
     stripes[..., 48:, :] *= 0.3
-    assert not white_level(natural, stripes, 1, 0.35, 2).certain(1)
+    assert not white_level(natural, Calm(stripes, 1), 0.35, 2).certain(1)

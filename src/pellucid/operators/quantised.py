@@ -316,7 +316,7 @@ class _Part:
         """All singular values, (pixels,), 0 for absent pixels."""
         return self.known.new_zeros(self.pixels).index_copy(0, self.there[: len(self.known)], self.known)
 
-    @property
+    @cached_property
     def u(self) -> Tensor:
         """Singular vectors of the numbers, (numbers, pixels)."""
         places = self.there[: len(self.known)]

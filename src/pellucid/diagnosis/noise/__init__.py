@@ -2,7 +2,6 @@
 
 from .calm import Calm as Calm
 from .calm import part as part
-from .finding import DOUBTFUL as DOUBTFUL
 from .finding import LEAST as LEAST
 from .finding import Noise as Noise
 from .search import CALLS as CALLS

@@ -15,7 +15,7 @@ from .stationary import BANDS, EDGES, Spectrum, radius, to_opponent
 _CALMEST = 0.1
 LEAST_POWER = 1e-8
 _AT_ONCE = 8
-GREY_MOST = 4.0
+_GREY_MOST = 4.0
 """Most power of the grey axis before a compression, of that of slow waves of colour, which is low in calm blocks."""
 
 
@@ -85,17 +85,16 @@ def calmest(y: Tensor, kept: Tensor, axes: int, compressed: bool = False) -> Spe
         axes: colour axes that count.
         compressed: whether it was a JPEG; see `limited`.
     """
-    bound = calm_of(blocks(y)[kept], axes)
-    return limited(bound, axes, GREY_MOST if compressed else None)
+    return calm_of(blocks(y)[kept], axes, compressed)
 
 
-def calm_of(power: Tensor, axes: int) -> Spectrum:
-    """Mean power of the calmest of blocks, (N, C, BANDS)."""
+def calm_of(power: Tensor, axes: int, compressed: bool = False) -> Spectrum:
+    """Mean power of the calmest of blocks, (N, C, BANDS); see `calmest`."""
     activity = (power / power.median(0).values.clamp_min(LEAST_POWER)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
-    return Spectrum(only(bound, axes))
+    return limited(Spectrum(only(bound, axes)), axes, _GREY_MOST if compressed else None)
 
 
 def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:

@@ -24,7 +24,7 @@ def straight(power: Tensor, light: Tensor) -> Variance | None:
     a, b, fit = line(power, light)
     low, high = fit.quantile(0.05).item(), fit.quantile(0.95).item()
     # A line must explain what it is fitted to: texture, where a prior spares noise, may be dark or bright by chance.
-    explained = (power / fit).log().std() < _EXPLAINED * (power / power.mean()).log().std()
+    explained = _uneven(power, fit) < _EXPLAINED * _uneven(power, power.mean())
     if high < _DEPENDS * low or not explained:
         return None
     # No noise has a negative variance anywhere, and some is left in black and in white.

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...maths.stabilised import Curve
 from ..content import Content
 from ..estimate import stretches
-from .blocks import GREY_MOST, blocks, calm_of, calmest, limited
+from .blocks import blocks, calm_of, calmest
 from .brightness import floor
 from .finding import LEAST
 from .signs import SIDE, Sort, brightness, unclipped
@@ -71,6 +71,11 @@ class Calm:
         return unclipped(self.y)
 
     @cached_property
+    def light(self) -> Tensor:
+        """Brightness of the blocks."""
+        return brightness(self.y)
+
+    @cached_property
     def counted(self) -> Tensor:
         """Marks of the blocks that bound the noise: before a JPEG, the clipped ones would be the calmest.
 
@@ -81,13 +86,12 @@ class Calm:
     @cached_property
     def bound(self) -> Spectrum:
         """Upper bound of the noise's power."""
-        bound = calm_of(self.power[self.counted], self.axes)
-        return limited(bound, self.axes, GREY_MOST if self.compressed else None)
+        return calm_of(self.power[self.counted], self.axes, self.compressed)
 
     @cached_property
     def curve(self) -> Curve | None:
         """See `floor`; a JPEG flattens weak texture and keeps strong one, so what its calm blocks differ in is none."""
-        return None if self.compressed else floor(self.power[self.kept], brightness(self.y)[self.kept], self.axes)
+        return None if self.compressed else floor(self.power[self.kept], self.light[self.kept], self.axes)
 
     @cached_property
     def even(self) -> tuple[Tensor, Spectrum]:

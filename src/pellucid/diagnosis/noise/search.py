@@ -55,7 +55,7 @@ def examined(prior: Prior, calm: Calm, *, credible: bool = False) -> Noise | Non
     y, axes, calls = calm.y, calm.axes, CALLS
     room = calm.bound.power[:axes, FINE:].min().sqrt().item()
     if room >= LEAST:
-        seen = white_level(prior, y, axes, room, _WHITE)
+        seen = white_level(prior, calm, room, _WHITE)
         if seen.certain(axes):
             level = seen.level if calm.compressed else bounded(seen.level, calm)
             spectrum = Spectrum.white(level, y.shape[1], axes)

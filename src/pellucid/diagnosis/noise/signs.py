@@ -71,8 +71,6 @@ BESIDE: Mapping[str, tuple[float, float]] = {"apart": (1.6, 6.0), "flat": (-0.3,
 
 Undamaged training photographs with texture in colours have `apart` of at most 1.7 where the level is credible.
 """
-_FLATTEST = 0.0
-"""Value from which on `flat` says no more: sharpened texture has up to 1."""
 
 
 def probability(signs: Mapping[str, float], kind: Sort) -> float:
@@ -140,9 +138,10 @@ def flat(spectrum: Spectrum) -> dict[str, float]:
     """Measures how flat noise is that was there before a JPEG: the fine waves of its grey axis over the middle ones.
 
     A sensor's noise is nearly white on that axis. Texture, and what a phone's own denoiser leaves, fall with frequency.
+    Sharpened texture rises, so that 0 is the most.
     """
     grey = spectrum.power[0]
-    return {"flat": min(math.log((grey[6:].mean() / grey[2:5].mean()).item()) / 2, _FLATTEST)}
+    return {"flat": min(math.log((grey[6:].mean() / grey[2:5].mean()).item()) / 2, 0.0)}
 
 
 def line(power: Tensor, light: Tensor) -> tuple[float, float, Tensor]:
@@ -170,10 +169,14 @@ def _tiles(x: Tensor) -> Tensor:
     return x.unfold(-2, SIDE, STRIDE).unfold(-2, SIDE, STRIDE)
 
 
+def clipped(y: Tensor) -> Tensor:
+    """Marks the pixels of an image, (1, H, W), of which a channel is at an end of its range: 1 there, else 0."""
+    return (y.abs() >= 1 - 1.01 / 127.5).float().amax(1)
+
+
 def unclipped(y: Tensor) -> Tensor:
     """Selects blocks, (N,), that are hardly clipped, since clipping reduces noise; all if they are few."""
-    clipped = (y.abs() >= 1 - 1.01 / 127.5).float().amax(1)
-    kept = _tiles(clipped).mean((-2, -1)).flatten().cpu() < _CLIPPED
+    kept = _tiles(clipped(y)).mean((-2, -1)).flatten().cpu() < _CLIPPED
     return kept if kept.sum() >= max(_FEW, 0.2 * len(kept)) else torch.ones_like(kept)
 
 

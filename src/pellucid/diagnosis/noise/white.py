@@ -13,11 +13,11 @@ from ...maths.noise import Streams
 from ...maths.stabilised import Variance
 from ...priors.prior import Prior
 from ..estimate import WHOLE
-from .blocks import blocks, calm_of
+from .blocks import Taken, calm_of
 from .brightness import straight
 from .calm import Calm
 from .finding import LEAST
-from .signs import brightness, direction, relative, residual, spread, unclipped
+from .signs import brightness, clipped, direction, relative, residual, spread, unclipped
 from .stationary import Spectrum, complement, from_opponent, to_opponent
 
 _MORE, _HOPELESS = 1.25, 0.5
@@ -62,7 +62,7 @@ class White:
         return self.level >= LEAST and self.share >= _SHARE and even
 
 
-def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) -> White:
+def white_level(prior: Prior, calm: Calm, above: float, calls: int) -> White:
     """Estimates the level of white noise.
 
     At a level a quarter above the noise's, a prior removes the noise and hardly anything else, in flat places and in
@@ -72,22 +72,20 @@ def white_level(prior: Prior, y: Tensor, axes: int, above: float, calls: int) ->
 
     Args:
         prior: the prior.
-        y: one picture, (1, C, H, W) in [-1, 1].
-        axes: number of colour axes: 1 for grey pictures, whose level is that of the grey axis.
+        calm: the picture; of a grey one the level is that of the grey axis.
         above: an upper bound of the level.
         calls: the most evaluations; fewer suffice if a prior removes less than half.
     """
-    told, taken, spent, x0, power = _MORE * above, 0.0, 0, y, torch.empty(0)
-    while spent < calls and (not spent or WHOLE * taken / told >= _HOPELESS):
-        told = _MORE * taken or told
-        x0 = prior(whitened(y, told, axes, Streams([0])), told)
-        power = blocks(y - x0, centred=False)
-        fine = power[:, :axes, FINE:]
-        taken, spent = fine.mean((1, 2)).median().sqrt().item() / WHOLE, spent + 1
-    kept = unclipped(y)
-    own = relative(power[kept], Spectrum.white(told, y.shape[1], axes), axes)
-    even = spread(own, brightness(y)[kept]), direction(residual(y - x0, kept))
-    return White(taken, WHOLE * taken / told, *even, spent, x0)
+    y, axes, kept = calm.y, calm.axes, calm.kept
+    told, level, spent, taken = _MORE * above, 0.0, 0, Taken(y, y)
+    while spent < calls and (not spent or WHOLE * level / told >= _HOPELESS):
+        told = _MORE * level or told
+        taken = Taken(y, prior(whitened(y, told, axes, Streams([0])), told))
+        fine = taken.power[:, :axes, FINE:]
+        level, spent = fine.mean((1, 2)).median().sqrt().item() / WHOLE, spent + 1
+    own = relative(taken.power[kept], Spectrum.white(told, y.shape[1], axes), axes)
+    even = spread(own, calm.light[kept]), direction(residual(y - taken.x0, kept))
+    return White(level, WHOLE * level / told, *even, spent, taken.x0)
 
 
 def bounded(level: float, calm: Calm) -> float:
@@ -116,8 +114,7 @@ def _flattest(y: Tensor, axes: int) -> float | None:
     """
     x = y if axes == y.shape[1] else math.sqrt(y.shape[1]) * y.mean(1, keepdim=True)
     x = x - x.mean((2, 3), keepdim=True)
-    clipped = (y.abs().amax(1, keepdim=True) >= 1 - 1.01 / 127.5).float()
-    kept = F.max_pool2d(clipped, _PATCH, 1)[0, 0] == 0
+    kept = F.max_pool2d(clipped(y), _PATCH, 1)[0] == 0
     if kept.float().mean() <= _PART:
         kept = torch.ones_like(kept)
     size, number = x.shape[1] * _PATCH**2, int(kept.sum())
