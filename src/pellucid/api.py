@@ -149,7 +149,7 @@ def restore(
         torch.Size([1, 3, 16, 16])
     """
     number: Any = samples
-    if number is not None and (isinstance(number, bool) or not isinstance(number, Integral) or number < 1):
+    if number is not None and not _is_count(number):
         raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
     picture = _picture(image)
     recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)
@@ -192,10 +192,16 @@ def _deviation(image: str | Path | Image.Image | Array, colours: Tensor) -> Arra
     return deviation if deviation.shape[2] > 1 or getattr(image, "ndim", 2) == 3 else deviation[..., 0]
 
 
+def _is_count(number: object) -> bool:
+    """True for a whole number from 1 up, also of numpy."""
+    return isinstance(number, Integral) and not isinstance(number, bool) and number >= 1
+
+
 def diagnose(
     image: str | Path | Image.Image | Array,
     prior: Source = "natural",
     *,
+    page: int | None = None,
     device: str | None = None,
     backend: str = "auto",
     precision: str = "auto",
@@ -208,6 +214,8 @@ def diagnose(
     Args:
         image: a path, a Pillow image, or a numpy array, as for `restore`.
         prior: any argument of `load_prior`. Load it once to diagnose many pictures.
+        page: number of the page in a file of several, from 1 up. None is the first page, with a warning of the logger
+            "pellucid" if there are more.
         device: device of the prior's network, such as "cpu" or "cuda"; None for a GPU if there is one.
         backend: see `load_prior`.
         precision: see `load_prior`.
@@ -218,7 +226,8 @@ def diagnose(
         `diagnosis.findings`, or by kind, such as `diagnosis.noise`, which is None for none.
 
     Raises:
-        UsageError: an image of the wrong kind, or with another number of channels than the prior's.
+        UsageError: an image of the wrong kind, or with another number of channels than the prior's; a page that does
+            not exist.
         PellucidError: a file that cannot be read, a prior that cannot be loaded.
 
     Example:
@@ -229,8 +238,14 @@ def diagnose(
     picture = images.read(Path(image)) if isinstance(image, str | Path) else _picture(image)
     if picture is None:
         raise UsageError("diagnose takes a path, a Pillow image or a numpy array, not a tensor")
+    pages = picture.pages
+    if page is not None and (not _is_count(page) or page > len(pages)):
+        name = picture.name or "the image"
+        raise UsageError(f"{name}: page is a number from 1 to {len(pages)}, not {page!r}")
+    if page is None and len(pages) > 1:
+        _LOG.warning("%s: has %d pages, and the first is diagnosed: give page= to choose", picture.name, len(pages))
     loaded = load_prior(prior, find_device(device), offline=offline, backend=backend, precision=precision)
-    return of_picture(fit(loaded), picture)
+    return of_picture(fit(loaded), pages[(page or 1) - 1])
 
 
 def propose_mask(image: str | Path | Image.Image | Array) -> Image.Image:

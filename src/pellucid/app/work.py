@@ -178,7 +178,7 @@ class Work:
         first = group[0]
         target = self.folder / target_name(first.name, variant.slug)
         start = time.monotonic()
-        with jobs.caught(jobs.Item(first.path, target)) as errors:
+        with jobs.caught(str(first.path)) as errors:
             pictures = [self._read(upload) for upload in group]
             images.check_holds(pictures[0], target)
             seed, known = variant.choices.seed, self._known(first, restorer)

@@ -13,7 +13,7 @@ import torch
 from .. import images, metrics
 from ..errors import PellucidError, UsageError
 from ..images import Picture
-from ..jobs import Item, caught
+from ..jobs import caught
 from ..metrics import Metric, SetMetric
 from .measure import features
 from .pairs import Pair
@@ -105,7 +105,7 @@ def measured(pair: Pair, chosen: Mapping[str, Metric]) -> Iterator[MeasuredPair]
     Yields:
         A result for each page; one without figures if a file cannot be read or the page counts differ.
     """
-    with caught(Item(pair.restored, pair.restored)) as errors:
+    with caught(str(pair.restored)) as errors:
         restored, *others = (
             None if path is None else images.read(path).pages for path in (pair.restored, pair.truth, pair.damaged)
         )

@@ -86,7 +86,7 @@ def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str,
 
     own = derive_seed(seed, item.name)
     height = width = None
-    with jobs.caught(item) as errors:
+    with jobs.caught(str(item.source)) as errors:
         picture = images.read(item.source)
         height, width = picture.colour.shape[:2]
         images.check_holds(picture, item.target)

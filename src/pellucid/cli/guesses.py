@@ -20,7 +20,7 @@ _NEEDS = {"enlarge": " --by 2", "inpaint": " --mask MASK.png", "deblur": " --ker
 _COMMANDS = {
     **dict.fromkeys(("fix", "repair", "mend", "run", "process", "enhance", "auto"), _RESTORE),
     **dict.fromkeys(("gui", "web", "serve", "ui", "page", "browser"), "pellucid app"),
-    **dict.fromkeys(("detect", "analyse", "analyze", "inspect", "info", "check"), "pellucid diagnose FILE"),
+    **dict.fromkeys(("detect", "analyse", "analyze", "inspect", "info", "check"), "pellucid diagnose IN"),
     **dict.fromkeys(("damage", "simulate", "corrupt"), "pellucid degrade IN -o OUT --damage NAME"),
     **dict.fromkeys(("evaluate", "measure", "psnr", "metrics"), "pellucid compare RESTORED CLEAN"),
     **dict.fromkeys(("list", "models"), "pellucid methods, or pellucid priors"),

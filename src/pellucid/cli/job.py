@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .output import FAILED, INTERRUPTED, as_json, bar, complain, left_out, plain, tell
+from .output import FAILED, INTERRUPTED, as_json, bar, complain, counts, left_out, plain, tell
 
 if TYPE_CHECKING:
     from ..jobs import Item, Left, Manifest, Outcome, Work
@@ -183,9 +183,7 @@ def do(job: Job) -> int:
     if stopped or total > 1:
         more = "; the same command with --resume continues" if stopped and job.manifest is not None else ""
         skips = f", {job.skipped} skipped" if job.skipped else ""
-        fails = f", {failed} failed" if failed else ""
-        fails += f", {unread} not readable" if unread else ""
-        fails += f", {len(job.left) - unread} not taken" if len(job.left) > unread else ""
+        fails = counts(failed, job.left)
         why = f"{stopped}: " if stopped else ""
         seconds = time.monotonic() - start
         tell(f"{why}{done} of {total} images done{skips}{fails}, {seconds:.1f} s{_speed(done, pixels, seconds)}{more}")

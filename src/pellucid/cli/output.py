@@ -144,6 +144,13 @@ def left_out(left: Sequence[Left], json: bool) -> int:
     return sum(one.failed for one in left)
 
 
+def counts(failed: int, left: Sequence[Left]) -> str:
+    """Counts failed, unreadable and ignored files for the end of a summary; "" without any."""
+    unread = sum(one.failed for one in left)
+    kinds = {"failed": failed, "not readable": unread, "not taken": len(left) - unread}
+    return "".join(f", {number} {kind}" for kind, number in kinds.items() if number)
+
+
 def as_json(record: Any) -> None:
     """Prints a result for programs on one line; paths and the like become texts."""
     # In ASCII: what a stream in another encoding would make of other letters is no JSON.

@@ -107,13 +107,16 @@ class Scratches:
     @property
     def remedy(self) -> str:
         """The task, which proposes a mask first."""
-        return "--task scratches --save-mask MASK.png"
+        return f"--task scratches {CHECKED}"
 
     @property
     def evidence(self) -> dict[str, float]:
         """The three shares."""
         return {"marked": self.marked, "lines": self.lines, "specks": self.specks}
 
+
+CHECKED, UNSEEN = "--save-mask MASK.png", "--yes"
+"""Options of the task: a mask of one page to check first, or damage beyond doubt on all pages."""
 
 _ROWS = 512
 """Rows that are searched together: all of a large picture would take gigabytes."""

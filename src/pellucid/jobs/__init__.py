@@ -6,7 +6,7 @@ from .fingerprint import of_configuration
 from .manifest import Entry, Manifest
 from .plan import Item, check_exposures, make_folders, output_folder, plan, plan_exposures
 from .run import Outcome, Outcomes, Progress, caught, run
-from .search import Left, described
+from .search import Left, described, search
 from .shard import Shard
 from .work import Work, expected, pixels
 
@@ -33,4 +33,5 @@ __all__ = [
     "plan",
     "plan_exposures",
     "run",
+    "search",
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import images
 from ..errors import PellucidError, UsageError
 from ..maths.noise import derive_seed
-from .search import Left, expand, find, real
+from .search import Left, expand, real, search
 from .shard import Shard
 
 
@@ -91,9 +91,8 @@ def plan(
     """
     if in_place == (output is not None):
         raise UsageError("say where to write: -o FILE, -o FOLDER, or --in-place to replace the inputs")
-    inputs = expand(inputs, left)
-    _check_samples(inputs, output, samples)
-    found = [pair for source in inputs for pair in find(source, output, left)]
+    _check_samples(expand(inputs), output, samples)
+    found = search(inputs, output, left)
     if output is None:
         items = [Item(source, source, name) for source, name in found]
     elif output_folder(inputs, output) != output:

@@ -138,7 +138,7 @@ def _outcome(
     nfe, size, noise, note = 0, None, None, None
     stops = False
     before = after = None
-    with caught(item) as errors, _kept_for(item):
+    with caught(str(item.source)) as errors, _kept_for(item):
         try:
             _check_place(item.target)
             with suppress(PellucidError):  # reading it says what is wrong
@@ -188,7 +188,7 @@ def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse
     for item in items:
         start = time.perf_counter()
         pages: tuple[tuple[int, int], ...] = ()
-        with caught(item) as errors:
+        with caught(str(item.source)) as errors:
             # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
             picture, *_ = _pictures(item, damaged)
             images.check_holds(picture, item.target)
@@ -263,11 +263,11 @@ def _is_nowhere(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def caught(item: Item) -> Iterator[list[str]]:
+def caught(name: str) -> Iterator[list[str]]:
     """Turns any exception of the work on one image into a line, so that the others are still done.
 
     Args:
-        item: the image; the line names it.
+        name: the image; the line begins with it, unless the error names it.
 
     Yields:
         A list; after the block it holds the line, or is empty.
@@ -276,13 +276,13 @@ def caught(item: Item) -> Iterator[list[str]]:
     try:
         yield errors
     except PellucidError as problem:
-        errors.append(str(problem) if str(item.source) in str(problem) else f"{item.source}: {problem}")
+        errors.append(str(problem) if name in str(problem) else f"{name}: {problem}")
     except MemoryError:
-        errors.append(f"{item.source}: does not fit into memory")
+        errors.append(f"{name}: does not fit into memory")
     # Whatever one image provokes in a decoder or a driver must not end a night's work on the others.
     except Exception as problem:
         first = (str(problem) or type(problem).__name__).splitlines()[0]
-        errors.append(f"{item.source}: failed unexpectedly ({type(problem).__name__}: {first})")
+        errors.append(f"{name}: failed unexpectedly ({type(problem).__name__}: {first})")
 
 
 def _restored(

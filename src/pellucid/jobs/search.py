@@ -70,6 +70,22 @@ def expand(inputs: Sequence[Path], left: list[Left] | None = None) -> list[Path]
     return found
 
 
+def search(
+    inputs: Sequence[Path], output: Path | None = None, left: list[Left] | None = None
+) -> list[tuple[Path, str]]:
+    """Finds the images of all inputs, each with its name relative to its folder; "" for a file.
+
+    Args:
+        inputs: files, folders and patterns. A missing file is kept; it fails in its turn.
+        output: the job's output folder; files in it are no inputs.
+        left: receives ignored files in the folders and below, and unreadable folders.
+
+    Raises:
+        PellucidError: a folder without images, or a pattern without files.
+    """
+    return [pair for source in expand(inputs, left) for pair in find(source, output, left)]
+
+
 def find(source: Path, output: Path | None, left: list[Left] | None = None) -> list[tuple[Path, str]]:
     """Finds the images of an input, each with its name relative to it; "" for a file.
 
