@@ -45,14 +45,41 @@ def _note_routes(file: Path) -> None:
     vars(server)["application"] = application
 
 
+def _hold() -> None:
+    """Works on a picture whose name begins with "held" until somebody stops it, however fast the machine is."""
+    from pellucid.app.queue import Job
+
+    see = Job.see
+
+    def held(job: Job, state: Any) -> None:
+        see(job, state)
+        if "held" in job.doing:
+            job._stop.wait()
+
+    vars_of: Any = Job
+    vars_of.see = held
+
+
+def _wait(reloading: Path) -> None:
+    """Takes nobody for gone while a file is there, however long a page takes to load anew."""
+    from pellucid.app.sessions import Sessions
+
+    sweep = Sessions.sweep
+
+    def swept(sessions: Sessions, now: float | None = None) -> None:
+        if not reloading.exists():
+            sweep(sessions, now)
+
+    vars_of: Any = Sessions
+    vars_of.sweep = swept
+
+
 if __name__ == "__main__":
     _guard(Path(sys.argv[1]))
     _note_routes(Path(sys.argv[1]).with_name("routes.txt"))
+    _hold()
+    _wait(Path(sys.argv[1]).with_name("reloading"))
     sys.argv = ["pellucid", *sys.argv[2:]]
-    from pellucid.app import sessions
     from pellucid.cli import main
-
-    # Longer than a slow machine takes to load the page anew: its job goes on meanwhile.
-    vars(sessions)["STOP_AFTER"] = 30.0
 
     main()

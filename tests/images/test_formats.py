@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,13 @@ def test_pixels_are_written_as_others_read_them(tmp_path: Path, suffix: str, cha
     pixels = values.astype(dtype) if np.issubdtype(dtype, np.floating) else (values * np.iinfo(dtype).max).astype(dtype)
     pixels = pixels[..., 0] if channels == 1 else pixels
     read = decoder(suffix)
-    images.write(images.from_array(pixels), tmp_path / f"out{suffix}")
+    picture = images.from_array(pixels)
+    images.write(picture, tmp_path / f"out{suffix}")
+    # As restored ones lie in memory: channel by channel.
+    planes = np.ascontiguousarray(picture.colour.transpose(2, 0, 1)).transpose(1, 2, 0)
+    images.write(replace(picture, colour=planes), tmp_path / f"planes{suffix}")
     there, back = read(tmp_path / f"out{suffix}"), images.read(tmp_path / f"out{suffix}").pixels
-    for found in (there, back):
+    for found in (there, back, read(tmp_path / f"planes{suffix}")):
         np.testing.assert_array_equal(found, pixels)
         assert found.dtype == dtype
 

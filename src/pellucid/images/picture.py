@@ -166,10 +166,12 @@ class Picture:
 
     @property
     def pixels(self) -> Pixels:
-        """Colour and alpha in one array, (H, W) for plain grey, else (H, W, 2, 3 or 4)."""
+        """Colour and alpha in one array, (H, W) for plain grey, else (H, W, 2, 3 or 4), row by row in memory."""
+        pixels = self.colour[..., 0] if self.colour.shape[2] == 1 else self.colour
         if self.alpha is not None:
-            return np.concatenate([self.colour, self.alpha[..., None]], axis=2)
-        return self.colour[..., 0] if self.colour.shape[2] == 1 else self.colour
+            pixels = np.concatenate([self.colour, self.alpha[..., None]], axis=2)
+        # Some encoders refuse a restored picture as it lies in memory, channel by channel.
+        return np.ascontiguousarray(pixels)
 
 
 def bound(pages: Sequence[Picture]) -> Picture:
