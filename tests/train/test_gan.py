@@ -52,6 +52,7 @@ def test_a_run_ends_in_a_folder_that_dgp_takes(data: Path, tmp_path: Path) -> No
     gan = load_gan(outcome.result)
     assert gan.generator(torch.zeros(2, 4)).shape == (2, 3, 16, 16)
     card = (outcome.result / "README.md").read_text()
+    assert "--gan --name blobs --set steps=6 --set batch=4" in card.replace(" \\\n ", "")
     assert all(text in card for text in ("# blobs", "random blobs", "public domain", "6 of 4 crops", "16x16"))
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))

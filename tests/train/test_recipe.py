@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +13,10 @@ import pytest
 import torch
 
 from pellucid.errors import UsageError
+from pellucid.priors import embedded
+from pellucid.priors.network import UNetConfig
+from pellucid.train.export import Origin, command_section
+from pellucid.train.loop import Trained
 from pellucid.train.recipe import (
     PRESETS,
     TrainingRecipe,
@@ -17,12 +26,79 @@ from pellucid.train.recipe import (
     loss_weight,
     noise_levels,
     preset,
+    settings_of,
+    with_settings,
 )
+
+PRIORS = embedded.folder_of("natural").parent
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_recipes_survive_json(name: str) -> None:
     assert TrainingRecipe.from_json(PRESETS[name].to_json()) == PRESETS[name]
+
+
+def test_the_preset_for_two_cores_has_the_network_of_the_embedded_prior() -> None:
+    shipped = json.loads((PRIORS / "natural" / "config.json").read_text())
+    assert json.loads(json.dumps(PRESETS["cpu"].network.to_json())) == shipped
+
+
+OTHERS = (
+    TrainingRecipe(lr=1 / 3, teachers=("natural", "runs/my prior"), schedule="cosine"),
+    replace(PRESETS["gpu"], network=UNetConfig(widths=(8, 16, 24), blocks=(1, 2, 3), sigma_data=0.25), drawn=0.0),
+)
+
+
+@pytest.mark.parametrize("recipe", [*PRESETS.values(), *OTHERS])
+def test_settings_make_the_recipe_again(recipe: TrainingRecipe) -> None:
+    name, settings = settings_of(recipe)
+    assert with_settings(preset(name), settings) == recipe
+
+
+def test_settings_are_few() -> None:
+    assert settings_of(replace(PRESETS["gpu"], steps=9)) == ("gpu", {"steps": "9"})
+
+
+def pasted(card: Path) -> list[str]:
+    """Words of the command in a model card, as a shell reads them."""
+    return shlex.split(card.read_text().split("```bash\n")[1].split("```")[0].replace("\\\n", " "))
+
+
+@pytest.mark.parametrize("name", ["natural", "natural-large"])
+def test_the_command_in_an_embedded_card_has_the_recipe_of_the_weights(
+    name: str, pellucid_command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes: list[TrainingRecipe] = []
+
+    def train(data: Path, run: Path, recipe: TrainingRecipe, *more: object) -> Trained:
+        recipes.append(recipe)
+        return Trained(1, False, None)
+
+    monkeypatch.setattr("pellucid.train.run.train", train)
+    program, *words = pasted(PRIORS / name / "README.md")
+    assert program == "pellucid"
+    assert pellucid_command(*words).code == 0
+    about = json.loads((PRIORS / name / "prior.json").read_text())["training"]["recipe"]
+    assert recipes == [TrainingRecipe.from_json(about)]
+    # A number that is not recorded would be that of the present version.
+    assert about.keys() == recipes[0].to_json().keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"), [("", {"steps": "3", "teachers": "my prior"}), ("--gan", {"lr": "0.5"}), ("--zero-dce", {})]
+)
+def test_a_card_has_a_command_that_a_shell_reads_back(kind: str, settings: dict[str, str], tmp_path: Path) -> None:
+    options = (
+        [(kind, True)] if kind else [("--preset", "tiny"), ("--initial", Path("an old run")), ("--precision", None)]
+    )
+    card = tmp_path / "README.md"
+    card.write_text("\n".join(command_section(Path("my photos"), Path("run"), Origin("mine"), options, settings)))
+    wanted = ["pellucid", "train", "my photos", "-o", "run"]
+    wanted += [kind] if kind else ["--preset", "tiny", "--initial", "an old run"]
+    wanted += ["--name", "mine"]
+    for key, text in settings.items():
+        wanted += ["--set", f"{key}={text}"]
+    assert pasted(card) == wanted
 
 
 def test_trapezoid() -> None:

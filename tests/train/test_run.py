@@ -57,6 +57,7 @@ def test_a_run_ends_in_a_prior_with_a_card_a_log_and_pictures(data: Path, tmp_pa
     prior = load_prior(outcome.result)
     assert prior(torch.zeros(1, 3, 16, 16), 0.3).isfinite().all()
     card = (outcome.result / "README.md").read_text()
+    assert f"pellucid train {data} -o {tmp_path / 'run'} --preset tiny --name blobs" in card.replace(" \\\n ", "")
     assert all(
         text in card
         for text in ("# blobs", "random blobs", "public domain", "20 of 4 crops", "| photographs |", "| drawn |")

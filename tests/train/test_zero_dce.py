@@ -44,6 +44,7 @@ def test_a_run_ends_in_weights_a_card_and_a_log(data: Path, tmp_path: Path) -> N
     load(outcome.result)
     assert {value.dtype for value in load_file(outcome.result).values()} == {torch.float16}
     card = (tmp_path / "README.md").read_text()
+    assert "--zero-dce --name dusk --set steps=3 --set batch=2 --set size=16" in card.replace(" \\\n ", "")
     assert all(text in card for text in ("# dusk", "blobs", "public domain", "79,416", "3 updates of 2 crops"))
     with (tmp_path / "log.csv").open() as file:
         (row,) = csv.DictReader(file)

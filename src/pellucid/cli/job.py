@@ -205,7 +205,10 @@ def _line(outcome: Outcome, estimated: bool, way: Mapping[str, str]) -> str:
     line = f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
     if outcome.nfe and way:
         line += f", {' '.join(way.values())}"
-    if outcome.noise is not None:
+    if estimated and outcome.noise == 0:
+        # An estimate is never 0: this is the task's default.
+        line += ", no noise assumed"
+    elif outcome.noise is not None:
         line += f", noise {outcome.noise:.4f}{' (estimated)' if estimated else ''}"
     return line if outcome.note is None else f"{line}: {outcome.note}"
 

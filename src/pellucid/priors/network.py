@@ -66,7 +66,7 @@ class UNetConfig:
 
     channels: int = 3
     patch: int = 2
-    widths: tuple[int, ...] = (32, 64, 160, 256)
+    widths: tuple[int, ...] = (40, 64, 160, 256)
     blocks: tuple[int, ...] = (2, 2, 2, 2)
     embedding: int = 64
     sigma_data: float = 0.5

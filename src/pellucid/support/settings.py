@@ -6,7 +6,7 @@ import math
 import stat
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
@@ -70,6 +70,31 @@ def parse(kind: type, name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     """
     hints = get_type_hints(kind)
     return read({field.name: hints[field.name] for field in fields(kind)}, name, settings)
+
+
+def texts(record: Any) -> dict[str, str]:
+    """Every field of a dataclass as `parse` reads it, except those that are dataclasses themselves.
+
+    Args:
+        record: an instance with numbers, texts and sequences of them.
+
+    Example:
+        >>> from pellucid.priors.network import UNetConfig
+        >>> texts(UNetConfig(widths=(8, 16), blocks=(1, 1)))["widths"]
+        '8,16'
+    """
+    found = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        for name, value in found.items()
+        if not is_dataclass(value)
+    }
+
+
+def changes(record: Any, start: Any) -> dict[str, str]:
+    """Settings that make one record of another of its class, in the order of the fields; see `texts`."""
+    before = texts(start)
+    return {name: text for name, text in texts(record).items() if text != before[name]}
 
 
 def values(kind: type, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

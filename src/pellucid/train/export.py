@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from ..priors.network import DenoisingUNet
 from ..release import version
 from .recipe import SIGMA_MAX, SIGMA_MIN, TrainingRecipe
 from .validation import Scores
+
+# Longest line of a card's command, where its pieces permit it.
+_COLUMNS = 100
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ def write_prior(
     psnr: Scores,
     origin: Origin,
     images: int | None,
+    command: Sequence[str] = (),
 ) -> None:
     """Writes `config.json`, `prior.json`, `model.safetensors` (half precision) and `README.md`.
 
@@ -57,6 +63,7 @@ def write_prior(
         psnr: mean validation PSNR in dB by set and by noise level over 255.
         origin: about the data.
         images: number of images; None if unknown.
+        command: lines of `command_section`; none if the command is unknown.
     """
     about = {
         "name": origin.name,
@@ -72,7 +79,7 @@ def write_prior(
     texts = {
         "config.json": json.dumps(network.config.to_json(), indent=1) + "\n",
         "prior.json": json.dumps(about, indent=1) + "\n",
-        "README.md": _card(network, recipe, step, seen, psnr, origin, images),
+        "README.md": card(network, recipe, step, seen, psnr, origin, images, command),
     }
     write_folder(folder, network, texts)
 
@@ -105,10 +112,40 @@ def write_whole(path: Path, content: str | bytes) -> None:
     os.replace(temporary, path)  # noqa: PTH105 - the one call documented to be atomic
 
 
-def _card(
+def command_section(
+    data: Path, run: Path, origin: Origin, options: Iterable[tuple[str, Any]], settings: Mapping[str, str]
+) -> list[str]:
+    """Section of a model card with the command that makes the run, in lines of Markdown with an empty one at its end.
+
+    Options that change a run's duration alone are left out, as are the texts of the section about the data.
+
+    Args:
+        data: folder or tar of images, as typed.
+        run: folder of the run, as typed.
+        origin: the name is used.
+        options: option and value; those with None are left out, and True stands for an option without a value.
+        settings: of the recipe, for `--set`.
+    """
+    given = [*options, ("--name", origin.name), *(("--set", f"{key}={text}") for key, text in settings.items())]
+    pieces = [
+        f"pellucid train {shlex.quote(str(data))} -o {shlex.quote(str(run))}",
+        *(option if value is True else f"{option} {shlex.quote(str(value))}" for option, value in given if value),
+    ]
+    lines: list[str] = []
+    for piece in pieces:
+        if lines and len(lines[-1]) + len(piece) < _COLUMNS:
+            lines[-1] += f" {piece}"
+        else:
+            lines.append(f"  {piece}" if lines else piece)
+    lines = [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+    return ["The command of the run, or of its last part:", "", "```bash", *lines, "```", ""]
+
+
+def card(
     network: DenoisingUNet, recipe: TrainingRecipe, step: int, seen: int, psnr: Scores, origin: Origin,
-    images: int | None,
+    images: int | None, command: Sequence[str],
 ) -> str:  # fmt: skip
+    """The model card, in Markdown; arguments as in `write_prior`."""
     parameters = sum(p.numel() for p in network.parameters())
     config = asdict(network.config)
     shape = ", ".join(f"{key} {value}" for key, value in config.items())
@@ -142,6 +179,7 @@ def _card(
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in rows),
         "",
+        *command,
     ]
     if psnr:
         levels = list(next(iter(psnr.values())))

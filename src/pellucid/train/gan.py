@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,10 @@ from ..maths.noise import Streams
 from ..priors.generator import GAN, GANConfig
 from ..release import version
 from ..support.devices import find_device
+from ..support.settings import changes
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
-from .export import Origin, write_folder
+from .export import Origin, command_section, write_folder
 from .journal import NamedJournal
 from .loop import CHECKPOINT, Trained, TrainingOptions, loop, resume
 
@@ -127,7 +128,8 @@ def train(
     pixels = batches(Crops(photographs, size, recipe.seed), trainer.seen, recipe.batch, workers=options.workers)
     if not loop(trainer, _Journal(trainer, run, tell), pixels, recipe.steps, run, options, tell):
         return Trained(trainer.step, False, None)
-    write_gan(run / "gan", trainer, origin, len(photographs))
+    command = command_section(data, run, origin, [("--gan", True)], changes(recipe, GANRecipe()))
+    write_gan(run / "gan", trainer, origin, len(photographs), command)
     return Trained(trainer.step, True, run / "gan")
 
 
@@ -259,7 +261,9 @@ def _key(seed: int, step: int) -> int:
     return int(high << 31 ^ low)
 
 
-def write_gan(folder: Path, trainer: GANTrainer, origin: Origin, images: int | None) -> None:
+def write_gan(
+    folder: Path, trainer: GANTrainer, origin: Origin, images: int | None, command: Sequence[str] = ()
+) -> None:
     """Writes the folder for `load_gan`: `config.json`, `model.safetensors` (half precision) and the card `README.md`.
 
     Args:
@@ -267,9 +271,10 @@ def write_gan(folder: Path, trainer: GANTrainer, origin: Origin, images: int | N
         trainer: the state of the run.
         origin: what the card says about the data.
         images: number of images; None if unknown.
+        command: lines of `command_section`; none if the command is unknown.
     """
     config = json.dumps(trainer.recipe.network.to_json(), indent=1) + "\n"
-    write_folder(folder, trainer.average, {"config.json": config, "README.md": _card(trainer, origin, images)})
+    write_folder(folder, trainer.average, {"config.json": config, "README.md": _card(trainer, origin, images, command)})
 
 
 def export(run: Path, target: Path, origin: Origin | None = None, images: int | None = None) -> Path:
@@ -293,7 +298,7 @@ def export(run: Path, target: Path, origin: Origin | None = None, images: int | 
     return target
 
 
-def _card(trainer: GANTrainer, origin: Origin, images: int | None) -> str:
+def _card(trainer: GANTrainer, origin: Origin, images: int | None, command: Sequence[str]) -> str:
     recipe, network = trainer.recipe, trainer.network
     size = recipe.network.size
     made, judges = (sum(p.numel() for p in part.parameters()) / 1e6 for part in network.children())
@@ -319,6 +324,7 @@ def _card(trainer: GANTrainer, origin: Origin, images: int | None) -> str:
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in rows),
         "",
+        *command,
     ]
     return "\n".join(lines)
 

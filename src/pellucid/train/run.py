@@ -20,11 +20,11 @@ from ..priors.network import DenoisingUNet
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, drawn_ones, find, split
 from .devices import Devices
-from .export import Origin, write_prior
+from .export import Origin, command_section, write_prior
 from .grow import grow
 from .journal import PriorJournal
 from .loop import CHECKPOINT, Trained, TrainingOptions, loop, resume
-from .recipe import TrainingRecipe, learning_rate, loss_weight, noise_levels
+from .recipe import TrainingRecipe, learning_rate, loss_weight, noise_levels, settings_of
 from .validation import Scores, Sets, open_sets, scores
 
 # Beside teachers' estimates, weight of a drawn crop. Its distance from the truth is an order larger than a photograph's
@@ -74,7 +74,14 @@ def train(
     tell("writing the prior")
     if options.samples:
         sheet(dream(trainer.prior(), options.samples, options.sample_size, seed=recipe.seed)).save(run / "samples.png")
-    write_prior(run / "prior", trainer.average, recipe, trainer.step, trainer.seen, reached, origin, len(photographs))
+    start, settings = settings_of(recipe)
+    given = [("--preset", start), ("--initial", options.initial), ("--precision", options.precision)]
+    # The validation decides which images are held out.
+    given += [("--validation", f"{name}={folder}") for name, folder in options.validation.items()]
+    command = command_section(data, run, origin, given, settings)
+    write_prior(
+        run / "prior", trainer.average, recipe, trainer.step, trainer.seen, reached, origin, len(photographs), command
+    )
     return Trained(trainer.step, True, run / "prior", reached)
 
 

@@ -11,7 +11,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -24,9 +24,10 @@ from ..methods.losses import colour_constancy, exposure, illumination_smoothness
 from ..methods.zero_dce import CurveNet, enhance
 from ..release import version
 from ..support.devices import find_device
+from ..support.settings import changes
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
-from .export import Origin, half, write_whole
+from .export import Origin, command_section, half, write_whole
 from .journal import NamedJournal
 from .loop import Trained, TrainingOptions, loop, resume
 
@@ -128,7 +129,8 @@ def train(
     pixels = batches(Crops(photographs, recipe.size, recipe.seed), trainer.seen, recipe.batch, workers=options.workers)
     if not loop(trainer, NamedJournal(trainer, run, LOSSES, tell), pixels, recipe.steps, run, options, tell):
         return Trained(trainer.step, False, None)
-    return Trained(trainer.step, True, _export(run, trainer, origin, len(photographs)))
+    command = command_section(data, run, origin, [("--zero-dce", True)], changes(recipe, CurveRecipe()))
+    return Trained(trainer.step, True, _export(run, trainer, origin, len(photographs), command))
 
 
 def darken(light: Tensor, recipe: CurveRecipe, numbers: range) -> Tensor:
@@ -241,7 +243,7 @@ class CurveTrainer:
         self.step = about["step"]
 
 
-def _export(run: Path, trainer: CurveTrainer, origin: Origin, images: int) -> Path:
+def _export(run: Path, trainer: CurveTrainer, origin: Origin, images: int, command: Sequence[str]) -> Path:
     """Writes the weights in half precision, and their card."""
     from safetensors.torch import save
 
@@ -250,7 +252,7 @@ def _export(run: Path, trainer: CurveTrainer, origin: Origin, images: int) -> Pa
     write_whole(target, save(weights, metadata={"format": "pt"}))
     recipe = trainer.recipe
     rows = "\n".join(f"| {field.name} | {getattr(recipe, field.name)} |" for field in fields(recipe))
-    section = "\n".join(origin.section())
+    section, ending = "\n".join(origin.section()), "\n".join(command)
     card = f"""# {origin.name}
 
 Zero-DCE's network for making low light bright with pellucid, `pellucid restore -m zero-dce --set model=FILE`:
@@ -265,6 +267,7 @@ Zero-DCE's network for making low light bright with pellucid, `pellucid restore 
 | | |
 |---|---|
 {rows}
-"""
+
+{ending}"""
     write_whole(run / "README.md", card)
     return target
