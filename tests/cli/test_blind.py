@@ -58,6 +58,7 @@ def test_a_diagnosis_changes_nothing_and_names_the_remedy(
     found = json.loads(pellucid_command("diagnose", noisy, "--json")[1])
     kinds = {one["kind"]: one for one in found["findings"]}
     assert kinds["noise"]["evidence"]["share"] > 0.65
+    assert {"spread", "direction"} <= set(kinds["noise"]["evidence"]), "what decides is told"
     assert kinds["noise"]["confidence"] > 0.5
     in_python = {type(one).__name__.lower(): one for one in pellucid.diagnose(noisy).findings}
     assert {kind: one.evidence for kind, one in in_python.items()} == {k: one["evidence"] for k, one in kinds.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
@@ -13,7 +11,7 @@ from pellucid.priors import load_prior
 
 
 def seen(share: float = 0.9, spread: float = -2.0, direction: float = -2.0) -> White:
-    return White(0.1, share, math.exp(spread), math.exp(direction), 4, torch.zeros(1, 3, 16, 16))
+    return White(0.1, share, spread, direction, 4, torch.zeros(1, 3, 16, 16))
 
 
 @pytest.mark.parametrize("axes", [1, 3])

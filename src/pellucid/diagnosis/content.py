@@ -117,15 +117,15 @@ def estimate(image: Tensor) -> Content:
         image: one picture, (1, C, H, W) in [-1, 1].
     """
     if min(image.shape[-2:]) < 3:
-        return Content(0.0, _grey(image))
+        return Content(0.0, is_grey(image))
     image = image.detach().cpu()
     constant = _constant(image)
-    whole = Content(_share(constant), _grey(image), _pattern(image), _bilevel(image))
+    whole = Content(_share(constant), is_grey(image), _pattern(image), _bilevel(image))
     frame = find(image, constant)
     if frame is None:
         return whole
     y, flat = frame.inside(image), constant[frame.top : frame.bottom - 2, frame.left : frame.right - 2]
-    framed = Content(_share(flat), _grey(y), _pattern(y), _bilevel(y))
+    framed = Content(_share(flat), is_grey(y), _pattern(y), _bilevel(y))
     # What is drawn has plain margins, too, and remains drawn without them.
     return replace(whole, frame=frame, framed=framed) if framed.flat <= _FLAT or whole.flat <= _DRAWN else whole
 
@@ -135,7 +135,7 @@ def _share(windows: Tensor) -> float:
     return int(windows.count_nonzero()) / windows.numel()
 
 
-def _grey(image: Tensor) -> bool:
+def is_grey(image: Tensor) -> bool:
     """True if all channels are equal."""
     strips = image.split(_STRIP, -2)
     return all(bool((strip - strip[:, :1]).abs().max() <= _SAME) for strip in strips)

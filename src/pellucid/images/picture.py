@@ -37,6 +37,12 @@ class JpegCoding:
     orientation: int = 1
     offset: tuple[int, int] = (0, 0)
 
+    @property
+    def brightness(self) -> JpegCoding:
+        """The compression of the brightness alone, which is all that a grey picture has."""
+        row, column = self.offset
+        return replace(self, tables=self.tables[:1], shrunk=(1, 1), offset=(row % 8, column % 8))
+
 
 @dataclass(frozen=True)
 class Coded:

@@ -93,14 +93,15 @@ class Enlarge(Method):
 def _cleaned(prior: Counted, y: Tensor, rng: Streams, known: Diagnosis) -> tuple[Tensor, float, str]:
     """Removes the diagnosed noise from a small picture; returns it, its assumed remaining noise, and a note."""
     # Texture of a small picture looks like grain, and is found to be some in a quarter of them; it is never white.
-    denoising = walk.treatment(noise_alone(prior, y), 1.0)
+    seen = noise_alone(prior, y)
+    denoising = walk.treatment(seen, 1.0)
     if denoising is not None and denoising.noise.white:
         *_, state = denoising.iterate(y, prior, rng)
         return state.x, _CLEAN, denoising.note
     found = known.compression or compression.estimate(y)
     if found is None or not found.harmful:
         return y, _CLEAN, ""
-    undoing = jpeg.treatment(Diagnosis(compression=found), 1.0)
+    undoing = jpeg.treatment(Diagnosis(seen.content, compression=found), 1.0)
     if undoing is None:
         return y, _COMPRESSED, ""
     *_, state = undoing.iterate(y, prior, rng)

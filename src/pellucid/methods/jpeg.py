@@ -56,6 +56,13 @@ _COARSE, _FINE = (30, 0.14), (80, 0.45)
 _WHOLE_COLOURS = 0.8
 """Factor of this share where colours are not reduced: there is more to smooth, and LPIPS rises by a third more."""
 
+_GREY = 2.0
+"""Factor of lambda for grey pictures, of which a file has a third of a colour picture's numbers for the same pixels.
+
+On 8 grey training crops it gains nothing at quality 10, 0.11 dB at 30, 0.21 at 60 and 0.33 at 80. A factor of 3 loses
+0.05 at 10.
+"""
+
 _HIGHEST, _LOWEST = 0.2, 0.02
 
 FINE, FINE_CALLS, _FINE_LOWEST = 75, 4, 0.014
@@ -130,6 +137,8 @@ class Decompression:
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """See `plan.Treatment`; draws nothing."""
         coding, before = self.compression.coding, self.compression.before
+        # With the numbers of the colours, a change of the brightness would be one of the colours, too.
+        coding = coding.brightness if self.grey else coding
         last = Quantised(coding, tuple(y.shape[1:]))
         shifted = before is not None and not before.aligned
         if before is not None and before.aligned:
@@ -147,7 +156,7 @@ class Decompression:
                 yield State(1, 1, 0.0, x, x, prior.nfe, notes=(note,))
             return
         x = y
-        weight = self.weight * (_LESS if shifted else 1.0)
+        weight = self.weight * (_LESS if shifted else 1.0) * (_GREY if self.grey else 1.0)
         for step, level in enumerate(geometric(_HIGHEST, self.lowest, self.steps), 1):
             x0 = turned(prior, x, level, step - 1)
             x0 = x0.mean(1, keepdim=True).expand_as(x0).contiguous() if self.grey else x0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..diagnosis.content import is_grey
 from ..diagnosis.estimate import noise_level
 from ..errors import PellucidError, UsageError, is_too_large
 from ..images import Picture
@@ -247,8 +248,9 @@ class Runner:
 
         Args:
             colours: damaged images, (B, C, H, W) in [0, 1]; C is 1 or the prior's. Grey images pass a colour prior as
-                three equal channels; the result is the mean of the three. With an operator, measurements. Methods
-                without a prior get them unchanged; those for several exposures of one image get them stacked along C.
+                three equal channels; the result is the mean of the three, also where they come as three equal ones.
+                With an operator, measurements. Methods without a prior get them unchanged; those for several exposures
+                of one image get them stacked along C.
                 For colorization, colour input is converted to grey first.
             seed: image i has seed `seed + i`, or `seed[i]` if there is a seed for each; None for the recipe's.
             progress: called with the pixels of each evaluation; see `work`.
@@ -296,8 +298,7 @@ class Runner:
         _check_shape(state.x, problem)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
         restored = to_unit(x)
-        if grey:
-            restored = restored.mean(1, keepdim=True)
+        restored = restored.mean(1, keepdim=True) if grey else self._kept_grey(restored, image, operator)
         found = {name: value.cpu() for name, value in state.found.items()}
         # Of a measurement whose noise was found there is no batch.
         notes = ("; ".join((note, *filter(None, state.notes))),) if note else state.notes
@@ -351,6 +352,13 @@ class Runner:
         if shape[1] != 1:
             raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
         return image.expand(-1, wanted, -1, -1), True
+
+    def _kept_grey(self, restored: Tensor, image: Tensor, operator: Operator | None) -> Tensor:
+        """Makes grey what came in grey, as most grey photographs do, with the channels of a colour one."""
+        if not self.method.needs_prior or image.shape[1] != restored.shape[1] or (operator and not operator.keeps_grey):
+            return restored
+        grey = torch.tensor([is_grey(one) for one in image.split(1)], device=restored.device).view(-1, 1, 1, 1)
+        return torch.where(grey, restored.mean(1, keepdim=True), restored)
 
 
 def _check_shape(x: Tensor, problem: Problem) -> None:

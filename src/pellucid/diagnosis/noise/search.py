@@ -59,6 +59,6 @@ def examined(prior: Prior, calm: Calm, *, credible: bool = False) -> Noise | Non
         if seen.certain(axes):
             level = seen.level if calm.compressed else bounded(seen.level, calm)
             spectrum = Spectrum.white(level, y.shape[1], axes)
-            return Noise(spectrum, level, WHITE_CONFIDENCE, {"share": seen.share}, variance(y, seen.x0, axes))
+            return Noise(spectrum, level, WHITE_CONFIDENCE, seen.numbers, variance(y, seen.x0, axes))
         calls -= seen.calls
     return measure(prior, calm, calls, credible=credible) if min(y.shape[-2:]) >= _LEAST_SIDE else None

@@ -22,11 +22,11 @@ from .stationary import Spectrum, complement, from_opponent, to_opponent
 
 _MORE, _HOPELESS = 1.25, 0.5
 _SHARE = 0.65
-_GREY, _COLOUR = (math.exp(-1.1), math.exp(-1.0)), (math.exp(-1.3), math.inf)
+_GREY, _COLOUR = (-1.1, -1.0), (-1.3, math.inf)
 """Least share of white noise; its largest spread and direction in a grey and in a colour picture.
 
-In the 40 of 1,624 training photographs with the most texture, noise of 10 of 255 has a spread of at most exp(-1.32) in
-colour. Texture that is taken for it has at least exp(-1.26). Grey ones overlap.
+In the 40 of 1,624 training photographs with the most texture, noise of 10 of 255 has a spread of at most -1.32 in
+colour. Texture that is taken for it has at least -1.26. Grey ones overlap.
 """
 FINE = 3
 """First of the bands that the level of white noise is read off."""
@@ -42,8 +42,9 @@ class White:
     Attributes:
         level: of the noise, in [-1, 1] units.
         share: share of the given level that the prior removed at the end.
-        spread: deviation of the blocks' log power in what it removed, apart from its dependence on brightness.
-        direction: difference of the directions in it; 0 if isotropic.
+        spread: logarithm of the deviation of the blocks' log power in what it removed, apart from its dependence on
+            brightness.
+        direction: logarithm of the difference of the directions in it.
         calls: number of evaluations.
         x0: the last estimate.
     """
@@ -54,6 +55,11 @@ class White:
     direction: float
     calls: int
     x0: Tensor
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Numbers behind the confidence, by the names of the `signs`."""
+        return {"share": self.share, "spread": self.spread, "direction": self.direction}
 
     def certain(self, axes: int) -> bool:
         """True if this is noise, and so white, on that many colour axes."""
@@ -84,7 +90,7 @@ def white_level(prior: Prior, calm: Calm, above: float, calls: int) -> White:
         fine = taken.power[:, :axes, FINE:]
         level, spent = fine.mean((1, 2)).median().sqrt().item() / WHOLE, spent + 1
     own = relative(taken.power[kept], Spectrum.white(told, y.shape[1], axes), axes)
-    even = spread(own, calm.light[kept]), direction(residual(y - taken.x0, kept))
+    even = math.log(spread(own, calm.light[kept])), math.log(direction(residual(y - taken.x0, kept)))
     return White(level, WHOLE * level / told, *even, spent, taken.x0)
 
 
