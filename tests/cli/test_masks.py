@@ -96,6 +96,19 @@ def test_a_folder_has_a_mask_for_each_picture(pellucid_command: Command, tiny_pr
     assert "no mask for this picture" in lacking.err
 
 
+def test_an_empty_mask_is_not_advised(pellucid_command: Command, tmp_path: Path) -> None:
+    plain = tmp_path / "in" / "plain.png"
+    plain.parent.mkdir()
+    Image.new("RGB", (66, 72), (90, 90, 90)).save(plain)
+    call = ("restore", *SCRATCHES, "--save-mask")
+    said = pellucid_command(*call, tmp_path / "mask.png", plain, "-o", tmp_path / "out.png")
+    assert said == (0, f"{tmp_path / 'mask.png'}: nothing of {plain} marked as scratches and specks\n", "")
+    _scan(tmp_path / "in" / "scan.png", 10)
+    said = pellucid_command(*call, tmp_path / "masks", tmp_path / "in", "-o", tmp_path / "out")
+    assert ["nothing of" in line for line in said.out.splitlines()] == [True, False]
+    assert f"--mask {tmp_path / 'masks'}" in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..errors import PellucidError, UsageError
+from ..support.ranges import percent
 from .output import as_json, complain, tell
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def save(
     names = {source: f"{item.name or source.name}.png" for source, item in sources.items()}
     targets = {source: place / name if several else place for source, name in names.items()}
     _check(place, several, list(targets.values()), overwrite)
-    failed = False
+    failed = marked = False
     for source, target in targets.items():
         try:
             picture = images.read(source, damaged)
@@ -62,10 +63,12 @@ def save(
             failed = True
             continue
         if json:
-            as_json({"file": source, "mask": target, "share": share})
+            as_json({"input": source, "mask": target, "share": share})
         else:
-            typer.echo(f"{target}: {share:.1%} of {source} marked as scratches and specks")
-    if not (dry or failed or yes):
+            amount = percent(share) if share else "nothing"
+            typer.echo(f"{target}: {amount} of {source} marked as scratches and specks")
+        marked = marked or share > 0
+    if marked and not (dry or failed or yes):
         tell(f"look at it and correct it with any painting program, then say --mask {word(str(place))}")
     return failed
 
