@@ -136,10 +136,10 @@ def test_a_process_that_ends_without_a_word_goes_on_likewise(
         stop(patch, 2, True, Killed)
         with pytest.raises(Killed):
             job()
-    # Without --resume all is as ever.
+    # Without --resume all is as ever, and the way on is named.
     said = job()
     assert said.code == 2
-    assert "exists (and 1 more)" in said.err
+    assert "exists (and 1 more); say --resume to continue the job there, or name another output, or" in said.err
     assert job("--resume").code == 0
     assert set(written(tmp_path / "out")) == set(NAMES)
     # Another configuration, or a changed image, is another job's work.

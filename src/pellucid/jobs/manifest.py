@@ -17,12 +17,9 @@ from ..errors import PellucidError, UsageError
 from ..support.locks import lock
 from . import lines
 from .fingerprint import of_files
-from .plan import Item
+from .plan import MANIFEST, Item
 from .run import Outcome, Outcomes
 from .shard import Shard
-
-NAME = ".pellucid"
-"""Prefix of manifests' names."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +67,11 @@ class Manifest:
 
     def __init__(self, folder: Path, shard: Shard | None = None) -> None:
         part = "" if shard is None or shard.number == 1 else f"-{shard.index}-of-{shard.number}"
-        self._folder, self._path = folder, folder / f"{NAME}{part}.jsonl"
+        self._folder, self._path = folder, folder / f"{MANIFEST}{part}.jsonl"
         self._ended: dict[str, list[Entry]] = {}
         self._begun: set[str] = set()
         self._hashes: dict[Path, str] = {}
-        for path in sorted(folder.glob(f"{NAME}*.jsonl")):
+        for path in sorted(folder.glob(f"{MANIFEST}*.jsonl")):
             last = {entry.output: entry for entry in self._entries(path)}
             self._begun |= {name for name, entry in last.items() if entry.state == "begun"}
 
