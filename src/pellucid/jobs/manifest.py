@@ -97,6 +97,18 @@ class Manifest:
         """Images that need work in a run with this seed; see `is_done`. Reads all files that may be finished."""
         return [item for item in items if not self.is_done(item, item.seed(seed), configuration)]
 
+    def outdated(self, items: Sequence[Item]) -> list[Item]:
+        """Of unfinished images, those with the output of a finished run: their input or the options have changed."""
+        return [
+            item
+            for item in items
+            if item.replaces
+            and any(
+                entry.state == "done" and entry.output_sha256 == self._hash(item.target)
+                for entry in self._ended.get(self._name(item.target), [])
+            )
+        ]
+
     def record(
         self, items: Iterable[Item], work: Callable[[Iterator[Item]], Outcomes], seed: int, configuration: str
     ) -> Outcomes:
