@@ -52,7 +52,8 @@ def save(
         try:
             picture = images.read(source, damaged)
             if picture.more:
-                raise PellucidError(f"{source}: a mask is of one page, this file has {len(picture.pages)}: say --yes")
+                way = "its mask is not saved" if yes else "say --yes"
+                raise PellucidError(f"{source}: a mask is of one page, this file has {len(picture.pages)}: {way}")
             mask = images.from_tensor(1 - (certain if yes else proposed)(picture).known)
             share = float(mask.colour.mean()) / 255
             if not dry:
@@ -68,7 +69,7 @@ def save(
             amount = percent(share) if share else "nothing"
             typer.echo(f"{target}: {amount} of {source} marked as scratches and specks")
         marked = marked or share > 0
-    if marked and not (dry or failed or yes):
+    if marked and not (dry or yes):
         tell(f"look at it and correct it with any painting program, then say --mask {word(str(place))}")
     return failed
 

@@ -115,7 +115,8 @@ def plan(
         return [replace(item, replaces=True, was=state_of(item.source)) for item in items]
     if overwrite:
         return [replace(item, replaces=True) for item in items]
-    return _new(items, owned, resumable=any(output_folder(inputs, output).glob(f"{MANIFEST}*.jsonl")))
+    folder = None if output is None else output_folder(inputs, output)
+    return _new(items, owned, resumable=folder is not None and any(folder.glob(f"{MANIFEST}*.jsonl")))
 
 
 def output_folder(inputs: Sequence[Path], output: Path) -> Path:
