@@ -46,6 +46,14 @@ def test_every_page_has_its_note() -> None:
     assert restorer.picture(images.bound([inked, inked]))[1].notes == (other,)
 
 
+def test_a_page_that_fails_is_named() -> None:
+    odd = images.from_array(np.full((4, 5, 3), np.nan, np.float32))
+    with pytest.raises(UsageError, match=r"^page 2: .*not finite"):
+        RESTORER.picture(images.bound([_picture(4), odd]))
+    with pytest.raises(UsageError, match=r"^[^:]*not finite"):
+        RESTORER.picture(odd)
+
+
 def test_notes_on_many_pages_are_counted() -> None:
     assert _of_pages(["", ""]) == ""
     assert _of_pages(["", "a", ""]) == "page 2: a"

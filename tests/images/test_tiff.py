@@ -104,6 +104,14 @@ def test_a_channel_that_nobody_has_named_is_not_lost(tmp_path: Path, dtype: Any)
         images.read(tmp_path / "b.tif")
 
 
+def test_a_page_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(noise(4, 5, 3), photometric="rgb")
+        writer.write(noise(4, 5, 5), photometric="rgb", planarconfig="contig")
+    with pytest.raises(PellucidError, match=r"a\.tif: page 2: has 5 channels"):
+        images.read(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_name_place_and_number_of_a_page_are_kept(tmp_path: Path, dtype: Any) -> None:
     about: dict[int, Any] = {269: "Album 3", 285: "leaf 12", 286: (3, 2), 287: (1, 4), 297: (1, 2)}

@@ -9,7 +9,7 @@ import torch
 
 from .. import images
 from ..diagnosis import Diagnosis, from_file
-from ..errors import UsageError
+from ..errors import UsageError, on_page
 from ..images import Picture
 from ..maths.noise import derive_seed
 from ..methods.method import State
@@ -54,7 +54,8 @@ class Restorer(Runner):
         results: list[Restored] = []
         for number, (page, own) in enumerate(zip(picture.pages, seeds, strict=True)):
             known = (found,) if found is not None and not number else self._known(page)
-            done, result = self._finished(page, self._page(page, own, progress, watch, known))
+            with on_page(number + 1, len(seeds)):
+                done, result = self._finished(page, self._page(page, own, progress, watch, known))
             results.append(result)
             restored.append(self._marked(done, result, own) if marked else done)
         nfe, drawn = sum(result.nfe for result in results), any(result.random for result in results)
