@@ -288,3 +288,78 @@ def test_every_door_gives_the_same_bytes(
         named: Any = recipe.settings
         same = pellucid.restore(pixels, recipe.method, str(tiny_prior), seed=recipe.seed, settings=named)
         assert np.array_equal(same, np.asarray(out))
+
+
+IDLE: list[tuple[str, dict[str, Any]]] = [
+    ("dreamclean", {"strength": 70, "fidelity": 0.4}),
+    ("dreamclean", {"strength": 70, "fidelity": 0.5}),
+    ("dreamclean", {"corrections": 0, "gamma": 0.1}),
+    ("dreamclean", {"corrections": 0, "schedule": "none"}),
+    ("dreamclean", {"start": "forward", "climb": 3}),
+    ("dip", {"stop": "never", "window": 50}),
+    ("dip", {"stop": "never", "patience": 50}),
+    ("diip", {"stop": "never", "slope": 0.1}),
+    ("diip", {"stop": "slope", "minimum": 5}),
+    ("diip", {"stop": "never", "window": 5}),
+    ("bird", {"degradation": "light", "kernel": 9}),
+    ("gdp", {"degradation": "kernel", "cell": 4}),
+    ("gdp", {"degradation": "light", "kernel": 9}),
+    ("gdp", {"hold": 2.0}),
+    ("dgp", {"fit": "resize", "overlap": 4}),
+]
+
+
+@pytest.mark.parametrize(("method", "settings"), IDLE)
+def test_settings_without_an_effect_are_refused(method: str, settings: dict[str, Any]) -> None:
+    *_, idle = settings
+    with pytest.raises(UsageError, match=f": {idle} has an effect only with .*; leave it out$"):
+        _ = Recipe(method, settings).choice
+    without = {name: value for name, value in settings.items() if name != idle}
+    assert Recipe(method, without).choice.hyper_parameters == without
+
+
+def test_settings_without_an_effect_for_a_known_damage_are_refused() -> None:
+    for method, name, value in (("bird", "kernel", 9), ("gdp", "degradation", "kernel"), ("ddnm", "travel_length", 4)):
+        with pytest.raises(UsageError, match=f": {name} has an effect only with"):
+            _ = Recipe(method, {name: value}, task="sr4").choice
+    with pytest.raises(UsageError, match="DAPS: rate has an effect only with draw langevin"):
+        _ = Recipe("daps", {"draw": "exact", "rate": 0.1}, task="sr4").choice
+
+
+def test_a_preset_or_a_task_may_bring_settings_without_an_effect() -> None:
+    assert Recipe("diip", {"stop": "never"}, preset="fast").choice.hyper_parameters["slope"] == 0.0032
+    assert Recipe(task="sr4", settings={"corrections": 0}).choice.hyper_parameters["gamma"] == 0.5
+    with pytest.raises(UsageError, match="DreamClean: fidelity has an effect only with strength auto"):
+        _ = Recipe("dreamclean", {"fidelity": 0.4}, preset="paper").choice
+
+
+def test_every_door_refuses_a_fidelity_beside_a_strength(
+    pellucid_command: Callable[..., Any], tmp_path: Path, tiny_prior: Path
+) -> None:
+    says = "fidelity has an effect only with strength auto; leave it out"
+    image = np.zeros((8, 8, 3), np.uint8)
+    calls: list[dict[str, Any]] = [
+        {"strength": 70, "fidelity": 0.4},
+        {"method": "dreamclean", "settings": {"strength": "70", "fidelity": "0.4"}},
+        {"method": pellucid.methods.DreamClean(strength=70, fidelity=0.4)},
+        {"method": "dreamclean", "preset": "paper", "fidelity": 0.4},
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match=says):
+            pellucid.restore(image, prior=tiny_prior, **call)
+    images.write(images.from_array(image), tmp_path / "a.png")
+    config = tmp_path / "job.toml"
+    config.write_text("strength = 70\n")
+    for options in (("--strength", 70), ("-m", "dreamclean", "--preset", "paper"), ("--config", config)):
+        said = pellucid_command(
+            "restore", tmp_path / "a.png", "-o", tmp_path / "o.png", "-p", tiny_prior, "--fidelity", 0.4, *options
+        )
+        assert said.code == 2
+        assert said.err == f"pellucid: DreamClean: {says}\n"
+    assert not (tmp_path / "o.png").exists()
+
+
+def test_conditions_are_of_fields() -> None:
+    for name in methods.names():
+        kind = methods.find(name)
+        assert set(kind.effective) <= {one.name for one in fields(kind)}  # type: ignore[arg-type]

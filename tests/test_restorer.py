@@ -12,7 +12,7 @@ from pellucid.images import Picture
 from pellucid.maths.noise import derive_seed
 from pellucid.methods import GDP, DreamClean
 from pellucid.priors import GaussianPrior
-from pellucid.restoration.restorer import Restorer
+from pellucid.restoration.restorer import Restorer, _of_pages
 
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
 RESTORER = Restorer(DreamClean(strength=30, steps=100), PRIOR)
@@ -32,6 +32,33 @@ def test_a_page_is_what_it_is_by_itself_its_mark_too() -> None:
         alone, _ = RESTORER.picture(page, seed)
         assert np.array_equal(done.pixels, alone.pixels)
         assert images.marks(done.metadata) == images.marks(alone.metadata)
+
+
+def test_every_page_has_its_note() -> None:
+    restorer = Restorer("auto", PRIOR)
+    plain, inked = _picture(9), _picture(7, "it was CMYK")
+    (one,), (other,) = (restorer.picture(page)[1].notes for page in (plain, inked))
+    assert other == f"it was CMYK; {one}"
+    restored, result = restorer.picture(images.bound([plain, inked, plain]))
+    assert result.notes == (f"pages 1, 3: {one}; page 2: {other}",)
+    for page, note in zip(restored.pages, (one, other, one), strict=True):
+        assert images.marks(page.metadata)[0].endswith(f"; {note}")
+    assert restorer.picture(images.bound([inked, inked]))[1].notes == (other,)
+
+
+def test_a_page_that_fails_is_named() -> None:
+    odd = images.from_array(np.full((4, 5, 3), np.nan, np.float32))
+    with pytest.raises(UsageError, match=r"^page 2: .*not finite"):
+        RESTORER.picture(images.bound([_picture(4), odd]))
+    with pytest.raises(UsageError, match=r"^[^:]*not finite"):
+        RESTORER.picture(odd)
+
+
+def test_notes_on_many_pages_are_counted() -> None:
+    assert _of_pages(["", ""]) == ""
+    assert _of_pages(["", "a", ""]) == "page 2: a"
+    assert _of_pages([*"abcdef", ""]) == "page 1: a; page 2: b; page 3: c; page 4: d; notes on 2 more pages"
+    assert _of_pages(list("abcdaa")).startswith("pages 1, 5, 6: a; ")
 
 
 def test_no_mark_where_none_is_wanted() -> None:

@@ -194,7 +194,7 @@ def _deviation(image: str | Path | Image.Image | Array, colours: Tensor) -> Arra
 
 def _is_count(number: object) -> bool:
     """True for a whole number from 1 up, also of numpy."""
-    return isinstance(number, Integral) and not isinstance(number, bool) and number >= 1
+    return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= 1
 
 
 def diagnose(

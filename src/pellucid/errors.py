@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -25,6 +26,23 @@ class UsageError(PellucidError, ValueError):
         >>> issubclass(pellucid.UsageError, pellucid.PellucidError)
         True
     """
+
+
+@contextmanager
+def on_page(number: int, pages: int) -> Iterator[None]:
+    """Names the page in the errors of work on it, if there are several.
+
+    Args:
+        number: of the page, from 1 up.
+        pages: number of pages of the file.
+    """
+    try:
+        yield
+    except PellucidError as error:
+        if pages == 1:
+            raise
+        kind = UsageError if isinstance(error, UsageError) else PellucidError
+        raise kind(f"page {number}: {error}") from error
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

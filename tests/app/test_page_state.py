@@ -194,6 +194,9 @@ def test_a_look_is_a_diagnosis(bundled: dict[str, Tensor], tiny_prior: Path) -> 
     assert made.whole
     assert made.words == verdict(found).words
     assert pace is None or pace > 0
+    of_pages, _ = look(prior, images.bound([picture, picture]))
+    assert (of_pages.pages, of_pages.words, of_pages.whole) == (2, made.words, False)
+    assert view._found(of_pages) == f"on the first of 2 pages: {view._found(made)}"
 
 
 @pytest.mark.parametrize(("size", "seen"), [((900, 1300), (256, 256)), ((300, 3000), (300, 256)), ((9, 9), (9, 9))])

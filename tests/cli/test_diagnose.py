@@ -135,11 +135,11 @@ def test_folders_and_patterns_are_those_of_restore(
 
 
 def test_scratches_of_several_pages_get_no_mask_of_one() -> None:
-    from pellucid.cli.diagnose import Page, _lines
+    from pellucid.cli.diagnose import PageDiagnosis, _lines
     from pellucid.diagnosis import Diagnosis, Scratches
 
     found = Diagnosis(scratches=Scratches(0.05, 0.03, 0.0))
-    *_, alone = _lines(Page(Path("a.tif"), None, found), found)
-    *_, page = _lines(Page(Path("a.tif"), 2, found), found)
+    *_, alone = _lines(PageDiagnosis(Path("a.tif"), None, found), found)
+    *_, page = _lines(PageDiagnosis(Path("a.tif"), 2, found), found)
     assert "pellucid restore --task scratches --save-mask MASK.png a.tif" in alone
     assert Recipe.from_command(page.partition("all pages: ")[2]) == Recipe(task="scratches", yes=True)

@@ -15,7 +15,7 @@ from pellucid import Recipe
 from pellucid.catalogue import tasks
 from pellucid.catalogue.words import MEANT
 from pellucid.cli import app, panels
-from pellucid.cli.diagnose import Page, _lines
+from pellucid.cli.diagnose import PageDiagnosis, _lines
 from pellucid.diagnosis import Diagnosis
 from pellucid.diagnosis.exposure import Exposure
 
@@ -87,7 +87,7 @@ def test_names_in_advice_are_words_of_a_shell(
 def test_advised_commands_are_words_of_a_shell() -> None:
     found = Diagnosis(exposure=Exposure(0.1, 0.3, 0.0, 1.0))
     for name in ("my photo.png", "-o.png", "it's.png", "a$b;c.png"):
-        *_, line = _lines(Page(Path(name), None, found), found)
+        *_, line = _lines(PageDiagnosis(Path(name), None, found), found)
         said = Recipe.from_command(line.partition("repair it: ")[2])
         words = shlex.split(line.partition("repair it: ")[2])
         assert said.task == "lowlight"

@@ -19,7 +19,8 @@ from PIL import Image
 
 from pellucid import images
 from pellucid.api import Restorer
-from pellucid.jobs import overlap
+from pellucid.errors import PellucidError
+from pellucid.jobs import lines, overlap
 
 Command = Callable[..., Any]
 FAST = ("--strength", "20")
@@ -136,16 +137,21 @@ def test_a_process_that_ends_without_a_word_goes_on_likewise(
         stop(patch, 2, True, Killed)
         with pytest.raises(Killed):
             job()
-    # Without --resume all is as ever.
+    # Without --resume all is as ever, and the way on is named.
     said = job()
     assert said.code == 2
-    assert "exists (and 1 more)" in said.err
+    assert "exists (and 1 more); say --resume to continue the job there, or name another output, or" in said.err
     assert job("--resume").code == 0
     assert set(written(tmp_path / "out")) == set(NAMES)
     # Another configuration, or a changed image, is another job's work.
-    assert "skipped" not in job("--resume", "--seed", 1).err
+    said = job("--resume", "--seed", 1)
+    assert "skipped" not in said.err
+    assert "4 of 4 outputs are made again: their images, or the options, are not those of then" in said.err
     Image.new("RGB", (12, 10)).save(scans / "b.png")
-    assert "1 of 4 images done, 3 skipped" in job("--resume", "--seed", 1).err
+    said = job("--resume", "--seed", 1)
+    assert "1 of 4 images done, 3 skipped" in said.err
+    assert "1 of 4 outputs are made again" in said.err
+    assert "again" not in job("--resume", "--seed", 1).err
     # Nor are other numbers of the network.
     assert "skipped" not in job("--resume", "--precision", "bfloat16").err
 
@@ -217,6 +223,31 @@ def test_several_processes_or_images_at_once_change_nothing_but_the_order(
     ]
     assert written(tmp_path / "several") == written(tmp_path / "one")
     assert "0 of 5 images done, 4 skipped, 1 failed" in job("--resume", *place, out="several").err
+
+
+def test_a_record_that_cannot_be_written_stops_the_job_which_goes_on(
+    job: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one(monkeypatch)
+    append, calls = lines.append, itertools.count(1)
+
+    def full(path: Path, values: Any) -> None:
+        if next(calls) > 4:  # two images are begun and done
+            raise PellucidError(f"{path}: cannot be written (the disk is full)")
+        append(path, values)
+
+    assert job(out="whole").code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(lines, "append", full)
+        said = job()
+    assert said.code == 1
+    first, last = said.err.splitlines()
+    assert re.fullmatch(
+        rf"stopped: 2 of 4 images done, \d+\.\d s{SPEED}; the same command with --resume continues", first
+    )
+    assert last == f"pellucid: {tmp_path / 'out' / '.pellucid.jsonl'}: cannot be written (the disk is full)"
+    assert "2 skipped" in job("--resume").err
+    assert written(tmp_path / "out") == written(tmp_path / "whole")
 
 
 def test_a_full_disk_stops_the_job_with_one_line(job: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import pellucid
-from pellucid import Recipe
+from pellucid import Recipe, images
 
 Command = Callable[..., Any]
 SCRATCHES = ("--task", "scratches")
@@ -94,6 +94,46 @@ def test_a_folder_has_a_mask_for_each_picture(pellucid_command: Command, tiny_pr
     lacking = pellucid_command(*call, "--mask", tmp_path / "masks", "--overwrite")
     assert lacking.code != 0
     assert "no mask for this picture" in lacking.err
+
+
+def test_an_empty_mask_is_not_advised(pellucid_command: Command, tmp_path: Path) -> None:
+    plain = tmp_path / "in" / "plain.png"
+    plain.parent.mkdir()
+    Image.new("RGB", (66, 72), (90, 90, 90)).save(plain)
+    call = ("restore", *SCRATCHES, "--save-mask")
+    said = pellucid_command(*call, tmp_path / "mask.png", plain, "-o", tmp_path / "out.png")
+    assert said == (0, f"{tmp_path / 'mask.png'}: nothing of {plain} marked as scratches and specks\n", "")
+    _scan(tmp_path / "in" / "scan.png", 10)
+    said = pellucid_command(*call, tmp_path / "masks", tmp_path / "in", "-o", tmp_path / "out")
+    assert ["nothing of" in line for line in said.out.splitlines()] == [True, False]
+    assert f"--mask {tmp_path / 'masks'}" in said.err
+
+
+def test_a_folder_leaves_nothing_out_in_silence(pellucid_command: Command, tiny_prior: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    _scan(folder / "a.png", 10)
+    page = images.read(folder / "a.png")
+    images.write(images.bound([page, page]), folder / "pages.tif")
+    (folder / "broken.png").write_bytes(b"")
+    (folder / "nowhere.png").symlink_to("nothing.png")
+    (folder / "notes.txt").write_text("notes")
+    call = ("restore", folder, "-o", tmp_path / "out", *SCRATCHES, "-p", tiny_prior, "--set", "steps=10", "--save-mask")
+    said = pellucid_command(*call, tmp_path / "masks")
+    assert said.code == 1
+    for line in (
+        "broken.png: is no image",
+        "pages.tif: a mask is of one page, this file has 2: say --yes",
+        "nowhere.png: is a link to nothing",
+        "not taken, .txt is not read in folders: ",
+        "look at it and correct it",
+    ):
+        assert line in said.err
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["a.png.png"]
+    said = pellucid_command(*call, tmp_path / "sure", "--yes")
+    assert said.code == 1
+    assert "pages.tif: a mask is of one page, this file has 2: its mask is not saved" in said.err
+    assert "2 of 3 images done, 1 failed, 1 not readable, 1 not taken" in said.err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".pellucid.jsonl", "a.png", "pages.tif"}
 
 
 @pytest.mark.parametrize(

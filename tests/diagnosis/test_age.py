@@ -16,6 +16,7 @@ from pellucid.images import from_pil, to_pil
 from pellucid.images.picture import from_tensor
 from pellucid.maths.problem import to_model, to_unit
 from pellucid.methods.plan import LEFT, Plan
+from pellucid.support.ranges import percent
 
 
 def plain(height: int = 128, width: int = 128) -> Tensor:
@@ -71,7 +72,7 @@ def test_many_scratches_are_a_finding_and_photographs_are_none(bundled: dict[str
     found = scratches.estimate(y)
     assert found is not None
     assert isinstance(found, Finding)
-    assert found.text == f"scratches and specks: {100 * found.evidence['marked']:.1f} % marked"
+    assert found.text == f"scratches and specks: {percent(found.evidence['marked'])} marked"
     assert found.remedy.startswith("--task scratches --save-mask")
     assert 0.5 < found.confidence <= 1
     assert scratches.estimate(y, drawn=True) is None
@@ -152,3 +153,27 @@ def test_rows_of_a_large_print_are_marked_as_in_one_piece() -> None:
         patch.setattr(scratches, "_ROWS", 700)
         assert torch.equal(marked, scratches.propose(y))
     assert marked[420:620, 40].all()
+
+
+def test_nothing_marked_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    for marked in (0.0, 1e-5):
+        monkeypatch.setattr(scratches, "measure", lambda image, marked=marked: scratches.Scratches(marked, 0.5, 0.0))
+        found = scratches.estimate(plain(8, 8))
+        assert (found is None) == (marked == 0)
+    assert found is not None
+    assert found.text == "scratches and specks: under 0.1 % marked"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0.0 %"),
+        (1e-9, "under 0.1 %"),
+        (0.0009999, "under 0.1 %"),
+        (0.001, "0.1 %"),
+        (0.0526, "5.3 %"),
+        (1, "100.0 %"),
+    ],
+)
+def test_a_small_share_is_not_none(share: float, text: str) -> None:
+    assert percent(share) == text

@@ -102,3 +102,26 @@ def test_a_channel_that_nobody_has_named_is_not_lost(tmp_path: Path, dtype: Any)
     tifffile.imwrite(tmp_path / "b.tif", noise(4, 5, 5), photometric="rgb", planarconfig="contig")
     with pytest.raises(PellucidError, match="5 channels"):
         images.read(tmp_path / "b.tif")
+
+
+def test_a_page_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(noise(4, 5, 3), photometric="rgb")
+        writer.write(noise(4, 5, 5), photometric="rgb", planarconfig="contig")
+    with pytest.raises(PellucidError, match=r"a\.tif: page 2: has 5 channels"):
+        images.read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_name_place_and_number_of_a_page_are_kept(tmp_path: Path, dtype: Any) -> None:
+    about: dict[int, Any] = {269: "Album 3", 285: "leaf 12", 286: (3, 2), 287: (1, 4), 297: (1, 2)}
+    kinds = {269: 2, 285: 2, 286: 5, 287: 5, 297: 3}
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for _ in range(2):
+            tags = [(tag, kinds[tag], 2 if tag == 297 else 1, value, True) for tag, value in about.items()]
+            writer.write(noise(4, 5, 3, dtype=dtype), photometric="rgb", metadata=None, extratags=tags)
+    images.write(images.read(tmp_path / "a.tif").marked(f"{images.MARK}1"), tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif") as before, tifffile.TiffFile(tmp_path / "b.tif") as after:
+        assert len(after.pages) == 2
+        for page, kept in zip(before.pages, after.pages, strict=True):
+            assert {tag: kept.tags[tag].value for tag in about} == {tag: page.tags[tag].value for tag in about}

@@ -65,6 +65,7 @@ class Verdict:
         plan: further ones that the automatic method makes.
         whole: whether all of the picture, which is all of the file, was looked at, so that the two numbers hold.
         found: the diagnosis itself.
+        pages: number of pages, of which the first was looked at.
     """
 
     words: tuple[str, ...]
@@ -74,6 +75,7 @@ class Verdict:
     plan: int
     whole: bool
     found: Diagnosis = field(default_factory=Diagnosis, compare=False)
+    pages: int = 1
 
 
 class Timed(Wrapper):
@@ -114,7 +116,7 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
     if not whole:
         # The light is that of all of it.
         found = replace(found, exposure=exposure.estimate(to_model(_sampled(picture).tensor())))
-    made = verdict(found, counted.nfe, whole and not picture.more)
+    made = replace(verdict(found, counted.nfe, whole and not picture.more), pages=len(picture.pages))
     return made, timed.seconds / timed.pixels if timed.pixels else None
 
 

@@ -222,7 +222,8 @@ _STATES: dict[State, str] = {
 
 
 def _found(verdict: Verdict) -> str:
-    return "; ".join(verdict.words) or "nothing found to repair"
+    words = "; ".join(verdict.words) or "nothing found to repair"
+    return words if verdict.pages == 1 else f"on the first of {verdict.pages} pages: {words}"
 
 
 def _diagnosis(session: Session, picture: Upload, desk: Desk | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Page:
+class PageDiagnosis:
     """Diagnosis of one page of a file.
 
     Attributes:
@@ -75,7 +75,7 @@ def diagnose(
     return FAILED if failed or unread else 0
 
 
-def _pages(file: Path, prior: Network) -> Iterator[Page]:
+def _pages(file: Path, prior: Network) -> Iterator[PageDiagnosis]:
     """Diagnoses each page of a file; a file that cannot be read has one page, with an error."""
     from .. import images, jobs
     from ..diagnosis import of_picture
@@ -83,16 +83,16 @@ def _pages(file: Path, prior: Network) -> Iterator[Page]:
     with jobs.caught(str(file)) as errors:
         pictures = images.read(file).pages
     if errors:
-        yield Page(file, None, None, errors[0])
+        yield PageDiagnosis(file, None, None, errors[0])
         return
     for number, picture in enumerate(pictures, 1):
-        page = Page(file, number if len(pictures) > 1 else None, None)
+        page = PageDiagnosis(file, number if len(pictures) > 1 else None, None)
         with jobs.caught(page.name) as errors:
             page = replace(page, found=of_picture(prior, picture))
         yield replace(page, error=errors[0]) if errors else page
 
 
-def _record(page: Page) -> dict[str, Any]:
+def _record(page: PageDiagnosis) -> dict[str, Any]:
     findings = [] if page.found is None else page.found.findings
     return {
         "input": page.file,
@@ -111,7 +111,7 @@ def _record(page: Page) -> dict[str, Any]:
     }
 
 
-def _lines(page: Page, found: Diagnosis) -> list[str]:
+def _lines(page: PageDiagnosis, found: Diagnosis) -> list[str]:
     """Lists the kind of picture, then each kind of damage with the command that repairs it."""
     kind = f"{page.name}: {found.content.text}" if found.content else f"{page.name}:"
     damage = [finding for finding in found.findings if finding is not found.content]
@@ -120,7 +120,7 @@ def _lines(page: Page, found: Diagnosis) -> list[str]:
     return [kind, *(f"  {one.text} (confidence {one.confidence:.2f}){_mended(page, one)}" for one in damage)]
 
 
-def _mended(page: Page, finding: Finding) -> str:
+def _mended(page: PageDiagnosis, finding: Finding) -> str:
     """Command that repairs a finding; "" without one."""
     from ..diagnosis.scratches import CHECKED, UNSEEN
     from ..restoration.spelling import word

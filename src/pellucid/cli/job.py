@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..errors import PellucidError, UsageError
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, counts, left_out, plain, tell
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Job:
         self.skipped = total - len(self.items)
         if self.skipped:
             tell(f"{self.skipped} of {total} images skipped: done already")
+        if outdated := len(self.manifest.outdated(self.items)):
+            tell(f"{outdated} of {total} outputs are made again: their images, or the options, are not those of then")
 
 
 def about(restorer: Restorer) -> dict[str, Any]:
@@ -147,6 +150,7 @@ def do(job: Job) -> int:
     shares: dict[Path, float] = {}
     feed = Feed(job.items, job.time_limit)
     stopped = ""
+    problem: PellucidError | None = None
     with bar() as progress:
         task = progress.add_task("", total=sum(work.values()) or 1)
 
@@ -178,6 +182,11 @@ def do(job: Job) -> int:
                     progress.update(task, completed=over)
         except KeyboardInterrupt:
             stopped = "stopped"
+        except UsageError:  # another job is at work there
+            raise
+        except PellucidError as error:
+            # The record cannot be written, or the executor is lost: what is done is done, and can be continued.
+            problem, stopped = error, "stopped"
     stopped = stopped or feed.stopped
     total = len(job.items) + job.skipped
     if stopped or total > 1:
@@ -187,6 +196,8 @@ def do(job: Job) -> int:
         why = f"{stopped}: " if stopped else ""
         seconds = time.monotonic() - start
         tell(f"{why}{done} of {total} images done{skips}{fails}, {seconds:.1f} s{_speed(done, pixels, seconds)}{more}")
+    if problem is not None:
+        raise problem
     if stopped == "stopped":
         complain("interrupted")
     if stopped and not feed.full:

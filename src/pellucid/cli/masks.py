@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..errors import PellucidError, UsageError
+from ..support.ranges import percent
 from .output import as_json, complain, tell
 
 if TYPE_CHECKING:
@@ -46,12 +47,13 @@ def save(
     names = {source: f"{item.name or source.name}.png" for source, item in sources.items()}
     targets = {source: place / name if several else place for source, name in names.items()}
     _check(place, several, list(targets.values()), overwrite)
-    failed = False
+    failed = marked = False
     for source, target in targets.items():
         try:
             picture = images.read(source, damaged)
             if picture.more:
-                raise PellucidError(f"{source}: a mask is of one page, this file has {len(picture.pages)}: say --yes")
+                way = "its mask is not saved" if yes else "say --yes"
+                raise PellucidError(f"{source}: a mask is of one page, this file has {len(picture.pages)}: {way}")
             mask = images.from_tensor(1 - (certain if yes else proposed)(picture).known)
             share = float(mask.colour.mean()) / 255
             if not dry:
@@ -62,10 +64,12 @@ def save(
             failed = True
             continue
         if json:
-            as_json({"file": source, "mask": target, "share": share})
+            as_json({"input": source, "mask": target, "share": share})
         else:
-            typer.echo(f"{target}: {share:.1%} of {source} marked as scratches and specks")
-    if not (dry or failed or yes):
+            amount = percent(share) if share else "nothing"
+            typer.echo(f"{target}: {amount} of {source} marked as scratches and specks")
+        marked = marked or share > 0
+    if marked and not (dry or yes):
         tell(f"look at it and correct it with any painting program, then say --mask {word(str(place))}")
     return failed
 

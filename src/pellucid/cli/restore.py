@@ -18,7 +18,7 @@ from . import masks
 from .config import write
 from .job import Job, about, do, dry_run
 from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard, named
-from .output import FAILED, INTERRUPTED
+from .output import FAILED, INTERRUPTED, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -206,10 +206,11 @@ def restore(
     )  # fmt: skip
     wanted = _maps(items, samples, replaced) if maps else []
     kernels = None if save_kernel is None else _kernels(save_kernel, len(items) > 1 or share is not None, replaced)
+    unmasked = False
     if save_mask is not None:
-        failed = masks.save(items, save_mask, damaged, yes=recipe.yes, overwrite=replaced, json=json, dry=dry)
-        if only_masks or failed:
-            return FAILED if failed else 0
+        unmasked = masks.save(items, save_mask, damaged, yes=recipe.yes, overwrite=replaced, json=json, dry=dry)
+        if only_masks:
+            return FAILED if left_out(left, json) or unmasked else 0
     truths = _truths(truth, trace, items, replaced)
     restorer = recipe.restorer()
     # One image by itself leaves nothing beside it that nobody asked for.
@@ -225,11 +226,11 @@ def restore(
     if write_config is not None:
         write(write_config, context)
     if dry:
-        return dry_run(job)
+        return dry_run(job) or (FAILED if unmasked else 0)
     jobs.make_folders(job.items)
     code = do(job)
     made = [] if code == INTERRUPTED else [one.write() for one in wanted]
-    return FAILED if None in made else code
+    return code or (FAILED if None in made or unmasked else 0)
 
 
 def _damaged(said: str) -> Literal["refuse", "keep"]:

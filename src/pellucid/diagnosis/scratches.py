@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..maths.problem import to_unit
+from ..support.ranges import percent
 from .estimate import middle
 from .spectrum import luminance
 
@@ -102,7 +103,7 @@ class Scratches:
     @property
     def text(self) -> str:
         """The share in words."""
-        return f"scratches and specks: {100 * self.marked:.1f} % marked"
+        return f"scratches and specks: {percent(self.marked)} marked"
 
     @property
     def remedy(self) -> str:
@@ -192,7 +193,8 @@ def estimate(image: Tensor, drawn: bool = False) -> Scratches | None:
     if drawn:
         return None
     found = measure(image)
-    return found if found.sure else None
+    # Without a mark there is nothing to fill.
+    return found if found.sure and found.marked else None
 
 
 def _moved(x: Tensor, right: float, down: float) -> Tensor:

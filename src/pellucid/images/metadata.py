@@ -25,7 +25,7 @@ _RESOURCE = 0x0404
 """Number of IPTC's records among Photoshop's resources in a JPEG."""
 
 _LAYOUT = {
-    *(*range(254, 269), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 348), 433, 434, 435),
+    *(*range(254, 269), 273, *range(277, 282), 284, *range(288, 296), 301, *range(317, 348), 433, 434, 435),
     *(*range(512, 522), *range(529, 533), 559, 700, 32781, *range(32995, 33000), 33421, 33422, 34377, 34675, 37724),
     *range(50706, 51200),
 }

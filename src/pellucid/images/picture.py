@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..support.ranges import percent
 from . import metadata as fields
 
 if TYPE_CHECKING:
@@ -237,8 +238,8 @@ def check_floats(pixels: Pixels) -> str | None:
     beyond = float(np.nanmean(np.abs(pixels - np.clip(pixels, 0, 1)), dtype=np.float64))
     if beyond <= _TRACE and np.mean((pixels < -0.25) | (pixels > 1.25)) <= 0.001:
         return None
-    share = float(np.mean((pixels < 0) | (pixels > 1)))
-    return f"{share:.1%} of its values are beyond [0, 1], from {low:.3g} to {high:.3g}: the result is cut to that range"
+    share = percent(float(np.mean((pixels < 0) | (pixels > 1))))
+    return f"{share} of its values are beyond [0, 1], from {low:.3g} to {high:.3g}: the result is cut to that range"
 
 
 def from_tensor(colours: Tensor) -> Picture:

@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from ..errors import PellucidError
+from ..errors import PellucidError, on_page
 from . import metadata
 from .formats import check_room, check_size
 from .picture import Picture, bound, from_array, upright
@@ -49,7 +49,11 @@ def read(path: Path, keep: bool = False) -> Picture:
                 return _by_pillow(seen[0], index)
 
             seen: list[Image.Image] = []
-            return bound([_read(file, page, by_pillow) for page in pages])
+            pictures: list[Picture] = []
+            for number, page in enumerate(pages, 1):
+                with on_page(number, len(pages)):
+                    pictures.append(_read(file, page, by_pillow))
+            return bound(pictures)
 
 
 def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:

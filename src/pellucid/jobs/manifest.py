@@ -17,12 +17,9 @@ from ..errors import PellucidError, UsageError
 from ..support.locks import lock
 from . import lines
 from .fingerprint import of_files
-from .plan import Item
+from .plan import MANIFEST, Item
 from .run import Outcome, Outcomes
 from .shard import Shard
-
-NAME = ".pellucid"
-"""Prefix of manifests' names."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +67,11 @@ class Manifest:
 
     def __init__(self, folder: Path, shard: Shard | None = None) -> None:
         part = "" if shard is None or shard.number == 1 else f"-{shard.index}-of-{shard.number}"
-        self._folder, self._path = folder, folder / f"{NAME}{part}.jsonl"
+        self._folder, self._path = folder, folder / f"{MANIFEST}{part}.jsonl"
         self._ended: dict[str, list[Entry]] = {}
         self._begun: set[str] = set()
         self._hashes: dict[Path, str] = {}
-        for path in sorted(folder.glob(f"{NAME}*.jsonl")):
+        for path in sorted(folder.glob(f"{MANIFEST}*.jsonl")):
             last = {entry.output: entry for entry in self._entries(path)}
             self._begun |= {name for name, entry in last.items() if entry.state == "begun"}
 
@@ -99,6 +96,18 @@ class Manifest:
     def left(self, items: Sequence[Item], seed: int, configuration: str) -> list[Item]:
         """Images that need work in a run with this seed; see `is_done`. Reads all files that may be finished."""
         return [item for item in items if not self.is_done(item, item.seed(seed), configuration)]
+
+    def outdated(self, items: Sequence[Item]) -> list[Item]:
+        """Of unfinished images, those with the output of a finished run: their input or the options have changed."""
+        return [
+            item
+            for item in items
+            if item.replaces
+            and any(
+                entry.state == "done" and entry.output_sha256 == self._hash(item.target)
+                for entry in self._ended.get(self._name(item.target), [])
+            )
+        ]
 
     def record(
         self, items: Iterable[Item], work: Callable[[Iterator[Item]], Outcomes], seed: int, configuration: str

@@ -14,6 +14,9 @@ from ..maths.noise import derive_seed
 from .search import Left, expand, real, search
 from .shard import Shard
 
+MANIFEST = ".pellucid"
+"""Prefix of the names of manifests, which let a job resume; see `Manifest`."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -112,7 +115,8 @@ def plan(
         return [replace(item, replaces=True, was=state_of(item.source)) for item in items]
     if overwrite:
         return [replace(item, replaces=True) for item in items]
-    return _new(items, owned)
+    folder = None if output is None else output_folder(inputs, output)
+    return _new(items, owned, resumable=folder is not None and any(folder.glob(f"{MANIFEST}*.jsonl")))
 
 
 def output_folder(inputs: Sequence[Path], output: Path) -> Path:
@@ -245,7 +249,7 @@ def _check_apart(items: Sequence[Item], *, in_place: bool) -> None:
             )
 
 
-def _new(items: Sequence[Item], owned: Callable[[Path], bool] | None) -> list[Item]:
+def _new(items: Sequence[Item], owned: Callable[[Path], bool] | None, *, resumable: bool = False) -> list[Item]:
     """Makes items that replace only the job's own outputs; rejects others that exist."""
     # Unlike Path.exists, this has no name that it fails at. A link to nothing may be replaced.
     there = {item.target for item in items if os.path.lexists(item.target)}
@@ -254,7 +258,10 @@ def _new(items: Sequence[Item], owned: Callable[[Path], bool] | None) -> list[It
     if existing:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         kind = "exists" if owned is None else "exists and is not as the job left it"
-        raise UsageError(f"{existing[0]}: {kind}{more}; name another output, or say --overwrite to replace it")
+        ways = ["name another output", "say --overwrite to replace it"]
+        if owned is None and resumable:
+            ways.insert(0, "say --resume to continue the job there")
+        raise UsageError(f"{existing[0]}: {kind}{more}; {', or '.join(ways)}")
     return [replace(item, replaces=item.target in there) for item in items]
 
 

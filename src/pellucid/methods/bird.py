@@ -28,7 +28,7 @@ from ..operators import Denoise
 from ..operators.unknown import Kernel, Known, Light, Unknown, family_of
 from ..priors.prior import Prior
 from .generator import Generator, to_sphere
-from .method import PAPERS, State, with_gradients
+from .method import PAPERS, Effective, State, with_gradients
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,17 @@ class BIRD(Generator):
     takes_operator: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
     by_gradient: ClassVar[bool] = True
+
+    effective: ClassVar[Effective] = {
+        "degradation": ("an unknown operator", lambda self, known: not known),
+        **{
+            name: (
+                "an unknown operator and degradation kernel",
+                lambda self, known: self.degradation == "kernel" and not known,
+            )
+            for name in ("kernel", "kernel_rate")
+        },
+    }
 
     steps: int = 10
     rate: float = 0.003

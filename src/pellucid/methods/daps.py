@@ -32,7 +32,7 @@ from ..maths.problem import Problem
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
 from .dpir import DataStep
-from .method import PAPERS, State, Stepper, with_gradients
+from .method import PAPERS, Effective, State, Stepper, with_gradients
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class DAPS(Stepper):
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
     by_gradient: ClassVar[bool] = True
+
+    effective: ClassVar[Effective] = {
+        **{name: ("draw langevin", lambda self, _: self.draw == "langevin") for name in ("langevin", "rate", "floor")},
+        "inner": ("draw exact", lambda self, _: self.draw == "exact"),
+    }
 
     steps: int = 200
     flow: int = 5

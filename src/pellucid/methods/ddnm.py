@@ -28,7 +28,7 @@ from ..maths.noise import Streams, renoise
 from ..maths.problem import Problem
 from ..operators import Operator
 from ..priors.prior import Counted, Prior
-from .method import PAPERS, State, Stepper
+from .method import PAPERS, Effective, State, Stepper
 from .spectral import Measured
 
 Step = Callable[[Tensor, Tensor, float, float], Tensor]
@@ -72,6 +72,10 @@ class DDNM(Stepper):
 
     blind: ClassVar[bool] = False
     measured: ClassVar[type[Measured]] = Measured
+
+    effective: ClassVar[Effective] = {
+        "travel_length": ("travel_repeat 2 or more", lambda self, _: self.travel_repeat > 1)
+    }
 
     steps: int = 100
     eta: float = 0.85

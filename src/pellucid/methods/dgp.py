@@ -39,7 +39,7 @@ from ..operators import Denoise, Operator
 from ..priors.generator import load_gan
 from ..priors.prior import Prior
 from .canvas import Canvas, coloured
-from .method import Method, State, with_gradients
+from .method import Effective, Method, State, with_gradients
 from .tuning import Tuning, finite
 
 # The last of the discriminator's layers, by which the paper's code chooses a latent.
@@ -80,6 +80,8 @@ class DGP(Method):
     takes_operator: ClassVar[bool] = True
     needs_prior: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
+
+    effective: ClassVar[Effective] = {"overlap": ("fit patches", lambda self, _: self.fit == "patches")}
 
     generator: str | Path | Callable[[Tensor], Tensor] = "gan64"
     features: Callable[[Tensor], Sequence[Tensor]] | None = None

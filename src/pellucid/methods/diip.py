@@ -37,7 +37,7 @@ from ..maths.noise import Streams
 from ..maths.problem import Problem
 from ..priors.prior import Prior
 from .generator import Generator, to_sphere
-from .method import Method, State, with_gradients
+from .method import Effective, Method, State, with_gradients
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,12 @@ class DIIP(Generator):
             less progress.
         sphere: whether z keeps the length sqrt(C H W) of Gaussian noise.
     """
+
+    effective: ClassVar[Effective] = {
+        "slope": ("stop auto or slope", lambda self, _: self.stop in ("auto", "slope")),
+        "minimum": ("stop auto or laplacian", lambda self, _: self.stop in ("auto", "laplacian")),
+        "window": ("a stop other than never", lambda self, _: self.stop != "never"),
+    }
 
     steps: int = 10
     rate: float = 0.0015

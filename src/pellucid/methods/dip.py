@@ -37,7 +37,7 @@ from ..maths.noise import Streams
 from ..maths.problem import Problem, to_model, to_zero_one
 from ..operators import Denoise
 from ..priors.prior import Prior, round_up
-from .method import PAPERS, Method, State, with_gradients
+from .method import PAPERS, Effective, Method, State, with_gradients
 from .skip_network import SkipNetwork, fresh
 
 
@@ -67,6 +67,10 @@ class DIP(Method):
     takes_operator: ClassVar[bool] = True
     needs_prior: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
+
+    effective: ClassVar[Effective] = {
+        name: ("stop variance", lambda self, _: self.stop == "variance") for name in ("window", "patience")
+    }
 
     iterations: int = 3000
     rate: float = 0.01

@@ -43,7 +43,7 @@ from ..diagnosis.estimate import EVIDENCE, Evidence, evidence, noise_seen
 from ..maths.noise import Streams, axpy, each, extrapolated, invert, renoise, respace
 from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from .method import Method, State
+from .method import Effective, Method, State
 from .onebyone import Run, firsts, left_alone, one_by_one, shared
 
 
@@ -87,6 +87,12 @@ class DreamClean(Method):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {"steps": 60, "gamma": 0.07, "shared": True, "climb": 3},
         "paper": {"strength": 300},
+    }
+    effective: ClassVar[Effective] = {
+        "fidelity": ("strength auto", lambda self, _: self.strength == "auto"),
+        "gamma": ("corrections", lambda self, _: self.corrections > 0),
+        "schedule": ("corrections", lambda self, _: self.corrections > 0),
+        "climb": ("start invert or noise", lambda self, _: self.start != "forward"),
     }
 
     def __post_init__(self) -> None:
@@ -262,6 +268,8 @@ class Descent(Method):
     """
 
     blind: ClassVar[bool] = False
+
+    effective: ClassVar[Effective] = {"gamma": ("corrections", lambda self, _: self.corrections > 0)}
 
     strength: float = 300
     steps: int = 100

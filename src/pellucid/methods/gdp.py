@@ -39,7 +39,7 @@ from ..maths.problem import Problem, to_zero_one
 from ..operators.unknown import After, Kernel, Known, Light, Theta, Unknown, family_of
 from ..priors.prior import Counted, Padded, Prior, learned
 from .losses import colour_constancy, exposure, illumination_smoothness, ssim_loss
-from .method import Method, State, Stepper, ancestral_spread, with_gradients
+from .method import Effective, Method, State, Stepper, ancestral_spread, with_gradients
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,23 @@ class GDP(Stepper):
     takes_exposures: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
     by_gradient: ClassVar[bool] = True
+
+    effective: ClassVar[Effective] = {
+        **{name: ("an unknown operator", lambda self, known: not known) for name in ("degradation", "rate")},
+        "kernel": (
+            "an unknown operator and degradation kernel",
+            lambda self, known: self.degradation == "kernel" and not known,
+        ),
+        **{
+            name: (
+                "an unknown operator and degradation light",
+                lambda self, known: self.degradation == "light" and not known,
+            )
+            for name in ("per_channel", "map_rate", "cell", "smooth")
+        },
+        "level": ("bright above 0", lambda self, _: self.bright > 0),
+        "hold": ("first above 0", lambda self, _: self.first > 0),
+    }
 
     steps: int = 1000
     scale: float | None = None

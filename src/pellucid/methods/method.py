@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ClassVar
@@ -56,6 +56,10 @@ class State:
     corrected: tuple[float | Tensor, Tensor, Tensor] | None = None
 
 
+Effective = Mapping[str, tuple[str, Callable[[Any, bool], bool]]]
+"""Condition of a hyper-parameter by name, in words and as a function of the method and of a known operator."""
+
+
 class Method:
     """Base of all methods: a frozen dataclass of hyper-parameters, a pure function of problem, prior and seed.
 
@@ -92,6 +96,9 @@ class Method:
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Combinations of hyper-parameters by name; every method of a paper has "paper", the paper's values."""
+
+    effective: ClassVar[Effective] = {}
+    """Conditions of hyper-parameters that have no effect without them; see `check_effective`."""
 
     diagnoses: ClassVar[bool] = False
     """True if it diagnoses each image, and so receives the file's own information (`Problem.known`)."""
@@ -165,6 +172,21 @@ class Method:
             value = getattr(self, field)
             raise UsageError(f"{type(self).__name__}: {field} must be {demand}, not {value!r}")
 
+    def check_effective(self, given: Iterable[str], known_operator: bool = False) -> None:
+        """Rejects given hyper-parameters that would be ignored.
+
+        Args:
+            given: names of hyper-parameters that a caller set.
+            known_operator: whether the degradation is given.
+
+        Raises:
+            UsageError: a hyper-parameter has no effect beside the others.
+        """
+        for name in given:
+            condition, holds = self.effective.get(name, ("", _always))
+            if not holds(self, known_operator):
+                raise UsageError(f"{type(self).__name__}: {name} has an effect only with {condition}; leave it out")
+
     def operator_of(self, problem: Problem) -> Operator:
         """The operator of a problem that must have one."""
         if problem.operator is None:
@@ -183,6 +205,10 @@ class Method:
         if problem.operator is not None or problem.sigma_y is not None:
             known = "the operator" if problem.operator is not None else "the noise level"
             raise UsageError(f"{type(self).__name__} is blind: it cannot use {known}; leave it out")
+
+
+def _always(method: Method, known_operator: bool) -> bool:
+    return True
 
 
 PAPERS: Mapping[str, Mapping[str, Any]] = {"paper": {}}

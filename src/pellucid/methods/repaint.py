@@ -29,7 +29,7 @@ from ..maths.problem import Problem
 from ..operators import Mask
 from ..priors.prior import Counted, Prior
 from .ddnm import journey
-from .method import PAPERS, State, Stepper, ancestral_spread
+from .method import PAPERS, Effective, State, Stepper, ancestral_spread
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,10 @@ class RePaint(Stepper):
 
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
+
+    effective: ClassVar[Effective] = {
+        "travel_length": ("travel_repeat 2 or more", lambda self, _: self.travel_repeat > 1)
+    }
 
     steps: int = 250
     travel_length: int = 10

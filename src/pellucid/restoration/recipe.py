@@ -241,7 +241,7 @@ class Recipe:
         """Resolves all choices: the task's operator, method and settings, or the default method.
 
         Raises:
-            UsageError: a value is out of range, or a file is missing or superfluous.
+            UsageError: a value is out of range or would have no effect, or a file is missing or superfluous.
             PellucidError: a file cannot be read.
         """
         from .. import methods
@@ -249,7 +249,9 @@ class Recipe:
 
         operator, noise, name = self.operator, self.noise, self._name
         if isinstance(self.method, methods.Method):
-            return Choice(name, methods.differing(self.method), self.method, operator, noise)
+            own = methods.differing(self.method)
+            self.method.check_effective(own, operator is not None)
+            return Choice(name, own, self.method, operator, noise)
         ours: Mapping[str, Any] = {}
         several = False
         if self.task is not None:
@@ -260,7 +262,10 @@ class Recipe:
             # A preset is what its paper, or its name, says, and nothing of ours.
             ours = usual.settings if name == usual.method and self.preset is None else {}
         chosen = {**ours, **methods.of_preset(self.kind, name, self.preset), **self.settings}
-        return Choice(name, chosen, methods.get(name, **chosen), operator, noise, several)
+        restores = methods.get(name, **chosen)
+        # Those of a task or a preset may be left without an effect by a setting; nobody typed them.
+        restores.check_effective(self.settings, operator is not None)
+        return Choice(name, chosen, restores, operator, noise, several)
 
     def restorer(self, loaded: Prior | None = None) -> Restorer:
         """Makes the restorer for pictures.

@@ -9,7 +9,7 @@ import torch
 
 from .. import images
 from ..diagnosis import Diagnosis, from_file
-from ..errors import UsageError
+from ..errors import UsageError, on_page
 from ..images import Picture
 from ..maths.noise import derive_seed
 from ..methods.method import State
@@ -45,7 +45,8 @@ class Restorer(Runner):
             found: the diagnosis of its first page, where it was made before, with the same prior and tiles.
 
         Returns:
-            The picture, and further results of its first page; evaluations and randomness are those of all pages.
+            The picture, and further results of its first page; evaluations, randomness and notes are those of all
+            pages.
         """
         seed = self.recipe.seed if seed is None else seed
         seeds = [seed, *(derive_seed(seed, f"page {number}") for number in range(2, len(picture.more) + 2))]
@@ -53,16 +54,13 @@ class Restorer(Runner):
         results: list[Restored] = []
         for number, (page, own) in enumerate(zip(picture.pages, seeds, strict=True)):
             known = (found,) if found is not None and not number else self._known(page)
-            done, result = self._finished(page, self._page(page, own, progress, watch, known))
+            with on_page(number + 1, len(seeds)):
+                done, result = self._finished(page, self._page(page, own, progress, watch, known))
             results.append(result)
             restored.append(self._marked(done, result, own) if marked else done)
         nfe, drawn = sum(result.nfe for result in results), any(result.random for result in results)
-        first = "; ".join(results[0].notes)
-        also = [note for note in dict.fromkeys(page.note for page in picture.more) if note and note not in first]
-        notes = ("; ".join(filter(None, (first, *(f"a further page: {note}" for note in also)))),) if also else None
-        return images.bound(restored), replace(
-            results[0], nfe=nfe, random=drawn, notes=results[0].notes if notes is None else notes
-        )
+        notes = _of_pages(["; ".join(result.notes) for result in results])
+        return images.bound(restored), replace(results[0], nfe=nfe, random=drawn, notes=(notes,) if notes else ())
 
     def copies(
         self, picture: Picture, seeds: Sequence[int], progress: Callable[[int], object] | None = None
@@ -153,6 +151,26 @@ class Restorer(Runner):
         facts += [f"{name} {given!r}" for name, given in self._said.items()]
         prior = self.fingerprint[:16] if self.method.needs_prior else ""
         return page.marked(provenance.line(self.method, facts, prior, seed, result.notes))
+
+
+_SHOWN = 4
+"""Number of different notes on pages in a line; each page's own mark has its note in any case."""
+
+
+def _of_pages(notes: Sequence[str]) -> str:
+    """Joins the notes on all pages, of which some may be empty; a note names its pages unless all have it."""
+    if len(set(notes)) == 1:
+        return notes[0]
+    pages: dict[str, list[int]] = {}
+    for number, note in enumerate(notes, 1):
+        pages.setdefault(note, []).append(number)
+    pages.pop("", None)
+    lines = [
+        f"{'pages' if len(numbers) > 1 else 'page'} {', '.join(map(str, numbers))}: {note}"
+        for note, numbers in list(pages.items())[:_SHOWN]
+    ]
+    more = sum(map(len, list(pages.values())[_SHOWN:]))
+    return "; ".join([*lines, f"notes on {more} more page{'s' if more > 1 else ''}"] if more else lines)
 
 
 def _untouched(page: Picture, operator: Operator | None) -> Restored | None:

@@ -1,4 +1,4 @@
-"""Ranges of values that every interface takes, each with one message."""
+"""Ranges of values that every interface takes, each with one message, and shares in words."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def check_noise(level: float, *, measured: bool = False) -> None:
         raise UsageError(f"noise is 0 or more, not {level:g}")
     hint = f": {level:g} of 255 is {level / 255:.3f}" if 1 < level <= 255 else ""
     raise UsageError(f"noise is in [0, 1] units, not {level:g}{hint}")
+
+
+def percent(share: float) -> str:
+    """Writes a share as a percentage; a small one is not rounded to nothing.
+
+    Args:
+        share: from 0 to 1.
+    """
+    return "under 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
 
 
 def check_seed(seed: int) -> None:
