@@ -286,7 +286,7 @@ def test_one_picture_from_the_keyboard_to_its_download(page: Page, local: Served
 
 def test_many_pictures_come_by_all_ways_and_become_a_zip(page: Page, local: Served, tmp_path: Path) -> None:
     (tmp_path / "evil<b>.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
-    cat, coffee = small(tmp_path, "cat.png", "coffee.png")
+    cat, coffee = small(tmp_path, "cat.png", 'my "coffee".png')
     hand_over(page, cat, tmp_path / "evil<b>.png", coffee)
     assert complaint(page, local).startswith("evil<b>.png: ")
     assert page.get_by_role("alert").locator("li").count() == 1
@@ -306,7 +306,7 @@ def test_many_pictures_come_by_all_ways_and_become_a_zip(page: Page, local: Serv
     page.get_by_role("button", name="Restore all 4").click()
     page.get_by_text("4 of 4 done").wait_for()
     with ZipFile(download(page, "Download all 4 as a zip")) as archive:
-        assert archive.namelist()[:2] == ["cat-restored.png", "coffee-restored.png"]
+        assert archive.namelist()[:2] == ["cat-restored.png", 'my "coffee"-restored.png']
     page.get_by_role("button", name="Remove cat.png").click()
     page.get_by_role("button", name="Show cat.png").wait_for(state="detached")
 
@@ -580,6 +580,42 @@ def test_whoever_is_faster_than_the_server_is_served(browser: Browser, local: Se
         page.route("**/run/**", lambda route: route.continue_() if held else held.append(route))
         page.goto(local.address)
         page.get_by_role("button", name=re.compile("Drop photographs here")).wait_for()
-        hand_over(page, *small(tmp_path, "cat.png"))
+        page.set_input_files("#pellucid-upload input[type=file]", small(tmp_path, "cat.png"))
+        page.get_by_text("Adding 1 of 1").wait_for(state="detached")
         assert held
         held[0].continue_()
+        page.get_by_role("button", name="Show cat.png").wait_for()
+
+
+def test_whoever_does_not_wait_for_answers_loses_nothing(page: Page, tmp_path: Path) -> None:
+    files = small(tmp_path, "0.png", "1.png", "2.png", "3.png")
+    hand_over(page, *files)
+    looked(page)
+    show(page, "3.png")
+    held: list[Route] = []
+    page.route("**/run/**", lambda route: held.append(route) if waits else route.continue_())
+    waits = True
+    with page.expect_request("**/run/**"):
+        page.get_by_role("button", name="Remove 0.png").click()
+    page.get_by_role("button", name="Remove 1.png").click()
+    page.get_by_role("button", name="Remove 2.png").click()
+    waits = False
+    held.pop().continue_()
+    states(page, "ready")
+    # The last stroke is filled in, too, and none of them overtakes another.
+    page.get_by_role("button", name="Erase something").click()
+    page.get_by_role("button", name="Paint", exact=True).wait_for()
+    stroke(page, 0.2)
+    page.wait_for_function(FILLABLE)
+    waits = True
+    with page.expect_request("**/run/**"):
+        stroke(page, 0.5)
+    stroke(page, 0.8)
+    page.get_by_role("button", name="Fill in").click()
+    waits = False
+    held.pop().continue_()
+    page.get_by_text("1 of 1 done").wait_for()
+    restored = images.read(_png(download(page, "Download 3-restored.png"))).colour
+    changed = (restored != images.read(files[3]).colour).any((1, 2))
+    assert changed[[12, 32, 51]].all()
+    assert not changed[[22, 42, 60]].any()

@@ -104,7 +104,7 @@ def test_two_people_wait_for_each_other(
     job = one.job
     desk.run(one, long)
     desk.take(one, None)
-    one.remove(0)
+    one.remove(one.pictures[0].id)
     one.undo()
     assert one.job is job
     assert len(one.pictures) == 1
@@ -142,7 +142,7 @@ def test_one_file_is_downloaded_as_it_is_and_several_in_a_zip(
     kept = one.newest.outcomes["b.jpg"].versions
     kept.append(replace(kept[0], path=kept[0].path.with_name("again.jpg")))
     kept[1].path.write_bytes(b"again")
-    one.remove(0)
+    one.remove(one.pictures[0].id)
     assert "Download all 2 as a zip" in view.downloads(one)
     with ZipFile(paths[0].parent / "restored.zip") as archive:
         assert paths[0].name not in archive.namelist()

@@ -57,7 +57,7 @@ def test_each_picture_is_filled_where_its_own_mask_is(
     choices = Choices(prior=str(tiny_prior), task="inpaint", settings=("steps=20",))
     boxes = {"a.jpg": (8, 8, 16, 16), "b.png": (2, 20, 10, 28)}
     for number, (name, size) in enumerate((("a.jpg", (56, 40)), ("b.png", (20, 30)))):
-        two.look_at(number)
+        two.look_at(two.pictures[number].id)
         assert two.mask is None
         desk.paint(two, drawn(size, boxes[name]))
     desk.run(two, replace(choices, mask=two.mask, exact=True))
@@ -74,9 +74,9 @@ def test_each_picture_is_filled_where_its_own_mask_is(
 
 
 def test_a_picture_without_a_mask_is_left_alone(desk: Desk, two: Session, tiny_prior: Path, finish: Finish) -> None:
-    two.look_at(0)
+    two.look_at(two.pictures[0].id)
     desk.paint(two, drawn((56, 40), (8, 8, 16, 16)))
-    two.look_at(1)
+    two.look_at(two.pictures[1].id)
     desk.run(two, Choices(prior=str(tiny_prior), task="inpaint", settings=("steps=20",)))
     finish(two)
     assert [view.state(two, picture)[0] for picture in two.pictures] == ["done", "left"]
@@ -85,14 +85,14 @@ def test_a_picture_without_a_mask_is_left_alone(desk: Desk, two: Session, tiny_p
 
 
 def test_a_mask_that_is_wiped_away_is_none(desk: Desk, two: Session) -> None:
-    two.look_at(0)
+    two.look_at(two.pictures[0].id)
     desk.paint(two, png((56, 40)))
     desk.paint(two, png((56, 40), 0))
     assert two.mask is None
 
 
 def test_a_mask_of_another_size_is_a_message_without_a_path(desk: Desk, two: Session) -> None:
-    two.look_at(0)
+    two.look_at(two.pictures[0].id)
     file = io.BytesIO()
     Image.new("L", (20, 30), 255).save(file, "PNG")
     handle = desk.uploads.put(two.visitor, "mine.png", io.BytesIO(file.getvalue()))
@@ -123,7 +123,7 @@ def test_two_exposures_are_lined_up(desk: Desk, two: Session) -> None:
 def test_what_failed_stands_under_nothing_else(desk: Desk, two: Session, tiny_prior: Path, finish: Finish) -> None:
     desk.run(two, Choices(prior=str(tiny_prior), strength="20"))
     finish(two)
-    two.look_at(0)
+    two.look_at(two.pictures[0].id)
     two.picture.path.write_bytes(b"gone bad")  # type: ignore[union-attr]
     desk.act(two, Choices(prior=str(tiny_prior)), "clean")
     finish(two)
@@ -143,7 +143,7 @@ def test_the_failures_of_a_batch_are_named_at_its_end(
     two.pictures[0].path.write_bytes(b"gone bad")
     desk.run(two, Choices(prior=str(tiny_prior), strength="20"))
     finish(two)
-    two.look_at(1)
+    two.look_at(two.pictures[1].id)
     said = view.status(two, desk.queue)
     assert "1 of 2 done" in said
     assert "1 failed" in said

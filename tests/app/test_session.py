@@ -51,10 +51,21 @@ def test_removing_a_picture_removes_its_files_and_results(alone: Session, photo:
     assert alone.current == 1
     alone.rounds.append(done("a-2.jpg"))
     path = alone.pictures[1].path
-    alone.remove(1)
+    alone.remove(alone.pictures[1].id)
     assert not path.exists()
     assert (alone.current, alone.rounds) == (0, [])
-    alone.remove(7)
+    alone.remove("7")
+    assert len(alone.pictures) == 1
+    # Whoever removes another picture goes on looking at the same.
+    alone.add({photo: "b.jpg"}, Limits())
+    alone.remove(alone.pictures[0].id)
+    assert (alone.current, [picture.name for picture in alone.pictures]) == (0, ["b.jpg"])
+    alone.add({photo: "c.jpg"}, Limits())
+    alone.add({photo: "d.jpg"}, Limits())
+    alone.look_at(alone.pictures[1].id)
+    alone.remove(alone.pictures[0].id)
+    assert alone.pictures[alone.current].name == "c.jpg"
+    alone.remove(alone.pictures[0].id)
     assert len(alone.pictures) == 1
 
 
@@ -78,7 +89,8 @@ def test_the_page_follows_the_work_unless_another_picture_is_chosen(alone: Sessi
     alone.rounds.append(done("b.jpg"))
     alone.follow()
     assert alone.current == 1
-    alone.look_at(99)
+    assert alone.look_at(alone.pictures[2].id)
+    assert not alone.look_at("99")
     alone.follow()
     assert alone.current == 2
 

@@ -25,6 +25,9 @@ def test_a_file_is_its_visitors_and_is_taken_once(uploads: Uploads) -> None:
     assert not path.exists()
     with uploads.taken("me", {"path": handle}) as files:
         assert files == {}
+    handle = uploads.put("me", "%22my%22.png", io.BytesIO(b"mine"))
+    with uploads.taken("me", {"path": handle, "name": '../"my".png'}) as files:
+        assert list(files.values()) == ['"my".png']
 
 
 @pytest.mark.parametrize("nonsense", [None, "a.png", [{"path": 3}], {"path": "/etc/passwd"}, {"path": ["a"]}, [[]], 7])

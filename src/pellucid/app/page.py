@@ -92,16 +92,18 @@ class Page:
         self._timer.tick(self._look, token, shown, **quiet)
         # Whoever is fast hands pictures over before the page has been given its token.
         handed: dict[str, Any] = {**quiet, "js": _HAND}
-        taken = self._viewer.taken(self._take, [token, self._handed], shown, **{**quiet, "js": _TAKEN})
+        # gradio leaves out a stroke or a removal while the one before is not answered; page.js keeps the order.
+        each: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
+        taken = self._viewer.taken(self._take, [token, self._handed], shown, **{**each, "js": _TAKEN})
         self._run.click(self._start, [token, *chosen], shown, **quiet)
         self._stop.click(self._end, token, shown, **quiet)
         self._undo.click(self._back, token, shown, **quiet)
-        self._viewer.part(self._part, [token, *chosen], shown, **quiet)
-        self._viewer.chosen(self._choose, token, shown, **quiet)
-        self._viewer.act(self._act, [token, *chosen], shown, **quiet)
-        self._viewer.paints(self._paints, token, shown, **quiet)
-        removed = self._viewer.removed(self._remove, token, shown, **quiet)
-        painted = self._viewer.painted(self._paint, token, shown, **quiet)
+        self._viewer.part(self._part, [token, *chosen], shown, **each)
+        seen = self._viewer.chosen(self._choose, token, shown, **each)
+        self._viewer.act(self._act, [token, *chosen], shown, **each)
+        self._viewer.paints(self._paints, token, shown, **each)
+        removed = self._viewer.removed(self._remove, token, shown, **each)
+        painted = self._viewer.painted(self._paint, token, shown, **each)
         controls = self._controls
         masked = controls.mask.upload(
             self._mask, [token, controls.mask, self._handed], [controls.mask, *shown], **handed
@@ -109,10 +111,9 @@ class Page:
         kernel = controls.kernel.upload(
             self._kernel, [token, controls.kernel, self._handed], [controls.kernel, *shown], **handed
         )
-        for event in (taken, removed, painted, masked, kernel):
+        for event in (taken, seen, removed, painted, masked, kernel):
             event.then(self._calls, [token, *chosen], said, **quiet)
         gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
-        self._viewer.chosen(self._calls, [token, *chosen], said, **quiet)
         controls.task.change(
             self._fit, [token, controls.task],
             [controls.method, controls.compare, controls.mask, controls.kernel, controls.by, *shown], **quiet,
@@ -171,19 +172,21 @@ class Page:
     def _part(self, token: str, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
         session = self._session(token, request)
         choices = self._choices(session, values)
-        if choices is not None:
+        if choices is not None and session.look_at(str(event.id)):
             self._desk.try_part(session, choices, (float(event.across), float(event.down)))
         return self._shown(session)
 
     def _act(self, token: str, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
         session = self._session(token, request)
         choices = self._choices(session, values) or Choices(prior=self._desk.priors[0])
-        self._desk.act(session, choices, str(event.key))
+        if session.look_at(str(event.id)):
+            self._desk.act(session, choices, str(event.key))
         return self._shown(session)
 
     def _paints(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
         session = self._session(token, request)
-        self._desk.paints(session, bool(event.on))
+        if session.look_at(str(event.id)):
+            self._desk.paints(session, bool(event.on))
         return self._shown(session)
 
     def _end(self, token: str, request: gr.Request) -> list[Any]:
@@ -198,17 +201,18 @@ class Page:
 
     def _choose(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
         session = self._session(token, request)
-        session.look_at(int(event.index))
+        session.look_at(str(event.id))
         return self._shown(session)
 
     def _remove(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
         session = self._session(token, request)
-        session.remove(int(event.index))
+        session.remove(str(event.id))
         return self._shown(session)
 
     def _paint(self, token: str, request: gr.Request, event: gr.EventData) -> list[Any]:
         session = self._session(token, request)
-        self._desk.paint(session, str(event.mask))
+        if session.look_at(str(event.id)):
+            self._desk.paint(session, str(event.mask))
         return self._shown(session)
 
     def _mask(self, token: str, _: None, handed: str, request: gr.Request) -> list[Any]:

@@ -49,6 +49,11 @@ class Upload:
     prior: str = ""
     looked: bool = True
 
+    @property
+    def id(self) -> str:
+        """The picture's name in the session, which no other has had."""
+        return self.path.parent.name
+
 
 @dataclass(frozen=True)
 class Version:
@@ -213,10 +218,15 @@ class Session:
         shown.write_bytes(content)
         return Upload(name, own, size, shown, small)
 
-    def look_at(self, index: int) -> None:
-        """Shows a picture, whichever one the job works on."""
-        self.current = max(min(index, len(self.pictures) - 1), 0)
-        self.following, self.messages = False, []
+    def look_at(self, id: str) -> bool:
+        """Shows a picture, whichever one the job works on; False if it was removed meanwhile."""
+        found = self._index(id)
+        if found is not None:
+            self.current, self.following, self.messages = found, False, []
+        return found is not None
+
+    def _index(self, id: str) -> int | None:
+        return next((number for number, picture in enumerate(self.pictures) if picture.id == id), None)
 
     @property
     def in_work(self) -> str | None:
@@ -230,9 +240,10 @@ class Session:
         if self.following and self.in_work in names:
             self.current = names.index(self.in_work)
 
-    def remove(self, index: int) -> None:
+    def remove(self, id: str) -> None:
         """Removes a picture and its results from the page."""
-        if not self.busy and 0 <= index < len(self.pictures):
+        index = self._index(id)
+        if not self.busy and index is not None:
             picture = self.pictures.pop(index)
             shutil.rmtree(picture.path.parent, ignore_errors=True)
             for done in self.rounds:
@@ -242,7 +253,8 @@ class Session:
                 if not (done.outcomes or done.names):
                     done.discard()
             self.rounds = [done for done in self.rounds if done.outcomes or done.names]
-            self.current = max(min(self.current, len(self.pictures) - 1), 0)
+            # The picture that is looked at stays, or the next one comes.
+            self.current = max(min(self.current - (index < self.current), len(self.pictures) - 1), 0)
 
     def result(self, name: str) -> tuple[Round, Outcome] | None:
         """Result of a picture in the last round that has one."""

@@ -103,7 +103,8 @@ class Uploads:
 
         Args:
             visitor: their sender. Files of others and invalid handles are left out.
-            payload: message of the browser: a record with the handle as `path`, several, or None.
+            payload: message of the browser: a record with the handle as `path`, several, or None. A record's `name`
+                counts more than the form's, which has quotation marks escaped.
         """
         found: dict[Path, str] = {}
         with self._lock:
@@ -112,7 +113,8 @@ class Uploads:
                 file = self._waiting.get(handle) if isinstance(handle, str) else None
                 if file is not None and file.visitor == visitor:
                     del self._waiting[str(handle)]
-                    found[file.path] = file.name
+                    name = record.get("name")
+                    found[file.path] = clean_name(name) if isinstance(name, str) else file.name
         try:
             yield found
         finally:

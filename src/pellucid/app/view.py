@@ -57,10 +57,10 @@ def picture_view(session: Session, desk: Desk | None = None) -> dict[str, Any]:
     return {
         "pictures": [_row(session, picture) for picture in session.pictures],
         "current": session.current,
-        "id": upload.path.parent.name,
+        "id": upload.id,
         "mask": None if upload.mask is None else _url(upload.mask),
         "diagnosis": _diagnosis(session, upload, desk),
-        "key": f"{upload.path.parent.name}/{before.parent.name}",
+        "key": f"{upload.id}/{before.parent.name}",
         "name": upload.name,
         "width": width,
         "height": height,
@@ -205,8 +205,8 @@ def _row(session: Session, picture: Upload) -> dict[str, Any]:
     if now == "running" and session.job is not None:
         before, own = session.job.part
         share = min(max((session.job.done - before) / own, 0.0), 1.0) if own else 0.0
-    return {"name": picture.name, "thumb": picture.thumb, "state": now, "said": _STATES[now], "words": words,
-            "share": share}  # fmt: skip
+    return {"id": picture.id, "name": picture.name, "thumb": picture.thumb, "state": now, "said": _STATES[now],
+            "words": words, "share": share}  # fmt: skip
 
 
 _STATES: dict[State, str] = {

@@ -1,3 +1,14 @@
+// A call is sent once the one before is answered: none overtakes another, as Fill in the last stroke.
+(() => {
+  const send = window.fetch;
+  let last = Promise.resolve();
+  window.fetch = (address, options) => {
+    if (!String(address).includes("/gradio_api/run/")) return send(address, options);
+    const answer = last.then(() => send(address, options));
+    last = answer.catch(() => {});
+    return answer;
+  };
+})();
 // Pictures that are dropped or pasted anywhere on the page go where chosen files go.
 (() => {
   // Each by itself: one that is refused takes none of the others with it, and is named with its reason.
@@ -16,7 +27,8 @@
       form.append("files", file);
       try {
         const answer = await fetch("gradio_api/upload", { method: "POST", body: form });
-        if (answer.ok) handed.push({ path: (await answer.json())[0] });
+        // A form writes quotation marks otherwise.
+        if (answer.ok) handed.push({ path: (await answer.json())[0], name: file.name });
         else handed.push({ name: file.name, reason: (await answer.text()).trim() });
       } catch {
         handed.push({ name: file.name, reason: "did not arrive: choose it again" });

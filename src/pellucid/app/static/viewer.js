@@ -94,7 +94,7 @@ function send() {
     pixels.data[i + 3] = 255;
   }
   pen.putImageData(pixels, 0, 0);
-  trigger("painted", { mask: mask.toDataURL("image/png") });
+  trigger("painted", { id: data.id, mask: mask.toDataURL("image/png") });
 }
 
 function load(target, source) {
@@ -215,26 +215,26 @@ function diagnosis() {
     Object.assign(button, { type: "button", textContent: one.label, disabled: data.busy });
     button.dataset.key = one.key;
     if (one.time) make("small", "", button).textContent = one.time;
-    button.onclick = () => trigger("act", { key: one.key });
+    button.onclick = () => trigger("act", { id: data.id, key: one.key });
     if (one.key === focus) button.focus();
   }
 }
 
 function table() {
-  const names = JSON.stringify(data.pictures.map((one) => one.name));
-  if (strip.dataset.names !== names) {
-    strip.dataset.names = names;
+  const ids = JSON.stringify(data.pictures.map((one) => one.id));
+  if (strip.dataset.ids !== ids) {
+    strip.dataset.ids = ids;
     strip.replaceChildren();
-    data.pictures.forEach((one, index) => {
+    data.pictures.forEach((one) => {
       const row = make("tr", "row", strip), first = make("td", "", row), choose = make("button", "thumb", first);
       Object.assign(choose, { type: "button", title: one.name, ariaLabel: "Show " + one.name });
-      choose.onclick = () => trigger("chosen", { index });
+      choose.onclick = () => trigger("chosen", { id: one.id });
       Object.assign(make("img", "", choose), { src: one.thumb, alt: "" });
       make("td", "name", row).textContent = one.name;
       make("td", "state", row);
       const remove = make("button", "remove", make("td", "", row));
       Object.assign(remove, { type: "button", textContent: "\u00d7", ariaLabel: "Remove " + one.name });
-      remove.onclick = () => trigger("removed", { index });
+      remove.onclick = () => trigger("removed", { id: one.id });
     });
   }
   data.pictures.forEach((one, index) => {
@@ -315,15 +315,15 @@ const held_key = (event, now) => {
 document.addEventListener("keydown", (event) => held_key(event, true));
 document.addEventListener("keyup", (event) => held_key(event, false));
 element.querySelector(".pv").addEventListener("pellucid-taken", () => trigger("taken", {}));
-find("erase").onclick = () => trigger("paints", { on: !data.painting });
-find("fill").onclick = () => trigger("act", { key: "fill" });
+find("erase").onclick = () => trigger("paints", { id: data.id, on: !data.painting });
+find("fill").onclick = () => trigger("act", { id: data.id, key: "fill" });
 find("back").onclick = () => { if (strokes.length) { canvas.getContext("2d").putImageData(strokes.pop(), 0, 0); send(); } };
 find("empty").onclick = () => document.querySelector("#pellucid-upload input[type=file]").click();
 find("in").onclick = () => zoomBy(1.5);
 find("out").onclick = () => zoomBy(1 / 1.5);
 find("fit").onclick = () => zoomBy(0);
 find("one").onclick = () => { zoom = 1; place(); };
-find("part").onclick = () => trigger("part", { across: centre[0], down: centre[1] });
+find("part").onclick = () => trigger("part", { id: data.id, across: centre[0], down: centre[1] });
 const press = (erase) => {
   erasing = erase;
   find("brush").setAttribute("aria-pressed", !erase);
