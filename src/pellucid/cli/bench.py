@@ -107,7 +107,7 @@ def prior(
         table(head + body + means + _published(chosen, levels))
         typer.echo(
             f"\none call at {price.size}x{price.size}: {price.gflop:.1f} GFLOP, {price.seconds:.3f} s "
-            f"on {price.threads} threads"
+            f"on {_number(price.threads, 'thread')}"
         )
     return tables.show(lines, rows, metrics, "text", shared.versus) if shape == "text" else None
 
@@ -124,6 +124,10 @@ def _published(images: Iterable[str], tasks: Iterable[str]) -> list[tuple[str, .
         (f"{name}, published", *(f"{psnr[level]:.2f}" if level in psnr else "-" for level in levels))
         for name, psnr in known.psnr.items()
     ]
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _level(task: str) -> str:
@@ -220,7 +224,9 @@ def photographs(
         for figures in lines():
             as_json(vars(figures))
         return None
-    typer.echo(f"{len(chosen)} images, {seeds} draws, {computed(shared.prior, precision_of(what))}\n")
+    typer.echo(
+        f"{_number(len(chosen), 'image')}, {_number(seeds, 'draw')}, {computed(shared.prior, precision_of(what))}\n"
+    )
     for line in everyday.markdown(lines()):
         typer.echo(line)
     return tables.show(summary.of_rows(every), every, everyday.COLUMNS, "text", shared.versus)
