@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..support.plural import number_of
 from ..support.settings import assignments
 from . import sweep, tables
 from .measuring import Shared, measuring
@@ -107,7 +108,7 @@ def prior(
         table(head + body + means + _published(chosen, levels))
         typer.echo(
             f"\none call at {price.size}x{price.size}: {price.gflop:.1f} GFLOP, {price.seconds:.3f} s "
-            f"on {_number(price.threads, 'thread')}"
+            f"on {number_of(price.threads, 'thread')}"
         )
     return tables.show(lines, rows, metrics, "text", shared.versus) if shape == "text" else None
 
@@ -124,10 +125,6 @@ def _published(images: Iterable[str], tasks: Iterable[str]) -> list[tuple[str, .
         (f"{name}, published", *(f"{psnr[level]:.2f}" if level in psnr else "-" for level in levels))
         for name, psnr in known.psnr.items()
     ]
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _level(task: str) -> str:
@@ -225,7 +222,7 @@ def photographs(
             as_json(vars(figures))
         return None
     typer.echo(
-        f"{_number(len(chosen), 'image')}, {_number(seeds, 'draw')}, {computed(shared.prior, precision_of(what))}\n"
+        f"{number_of(len(chosen), 'image')}, {number_of(seeds, 'draw')}, {computed(shared.prior, precision_of(what))}\n"
     )
     for line in everyday.markdown(lines()):
         typer.echo(line)
