@@ -19,7 +19,11 @@ import torch
 from PIL import Image
 from typer.main import get_command
 
-from pellucid import cli, degradations, images
+from pellucid import cli, degradations, images, methods
+from pellucid.bench import blind, kinds, known
+from pellucid.catalogue import tasks
+from pellucid.errors import PellucidError
+from pellucid.train.recipe import preset
 
 Command = Callable[..., Any]
 ROOT = Path(__file__).parents[1]
@@ -50,13 +54,40 @@ def commands(page: Path) -> Iterator[str]:
         yield from (line for line in block.replace("\\\n", " ").splitlines() if line.startswith("pellucid "))
 
 
-def parsed(command: Any, name: str, arguments: list[str], parent: Any = None) -> None:
+def inline(page: Path) -> Iterator[str]:
+    """The commands between the words of a page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    yield from (" ".join(one.split()) for one in re.findall(r"(?<!`)`((?:pellucid|python -m) [^`]+)`(?!`)", text))
+
+
+def parsed(command: Any, name: str, arguments: list[str], parent: Any = None) -> Any:
     """Parses a command line down to its last subcommand; raises an error for one that the parser does not take."""
     context = command.make_context(name, arguments, parent=parent)
     rest = [*context._protected_args, *context.args]
     if hasattr(command, "resolve_command") and rest:
         below, inner, arguments = command.resolve_command(context, rest)
-        parsed(inner, below, arguments, context)
+        return parsed(inner, below, arguments, context)
+    return context
+
+
+def check_names(context: Any) -> None:
+    """Looks up the methods, tasks and kinds of damage that a parsed command names, except those of files."""
+    operators: Callable[[str], object] = lambda name: known.table([name], [], False)  # noqa: E731 - one of three alike
+    damages: Callable[[str], object] = lambda name: blind.table([name], [])  # noqa: E731
+    told = context.command.name in ("known", "sweep")
+    finders: dict[str, Callable[[str], object]] = {
+        "method": methods.find,
+        "also": methods.find if context.command.name != "prior" else str,
+        "task": operators if told else tasks.find,
+        "damage": damages if context.command.name in ("blind", "sweep") else degradations.get,
+        "row": lambda name: kinds.chosen([name]),
+        "preset": preset if context.command.name == "train" else str,
+    }
+    for key, find in finders.items():
+        value = context.params.get(key) or ()
+        for name in [value] if isinstance(value, str) else value:
+            if ".py:" not in name and not name.endswith(".onnx"):
+                find(name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -67,7 +98,36 @@ def test_the_parser_takes_every_command(page: Path, tmp_path: Path, monkeypatch:
         (tmp_path / name).write_text('inputs = ["a.png"]\n')
     for line in commands(page):
         program, *arguments = shlex.split(line, comments=True)
-        parsed(get_command(cli.app), program, arguments)
+        check_names(parsed(get_command(cli.app), program, arguments))
+    for line in inline(page):
+        program, *arguments = shlex.split(line)
+        if program != "pellucid" or "--config" in arguments or "[" in line:
+            continue
+        try:
+            context = parsed(get_command(cli.app), program, arguments)
+        except Exception as error:
+            # Prose also names parts of commands: `pellucid restore -m bird`, and options without their value.
+            if type(error).__name__ not in ("MissingParameter", "BadOptionUsage", "Exit"):
+                raise
+        else:
+            check_names(context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_benchmark_exists_with_its_options(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in [*inline(page), *re.findall(r"^ *(python -m benchmarks.*)$", text, re.MULTILINE)]:
+        _, _, module, *arguments = [*shlex.split(line, comments=True), "", ""]
+        if module.startswith("benchmarks."):
+            source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+            for option in (one for one in arguments if one.startswith("--")):
+                assert f'"{option}"' in source, line
+
+
+def test_a_name_that_nothing_has_is_not_taken() -> None:
+    for line in ('bench known -t "uniform blur"', "bench photographs --row blurr", "restore a.png -o b.png -m nothing"):
+        with pytest.raises(PellucidError, match=r"uniform blur|blurr|nothing"):
+            check_names(parsed(get_command(cli.app), "pellucid", shlex.split(line)))
 
 
 def test_a_wrong_command_is_not_taken() -> None:

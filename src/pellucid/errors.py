@@ -59,7 +59,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     choices = sorted(known)
     near = get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return UsageError(f"unknown {kind} {name!r}: {hint}there is {', '.join(choices) or 'none'}")
+    # Names of kinds of damage have commas themselves.
+    comma = "; " if any("," in one for one in choices) else ", "
+    return UsageError(f"unknown {kind} {name!r}: {hint}there is {comma.join(choices) or 'none'}")
 
 
 # What torch's allocators say, beside errors of a type of their own: on the CPU of Linux, of Windows, on other devices.

@@ -72,7 +72,7 @@ def test_pages_are_measured_each(tmp_path: Path) -> None:
     assert first.figures == {"psnr": math.inf}
     assert second.figures["psnr"] == pytest.approx(decibels(5 / 255), abs=1e-4)
     row = one(Pair("x", pair.restored, write(tmp_path / "c.tif", flat(1))))
-    assert row.errors == (f"{pair.restored}: has 2 page(s), {tmp_path / 'c.tif'} has 1",)
+    assert row.errors == (f"{pair.restored}: has 2 pages, {tmp_path / 'c.tif'} has 1",)
 
 
 def test_sizes_that_differ_and_files_that_are_none_are_named(tmp_path: Path) -> None:

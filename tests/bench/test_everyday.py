@@ -77,7 +77,8 @@ def test_a_factor_of_light_is_fitted() -> None:
 
 
 def test_wrong_rows_are_said() -> None:
-    with pytest.raises(UsageError, match="unknown row 'grey 11': did you mean 'grey 10'"):
+    # The names have commas, so semicolons part them.
+    with pytest.raises(UsageError, match=r"unknown row 'grey 11': did you mean 'grey 10'\? there is JPEG 10; "):
         list(everyday.compare(PRIOR, {}, ["grey 11"]))
     with pytest.raises(UsageError, match="at least one draw"):
         list(everyday.compare(PRIOR, {}, draws=0))

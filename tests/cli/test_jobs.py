@@ -377,7 +377,7 @@ def test_a_dry_run_counts_all_pages(pellucid_command: Command, tmp_path: Path, t
         "restore", tmp_path / "in.tif", "-o", tmp_path / "out.tif", "-p", tiny_prior, *FAST, "--dry-run"
     )
     assert "6x5" in said.out
-    assert "of 3 tile(s)" in said.out
+    assert "of 3 tiles" in said.out
 
 
 def test_latents_are_traced_beside_the_truth(

@@ -54,6 +54,23 @@ def test_a_mask_is_proposed_and_nothing_else_is_done(pellucid_command: Command, 
     assert pellucid_command(*call, "--overwrite").code == 0
 
 
+def test_a_mask_needs_no_place_for_a_restored_picture(pellucid_command: Command, scan: Path, tmp_path: Path) -> None:
+    folder, other = scan.parent / "in", tmp_path / "other.png"
+    _scan(folder / "a.png", 10)
+    assert pellucid_command("restore", scan, *SCRATCHES, "--save-mask", other).code == 0
+    assert pellucid_command("restore", folder, *SCRATCHES, "--save-mask", tmp_path / "masks").code == 0
+    assert _marked(other)[:, 20:22].all()
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["a.png.png"]
+    before = other.read_bytes()
+    refused = pellucid_command("restore", scan, *SCRATCHES, "--save-mask", other)
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert f"{other}: exists" in refused.err
+    assert pellucid_command("restore", scan, *SCRATCHES, "--save-mask", scan).code == 2
+    assert pellucid_command("restore", scan, *SCRATCHES, "--yes", "--save-mask", tmp_path / "n.png").code == 2
+    assert other.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "masks", "other.png", "scan.png"]
+
+
 def test_every_door_fills_what_is_marked(
     pellucid_command: Command, scan: Path, tiny_prior: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from ..priors import Prior, load_prior
 from ..priors.latent import latent_of
 from ..priors.prior import Evaluation, Wrapper
 from ..support.devices import find_device
+from ..support.plural import number_of
 from .bounds import check_evaluations
 from .calls import target_name
 from .choices import Variant
@@ -322,4 +323,4 @@ def _note(result: Restored, less: str | None, lost: str | None, seconds: float) 
     told = [*result.notes, *filter(None, (less, lost))]
     if result.noise:
         told.append(f"noise {result.noise[0]:.4f}")
-    return "; ".join([*told, f"{result.nfe} evaluation{'s' * (result.nfe != 1)}, {seconds:.1f} s"])
+    return "; ".join([*told, f"{number_of(result.nfe, 'evaluation')}, {seconds:.1f} s"])

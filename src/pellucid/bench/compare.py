@@ -15,6 +15,7 @@ from ..errors import PellucidError, UsageError
 from ..images import Picture
 from ..jobs import caught
 from ..metrics import Metric, SetMetric
+from ..support.plural import number_of
 from .measure import features
 from .pairs import Pair
 from .summary import Cell, cell
@@ -112,7 +113,7 @@ def measured(pair: Pair, chosen: Mapping[str, Metric]) -> Iterator[MeasuredPair]
         assert restored is not None
         for path, pages in zip((pair.truth, pair.damaged), others, strict=True):
             if pages is not None and len(pages) != len(restored):
-                raise PellucidError(f"{pair.restored}: has {len(restored)} page(s), {path} has {len(pages)}")
+                raise PellucidError(f"{pair.restored}: has {number_of(len(restored), 'page')}, {path} has {len(pages)}")
         truths, inputs = (pages or [None] * len(restored) for pages in others)
         for number, page in enumerate(zip(restored, truths, inputs, strict=True), 1):
             yield _page(pair, number if len(restored) > 1 else None, page, chosen)

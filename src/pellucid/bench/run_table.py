@@ -29,6 +29,7 @@ from ..methods.method import last
 from ..priors.backends import precision_of
 from ..priors.fingerprint import fingerprint
 from ..priors.prior import Padded, Prior, device_of
+from ..support.plural import number_of
 from ..support.settings import names_object
 from . import official
 from .cases import Case, given
@@ -152,7 +153,9 @@ def run(job: Run) -> Iterator[Row | Missing]:
     """
     tasks = job.work()
     if job.prior.channels != job.channels:
-        raise UsageError(f"the tables are of images in colour; this prior's have {job.prior.channels} channel(s)")
+        raise UsageError(
+            f"the tables are of images in colour; this prior's have {number_of(job.prior.channels, 'channel')}"
+        )
     job.folder.mkdir(parents=True, exist_ok=True)
     weights = fingerprint(job.prior)
     return (row for task in tasks for row in _Task(job, task, weights).rows())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..support.plural import number_of
 from ..support.settings import assignments
 from . import sweep, tables
 from .measuring import Shared, measuring
@@ -107,7 +108,7 @@ def prior(
         table(head + body + means + _published(chosen, levels))
         typer.echo(
             f"\none call at {price.size}x{price.size}: {price.gflop:.1f} GFLOP, {price.seconds:.3f} s "
-            f"on {price.threads} threads"
+            f"on {number_of(price.threads, 'thread')}"
         )
     return tables.show(lines, rows, metrics, "text", shared.versus) if shape == "text" else None
 
@@ -220,7 +221,9 @@ def photographs(
         for figures in lines():
             as_json(vars(figures))
         return None
-    typer.echo(f"{len(chosen)} images, {seeds} draws, {computed(shared.prior, precision_of(what))}\n")
+    typer.echo(
+        f"{number_of(len(chosen), 'image')}, {number_of(seeds, 'draw')}, {computed(shared.prior, precision_of(what))}\n"
+    )
     for line in everyday.markdown(lines()):
         typer.echo(line)
     return tables.show(summary.of_rows(every), every, everyday.COLUMNS, "text", shared.versus)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..errors import PellucidError, UsageError
+from ..support.plural import number_of
 from .output import FAILED, INTERRUPTED, as_json, bar, complain, counts, left_out, plain, tell
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def dry_run(job: Job) -> int:
                 as_json({**files, **job.about, **plan})
                 continue
             room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
-            work = f"{width}x{height}, {bound}{nfe} evaluations of {tiles} tile(s){room}"
+            work = f"{width}x{height}, {bound}{number_of(nfe, 'evaluation')} of {number_of(tiles, 'tile')}{room}"
             typer.echo(plain(f"{item.source} -> {item.target}  {work}"))
     return FAILED if failed else 0
 

@@ -200,9 +200,11 @@ def restore(
     folder = None if output is None else jobs.output_folder(inputs, output)
     manifest = jobs.Manifest(folder, share) if folder is not None and resume else None
     left: list[jobs.Left] = []
+    # Masks alone leave nothing at -o, so they need none.
+    nowhere = only_masks and output is None and not in_place
     items = _planned(
-        inputs, output, several, in_place=in_place, overwrite=overwrite, shard=share, samples=samples,
-        owned=None if manifest is None else manifest.owns, left=left,
+        inputs, save_mask if nowhere else output, several, in_place=in_place, overwrite=overwrite or nowhere,
+        shard=share, samples=samples, owned=None if manifest is None else manifest.owns, left=left,
     )  # fmt: skip
     wanted = _maps(items, samples, replaced) if maps else []
     kernels = None if save_kernel is None else _kernels(save_kernel, len(items) > 1 or share is not None, replaced)

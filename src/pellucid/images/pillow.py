@@ -36,11 +36,14 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [size_of(image)]
 
 
+_LACKING = "is damaged, some of its data are missing: the command line reads the rest with --damaged-files keep"
+
+
 def read(path: Path, keep: bool = False) -> Picture:
     """See `formats.Codec`; truncated JPEGs can be kept."""
     with opened(path, _KINDS) as image:
-        if keep and image.format in ("JPEG", "MPO"):
-            return _kept(path, image)
+        if image.format in ("JPEG", "MPO"):
+            return _kept(path, image) if keep else _complete(image)
         if _depth(path, image) > 8 and not image.mode.startswith("I"):
             if image.format != "PNG":
                 raise PellucidError("is deeper than the 8 bits that can be read of its kind: convert it to 16-bit TIFF")
@@ -55,12 +58,24 @@ def read(path: Path, keep: bool = False) -> Picture:
         return decoded(image)
 
 
+def _complete(image: Image.Image) -> Picture:
+    """Decodes a JPEG; rejects one with missing data."""
+    try:
+        return decoded(image)
+    except OSError as error:
+        raise PellucidError(_LACKING) if _truncated(error) else error from None
+
+
+def _truncated(error: OSError) -> bool:
+    return "truncated" in str(error)
+
+
 def _kept(path: Path, image: Image.Image) -> Picture:
     """Decodes a JPEG, whole or with missing data; the missing part is grey."""
     try:
         return decoded(image, keep=True)
     except OSError as error:
-        if "truncated" not in str(error):
+        if not _truncated(error):
             raise
     # With an end behind what there is, the decoder takes the rest for grey.
     with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9" * 2), formats=["JPEG"]) as whole:
@@ -204,7 +219,7 @@ def decoded(image: Image.Image, *, keep: bool = False) -> Picture:
     lacking = None
     if image.format in ("JPEG", "MPO") and path is not None and jpeg.lacks(path, image):
         if not keep:
-            raise PellucidError("is damaged, some of its data are missing")
+            raise PellucidError(_LACKING)
         lacking = "some of the file's data are missing: that part was made grey"
     unknown = _tell_jpeg(image) if image.format in ("JPEG", "MPO") else None
     if image.format in ("AVIF", "HEIF") and "icc_profile" not in image.info:

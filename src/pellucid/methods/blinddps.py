@@ -44,7 +44,8 @@ class BlindDPS(Stepper):
 
     Attributes:
         steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
-        scale: zeta, the size of the image's pull; 0.3 in the authors' configuration.
+        scale: zeta, the size of the image's pull; 0.3 in the authors' configuration. Their code replaces it by
+            sqrt(abar) of the level.
         kernel_scale: zeta_k, of the kernel's.
         kernel: side of the kernel in pixels, odd.
         sparsity: lambda.

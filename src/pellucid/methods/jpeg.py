@@ -10,8 +10,8 @@ Rounding has the variance 1/12. With A = U s V^T the second line is exact in spe
 
 .. math:: V^T x = \frac{12\, s\, U^T q + (\lambda / g^2)\, V^T x_0}{12\, s^2 + \lambda / g^2}
 
-g falls geometrically; the prior sees the image in another way of eight at each step. The end that agrees with the
-measurement is the last x, with a share of lambda, the one of the least squared error the last x_0. Either is moved
+g falls geometrically. At each step the prior sees the image in another of eight orientations. There are two ends: the
+last x, with a share of lambda, agrees with the measurement; the last x_0 has the least squared error. Either is moved
 into the cells |q - A x| <= 1/2, where the original lies.
 
 A picture may have an earlier, coarser compression. On the same blocks, the first compression's cells are known and

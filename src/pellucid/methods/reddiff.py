@@ -1,8 +1,7 @@
 r"""RED-diff: variational sampling, which amounts to regularisation by denoising along a chain.
 
 The posterior is approximated by a point mu, optimised by Adam down the ladder (algorithm 1). With fresh noise n at
-level
-sigma, x = mu + sigma n, the loss
+level sigma, x = mu + sigma n, the loss
 
 .. math:: \|y - A(\mu)\|^2 + \lambda \sigma\, (\hat\epsilon(x) - n)^T \mu
 
