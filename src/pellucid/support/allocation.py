@@ -19,7 +19,7 @@ def keep_freed() -> None:
     """Lets this process keep up to `KEPT` freed bytes for its next tensors; does nothing without glibc.
 
     By default glibc gives most of a network's intermediate results back to the system. The system then clears each page
-    again: a tenth of a restoration's processor time.
+    again, which takes 7 % of the processor time of a JPEG of a megapixel.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
