@@ -10,15 +10,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.diagnosis import blur, compression, enlarged, exposure, scratches
-from pellucid.diagnosis.noise import part
+from pellucid.diagnosis.noise import Calm, part
 from pellucid.diagnosis.noise.blocks import blocks
+from pellucid.diagnosis.noise.finding import LEAST
+from pellucid.diagnosis.noise.search import examined
 from pellucid.diagnosis.noise.signs import SIDE, STRIDE
-from pellucid.diagnosis.noise.stationary import BANDS, EDGES, to_opponent
+from pellucid.diagnosis.noise.stationary import BANDS, EDGES, ladder, to_opponent
 from pellucid.diagnosis.noise.white import _flattest
 from pellucid.diagnosis.spectrum import BLOCK, Photographs, polar, spectrum
+from pellucid.maths.noise import linear_ladder
 from pellucid.operators.blur import gaussian
 from pellucid.operators.jpeg import cosines
 from pellucid.operators.window import Window, _fast
+from pellucid.priors import Counted, VENetwork
 from pellucid.priors.prior import reflected, reflection
 
 
@@ -184,3 +188,14 @@ def test_reflected_edges_are_those_of_the_indices() -> None:
         x = draw(1, 2, height, width)
         rows, columns = (reflection(size, -(-size // 8) * 8) for size in (height, width))
         assert torch.equal(reflected(x, 8), x[:, :, rows][..., columns])
+
+
+def test_a_first_walk_that_takes_too_little_is_the_last() -> None:
+    prior = Counted(VENetwork(lambda x, sigma: 0.7 * x, linear_ladder()))
+    calm = Calm(0.04 * draw(1, 3, 64, 64), 3)
+    whole = examined(prior, calm)
+    assert whole is not None
+    assert whole.level < LEAST
+    prior.nfe = 0
+    assert examined(prior, calm, credible=True) is None
+    assert prior.nfe == 1 + len(ladder(calm.bound, 2, 3)), "one call for white noise, and the first walk"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError, UsageError, unknown_name
+from ..support.allocation import keep_freed
 from ..support.settings import imported
 from . import denoisers, embedded, folder
 from .backends import accelerated, as_given
@@ -38,7 +39,7 @@ def load_prior(
     backend: str = "torch",
     precision: str = "float32",
 ) -> Prior:
-    """Loads a prior; its network's weights are frozen.
+    """Loads a prior; its network's weights are frozen, and the process keeps freed memory: see `keep_freed`.
 
     Args:
         source: the name of an embedded prior ("natural"), a folder, a checkpoint, a model of the hub, MODULE:OBJECT, or
@@ -68,6 +69,7 @@ def load_prior(
         >>> prior(torch.zeros(1, 3, 16, 16), 0.1).shape
         torch.Size([1, 3, 16, 16])
     """
+    keep_freed()
     if not isinstance(source, str | Path):
         prior = denoisers.recognised(source, label)
     elif is_object(source):

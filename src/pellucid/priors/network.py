@@ -222,8 +222,9 @@ class _Block(nn.Module):
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         gain, shift = self.film(embedding)[:, :, None, None].chunk(2, 1)
-        inside = torch.addcmul(shift, self.first(h), 1 + gain)
-        # In place where no gradient needs what was there: a twentieth of the network's time.
+        inside = self.first(h)
+        # In place where no gradient needs what was there: less memory, and a twentieth of the network's time.
+        inside = torch.addcmul(shift, inside, 1 + gain, out=None if torch.is_grad_enabled() else inside)
         return self.second(inside.relu_()).add_(h)  # type: ignore[no-any-return]
 
 

@@ -57,8 +57,11 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     if y is not even:
         seen = seen.beside(y)
     told = _corrected(taken, bound, axes, kept)
+    stops = credible and variance is None
+    if stops and _hopeless(told, GROW * MORE_POWER):
+        return None
     told = _corrected(Taken(y, _walked(prior, seen, told, rest // ROUNDS, axes)), told, axes, kept)
-    if credible and variance is None and told.level * math.sqrt(MORE_POWER) < LEAST:
+    if stops and _hopeless(told, MORE_POWER):
         return None
     taken = Taken(y, _walked(prior, seen, told, test, axes))
     drawn = taken.x0 + simulated(y, told, Streams([1]))
@@ -75,6 +78,11 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
         coded = beyond(signs, {"flat": BESIDE["flat"]}) > 0
     kind: Sort = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
     return Noise(spectrum, 0.0, probability(signs, kind), signs, variance, coded)
+
+
+def _hopeless(told: Spectrum, most: float) -> bool:
+    """True if noise of at most so many times this power is too little to be credible."""
+    return told.level * math.sqrt(most) < LEAST
 
 
 def _corrected(taken: Taken, told: Spectrum, axes: int, kept: Tensor) -> Spectrum:
