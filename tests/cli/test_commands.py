@@ -344,6 +344,7 @@ def test_methods_and_priors_are_listed(pellucid_command: Command) -> None:
     one = pellucid_command("methods", "dreamclean").out
     assert "gamma: size of a correction" in one
     assert "dreamclean --preset fast: steps=60" in one
+    assert "dpir --preset paper: these defaults\n" in pellucid_command("methods", "dpir").out
     assert json.loads(pellucid_command("methods", "dreamclean", "--json").out) == record
     assert "did you mean 'dreamclean'" in pellucid_command("methods", "dreamclaen").err
     assert "inpaint" in pellucid_command("tasks").out

@@ -45,7 +45,7 @@ def _print_settings(method: Mapping[str, Any]) -> None:
     """Prints a method's hyper-parameters and presets in the form of options."""
     typer.echo(f"{method['name']} --set: {_assigned(method['hyper_parameters'])}")
     for preset, values in method["presets"].items():
-        typer.echo(f"{method['name']} --preset {preset}: {_assigned(values)}")
+        typer.echo(f"{method['name']} --preset {preset}: {_assigned(values) or 'these defaults'}")
 
 
 def tasks(json: Json = False) -> None:
