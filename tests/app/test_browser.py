@@ -607,8 +607,8 @@ def test_whoever_does_not_wait_for_answers_loses_nothing(page: Page, tmp_path: P
     looked(page)
     show(page, "3.png")
     held: list[Route] = []
-    page.route("**/run/**", lambda route: held.append(route) if waits else route.continue_())
     waits = True
+    page.route("**/run/**", lambda route: held.append(route) if waits else route.continue_())
     with page.expect_request("**/run/**"):
         page.get_by_role("button", name="Remove 0.png").click()
     page.get_by_role("button", name="Remove 1.png").click()
