@@ -129,7 +129,7 @@ def damage(page: Page, name: str) -> None:
     """Says what the damage is."""
     advanced(page, "Damage")
     page.get_by_label("The damage", exact=True).click()
-    page.get_by_role("option", name=re.compile(f"^{name}")).click()
+    page.get_by_role("option", name=re.compile(rf"\({name}\)$")).click()
 
 
 def stepwise(page: Page, steps: int = 3) -> None:
@@ -540,6 +540,20 @@ def test_on_a_phone_everything_is_in_reach_of_a_thumb(browser: Browser, local: S
         assert flaws(page) == "[]"
         page.get_by_role("button", name="Erase something").click()
         page.get_by_role("button", name="Paint", exact=True).wait_for(state="hidden")
+        # What is wrong comes into view, above the buttons at the lower edge.
+        advanced(page)
+        page.get_by_label("Steps").fill("many")
+        page.evaluate("scrollTo(0, 0)")
+        restore(page)
+        page.get_by_role("alert").wait_for()
+        page.wait_for_function(
+            """() => {
+              const alert = document.querySelector("[role=alert]").getBoundingClientRect();
+              return alert.top >= 0 && alert.bottom <= document.querySelector("#pellucid-actions").offsetTop;
+            }"""
+        )
+        page.reload()
+        page.get_by_role("button", name="Show cat.png").wait_for()
         page.evaluate("scrollTo(0, 0)")
         picture(page, "app-phone.png", (844, 390))
 
@@ -593,8 +607,8 @@ def test_whoever_does_not_wait_for_answers_loses_nothing(page: Page, tmp_path: P
     looked(page)
     show(page, "3.png")
     held: list[Route] = []
-    page.route("**/run/**", lambda route: held.append(route) if waits else route.continue_())
     waits = True
+    page.route("**/run/**", lambda route: held.append(route) if waits else route.continue_())
     with page.expect_request("**/run/**"):
         page.get_by_role("button", name="Remove 0.png").click()
     page.get_by_role("button", name="Remove 1.png").click()

@@ -304,6 +304,10 @@ def test_a_job_comes_before_looks() -> None:
         ("scratches: 2 % marked: not changed, --task scratches --save-mask MASK.png does it; dark",
          "scratches: 2 % marked: not changed: press Fill scratches; dark"),
         ("its pixels do not tell how it was compressed: leave the task out", "compressed: choose the automatic method"),
+        ("the page: noise must be a valid number, not 'abc'", "noise must be a valid number, not 'abc'"),
+        ("denoise has no 'strength'; it has boost", "denoise has no strength: leave strength empty under Advanced"),
+        ("a.png: PNG cannot hold its metadata (x): say --strip-metadata, or name the output .tif",
+         "a.png: PNG cannot hold its metadata (x): save the picture as a TIFF first"),
         ("reduce it to that size, then use --task enlarge", "reduce it to that size, then choose to enlarge it"),
         ("x: is no JPEG file, so how it was compressed is unknown: use a blind method, or Jpeg(quality) in Python",
          "x: is no JPEG file, so how it was compressed is unknown: choose the automatic method"),
@@ -312,6 +316,7 @@ def test_a_job_comes_before_looks() -> None:
 def test_messages_are_in_the_pages_words(said: str, page: str) -> None:
     made = plain(said, Path("/tmp/s"))
     assert page in made
+    assert not made.startswith("the page")
     assert not any(word in made for word in ("--", "pip install", "Python", "/tmp"))
 
 

@@ -46,7 +46,7 @@ class Controls:
         with gr.Accordion("Advanced, for all pictures", open=False, elem_id="pellucid-advanced"), gr.Tabs():
             with gr.Tab("Damage"):
                 self.task = gr.Dropdown(
-                    [("nobody knows: find out", ""), *((damage(name), name) for name in tasks.names())],
+                    [("not known, find out", ""), *((damage(name), name) for name in tasks.names())],
                     value="", label="The damage", elem_id="pellucid-task",
                 )  # fmt: skip
                 self.mask = gr.UploadButton("Mask from a file", visible=False)
@@ -94,7 +94,8 @@ class Controls:
         """
         task, method, prior, fidelity, strength, steps, settings, noise, exact, seed, tile, *rest = values
         samples, compare, by = rest
-        texts = {"noise": noise, "steps": steps, "tile": tile, "seed": seed}
+        # Many write 0,05.
+        texts = {"noise": noise.replace(",", "."), "steps": steps, "tile": tile, "seed": seed}
         numbers = settings_of(_NUMBERS, "the page", {key: text for key, text in texts.items() if text.strip()})
         return Choices(
             task=task or None,

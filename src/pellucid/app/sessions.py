@@ -17,8 +17,8 @@ from ..errors import PellucidError
 from .queue import Queue
 from .session import Session
 
-STOP_AFTER = 10.0
-"""Seconds without an open page or a call after which a job stops; a reload takes less."""
+STOP_AFTER = 30.0
+"""Seconds without an open page or a call after which a job stops; a reload takes less, on a machine at work too."""
 
 FORGET_AFTER = 900.0
 """Seconds without an open page or a call after which files are removed; a machine may sleep meanwhile."""

@@ -113,7 +113,7 @@ class Uploads:
                 file = self._waiting.get(handle) if isinstance(handle, str) else None
                 if file is not None and file.visitor == visitor:
                     del self._waiting[str(handle)]
-                    name = record.get("name")
+                    name = record.get("name") if isinstance(record, dict) else None
                     found[file.path] = clean_name(name) if isinstance(name, str) else file.name
         try:
             yield found

@@ -9,16 +9,16 @@ from ..catalogue import tasks
 
 DAMAGES = {
     "denoise": "noise",
-    "enlarge": "too small: enlarge it",
-    "sr2": "made smaller: 2 times",
-    "sr4": "made smaller: 4 times",
-    "sr8": "made smaller: 8 times",
-    "deblur": "a blur, its kernel known",
-    "inpaint": "parts missing: paint them",
+    "enlarge": "too small, enlarge it",
+    "sr2": "made smaller 2 times",
+    "sr4": "made smaller 4 times",
+    "sr8": "made smaller 8 times",
+    "deblur": "a blur with a known kernel",
+    "inpaint": "parts missing, paint them",
     "colorize": "no colours",
     "unblur": "a blur",
     "lowlight": "too dark",
-    "hdr": "exposures: make one picture",
+    "hdr": "exposures, make one picture",
     "jpeg": "coarse JPEG",
     "scratches": "scratches",
     "unfade": "faded colours",
@@ -37,8 +37,11 @@ _PLAIN = (
     (r"use a blind method|leave the task out", "choose the automatic method"),
     (r"then use --task enlarge", "then choose to enlarge it"),
     (r"the task inpaint", "parts that are missing"),
-    (r"inpaint needs a mask: .*", "Paint over what is missing first: press Erase, then paint"),
-    (r"deblur needs a kernel: .*", "Give the blur's kernel first: Advanced, Kernel from a file"),
+    (r"inpaint needs a mask: .*", "Paint over what is missing first: press Erase something, then paint"),
+    (r"deblur needs a kernel: .*", "Give the blur's kernel first: Advanced, Damage, Kernel from a file"),
+    (r"^the page: ", ""),
+    (r"(\w+) has no '(strength|steps)'; it has .*", r"\1 has no \2: leave \2 empty under Advanced, Method"),
+    (r"say --strip-metadata, or name the output \.tif", "save the picture as a TIFF first"),
     (r"not changed, --task scratches [^;]*does it", "not changed: press Fill scratches"),
     (r"not changed, --task lowlight does it", "not changed: press Brighten"),
     (r"not changed, --task unfade does it", "not changed: press Freshen"),
@@ -47,8 +50,8 @@ _PLAIN = (
 
 
 def damage(name: str) -> str:
-    """Name of a task on the page."""
-    return f"{name}: {DAMAGES.get(name) or tasks.find(name).summary.partition(': --')[0]}"
+    """Name of a task on the page: what people see, then the command line's name."""
+    return f"{DAMAGES.get(name) or tasks.find(name).summary.partition(': --')[0]} ({name})"
 
 
 def plain(error: object, folder: Path) -> str:

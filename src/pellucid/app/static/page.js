@@ -68,4 +68,11 @@
     event.stopPropagation();
     hand([...event.dataTransfer.files]);
   }, true);
+  // Who pressed far down a long page, or on a phone, sees what went wrong.
+  let said = "";
+  new MutationObserver(() => {
+    const alert = document.querySelector("#pellucid-status [role=alert]"), now = alert ? alert.innerText : "";
+    if (now && now !== said) alert.scrollIntoView({ block: "nearest" });
+    said = now;
+  }).observe(document, { childList: true, subtree: true, characterData: true });
 })();
