@@ -31,7 +31,7 @@ class Noise:
         numbers: numbers behind the confidence.
         variance: dependence on brightness, for noise that has one; another spectrum than white is then that of the
             picture made uniform.
-        coded: whether it was white, as a sensor's, before a JPEG compression that made it uneven.
+        coded: whether it was white, as a sensor's, before a JPEG compression that made it uneven, or left little of it.
     """
 
     spectrum: Spectrum
@@ -61,7 +61,7 @@ class Noise:
     @property
     def text(self) -> str:
         """Its level of 255 and its kind."""
-        kind = "white noise" if self.variance is None else "noise that depends on brightness"
+        kind = "noise" if self.coded else "white noise" if self.variance is None else "noise that depends on brightness"
         if not self.white:
             grey, *colours = self.spectrum.levels
             chroma = math.sqrt(sum(colour**2 for colour in colours) / 2) if colours else 0.0

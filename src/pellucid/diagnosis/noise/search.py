@@ -1,6 +1,7 @@
 r"""Noise of any kind: its power by colour and frequency, from a prior and from a picture's calmest parts.
 
-The search begins with white noise. Its level is a fixed point: given this level, the prior removes exactly as much. If
+A JPEG with hardly any room for noise is first asked for what its compression may have left of it. Then the search is
+for white noise. Its level is a fixed point: given this level, the prior removes exactly as much. If
 the removed part is not white, the spectrum is estimated. The calmest blocks of the picture bound it from above. The
 prior walks with that bound; the residual, where the estimate is flattest, is compared with the bound. The residual
 contains all noise, but only a part of texture. Two rounds of this shrink texture and keep noise. A last walk on the
@@ -16,6 +17,7 @@ from torch import Tensor
 from ...priors.prior import Prior
 from ..content import Content
 from .calm import Calm
+from .coded import WEAK, noise_under
 from .coloured import measure
 from .finding import DOUBTFUL, LEAST, WHITE_CONFIDENCE, Noise
 from .stationary import Spectrum
@@ -24,7 +26,8 @@ from .white import FINE, bounded, variance, white_level
 CALLS = 10
 """Largest number of evaluations in `estimate`."""
 _LEAST_SIDE = 32
-_WHITE = 4
+_WHITE, _OTHER = 4, 6
+"""Most evaluations for white noise; fewest for any other noise."""
 
 
 @torch.no_grad()
@@ -39,23 +42,35 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
         content: the kind of picture; one with exactly flat areas has no noise.
         compressed: whether it was a JPEG; see `limited`.
     """
-    calm = None if content.clean else Calm.of(y, content, compressed)
-    found = None if calm is None or calm.silent else examined(prior, calm, credible=True)
-    return found if found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL else None
+    calm, calls = None if content.clean else Calm.of(y, content, compressed), CALLS
+    if calm is None:
+        return None
+    if compressed and calm.bound.level < WEAK:
+        found: Noise | None = noise_under(prior, calm)
+        calls -= 1
+        if _credible(found):
+            return found
+    found = None if calm.silent else examined(prior, calm, calls, credible=True)
+    return found if found is not None and _credible(found) else None
 
 
-def examined(prior: Prior, calm: Calm, *, credible: bool = False) -> Noise | None:
+def _credible(found: Noise) -> bool:
+    return found.level >= LEAST and found.confidence >= DOUBTFUL
+
+
+def examined(prior: Prior, calm: Calm, calls: int = CALLS, *, credible: bool = False) -> Noise | None:
     """Estimates the noise as if there were some, however unlikely; None for a picture that is too small.
 
     Args:
         prior: the prior.
         calm: the picture.
+        calls: most evaluations, 9 or more.
         credible: whether to stop, with None, as soon as no credible noise can result.
     """
-    y, axes, calls = calm.y, calm.axes, CALLS
+    y, axes = calm.y, calm.axes
     room = calm.bound.power[:axes, FINE:].min().sqrt().item()
     if room >= LEAST:
-        seen = white_level(prior, calm, room, _WHITE)
+        seen = white_level(prior, calm, room, min(_WHITE, calls - _OTHER))
         if seen.certain(axes):
             level = seen.level if calm.compressed else bounded(seen.level, calm)
             spectrum = Spectrum.white(level, y.shape[1], axes)
