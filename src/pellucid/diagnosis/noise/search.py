@@ -46,16 +46,15 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
     if calm is None:
         return None
     if compressed and calm.bound.level < WEAK:
-        found: Noise | None = noise_under(prior, calm)
-        calls -= 1
-        if _credible(found):
-            return found
+        under, calls = noise_under(prior, calm), calls - 1
+        if _credible(under):
+            return under
     found = None if calm.silent else examined(prior, calm, calls, credible=True)
-    return found if found is not None and _credible(found) else None
+    return found if _credible(found) else None
 
 
-def _credible(found: Noise) -> bool:
-    return found.level >= LEAST and found.confidence >= DOUBTFUL
+def _credible(found: Noise | None) -> bool:
+    return found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL
 
 
 def examined(prior: Prior, calm: Calm, calls: int = CALLS, *, credible: bool = False) -> Noise | None:

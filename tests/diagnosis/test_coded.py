@@ -1,0 +1,80 @@
+"""Weak noise under a JPEG: its signs one by one, and what the default makes of such a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import pellucid
+from pellucid.diagnosis.noise.coded import judged
+from pellucid.diagnosis.noise.stationary import BANDS
+
+LEVEL = 2 / 127.5
+
+
+def taken(grey: Tensor, colour: float = 0.4) -> Tensor:
+    """Power of what a prior takes from 40 blocks, level by block, with so much colour for the grey."""
+    power = (3**0.5 * grey * LEVEL).square()[:, None, None].expand(-1, 3, BANDS).clone()
+    power[:, 1:] *= colour**2
+    return power
+
+
+def activity(room: float) -> Tensor:
+    return torch.full((40,), (room / 127.5) ** 2) + torch.arange(40) * 1e-7
+
+
+def test_what_is_taken_everywhere_alike_is_noise() -> None:
+    found = judged(activity(5), taken(torch.ones(40)), 3)
+    assert found.confidence > 0.9
+    assert found.level == pytest.approx(2 * LEVEL), "half of it is gone with the compression"
+    assert found.text == "noise of 4.0 of 255"
+    assert {"everywhere", "even", "colours", "room"} <= set(found.evidence)
+
+
+def test_a_grey_picture_has_its_noise_on_the_grey_axis() -> None:
+    found = judged(activity(5), taken(torch.ones(40), 0.0), 1)
+    assert found.confidence > 0.9
+    assert found.white == pytest.approx(2 * LEVEL * 3**0.5)
+
+
+@pytest.mark.parametrize(
+    ("grey", "colour", "room"),
+    [
+        (torch.full((40,), 0.5), 0.4, 5.0),
+        (torch.tensor([0.8, 3.0]).repeat(20), 0.4, 5.0),
+        (torch.ones(40), 0.4, 25.0),
+        (torch.ones(40), 0.1, 14.0),
+    ],
+    ids=["little", "uneven", "no calm place", "grey texture"],
+)
+def test_the_weakest_sign_decides(grey: Tensor, colour: float, room: float) -> None:
+    assert judged(activity(room), taken(grey, colour), 3).confidence < 0.3
+
+
+def test_colours_make_up_for_calm_places() -> None:
+    assert judged(activity(14), taken(torch.ones(40), 0.4), 3).confidence > 0.9
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["colour", "grey"])
+def test_a_photograph_with_weak_noise_in_a_coarse_file_gains(grey: bool, tmp_path: Path) -> None:
+    down, along = torch.meshgrid(torch.linspace(0, 1, 128), torch.linspace(0, 1, 128), indexing="ij")
+    clean = torch.stack([90 + 60 * down, 110 + 40 * along, 120 - 30 * down], 2)
+    clean[40:80, 30:90] += 50
+    noise = 5 * torch.randn(128, 128, 3, generator=torch.Generator().manual_seed(0))
+    results = {}
+    for name, picture in (("clean", clean), ("noisy", clean + noise)):
+        pixels = Image.fromarray(picture.clamp(0, 255).byte().numpy())
+        (pixels.convert("L") if grey else pixels).save(tmp_path / f"{name}.jpg", quality=75)
+        results[name] = np.array(pellucid.restore(tmp_path / f"{name}.jpg")).astype(float)
+    assert pellucid.diagnose(tmp_path / "clean.jpg").noise is None
+    found = pellucid.diagnose(tmp_path / "noisy.jpg").noise
+    assert found is not None
+    assert found.coded
+    truth = np.array(Image.open(tmp_path / "clean.jpg")).astype(float)
+    before = np.array(Image.open(tmp_path / "noisy.jpg")).astype(float)
+    assert ((results["noisy"] - truth) ** 2).mean() < ((before - truth) ** 2).mean() / 2
