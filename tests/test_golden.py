@@ -60,7 +60,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any], float | None]] = {
     "sr8": ("dreamclean-known", {"gamma": 0.5}, None),
     "deblur": ("red", {"weight": 0.002}, None),
     "inpaint": ("dreamclean-known", {"gamma": 0.5}, 0.0),
-    "colorize": ("colorize", {}, None),
+    "colorize": ("colorize", {}, 0.0),
     "hdr": ("gdp", {"steps": 100, "scale": 500_000, "bright": 0.003, "level": 0.5, "map_rate": 0.0}, None),
     "jpeg": ("jpeg", {}, None),
 }

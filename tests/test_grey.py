@@ -56,3 +56,11 @@ def test_each_picture_of_a_batch_is_seen_by_itself(grey: Image.Image, tiny_prior
 def test_what_colours_a_grey_picture_may_do_so(grey: Image.Image, tiny_prior: Path) -> None:
     result = np.array(pellucid.restore(grey.convert("RGB"), task="colorize", prior=tiny_prior, device="cpu"))
     assert (result != result[..., :1]).any()
+
+
+def test_texture_keeps_its_brightness_when_it_gets_colours(tiny_prior: Path) -> None:
+    rough = Image.fromarray(torch.rand(24, 24, generator=torch.Generator().manual_seed(2)).mul(255).byte().numpy())
+    result = np.array(pellucid.restore(rough, task="colorize", prior=tiny_prior, device="cpu")).astype(float)
+    inside = (result > 0).all(2) & (result < 255).all(2)
+    assert inside.any()
+    assert np.abs(result.mean(2) - np.array(rough))[inside].max() <= 1

@@ -153,7 +153,8 @@ _TASKS: dict[str, Task] = {
     "deblur": Task("undo the blur of a kernel", "red", _blurred, needs="kernel"),
     "inpaint": _INPAINT,
     "scratches": replace(_INPAINT, summary="fill in scratches from a mask or a proposal", propose=certain),
-    "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale()),
+    # As the brightness is: the level of texture, which has no colours to tell it from noise, would smooth it.
+    "colorize": Task("give a grey image colours", "colorize", lambda _: Grayscale(), noise=0.0),
     "unblur": Task("undo a blur with an unknown kernel", "unblur", _blind, also=("bird", "blinddps", "gibbsddrm")),
     "lowlight": Task("brighten a picture that was exposed too briefly", "lowlight", _blind, also=("gdp", "zero-dce")),
     "unfade": Task("give a faded or tinted picture contrast and colours", "unfade", _blind),
