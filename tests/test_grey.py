@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import pellucid
+from pellucid.diagnosis.content import is_grey
 
 TASKS = [None, "denoise", "jpeg", "enlarge", "unblur", "lowlight", "inpaint", "sr4", "unfade"]
 
@@ -42,6 +43,39 @@ def test_one_saved_in_colours_comes_back_as_the_grey_file_does(
         results.append(np.array(pellucid.restore(file, **options)))
     one, three = results
     assert (one[..., None] == three).all()
+
+
+@pytest.fixture
+def rounded(grey: Image.Image) -> Image.Image:
+    """The grey picture with a step off in one colour at a few pixels, as a lossy WebP has it."""
+    pixels = np.array(grey.convert("RGB"))
+    pixels[::8, ::8, 0] ^= 1
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("task", ["denoise", "enlarge", "sr4"])
+def test_one_that_a_codec_rounded_comes_back_grey_where_it_was_restored(
+    task: str, rounded: Image.Image, tiny_prior: Path
+) -> None:
+    result = np.array(pellucid.restore(rounded, task=task, noise=0.05, prior=tiny_prior, device="cpu"))
+    before = np.array(rounded)
+    same = (result == before).all(2) if result.shape == before.shape else np.zeros(result.shape[:2], bool)
+    assert (result == result[..., :1]).all(2)[~same].all()
+    assert not same.all()
+
+
+def test_its_known_pixels_stay_as_they_are(rounded: Image.Image, mask: Path, tiny_prior: Path) -> None:
+    result = pellucid.restore(rounded, task="inpaint", mask=mask, prior=tiny_prior, device="cpu")
+    known = np.array(Image.open(mask)) == 0
+    assert (np.array(result)[known] == np.array(rounded)[known]).all()
+    assert (np.array(result)[~known] == np.array(result)[~known][:, :1]).all()
+
+
+@pytest.mark.parametrize(("spread", "share", "expected"), [(1, 0.02, True), (1, 0.2, False), (2, 0.02, False)])
+def test_one_step_at_few_pixels_is_no_colour(spread: int, share: float, expected: bool) -> None:
+    image = torch.zeros(1, 3, 10, 100)
+    image[:, 0].view(-1)[: int(1000 * share)] = spread * 2 / 255
+    assert is_grey(image) is expected
 
 
 def test_each_picture_of_a_batch_is_seen_by_itself(grey: Image.Image, tiny_prior: Path) -> None:

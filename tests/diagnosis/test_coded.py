@@ -56,6 +56,14 @@ def test_the_weakest_sign_decides(grey: Tensor, colour: float, room: float) -> N
     assert judged(activity(room), taken(grey, colour), 3).confidence < 0.3
 
 
+def test_a_fine_file_keeps_the_colours_of_noise_so_that_what_has_few_is_texture() -> None:
+    room = activity(5)
+    assert judged(room, taken(torch.ones(40), 0.33), 3).confidence > 0.9
+    assert judged(room, taken(torch.ones(40), 0.33), 3, fine=True).confidence < 0.3
+    assert judged(room, taken(torch.ones(40), 0.5), 3, fine=True).confidence > 0.9
+    assert judged(room, taken(torch.ones(40), 0.0), 1, fine=True).confidence > 0.9
+
+
 def test_colours_make_up_for_calm_places() -> None:
     assert judged(activity(14), taken(torch.ones(40), 0.4), 3).confidence > 0.9
 

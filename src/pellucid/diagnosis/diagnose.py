@@ -13,7 +13,7 @@ from ..maths.problem import check_finite, to_model
 from ..priors.prior import Padded, Prior, device_of
 from .blur import Blur
 from .blur import estimate as blur_of
-from .compression import Compression
+from .compression import MILD, Compression
 from .compression import estimate as compression_of
 from .compression import of as told_by
 from .content import Content
@@ -78,7 +78,12 @@ class Diagnosis:
 def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
     """Finds the kind of picture and its noise only; see `diagnose`."""
     content = content_of(y)
-    return Diagnosis(content, noise=noise_of(Padded(prior), *content.inside(y), compression_of(y) is not None))
+    return Diagnosis(content, noise=_noise(prior, *content.inside(y), compression_of(y)))
+
+
+def _noise(prior: Prior, y: Tensor, content: Content, compression: Compression | None) -> Noise | None:
+    fine = compression is not None and compression.quality >= MILD
+    return noise_of(Padded(prior), y, content, compression is not None, fine)
 
 
 @torch.no_grad()
@@ -98,7 +103,7 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     content = known.content or content_of(y)
     compression = known.compression or compression_of(y)
     inside, kind = content.inside(y)
-    noise = known.noise or noise_of(Padded(prior), inside, kind, compression is not None)
+    noise = known.noise or _noise(prior, inside, kind, compression)
     # Strong or coloured noise hides the spectrum that a blur is read off, and was taken for one.
     readable = noise is None or (noise.white and noise.level <= _READABLE)
     blur = known.blur or (blur_of(inside, kind.drawn) if readable else None)

@@ -17,7 +17,7 @@ from ..diagnosis.estimate import noise_level
 from ..errors import PellucidError, UsageError, is_too_large
 from ..images import Picture
 from ..maths.noise import Streams, derive_seed
-from ..maths.problem import Noise, Problem, as_measured, levels_of, to_unit
+from ..maths.problem import Noise, Problem, as_measured, levels_of, to_model, to_unit
 from ..methods import Method
 from ..methods.denoise import tells
 from ..methods.latent import InLatents, within
@@ -72,6 +72,9 @@ class Restored:
 
 _AT_ONCE = 1 << 22
 """Pixels of samples to restore at once; for latents, and with a network's gradient, an eighth of it."""
+
+_ROUNDING = 1e-6
+"""Most that a value changes between [0, 1] and [-1, 1]."""
 
 QUANTISATION_NOISE = 0.5 / 255
 """Assumed noise if none is estimated: half a step of 8 bits, the rounding of files."""
@@ -357,7 +360,12 @@ class Runner:
         """Makes grey what came in grey, as most grey photographs do, with the channels of a colour one."""
         if not self.method.needs_prior or image.shape[1] != restored.shape[1] or (operator and not operator.keeps_grey):
             return restored
-        grey = torch.tensor([is_grey(one) for one in image.split(1)], device=restored.device).view(-1, 1, 1, 1)
+        grey = torch.tensor([is_grey(to_model(one)) for one in image.split(1)], device=restored.device)
+        grey = grey.view(-1, 1, 1, 1)
+        if image.shape == restored.shape:
+            # A pixel that is a step off grey, and was not restored, remains as it was.
+            off = image.amax(1, keepdim=True) > image.amin(1, keepdim=True)
+            grey = grey & ~(off & ((restored - image).abs().amax(1, keepdim=True) <= _ROUNDING))
         return torch.where(grey, restored.mean(1, keepdim=True), restored)
 
 

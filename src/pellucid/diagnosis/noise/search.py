@@ -31,7 +31,7 @@ _WHITE, _OTHER = 4, 6
 
 
 @torch.no_grad()
-def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False) -> Noise | None:
+def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False, fine: bool = False) -> Noise | None:
     """Looks for white noise, if the calmest blocks permit it, and then for any other noise.
 
     Costs at most `CALLS` evaluations; for large pictures, on a `part`.
@@ -41,12 +41,13 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
         y: one picture, (1, C, H, W) in [-1, 1].
         content: the kind of picture; one with exactly flat areas has no noise.
         compressed: whether it was a JPEG; see `limited`.
+        fine: whether that one has quality `MILD` or more.
     """
     calm, calls = None if content.clean else Calm.of(y, content, compressed), CALLS
     if calm is None:
         return None
     if compressed and calm.bound.level < WEAK:
-        under, calls = noise_under(prior, calm), calls - 1
+        under, calls = noise_under(prior, calm, fine), calls - 1
         if _credible(under):
             return under
     found = None if calm.silent else examined(prior, calm, calls, credible=True)
