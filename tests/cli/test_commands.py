@@ -195,7 +195,7 @@ def test_a_dry_run_names_what_could_not_be_done(
 
 
 def test_a_trace_tells_every_step(pellucid_command: Command, photo: Path, tiny_prior: Path, tmp_path: Path) -> None:
-    diip = ("-m", "diip", "--set", "steps=2", "--set", "iterations=5", "--set", "window=1", "--set", "stop=never")
+    diip = ("-m", "diip", "--set", "steps=2", "--set", "iterations=5", "--set", "stop=never")
     arguments = ("restore", photo, "-p", tiny_prior, "--trace", tmp_path / "trace")
     assert pellucid_command(*arguments, "-o", tmp_path / "a.png", *diip).code == 0
     lines = (tmp_path / "trace" / "photo.png.csv").read_text().splitlines()

@@ -64,6 +64,11 @@ def test_a_fine_file_keeps_the_colours_of_noise_so_that_what_has_few_is_texture(
     assert judged(room, taken(torch.ones(40), 0.0), 1, fine=True).confidence > 0.9
 
 
+def test_what_is_taken_from_other_blocks_of_a_grey_picture_is_no_more_than_from_the_flat_ones() -> None:
+    lace = torch.cat([torch.ones(12), torch.full((28,), 1.5)])
+    assert judged(activity(5), taken(lace, 0.0), 1).confidence < 0.3
+
+
 def test_colours_make_up_for_calm_places() -> None:
     assert judged(activity(14), taken(torch.ones(40), 0.4), 3).confidence > 0.9
 
@@ -73,7 +78,7 @@ def test_a_photograph_with_weak_noise_in_a_coarse_file_gains(grey: bool, tmp_pat
     down, along = torch.meshgrid(torch.linspace(0, 1, 128), torch.linspace(0, 1, 128), indexing="ij")
     clean = torch.stack([90 + 60 * down, 110 + 40 * along, 120 - 30 * down], 2)
     clean[40:80, 30:90] += 50
-    noise = 5 * torch.randn(128, 128, 3, generator=torch.Generator().manual_seed(0))
+    noise = 5 * torch.randn(128, 128, 1 if grey else 3, generator=torch.Generator().manual_seed(0))
     results = {}
     for name, picture in (("clean", clean), ("noisy", clean + noise)):
         pixels = Image.fromarray(picture.clamp(0, 255).byte().numpy())
