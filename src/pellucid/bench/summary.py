@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from .. import metrics
 from ..errors import UsageError, unknown_name
+from ..support.plural import number_of
 from ..support.settings import names_object
 from .intervals import Difference, bounded, half_width, paired
 from .rows import Missing, Row
@@ -172,7 +173,7 @@ def _verdict(order: str, metric: str, ours: Line, theirs: Line) -> Verdict:
     means = f"{first:.{digits}f} against {second:.{digits}f}"
     if apart is None:
         return Verdict("not decided", f"{order}: not decided, one figure of all images has no interval ({means})")
-    many = f"{apart.images} image{'s' if apart.images > 1 else ''}"
+    many = number_of(apart.images, "image")
     if not apart.decided:
         return Verdict("not decided", f"{order}: not decided by {many} ({means})")
     outcome: Outcome = "holds" if (apart.mean > 0) == _higher(metric) else "does not hold"

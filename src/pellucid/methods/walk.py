@@ -33,7 +33,6 @@ _CODED = 1.12
 On 10 training crops, colour noise 25 under JPEG 92 gains 0.24 to 0.29 dB by 1.08 to 1.25, colour noise 10 0.07 by 1.12.
 """
 
-
 _LEFT_OF_CODED = 1.4
 """Factor of the level of weak noise under a coarse JPEG: what is left of it are slow waves, which look like picture.
 

@@ -14,6 +14,7 @@ from ..images import Picture
 from ..maths.noise import derive_seed
 from ..methods.method import State
 from ..operators import Mask, Operator
+from ..support.plural import number_of
 from . import provenance
 from .runner import Restored, Runner
 
@@ -170,7 +171,7 @@ def _of_pages(notes: Sequence[str]) -> str:
         for note, numbers in list(pages.items())[:_SHOWN]
     ]
     more = sum(map(len, list(pages.values())[_SHOWN:]))
-    return "; ".join([*lines, f"notes on {more} more page{'s' if more > 1 else ''}"] if more else lines)
+    return "; ".join([*lines, f"notes on {number_of(more, 'more page')}"] if more else lines)
 
 
 def _untouched(page: Picture, operator: Operator | None) -> Restored | None:
