@@ -29,7 +29,7 @@ from pellucid.maths.problem import to_unit
 from .conftest import Served
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Route
+    from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
 
 CHROMIUM = shutil.which("chromium")
 MISSING = [name for name in ("gradio", "playwright", "axe_playwright_python") if find_spec(name) is None]
@@ -129,7 +129,14 @@ def damage(page: Page, name: str) -> None:
     """Says what the damage is."""
     advanced(page, "Damage")
     page.get_by_label("The damage", exact=True).click()
-    page.get_by_role("option", name=re.compile(rf"\({name}\)$")).click()
+    # The page's answer takes away the messages about the damage before; what is pressed too early loses its own.
+    with page.expect_request_finished(lambda call: _fits(call, name)):
+        page.get_by_role("option", name=re.compile(rf"\({name}\)$")).click()
+
+
+def _fits(call: Request, task: str) -> bool:
+    """Tells the call that fits the controls to a task: its values are a token and the task."""
+    return "/gradio_api/run/" in call.url and call.post_data_json["data"][1:] == [task]
 
 
 def stepwise(page: Page, steps: int = 3) -> None:
