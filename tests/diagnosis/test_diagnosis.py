@@ -148,6 +148,9 @@ def test_clipped_blocks_do_not_bound_the_noise() -> None:
     assert not kept.all()
     assert calmest(y, kept, 3).level == pytest.approx(0.1, rel=0.1)
     assert calmest(y, torch.ones_like(kept), 3).level < 0.075
+    assert Calm(y, 3).bound.level < 0.075, "a small picture has too few blocks without them"
+    wide = torch.cat([y, y.flip(2)] * 5, 2)
+    assert Calm(wide, 3).bound.level == pytest.approx(0.1, rel=0.1)
 
 
 def test_grain_that_depends_on_brightness() -> None:
