@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import Diagnosis, Noise
-from ..diagnosis.noise import whitened
+from ..diagnosis.noise import changed, reduced, whitened
 from ..diagnosis.noise.stationary import Observed, Spectrum, ladder, walk
 from ..maths.noise import Streams
-from ..priors.prior import Counted
+from ..priors.prior import Counted, Padded
 from .method import State
 from .plan import Framing
 
@@ -79,7 +79,12 @@ class Denoising:
     @torch.no_grad()
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """See `plan.Treatment`."""
-        total = self.nfe
+        scale, total = self.noise.scale, self.nfe
+        if scale > 1:
+            small = replace(self, noise=replace(self.noise, scale=1))
+            for state in small.iterate(reduced(y, scale), Counted(Padded(prior)), rng):
+                yield replace(state, x=changed(y, state.x, scale), x0=changed(y, state.x0, scale), nfe=prior.nfe)
+            return
         for step, (level, x0) in enumerate(self._estimates(y, prior, rng), 1):
             own = x0.mean(1, keepdim=True).expand_as(x0) if self.grey else x0
             end, weight = step == total, min(self.strength * self.noise.weight, 1.0)

@@ -2,7 +2,8 @@
 
 from .calm import Calm, part
 from .finding import LEAST, Noise
+from .scale import changed, reduced
 from .search import CALLS, estimate, examined
 from .white import whitened
 
-__all__ = ["CALLS", "LEAST", "Calm", "Noise", "estimate", "examined", "part", "whitened"]
+__all__ = ["CALLS", "LEAST", "Calm", "Noise", "changed", "estimate", "examined", "part", "reduced", "whitened"]

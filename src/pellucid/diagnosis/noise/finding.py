@@ -31,6 +31,7 @@ class Noise:
         numbers: numbers behind the confidence.
         variance: dependence on brightness, for noise that has one; another spectrum than white is then that of the
             picture made uniform.
+        scale: factor of the reduction of the picture that all this holds for: there, coarse noise is fine.
         coded: whether it was white, as a sensor's, before a JPEG compression that made it uneven, or left little of it.
     """
 
@@ -40,6 +41,7 @@ class Noise:
     numbers: dict[str, float] = field(default_factory=dict, compare=False)
     variance: Variance | Curve | None = None
     coded: bool = False
+    scale: int = 1
 
     @property
     def level(self) -> float:
@@ -56,7 +58,7 @@ class Noise:
         """Frequency below which three quarters of the power lie, in cycles a pixel: 0.55 if white."""
         power = (self.spectrum.power * shares()).sum(0)
         total = power.cumsum(0) / power.sum()
-        return EDGES[int((total < 0.75).sum()) + 1]
+        return EDGES[int((total < 0.75).sum()) + 1] / self.scale
 
     @property
     def text(self) -> str:

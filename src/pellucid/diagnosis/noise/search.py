@@ -11,6 +11,8 @@ estimate plus drawn noise shows how much the prior removes from pure noise in th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -50,7 +52,7 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
         under, calls = noise_under(prior, calm, fine), calls - 1
         if _credible(under):
             return under
-    found = None if calm.silent else examined(prior, calm, calls, credible=True)
+    found = None if calm.silent else examined(prior, calm, calls, fine=fine, credible=True)
     return found if _credible(found) else None
 
 
@@ -58,13 +60,16 @@ def _credible(found: Noise | None) -> bool:
     return found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL
 
 
-def examined(prior: Prior, calm: Calm, calls: int = CALLS, *, credible: bool = False) -> Noise | None:
+def examined(
+    prior: Prior, calm: Calm, calls: int = CALLS, *, fine: bool = False, credible: bool = False
+) -> Noise | None:
     """Estimates the noise as if there were some, however unlikely; None for a picture that is too small.
 
     Args:
         prior: the prior.
         calm: the picture.
         calls: most evaluations, 9 or more.
+        fine: see `estimate`.
         credible: whether to stop, with None, as soon as no credible noise can result.
     """
     y, axes = calm.y, calm.axes
@@ -76,4 +81,9 @@ def examined(prior: Prior, calm: Calm, calls: int = CALLS, *, credible: bool = F
             spectrum = Spectrum.white(level, y.shape[1], axes)
             return Noise(spectrum, level, WHITE_CONFIDENCE, seen.numbers, variance(y, seen.x0, axes))
         calls -= seen.calls
-    return measure(prior, calm, calls, credible=credible) if min(y.shape[-2:]) >= _LEAST_SIDE else None
+    # A file keeps the grain of a soft picture if it is fine; what a coarse one made of it is no grain any more.
+    calm = calm if calm.compressed and not fine else calm.reduced
+    if min(y.shape[-2:]) < _LEAST_SIDE or (credible and calm.silent):
+        return None
+    found = measure(prior, calm, calls, credible=credible)
+    return None if found is None else replace(found, scale=calm.scale)
