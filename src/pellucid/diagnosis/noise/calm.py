@@ -70,18 +70,19 @@ class Calm:
         own = part(y)
         return None if min(own.shape[-2:]) < SIDE else cls(own, 1 if content.grey else y.shape[1], compressed, y)
 
-    @property
+    @cached_property
     def reduced(self) -> Calm:
         """The picture, reduced by 2 until its calm parts have fine waves, or until it is small."""
         if self.whole is None or min(self.whole.shape[-2:]) < 2 * _LEAST_SIDE or not self._soft:
             return self
         small = reduced(self.whole, 2)
-        return replace(self, y=part(small), whole=small, scale=2 * self.scale).reduced
+        return replace(self, y=part(small), whole=small, scale=2 * self.scale, compressed=False).reduced
 
     @property
     def _soft(self) -> bool:
         """True if the calm parts have hardly any fine waves."""
-        power = self.bound.power[: self.axes]
+        # Not as a file limits it: reduced, the picture has its grain in colours and grey alike.
+        power = calm_of(self.power[self.counted], self.axes).power[: self.axes]
         slow, fine = power[:, 1:_FIRST_FINE].max(), power[:, _FIRST_FINE:].max()
         return bool(fine < _SOFT**2 * slow)
 
@@ -109,12 +110,17 @@ class Calm:
     def counted(self) -> Tensor:
         """Marks of the blocks that bound the noise: the clipped ones, as of a white sky, would be the calmest.
 
-        Of a small picture they count, too, unless it was a JPEG: without them, too few are left to tell noise from
-        texture. On 40 training crops of 128x128 with clipped parts, grain of 1.2 pixels loses 0.15 dB without them; on
-        16 whole photographs with such parts, noise and grain gain 0.12 to 0.26 dB.
+        They count, too, unless it was a JPEG, where they are exactly flat, as in a clean picture: gravel below a white
+        sky was taken for noise. They also count in a small picture, where too few are left without them: on 40 training
+        crops of 128x128 with clipped parts, grain of 1.2 pixels loses 0.15 dB without them. On 16 whole photographs
+        with such parts, noise and grain gain 0.12 to 0.26 dB.
         """
-        enough = self.compressed or int(self.kept.sum()) >= _MANY
+        enough = self.compressed or (int(self.kept.sum()) >= _MANY and self._noisy(~self.kept))
         return self.kept if enough else torch.ones_like(self.kept)
+
+    def _noisy(self, own: Tensor) -> bool:
+        """True if the typical one of some blocks is not flat."""
+        return bool(own.any()) and Spectrum(self.power[own].median(0).values).level >= LEAST / 2
 
     @cached_property
     def bound(self) -> Spectrum:

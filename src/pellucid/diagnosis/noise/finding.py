@@ -78,7 +78,7 @@ class Noise:
 
     @property
     def evidence(self) -> dict[str, float]:
-        """Numbers behind the finding: levels of 255 by colour axis, and a and b of the variance or levels by light."""
+        """Numbers behind the finding: levels of 255 by colour axis, its size, and its dependence on light."""
         names = ("grey", "red-blue", "green") if len(self.spectrum.power) == 3 else ()
         levels = dict(zip(names, (level * 127.5 for level in self.spectrum.levels), strict=False))
         by_light = {}
@@ -88,4 +88,5 @@ class Noise:
             light = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
             levels_there = (255 * self.variance.at(light).sqrt()).tolist()
             by_light = {f"at {where:g}": level for where, level in zip(light.tolist(), levels_there, strict=True)}
-        return {**self.numbers, **levels, "grain": self.grain, **by_light}
+        by_size = {"grain": self.grain, **({"reduced": float(self.scale)} if self.scale > 1 else {})}
+        return {**self.numbers, **levels, **by_size, **by_light}

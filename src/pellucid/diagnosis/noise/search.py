@@ -52,7 +52,7 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
         under, calls = noise_under(prior, calm, fine), calls - 1
         if _credible(under):
             return under
-    found = None if calm.silent else examined(prior, calm, calls, fine=fine, credible=True)
+    found = None if calm.reduced.silent else examined(prior, calm, calls, credible=True)
     return found if _credible(found) else None
 
 
@@ -60,16 +60,13 @@ def _credible(found: Noise | None) -> bool:
     return found is not None and found.level >= LEAST and found.confidence >= DOUBTFUL
 
 
-def examined(
-    prior: Prior, calm: Calm, calls: int = CALLS, *, fine: bool = False, credible: bool = False
-) -> Noise | None:
+def examined(prior: Prior, calm: Calm, calls: int = CALLS, *, credible: bool = False) -> Noise | None:
     """Estimates the noise as if there were some, however unlikely; None for a picture that is too small.
 
     Args:
         prior: the prior.
         calm: the picture.
         calls: most evaluations, 9 or more.
-        fine: see `estimate`.
         credible: whether to stop, with None, as soon as no credible noise can result.
     """
     y, axes = calm.y, calm.axes
@@ -81,8 +78,7 @@ def examined(
             spectrum = Spectrum.white(level, y.shape[1], axes)
             return Noise(spectrum, level, WHITE_CONFIDENCE, seen.numbers, variance(y, seen.x0, axes))
         calls -= seen.calls
-    # A file keeps the grain of a soft picture if it is fine; what a coarse one made of it is no grain any more.
-    calm = calm if calm.compressed and not fine else calm.reduced
+    calm = calm.reduced
     if min(y.shape[-2:]) < _LEAST_SIDE or (credible and calm.silent):
         return None
     found = measure(prior, calm, calls, credible=credible)
