@@ -1,7 +1,7 @@
 """Photographs with real noise, before and after `auto`: `python -m benchmarks.real_noise FOLDER SHEET.jpg`.
 
-Prints the finest grain of each one's middle (`noise_level` of the mean of the channels, of 255) and what was found, and
-writes one image of all pairs, the picture as it was on the left.
+Prints the finest grain of each one (`noise_level` of the mean of the channels, of 255) and what was found, and writes
+one image of the middles of all pairs, the picture as it was on the left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Auto
 from pellucid.methods.method import last
-from pellucid.priors import load_prior
+from pellucid.priors import Padded, load_prior
 
 _COLUMNS = 3
 
@@ -29,18 +29,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("sheet", type=Path)
-    parser.add_argument("--crop", type=int, default=160)
+    parser.add_argument("--crop", type=int, default=160, help="side of the middles on the sheet, in pixels")
     parser.add_argument("--prior", default="natural")
     arguments = parser.parse_args()
-    prior, method, pairs, halved = load_prior(arguments.prior), Auto(), [], 0
+    prior, method, pairs, halved = Padded(load_prior(arguments.prior)), Auto(), [], 0
     files = sorted(arguments.folder.glob("*.png"))
     print("| photograph | grain before | after | said |\n|---|---|---|---|")
     for number, path in enumerate(files):
-        pixels = images.read(path).tensor()
-        before = to_unit(middle(to_model(pixels.expand(-1, 3, -1, -1)), arguments.crop))
+        before = images.read(path).tensor(3)
         state = last(method.iterate(Problem(to_model(before)), prior, Streams([number])))
         after = to_unit(state.x)
-        pairs.append(torch.cat([before, after], 3))
+        pairs.append(torch.cat([middle(one, arguments.crop) for one in (before, after)], 3))
         old, new = (255 * noise_level(one.mean(1, keepdim=True)) for one in (before, after))
         halved += new <= old / 2
         print(f"| {path.stem.replace('_', ' ')} | {old:.1f} | {new:.1f} | {state.notes[0]} |", flush=True)

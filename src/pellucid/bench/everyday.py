@@ -257,6 +257,8 @@ def _shot(kind: Kind, name: str, photograph: Tensor, draw: int, seed: int, folde
         truth = truth.permute(2, 0, 1)[None].float() / 255
     else:
         truth = photograph
+        if kind.scanned > 1:
+            truth = F.interpolate(truth, scale_factor=kind.scanned, mode="bicubic").clamp(0, 1)
         if kind.grey:
             truth = (truth * _LUMA).sum(1, keepdim=True).expand_as(truth)
         height, width = (size // kind.reduced * kind.reduced for size in truth.shape[-2:])

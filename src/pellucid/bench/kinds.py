@@ -19,6 +19,7 @@ class Kind:
         subsampling: chroma subsampling of that file.
         grey: whether the clean photograph is made grey.
         drawn: "text", "lines" or "screen" instead of a photograph.
+        scanned: factor by which the clean photograph is enlarged first: scans have more pixels than prints have detail.
         reduced: factor by which the picture is reduced, for rows that enlarge.
         task: the task that a person who knows the damage would name.
         peers: kinds of peers that take part: "noise", "blur", "jpeg", "enlarge".
@@ -31,6 +32,7 @@ class Kind:
     subsampling: str = "4:2:0"
     grey: bool = False
     drawn: str | None = None
+    scanned: int = 1
     reduced: int = 1
     task: str | None = None
     peers: str | None = None
@@ -50,6 +52,11 @@ def _noise(level: int, *, grey: bool = False, quality: int | None = None) -> Kin
     return Kind(damage, quality, grey=grey, task="denoise", peers="noise", sigma=level / 255)
 
 
+def _scan(size: float, *, grey: bool = False, quality: int | None = None) -> Kind:
+    damage = f"grain:sigma={15 / 255:.6f};size={size}"
+    return Kind(damage, quality, grey=grey, scanned=2, task="denoise", peers="noise", sigma=15 / 255)
+
+
 def _blurs(name: str, damage: str) -> dict[str, Kind]:
     """A blur alone, with noise, and with JPEG."""
     return {
@@ -63,10 +70,14 @@ KINDS: dict[str, Kind] = {
     "grey 10": _noise(10, grey=True),
     "grey 25": _noise(25, grey=True),
     "same in all channels 25": Kind("shared-noise:0.098039", task="denoise", peers="noise", sigma=25 / 255),
+    "colour 6, JPEG 75": _noise(6, quality=75),
     "colour 10, JPEG 92": _noise(10, quality=92),
     "colour 25, JPEG 92": _noise(25, quality=92),
     "grain 15, 0.7 px": Kind("grain:sigma=0.058824;size=0.7", task="denoise", peers="noise", sigma=15 / 255),
     "grain 15, 1.2 px": Kind("grain:sigma=0.058824;size=1.2", task="denoise", peers="noise", sigma=15 / 255),
+    "scan, grain 15, 2 px": _scan(2),
+    "scan, grain 15, 3 px, JPEG 90": _scan(3, quality=90),
+    "grey scan, grain 15, 2 px, JPEG 80": _scan(2, grey=True, quality=80),
     "chroma noise": Kind("chroma-noise", task="denoise", peers="noise"),
     "Poisson-Gaussian, weak": Kind("poisson-gaussian", task="denoise", peers="noise"),
     "Poisson-Gaussian, strong": Kind("poisson-gaussian:peak=30;read=0.04", task="denoise", peers="noise"),
@@ -98,6 +109,7 @@ KINDS: dict[str, Kind] = {
     "faded, a cast": Kind("faded", task="unfade", exposure=True),
     "clean": Kind(),
     "clean, grey": Kind(grey=True),
+    "clean scan, JPEG 90": Kind("", 90, scanned=2),
     "text": Kind(drawn="text"),
     "line art": Kind(drawn="lines"),
     "screenshot": Kind(drawn="screen"),
