@@ -668,3 +668,20 @@ def test_whoever_does_not_wait_for_answers_loses_nothing(page: Page, local: Serv
     page.get_by_label("Command").get_by_text(re.compile("noise")).wait_for()
     assert page.get_by_role("alert").inner_text() == told
     assert page.evaluate("window.overtaken") == 0
+
+
+def test_a_page_whose_connection_broke_comes_back_with_its_pictures(
+    browser: Browser, local: Served, tmp_path: Path
+) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(local.address)
+        page.get_by_role("button", name=re.compile("Drop photographs here")).wait_for()
+        hand_over(page, *small(tmp_path, "cat.png"))
+        with page.expect_event("domcontentloaded"):
+            page.route("**/run/**", lambda route: route.abort(), times=1)
+            restore(page)
+        page.get_by_role("button", name="Show cat.png").wait_for()
+        restore(page)
+        page.get_by_text("1 of 1 done").wait_for()
