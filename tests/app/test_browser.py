@@ -531,6 +531,8 @@ def test_on_a_phone_everything_is_in_reach_of_a_thumb(browser: Browser, local: S
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.get_by_role("button", name="Erase something").click()
         page.get_by_role("button", name="Paint", exact=True).wait_for()
+        letters = "[...document.querySelectorAll('#pellucid-side input')].map((one) => getComputedStyle(one).fontSize)"
+        assert set(page.evaluate(letters)) == {"16px"}
         low = page.evaluate(
             """() => [...document.querySelectorAll("button, input[type=range], a, summary, label.pellucid-add")]
               .filter((node) => node.checkVisibility() && node.getBoundingClientRect().height
