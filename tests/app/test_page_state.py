@@ -355,7 +355,12 @@ def test_a_job_that_ends_while_it_is_drawn_has_no_preview(
 ) -> None:
     job = two.job = Job(lambda job: None)
     job.x0 = to_unit(torch.zeros(1, 3, 30, 20))
-    monkeypatch.setattr(Session, "in_work", property(lambda _: setattr(job, "x0", None) or "b.png"))
+
+    def ends(_: Session) -> str:
+        job.x0 = None
+        return "b.png"
+
+    monkeypatch.setattr(Session, "in_work", property(ends))
     two.look_at(two.pictures[1].id)
     assert view.picture_view(two)["preview"].startswith("data:image/jpeg")
     assert view.picture_view(two)["preview"] is None
