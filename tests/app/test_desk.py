@@ -17,7 +17,7 @@ from pellucid.app.desk import Desk
 from pellucid.app.queue import Job
 from pellucid.app.session import Session
 
-from .conftest import tab
+from .conftest import tab, until
 
 Finish = Callable[[Session], None]
 
@@ -100,10 +100,9 @@ def test_two_people_wait_for_each_other(
     desk.run(other, Choices(prior=str(tiny_prior), strength="20"))
     assert "1 job comes before yours" in view.status(other, desk.queue)
     assert view.picture_view(one)["busy"]
-    # While it runs nothing is started twice, taken in or taken away.
+    # While it runs nothing is started twice or taken away.
     job = one.job
     desk.run(one, long)
-    desk.take(one, None)
     one.remove(one.pictures[0].id)
     one.undo()
     assert one.job is job
@@ -113,6 +112,26 @@ def test_two_people_wait_for_each_other(
     finish(other)
     assert "Stopped" in view.status(one, desk.queue)
     assert "1 of 1 done" in view.status(other, desk.queue)
+
+
+def test_pictures_that_come_while_a_job_runs_are_of_the_next(
+    desk: Desk, one: Session, tiny_prior: Path, photo: Path, finish: Finish
+) -> None:
+    desk.run(one, Choices(prior=str(tiny_prior), strength="1000", steps=1000, settings=("corrections=100",)))
+    handle = desk.uploads.put(one.visitor, "b.jpg", io.BytesIO(photo.read_bytes()))
+    desk.take(one, [{"path": handle, "name": "b.jpg"}])
+    assert one.messages == []
+    assert view.state(one, one.pictures[1])[0] == "looking"
+    # The picture of the job is still the one that is looked at.
+    assert one.current == 0
+    desk.stop(one)
+    finish(one)
+    until(lambda: not one.looking)
+    assert [view.state(one, picture)[0] for picture in one.pictures] == ["stopped", "ready"]
+    assert "is kept." in view.status(one, desk.queue)
+    desk.run(one, Choices(prior=str(tiny_prior), strength="20"))
+    finish(one)
+    assert "2 of 2 done" in view.status(one, desk.queue)
 
 
 def test_one_file_is_downloaded_as_it_is_and_several_in_a_zip(

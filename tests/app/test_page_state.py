@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -322,3 +324,43 @@ def test_messages_are_in_the_pages_words(said: str, page: str) -> None:
 
 def test_the_damages_are_named_without_options() -> None:
     assert all("--" not in damage(name) and len(damage(name)) <= 45 for name in tasks.names())
+
+
+def test_what_ends_while_the_page_is_drawn_is_drawn_at_the_next_look(
+    desk: Desk, two: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gradio")
+    from pellucid.app.page import Page
+
+    # Without its layout, which gradio needs a server for.
+    page = object.__new__(Page)
+    page._desk, draw, picture = desk, view.picture_view, two.pictures[0]
+
+    def drawn(session: Session, desk: Desk | None = None) -> dict[str, Any]:
+        made = draw(session, desk)
+        picture.looked = True
+        return made
+
+    monkeypatch.setattr(view, "picture_view", drawn)
+    picture.looked = False
+    first, second = page._shown(two), page._shown(two)
+    assert [one["state"] for one in first[0]["pictures"]] == ["looking", "ready"]
+    assert first[-1].active
+    assert [one["state"] for one in second[0]["pictures"]] == ["ready", "ready"]
+    assert not second[-1].active
+
+
+def test_a_job_that_ends_while_it_is_drawn_has_no_preview(
+    desk: Desk, two: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = two.job = Job(lambda job: None)
+    job.x0 = to_unit(torch.zeros(1, 3, 30, 20))
+
+    def ends(_: Session) -> str:
+        job.x0 = None
+        return "b.png"
+
+    monkeypatch.setattr(Session, "in_work", property(ends))
+    two.look_at(two.pictures[1].id)
+    assert view.picture_view(two)["preview"].startswith("data:image/jpeg")
+    assert view.picture_view(two)["preview"] is None

@@ -37,13 +37,19 @@ def test_a_reload_finds_its_session_and_its_job_goes_on(sessions: Sessions, toke
     assert sessions.of(token, "second loading", now=101) is session
     sessions.sweep(now=100 + STOP_AFTER)
     assert not job.stopping
-    # What the first loading still says after it is gone keeps nothing alive.
+    # A page whose connection broke is there as long as it asks, or holds another.
     sessions.left("second loading", now=200)
-    sessions.of(token, "first loading", now=205)
-    sessions.sweep(now=200 + STOP_AFTER - 1)
+    sessions.of(token, "second loading", now=200 + STOP_AFTER)
+    sessions.sweep(now=200 + STOP_AFTER)
+    assert not job.stopping
+    sessions.opened("second loading")
+    sessions.sweep(now=300 + STOP_AFTER)
     assert not job.stopping
     # Nothing was handed over: there is nothing to come back to either.
-    sessions.sweep(now=200 + STOP_AFTER)
+    sessions.left("second loading", now=400)
+    sessions.sweep(now=400 + STOP_AFTER - 1)
+    assert not job.stopping
+    sessions.sweep(now=400 + STOP_AFTER)
     assert job.ended.wait(10)
     assert job.state == "stopped"
 

@@ -151,15 +151,12 @@ class Desk:
             self.queue.stop(session.job)
 
     def take(self, session: Session, payload: object) -> None:
-        """Takes uploaded pictures in and diagnoses them; see `Session.add` and `Uploads.taken`.
+        """Takes uploaded pictures in and diagnoses them, after the job if one runs; see `Session.add`, `Uploads.taken`.
 
         Args:
             session: whose they are.
             payload: records as in `Uploads.taken`; a record with a `name` and a `reason` is a file that was not sent.
         """
-        if session.busy:
-            session.messages = ["Pictures are added when this is done, or press Stop first."]
-            return
         before = len(session.pictures)
         with self.uploads.taken(session.visitor, payload) as files:
             session.add(files, self.limits)

@@ -37,6 +37,7 @@ _HEADERS = {
     b"x-content-type-options": b"nosniff",
 }
 
+BACK = "/gradio_api/app_id"
 FILE = "/gradio_api/file="
 HEARTBEAT = "/gradio_api/heartbeat/"
 PREDICT = "/gradio_api/run/predict"
@@ -54,6 +55,8 @@ OPEN: tuple[tuple[tuple[str, ...], str], ...] = (
     (("POST",), "/login"),
     (("GET",), "/logout"),
     (("GET",), HEARTBEAT + _PAGE),
+    # Asked for by a page whose connection broke, until it can load itself anew.
+    (("GET",), BACK),
     (("POST",), PREDICT),
     (("POST",), SESSION),
     (("POST",), UPLOAD),

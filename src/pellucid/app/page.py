@@ -83,17 +83,17 @@ class Page:
 
     def _wire(self) -> None:
         shown = [self._viewer, self._status, self._download, self._run, self._stop, self._undo, self._timer]
-        said = self._said
-        chosen = self._controls.inputs
+        said, controls = self._said, self._controls
+        chosen = controls.inputs
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         token = self._token
 
         self.blocks.load(self._load, token, [token, *shown], js=_TOKEN, **quiet)
         self._timer.tick(self._look, token, shown, **quiet)
-        # Whoever is fast hands pictures over before the page has been given its token.
-        handed: dict[str, Any] = {**quiet, "js": _HAND}
         # gradio leaves out a stroke or a removal while the one before is not answered; page.js keeps the order.
         each: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
+        # Whoever is fast hands pictures over before the page has been given its token.
+        handed: dict[str, Any] = {**each, "js": _HAND}
         taken = self._viewer.taken(self._take, [token, self._handed], shown, **{**each, "js": _TAKEN})
         self._run.click(self._start, [token, *chosen], shown, **quiet)
         self._stop.click(self._end, token, shown, **quiet)
@@ -104,7 +104,6 @@ class Page:
         self._viewer.paints(self._paints, token, shown, **each)
         removed = self._viewer.removed(self._remove, token, shown, **each)
         painted = self._viewer.painted(self._paint, token, shown, **each)
-        controls = self._controls
         masked = controls.mask.upload(
             self._mask, [token, controls.mask, self._handed], [controls.mask, *shown], **handed
         )
@@ -113,11 +112,12 @@ class Page:
         )
         for event in (taken, seen, removed, painted, masked, kernel):
             event.then(self._calls, [token, *chosen], said, **quiet)
-        gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
+        # Before the others of its event: gradio begins the next of them when the one before is answered.
         controls.task.change(
             self._fit, [token, controls.task],
-            [controls.method, controls.compare, controls.mask, controls.kernel, controls.by, *shown], **quiet,
+            [controls.method, controls.compare, controls.mask, controls.kernel, controls.by, *shown], **each,
         )  # fmt: skip
+        gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
         gr.on([controls.task.change, controls.method.change], self._fidelity, [controls.task, controls.method],
               controls.fidelity, **quiet)  # fmt: skip
 
@@ -135,7 +135,9 @@ class Page:
 
     def _shown(self, session: Session) -> list[Any]:
         """All outputs that depend on the session, in order."""
+        # Before anything is drawn: what ends meanwhile is drawn at the next look.
         busy = session.busy
+        looks = busy or session.looking
         return [
             view.picture_view(session, self._desk),
             view.status(session, self._desk.queue),
@@ -143,7 +145,7 @@ class Page:
             gr.Button(view.restoring(session), interactive=bool(session.pictures) and not busy, visible=not busy),
             gr.Button(visible=busy),
             gr.Button(interactive=session.newest is not None and not busy),
-            gr.Timer(active=busy or session.looking),
+            gr.Timer(active=looks),
         ]
 
     def _load(self, token: str, request: gr.Request) -> list[Any]:
@@ -247,10 +249,11 @@ class Page:
 
     def _calls(self, token: str, request: gr.Request, *values: Any) -> str:
         session = self._session(token, request)
-        choices = self._choices(session, values)
-        if choices is None:
-            return ""
-        command, python = self._desk.calls(session, choices)
+        try:
+            command, python = self._desk.calls(session, self._controls.read(session, values))
+        except UsageError as error:
+            # Nobody pressed anything: it is no message about what was done.
+            command = python = plain(error, session.folder)
         mask = session.mask
         told = view.call("Command", command) + view.call("Python", python)
         return told + ("" if mask is None else view.link(mask, "Download the mask"))

@@ -206,7 +206,8 @@ class Session:
                 self.pictures.append(self._taken(path, name, limits))
             except PellucidError as error:
                 self.messages.append(plain(named(error, path, name), self.folder))
-        if len(self.pictures) > before:
+        # Whoever watches a job goes on watching it.
+        if len(self.pictures) > before and not self.busy:
             self.current = before
 
     def _taken(self, path: Path, name: str, limits: Limits) -> Upload:

@@ -31,12 +31,11 @@ _LOST = "this page has lost its session: reload it"
 
 @dataclass
 class _Entry:
-    """A session, its present and past page loadings, and the time of its last call."""
+    """A session, its page loadings, and the time of its last call."""
 
     session: Session
     since: float
     pages: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
 
 
 class Sessions:
@@ -115,10 +114,9 @@ class Sessions:
                 if len(self._entries) >= MOST_SESSIONS:
                     raise PellucidError("too many pages are open here: try again in a quarter of an hour")
                 entry = self._entries[token] = _Entry(Session(self.folder / secrets.token_hex(16), visitor), now)
-            # A page that is gone never comes back: what it still says on its way out keeps nothing alive.
-            if page not in entry.gone:
-                entry.pages.add(page)
-                entry.since = now
+            # A page that asks is there, though its connection broke, as a phone's does that was locked.
+            entry.pages.add(page)
+            entry.since = now
             return entry.session
 
     def opened(self, page: str) -> None:
@@ -134,7 +132,6 @@ class Sessions:
             for entry in self._entries.values():
                 if page in entry.pages:
                     entry.pages.discard(page)
-                    entry.gone.add(page)
                     entry.since = now
 
     def sweep(self, now: float | None = None) -> None:

@@ -48,8 +48,10 @@ def picture_view(session: Session, desk: Desk | None = None) -> dict[str, Any]:
         if part:
             note = f"A part of the picture, to try it out. {note}"
     job, preview = session.job, None
-    if job is not None and not job.over and job.x0 is not None and session.in_work == upload.name:
-        preview = live(job.x0)
+    # Read once: the job that sets it runs beside whoever asks.
+    x0 = None if job is None else job.x0
+    if x0 is not None and session.busy and session.in_work == upload.name:
+        preview = live(x0)
     painting = upload.painting and not session.busy
     if painting:
         note = upload.hint or PAINT

@@ -1,10 +1,11 @@
-// A call is sent once the one before is answered: none overtakes another, as Fill in the last stroke.
+// A call is sent once all of the answer before is there: none overtakes another, as Fill in the last stroke, and no
+// older answer is drawn over a newer one.
 (() => {
   const send = window.fetch;
   let last = Promise.resolve();
   window.fetch = (address, options) => {
     if (!String(address).includes("/gradio_api/run/")) return send(address, options);
-    const answer = last.then(() => send(address, options));
+    const answer = last.then(() => send(address, options)).then(async (begun) => new Response(await begun.text(), begun));
     last = answer.catch(() => {});
     return answer;
   };
@@ -60,7 +61,7 @@
     if (navigator.clipboard) navigator.clipboard.writeText(text.textContent);
     else document.execCommand("copy");
     button.firstChild.textContent = "Copied";
-    setTimeout(() => (button.firstChild.textContent = "Copy"), 1500);
+    button.addEventListener("blur", () => (button.firstChild.textContent = "Copy"), { once: true });
   });
   document.addEventListener("dragover", (event) => event.preventDefault(), true);
   document.addEventListener("drop", (event) => {
