@@ -7,6 +7,7 @@ of a blurred photograph, and so has a photograph of which only a part is in focu
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -45,6 +46,23 @@ def edginess(image: Tensor) -> float:
     return min(_kurtosis(step - step.mean()) for step in steps)
 
 
+def interpolation(family: Literal["bilinear", "bicubic"], factor: float) -> Tensor:
+    """Kernel that enlarges: its spectrum is that of an enlarged picture, but for its images, (n, n).
+
+    Args:
+        family: the filter.
+        factor: of both sides.
+    """
+    reach = math.ceil((1 if family == "bilinear" else 2) * factor)
+    at = torch.arange(-reach, reach + 1, dtype=torch.float64).abs() / factor
+    if family == "bilinear":
+        row = (1 - at).clamp_min(0)
+    else:
+        outside = torch.where(at < 2, ((2.5 - at / 2) * at - 4) * at + 2, 0)
+        row = torch.where(at < 1, (1.5 * at - 2.5) * at.square() + 1, outside)
+    return row[:, None] * row / row.sum() ** 2
+
+
 def sharpest(image: Tensor) -> list[Tensor]:
     """Parts of 96 x 96 pixels with the most fine detail, and with the most of it beside coarse detail.
 
@@ -55,8 +73,9 @@ def sharpest(image: Tensor) -> list[Tensor]:
     fine, coarse = laplacian(bright).square(), bright.diff(dim=-1)[..., 1:-1, 1:].square()
     fine, coarse = (F.avg_pool2d(one, _PART - 2, _STEP)[0, 0] for one in (fine, coarse))
     columns = fine.shape[1]
-    orders = [one.flatten().argsort(descending=True)[:_PARTS].tolist() for one in (fine, fine / (coarse + _FAINT))]
-    corners = [(_STEP * (at // columns), _STEP * (at % columns)) for at in dict.fromkeys(sum(orders, []))]
+    orders = [one.flatten().argsort(descending=True)[:_PARTS] for one in (fine, fine / (coarse + _FAINT))]
+    places = dict.fromkeys(torch.cat(orders).tolist())
+    corners = [(_STEP * (at // columns), _STEP * (at % columns)) for at in places]
     return [image[..., top : top + _PART, left : left + _PART] for top, left in corners]
 
 
