@@ -162,10 +162,11 @@ def line(power: Tensor, light: Tensor) -> tuple[float, float, Tensor]:
 
 def brightness(x: Tensor) -> Tensor:
     """The mean of each block of an image, (N,), from 0 to 1."""
-    return (_tiles(x.mean(1)).mean((-2, -1)).flatten().cpu() + 1) / 2
+    return (tiles(x.mean(1)).mean((-2, -1)).flatten().cpu() + 1) / 2
 
 
-def _tiles(x: Tensor) -> Tensor:
+def tiles(x: Tensor) -> Tensor:
+    """Overlapping blocks of images (..., H, W), (..., rows, columns, 16, 16)."""
     return x.unfold(-2, SIDE, STRIDE).unfold(-2, SIDE, STRIDE)
 
 
@@ -176,7 +177,7 @@ def clipped(y: Tensor) -> Tensor:
 
 def unclipped(y: Tensor) -> Tensor:
     """Selects blocks, (N,), that are hardly clipped, since clipping reduces noise; all if they are few."""
-    kept = _tiles(clipped(y)).mean((-2, -1)).flatten().cpu() < _CLIPPED
+    kept = tiles(clipped(y)).mean((-2, -1)).flatten().cpu() < _CLIPPED
     return kept if kept.sum() >= max(_FEW, 0.2 * len(kept)) else torch.ones_like(kept)
 
 
@@ -208,7 +209,7 @@ def _grid(y: Tensor) -> float:
 
 def residual(left: Tensor, kept: Tensor) -> Tensor:
     """Blocks of a residual's mean channel, (N, 16, 16), without their means."""
-    block = _tiles(left.mean(1))[0].flatten(0, 1)[kept.to(left.device)]
+    block = tiles(left.mean(1))[0].flatten(0, 1)[kept.to(left.device)]
     return block - block.mean((-2, -1), keepdim=True)
 
 
@@ -235,7 +236,7 @@ def _colours(left: Tensor, kept: Tensor, told: Spectrum, axes: int) -> dict[str,
     Layers of film and pixels of a sensor have noise of their own, and grain has no colour. Texture has one: its axes
     rise and fall together. The root mean square correlation of the axes counts, of the median block, as a logarithm.
     """
-    block = _tiles(to_opponent(left)[0]).flatten(1, 2)[:, kept.to(left.device)].flatten(2).cpu()
+    block = tiles(to_opponent(left)[0]).flatten(1, 2)[:, kept.to(left.device)].flatten(2).cpu()
     block = block - block.mean(-1, keepdim=True)
     block = block / block.norm(dim=-1, keepdim=True).clamp_min(_TINY)
     pairs = torch.einsum("cnp,dnp->ncd", block, block).square().triu(1).flatten(1)
