@@ -26,7 +26,7 @@ def rounded(image: Tensor) -> Tensor:
 
 def smooth(spread: float, side: int = 192) -> Tensor:
     """Random texture without edges, of variance 1."""
-    texture = convolved(drawn(1, 1, side + 32, side + 32), gaussian(spread))[..., 16:-16, 16:-16]
+    texture = convolved(0.5 + 0.1 * drawn(1, 1, side + 32, side + 32), gaussian(spread))[..., 16:-16, 16:-16] - 0.5
     return texture / texture.std()
 
 

@@ -17,7 +17,7 @@ from ...priors.prior import Prior
 from .blocks import Taken
 from .calm import Calm
 from .finding import Noise
-from .signs import tiles
+from .signs import flattest, pale, tiles
 from .stationary import Spectrum, shares, to_opponent
 
 _TINY = 1e-6
@@ -25,8 +25,8 @@ _TINY = 1e-6
 WEAK = 6 / 127.5
 """Level that the calmest blocks permit, below which noise is looked for here."""
 
-_TOLD, _FLAT, _LEAST = 12 / 127.5, 0.3, 0.1
-"""Level that the prior is told; share of the blocks that count as flat; the quantile that stands for all of them."""
+_TOLD, _LEAST = 12 / 127.5, 0.1
+"""Level that the prior is told; the quantile of the flat blocks that stands for all of them."""
 
 _SAME = 2.0
 """Noise before the compression over what the prior takes from flat places, both per channel, on training crops."""
@@ -53,9 +53,8 @@ There, noise from a Bayer mosaic has at least 0.45 on training crops, with reduc
 leaf has 0.33: removed, it lost 1.9 dB at quality 92. What a coarser file keeps of noise has as little colour.
 """
 
-_PALE, _BLACK, _FLAT_PALE, _TOGETHER = 0.4, 0.05, (0.5, 10.0), (0.42, -20.0)
-"""Least ratio of the darkest channel to the brightest one where texture has no colour, both over a level that counts as
-black; neutral value and weight of the share of such flat blocks, and of the correlation of grey with a colour axis.
+_FLAT_PALE, _TOGETHER = (0.5, 10.0), (0.42, -20.0)
+"""Neutral value and weight of the share of flat blocks that are pale, and of the correlation of grey with a colour.
 
 The texture of red cloth is red, so that it has as much colour as noise, also where a file with reduced colours hides
 the correlation. That of noise is at most 0.27 on training crops, of red and blue cloth 0.36 to 0.73.
@@ -76,20 +75,13 @@ def noise_under(prior: Prior, calm: Calm, fine: bool = False) -> Noise:
     return judged(activity, taken.power[calm.kept], calm.axes, fine, own)
 
 
-def flattest(activity: Tensor) -> Tensor:
-    """Indices of the blocks that count as flat, by the activity of all."""
-    return activity.argsort()[: max(6, int(_FLAT * len(activity)))]
-
-
 def _tint(taken: Taken, kept: Tensor, flat: Tensor) -> dict[str, float]:
     """Signs of a texture in the surface's colour: share of flat blocks that are pale, and correlation of the axes."""
-    light = (tiles(taken.y)[0].mean((-2, -1)).flatten(1)[:, kept.to(taken.y.device)][:, flat] + 1) / 2
-    pale = light.amin(0) + _BLACK >= _PALE * (light.amax(0) + _BLACK)
     parts = tiles(to_opponent(taken.y - taken.x0))[0].flatten(1, 2)[:, kept.to(taken.y.device)][:, flat]
     parts = F.avg_pool2d(parts, 2)
     grey, *colours = (parts - parts.mean((-2, -1), keepdim=True)).flatten(1)
     alike = [(grey @ one).abs() / (grey.norm() * one.norm()).clamp_min(_TINY) for one in colours]
-    return {"pale": pale.float().mean().item(), "together": max(one.item() for one in alike)}
+    return {"pale": pale(taken.y, kept)[flat].mean().item(), "together": max(one.item() for one in alike)}
 
 
 def judged(

@@ -29,6 +29,10 @@ _PERIOD = 8
 _TAILS = 3.0
 _COLOURED, _TINTED = 0.5, 0.8
 _TINY = 1e-6
+_FLAT, _FEWEST = 0.3, 6
+"""Share of the blocks that count as flat, and their least number."""
+_PALE, _BLACK = 0.4, 0.05
+"""Least ratio of the darkest channel to the brightest one in a pale colour, both over a level that counts as black."""
 
 RULE: Mapping[str, tuple[float, float]] = {
     "share": (0.759, 5.399),
@@ -58,13 +62,14 @@ UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
     "colour": {"calm": (-0.12, -6.0), "together": (-1.4, 4.0)},
     "grey": {"calm": (-0.08, -10.0), "share": (0.70, -6.0)},
     "curved": {"calm": (-0.08, -10.0)},
-    "compressed": {"calm": (-0.08, -10.0), "direction": (-1.3, 4.0)},
+    "compressed": {"calm": (-0.08, -10.0), "direction": (-1.3, 4.0), "pale": (0.5, -6.0)},
 }
 """The same by kind of picture; a weight below 0 counts what lies below the value.
 
 Texture has calm places, and noise has none. Chosen on 1,500 crops, a third of them from the 40 photographs with the
 most texture of 1,624, some sharpened. From these 40 it takes two thirds of the harm; from the others hardly any gain.
-Noise that is mostly colour is left to the rule: texture has little.
+Noise that is mostly colour is left to the rule: texture has little. That of red cloth has as much, and a JPEG hides
+that it goes with the grey.
 """
 BESIDE: Mapping[str, tuple[float, float]] = {"apart": (1.6, 6.0), "flat": (-0.3, 3.0)}
 """Of each sign of noise that some pictures have the value that texture keeps below, and what each unit beyond adds.
@@ -173,6 +178,22 @@ def tiles(x: Tensor) -> Tensor:
 def clipped(y: Tensor) -> Tensor:
     """Marks the pixels of an image, (1, H, W), of which a channel is at an end of its range: 1 there, else 0."""
     return (y.abs() >= 1 - 1.01 / 127.5).float().amax(1)
+
+
+def flattest(activity: Tensor) -> Tensor:
+    """Indices of the blocks that count as flat, by the activity of all, (N,)."""
+    return activity.argsort()[: max(_FEWEST, int(_FLAT * len(activity)))]
+
+
+def pale(y: Tensor, kept: Tensor) -> Tensor:
+    """Marks the blocks whose colour is not deep, 1.0 there, else 0.0, (N,): texture of a deep colour has that colour.
+
+    Args:
+        y: one picture in colour, (1, C, H, W) in [-1, 1].
+        kept: blocks that count, of which there are N.
+    """
+    light = (tiles(y)[0].mean((-2, -1)).flatten(1).cpu()[:, kept] + 1) / 2
+    return (light.amin(0) + _BLACK >= _PALE * (light.amax(0) + _BLACK)).float()
 
 
 def unclipped(y: Tensor) -> Tensor:
