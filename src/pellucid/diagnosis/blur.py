@@ -343,7 +343,11 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     least, ahead = _LEAST[shape.family], margin - second
     if margin < least.margin or ahead < least.ahead or not least.smallest <= shape.size <= least.largest:
         return None
-    if contrast(image) < _CONTRAST or edginess(image) < _EDGES or misfit(power, shape, floor) > _MISFIT:
+    # A ring of zeros needs no edges to be seen.
+    ringed = shape.family == "disk" and ahead >= _RINGED
+    if contrast(image) < _CONTRAST or (not ringed and edginess(image) < _EDGES):
+        return None
+    if misfit(power, shape, floor) > _MISFIT:
         return None
     if _ahead_of_others(power, shape, floor) < _others(power, shape, grid >= _GRID):
         return None
@@ -363,8 +367,9 @@ Of 450 blurred training crops, one in 30 has less: one of texture only. Random t
 wood have a kurtosis of 3.2 or less, photographs in which a part is in focus a margin below 0 there.
 """
 _ENLARGED: tuple[Family, ...] = ("bilinear", "bicubic")
-_STREAKS, _NO_LENS, _NO_GAUSSIAN, _QUIET = 25.0, 5.0, 2.0, 1e-4
-"""Least margins of a motion over streaks, and of a lens and a Gaussian over an enlargement; power without noise.
+_STREAKS, _NOT_ENLARGED, _QUIET, _RINGED = 5.0, 2.0, 1e-4, 60.0
+"""Least margins of a motion over streaks, and of another blur over an enlargement; power without noise; margin of a
+lens over other blurs that tells its ring of zeros.
 
 On training crops a motion has 53 and more, an uncompressed Gaussian or lens 3.4, a compressed lens 14.
 """
@@ -393,9 +398,7 @@ def _others(power: Tensor, shape: Shape, compressed: bool) -> float:
         return _STREAKS
     if power.mean(1).min() > _QUIET:
         return -math.inf
-    if shape.family == "disk":
-        return _NO_LENS
-    return -math.inf if compressed else _NO_GAUSSIAN
+    return -math.inf if compressed and shape.family == "gaussian" else _NOT_ENLARGED
 
 
 def narrower(power: Tensor, shape: Shape, floor: float = LEAST) -> Shape:
