@@ -79,16 +79,6 @@ def sharpest(image: Tensor) -> list[Tensor]:
     return [image[..., top : top + _PART, left : left + _PART] for top, left in corners]
 
 
-def _smoothed(image: Tensor) -> Tensor:
-    """Brightness without the finest noise."""
-    return F.avg_pool2d(luminance(image), 3, 1)
-
-
-def _kurtosis(values: Tensor) -> float:
-    power = values.square().mean().item()
-    return values.pow(4).mean().item() / power**2 if power else 0.0
-
-
 def streak(spread: float, degrees: float) -> Tensor:
     """Kernel that smooths along a direction without zeros, as the grain of wood looks, (h, w).
 

@@ -377,8 +377,8 @@ On training crops a motion has 53 and more, an uncompressed Gaussian or lens 3.4
 
 def _margin(power: Tensor, shape: Shape, floor: float) -> float:
     """Logarithm of the likelihood ratio of a kernel to no blur."""
-    blurred, sharp = likelihoods(power, [shape, NONE], floor).tolist()
-    return blurred - sharp
+    blurred, sharp = likelihoods(power, [shape, NONE], floor)
+    return (blurred - sharp).item()
 
 
 def _ahead_of_others(power: Tensor, shape: Shape, floor: float) -> float:
@@ -388,8 +388,8 @@ def _ahead_of_others(power: Tensor, shape: Shape, floor: float) -> float:
         others = [Shape("streak", share * shape.size, shape.degrees + turn) for share in spreads for turn in turns]
     else:
         others = [Shape(family, factor) for family in _ENLARGED for factor in _steps(1.25, 4, 10)]
-    own, *rest = likelihoods(power, [shape, *others], floor).tolist()
-    return own - max(rest)
+    found = likelihoods(power, [shape, *others], floor)
+    return (found[0] - found[1:].max()).item()
 
 
 def _others(power: Tensor, shape: Shape, compressed: bool) -> float:
