@@ -377,8 +377,8 @@ On training crops a motion has 53 and more, an uncompressed Gaussian or lens 3.4
 
 def _margin(power: Tensor, shape: Shape, floor: float) -> float:
     """Logarithm of the likelihood ratio of a kernel to no blur."""
-    blurred, sharp = likelihoods(power, [shape, NONE], floor)
-    return (blurred - sharp).item()
+    found = likelihoods(power, [shape, NONE], floor)
+    return (found[0] - found[1]).item()
 
 
 def _ahead_of_others(power: Tensor, shape: Shape, floor: float) -> float:
