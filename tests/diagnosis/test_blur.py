@@ -121,5 +121,5 @@ def test_a_finding_says_its_numbers() -> None:
     found = Blur(Shape("motion", 8.3, 37), 120.0, 50.0, 1.0)
     assert found.text == "motion blur of 8.3 pixels at 37 degrees"
     assert found.remedy == "--task unblur"
-    assert found.evidence == {"size": 8.3, "degrees": 37, "margin": 120.0, "ahead": 50.0, "grid": 1.0}
+    assert found.evidence == {"size": 8.3, "degrees": 37, "margin": 120.0, "ahead": 50.0, "grid": 1.0, "agreement": 0.0}
     assert Blur(Shape("disk", 2.6), 40.0, 1.0).text == "lens blur of radius 2.6 pixels"

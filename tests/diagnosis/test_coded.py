@@ -91,3 +91,23 @@ def test_a_photograph_with_weak_noise_in_a_coarse_file_gains(grey: bool, tmp_pat
     truth = np.array(Image.open(tmp_path / "clean.jpg")).astype(float)
     before = np.array(Image.open(tmp_path / "noisy.jpg")).astype(float)
     assert ((results["noisy"] - truth) ** 2).mean() < ((before - truth) ** 2).mean() / 2
+
+
+@pytest.mark.parametrize("tint", [{"pale": 0.1, "together": 0.0}, {"pale": 1.0, "together": 0.7}], ids=str)
+def test_texture_of_a_deep_colour_or_in_the_colour_of_its_surface_is_no_noise(tint: dict[str, float]) -> None:
+    noise = judged(activity(5), taken(torch.ones(40)), 3, tint={"pale": 1.0, "together": 0.2})
+    assert noise.confidence > 0.9
+    found = judged(activity(5), taken(torch.ones(40)), 3, tint=tint)
+    assert found.confidence < 0.05
+    assert found.evidence["pale"] == tint["pale"]
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_red_cloth_is_left_to_the_compression(tmp_path: Path, subsampling: int) -> None:
+    draw = np.random.default_rng(5).standard_normal
+    threads = np.sin(2 * np.pi * np.arange(128) / 3)
+    weave = threads[:, None] + threads + draw((128, 128))
+    cloth = np.array([170, 25, 30]) * (1 + 0.03 * weave[..., None])
+    path = tmp_path / "cloth.jpg"
+    Image.fromarray(cloth.round().clip(0, 255).astype(np.uint8)).save(path, quality=75, subsampling=subsampling)
+    assert pellucid.diagnose(path).noise is None

@@ -121,10 +121,10 @@ def test_texture_is_uneven_and_has_calm_places() -> None:
     """Noise is nowhere calmer than elsewhere; what is counts against it, below its limit, unless it is coloured."""
     usual = {"share": 0.85, **read(drawn(1), Spectrum.white(0.1, 3, 1))}
     assert all(signs.beyond(usual, limits) == 0 for limits in signs.UNEVEN.values())
-    texture = {**usual, "calm": -0.42, "share": 0.6, "direction": -0.8, "together": -1.3}
+    texture = {**usual, "calm": -0.42, "share": 0.6, "direction": -0.8, "together": -1.3, "pale": 0.2}
     assert signs.beyond(texture, signs.UNEVEN["colour"]) == pytest.approx(6 * 0.3 + 4 * 0.1)
     assert signs.beyond(texture, signs.UNEVEN["grey"]) == pytest.approx(10 * 0.34 + 6 * 0.1)
-    assert signs.beyond(texture, signs.UNEVEN["compressed"]) == pytest.approx(10 * 0.34 + 4 * 0.5)
+    assert signs.beyond(texture, signs.UNEVEN["compressed"]) == pytest.approx(10 * 0.34 + 12 * 0.6 + 6 * 0.3)
     less = signs.beside(texture, "colour")
     assert signs.beside({**texture, "apart": 0.0}, "colour") == pytest.approx(less + 6 * 0.3 + 4 * 0.1)
 
@@ -151,3 +151,11 @@ def test_a_line_through_the_power_of_blocks() -> None:
     a, b, fit = signs.line(0.3 + 0.7 * light, light)
     assert (a, b) == pytest.approx((0.3, 0.7), abs=1e-4)
     torch.testing.assert_close(fit, 0.3 + 0.7 * light, atol=1e-4, rtol=0)
+
+
+def test_deep_colours_are_told_from_pale_ones() -> None:
+    colours = torch.tensor([[170.0, 25, 30], [130, 180, 230], [5, 4, 2], [120, 120, 120]])
+    picture = (colours / 127.5 - 1).T.repeat_interleave(16, 1)[None, :, None].expand(1, 3, 16, 64)
+    marks = signs.pale(picture, torch.ones(7, dtype=torch.bool))
+    assert marks[::2].tolist() == [0, 1, 1, 1]
+    assert signs.pale(picture, torch.arange(7) > 3).tolist() == marks[4:].tolist()

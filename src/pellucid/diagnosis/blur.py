@@ -23,10 +23,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..operators.blur import disk, gaussian, motion
+from .agreement import contrast, edginess, interpolation, sharpest, streak
 from .estimate import middle
 from .spectrum import BLOCK, LEAST, Photographs, luminance, passed, spectrum
 
-Family = Literal["none", "gaussian", "disk", "motion"]
+Family = Literal["none", "gaussian", "disk", "motion", "streak", "bilinear", "bicubic"]
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class Shape:
     """A blur's kernel as numbers.
 
     Attributes:
-        family: "none", "gaussian", "disk" (a lens out of focus) or "motion" (straight).
-        size: standard deviation, radius or length in pixels.
-        degrees: direction of a motion, anticlockwise from right, [0, 180).
+        family: "none", "gaussian", "disk" (a lens out of focus), "motion" (straight). No blurs but much alike are
+            "streak", a texture such as the grain of wood, and "bilinear" and "bicubic", enlargements.
+        size: standard deviation, radius, length in pixels, or factor of an enlargement.
+        degrees: direction of a motion or of streaks, anticlockwise from right, [0, 180).
     """
 
     family: Family
@@ -46,7 +48,7 @@ class Shape:
     @property
     def spread(self) -> float:
         """Standard deviation in pixels, for a motion along its direction."""
-        return self.size / {"none": 1.0, "gaussian": 1.0, "disk": 2.0, "motion": math.sqrt(12)}[self.family]
+        return self.size / {"disk": 2.0, "motion": math.sqrt(12)}.get(self.family, 1.0)
 
     def kernel(self) -> Tensor:
         """The kernel, (h, w), odd sides, its sum 1."""
@@ -54,6 +56,10 @@ class Shape:
             return gaussian(self.size)
         if self.family == "disk":
             return disk(self.size, 2 * math.ceil(self.size + 0.5) + 1)
+        if self.family == "streak":
+            return streak(self.size, self.degrees)
+        if self.family == "bilinear" or self.family == "bicubic":
+            return interpolation(self.family, self.size)
         return motion(self.size, self.degrees) if self.family == "motion" else torch.ones(1, 1, dtype=torch.float64)
 
 
@@ -126,8 +132,23 @@ def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *,
     rounds, starts = (_QUICK_ROUNDS, _QUICK_STARTS) if quick else (_ROUNDS, _STARTS)
     noise = torch.tensor([lowest + math.log(share) for share in starts], dtype=expected.dtype)
     each = noise.repeat_interleave(len(shapes))[:, None]
-    found = _fit(seen, expected.repeat(len(starts), 1), chances, photographs.chance, each, rounds)
+    found, _ = _fit(seen, expected.repeat(len(starts), 1), chances, photographs.chance, each, rounds)
     return found.view(len(starts), -1).amax(0)
+
+
+def misfit(power: Tensor, shape: Shape, floor: float = LEAST) -> float:
+    """Mean squared deviation of a spectrum's points from those of photographs through a kernel, about 1 for these.
+
+    Args:
+        power: what `spectrum` gives.
+        shape: the kernel.
+        floor: see `likelihoods`.
+    """
+    photographs = Photographs.load()
+    seen = (power + floor).log().flatten()
+    noise = (power.mean(1).min() + floor).log().view(1, 1) + math.log(_STARTS[0])
+    _, squares = _fit(seen, _passed([shape]) + photographs.mean, _chances(False), photographs.chance, noise, _ROUNDS)
+    return squares.item() / len(seen)
 
 
 @dataclass(frozen=True)
@@ -156,8 +177,10 @@ def _chances(quick: bool) -> _Chances:
     return _Chances(factors, rest, factors[:, rows] * factors[:, columns], rows, columns)
 
 
-def _fit(seen: Tensor, expected: Tensor, chances: _Chances, chance: Tensor, noise: Tensor, rounds: int) -> Tensor:
-    """Likelihood at the end of a search for r and n from initial noise levels, (n,)."""
+def _fit(
+    seen: Tensor, expected: Tensor, chances: _Chances, chance: Tensor, noise: Tensor, rounds: int
+) -> tuple[Tensor, Tensor]:
+    """Likelihood and squared deviation at the end of a search for r and n from initial noise levels, (n,) each."""
     factors, rest, rank = chances.factors, chances.rest, chances.factors.shape[1]
     r, q = torch.zeros_like(expected), torch.zeros_like(noise)
     for step in range(rounds):
@@ -182,8 +205,8 @@ def _fit(seen: Tensor, expected: Tensor, chances: _Chances, chance: Tensor, nois
         new_r = (weights * share) @ factors @ factors.T + rest * share * weights
         r, q = r + (new_r - r).clamp(-3, 3), q + (held[:, rank:] * _CHANCE_OF_NOISE - q).clamp(-1, 1)
     determinant = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1) + diagonal.log().sum(-1)
-    likelihood: Tensor = -0.5 * ((residual * weights).sum(-1) + determinant)
-    return likelihood
+    squares = (residual * weights).sum(-1)
+    return -0.5 * (squares + determinant), squares
 
 
 def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, float]]:
@@ -248,12 +271,14 @@ class Blur:
         margin: natural logarithm of the likelihood ratio to no blur.
         ahead: the same ratio to the best kernel of another family.
         grid: visibility of JPEG's blocks, in standard errors; see `blockiness`.
+        agreement: the least margin in a part of the picture, of the sharpest ones.
     """
 
     shape: Shape
     margin: float
     ahead: float
     grid: float = 0.0
+    agreement: float = 0.0
 
     @property
     def compressed(self) -> bool:
@@ -284,7 +309,7 @@ class Blur:
         """Numbers behind the finding."""
         shape = self.shape
         numbers = {"size": shape.size, "degrees": shape.degrees, "margin": self.margin, "ahead": self.ahead}
-        return {**numbers, "grid": self.grid}
+        return {**numbers, "grid": self.grid, "agreement": self.agreement}
 
 
 _GRID = 2.8
@@ -302,7 +327,8 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
         drawn: whether it is text, line art or a screenshot, whose spectrum is not that of photographs.
 
     Returns:
-        None without a certain blur: the margin or the kernel is small, or the picture is below 96 pixels.
+        None without a certain blur: the margin or the kernel is small, the picture has no edges, a part of it is
+        sharp, or it is below 96 pixels.
     """
     if drawn or min(image.shape[-2:]) < BLOCK + BLOCK // 2:
         return None
@@ -317,7 +343,62 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     least, ahead = _LEAST[shape.family], margin - second
     if margin < least.margin or ahead < least.ahead or not least.smallest <= shape.size <= least.largest:
         return None
-    return Blur(narrower(power, shape, floor) if shape.family == "gaussian" else shape, margin, ahead, grid)
+    # A ring of zeros needs no edges to be seen.
+    ringed = shape.family == "disk" and ahead >= _RINGED
+    if contrast(image) < _CONTRAST or (not ringed and edginess(image) < _EDGES):
+        return None
+    if misfit(power, shape, floor) > _MISFIT:
+        return None
+    if _ahead_of_others(power, shape, floor) < _others(power, shape, grid >= _GRID):
+        return None
+    # Of a part the noise is known less well than of the whole.
+    least_power = max(floor, power.mean(1).min().item())
+    agreement = min(_margin(spectrum(part), shape, least_power) for part in sharpest(image))
+    if agreement < _AGREE:
+        return None
+    shape = narrower(power, shape, floor) if shape.family == "gaussian" else shape
+    return Blur(shape, margin, ahead, grid, agreement)
+
+
+_CONTRAST, _EDGES, _MISFIT, _AGREE = 10 / 127.5, 3.4, 5.0, 12.0
+"""Least contrast and kurtosis of edges, most deviation from photographs, and least margin in a part.
+
+Of 450 blurred training crops, one in 30 has less: one of texture only. Random textures, synthetic paper, clouds and
+wood have a kurtosis of 3.2 or less, photographs in which a part is in focus a margin below 0 there.
+"""
+_ENLARGED: tuple[Family, ...] = ("bilinear", "bicubic")
+_STREAKS, _NOT_ENLARGED, _QUIET, _RINGED = 5.0, 2.0, 1e-4, 60.0
+"""Least margins of a motion over streaks, and of another blur over an enlargement; power without noise; margin of a
+lens over other blurs that tells its ring of zeros.
+
+On training crops a motion has 53 and more, an uncompressed Gaussian or lens 3.4, a compressed lens 14.
+"""
+
+
+def _margin(power: Tensor, shape: Shape, floor: float) -> float:
+    """Logarithm of the likelihood ratio of a kernel to no blur."""
+    found = likelihoods(power, [shape, NONE], floor)
+    return (found[0] - found[1]).item()
+
+
+def _ahead_of_others(power: Tensor, shape: Shape, floor: float) -> float:
+    """Margin of a blur over what resembles it: streaks in a motion's direction, or an enlargement."""
+    if shape.family == "motion":
+        spreads, turns = (0.08, 0.12, 0.17, 0.22, 0.28, 0.35, 0.45), (-10, 0, 10)
+        others = [Shape("streak", share * shape.size, shape.degrees + turn) for share in spreads for turn in turns]
+    else:
+        others = [Shape(family, factor) for family in _ENLARGED for factor in _steps(1.25, 4, 10)]
+    found = likelihoods(power, [shape, *others], floor)
+    return (found[0] - found[1:].max()).item()
+
+
+def _others(power: Tensor, shape: Shape, compressed: bool) -> float:
+    """Least margin over what resembles a blur; noise, and compression of a Gaussian, hide the difference."""
+    if shape.family == "motion":
+        return _STREAKS
+    if power.mean(1).min() > _QUIET:
+        return -math.inf
+    return -math.inf if compressed and shape.family == "gaussian" else _NOT_ENLARGED
 
 
 def narrower(power: Tensor, shape: Shape, floor: float = LEAST) -> Shape:

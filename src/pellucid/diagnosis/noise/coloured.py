@@ -14,7 +14,7 @@ from .blocks import Taken, calmest, limited, only
 from .brightness import by_brightness, curved
 from .calm import GROW, MORE_POWER, ROUNDS, Calm
 from .finding import LEAST, Noise
-from .signs import BESIDE, SLOW, Sort, beyond, flat, probability, read
+from .signs import BESIDE, SLOW, Sort, beyond, flat, flattest, pale, probability, read
 from .stationary import Observed, Spectrum, ladder, shares, simulated, walk
 
 _CALM, _TESTS = 0.2, 3
@@ -74,7 +74,8 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     spectrum = limited(Spectrum(only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
     coded = False
     if calm.kind == "compressed":
-        signs |= flat(spectrum)
+        places = flattest(taken.activity[calm.kept])
+        signs |= {**flat(spectrum), "pale": pale(calm.y, calm.kept)[places].mean().item()}
         coded = beyond(signs, {"flat": BESIDE["flat"]}) > 0
     kind: Sort = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
     return Noise(spectrum, 0.0, probability(signs, kind), signs, variance, coded)
