@@ -222,13 +222,13 @@ class _Block(nn.Module):
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         gain, shift = self.film(embedding).chunk(2, 1)
-        if len(h) > 1 or torch.is_grad_enabled():
+        if len(h) == 1:
+            # The weights take the gain: a fifteenth less of the network's time in bfloat16.
+            inside = F.conv2d(h, self.first.weight * (1 + gain).view(-1, 1, 1, 1), shift[0], padding=1)
+        else:
             inside, gain, shift = self.first(h), gain[:, :, None, None], shift[:, :, None, None]
             # In place where no gradient needs what was there: less memory, and less of the network's time.
             inside = torch.addcmul(shift, inside, 1 + gain, out=None if torch.is_grad_enabled() else inside)
-        else:
-            # For one image the weights take the gain: a fifteenth less of the network's time in bfloat16.
-            inside = F.conv2d(h, self.first.weight * (1 + gain).view(-1, 1, 1, 1), shift[0], padding=1)
         return self.second(inside.relu_()).add_(h)  # type: ignore[no-any-return]
 
 
