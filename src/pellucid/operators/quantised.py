@@ -253,7 +253,8 @@ class Quantised(Operator):
         samples = F.pad(samples[None], beyond, mode="replicate")[0]
         blocks = samples.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8)).permute(1, 3, 0, 2, 4).flatten(3).flatten(0, 1)
         steps = torch.tensor(self.coding.tables[1:], dtype=torch.float64)
-        return (blocks @ (127.5 * torch.kron(cosines(), cosines())).T.to(image) / steps.to(image)).flatten(1)
+        numbers: Tensor = blocks @ (127.5 * torch.kron(cosines(), cosines())).T.to(image) / steps.to(image)
+        return numbers.flatten(1)
 
 
 def narrowed(samples: Tensor, axis: int) -> Tensor:
