@@ -196,7 +196,7 @@ def test_fine_files_of_drawn_pages_are_left_alone(flat: float, fineness: int, tr
     assert (made is not None) == treated
 
 
-@pytest.mark.parametrize(("fineness", "calls"), [(74, 7), (75, 4), (93, 4)])
+@pytest.mark.parametrize(("fineness", "calls"), [(74, 7), (75, 3), (93, 3)])
 def test_auto_makes_fewer_evaluations_for_fine_files(fineness: int, calls: int) -> None:
     found = Compression(Jpeg(fineness).coding, told=True)
     made = treatment(Diagnosis(compression=found), 1.0)

@@ -150,8 +150,8 @@ def test_the_packages_networks_see_no_farther_than_their_tiles_overlap() -> None
 
 def test_large_images_get_the_usual_tiles() -> None:
     own, other = fit(load_prior("natural")), fit(ROUGH)
-    assert (own.tiles(768, 700).number, other.tiles(768, 700).number) == (1, 4)
-    assert own.tiles(3000, 4000) == (30, 640, 720)
+    assert (own.tiles(1056, 700).number, other.tiles(1056, 700).number) == (1, 6)
+    assert own.tiles(3000, 4000) == (12, 1040, 1040)
     assert fit(load_prior("natural"), tile=512).tiles(3000, 4000) == (63, 480, 496)
 
 

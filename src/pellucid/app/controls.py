@@ -70,7 +70,7 @@ class Controls:
                                          info="several show what was invented")  # fmt: skip
                 self.settings = gr.Textbox("", label="Further settings", lines=2, info="KEY=VALUE, one a line")
                 with gr.Row():
-                    self.tile = gr.Textbox("", label="Tile", placeholder="768", info="side in pixels", min_width=100)
+                    self.tile = gr.Textbox("", label="Tile", placeholder="1056", info="side in pixels", min_width=100)
                     self.seed = gr.Textbox("", label="Seed", placeholder="0", info="same seed, same bytes",
                                            min_width=100)  # fmt: skip
 

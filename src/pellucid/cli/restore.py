@@ -96,7 +96,7 @@ def restore(
     ] = False,
     tile: Annotated[
         int | None,
-        typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 768; other networks 512)."),
+        typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 1056; other networks 512)."),
     ] = None,
     device: Device = None,
     backend: Backend = "auto",

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[Any]
 
+_AT_ONCE = 1 << 15
+"""Numbers that are rounded at once."""
+
 _FULL = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 """Value of white in each integer type."""
 
@@ -249,9 +252,16 @@ def from_tensor(colours: Tensor) -> Picture:
 
 def _to_pixels(colours: Tensor, dtype: np.dtype[Any]) -> Pixels:
     values = colours[0].permute(1, 2, 0).cpu().numpy()
-    if dtype in _FULL:
-        return np.rint(values.astype(np.float64) * _FULL[dtype]).astype(dtype)
-    return values.astype(dtype)
+    if dtype not in _FULL:
+        return values.astype(dtype)
+    pixels = np.empty(values.shape, dtype)
+    # Some rows at a time stay in a processor's cache.
+    rows = max(1, _AT_ONCE // max(1, values[:1].size))
+    for top in range(0, len(values), rows):
+        exact = values[top : top + rows].astype(np.float64)
+        np.rint(np.multiply(exact, _FULL[dtype], out=exact), out=exact)
+        pixels[top : top + rows] = exact
+    return pixels
 
 
 def _check_unit_range(low: float, high: float) -> None:

@@ -33,7 +33,7 @@ class Auto(Method):
     """Restores unknown damage: diagnoses each picture, repairs the diagnosed damage only, and reports it.
 
     Costs at most 10 evaluations to find out, of large pictures of a part. Noise takes at most 5 more, one where it is
-    white; compression takes 7, from quality 75 on 4; a blur takes 8. Nothing more is spent where nothing is found.
+    white; compression takes 7, from quality 75 on 3; a blur takes 8. Nothing more is spent where nothing is found.
 
     Attributes:
         fidelity: closeness to the picture, [0, 1]; 0.5 has the least error on average, 1 changes nothing.

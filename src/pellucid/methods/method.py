@@ -316,13 +316,16 @@ def last(states: Iterator[State], watch: Callable[[State], object] | None = None
 def _refuse_absurd(state: State) -> None:
     """Rejects a result that is no image: it is not finite, or most of it is far outside the range of images."""
     for image in state.x:
-        if not image.isfinite().all():
+        largest = max(abs(end.item()) if not end.isnan() else math.inf for end in image.aminmax())
+        if not math.isfinite(largest):
             raise PellucidError("the result is no image: it has values that are not finite, although the prior's are")
+        if largest <= _FAR:
+            continue
         beyond = int((image.abs() > _FAR).sum()) / image.numel()
         if beyond > _MOST:
             raise PellucidError(
                 f"the result is no image: {beyond:.0%} of its values are far outside the range, up to "
-                f"{image.abs().max().item():.3g}: the iteration has diverged; take smaller steps (scale, rate), or more"
+                f"{largest:.3g}: the iteration has diverged; take smaller steps (scale, rate), or more"
             )
 
 

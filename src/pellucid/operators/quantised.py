@@ -26,7 +26,10 @@ SIGMA = 12**-0.5
 """Standard deviation of the rounding error in steps."""
 
 _SWEEPS = 16
+_COLOURED = 128
 _STRIP = 2**20
+"""Pixels whose blocks are transformed at once, which bounds the memory."""
+
 _RANK = 1e-6
 """Least singular value, relative to the largest: 16-bit steps go down to 1e-5, and rounding of squares up to 1e-7."""
 
@@ -66,7 +69,14 @@ class Quantised(Operator):
         """See `Operator`."""
         self._check(tuple(x.shape))
         matrix = _matrix(*self._key).to(x)
-        return by_image(lambda one: (self._blocks(one, "replicate") @ matrix.T).flatten(0, 1), x)
+
+        def one(image: Tensor) -> Tensor:
+            numbers = image.new_empty(self._rows.blocks, self._columns.blocks, len(matrix))
+            for blocks, own, edges in self._strips(stored(image, self.coding.orientation)):
+                torch.matmul(self._cut(own, edges, "replicate"), matrix.T, out=numbers[blocks])
+            return numbers.flatten(0, 1)
+
+        return by_image(one, x)
 
     def svd(self, shape: Shape) -> Svd:
         """See `Operator`; computed once for each table and kind of block."""
@@ -97,12 +107,12 @@ class Quantised(Operator):
             y: decoded pictures, (B, C, H, W) in [-1, 1].
         """
         shift, whole = self._shift(y), self._whole().to(y.device)
-        plain = self.A(y) - shift
+        numbers = self.A(y).sub_(shift)
         if len(self.coding.tables) > 1 and max(self.coding.shrunk) > 1:
-            sharp = self.A(by_image(self._sharpened, y)) - shift
+            plain, sharp = numbers[..., -_COLOURED:], by_image(self._sharpened, y)
             nearer = _uneven(sharp, whole) < _uneven(plain, whole)
-            plain = torch.where(nearer.view(-1, 1, 1), sharp, plain)
-        return torch.where(whole[:, None], plain.round(), plain) + shift
+            numbers[..., -_COLOURED:] = torch.where(nearer.view(-1, 1, 1), sharp, plain)
+        return torch.where(whole[:, None], numbers.round(), numbers).add_(shift)
 
     def within(self, x: Tensor, q: Tensor, half: float = 0.5) -> Tensor:
         """Moves images as little as possible so that their measurements are within `half` of `q`."""
@@ -138,26 +148,32 @@ class Quantised(Operator):
             (tall, wide, part.back(weight, x, (tall.stop - tall.start) * (wide.stop - wide.start)))
             for tall, wide, part in self._kinds()
         ]
-        at_once = max(1, _STRIP // (columns.blocks * columns.side * rows.side))
         moved = []
         for one, measured in zip(x, q, strict=True):
             image = stored(one, self.coding.orientation)
-            new = torch.empty_like(image)
+            new, done = torch.empty_like(image), 0
             numbers = measured.unflatten(0, (rows.blocks, columns.blocks))
-            for first in range(0, rows.blocks, at_once):
-                last = min(first + at_once, rows.blocks)
-                strip = slice(max(first * rows.side - rows.before, 0), last * rows.side - rows.before)
-                edges = (rows.before if first == 0 else 0, rows.after if last == rows.blocks else 0)
-                own = image[:, strip]
+            for blocks, own, edges in self._strips(image):
                 seen = self._cut(own, edges, "replicate") @ matrix.T
-                by = change(seen, numbers[first:last])
+                by = change(seen, numbers[blocks])
                 moves = by.new_empty(*by.shape[:2], matrix.shape[1])
                 for tall, wide, factors in back:
-                    part = slice(max(tall.start - first, 0), max(min(tall.stop, last) - first, 0))
+                    part = slice(max(tall.start - blocks.start, 0), max(min(tall.stop, blocks.stop) - blocks.start, 0))
                     moves[part, wide] = reduce(torch.matmul, factors, by[part, wide])
-                new[:, strip] = own + self._joined(moves, edges[0])[:, : own.shape[1]]
+                joined = self._joined(moves, edges[0])[:, : own.shape[1]]
+                torch.add(own, joined, out=new[:, done : done + own.shape[1]])
+                done += own.shape[1]
             moved.append(upright(new, self.coding.orientation))
         return torch.stack(moved) if len(moved) > 1 else moved[0][None]
+
+    def _strips(self, image: Tensor) -> Iterator[tuple[slice, Tensor, tuple[int, int]]]:
+        """Cuts a stored image into rows of blocks; also gives the rows of pixels missing before and after."""
+        rows, columns = self._rows, self._columns
+        at_once = max(1, _STRIP // (columns.blocks * columns.side * rows.side))
+        for first in range(0, rows.blocks, at_once):
+            last = min(first + at_once, rows.blocks)
+            own = image[:, max(first * rows.side - rows.before, 0) : last * rows.side - rows.before]
+            yield slice(first, last), own, (rows.before * (first == 0), rows.after * (last == rows.blocks))
 
     def _check(self, shape: Shape) -> None:
         if tuple(shape[1:]) != (self.channels, *self.size):
@@ -223,20 +239,22 @@ class Quantised(Operator):
         return self._image(self._each(blocks, lambda part: part.u))
 
     def _sharpened(self, image: Tensor) -> Tensor:
-        """One picture with the colours before the decoder's enlargement, repeated."""
+        """Numbers of one picture's colours before the decoder's enlargement, (blocks, 128)."""
         image = stored(image, self.coding.orientation)
-        matrix = torch.tensor(COLOURS, dtype=torch.float64)
-        brightness, colours = torch.tensordot(matrix.to(image), image, 1).split((1, 2))
         rows, columns, (tall, wide) = self._rows, self._columns, self.coding.shrunk
         # As many pixels before and after as complete the outermost samples of the colours.
         around = (columns.before % wide, columns.after % wide, rows.before % tall, rows.after % tall)
-        samples = F.avg_pool2d(F.pad(colours[None], around, mode="replicate"), (tall, wide))[0]
+        padded = F.pad(image[None], around, mode="replicate") if any(around) else image[None]
+        matrix = torch.tensor(COLOURS[1:], dtype=torch.float64).to(image)
+        samples = torch.tensordot(matrix, F.avg_pool2d(padded, (tall, wide))[0], 1)
         for axis, shrunk in ((-2, tall), (-1, wide)):
             samples = narrowed(samples, axis) if shrunk == 2 else samples
-        full = samples.repeat_interleave(tall, -2).repeat_interleave(wide, -1)
-        full = full[:, around[2] :, around[0] :][:, : rows.size, : columns.size]
-        colour = torch.tensordot(torch.linalg.inv(matrix).to(image), torch.cat([brightness, full]), 1)
-        return upright(colour, self.coding.orientation)
+        beyond = (columns.before // wide, columns.after // wide, rows.before // tall, rows.after // tall)
+        samples = F.pad(samples[None], beyond, mode="replicate")[0]
+        blocks = samples.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8)).permute(1, 3, 0, 2, 4).flatten(3).flatten(0, 1)
+        steps = torch.tensor(self.coding.tables[1:], dtype=torch.float64)
+        numbers: Tensor = blocks @ (127.5 * torch.kron(cosines(), cosines())).T.to(image) / steps.to(image)
+        return numbers.flatten(1)
 
 
 def narrowed(samples: Tensor, axis: int) -> Tensor:
@@ -248,10 +266,10 @@ def narrowed(samples: Tensor, axis: int) -> Tensor:
     return x.transpose(axis, -1)
 
 
-def _uneven(q: Tensor, whole: Tensor) -> Tensor:
+def _uneven(colours: Tensor, whole: Tensor) -> Tensor:
     """Distance of the colours' coefficients from whole numbers, for each image."""
-    colours = q[:, whole, -128:]
-    return (colours - colours.round()).abs().flatten(1).sum(1)
+    known = colours[:, whole]
+    return (known - known.round()).abs().flatten(1).sum(1)
 
 
 @dataclass(frozen=True)

@@ -221,10 +221,14 @@ class _Block(nn.Module):
         nn.init.zeros_(self.film.bias)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        gain, shift = self.film(embedding)[:, :, None, None].chunk(2, 1)
-        inside = self.first(h)
-        # In place where no gradient needs what was there: less memory, and a twentieth of the network's time.
-        inside = torch.addcmul(shift, inside, 1 + gain, out=None if torch.is_grad_enabled() else inside)
+        gain, shift = self.film(embedding).chunk(2, 1)
+        if len(h) == 1:
+            # The weights take the gain: a fifteenth less of the network's time in bfloat16.
+            inside = F.conv2d(h, self.first.weight * (1 + gain).view(-1, 1, 1, 1), shift[0], padding=1)
+        else:
+            inside, gain, shift = self.first(h), gain[:, :, None, None], shift[:, :, None, None]
+            # In place where no gradient needs what was there: less memory, and less of the network's time.
+            inside = torch.addcmul(shift, inside, 1 + gain, out=None if torch.is_grad_enabled() else inside)
         return self.second(inside.relu_()).add_(h)  # type: ignore[no-any-return]
 
 

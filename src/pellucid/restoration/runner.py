@@ -361,6 +361,8 @@ class Runner:
         if not self.method.needs_prior or image.shape[1] != restored.shape[1] or (operator and not operator.keeps_grey):
             return restored
         grey = torch.tensor([is_grey(to_model(one)) for one in image.split(1)], device=restored.device)
+        if not grey.any():
+            return restored
         grey = grey.view(-1, 1, 1, 1)
         if image.shape == restored.shape:
             # A pixel that is a step off grey, and was not restored, remains as it was.
