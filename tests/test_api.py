@@ -139,7 +139,7 @@ def test_by_name_and_as_objects_is_the_same(tiny_prior: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
     by_name = pellucid.restore(image, "dreamclean", tiny_prior, strength=30)
     by_path = pellucid.restore(image, "dreamclean", str(tiny_prior), strength=30)
-    as_objects = pellucid.restore(image, DreamClean(strength=30), load_prior(tiny_prior))
+    as_objects = pellucid.restore(image, DreamClean(strength=30), load_prior(tiny_prior, precision="auto"))
     np.testing.assert_array_equal(by_name, as_objects)
     np.testing.assert_array_equal(by_name, by_path)
 

@@ -73,7 +73,7 @@ class Quantised(Operator):
         def one(image: Tensor) -> Tensor:
             numbers = image.new_empty(self._rows.blocks, self._columns.blocks, len(matrix))
             for blocks, own, edges in self._strips(stored(image, self.coding.orientation)):
-                torch.matmul(self._cut(own, edges, "replicate"), matrix.T, out=numbers[blocks])
+                numbers[blocks] = self._cut(own, edges, "replicate") @ matrix.T
             return numbers.flatten(0, 1)
 
         return by_image(one, x)
