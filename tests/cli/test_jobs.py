@@ -336,16 +336,16 @@ def test_less_memory_is_said(job: Command, tmp_path: Path, monkeypatch: pytest.M
     picture = Restorer.picture
 
     def large_fails(self: Restorer, *arguments: Any) -> Any:
-        if self.tile > 64:
+        if self.tile > 66:
             raise MemoryError
         return picture(self, *arguments)
 
     monkeypatch.setattr(Restorer, "picture", large_fails)
     said = job("--json")
     assert said.code == 0
-    assert json.loads(said.out)["note"] == "did not fit into memory: done in tiles of 64 pixels"
+    assert json.loads(said.out)["note"] == "did not fit into memory: done in tiles of 66 pixels"
     line = json.loads((tmp_path / "out" / ".pellucid.jsonl").read_text().splitlines()[-1])
-    assert "tiles of 64 pixels" in line["note"]
+    assert "tiles of 66 pixels" in line["note"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are texts elsewhere")
