@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pellucid.degradations import gaussian_blur
 from pellucid.diagnosis.noise import signs
 from pellucid.diagnosis.noise.blocks import blocks
 from pellucid.diagnosis.noise.stationary import Spectrum, simulated
@@ -67,6 +68,28 @@ def test_texture_is_in_places() -> None:
 def test_texture_has_a_direction() -> None:
     striped = torch.nn.functional.avg_pool2d(drawn(1), (1, 5), 1, (0, 2)) * 5**0.5
     assert read(striped)["direction"] > read(drawn(1))["direction"] + 1
+
+
+@pytest.mark.parametrize("period", [4.0, 6.0])
+def test_the_dots_of_a_print_and_a_weave_repeat_and_no_noise_does(period: float) -> None:
+    """Each channel of a print in colours has its dots at an angle of its own."""
+    down, across = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
+
+    def dots(angle: float) -> Tensor:
+        turned = (math.cos(angle) * across + math.sin(angle) * down, math.cos(angle) * down - math.sin(angle) * across)
+        return sum((torch.cos(2 * math.pi / period * at) for at in turned), torch.zeros(128, 128))
+
+    prints = torch.stack([dots(math.radians(angle)) for angle in (0, 15, 75)])[None]
+    usual = {"share": 0.85, **read(drawn(1))}
+    for pattern in (prints, prints[:, :1].expand(1, 3, -1, -1)):
+        found = read(0.1 * pattern + 0.3 * drawn(1))
+        assert found["screen"] > 2.5
+        assert signs.probability({**usual, "screen": found["screen"]}, "colour") < 0.05
+    for noise in (drawn(1), torch.nn.functional.avg_pool2d(drawn(1), 5, 1, 2), gaussian_blur(drawn(1), 1.5)):
+        assert read(noise)["screen"] < 1.5
+    small = drawn(1)[..., :24, :24]
+    power = blocks(small, centred=False)
+    assert "screen" not in signs.read(small, FLAT[..., :24, :24], power, power, NOISE, NOISE, 3)
 
 
 def test_noise_is_gaussian() -> None:
