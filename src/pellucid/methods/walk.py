@@ -83,7 +83,9 @@ class Denoising:
         if scale > 1:
             small = replace(self, noise=replace(self.noise, scale=1))
             for state in small.iterate(reduced(y, scale), Counted(Padded(prior)), rng):
-                yield replace(state, x=changed(y, state.x, scale), x0=changed(y, state.x0, scale), nfe=prior.nfe)
+                x0 = changed(y, state.x0, scale)
+                x = x0 if state.x is state.x0 else changed(y, state.x, scale)
+                yield replace(state, x=x, x0=x0, nfe=prior.nfe)
             return
         for step, (level, x0) in enumerate(self._estimates(y, prior, rng), 1):
             own = x0.mean(1, keepdim=True).expand_as(x0) if self.grey else x0

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 def reduced(y: Tensor, factor: int) -> Tensor:
     """Means of squares of `factor` pixels of images, (B, C, H, W); those at the lower and right ends may be smaller."""
-    return y if factor == 1 else F.avg_pool2d(y, factor, ceil_mode=True)
+    return F.avg_pool2d(y, factor, ceil_mode=True)
 
 
 def changed(y: Tensor, small: Tensor, factor: int) -> Tensor:
@@ -23,7 +23,5 @@ def changed(y: Tensor, small: Tensor, factor: int) -> Tensor:
         small: `reduced` ones after a change.
         factor: of the reduction.
     """
-    if factor == 1:
-        return small
     change = F.interpolate(small - reduced(y, factor), scale_factor=factor, mode="bicubic")
     return y + change[..., : y.shape[-2], : y.shape[-1]]
