@@ -18,6 +18,7 @@ from torch import Tensor
 import pellucid.cli
 from pellucid import images
 from pellucid.maths.problem import to_model
+from pellucid.priors import Prior, load_prior
 from pellucid.priors.network import DenoisingUNet, UNetConfig
 from pellucid.train.export import Origin, write_prior
 from pellucid.train.recipe import preset
@@ -61,6 +62,12 @@ def shared() -> Path:
     if not (folder / "data" / "eval").is_dir():
         pytest.skip("needs the development photographs: set PELLUCID_SHARED to the folder that holds data/eval")
     return folder
+
+
+@pytest.fixture(scope="session")
+def natural() -> Prior:
+    """The default prior of the package."""
+    return load_prior("natural", "cpu")
 
 
 @pytest.fixture(scope="session")

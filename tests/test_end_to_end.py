@@ -20,16 +20,11 @@ from pellucid.degradations import gaussian_noise, multiple_jpeg
 from pellucid.maths.problem import to_model, to_unit
 from pellucid.metrics import psnr
 from pellucid.operators import AveragePool, Mask
-from pellucid.priors import Prior, load_prior
+from pellucid.priors import Prior
 
 pytestmark = pytest.mark.slow
 
 CALM = pellucid.methods.DreamClean(strength=70, corrections=3, schedule="none")
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural", "cpu")
 
 
 @pytest.fixture(scope="module")

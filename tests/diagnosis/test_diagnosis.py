@@ -31,11 +31,6 @@ def draw(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
-
-
 @pytest.fixture
 def clean(bundled: dict[str, Tensor]) -> Tensor:
     return to_unit(bundled["coffee"][..., 64:192, 64:192])

@@ -17,12 +17,7 @@ from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem
 from pellucid.methods import JPEG, Auto, Denoise
 from pellucid.operators import Jpeg
-from pellucid.priors import GaussianPrior, Padded, Prior, load_prior
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
+from pellucid.priors import GaussianPrior, Padded, Prior
 
 
 @pytest.fixture(scope="module")

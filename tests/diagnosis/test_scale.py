@@ -17,16 +17,11 @@ from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Auto
 from pellucid.methods.method import last
 from pellucid.metrics import psnr
-from pellucid.priors import Counted, Prior, load_prior
+from pellucid.priors import Counted, Prior
 
 
 def draw(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
 
 
 @pytest.fixture

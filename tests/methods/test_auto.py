@@ -20,7 +20,7 @@ from pellucid.methods.onebyone import Run, left_alone, one_by_one
 from pellucid.methods.plan import Framing, Plan
 from pellucid.metrics import psnr
 from pellucid.operators import Denoise as Nothing
-from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
+from pellucid.priors import Counted, GaussianPrior, Prior
 
 FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
 CALM = DreamClean("auto", corrections=3, schedule="none")
@@ -30,11 +30,6 @@ NOISY, DULL = Evidence(0.2, 1, 1, 1.5), Evidence(0, 0.3, 1, 0.5)
 
 def white(sigma: float, *shape: int) -> Tensor:
     return sigma * torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
 
 
 def test_the_strength_of_an_image() -> None:

@@ -14,18 +14,13 @@ from pellucid.methods import Denoise
 from pellucid.metrics import psnr
 from pellucid.operators import AveragePool
 from pellucid.operators import Denoise as Noisy
-from pellucid.priors import GaussianPrior, Prior, load_prior
+from pellucid.priors import GaussianPrior, Prior
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.1).double(), variance=torch.full((3, 1, 1), 1e-4).double())
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
 
 
 def test_told_the_level_it_is_one_call_there() -> None:

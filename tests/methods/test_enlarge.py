@@ -15,15 +15,10 @@ from pellucid.methods import DreamCleanKnown, Enlarge, get
 from pellucid.methods.enlarge import FAITHFUL
 from pellucid.metrics import psnr
 from pellucid.operators import AveragePool, Bicubic, Operator, Thumbnail
-from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
+from pellucid.priors import Counted, GaussianPrior, Prior
 from pellucid.restoration import Recipe
 
 FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
 
 
 @pytest.mark.parametrize("by", [2, 3, 4])

@@ -26,14 +26,9 @@ from pellucid.methods.dpir import geometric, turned
 from pellucid.methods.jpeg import Decompression, treatment
 from pellucid.metrics import psnr
 from pellucid.operators import Denoise, Jpeg, Quantised
-from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
+from pellucid.priors import Counted, GaussianPrior, Prior
 
 PRIOR = GaussianPrior(torch.full((3, 1, 1), 0.1).double(), variance=torch.full((3, 1, 1), 0.05).double())
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
 
 
 def draw(seed: int, *shape: int) -> Tensor:

@@ -20,13 +20,8 @@ from pellucid.methods import measurement
 from pellucid.methods.measurement import filled, treated
 from pellucid.metrics import psnr
 from pellucid.operators import AveragePool, Blur, Denoise, Grayscale, Mask
-from pellucid.priors import Prior, load_prior
+from pellucid.priors import Prior
 from pellucid.restoration.runner import Runner
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
 
 
 @pytest.fixture(scope="module")

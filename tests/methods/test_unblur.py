@@ -17,15 +17,10 @@ from pellucid.methods import Auto, Unblur
 from pellucid.methods.unblur import Unblurring
 from pellucid.metrics import psnr
 from pellucid.operators.window import Window
-from pellucid.priors import Counted, GaussianPrior, Prior, load_prior
+from pellucid.priors import Counted, GaussianPrior, Prior
 
 LENS = Shape("disk", 2.6)
 FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
-
-
-@pytest.fixture(scope="module")
-def natural() -> Prior:
-    return load_prior("natural")
 
 
 def draw(seed: int, *shape: int) -> Tensor:
