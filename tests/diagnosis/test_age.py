@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,12 +12,16 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
+from pellucid.app.words import plain as in_the_pages_words
 from pellucid.degradations import compress, faded, gaussian_blur, scratched
 from pellucid.diagnosis import Diagnosis, Finding, enlarged, exposure, scratches
+from pellucid.diagnosis.compression import Compression
 from pellucid.images import from_pil, to_pil
 from pellucid.images.picture import from_tensor
 from pellucid.maths.problem import to_model, to_unit
+from pellucid.methods.auto import MAKERS
 from pellucid.methods.plan import LEFT, Plan
+from pellucid.operators import Jpeg
 from pellucid.support.ranges import percent
 
 
@@ -122,6 +128,20 @@ def test_auto_says_what_it_leaves_to_those_who_ask(bundled: dict[str, Tensor]) -
     assert Plan.of(found, ()).note == f"{LEFT}; faded, with a colour cast: not changed, --task unfade does it"
     small = enlarged.Enlarged(2.0, 0.9, 0.1)
     assert Plan.of(Diagnosis(enlarged=small), ()).note == f"{LEFT}; {small.text}"
+
+
+def test_auto_says_that_a_picture_was_a_fine_jpeg_once() -> None:
+    def plan(quality: int, told: bool = False) -> Plan:
+        return Plan.of(Diagnosis(compression=Compression(Jpeg(quality).coding, told)), MAKERS)
+
+    once = plan(75)
+    assert not once.stages
+    assert once.note == f"{LEFT}; JPEG quality 75, 4:2:0: not changed, --task jpeg does it"
+    assert in_the_pages_words(once.note, Path("/")).endswith("not changed: choose the damage coarse JPEG")
+    for treated in (plan(75, told=True), plan(60)):
+        assert treated.stages
+        assert "--task" not in treated.note
+    assert plan(95).note == LEFT
 
 
 @pytest.mark.parametrize("tone", [-1.0, -0.9, 0.0, 1.0])

@@ -80,6 +80,11 @@ class Compression:
         return self.quality <= HARMLESS and self.clear >= LEAST_CLEAR
 
     @property
+    def old(self) -> bool:
+        """True if only the pixels show it, and it was fine: its owner takes the picture for the clean one."""
+        return not self.told and self.quality >= OLD and (self.before is None or self.before.quality >= OLD)
+
+    @property
     def text(self) -> str:
         """Quality and subsampling."""
         kind = "grey" if len(self.coding.tables) == 1 else _NAMES.get(self.coding.shrunk, "colours reduced")
@@ -130,6 +135,9 @@ LEAST_CLEAR = 0.1
 
 HARMLESS = 93
 """Quality above which nothing is done."""
+
+OLD = 70
+"""Quality from which compression that only the pixels show is left alone, unless it is asked for."""
 
 _NAMES = {(2, 2): "4:2:0", (1, 2): "4:2:2", (1, 1): "4:4:4", (2, 1): "4:4:0", (1, 4): "4:1:1"}
 

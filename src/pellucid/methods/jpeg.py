@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import Diagnosis
-from ..diagnosis.compression import MILD, Compression, known, quality
+from ..diagnosis.compression import MILD, OLD, Compression, known, quality
 from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
 from ..errors import UsageError
@@ -78,9 +78,6 @@ and 90, with an LPIPS of 0.030 for 0.028, 0.019 for 0.017 and 0.0086 for 0.0080.
 
 _LESS = 18.0
 """Reduction of the weight of the last of several compressions on different grids."""
-
-_OLD = 70
-"""Quality from which compression that only the pixels show is left alone."""
 
 _PAGE, _PAGE_FINE, _PAGE_COARSE = 0.2, 70, 40
 """Share of constant windows of a drawn page, and qualities: from the first it is left alone, from the second treated as
@@ -152,7 +149,7 @@ class Decompression:
             coding = replace(coding, tables=(Jpeg(before.quality).coding.tables[0], *coding.tables[1:]))
         operator = Quantised(coding, tuple(y.shape[1:]))
         q = operator.coefficients(y)
-        if before is not None and before.aligned and before.quality >= _OLD:
+        if before is not None and before.aligned and before.quality >= OLD:
             x = operator.within(y, q, 0.0)
             strange = ((last.A(x) - last.coefficients(y)).abs() > _BEYOND).float().mean().item()
             if strange > _STRANGE:
@@ -193,8 +190,7 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
     found = diagnosis.compression
     if found is None or not found.harmful:
         return None
-    if not found.told and found.quality >= _OLD and (found.before is None or found.before.quality >= _OLD):
-        # A picture that was a fine JPEG long ago is what its owner takes for the clean one: only a file asks for more.
+    if found.old:
         return None
     if (diagnosis.noise is not None or diagnosis.blur is not None) and found.quality >= MILD:
         # What such a file lost is far below the noise, and its cells hold the noise, or the blur, again.

@@ -79,7 +79,9 @@ class Plan:
         """
         strength = 2 * (1 - fidelity)
         made = [maker(diagnosis, max(strength, 1.0)) for maker in makers] if strength else []
-        found = (diagnosis.exposure, diagnosis.scratches, diagnosis.enlarged)
+        compression = diagnosis.compression
+        old = compression if compression is not None and compression.old and compression.harmful else None
+        found = (old, diagnosis.exposure, diagnosis.scratches, diagnosis.enlarged)
         beside = [one for one in found if one is not None]
         stages = [stage for stage in made if stage is not None]
         return cls(stages, min(strength, 1.0), beside, diagnosis.frame)
