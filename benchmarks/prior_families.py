@@ -23,7 +23,7 @@ from pellucid.images import from_array
 from pellucid.maths.noise import linear_ladder
 from pellucid.maths.problem import to_model
 from pellucid.priors import VENetwork, VPNetwork
-from pellucid.priors.network import DenoisingUNet, UNetConfig
+from pellucid.priors.network import DenoisingUNet, UNetConfig, _Block
 from pellucid.train.data import Crops, Photographs, find, split
 from pellucid.train.optimiser import Muon
 from pellucid.train.recipe import PRESETS, loss_weight, noise_levels
@@ -94,7 +94,71 @@ class Variant(nn.Module):
         return x * (self._spread / total) ** 2 + inner * total / (1 + total**2).sqrt()
 
 
+class Gated(nn.Module):
+    """[NAFNet]'s block without its statistics of the whole image: 1x1, depthwise 3x3, gate, 1x1; 1x1, gate, 1x1.
+
+    References:
+        [NAFNet] Chen et al., "Simple Baselines for Image Restoration", 2022. https://arxiv.org/abs/2204.04676
+    """
+
+    def __init__(self, width: int, embedding: int) -> None:
+        super().__init__()
+        self.film = nn.Linear(embedding, 4 * width)
+        self.spread = nn.Conv2d(width, 2 * width, 1, bias=False)
+        self.near = nn.Conv2d(2 * width, 2 * width, 3, padding=1, groups=2 * width, bias=False)
+        self.join = nn.Conv2d(width, width, 1, bias=False)
+        self.widen = nn.Conv2d(width, 2 * width, 1, bias=False)
+        self.close = nn.Conv2d(width, width, 1, bias=False)
+        self.share = nn.Parameter(torch.full((2, width, 1, 1), 0.1))
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        """The features of the next block."""
+        gains = self.film(embedding)[:, :, None, None].chunk(4, 1)
+        a, b = self.near(self.spread(_normal(h) * (1 + gains[0]) + gains[1])).chunk(2, 1)
+        h = h + self.share[0] * self.join(a * b)
+        a, b = self.widen(_normal(h) * (1 + gains[2]) + gains[3]).chunk(2, 1)
+        return h + self.share[1] * self.close(a * b)  # type: ignore[no-any-return]
+
+
+def _normal(h: Tensor) -> Tensor:
+    """Each pixel's channels with mean 0 and variance 1, which depends on no other pixel."""
+    return F.layer_norm(h.permute(0, 2, 3, 1), (h.shape[1],)).permute(0, 3, 1, 2)
+
+
+class Twice(nn.Module):
+    """The package's block with a gain and a shift after each of its convolutions, not only after the first."""
+
+    def __init__(self, width: int, embedding: int) -> None:
+        super().__init__()
+        self.block = _Block(width, embedding)
+        self.film = nn.Linear(embedding, 2 * width)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        """The features of the next block."""
+        gain, shift = self.film(embedding)[:, :, None, None].chunk(2, 1)
+        return torch.addcmul(h + shift, self.block(h, embedding) - h, 1 + gain)
+
+
+def shape(config: UNetConfig, block: Callable[[int, int], nn.Module] | None = None) -> nn.Module:
+    """The package's network with other numbers, or with another block."""
+    network = DenoisingUNet(config)
+    levels = zip((*network.down, *network.up), (*config.widths, *config.widths[:-1]), strict=True)
+    for level, width in levels if block else ():
+        level.blocks = nn.ModuleList(block(width, config.embedding) for _ in level.blocks)
+    return network
+
+
 FAMILIES: dict[str, Callable[[], nn.Module]] = {
+    "as shipped": lambda: shape(UNetConfig()),
+    "narrow, deep": lambda: shape(UNetConfig(widths=(32, 48, 112, 176), blocks=(3, 4, 4, 4))),
+    "wide, shallow": lambda: shape(UNetConfig(widths=(56, 80, 208, 320), blocks=(1, 1, 1, 2))),
+    "film twice": lambda: shape(UNetConfig(), Twice),
+    "pixels": lambda: shape(UNetConfig(patch=1, widths=(20, 36, 64, 144, 256), blocks=(1, 2, 2, 2, 1))),
+    "gated": lambda: shape(UNetConfig(widths=(48, 80, 160, 288), blocks=(4, 4, 4, 4)), Gated),
     "unet2d": UNet2D,
     "drunet": lambda: Variant(RECIPE.network, film=False, output="residual"),
     "drunet+film": lambda: Variant(RECIPE.network, film=True, output="residual"),
@@ -115,8 +179,10 @@ def batches(photographs: Photographs) -> Iterator[tuple[Tensor, Tensor, Tensor]]
         yield x0, torch.from_numpy(noise_levels(RECIPE, numbers)), torch.randn(x0.shape, generator=rng)
 
 
-def train(network: nn.Module, optimiser: torch.optim.Optimizer, lr: float, photographs: Photographs, s: float) -> int:
-    """Trains for `s` seconds of processor time; gives the number of updates."""
+def train(
+    network: nn.Module, optimiser: torch.optim.Optimizer, lr: float, photographs: Photographs, s: float, half: bool
+) -> int:
+    """Trains for `s` seconds of processor time, in bfloat16 or float32; gives the number of updates."""
     start, updates = time.process_time(), 0
     for x0, sigma, noise in batches(photographs):
         done = (time.process_time() - start) / s
@@ -124,7 +190,8 @@ def train(network: nn.Module, optimiser: torch.optim.Optimizer, lr: float, photo
             break
         for group in optimiser.param_groups:
             group["lr"] = lr * min(1, done / 0.03 + 0.01, (1 - done) / 0.4)
-        estimate = network(x0 + sigma.view(-1, 1, 1, 1) * noise, sigma)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            estimate = network(x0 + sigma.view(-1, 1, 1, 1) * noise, sigma)
         loss = (loss_weight(sigma) * (estimate - x0).square().mean((1, 2, 3))).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -145,6 +212,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--family", choices=FAMILIES, action="append")
     parser.add_argument("--optimiser", choices=("muon", "adamw"), action="append")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     arguments = parser.parse_args()
 
     # The last two are sigma = 3.9 and 39, where sampling from nothing but noise begins.
@@ -164,7 +232,8 @@ def main() -> None:
             optimiser: torch.optim.Optimizer = (
                 Muon(network, lr) if name == "muon" else torch.optim.AdamW(learning, lr, (0.9, 0.99), weight_decay=0.0)
             )
-            updates = train(network, optimiser, lr, photographs, arguments.seconds)
+            half = arguments.precision == "bfloat16"
+            updates = train(network, optimiser, lr, photographs, arguments.seconds, half)
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
                 network(torch.zeros(1, 3, 256, 256), torch.ones(1))
             psnr = averages(denoising(VENetwork(network, linear_ladder(), multiple=16), validation, levels))
