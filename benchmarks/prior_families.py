@@ -146,9 +146,9 @@ class Twice(nn.Module):
 def shape(config: UNetConfig, block: Callable[[int, int], nn.Module] | None = None) -> nn.Module:
     """The package's network with other numbers, or with another block."""
     network = DenoisingUNet(config)
-    levels = zip((*network.down, *network.up), (*config.widths, *config.widths[:-1]), strict=True)
-    for level, width in levels if block else ():
-        level.blocks = nn.ModuleList(block(width, config.embedding) for _ in level.blocks)
+    if block is not None:
+        for level, width in zip((*network.down, *network.up), (*config.widths, *config.widths[:-1]), strict=True):
+            level.blocks = nn.ModuleList(block(width, config.embedding) for _ in level.blocks)
     return network
 
 

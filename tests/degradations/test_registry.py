@@ -120,6 +120,8 @@ def test_parameters_are_read_from_texts() -> None:
         ("old-photograph", {"fade": -0.1}),
         ("scratched", {"scratches": -1}),
         ("scratched", {"specks": 1.5}),
+        ("printed", {"period": 1.0}),
+        ("printed", {"degrees": float("inf")}),
         ("sr4", {"noise": 0.1}),
         ("sr0", {}),
         ("jpeg:", {}),

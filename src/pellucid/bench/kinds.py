@@ -78,6 +78,8 @@ KINDS: dict[str, Kind] = {
     "scan, grain 15, 2 px": _scan(2),
     "scan, grain 15, 3 px, JPEG 90": _scan(3, quality=90),
     "grey scan, grain 15, 2 px, JPEG 80": _scan(2, grey=True, quality=80),
+    "grey print, 4 px": Kind("printed", grey=True, task="denoise", peers="noise", sigma=25 / 255),
+    "print in colours, 5 px, JPEG 85": Kind("printed:5", 85, task="denoise", peers="noise", sigma=25 / 255),
     "chroma noise": Kind("chroma-noise", task="denoise", peers="noise"),
     "Poisson-Gaussian, weak": Kind("poisson-gaussian", task="denoise", peers="noise"),
     "Poisson-Gaussian, strong": Kind("poisson-gaussian:peak=30;read=0.04", task="denoise", peers="noise"),

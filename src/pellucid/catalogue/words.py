@@ -18,6 +18,7 @@ UNDONE_BY: Mapping[str, str | None] = {
     "chroma-noise": "denoise",
     "poisson-gaussian": "denoise",
     "phone": "denoise",
+    "printed": "denoise",
     "jpeg": "jpeg",
     "multiple-jpeg": None,
     "sr2": "sr2",

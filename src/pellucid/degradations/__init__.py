@@ -26,6 +26,7 @@ from .light import exposures, faded, low_light
 from .missing import box_mask, grey, random_mask, text_mask
 from .noise import chroma_noise, gaussian_noise, grain, mixed_noise, poisson, poisson_gaussian, shared_noise
 from .phone import phone
+from .printed import printed
 from .sharpness import anisotropic_blur, blur, disk_blur, gaussian_blur, motion_blur, reduce, uniform_blur
 from .warp import deform, water_drops
 from .weather import haze, rain, snow
@@ -59,6 +60,7 @@ __all__ = [
     "phone",
     "poisson",
     "poisson_gaussian",
+    "printed",
     "rain",
     "random_mask",
     "reduce",
@@ -104,6 +106,7 @@ _DAMAGES: dict[str, Callable[..., Tensor]] = {
     "haze": haze,
     "old-photograph": old_photograph,
     "scratched": scratched,
+    "printed": printed,
 }
 
 

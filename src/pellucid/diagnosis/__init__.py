@@ -8,6 +8,7 @@ from .exposure import Exposure
 from .finding import Finding
 from .noise import Noise
 from .scratches import Scratches
+from .screen import Screen
 
 __all__ = [
     "CALLS",
@@ -19,6 +20,7 @@ __all__ = [
     "Finding",
     "Noise",
     "Scratches",
+    "Screen",
     "diagnose",
     "from_file",
     "noise_alone",

@@ -83,6 +83,11 @@ class Content:
         return self.pattern > _PATTERN or self.bilevel > _BILEVEL
 
     @property
+    def digital(self) -> bool:
+        """True for a picture with exactly flat areas, or of two tones only: a program made it, not a camera."""
+        return self.flat > _FLAT or self.bilevel > _BILEVEL
+
+    @property
     def drawn(self) -> bool:
         """True for text, line art, a screenshot or a pattern, whose spectrum is not that of photographs."""
         return self.flat > _DRAWN or self.patterned

@@ -29,6 +29,8 @@ from .noise import Noise
 from .noise import estimate as noise_of
 from .scratches import Scratches
 from .scratches import estimate as scratches_of
+from .screen import Screen
+from .screen import estimate as screen_of
 
 _READABLE = 9 / 127.5
 """Largest white noise, in [-1, 1] units, at which a blur finding counts."""
@@ -41,6 +43,7 @@ class Diagnosis:
     Attributes:
         content: the kind of picture, which decides what is believed of the rest.
         compression: as a JPEG; None where there is none.
+        screen: the dots of a print; None where there are none.
         noise: None where there is none.
         blur: likewise.
         exposure: None where the light is as in most photographs.
@@ -51,6 +54,7 @@ class Diagnosis:
 
     content: Content | None = None
     compression: Compression | None = None
+    screen: Screen | None = None
     noise: Noise | None = None
     blur: Blur | None = None
     exposure: Exposure | None = None
@@ -75,10 +79,33 @@ class Diagnosis:
         return None if self.content is None else self.content.frame
 
 
-def noise_alone(prior: Prior, y: Tensor) -> Diagnosis:
-    """Finds the kind of picture and its noise only; see `diagnose`."""
+def noise_alone(prior: Prior, y: Tensor, *, dots: bool = False) -> Diagnosis:
+    """Finds the kind of picture and its noise only; see `diagnose`.
+
+    Args:
+        prior: the prior.
+        y: one picture, (1, C, H, W) in [-1, 1].
+        dots: whether to look for a print's dots, too. The noise is that of the picture without these.
+    """
     content = content_of(y)
-    return Diagnosis(content, noise=_noise(prior, *content.inside(y), compression_of(y)))
+    screen = _screen(*content.inside(y)) if dots else None
+    inside, content = _without(screen, y, content)
+    return Diagnosis(content, screen=screen, noise=_noise(prior, inside, content.inner, compression_of(y)))
+
+
+def _screen(y: Tensor, content: Content) -> Screen | None:
+    """Dots of a print in a photograph; what a program drew in dots is meant to have them."""
+    return None if content.digital else screen_of(y, 1 if content.grey else y.shape[1])
+
+
+def _without(screen: Screen | None, y: Tensor, content: Content) -> tuple[Tensor, Content]:
+    """The part of a picture inside its frame, without the dots, and the kind of picture that this is."""
+    inside = content.inside(y)[0]
+    if screen is None:
+        return inside, content
+    inside = screen.without(inside).clamp(-1, 1)
+    kind = replace(content_of(inside), frame=None, framed=None)
+    return inside, kind if content.frame is None else replace(content, framed=kind)
 
 
 def _noise(prior: Prior, y: Tensor, content: Content, compression: Compression | None) -> Noise | None:
@@ -102,16 +129,19 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
         return known
     content = known.content or content_of(y)
     compression = known.compression or compression_of(y)
-    inside, kind = content.inside(y)
+    screen = known.screen or _screen(*content.inside(y))
+    inside, content = _without(screen, y, content)
+    kind = content.inner
     noise = known.noise or _noise(prior, inside, kind, compression)
-    # Strong or coloured noise hides the spectrum that a blur is read off, and was taken for one.
-    readable = noise is None or (noise.white and noise.level <= _READABLE)
+    # Strong or coloured noise hides the spectrum that a blur is read off, and was taken for one; so do dots.
+    readable = screen is None and (noise is None or (noise.white and noise.level <= _READABLE))
     blur = known.blur or (blur_of(inside, kind.drawn) if readable else None)
     light = known.exposure or exposure_of(y)
     return replace(
         known,
         content=content,
         compression=compression,
+        screen=screen,
         noise=noise,
         blur=blur,
         exposure=light,

@@ -1,7 +1,7 @@
 r"""Automatic restoration: a diagnosis of the picture, and the repair of the diagnosed damage only.
 
 Each picture gets its `Diagnosis`. Every finding with a treatment becomes a stage: compression with its noise, then
-noise, blur and light. A picture without a finding stays unchanged.
+a print's dots, noise and blur. A picture without a finding stays unchanged.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ..diagnosis import Diagnosis, diagnose
 from ..maths.noise import Streams
 from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
-from . import jpeg, unblur, walk
+from . import descreen, jpeg, unblur, walk
 from .dreamclean import DreamClean
 from .method import Method, State
 from .onebyone import Run, one_by_one, shared
 from .plan import Maker, Plan
 
-MAKERS: Sequence[Maker] = (jpeg.treatment, unblur.noise_treatment, unblur.treatment)
+MAKERS: Sequence[Maker] = (jpeg.treatment, descreen.treatment, unblur.noise_treatment, unblur.treatment)
 """Makers of the treatments in the order of their application."""
 
 
@@ -33,7 +33,8 @@ class Auto(Method):
     """Restores unknown damage: diagnoses each picture, repairs the diagnosed damage only, and reports it.
 
     Costs at most 10 evaluations to find out, of large pictures of a part. Noise takes at most 5 more, one where it is
-    white; compression takes 7, from quality 75 on 3; a blur takes 8. Nothing more is spent where nothing is found.
+    white; compression takes 7, from quality 75 on 3; a
+    print's dots take 5; a blur takes 8. Nothing more is spent where nothing is found.
 
     Attributes:
         fidelity: closeness to the picture, [0, 1]; 0.5 has the least error on average, 1 changes nothing.
@@ -48,7 +49,7 @@ class Auto(Method):
 
     def nfe(self, prior: Prior) -> int:
         """Largest number of evaluations."""
-        return diagnosis.CALLS + jpeg.CALLS + walk.CALLS + unblur.CALLS
+        return diagnosis.CALLS + jpeg.CALLS + descreen.CALLS + walk.CALLS + unblur.CALLS
 
     def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; a diagnosis needs pixels, so latents get DreamClean."""

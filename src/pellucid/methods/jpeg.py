@@ -192,6 +192,9 @@ def treatment(diagnosis: Diagnosis, strength: float) -> Decompression | None:
         return None
     if found.old:
         return None
+    if diagnosis.screen is not None:
+        # Dots are no picture to a prior, and a file's cells hold them.
+        return None
     if (diagnosis.noise is not None or diagnosis.blur is not None) and found.quality >= MILD:
         # What such a file lost is far below the noise, and its cells hold the noise, or the blur, again.
         return None

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -105,6 +106,14 @@ class Spectrum:
         return Spectrum(self.power * factor**2)
 
 
+class Stationary(Protocol):
+    """Stationary noise, as a walk needs it."""
+
+    def deviation(self, height: int, width: int) -> Tensor:
+        """See `Spectrum.deviation`."""
+        ...
+
+
 @lru_cache(maxsize=1)
 def shares() -> Tensor:
     """Share of all coefficients that each band has, (BANDS,)."""
@@ -158,7 +167,7 @@ def _coefficients(x: Tensor) -> Tensor:
     return found
 
 
-def walk(prior: Prior, seen: Observed, spectrum: Spectrum, levels: list[float]) -> Iterator[tuple[float, Tensor]]:
+def walk(prior: Prior, seen: Observed, spectrum: Stationary, levels: list[float]) -> Iterator[tuple[float, Tensor]]:
     """Removes stationary noise in as many evaluations as there are levels.
 
     At a level g, coefficients with less noise are complemented to g. Those with more noise come from the previous

@@ -1,0 +1,274 @@
+r"""The dots of a print: perpendicular waves, and their overtones, that most blocks of a picture have in common.
+
+A press prints grey as dots of equal distance and of different size. A scan shows these dots as a lattice of peaks in
+the spectrum. Texture of a picture is in places, and seldom has two equal waves at a right angle, so the median of the
+blocks' spectra tells the two apart. Each ink has its own angle, and hence its own lattice. A screen along the axes is
+not looked for: walls, cloth and the blocks of a JPEG are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .noise.stationary import from_opponent, to_opponent
+
+SIDE = 32
+"""Side of a block in pixels."""
+
+MARGIN = 32
+"""Pixels by which a picture is mirrored at its borders: its ends would be neighbours in the spectrum."""
+
+_BLOCKS, _FEWEST = 1200, 9
+_SLOWEST, _AXIS, _REACH = 0.12, 1.5, 2.3
+"""Slowest wave of a lattice, in cycles a pixel; least distance of its waves from the axes, and radius of a peak, in
+frequencies of a block."""
+
+_SQUARE, _ALIKE, _ORDER, _INKS = math.radians(15), 1.34, 3, 4
+"""Largest deviation from a right angle, largest ratio of the two waves, order of the overtones, most lattices."""
+
+_RING = (2.9, 5.2)
+_PEAK, _EDGE = 3.0, 0.5
+"""Logarithm of a peak's power over that around it from which it belongs to a print, and at which it ends."""
+
+_STEEP, _MIDDLE = 4.0, 2.75
+_MEDIAN = 1 / math.log(2)
+"""Mean of a power over its median, of random waves."""
+
+_FLOOR = 1e-6
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Dots of a print.
+
+    Attributes:
+        power: their power, (C, SIDE, SIDE), at the frequencies of `fft2` of a block, on the axes of `to_opponent`, in
+            the units of `noise.stationary.Spectrum`.
+        around: power of the picture there.
+        period: distance of the dots in pixels.
+        angle: of their rows in degrees, [0, 90).
+        peak: see `_PEAK`, of the weaker of two waves.
+    """
+
+    power: Tensor = field(compare=False)
+    around: Tensor = field(compare=False)
+    period: float
+    angle: float
+    peak: float
+
+    @property
+    def confidence(self) -> float:
+        """See `Finding`."""
+        return 1 / (1 + math.exp(-_STEEP * (min(self.peak, 10.0) - _MIDDLE)))
+
+    @property
+    def text(self) -> str:
+        """The distance of the dots."""
+        return f"dots of a print, {self.period:.1f} pixels apart"
+
+    @property
+    def remedy(self) -> str:
+        """The task."""
+        return "--task denoise"
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """Numbers behind the finding, and the dots' distance and direction."""
+        return {"peak": self.peak, "period": self.period, "angle": self.angle}
+
+    @property
+    def top(self) -> float:
+        """The largest deviation of a coefficient."""
+        return self.power.max().sqrt().item()
+
+    def scaled(self, factor: float) -> Screen:
+        """Dots of another amplitude."""
+        return replace(self, power=self.power * factor**2)
+
+    def deviation(self, height: int, width: int) -> Tensor:
+        """Standard deviation of each coefficient of `rfft2`, (C, H, W // 2 + 1); see `noise.stationary.walk`."""
+        return _sampled(self.power, height, width).sqrt().clamp_min(_FLOOR)
+
+    def without(self, y: Tensor) -> Tensor:
+        """Weakens the dots, (B, C, H, W), by Wiener's factor, without a prior: what the other findings are read off."""
+        wide = widened(y)
+        size = (wide.shape[-2], wide.shape[-1])
+        dots, around = (_sampled(power, *size).to(y) for power in (self.power, self.around))
+        spectrum = torch.fft.rfft2(to_opponent(wide)) * around.clamp_min(_TINY) / (around + dots).clamp_min(_TINY)
+        return narrowed(from_opponent(torch.fft.irfft2(spectrum, s=size)), y)
+
+
+def widened(y: Tensor) -> Tensor:
+    """Mirrors pictures at their borders, by at most `MARGIN` pixels."""
+    down, right = (min(MARGIN, side - 1) for side in y.shape[-2:])
+    return F.pad(y, (right, right, down, down), mode="reflect")
+
+
+def narrowed(wide: Tensor, y: Tensor) -> Tensor:
+    """The part of widened pictures that has the pixels of y."""
+    down, right = ((wide.shape[axis] - y.shape[axis]) // 2 for axis in (-2, -1))
+    return wide[..., down : down + y.shape[-2], right : right + y.shape[-1]]
+
+
+def estimate(y: Tensor, axes: int) -> Screen | None:
+    """Looks for the dots of a print; without a prior.
+
+    Args:
+        y: one picture, (1, C, H, W) in [-1, 1].
+        axes: colour axes that count.
+
+    Returns:
+        None without dots, or if the picture has fewer than `_FEWEST` blocks.
+    """
+    typical = _typical(to_opponent(y)[0, :axes])
+    if typical is None:
+        return None
+    around = _around(typical)
+    excess = typical - around
+    power = torch.zeros(y.shape[1], SIDE, SIDE)
+    ground = torch.full((y.shape[1], SIDE, SIDE), _TINY)
+    best: tuple[float, Wave, Wave] | None = None
+    for axis in range(axes):
+        ground[axis] = _MEDIAN * around[axis].exp()
+        for peak, one, other in _lattices(typical[axis], excess[axis]):
+            best = max(best, (peak, one, other)) if best else (peak, one, other)
+            own = _near(one, other) & (excess[axis] > _EDGE)
+            # Of a wave in all blocks the median is the mean.
+            dots = typical[axis].exp() - _MEDIAN * around[axis].exp()
+            power[axis] = torch.where(own, dots.clamp_min(0), power[axis])
+    if best is None:
+        return None
+    peak, one, other = best
+    length = (math.hypot(*one) + math.hypot(*other)) / 2
+    return Screen(power, ground, 1 / length, math.degrees(math.atan2(*one)) % 90, peak)
+
+
+Wave = tuple[float, float]
+"""Frequency down and to the right, in cycles a pixel."""
+
+
+@lru_cache(maxsize=1)
+def _frequencies() -> Tensor:
+    at: Tensor = torch.fft.fftfreq(SIDE)
+    return at
+
+
+@lru_cache(maxsize=1)
+def _radius() -> Tensor:
+    at = _frequencies()
+    radius: Tensor = torch.hypot(at[:, None], at)
+    return radius
+
+
+def _typical(x: Tensor) -> Tensor | None:
+    """Logarithm of the median power of the blocks of an image, (C, H, W), as (C, SIDE, SIDE)."""
+    if min(x.shape[-2:]) < SIDE:
+        return None
+    blocks = x.unfold(-2, SIDE, SIDE // 2).unfold(-2, SIDE, SIDE // 2)
+    rows, columns = blocks.shape[1:3]
+    if rows * columns < _FEWEST:
+        return None
+    some = torch.arange(0, rows * columns, math.ceil(rows * columns / _BLOCKS), device=x.device)
+    block = blocks[:, some // columns, some % columns].cpu()
+    block = block - block.mean((-2, -1), keepdim=True)
+    slope = torch.hann_window(SIDE)
+    window = slope[:, None] * slope
+    power: Tensor = torch.fft.fft2(block * window).abs().square() / window.square().sum()
+    return power.median(1).values.clamp_min(_TINY).log()
+
+
+def _around(typical: Tensor) -> Tensor:
+    """Median of the frequencies in a ring around each one."""
+    reach = range(-math.floor(_RING[1]), math.floor(_RING[1]) + 1)
+    ring = [(down, right) for down in reach for right in reach if _RING[0] <= math.hypot(down, right) <= _RING[1]]
+    return torch.stack([typical.roll(shift, (-2, -1)) for shift in ring]).median(0).values
+
+
+def _lattices(typical: Tensor, excess: Tensor) -> Iterator[tuple[float, Wave, Wave]]:
+    """Finds pairs of perpendicular waves, the strongest first, each with what its weaker peak has."""
+    left = excess.clone()
+    for _ in range(_INKS):
+        found = _pair(typical, excess, left)
+        if found is None:
+            return
+        peak, *waves = found
+        one, other = _slower(typical, excess, *waves)
+        yield peak, one, other
+        left[_near(one, other)] = 0.0
+
+
+def _slower(typical: Tensor, excess: Tensor, one: Wave, other: Wave) -> tuple[Wave, Wave]:
+    """The waves that two are the sum and the difference of, if these are peaks with more power.
+
+    They may be too near to the axes to be found themselves.
+    """
+    half = [((a + b) / 2, (a - b) / 2) for a, b in zip(one, other, strict=True)]
+    first, second = ((half[0][i], half[1][i]) for i in (0, 1))
+
+    def least(x: Tensor, *waves: Wave) -> float:
+        return min(x[round(down * SIDE) % SIDE, round(right * SIDE) % SIDE].item() for down, right in waves)
+
+    more = least(typical, first, second) > least(typical, one, other)
+    return (first, second) if more and least(excess, first, second) >= _PEAK else (one, other)
+
+
+def _pair(typical: Tensor, excess: Tensor, left: Tensor) -> tuple[float, Wave, Wave] | None:
+    """The pair of peaks with the most power in what is left that belong to a print: overtones have less."""
+    at = _frequencies()
+    highest = F.max_pool2d(F.pad(left[None, None], (1, 1, 1, 1), mode="circular"), 3, 1)[0, 0]
+    fast = (_radius() >= _SLOWEST) & (_radius() <= 0.5)
+    beside = (at.abs()[:, None] * SIDE >= _AXIS) & (at.abs() * SIDE >= _AXIS)
+    peaks = ((left == highest) & (left >= _PEAK) & fast & beside).nonzero().tolist()
+    best: tuple[float, Wave, Wave] | None = None
+    most = -math.inf
+    for number, first in enumerate(peaks):
+        for second in peaks[:number]:
+            one, other = _centre(excess, *first), _centre(excess, *second)
+            ratio = math.hypot(*one) / math.hypot(*other)
+            turn = abs(one[0] * other[0] + one[1] * other[1]) / (math.hypot(*one) * math.hypot(*other))
+            power, peak = (min(x[i, j].item() for i, j in (first, second)) for x in (typical, left))
+            if turn <= math.sin(_SQUARE) and 1 / _ALIKE <= ratio <= _ALIKE and power > most:
+                best, most = (peak, one, other), power
+    return best
+
+
+def _centre(excess: Tensor, row: int, column: int) -> Wave:
+    """Centre of gravity of a peak and its neighbours."""
+    shifts = torch.tensor([-1, 0, 1])
+    weight = excess[(row + shifts)[:, None] % SIDE, (column + shifts) % SIDE].exp()
+    weight = weight / weight.sum()
+    down, right = (float((weight.sum(axis) * shifts).sum()) / SIDE for axis in (1, 0))
+    at = _frequencies()
+    return at[row].item() + down, at[column].item() + right
+
+
+def _near(one: Wave, other: Wave) -> Tensor:
+    """Marks the frequencies of a block, (SIDE, SIDE), at the waves of a lattice and their overtones."""
+    at, near = _frequencies(), torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    for first in range(-_ORDER, _ORDER + 1):
+        for second in range(-_ORDER, _ORDER + 1):
+            wave = [first * a + second * b for a, b in zip(one, other, strict=True)]
+            if 0 < abs(first) + abs(second) <= _ORDER and max(map(abs, wave)) <= 0.6:
+                # A wave beyond half a cycle a pixel appears as its mirror image.
+                down, right = ((at - a + 0.5) % 1 - 0.5 for a in wave)
+                near |= torch.hypot(down[:, None], right) * SIDE <= _REACH
+    return near & (_radius() >= _SLOWEST / 2)
+
+
+def _sampled(power: Tensor, height: int, width: int) -> Tensor:
+    """Interpolates values at the frequencies of a block, (C, SIDE, SIDE), at those of `rfft2` of an image."""
+    for axis, at in ((1, torch.fft.fftfreq(height)), (2, torch.fft.rfftfreq(width))):
+        at = at * SIDE
+        below = at.floor().long()
+        share = (at - below).view((1, -1, 1) if axis == 1 else (1, 1, -1))
+        low, high = (power.index_select(axis, (below + step) % SIDE) for step in (0, 1))
+        power = torch.lerp(low, high, share)
+    return power

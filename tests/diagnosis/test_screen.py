@@ -1,0 +1,119 @@
+"""The dots of a print: found, told from texture, and removed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pellucid.degradations import compress, printed
+from pellucid.diagnosis import Diagnosis, Screen, diagnose, noise_alone, screen
+from pellucid.diagnosis.noise.stationary import to_opponent
+from pellucid.diagnosis.screen import narrowed, widened
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import Problem, to_model, to_unit
+from pellucid.methods import Auto, Denoise
+from pellucid.methods.auto import MAKERS
+from pellucid.methods.descreen import CALLS, Descreening
+from pellucid.methods.method import last
+from pellucid.methods.plan import Plan
+from pellucid.metrics import psnr
+from pellucid.priors import Counted, Prior
+
+
+def grey(image: Tensor, side: int = 128) -> Tensor:
+    """A middle of a photograph without colours, in [0, 1]."""
+    top, left = ((size - side) // 2 for size in image.shape[-2:])
+    return to_unit(image)[..., top : top + side, left : left + side].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+
+
+def found(image: Tensor, axes: int = 1) -> Screen:
+    seen = screen.estimate(to_model(image), axes)
+    assert seen is not None
+    return seen
+
+
+@settings(max_examples=12)
+@given(st.floats(2.6, 7.5), st.floats(12, 78))
+def test_the_distance_and_the_angle_of_the_dots(period: float, degrees: float) -> None:
+    print_of_grey = printed(torch.full((1, 1, 96, 96), 0.4), period, degrees)
+    seen = found(
+        (print_of_grey + 0.01 * torch.randn(96, 96, generator=torch.Generator().manual_seed(0))).expand(-1, 3, -1, -1)
+    )
+    assert seen.period == pytest.approx(period, rel=0.06)
+    # A lattice of squares has two directions.
+    turn = (seen.angle - degrees + 45) % 90 - 45
+    assert abs(turn) < 4
+    assert seen.confidence > 0.9
+
+
+def test_dots_are_a_wave_of_known_power() -> None:
+    at = torch.arange(128)
+    waves = 0.2 * (torch.cos(2 * torch.pi * (at + at[:, None]) / 8) + torch.cos(2 * torch.pi * (at - at[:, None]) / 8))
+    faint = 0.01 * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    y = (waves + faint).expand(1, 3, -1, -1)
+    seen = found(to_unit(y))
+    assert seen.period == pytest.approx(8 / 2**0.5, rel=0.02)
+    # Two waves of amplitude 0.2 have a mean square of 0.04; the grey axis of equal channels has three times that.
+    deviation = seen.deviation(128, 128)
+    both = deviation[0].square().sum() + deviation[0, :, 1:-1].square().sum()
+    assert both.item() / 128**2 == pytest.approx(3 * 0.04, rel=0.35)
+    assert deviation[1:].max() < 1e-5
+    left = seen.without(y)
+    assert (left - faint).square().mean().sqrt() < 0.2 * waves.square().mean().sqrt()
+
+
+def test_what_is_widened_is_narrowed_again() -> None:
+    for size in ((5, 90), (40, 33)):
+        y = torch.rand(1, 3, *size)
+        assert torch.equal(narrowed(widened(y), y), y)
+
+
+def test_photographs_have_no_dots(photographs: dict[str, Tensor], bundled: dict[str, Tensor]) -> None:
+    for name, image in {**photographs, **bundled}.items():
+        for picture in (image, to_model(compress(to_unit(image), 30))):
+            assert screen.estimate(picture, 3) is None, name
+    # A program's dots are meant, one wave alone is a blind or a fence, and along the axes are walls and cloth.
+    at = torch.arange(96)
+    one = 0.3 * torch.cos(2 * torch.pi * (at + at[:, None]) / 7).expand(1, 3, -1, -1)
+    wall = 0.3 * (torch.cos(2 * torch.pi * at / 5) + torch.cos(2 * torch.pi * at[:, None] / 5)).expand(1, 3, -1, -1)
+    noise = 0.1 * torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    for y in (one + noise, wall + noise, noise, torch.zeros(1, 3, 20, 20)):
+        assert screen.estimate(y, 3) is None
+
+
+@pytest.mark.parametrize("coloured", [False, True])
+def test_the_dots_are_removed_and_the_rest_stays(
+    natural: Prior, photographs: dict[str, Tensor], coloured: bool
+) -> None:
+    image = next(iter(photographs.values()))
+    truth = to_unit(image)[..., :128, :128] if coloured else grey(image)
+    damaged = printed(truth, 4.4)
+    y = to_model(damaged)
+    diagnosis = diagnose(natural, y)
+    assert diagnosis.screen is not None
+    plan = Auto().plan(diagnosis)
+    assert plan.note.startswith("dots of a print, ")
+    state = last(plan.iterate(y, Counted(natural), Streams([0])))
+    assert psnr(to_unit(state.x), truth).item() > psnr(damaged, truth).item() + (4 if coloured else 7)
+    stage = Descreening(diagnosis.screen, diagnosis.inner.grey)
+    *_, alone = stage.iterate(y, Counted(natural), Streams([0]))
+    assert alone.nfe == stage.nfe == CALLS
+    if not coloured:
+        assert torch.equal(alone.x, alone.x[:, :1].expand_as(y))
+        assert to_opponent(alone.x - y)[:, 1:].abs().max() < 1e-5
+    # Who says noise means the dots, too.
+    *_, task = Denoise().iterate(Problem(y), natural, Streams([0]))
+    assert task.notes[0].startswith("dots of a print, ")
+
+
+def test_a_print_is_no_jpeg_to_undo_first(natural: Prior, photographs: dict[str, Tensor]) -> None:
+    damaged = compress(printed(grey(next(iter(photographs.values()))), 4), 75)
+    diagnosis = diagnose(natural, to_model(damaged))
+    assert diagnosis.compression is not None
+    stages = Plan.of(diagnosis, MAKERS).stages
+    assert isinstance(stages[0], Descreening)
+    assert noise_alone(natural, to_model(damaged)).screen is None
+    assert not Plan.of(Diagnosis(screen=diagnosis.screen), MAKERS, fidelity=1).stages
