@@ -128,7 +128,7 @@ def estimate(y: Tensor, axes: int) -> Screen | None:
     Returns:
         None without dots, or if the picture has fewer than `_FEWEST` blocks.
     """
-    typical = _typical(to_opponent(y)[0, :axes])
+    typical = _typical(y, axes)
     if typical is None:
         return None
     around = _around(typical)
@@ -168,21 +168,21 @@ def _radius() -> Tensor:
     return radius
 
 
-def _typical(x: Tensor) -> Tensor | None:
-    """Logarithm of the median power of the blocks of an image, (C, H, W), as (C, SIDE, SIDE)."""
-    if min(x.shape[-2:]) < SIDE:
+def _typical(y: Tensor, axes: int) -> Tensor | None:
+    """Logarithm of the median power of a picture's blocks on its first colour axes, (axes, SIDE, SIDE)."""
+    if min(y.shape[-2:]) < SIDE:
         return None
-    blocks = x.unfold(-2, SIDE, SIDE // 2).unfold(-2, SIDE, SIDE // 2)
+    blocks = y[0].unfold(-2, SIDE, SIDE // 2).unfold(-2, SIDE, SIDE // 2)
     rows, columns = blocks.shape[1:3]
     if rows * columns < _FEWEST:
         return None
-    some = torch.arange(0, rows * columns, math.ceil(rows * columns / _BLOCKS), device=x.device)
-    block = blocks[:, some // columns, some % columns].cpu()
+    some = torch.arange(0, rows * columns, math.ceil(rows * columns / _BLOCKS), device=y.device)
+    block = to_opponent(blocks[:, some // columns, some % columns].transpose(0, 1))[:, :axes].cpu()
     block = block - block.mean((-2, -1), keepdim=True)
     slope = torch.hann_window(SIDE)
     window = slope[:, None] * slope
     power: Tensor = torch.fft.fft2(block * window).abs().square() / window.square().sum()
-    return power.median(1).values.clamp_min(_TINY).log()
+    return power.median(0).values.clamp_min(_TINY).log()
 
 
 def _around(typical: Tensor) -> Tensor:
