@@ -272,18 +272,23 @@ def _lines(bright: Tensor, limits: Limits) -> Tensor:
         there = torch.stack([response > least for response in responses])
         # Counts of at most 64 fit into bytes.
         runs = _ahead(there.byte(), direction, limits.long, torch.add) > _WHOLE * limits.long
-        # The largest byte is found in a fraction of the time that a search for a truth value takes.
-        some = runs.view(torch.uint8).flatten(1).amax(1).tolist()
-        for own, run, response, any_ in zip(there, runs, responses, some, strict=True):
-            if not any_:
+        for own, run, response in zip(there, runs, responses, strict=True):
+            if not _some(run):
                 continue
             core = _centred(run, direction, limits.long)
             ratio = (response / around).clamp_(-limits.strong, 2 * limits.strong)
             core &= _mean(ratio, direction, limits.long) > limits.strong
+            if not _some(core):
+                continue
             core &= _mean(response, direction, limits.long) > limits.contrast
             # From the middle of each piece to its ends.
             marked |= _along(core, direction, limits.long, torch.logical_or) & own
     return marked
+
+
+def _some(marks: Tensor) -> bool:
+    """True if there is a mark; the largest byte is found in a fraction of the time of a search for a truth value."""
+    return bool(marks.view(torch.uint8).max())
 
 
 def _mirrored(x: Tensor, by: int) -> Tensor:
@@ -319,7 +324,7 @@ def _specks(bright: Tensor, limits: Limits) -> Tensor:
         eroded = -_largest(_mirrored(-own, half), _SPECK)
         hat = own - _largest(_mirrored(eroded, half), _SPECK)
         core = hat > limits.bright
-        if core.any():
+        if _some(core):
             core &= hat > limits.plain * (_around(hat, _ALONE) + rough) / 2
             found |= _largest(F.pad(core, (2,) * 4), 5) & (hat > limits.bright / 3)
     return found
