@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pellucid.diagnosis import blur, compression, enlarged, exposure, scratches
+from pellucid.diagnosis import blur, compression, content, enlarged, exposure, scratches
 from pellucid.diagnosis.noise import Calm, part
 from pellucid.diagnosis.noise.blocks import blocks
 from pellucid.diagnosis.noise.finding import LEAST
@@ -42,12 +42,12 @@ def test_half_a_transform_has_the_whole_spectrum() -> None:
 
 
 def test_the_coherence_is_the_stated_one() -> None:
-    spectra = torch.complex(draw(20, 120), draw(120, 20).T)
+    spectra, half = torch.fft.fft(draw(20, 120)), torch.fft.rfft(draw(20, 120))
     for factor in (1.5, 2.0, 3.0, 4.0):
         at = torch.arange(-int(-120 * 0.55 / factor // 1), int(120 * 0.47))
         both = spectra[:, at] * spectra[:, (at - round(120 / factor)) % 120].conj()
         stated = (both.sum(0).abs() / both.abs().sum(0)).mean().item()
-        assert enlarged._coherence(spectra, spectra.abs(), factor) == pytest.approx(stated, rel=1e-5)
+        assert enlarged._coherence(half, half.abs(), factor) == pytest.approx(stated, rel=1e-5)
 
 
 @pytest.mark.parametrize("side", [5, 25, 41])
@@ -69,6 +69,17 @@ def test_coefficients_are_the_cosine_transform_of_whole_blocks(offset: tuple[int
     ]
     found = compression._coefficients(plane, offset, step)
     torch.testing.assert_close(found, torch.stack(every[::step]).flatten(1), rtol=1e-4, atol=1e-3)
+
+
+def test_maxima_on_and_in_a_square_of_a_periodic_plane() -> None:
+    x = draw(BLOCK, BLOCK)
+
+    def largest(reach: int, on: bool) -> Tensor:
+        places = [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)]
+        return torch.stack([x.roll(at, (0, 1)) for at in places if not on or max(map(abs, at)) == reach]).amax(0)
+
+    assert torch.equal(content._beside(x), largest(content._AROUND, True))
+    assert torch.equal(content._widest(x), largest(content._WIDE // 2, False))
 
 
 def test_the_power_of_a_block_by_band() -> None:
@@ -168,6 +179,7 @@ def test_the_grid_is_where_most_coefficients_are_small() -> None:
 @pytest.mark.parametrize("number", [1, 2, 3, 1000, 1001])
 def test_a_quantile_without_sorting(number: int) -> None:
     x = draw(number)
+    assert [exposure.ranked(x, rank).item() for rank in range(0, number, 7)] == x.sort().values[::7].tolist()
     for share in (0.0, 0.005, 0.5, 0.995, 1.0):
         assert exposure._quantile(x, share) == torch.quantile(x, share).item()
 

@@ -24,7 +24,8 @@ def drawn(seed: int) -> Tensor:
 
 def read(left: Tensor, told: Spectrum = NOISE) -> dict[str, float]:
     taken, usual = blocks(left, centred=False), blocks(drawn(2), centred=False)
-    return signs.read(FLAT + left, FLAT, taken, usual, told, told, 3)
+    own, drawn_ = (signs.calmness(FLAT, power, told, 3) for power in (taken, usual))
+    return {**signs.read(FLAT + left, FLAT, taken, told, told, 3), "calm": own - drawn_}
 
 
 def test_noise_is_even_everywhere_and_in_all_directions() -> None:
@@ -52,7 +53,7 @@ def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None
     grain = simulated(FLAT, Spectrum.white(0.1, 3, 1), Streams([1]))
     taken = blocks(grain, centred=False)
     told = Spectrum.white(0.1, 3, 1)
-    grey, coloured = (signs.read(grain, FLAT, taken, taken, told, told, axes)["spread"] for axes in (1, 3))
+    grey, coloured = (signs.read(grain, FLAT, taken, told, told, axes)["spread"] for axes in (1, 3))
     assert grey == pytest.approx(coloured, abs=1e-3)
 
 
@@ -63,6 +64,14 @@ def test_texture_is_in_places() -> None:
     assert found["spread"] > even["spread"] + 1
     assert found["calm"] < even["calm"] - 1
     assert signs.probability({"share": 0.85, **found}, "colour") < 0.2
+
+
+def test_drawn_noise_changes_nothing_where_all_else_speaks_against_noise() -> None:
+    patchy = drawn(1)
+    patchy[..., :64] *= 0.02
+    for left, told in ((patchy, True), (drawn(1), False)):
+        own = signs.calmness(FLAT, blocks(left, centred=False), NOISE, 3)
+        assert signs.hopeless({"share": 0.75, **read(left)}, own, "colour", 0.45) == told
 
 
 def test_texture_has_a_direction() -> None:
@@ -89,7 +98,7 @@ def test_the_dots_of_a_print_and_a_weave_repeat_and_no_noise_does(period: float)
         assert read(noise)["screen"] < 1.5
     small = drawn(1)[..., :24, :24]
     power = blocks(small, centred=False)
-    assert "screen" not in signs.read(small, FLAT[..., :24, :24], power, power, NOISE, NOISE, 3)
+    assert "screen" not in signs.read(small, FLAT[..., :24, :24], power, NOISE, NOISE, 3)
 
 
 def test_noise_is_gaussian() -> None:
@@ -136,7 +145,7 @@ def test_grey_texture_goes_with_its_colour_and_grain_does_not() -> None:
     assert -1.5 < texture < 0
     assert "together" not in read(earth, grain)
     taken = blocks(grey, centred=False)
-    assert not {"together", "apart"} & set(signs.read(grey, FLAT, taken, taken, grain, grain, 3, compressed=True))
+    assert not {"together", "apart"} & set(signs.read(grey, FLAT, taken, grain, grain, 3, compressed=True))
     assert signs.beyond({"together": texture}, signs.BEYOND) == pytest.approx(5 * (texture + 1.2))
 
 

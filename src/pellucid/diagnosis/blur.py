@@ -156,14 +156,13 @@ class _Chances:
     """Factors of photographs, (points, k), the rest, (points,), and products of two factors, (points, pairs).
 
     Weighted sums of products over the points make the matrices of all kernels at once, of which a decomposition reads
-    the lower half: `rows` and `columns` are the places of the pairs there.
+    the lower half: `places` are those of the pairs in a row of numbers that is a matrix with one more row and column.
     """
 
     factors: Tensor
     rest: Tensor
     products: Tensor
-    rows: Tensor
-    columns: Tensor
+    places: Tensor
 
 
 @lru_cache(maxsize=2)
@@ -173,8 +172,9 @@ def _chances(quick: bool) -> _Chances:
     if quick:
         rest = rest + factors[:, :-_QUICK_RANK].square().sum(1)
         factors = factors[:, -_QUICK_RANK:].contiguous()
-    rows, columns = torch.tril_indices(factors.shape[1], factors.shape[1])
-    return _Chances(factors, rest, factors[:, rows] * factors[:, columns], rows, columns)
+    rank = factors.shape[1]
+    rows, columns = torch.tril_indices(rank, rank)
+    return _Chances(factors, rest, factors[:, rows] * factors[:, columns], rows * (rank + 1) + columns)
 
 
 def _fit(
@@ -191,8 +191,9 @@ def _fit(
         of_noise = _CHANCE_OF_NOISE * (1 - share)
         diagonal = share.square() * rest + (1 - share).square() * chance
         scaled, noise_scaled = share / diagonal, of_noise / diagonal
-        inner = expected.new_zeros(len(expected), rank + 1, rank + 1)
-        inner[:, chances.rows, chances.columns] = (share * scaled) @ chances.products
+        inner = expected.new_zeros(len(expected), (rank + 1) ** 2)
+        inner.scatter_(1, chances.places.expand(len(inner), -1), (share * scaled) @ chances.products)
+        inner = inner.view(len(inner), rank + 1, rank + 1)
         inner[:, rank, :rank] = (of_noise * scaled) @ factors
         inner[:, rank, rank] = (of_noise * noise_scaled).sum(1)
         inner.diagonal(dim1=1, dim2=2).add_(1)

@@ -253,9 +253,11 @@ def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
     edges = torch.arange(-_REACH - 0.5, _REACH + 1)
     for number, table in enumerate(_standard(0)[: max(quality(coding) - 3, 0)], 1):
         ratio = table[1:, None][there] / step[:, None]
-        mass = between((sizes - 0.5) * ratio, (sizes + 0.5) * ratio)
-        nearest = (sizes * ratio).round()
-        away = edges + (nearest - sizes * ratio)[..., None]
+        # Larger multiples are beyond all numbers that count.
+        multiples = sizes[: math.ceil((_SIZES + _REACH) / ratio.min().item())]
+        mass = between((multiples - 0.5) * ratio, (multiples + 0.5) * ratio)
+        nearest = (multiples * ratio).round()
+        away = edges + (nearest - multiples * ratio)[..., None]
         share = torch.special.ndtr(away / deviation).diff()
         numbers = (nearest[..., None] + edges[:-1] + 0.5).clamp(0, _SIZES).long()
         twice = torch.zeros(len(step), _SIZES + 1).scatter_add_(
@@ -284,10 +286,10 @@ def _shifted(plane: Tensor, offset: tuple[int, int], coding: JpegCoding) -> Befo
             coefficients = _coefficients(plane, (row, column), -(-plane.numel() // 64 // _FEW) or 1)
             # Those that the finest table rounds to 0, which are most, are rounded to 0 by the others, too.
             large = (coefficients.abs() > tables[-1] / 2).nonzero(as_tuple=True)
-            ratios = coefficients[large] / tables[:, large[1]]
+            ratios = coefficients[large] / tables.index_select(1, large[1])
             chosen = ratios.abs() > 0.5
-            counts = chosen.sum(1)
-            sums = torch.where(chosen, torch.cos(2 * math.pi * ratios), 0).sum(1)
+            counts = chosen.count_nonzero(1)
+            sums = ((2 * math.pi * ratios).cos_() * chosen).sum(1)
             for number, count, total in zip(_QUALITIES, counts.tolist(), sums.tolist(), strict=True):
                 if count >= _FEWEST:
                     best = max(best, (total / math.sqrt(count / 2), number))
@@ -426,7 +428,8 @@ def _clear(y: Tensor, coding: JpegCoding) -> Tensor:
     """Marks the blocks of a component, reduced as the coding says, that have no clipped pixel, (N,)."""
     clipped = (stored(y[0], coding.orientation).abs() > _CLIPPED).any(0).float()
     rows, columns = (at % by for at, by in zip(coding.offset, coding.shrunk, strict=True))
-    reduced = F.max_pool2d(clipped[None, None, rows:, columns:], coding.shrunk)[0, 0]
+    clipped = clipped[rows:, columns:]
+    reduced = clipped if coding.shrunk == (1, 1) else F.max_pool2d(clipped[None, None], coding.shrunk)[0, 0]
     return _cut(reduced, _reduced(coding), 8).sum(1) == 0
 
 
@@ -492,7 +495,7 @@ def _shares(plane: Tensor) -> Tensor:
         along = (cut[:, : cut.shape[1] // 8 * 8].unflatten(1, (-1, 8)) @ matrix.T).flatten(1)
         for row in range(8):
             own = along[row : row + (len(along) - row) // 8 * 8].unflatten(0, (-1, 8))
-            small = (matrix @ own).abs() < 0.5
+            small = (matrix @ own).abs_() < 0.5
             means = small[:, 0, ::8]
             shares[row, column] = (small.count_nonzero() - means.count_nonzero()) / (small.numel() - means.numel())
     return shares

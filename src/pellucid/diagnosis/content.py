@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .exposure import ranked
 from .frame import Frame, find
-from .spectrum import BLOCK, periodogram
+from .spectrum import BLOCK, luminance, periodogram
 
 _STRIP = 64
 _FLAT, _DRAWN = 0.05, 0.25
@@ -170,7 +171,7 @@ def _bilevel(image: Tensor) -> float:
     tops = [_SIDE * (rows * number // min(rows, _ROWS)) for number in range(min(rows, _ROWS))]
     some = torch.cat([image[..., top : top + _SIDE, :] for top in tops], -2)
     values = some.flatten()
-    low, high = (values.kthvalue(int(share * (len(values) - 1)) + 1).values.item() for share in (_ENDS, 1 - _ENDS))
+    low, high = (ranked(values, int(share * (len(values) - 1))).item() for share in (_ENDS, 1 - _ENDS))
     within = some.clamp(low, high)
     mean, square = F.avg_pool2d(within, _SIDE), F.avg_pool2d(within.square(), _SIDE)
     largest = ((mean - low) * (high - mean)).sum().item()
@@ -179,7 +180,7 @@ def _bilevel(image: Tensor) -> float:
 
 def _pattern(image: Tensor) -> float:
     """Largest share of power in isolated peaks at three scales; a smaller one has the slower waves."""
-    most, lows, weight = 0.0, _SLOWEST, 1.0
+    most, lows, weight, image = 0.0, _SLOWEST, 1.0, luminance(image)
     for _ in range(_SCALES):
         if min(image.shape[-2:]) < BLOCK:
             break
@@ -190,11 +191,10 @@ def _pattern(image: Tensor) -> float:
 
 def _in_peaks(power: Tensor, lows: tuple[float, float]) -> float:
     """Share of power in isolated peaks: of the waves above the first limit, or above the second if that is more."""
-    reach = range(-_AROUND, _AROUND + 1)
-    border = [(down, right) for down in reach for right in reach if max(abs(down), abs(right)) == _AROUND]
     # The power of an edge goes on along a line, that of a wave ends after two frequencies, the width of the window.
-    beside = torch.stack([power.roll(shift, (0, 1)) for shift in border]).amax(0)
-    peak = (power == _widest(power)) & (power > _ABOVE * beside)
+    peak = (power == _widest(power)) & (power > _ABOVE * _beside(power))
+    if not peak.any():
+        return 0.0
     frequency = torch.fft.fftfreq(BLOCK, dtype=torch.float64)
     radius = torch.hypot(frequency[:, None], frequency)
     inside = _widest((peak & (radius > lows[0])).double()) > 0
@@ -202,10 +202,22 @@ def _in_peaks(power: Tensor, lows: tuple[float, float]) -> float:
     return max(share.item() for share in shares)
 
 
+def _beside(x: Tensor) -> Tensor:
+    """Maximum over the border of a square around each point of a periodic plane."""
+    x, side = _around(x, _AROUND), 2 * _AROUND + 1
+    down, along = (x.unfold(axis, side, 1).amax(-1) for axis in (0, 1))
+    return torch.stack([down[:, :BLOCK], down[:, -BLOCK:], along[:BLOCK], along[-BLOCK:]]).amax(0)
+
+
 def _widest(x: Tensor) -> Tensor:
     """Maximum around each point of a periodic plane."""
-    padded = F.pad(x[None, None], (_WIDE // 2,) * 4, mode="circular")
-    return F.max_pool2d(padded, _WIDE, 1)[0, 0]
+    rows = _around(x, _WIDE // 2).unfold(0, _WIDE, 1).amax(-1)
+    return rows.unfold(1, _WIDE, 1).amax(-1)
+
+
+def _around(x: Tensor, by: int) -> Tensor:
+    """A periodic plane with so many more points at each side."""
+    return F.pad(x[None, None], (by,) * 4, mode="circular")[0, 0]
 
 
 def _constant(image: Tensor) -> Tensor:

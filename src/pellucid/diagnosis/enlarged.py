@@ -16,6 +16,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -77,18 +78,21 @@ def measure(image: Tensor) -> list[Enlarged]:
     Args:
         image: one picture, (1, C, H, W) in [-1, 1]; the middle of a large one is used.
     """
+    return list(_measured(image, math.inf))
+
+
+def _measured(image: Tensor, empty: float) -> Iterator[Enlarged]:
+    """Both signs for each factor beyond whose frequencies there is less power than `empty`."""
     bright = to_unit(luminance(middle(image, _MOST).float()))[0, 0]
     if min(bright.shape) < _LEAST:
-        return []
+        return
     ways = [(spectra, spectra.abs()) for spectra in map(_rows, (bright, bright.T))]
-    return [
-        Enlarged(
-            factor,
-            min(_coherence(spectra, size, factor) for spectra, size in ways),
-            max(_beyond(size, 0.5 / factor) for _, size in ways),
-        )
-        for factor in _FACTORS
-    ]
+    powers = [size.square().mean(0) for _, size in ways]
+    for factor in _FACTORS:
+        beyond = max(_beyond(power, 0.5 / factor) for power in powers)
+        if beyond < empty:
+            coherence = min(_coherence(spectra, size, factor) for spectra, size in ways)
+            yield Enlarged(factor, coherence, beyond)
 
 
 def estimate(image: Tensor, drawn: bool = False) -> Enlarged | None:
@@ -103,32 +107,34 @@ def estimate(image: Tensor, drawn: bool = False) -> Enlarged | None:
     rows = min(*image.shape[-2:], _MOST)
     # Fewer rows have more of it by chance.
     firm = _FIRM * max(1.0, math.sqrt(_USUAL / rows))
-    sure = [one for one in measure(image) if one.coherence > firm and one.beyond < _EMPTY]
+    sure = [one for one in _measured(image, _EMPTY) if one.coherence > firm]
     # Twice is a part of four times, and one and a half of three.
     return max(sure, key=lambda one: one.factor, default=None)
 
 
 def _rows(bright: Tensor) -> Tensor:
-    """Spectra of the rows, (rows, N), frequency 0 first; N is a multiple of 12, so that 1/f is a whole step."""
+    """Half of the spectra of the rows, (rows, N / 2 + 1); N is a multiple of 12, so that 1/f is a whole step."""
     rows = bright[:, : bright.shape[1] // 12 * 12]
     rows = rows - rows.mean(1, keepdim=True)
-    spectra: Tensor = torch.fft.fft(rows * torch.hann_window(rows.shape[1], dtype=rows.dtype))
+    spectra: Tensor = torch.fft.rfft(rows * torch.hann_window(rows.shape[1], dtype=rows.dtype))
     return spectra
 
 
 def _coherence(spectra: Tensor, size: Tensor, factor: float) -> float:
     """Coherence of each frequency beyond the small picture's with its image one sampling frequency lower."""
-    count = spectra.shape[1]
+    count = 2 * (spectra.shape[1] - 1)
     at = torch.arange(math.ceil(count * 0.55 / factor), math.floor(count * 0.47))
-    lower = (at - round(count / factor)) % count
-    both = (spectra[:, at] * spectra[:, lower].conj()).sum(0).abs()
-    return (both / (size[:, at] * size[:, lower]).sum(0).clamp_min(_TINY)).mean().item()
+    lower = at - round(count / factor)
+    own, image, less = spectra[:, at], spectra[:, lower.abs()], lower < 0
+    # At a frequency below 0, real rows have the conjugate.
+    image = torch.complex(image.real, torch.where(less, image.imag, -image.imag))
+    both = (own * image).sum(0).abs()
+    return (both / (size[:, at] * size[:, lower.abs()]).sum(0).clamp_min(_TINY)).mean().item()
 
 
-def _beyond(size: Tensor, cut: float) -> float:
+def _beyond(power: Tensor, cut: float) -> float:
     """Power well beyond a frequency, relative to a spectrum that falls with the square of the frequency."""
-    power = size[:, : size.shape[1] // 2 + 1].square().mean(0)
-    at = torch.arange(len(power), dtype=power.dtype) / size.shape[1]
+    at = torch.arange(len(power), dtype=power.dtype) / (2 * (len(power) - 1))
     scaled = power * at.square()
     below, above = (at > 0.4 * cut) & (at < 0.8 * cut), at > min(1.25 * cut, 0.45)
     return (scaled[above].mean() / scaled[below].mean().clamp_min(_TINY)).item()

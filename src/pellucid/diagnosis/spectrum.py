@@ -102,13 +102,19 @@ def periodogram(image: Tensor, most: int) -> Tensor:
     tops, lefts = (torch.linspace(0, n - BLOCK, (n - BLOCK) // step + 1).long() for n in image.shape[-2:])
     places = torch.cartesian_prod(tops, lefts)
     places = places[:: -(-len(places) // most)]
-    half, window = torch.zeros(BLOCK, BLOCK // 2 + 1, dtype=torch.float64), _window().float()
-    for some in places.split(256):
-        # Of the blocks alone: a large picture has many pixels that are in none of them.
+    half, window = torch.zeros(2 * BLOCK * (BLOCK // 2 + 1), dtype=torch.float64), _window().float()
+    if len(places) * BLOCK**2 > image.shape[-2] * image.shape[-1]:
+        # Most pixels are in several blocks. Of a large picture many are in none.
+        image = luminance(image)
+    for some in places.split(128):
         own = [image[0, :, top : top + BLOCK, left : left + BLOCK] for top, left in some.tolist()]
-        blocks = luminance(torch.stack(own))[:, 0].float()
-        blocks = (blocks - (blocks * window).mean((1, 2), keepdim=True) / window.mean()) * window
-        half += torch.view_as_real(torch.fft.rfft2(blocks)).square().sum((0, 3), dtype=torch.float64)
+        blocks = torch.stack(own)
+        blocks = (blocks if blocks.shape[1] == 1 else luminance(blocks))[:, 0].float()
+        means = blocks.flatten(1) @ (window / window.sum()).flatten()
+        blocks = (blocks - means[:, None, None]).mul_(window)
+        # A sum over the first axis alone takes a twentieth of the time of one over the first and the last.
+        half += torch.view_as_real(torch.fft.rfft2(blocks)).flatten(1).square_().sum(0, dtype=torch.float64)
+    half = half.view(BLOCK, -1, 2).sum(2)
     # The other half of the plane is the first one turned around frequency 0.
     other = half[-torch.arange(BLOCK) % BLOCK, 1:-1].flip(1)
     return torch.cat([half, other], 1) / (len(places) * BLOCK**2)

@@ -13,8 +13,8 @@ from ...priors.prior import Prior
 from .blocks import Taken, calmest, limited, only
 from .brightness import by_brightness, curved
 from .calm import GROW, MORE_POWER, ROUNDS, Calm
-from .finding import LEAST, Noise
-from .signs import BESIDE, SLOW, Sort, beyond, flat, flattest, pale, probability, read
+from .finding import DOUBTFUL, LEAST, Noise
+from .signs import BESIDE, SLOW, Sort, beyond, calmness, flat, flattest, hopeless, pale, probability, read
 from .stationary import Observed, Spectrum, ladder, shares, simulated, walk
 
 _CALM, _TESTS = 0.2, 3
@@ -64,20 +64,24 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     if stops and _hopeless(told, MORE_POWER):
         return None
     taken = Taken(y, _walked(prior, seen, told, test, axes))
+    ratio, weight = _ratio(taken, told, kept), (told.power * shares())[:axes, SLOW:]
+    share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
+    signs = {"share": share, **read(y, taken.x0, taken.power, told, bound, axes, compressed)}
+    if calm.kind == "compressed":
+        signs["pale"] = pale(calm.y, calm.kept)[flattest(taken.activity[calm.kept])].mean().item()
+    own = calmness(y, taken.power, told, axes)
+    kind: Sort = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
+    if credible and hopeless(signs, own, kind, DOUBTFUL):
+        return None
     drawn = taken.x0 + simulated(y, told, Streams([1]))
     again = Taken(drawn, _walked(prior, seen.beside(drawn), told, test, axes))
-    ratio, usual = _ratio(taken, told, kept), _ratio(again, told, kept)
-    weight = (told.power * shares())[:axes, SLOW:]
-    share = ((ratio[:axes, SLOW:] * weight).sum() / weight.sum()).item()
-    signs = {"share": share, **read(y, taken.x0, taken.power, again.power, told, bound, axes, compressed)}
-    change = (_smooth(ratio / usual) ** 2).clamp(_LESS, MORE_POWER)
+    signs["calm"] = own - calmness(y, again.power, told, axes)
+    change = (_smooth(ratio / _ratio(again, told, kept)) ** 2).clamp(_LESS, MORE_POWER)
     spectrum = limited(Spectrum(only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
     coded = False
     if calm.kind == "compressed":
-        places = flattest(taken.activity[calm.kept])
-        signs |= {**flat(spectrum), "pale": pale(calm.y, calm.kept)[places].mean().item()}
+        signs |= flat(spectrum)
         coded = beyond(signs, {"flat": BESIDE["flat"]}) > 0
-    kind: Sort = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
     return Noise(spectrum, 0.0, probability(signs, kind), signs, variance, coded)
 
 

@@ -130,8 +130,10 @@ def _flattest(y: Tensor, axes: int) -> float | None:
     sums, products = x.new_zeros(size), x.new_zeros(size, size)
     for top in range(0, len(kept), _PATCH_ROWS):
         own = kept[top : top + _PATCH_ROWS].flatten()
-        patches = F.unfold(x[..., top : top + _PATCH_ROWS + _PATCH - 1, :], _PATCH)[0]
-        patches = patches if own.all() else patches[:, own]
+        rows = x[0, :, top : top + _PATCH_ROWS + _PATCH - 1]
+        patches = rows.unfold(1, _PATCH, 1).unfold(2, _PATCH, 1).permute(0, 3, 4, 1, 2).reshape(size, -1)
+        # Places are gathered in half of the time that truth values take.
+        patches = patches if own.all() else patches.index_select(1, own.nonzero()[:, 0])
         sums += patches.sum(1)
         products += patches @ patches.T
     mean = sums / number
