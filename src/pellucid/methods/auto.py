@@ -32,7 +32,7 @@ MAKERS: Sequence[Maker] = (jpeg.treatment, unblur.noise_treatment, unblur.treatm
 class Auto(Method):
     """Restores unknown damage: diagnoses each picture, repairs the diagnosed damage only, and reports it.
 
-    Costs at most 10 evaluations to find out, of large pictures of a part. Noise takes at most 5 more, one where it is
+    Costs at most 10 evaluations to find out, of large pictures of a part. Noise takes at most 7 more, one where it is
     white; compression takes 7, from quality 75 on 3; a blur takes 8. Nothing more is spent where nothing is found.
 
     Attributes:

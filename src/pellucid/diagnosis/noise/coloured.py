@@ -77,7 +77,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
         places = flattest(taken.activity[calm.kept])
         signs |= {**flat(spectrum), "pale": pale(calm.y, calm.kept)[places].mean().item()}
         coded = beyond(signs, {"flat": BESIDE["flat"]}) > 0
-    kind: Sort = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
+    kind: Sort = "curved" if axes == 1 and isinstance(variance, Curve) else calm.kind
     return Noise(spectrum, 0.0, probability(signs, kind), signs, variance, coded)
 
 
