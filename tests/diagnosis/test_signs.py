@@ -157,6 +157,9 @@ def test_texture_is_uneven_and_has_calm_places() -> None:
     assert signs.beyond(texture, signs.UNEVEN["colour"]) == pytest.approx(6 * 0.3 + 4 * 0.1)
     assert signs.beyond(texture, signs.UNEVEN["grey"]) == pytest.approx(10 * 0.34 + 6 * 0.1)
     assert signs.beyond(texture, signs.UNEVEN["compressed"]) == pytest.approx(10 * 0.34 + 12 * 0.6 + 6 * 0.3)
+    assert signs.beyond(texture, signs.UNEVEN["reduced"]) == pytest.approx(10 * 0.34 + 6 * 0.1)
+    waves = {**usual, "peaks": 0.3, "waves": 0.9}
+    assert signs.beyond(waves, signs.UNEVEN["reduced"]) == pytest.approx(8 * 0.1 + 12 * 0.5)
     less = signs.beside(texture, "colour")
     assert signs.beside({**texture, "apart": 0.0}, "colour") == pytest.approx(less + 6 * 0.3 + 4 * 0.1)
 

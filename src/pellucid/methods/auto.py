@@ -32,9 +32,9 @@ MAKERS: Sequence[Maker] = (jpeg.treatment, descreen.treatment, unblur.noise_trea
 class Auto(Method):
     """Restores unknown damage: diagnoses each picture, repairs the diagnosed damage only, and reports it.
 
-    Costs at most 10 evaluations to find out, of large pictures of a part. Noise takes at most 5 more, one where it is
-    white; compression takes 7, from quality 75 on 3; a
-    print's dots take 5; a blur takes 8. Nothing more is spent where nothing is found.
+    Costs at most 10 evaluations to find out, of large pictures of a part. Noise takes at most 7 more, one where it is
+    white; compression takes 7, from quality 75 on 3; a print's dots take 5; a blur takes 8. Nothing more is spent where
+    nothing is found.
 
     Attributes:
         fidelity: closeness to the picture, [0, 1]; 0.5 has the least error on average, 1 changes nothing.

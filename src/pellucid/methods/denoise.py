@@ -31,7 +31,7 @@ class Denoise(Method):
     """Removes noise: white noise of a given level by one evaluation of the prior, or noise that it estimates.
 
     Costs one evaluation if the level is given. Otherwise it costs at most 10 to estimate the noise, of large images on
-    a part, and at most 5 to remove it. A print's dots are removed first, which costs 5 more. An image without noise
+    a part, and at most 7 to remove it. A print's dots are removed first, which costs 5 more. An image without noise
     stays unchanged.
 
     Attributes:

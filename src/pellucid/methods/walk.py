@@ -24,8 +24,15 @@ from ..priors.prior import Counted, Padded
 from .method import State
 from .plan import Framing
 
-CALLS = 5
-"""Largest number of evaluations of a walk."""
+CALLS, _USUAL = 7, 5
+"""Largest number of evaluations of a walk: for undoubted coarse noise, and for any other."""
+
+_COARSE = 1.12
+"""Factor of the level of undoubted coarse noise, of which a walk leaves some in flat places even if the level is exact.
+
+On 15 training crops with grain of 1.2 pixels it gains 0.32 dB where they are flat, 0.01 between, and loses 0.65 in
+strong texture. With two calls more it gains 0.37, 0.23 and -0.12. Grain of 2 pixels in scans: 0.37, 0.15 and 0.17.
+"""
 
 _CODED = 1.12
 """Factor of the level of undoubted noise before a JPEG, which makes it uneven: what fits its mean takes too little.
@@ -64,16 +71,21 @@ class Denoising:
 
     @property
     def nfe(self) -> int:
-        """One evaluation for white noise, two if the picture is grey, `CALLS` for other noise."""
+        """One evaluation for white noise, two if the picture is grey, up to `CALLS` for other noise."""
         return len(self._levels) if not self.noise.white else 2 if self.grey else 1
 
     @property
     def _levels(self) -> list[float]:
-        return ladder(self._spectrum, CALLS, 1 if self.grey else None)
+        return ladder(self._spectrum, CALLS if self._coarse else _USUAL, 1 if self.grey else None)
+
+    @property
+    def _coarse(self) -> bool:
+        return self.noise.coarse and not self.noise.coded and self.noise.weight == 1
 
     @property
     def _spectrum(self) -> Spectrum:
-        more = _CODED if self.noise.coded and self.noise.weight == 1 else 1.0
+        undoubted = self.noise.weight == 1
+        more = _COARSE if self._coarse else _CODED if self.noise.coded and undoubted else 1.0
         return self.noise.spectrum.scaled(self.strength * more)
 
     @torch.no_grad()

@@ -70,7 +70,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     if calm.kind == "compressed":
         signs["pale"] = pale(calm.y, calm.kept)[flattest(taken.activity[calm.kept])].mean().item()
     own = calmness(y, taken.power, told, axes)
-    kind: Sort = "curved" if calm.kind == "grey" and isinstance(variance, Curve) else calm.kind
+    kind: Sort = "curved" if axes == 1 and isinstance(variance, Curve) else calm.kind
     if credible and hopeless(signs, own, kind, DOUBTFUL):
         return None
     drawn = taken.x0 + simulated(y, told, Streams([1]))

@@ -61,6 +61,11 @@ class Noise:
         return EDGES[int((total < 0.75).sum()) + 1] / self.scale
 
     @property
+    def coarse(self) -> bool:
+        """True if it has hardly any fine waves in the picture that it holds for."""
+        return not self.white and self.grain * self.scale <= _COARSE
+
+    @property
     def text(self) -> str:
         """Its level of 255 and its kind."""
         kind = "noise" if self.coded else "white noise" if self.variance is None else "noise that depends on brightness"
