@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from ..operators.blur import disk, gaussian, motion
 from .agreement import contrast, edginess, interpolation, sharpest, streak
+from .enlarged import repeats
 from .estimate import middle
 from .spectrum import BLOCK, LEAST, Photographs, luminance, passed, spectrum
 
@@ -349,6 +350,9 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     if contrast(image) < _CONTRAST or (not ringed and edginess(image) < _EDGES):
         return None
     if misfit(power, shape, floor) > _MISFIT:
+        return None
+    # A Gaussian under a JPEG has the spectrum of an enlargement, but not its repetitions.
+    if shape.family != "motion" and not ringed and repeats(image):
         return None
     if _ahead_of_others(power, shape, floor) < _others(power, shape, grid >= _GRID):
         return None

@@ -30,6 +30,13 @@ _MOST = 1024
 _LEAST, _USUAL = 96, 256
 _FACTORS = (1.5, 2.0, 3.0, 4.0)
 _FIRM, _EMPTY = 0.4, 0.35
+_REPEATS, _SMALL = 0.3, 192
+"""Coherence that blurred pictures do not have, and the side below which more of it is chance.
+
+Of 257 blurred training crops of 192 or 256 pixels, as PNG or JPEG 90, one has more. Of 63 enlarged JPEGs that were
+taken for blurred, as PNG or JPEG 90, 57 have more; the others were mostly enlarged by factors that are not tried.
+Of 30 blurred crops of 128 pixels none has more than 0.39.
+"""
 _TINY = 1e-12
 
 
@@ -93,6 +100,18 @@ def _measured(image: Tensor, empty: float) -> Iterator[Enlarged]:
         if beyond < empty:
             coherence = min(_coherence(spectra, size, factor) for spectra, size in ways)
             yield Enlarged(factor, coherence, beyond)
+
+
+def repeats(image: Tensor) -> bool:
+    """True if high frequencies repeat low ones more than in a blurred picture; less of that survives a later JPEG.
+
+    Args:
+        image: one picture, (1, C, H, W) in [-1, 1], of 96 pixels or more each way; the middle of a large one is used.
+    """
+    bright = to_unit(luminance(middle(image, _MOST).float()))[0, 0]
+    ways = [(spectra, spectra.abs()) for spectra in map(_rows, (bright, bright.T))]
+    found = max(min(_coherence(*way, factor) for way in ways) for factor in (*_FACTORS, 2.5))
+    return found > _REPEATS * max(1.0, _SMALL / min(bright.shape))
 
 
 def estimate(image: Tensor, drawn: bool = False) -> Enlarged | None:

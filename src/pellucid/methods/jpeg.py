@@ -43,6 +43,7 @@ from ..operators import Jpeg, Quantised
 from ..operators.quantised import SIGMA
 from ..priors.prior import Counted, Prior
 from .dpir import geometric, turned
+from .jpeg_colours import kept
 from .method import Method, State
 from .onebyone import Run, left_alone, one_by_one
 from .plan import LEFT, Framing, Plan
@@ -168,9 +169,18 @@ class Decompression:
             x = operator.nearest(x0, q, more * weight * (SIGMA / level) ** 2)
             if done:
                 x = torch.lerp(x, x0, self.toward)
-                x = x if shifted else operator.within(x, q)
+                x = x if shifted else self._within(operator, q, y, x)
                 x = torch.where(operator.around(y.abs() > _CLIPPED), y, x) if self.sharp else x
             yield State(step, self.steps, 0.0 if done else level, x, x0, prior.nfe)
+
+    def _within(self, operator: Quantised, q: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Moves a result into the cells, with the file's own colours where the prior does not know them."""
+        within = operator.within(x, q)
+        if self.grey or len(operator.coding.tables) == 1:
+            return within
+        left = kept(operator.coding, y, x, within)
+        # Macroblocks that are cut by the picture's border are marked from its corner on, not as they lie.
+        return within if left is None else operator.within(left, q)
 
 
 def _share(coding: JpegCoding) -> float:
