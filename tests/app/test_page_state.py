@@ -305,6 +305,8 @@ def test_a_job_comes_before_looks() -> None:
         ('HEIF needs pillow-heif: pip install "pellucid[heif]"', "pillow-heif"),
         ("scratches: 2 % marked: not changed, --task scratches --save-mask MASK.png does it; dark",
          "scratches: 2 % marked: not changed: press Fill scratches; dark"),
+        ("left unchanged; to remove noise of 5 of 255 anyway: --noise 0.02",
+         "to remove noise of 5 of 255 anyway, say how much under Advanced, Damage"),
         ("its pixels do not tell how it was compressed: leave the task out", "compressed: choose the automatic method"),
         ("the page: noise must be a valid number, not 'abc'", "noise must be a valid number, not 'abc'"),
         ("denoise has no 'strength'; it has boost", "denoise has no strength: leave strength empty under Advanced"),

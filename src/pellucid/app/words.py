@@ -43,6 +43,7 @@ _PLAIN = (
     (r"(\w+) has no '(strength|steps)'; it has .*", r"\1 has no \2: leave \2 empty under Advanced, Method"),
     (r"say --strip-metadata, or name the output \.tif", "save the picture as a TIFF first"),
     (r"not changed, --task scratches [^;]*does it", "not changed: press Fill scratches"),
+    (r"to remove (noise of .*) anyway: --noise \S+", r"to remove \1 anyway, say how much under Advanced, Damage"),
     (r"not changed, --task jpeg does it", "not changed: choose the damage coarse JPEG"),
     (r"not changed, --task lowlight does it", "not changed: press Brighten"),
     (r"not changed, --task unfade does it", "not changed: press Freshen"),

@@ -23,7 +23,7 @@ from ..priors.prior import Counted, Prior, innermost
 from . import descreen, walk
 from .method import Method, State
 from .onebyone import Run, one_by_one, shared
-from .plan import Plan
+from .plan import LEFT, Plan
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Denoise(Method):
         found = diagnosis.noise_alone(counted, y, dots=True)
         stages = [maker(found, self.boost) for maker in (descreen.treatment, walk.treatment)]
         plan = Plan([stage for stage in stages if stage is not None], frame=found.frame)
-        return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, plan.note)
+        note = plan.note if plan.stages else f"{LEFT}; {_ANYWAY}"
+        return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, note)
 
 
 def tells(prior: Prior) -> bool:
@@ -89,6 +90,7 @@ def tells(prior: Prior) -> bool:
     return prior.channels in _PICTURES and not isinstance(innermost(prior), Blind)
 
 
+_ANYWAY = "to remove noise of 5 of 255 anyway: --noise 0.02"
 _PICTURES = (1, 3)
 """Channels of pictures; images with others are latents."""
 _CALLS = 8
