@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -37,8 +37,10 @@ def found(image: Tensor, axes: int = 1) -> Screen:
 
 @settings(max_examples=12)
 @given(st.floats(2.6, 7.5), st.floats(12, 78))
+@example(6.0, 13.0)  # Its waves are too near to the axes, so an overtone is found first.
+@example(7.0, 76.0)
 def test_the_distance_and_the_angle_of_the_dots(period: float, degrees: float) -> None:
-    print_of_grey = printed(torch.linspace(0.25, 0.45, 96).expand(1, 1, 96, 96), period, degrees)
+    print_of_grey = printed(torch.linspace(0.3, 0.6, 96).expand(1, 1, 96, 96), period, degrees)
     seen = found(
         (print_of_grey + 0.01 * torch.randn(96, 96, generator=torch.Generator().manual_seed(0))).expand(-1, 3, -1, -1)
     )

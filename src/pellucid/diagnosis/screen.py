@@ -34,6 +34,9 @@ frequencies of a block."""
 _SQUARE, _ALIKE, _ORDER, _INKS = math.radians(15), 1.34, 3, 4
 """Largest deviation from a right angle, largest ratio of the two waves, order of the overtones, most lattices."""
 
+_OVERTONES = ((1, 1), (2, 1), (2, -1))
+"""Overtones that may be found instead of a lattice: each pair (m, n) of the waves m a + n b and n a - m b."""
+
 _RING = (2.9, 5.2)
 _PEAK, _EDGE = 3.0, 0.5
 """Logarithm of a peak's power over that around it from which it belongs to a print, and at which it ends."""
@@ -253,18 +256,24 @@ def _lattices(typical: Tensor, excess: Tensor) -> Iterator[tuple[float, Wave, Wa
 
 
 def _slower(typical: Tensor, excess: Tensor, one: Wave, other: Wave) -> tuple[Wave, Wave]:
-    """The waves that two are the sum and the difference of, if these are peaks with more power.
+    """The waves that two are overtones of, if these are peaks with more power.
 
     They may be too near to the axes to be found themselves.
     """
-    half = [((a + b) / 2, (a - b) / 2) for a, b in zip(one, other, strict=True)]
-    first, second = ((half[0][i], half[1][i]) for i in (0, 1))
 
     def least(x: Tensor, *waves: Wave) -> float:
         return min(x[round(down * SIDE) % SIDE, round(right * SIDE) % SIDE].item() for down, right in waves)
 
-    more = least(typical, first, second) > least(typical, one, other)
-    return (first, second) if more and least(excess, first, second) >= _PEAK else (one, other)
+    def turned(first: int, second: int) -> tuple[Wave, Wave]:
+        length = first**2 + second**2
+        down, right = (
+            ((first * a + second * b) / length, (second * a - first * b) / length)
+            for a, b in zip(one, other, strict=True)
+        )
+        return (down[0], right[0]), (down[1], right[1])
+
+    slower = [pair for pair in (turned(*of) for of in _OVERTONES) if least(excess, *pair) >= _PEAK]
+    return max([(one, other), *slower], key=lambda pair: least(typical, *pair))
 
 
 def _pair(typical: Tensor, excess: Tensor, left: Tensor) -> tuple[float, Wave, Wave] | None:
