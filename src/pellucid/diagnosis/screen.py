@@ -49,7 +49,7 @@ _TONES, _SPREAD, _MOST = (0.1, 0.9), 0.04, 0.6
 """Tones from ink to paper at which dots are measured; least range of these, and the share of blocks that must fit."""
 _MISFIT, _LIT, _LAID = 0.85, 0.5, 0.35
 """Largest deviation from the law of dots, of the logarithm of the waves' power; least ratios of the deviations from the
-laws of lit and of laid texture to it. Of prints of 14 training crops it is at most 0.79, the ratios 0.58 and 0.37."""
+laws of lit and of laid texture to it. 168 prints of 14 training crops have at most 0.52, and at least 0.56 and 0.44."""
 
 _FLOOR = 1e-6
 _TINY = 1e-12
