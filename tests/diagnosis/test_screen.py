@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -37,8 +37,10 @@ def found(image: Tensor, axes: int = 1) -> Screen:
 
 @settings(max_examples=12)
 @given(st.floats(2.6, 7.5), st.floats(12, 78))
+@example(6.0, 13.0)  # Its waves are too near to the axes, so an overtone is found first.
+@example(7.0, 76.0)
 def test_the_distance_and_the_angle_of_the_dots(period: float, degrees: float) -> None:
-    print_of_grey = printed(torch.full((1, 1, 96, 96), 0.4), period, degrees)
+    print_of_grey = printed(torch.linspace(0.3, 0.6, 96).expand(1, 1, 96, 96), period, degrees)
     seen = found(
         (print_of_grey + 0.01 * torch.randn(96, 96, generator=torch.Generator().manual_seed(0))).expand(-1, 3, -1, -1)
     )
@@ -50,16 +52,17 @@ def test_the_distance_and_the_angle_of_the_dots(period: float, degrees: float) -
 
 
 def test_dots_are_a_wave_of_known_power() -> None:
-    at = torch.arange(128)
-    waves = 0.2 * (torch.cos(2 * torch.pi * (at + at[:, None]) / 8) + torch.cos(2 * torch.pi * (at - at[:, None]) / 8))
-    faint = 0.01 * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    at, tone = torch.arange(128), torch.linspace(0.35, 0.65, 128)
+    pair = torch.cos(2 * torch.pi * (at + at[:, None]) / 8) + torch.cos(2 * torch.pi * (at - at[:, None]) / 8)
+    waves = 0.2 * (torch.pi * tone).sin() * pair
+    faint = 0.01 * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0)) + tone - 0.5
     y = (waves + faint).expand(1, 3, -1, -1)
     seen = found(to_unit(y))
     assert seen.period == pytest.approx(8 / 2**0.5, rel=0.02)
-    # Two waves of amplitude 0.2 have a mean square of 0.04; the grey axis of equal channels has three times that.
+    # The grey axis of equal channels has three times their mean square.
     deviation = seen.deviation(128, 128)
     both = deviation[0].square().sum() + deviation[0, :, 1:-1].square().sum()
-    assert both.item() / 128**2 == pytest.approx(3 * 0.04, rel=0.35)
+    assert both.item() / 128**2 == pytest.approx(3 * waves.square().mean().item(), rel=0.35)
     assert deviation[1:].max() < 1e-5
     left = seen.without(y)
     assert (left - faint).square().mean().sqrt() < 0.2 * waves.square().mean().sqrt()
@@ -82,6 +85,31 @@ def test_photographs_have_no_dots(photographs: dict[str, Tensor], bundled: dict[
     noise = 0.1 * torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     for y in (one + noise, wall + noise, noise, torch.zeros(1, 3, 20, 20)):
         assert screen.estimate(y, 3) is None
+
+
+@pytest.mark.parametrize("period", [3.0, 5.3, 7.0])
+def test_texture_carries_no_tones(period: float) -> None:
+    side = 128
+    at = torch.arange(side)
+    light = 0.7 + 0.3 * torch.sin(2 * torch.pi * (at + 0.6 * at[:, None]) / 170)
+    along, across = (
+        torch.cos(2 * torch.pi * wave / period)
+        for wave in (0.87 * at + 0.5 * at[:, None], 0.87 * at[:, None] - 0.5 * at)
+    )
+    grain = 0.01 * torch.randn(side, side, generator=torch.Generator().manual_seed(0))
+    textures = {
+        "cloth": light * (0.5 + 0.2 * along * across + 0.1 * (along - across)),
+        "mesh": light * torch.where(torch.maximum(along, across) > 0.6, 0.25, 0.8),
+        "laid over": 0.6 * light + 0.1 * (along + across),
+        "a plain tint": 0.5 + 0.1 * (along + across),
+    }
+    half = torch.where(at < 80, textures["cloth"], 0.6 * light)
+    for name, texture in {**textures, "half": half}.items():
+        y = to_model(texture + grain).expand(1, 3, -1, -1)
+        assert screen.estimate(y, 1) is None, name
+    # The same lattice as dots that grow with the tone belongs to a print.
+    dots = 0.6 * light + 0.12 * (torch.pi * 0.6 * light).sin() * (along + across)
+    assert found((dots + grain).expand(1, 3, -1, -1)).period == pytest.approx(period, rel=0.06)
 
 
 @pytest.mark.parametrize("coloured", [False, True])
