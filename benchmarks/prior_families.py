@@ -155,9 +155,11 @@ def shape(config: UNetConfig, block: Callable[[int, int], nn.Module] | None = No
 FAMILIES: dict[str, Callable[[], nn.Module]] = {
     "as shipped": lambda: shape(UNetConfig()),
     "narrow, deep": lambda: shape(UNetConfig(widths=(32, 48, 112, 176), blocks=(3, 4, 4, 4))),
-    "wide, shallow": lambda: shape(UNetConfig(widths=(56, 80, 208, 320), blocks=(1, 1, 1, 2))),
     "film twice": lambda: shape(UNetConfig(), Twice),
     "pixels": lambda: shape(UNetConfig(patch=1, widths=(20, 36, 64, 144, 256), blocks=(1, 2, 2, 2, 1))),
+    "pixels, deep, film twice": lambda: shape(
+        UNetConfig(patch=1, widths=(20, 32, 56, 112, 176), blocks=(1, 2, 3, 3, 3)), Twice
+    ),
     "gated": lambda: shape(UNetConfig(widths=(48, 80, 160, 288), blocks=(4, 4, 4, 4)), Gated),
     "unet2d": UNet2D,
     "drunet": lambda: Variant(RECIPE.network, film=False, output="residual"),

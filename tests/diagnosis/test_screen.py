@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pellucid.degradations import compress, printed
+from pellucid.degradations import compress, get, printed
 from pellucid.diagnosis import Diagnosis, Screen, diagnose, noise_alone, screen
 from pellucid.diagnosis.noise.stationary import to_opponent
 from pellucid.diagnosis.screen import narrowed, widened
@@ -78,6 +78,9 @@ def test_photographs_have_no_dots(photographs: dict[str, Tensor], bundled: dict[
     for name, image in {**photographs, **bundled}.items():
         for picture in (image, to_model(compress(to_unit(image), 30))):
             assert screen.estimate(picture, 3) is None, name
+        # The spectrum of these falls steeply, which is no peak.
+        for damage in ("chroma-noise", "phone"):
+            assert screen.estimate(to_model(get(damage)(to_unit(image)[..., :128, :128], 1)), 3) is None, name
     # A program's dots are meant, one wave alone is a blind or a fence, and along the axes are walls and cloth.
     at = torch.arange(96)
     one = 0.3 * torch.cos(2 * torch.pi * (at + at[:, None]) / 7).expand(1, 3, -1, -1)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .noise.stationary import from_opponent, to_opponent
+from .spectrum import LEAST
 
 SIDE = 32
 """Side of a block in pixels."""
@@ -207,8 +208,11 @@ def _powers(blocks: Tensor) -> Tensor:
 
 
 def _typical(blocks: Tensor, axes: int) -> Tensor:
-    """Logarithm of the median power of blocks on their first colour axes, (axes, SIDE, SIDE)."""
-    return _powers(to_opponent(blocks)[:, :axes]).median(0).values.clamp_min(_TINY).log()
+    """Logarithm of the median power of blocks on their first colour axes, (axes, SIDE, SIDE).
+
+    That of rounding to 8 bits is added: below it there is chance alone.
+    """
+    return (_powers(to_opponent(blocks)[:, :axes]).median(0).values + LEAST).log()
 
 
 def _carry_tones(grey: Tensor, one: Wave, other: Wave) -> bool:
@@ -236,10 +240,12 @@ def _carry_tones(grey: Tensor, one: Wave, other: Wave) -> bool:
 
 
 def _around(typical: Tensor) -> Tensor:
-    """Median of the frequencies in a ring around each one."""
+    """Median of the frequencies in a ring around each one, with the mean of opposite ones: of a slope, its middle."""
     reach = range(-math.floor(_RING[1]), math.floor(_RING[1]) + 1)
     ring = [(down, right) for down in reach for right in reach if _RING[0] <= math.hypot(down, right) <= _RING[1]]
-    return torch.stack([typical.roll(shift, (-2, -1)) for shift in ring]).median(0).values
+    half = [(down, right) for down, right in ring if (down, right) > (0, 0)]
+    opposite = [typical.roll((down, right), (-2, -1)) + typical.roll((-down, -right), (-2, -1)) for down, right in half]
+    return torch.stack(opposite).median(0).values / 2
 
 
 def _lattices(typical: Tensor, excess: Tensor) -> Iterator[tuple[float, Wave, Wave]]:
