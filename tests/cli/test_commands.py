@@ -175,10 +175,10 @@ def test_dry_run_checks_and_writes_nothing(
     arguments = ("restore", photo, tmp_path / "missing.png", "-o", tmp_path / "out", "-p", tiny_prior, "--dry-run")
     said = pellucid_command(*arguments)
     assert said.code == 1
-    assert said.out == f"{photo} -> {tmp_path / 'out' / 'photo.png'}  30x20, up to 37 evaluations of 1 tile\n"
+    assert said.out == f"{photo} -> {tmp_path / 'out' / 'photo.png'}  30x20, up to 25 evaluations of 1 tile\n"
     assert "missing.png: there is no such file" in said.err
     record = json.loads(pellucid_command(*arguments, "--json").out)
-    assert (record["nfe"], record["tiles"], record["width"]) == (37, 1, 30)
+    assert (record["nfe"], record["tiles"], record["width"]) == (25, 1, 30)
     assert list(tmp_path.iterdir()) == [photo]
 
 

@@ -48,8 +48,8 @@ class Auto(Method):
         self.require(0 <= self.fidelity <= 1, "fidelity", "from 0 to 1")
 
     def nfe(self, prior: Prior) -> int:
-        """Largest number of evaluations."""
-        return diagnosis.CALLS + jpeg.CALLS + descreen.CALLS + walk.CALLS + unblur.CALLS
+        """Largest number of evaluations: dots rule out a JPEG and a blur, and a blur all noise that needs a walk."""
+        return diagnosis.CALLS + max(descreen.CALLS + walk.CALLS, jpeg.CALLS + walk.CALLS, jpeg.CALLS + unblur.CALLS)
 
     def in_latents(self, known_operator: bool) -> tuple[Method | None, str]:
         """See `Method`; a diagnosis needs pixels, so latents get DreamClean."""
