@@ -90,16 +90,15 @@ def measure(image: Tensor) -> list[Enlarged]:
 
 def _measured(image: Tensor, empty: float) -> Iterator[Enlarged]:
     """Both signs for each factor beyond whose frequencies there is less power than `empty`."""
-    bright = to_unit(luminance(middle(image, _MOST).float()))[0, 0]
+    bright = _bright(image)
     if min(bright.shape) < _LEAST:
         return
-    ways = [(spectra, spectra.abs()) for spectra in map(_rows, (bright, bright.T))]
+    ways = _ways(bright)
     powers = [size.square().mean(0) for _, size in ways]
     for factor in _FACTORS:
         beyond = max(_beyond(power, 0.5 / factor) for power in powers)
         if beyond < empty:
-            coherence = min(_coherence(spectra, size, factor) for spectra, size in ways)
-            yield Enlarged(factor, coherence, beyond)
+            yield Enlarged(factor, _least_coherence(ways, factor), beyond)
 
 
 def repeats(image: Tensor) -> bool:
@@ -108,9 +107,9 @@ def repeats(image: Tensor) -> bool:
     Args:
         image: one picture, (1, C, H, W) in [-1, 1], of 96 pixels or more each way; the middle of a large one is used.
     """
-    bright = to_unit(luminance(middle(image, _MOST).float()))[0, 0]
-    ways = [(spectra, spectra.abs()) for spectra in map(_rows, (bright, bright.T))]
-    found = max(min(_coherence(*way, factor) for way in ways) for factor in (*_FACTORS, 2.5))
+    bright = _bright(image)
+    ways = _ways(bright)
+    found = max(_least_coherence(ways, factor) for factor in (*_FACTORS, 2.5))
     return found > _REPEATS * max(1.0, _SMALL / min(bright.shape))
 
 
@@ -129,6 +128,21 @@ def estimate(image: Tensor, drawn: bool = False) -> Enlarged | None:
     sure = [one for one in _measured(image, _EMPTY) if one.coherence > firm]
     # Twice is a part of four times, and one and a half of three.
     return max(sure, key=lambda one: one.factor, default=None)
+
+
+def _bright(image: Tensor) -> Tensor:
+    """Brightness of the middle of a picture, (H, W) in [0, 1]."""
+    return to_unit(luminance(middle(image, _MOST).float()))[0, 0]
+
+
+def _ways(bright: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Spectra of the rows and of the columns, each with its magnitudes."""
+    return [(spectra, spectra.abs()) for spectra in map(_rows, (bright, bright.T))]
+
+
+def _least_coherence(ways: list[tuple[Tensor, Tensor]], factor: float) -> float:
+    """The coherence of the way that has less."""
+    return min(_coherence(spectra, size, factor) for spectra, size in ways)
 
 
 def _rows(bright: Tensor) -> Tensor:

@@ -150,12 +150,12 @@ def estimate(y: Tensor, axes: int) -> Screen | None:
     best: tuple[float, Wave, Wave] | None = None
     for axis in range(axes):
         ground[axis] = _MEDIAN * around[axis].exp()
+        # Of a wave in all blocks the median is the mean.
+        dots = (typical[axis].exp() - ground[axis]).clamp_min(0)
         for peak, one, other in _lattices(typical[axis], excess[axis]):
             best = max(best, (peak, one, other)) if best else (peak, one, other)
             own = _near(one, other) & (excess[axis] > _EDGE)
-            # Of a wave in all blocks the median is the mean.
-            dots = typical[axis].exp() - _MEDIAN * around[axis].exp()
-            power[axis] = torch.where(own, dots.clamp_min(0), power[axis])
+            power[axis] = torch.where(own, dots, power[axis])
     if best is None:
         return None
     peak, one, other = best
