@@ -9,8 +9,10 @@ from torch.nn import functional as F
 
 from pellucid.degradations import blur as convolved
 from pellucid.degradations import compress
-from pellucid.diagnosis.agreement import contrast, edginess, interpolation, sharpest, streak
-from pellucid.diagnosis.blur import Shape, estimate, misfit
+from pellucid.diagnosis.agreement import contrast, edginess, sharpest
+from pellucid.diagnosis.blur import estimate
+from pellucid.diagnosis.kernels import Shape, interpolation, streak
+from pellucid.diagnosis.likelihood import misfit
 from pellucid.diagnosis.spectrum import spectrum
 from pellucid.maths.problem import to_model, to_unit
 from pellucid.operators.blur import gaussian

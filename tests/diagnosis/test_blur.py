@@ -12,7 +12,9 @@ from torch import Tensor
 from pellucid.degradations import blur as convolved
 from pellucid.degradations import compress
 from pellucid.diagnosis import Finding
-from pellucid.diagnosis.blur import NONE, Blur, Shape, blockiness, estimate, narrower, search
+from pellucid.diagnosis.blur import Blur, blockiness, estimate
+from pellucid.diagnosis.kernels import NONE, Shape
+from pellucid.diagnosis.likelihood import narrower, search
 from pellucid.diagnosis.spectrum import ANGLES, LEAST, RADII, Photographs, passed, spectrum
 from pellucid.images import from_pil
 from pellucid.maths.problem import to_model, to_unit

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pellucid.diagnosis import blur, compression, content, enlarged, exposure, scratches
+from pellucid.diagnosis import blur, compression, content, enlarged, exposure, likelihood, scratches
+from pellucid.diagnosis.coefficients import cosines_of
 from pellucid.diagnosis.noise import Calm, part
 from pellucid.diagnosis.noise.blocks import blocks
 from pellucid.diagnosis.noise.finding import LEAST
@@ -18,6 +19,7 @@ from pellucid.diagnosis.noise.signs import SIDE, STRIDE
 from pellucid.diagnosis.noise.stationary import BANDS, EDGES, ladder, to_opponent
 from pellucid.diagnosis.noise.white import _flattest
 from pellucid.diagnosis.spectrum import BLOCK, Photographs, polar, spectrum
+from pellucid.diagnosis.steps import comb_of
 from pellucid.maths.noise import linear_ladder
 from pellucid.operators.blur import gaussian
 from pellucid.operators.jpeg import cosines
@@ -67,7 +69,7 @@ def test_coefficients_are_the_cosine_transform_of_whole_blocks(offset: tuple[int
         for r in range(rows)
         for c in range(columns)
     ]
-    found = compression._coefficients(plane, offset, step)
+    found = cosines_of(plane, offset, step)
     torch.testing.assert_close(found, torch.stack(every[::step]).flatten(1), rtol=1e-4, atol=1e-3)
 
 
@@ -134,7 +136,7 @@ def test_a_prior_sees_384_pixels_of_a_large_side_and_a_multiple_of_16(
 
 def test_the_evidence_of_a_step_is_of_all_numbers_that_it_does_not_round_to_zero() -> None:
     numbers = 20 * draw(40, 64) ** 3
-    comb = compression._comb(numbers, torch.ones(40, dtype=torch.bool))
+    comb = comb_of(numbers, torch.ones(40, dtype=torch.bool))
     for step in (1, 7, 60, 160):
         off = (numbers - step * (numbers / step).round()).abs()
         used = numbers.abs() > step / 2
@@ -146,7 +148,7 @@ def test_the_evidence_of_a_step_is_of_all_numbers_that_it_does_not_round_to_zero
 
 def test_the_likelihood_of_a_spectrum_is_the_normal_distributions() -> None:
     """At the start of the search: all of its factors, the noise and the rest as one dense covariance."""
-    chances, photographs = blur._chances(False), Photographs.load()
+    chances, photographs = likelihood._chances(False), Photographs.load()
     seen, expected = photographs.mean + 0.1 * draw(len(photographs.mean)).double(), photographs.mean[None] - 0.2
     noise = torch.full((1, 1), photographs.mean.mean().item(), dtype=torch.float64)
     share = torch.sigmoid(expected - noise)[0]
@@ -156,7 +158,7 @@ def test_the_likelihood_of_a_spectrum_is_the_normal_distributions() -> None:
         torch.logaddexp(expected, noise)[0], low @ low.T + rest.diag(), validate_args=False
     )
     stated = normal.log_prob(seen) + len(seen) / 2 * math.log(2 * math.pi)
-    found, _ = blur._fit(seen, expected, chances, photographs.chance, noise, 1)
+    found, _ = likelihood._fit(seen, expected, chances, photographs.chance, noise, 1)
     torch.testing.assert_close(found[0], stated, rtol=1e-9, atol=1e-6)
 
 
@@ -172,7 +174,7 @@ def test_the_grid_is_where_most_coefficients_are_small() -> None:
     plane = 2 * draw(37, 50)
     shares = compression._shares(plane)
     for offset in ((0, 0), (3, 5), (7, 2)):
-        small = compression._coefficients(plane, offset)[:, 1:].abs() < 0.5
+        small = cosines_of(plane, offset)[:, 1:].abs() < 0.5
         assert shares[offset].item() == pytest.approx(small.float().mean().item(), abs=1e-6)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pellucid.degradations import compress, multiple_jpeg
 from pellucid.diagnosis import Finding, compression
+from pellucid.diagnosis.coefficients import quality as quality_of
 from pellucid.images import JpegCoding, from_pil
 from pellucid.maths.problem import to_model, to_unit
 from pellucid.operators import Jpeg
@@ -27,7 +28,7 @@ def saved(clean: Tensor, quality: int, subsampling: str) -> Image.Image:
 
 @pytest.mark.parametrize("quality", range(1, 101, 11))
 def test_the_quality_of_a_standard_table(quality: int) -> None:
-    assert compression.quality(Jpeg(quality).coding) == quality
+    assert quality_of(Jpeg(quality).coding) == quality
 
 
 @pytest.mark.parametrize(("quality", "subsampling"), [(20, "4:2:0"), (40, "4:2:0"), (60, "4:4:4"), (85, "4:2:2")])

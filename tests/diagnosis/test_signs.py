@@ -92,13 +92,13 @@ def test_the_dots_of_a_print_and_a_weave_repeat_and_no_noise_does(period: float)
     usual = {"share": 0.85, **read(drawn(1))}
     for pattern in (prints, prints[:, :1].expand(1, 3, -1, -1)):
         found = read(0.1 * pattern + 0.3 * drawn(1))
-        assert found["screen"] > 2.5
-        assert signs.probability({**usual, "screen": found["screen"]}, "colour") < 0.05
+        assert found["recurrence"] > 2.5
+        assert signs.probability({**usual, "recurrence": found["recurrence"]}, "colour") < 0.05
     for noise in (drawn(1), torch.nn.functional.avg_pool2d(drawn(1), 5, 1, 2), gaussian_blur(drawn(1), 1.5)):
-        assert read(noise)["screen"] < 1.5
+        assert read(noise)["recurrence"] < 1.5
     small = drawn(1)[..., :24, :24]
     power = blocks(small, centred=False)
-    assert "screen" not in signs.read(small, FLAT[..., :24, :24], power, NOISE, NOISE, 3)
+    assert "recurrence" not in signs.read(small, FLAT[..., :24, :24], power, NOISE, NOISE, 3)
 
 
 def test_noise_is_gaussian() -> None:

@@ -17,7 +17,8 @@ import pellucid
 from pellucid import images
 from pellucid.degradations import compress, multiple_jpeg
 from pellucid.diagnosis import Compression, Content, Diagnosis, compression
-from pellucid.diagnosis.compression import Before, known
+from pellucid.diagnosis.compression import known
+from pellucid.diagnosis.recompression import Before
 from pellucid.errors import PellucidError, UsageError
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit

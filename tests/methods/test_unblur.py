@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.degradations import blur as convolved
-from pellucid.diagnosis.blur import Blur, Shape
+from pellucid.diagnosis.blur import Blur
+from pellucid.diagnosis.kernels import Shape
 from pellucid.errors import PellucidError, UsageError
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit

@@ -1,13 +1,10 @@
-"""Agreement of all of a picture with a blur: its edges, its streaks, and its sharpest parts.
+"""Agreement of all of a picture with a blur: its edges and its sharpest parts.
 
 The spectrum of a whole picture is a mean. Soft texture without edges, such as paper, clouds or wood, has the spectrum
 of a blurred photograph, and so has a photograph of which only a part is in focus.
 """
 
 from __future__ import annotations
-
-import math
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,7 +16,7 @@ from .spectrum import luminance
 _MOST = 1536
 _PART, _STEP, _PARTS, _FAINT = 96, 32, 24, (1 / 127.5) ** 2
 """Side of a part, distance of two, number of the sharpest ones in both senses, and power that is hardly detail."""
-_WINDOW, _ACROSS = 32, 0.35
+_WINDOW = 32
 
 
 def contrast(image: Tensor) -> float:
@@ -46,23 +43,6 @@ def edginess(image: Tensor) -> float:
     return min(_kurtosis(step - step.mean()) for step in steps)
 
 
-def interpolation(family: Literal["bilinear", "bicubic"], factor: float) -> Tensor:
-    """Kernel that enlarges: its spectrum is that of an enlarged picture, but for its images, (n, n).
-
-    Args:
-        family: the filter.
-        factor: of both sides.
-    """
-    reach = math.ceil((1 if family == "bilinear" else 2) * factor)
-    at = torch.arange(-reach, reach + 1, dtype=torch.float64).abs() / factor
-    if family == "bilinear":
-        row = (1 - at).clamp_min(0)
-    else:
-        outside = torch.where(at < 2, ((2.5 - at / 2) * at - 4) * at + 2, 0)
-        row = torch.where(at < 1, (1.5 * at - 2.5) * at.square() + 1, outside)
-    return row[:, None] * row / row.sum() ** 2
-
-
 def sharpest(image: Tensor) -> list[Tensor]:
     """Parts of 96 x 96 pixels with the most fine detail, and with the most of it beside coarse detail.
 
@@ -77,22 +57,6 @@ def sharpest(image: Tensor) -> list[Tensor]:
     places = dict.fromkeys(torch.cat(orders).tolist())
     corners = [(_STEP * (at // columns), _STEP * (at % columns)) for at in places]
     return [image[..., top : top + _PART, left : left + _PART] for top, left in corners]
-
-
-def streak(spread: float, degrees: float) -> Tensor:
-    """Kernel that smooths along a direction without zeros, as the grain of wood looks, (h, w).
-
-    Args:
-        spread: standard deviation in pixels.
-        degrees: direction, anticlockwise from right.
-    """
-    reach = max(1, math.ceil(3.5 * spread))
-    at = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    down, right = at[:, None], at[None]
-    turn = math.radians(degrees)
-    along, beside = right * math.cos(turn) - down * math.sin(turn), right * math.sin(turn) + down * math.cos(turn)
-    kernel = (-(along / spread).square() / 2 - (beside / _ACROSS).square() / 2).exp()
-    return kernel / kernel.sum()
 
 
 def _smoothed(image: Tensor) -> Tensor:

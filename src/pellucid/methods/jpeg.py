@@ -32,7 +32,8 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import Diagnosis
-from ..diagnosis.compression import MILD, OLD, Compression, known, quality
+from ..diagnosis.coefficients import quality
+from ..diagnosis.compression import MILD, OLD, Compression, known
 from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
 from ..errors import UsageError

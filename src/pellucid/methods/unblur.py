@@ -1,6 +1,6 @@
 """Unblur: family and size of the blur from the spectrum, then splitting on a canvas larger than the picture.
 
-The kernel has a few parameters (`diagnosis.blur`), estimated without the prior. The picture's surroundings are
+The kernel has a few parameters (`diagnosis.kernels`), estimated without the prior. The picture's surroundings are
 unknowns: the solution is larger than the picture by half a kernel on each side (`operators.window`). A picture without
 a clear blur in its spectrum stays unchanged. So does a picture that differs from its result, blurred again.
 
@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..diagnosis import Diagnosis
-from ..diagnosis.blur import NONE, Blur, estimate
+from ..diagnosis.blur import Blur, estimate
 from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
+from ..diagnosis.kernels import NONE
 from ..diagnosis.noise import LEAST
 from ..diagnosis.noise import estimate as noise_of
 from ..maths.noise import Streams

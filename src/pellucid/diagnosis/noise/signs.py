@@ -72,7 +72,7 @@ BEYOND: Mapping[str, tuple[float, float]] = {
     "peaks": (0.40, 3.0),
     "skew": (0.16, 12.0),
     "together": (-1.2, 5.0),
-    "screen": (1.8, 8.0),
+    "recurrence": (1.8, 8.0),
 }
 """Of each sign of texture the value that noise keeps below, and what each unit beyond takes from the odds.
 
@@ -157,7 +157,7 @@ def read(
         "level": math.log(told.level * 127.5),
         "grid": _grid(y),
         "direction": math.log(direction(left)),
-        **_screen(to_opponent(y - x0)[:, :axes]),
+        **_recurring(to_opponent(y - x0)[:, :axes]),
         **_shape(left, told, axes),
         **({} if compressed or axes == 1 else _colours(y - x0, kept, told, axes)),
     }
@@ -272,7 +272,7 @@ def residual(left: Tensor, kept: Tensor) -> Tensor:
     return block - block.mean((-2, -1), keepdim=True)
 
 
-def _screen(left: Tensor) -> dict[str, float]:
+def _recurring(left: Tensor) -> dict[str, float]:
     """Sign of a pattern that repeats, such as the dots of a print or a weave: waves far beyond all others of a length.
 
     The power of a residual's largest wave over the lower quartile of those in other directions, as a logarithm. Noise
@@ -290,9 +290,9 @@ def _screen(left: Tensor) -> dict[str, float]:
     at = torch.hypot(torch.fft.fftfreq(_WIDE)[:, None], torch.fft.rfftfreq(_WIDE)[None])
     rings = [power[(at * _WIDE).round() == ring] for ring in range(_FIRST_RING, _WIDE // 2 + 1)]
     least = _WEAK * power.mean()
-    screen = math.log(max((ring.max() / (ring.quantile(0.25) + least)).item() for ring in rings))
+    recurrence = math.log(max((ring.max() / (ring.quantile(0.25) + least)).item() for ring in rings))
     low, more = _CHANCE
-    return {"screen": screen, "waves": screen - low - more / math.sqrt(block.shape[1])}
+    return {"recurrence": recurrence, "waves": recurrence - low - more / math.sqrt(block.shape[1])}
 
 
 def _shape(block: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
