@@ -23,7 +23,8 @@ from pellucid.maths.problem import Problem, to_unit
 from pellucid.methods import DreamClean
 from pellucid.operators import AveragePool, Denoise, Fourier, Grayscale, Mask
 from pellucid.priors import GaussianPrior, VENetwork, load_prior
-from pellucid.restoration.runner import Restored, Runner
+from pellucid.restoration.restored import Restored
+from pellucid.restoration.runner import Runner
 
 SHORT = DreamClean(strength=30, steps=100)
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))

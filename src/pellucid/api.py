@@ -24,8 +24,8 @@ from .operators import Operator
 from .priors import fit, load_prior
 from .priors.load import Source
 from .restoration import Recipe
+from .restoration.restored import SAMPLES_IDENTICAL, Restored
 from .restoration.restorer import Restorer
-from .restoration.runner import SAMPLES_IDENTICAL, Restored
 from .restoration.samples import Samples
 from .support.devices import find_device
 

@@ -20,7 +20,7 @@ from ..images import Picture
 from ..maths.problem import to_model
 from ..methods.likelihood import Beside
 from ..priors import Prior
-from ..restoration.runner import SAMPLES_IDENTICAL
+from ..restoration.restored import SAMPLES_IDENTICAL
 from ..support.locks import lock
 from .fingerprint import of_files
 from .memory import with_less

@@ -16,7 +16,8 @@ from ..methods.method import State
 from ..operators import Mask, Operator
 from ..support.plural import number_of
 from . import provenance
-from .runner import Restored, Runner
+from .restored import Restored
+from .runner import Runner
 
 _TOLD = ("exact", "label", "prompt", "tile", "by", "yes")
 """Recipe fields in a file's note, beside the method, the operator, the noise, the prior and the seed."""

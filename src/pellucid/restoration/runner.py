@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,37 +37,13 @@ from ..priors.prior import Tiles, Unused, device_of
 from ..priors.tiled import usual_tile
 from ..support.devices import find_device
 from . import Recipe
+from .restored import Restored
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ..diagnosis import Diagnosis
     from .keywords import Keywords
-
-
-SAMPLES_IDENTICAL = "no random numbers are used: all samples are equal"
-"""Warning for samples that are not `Restored.random`."""
-
-
-@dataclass(frozen=True)
-class Restored:
-    """Result of one batch.
-
-    Attributes:
-        colours: (B, C, H, W) in [0, 1], on the CPU.
-        nfe: evaluations of the prior by the method; each may consist of many tiles.
-        noise: noise level for the method for each image, given or estimated, in [0, 1] units; empty if it is blind.
-        notes: notes of the method for each image; empty without notes.
-        found: estimates of the degradation by name, (B, ...) on the CPU; see `State`.
-        random: whether any random numbers were used; if not, every seed gives the same result.
-    """
-
-    colours: Tensor
-    nfe: int
-    noise: tuple[float, ...] = ()
-    notes: tuple[str, ...] = ()
-    found: Mapping[str, Tensor] = field(default_factory=dict)
-    random: bool = True
 
 
 _AT_ONCE = 1 << 22
@@ -279,7 +255,7 @@ class Runner:
         if self.estimates_noise and not isinstance(operator, Jpeg):
             if len(colours) > 1 and self._treats_noise:
                 # Each image has noise of its own, as it would by itself.
-                return _joined(
+                return Restored.joined(
                     self.run(image[None], own, progress, operator and operator.alone(i), watch, known[i : i + 1])
                     for i, (image, own) in enumerate(zip(colours, Streams.seeds(seed, len(colours)), strict=True))
                 )
@@ -337,7 +313,7 @@ class Runner:
             now = seeds[len(done) : len(done) + at_once]
             batch = colours.expand(len(now), *colours.shape[1:])
             try:
-                done += _divided(self.run(batch, now, progress, operator, known=tuple(known) * len(now)), len(now))
+                done += self.run(batch, now, progress, operator, known=tuple(known) * len(now)).divided()
             except (MemoryError, RuntimeError) as error:
                 if len(now) == 1 or not is_too_large(error):
                     raise
@@ -379,19 +355,6 @@ def _check_shape(x: Tensor, problem: Problem) -> None:
         raise PellucidError(f"the result has the shape {tuple(x.shape)}, not ({number}, C, {height}, {width})")
 
 
-def _joined(alone: Iterable[Restored]) -> Restored:
-    """Joins images that were restored one by one to a batch."""
-    each = list(alone)
-    return Restored(
-        torch.cat([one.colours for one in each]),
-        max(one.nfe for one in each),
-        tuple(level for one in each for level in one.noise),
-        tuple(note for one in each for note in one.notes or ("",)) if any(one.notes for one in each) else (),
-        {name: torch.cat([one.found[name] for one in each]) for name in each[0].found},
-        any(one.random for one in each),
-    )
-
-
 def _estimated(colours: Tensor, operator: Operator | None) -> tuple[float, ...]:
     """Estimates the noise level of each image separately."""
     if operator is not None and not operator.keeps_grey:
@@ -404,21 +367,6 @@ def _estimated(colours: Tensor, operator: Operator | None) -> tuple[float, ...]:
         mask = operator.alone(i) if isinstance(operator, Mask) else None
         levels.append(max(QUANTISATION_NOISE, noise_level(image[None], mask.known if isinstance(mask, Mask) else None)))
     return tuple(levels)
-
-
-def _divided(batch: Restored, number: int) -> list[Restored]:
-    """Splits a batch into single images."""
-    return [
-        Restored(
-            batch.colours[i : i + 1],
-            batch.nfe,
-            batch.noise[i : i + 1],
-            batch.notes[i : i + 1],
-            {name: value[i : i + 1] for name, value in batch.found.items()},
-            batch.random,
-        )
-        for i in range(number)
-    ]
 
 
 def _check_options(
