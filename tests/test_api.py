@@ -166,7 +166,7 @@ def test_grey_goes_through_a_colour_prior_as_grey() -> None:
             "^mask is the name of a file, not of type ndarray; save it as one$",
         ),
         ({"samples": True}, "samples are 1 or more"),
-        ({"noise": 25.0, "method": "denoise"}, "25 of 255 is 0.098"),
+        ({"noise": 25.0, "method": "denoise"}, "say 25/255 for 25 of 255"),
         ({"strength": 2000}, "strength must be above 0"),
         ({"noise": 0.1}, "blind"),
         ({"method": "ddrm", "operator": Denoise(), "noise": -0.1}, "not -0.1"),

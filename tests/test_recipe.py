@@ -57,17 +57,17 @@ def test_what_is_said_wins_over_the_task() -> None:
         ({"method": "nothing"}, "unknown method"),
         ({"settings": {"fidelity": "2"}}, "fidelity must be"),
         ({"method": 7}, "method is a text, not 7"),
-        ({"noise": "loud"}, "noise is a number, not 'loud'"),
-        ({"noise": 25}, "noise is in \\[0, 1\\] units, not 25: 25 of 255 is 0.098"),
+        ({"noise": "loud"}, "noise: 'loud' is no number: write it as 0.04 or 10/255"),
+        ({"noise": 25}, "noise is in \\[0, 1\\] units, not 25: say 25/255 for 25 of 255"),
         ({"noise": -0.1}, "noise is in \\[0, 1\\] units, not -0.1$"),
-        ({"noise": (0.1, 2)}, "noise is in \\[0, 1\\] units, not 2: 2 of 255 is 0.008"),
+        ({"noise": (0.1, 2)}, "noise is in \\[0, 1\\] units, not 2: say 2/255 for 2 of 255"),
         ({"noise": 10**400}, "noise is a number, not 1000"),
         ({"operator": PhaseRetrieval(), "noise": -2}, "noise is 0 or more, not -2"),
         ({"seed": -1}, "seed is a whole number from 0 to 2\\^63 - 1, not -1"),
         ({"seed": 2**63}, "seed is a whole number from 0 to 2\\^63 - 1, not 9223372036854775808"),
         ({"device": 3}, "device is a text, not 3"),
         ({"noise": float("nan")}, "noise is a number, not nan"),
-        ({"task": "denoise", "noise": 25}, r"noise is in \[0, 1\] units, not 25: 25 of 255 is 0.098"),
+        ({"task": "denoise", "noise": 25}, r"noise is in \[0, 1\] units, not 25: say 25/255 for 25 of 255"),
         ({"method": "denoise", "noise": [0.1, 25]}, r"noise is in \[0, 1\] units, not 25"),
         (
             {"task": "lowlight", "method": "denoise"},
@@ -144,6 +144,19 @@ def test_every_spelling_leads_back(recipe: Recipe) -> None:
 def test_a_whole_number_is_the_same_noise(tiny_prior: Path) -> None:
     whole, point = (Recipe("denoise", prior=str(tiny_prior), noise=noise) for noise in (0, 0.0))
     assert whole.fingerprint() == point.fingerprint()
+
+
+def test_every_door_reads_a_fraction() -> None:
+    wanted = Recipe("denoise", {"boost": 1.5}, noise=10 / 255)
+    assert Recipe("denoise", {"boost": "3/2"}, noise="10/255") == wanted  # type: ignore[arg-type]
+    assert Recipe.from_command("pellucid restore IN -o OUT -m denoise --noise 10/255 --set boost=3/2") == wanted
+    assert Recipe.from_toml('method = "denoise"\nnoise = "10/255"\n[set]\nboost = "3 / 2"\n') == wanted
+
+
+@pytest.mark.parametrize("text", ["10/0", "ten", "1/2/3", "/255", "inf", "1e400", ""])
+def test_what_is_no_number_is_said(text: str) -> None:
+    with pytest.raises(UsageError, match=f"noise: '{text}' is no number: write it as 0.04 or 10/255"):
+        Recipe("denoise", noise=text)  # type: ignore[arg-type]
 
 
 def test_what_has_no_name_cannot_be_spelled() -> None:

@@ -72,7 +72,8 @@ def test_every_metric_has_a_definition() -> None:
         ('task = "noise"', 'task = "nose"', "published: unknown name 'nose'"),
         ('better = "DDRM"', 'better = "DDNM"', "claims: unknown name 'DDNM'"),
         ('name = "half", operator', 'name = "noise", operator', "tasks: 'noise' is there twice"),
-        ("noise = 0.05", "noise = 25", "tasks: noise is in [0, 1] units, not 25: 25 of 255 is 0.098"),
+        ("noise = 0.05", "noise = 25", "tasks: noise is in [0, 1] units, not 25: say 25/255 for 25 of 255"),
+        ("noise = 0.05", 'noise = "ten"', "noise: 'ten' is no number: write it as 0.04 or 10/255"),
         ("factor = 2 }", 'factor = 2 }, damage = { name = "jpeg" }', "a damage and an operator"),
         ("methods = [", "methods = [[", "is no TOML"),
     ],
@@ -85,6 +86,13 @@ def test_a_slip_is_one_line_that_names_file_and_key(before: str, after: str, sai
     assert message.startswith("tiny.toml: ")
     assert said in message
     assert "\n" not in message
+
+
+def test_noise_may_be_a_fraction() -> None:
+    before, after = (
+        spec.parse(TEXT.replace("noise = 0.05", f"noise = {one}", 1), "tiny") for one in ("0.2", '"51/255"')
+    )
+    assert before == after
 
 
 def test_an_unknown_table_is_told_with_its_neighbour() -> None:

@@ -126,6 +126,14 @@ def test_an_image_that_is_too_large_for_memory_is_named(
     assert (said.code, said.err) == (1, f"pellucid: {photo}: does not fit into memory\n")
 
 
+def test_values_may_be_fractions(pellucid_command: Command, photo: Path, tmp_path: Path) -> None:
+    outs = []
+    for number, words in enumerate((["noise:10/255"], ["noise", "--set", "sigma=10/255"], [f"noise:{10 / 255}"])):
+        outs.append(tmp_path / f"{number}.png")
+        assert pellucid_command("degrade", photo, "-o", outs[-1], "-d", *words).code == 0
+    assert len({out.read_bytes() for out in outs}) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -134,7 +142,8 @@ def test_an_image_that_is_too_large_for_memory_is_named(
         (["-d", "noise", "--set", "sigma"], "--set takes KEY=VALUE"),
         (["-d", "noise", "--set", "sigma=x"], "sigma must be a valid number, not 'x'"),
         (["-d", "noise", "--set", "sigma=-1"], "noise is in [0, 1] units, not -1"),
-        (["-d", "blur|noise:25"], "noise is in [0, 1] units, not 25: 25 of 255 is 0.098"),
+        (["-d", "noise", "--set", "sigma=1/0"], "sigma must be a valid number, not '1/0'"),
+        (["-d", "blur|noise:25"], "noise is in [0, 1] units, not 25: say 25/255 for 25 of 255"),
         (["-d", "jpeg", "--set", "quality=0"], "JPEG quality goes from 1 to 100"),
         (["-d", "multiple-jpeg", "--set", "qualities=10"], "one shift from 0 to 7 for each quality"),
         ([], "--damage"),

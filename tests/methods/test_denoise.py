@@ -79,4 +79,4 @@ def test_it_removes_noise_and_leaves_what_is_clean(natural: Prior, photographs: 
         assert psnr(to_unit(state.x), to_unit(image)).item() > 45, name
         if torch.equal(state.x, image):
             # Who sees noise where none is found is told how to remove it.
-            assert state.notes[0].endswith("left unchanged; to remove noise of 5 of 255 anyway: --noise 0.02")
+            assert state.notes[0].endswith("left unchanged; to remove noise of 5 of 255 anyway: --noise 5/255")

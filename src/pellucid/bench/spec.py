@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from ..errors import PellucidError, UsageError, unknown_name
 from ..support.ranges import check_noise
-from ..support.settings import bytes_of
+from ..support.settings import bytes_of, number
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,6 +23,9 @@ else:
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _FOLDER = files("pellucid.bench") / "tables"
+
+Level = Annotated[float, BeforeValidator(lambda value: number(value) if isinstance(value, str) else value)]
+"""A noise level, as a number or as a text such as "10/255"."""
 
 NFE = "nfe"
 """Name of a published number of evaluations among a cell's figures."""
@@ -86,7 +89,7 @@ class TableTask:
     name: str
     damage: dict[str, Any] = field(default_factory=dict)
     operator: dict[str, Any] = field(default_factory=dict)
-    noise: float = 0.0
+    noise: Level = 0.0
     missing: Literal["mean", "black"] = "mean"
     stand_in: dict[str, Any] = field(default_factory=dict)
 
@@ -119,7 +122,7 @@ class Entrant:
     quick_per_task: dict[str, dict[str, Any]] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
     model: str = ""
-    noise: float = 0.0
+    noise: Level = 0.0
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
     chosen: dict[str, Any] = field(default_factory=dict)
 
@@ -291,6 +294,9 @@ def parse(text: str, name: str) -> Table:
 
 def _said(kind: str, message: str) -> str:
     plain = {"unexpected_keyword_argument": "there is no such key", "missing_argument": "is missing"}
+    # The package's own errors are said as they are.
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
     return plain.get(kind, message[:1].lower() + message[1:])
 
 

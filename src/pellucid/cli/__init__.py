@@ -141,6 +141,17 @@ def _code() -> int:
     except Exception as error:
         if not isinstance(error, _BadCall):
             raise
-        complain(f"{error.format_message()} (see pellucid --help)")  # type: ignore[attr-defined]
+        # typer ends some of its messages with a full stop.
+        message = error.format_message().removesuffix(".")  # type: ignore[attr-defined]
+        complain(f"{message} (see {_words(getattr(error, 'ctx', None))} --help)")
         code = USAGE
     return code or 0
+
+
+def _words(context: Any) -> str:
+    """Words that name a command, however the program was started."""
+    words = []
+    while context is not None and context.parent is not None:
+        words.append(context.info_name)
+        context = context.parent
+    return " ".join(["pellucid", *reversed(words)])

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..support.ranges import check_seed
+from ..support.settings import number
 
 
 def _seed(value: int) -> int:
@@ -23,7 +25,16 @@ def named(text: str) -> Path:
     return Path(text)
 
 
-named.__name__ = "path"  # Help prints it as the kind of the value.
+def typed(text: str) -> float:
+    """Reads a number, which may be a fraction such as 10/255."""
+    try:
+        return number(text)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+typed.__name__ = "float"
+named.__name__ = "path"  # Help prints these as the kinds of the values.
 
 Prior = Annotated[
     str,

@@ -17,7 +17,7 @@ from ..restoration.spelling import built
 from . import masks
 from .config import write
 from .job import Job, about, do, dry_run
-from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard, named
+from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard, named, typed
 from .output import FAILED, INTERRUPTED, left_out
 
 if TYPE_CHECKING:
@@ -68,12 +68,16 @@ def restore(
     ] = None,
     fidelity: Annotated[
         float | None,
-        typer.Option("--fidelity", help="Closeness to the image, 0 to 1, for an automatic strength (0.5)."),
+        typer.Option(
+            "--fidelity", parser=typed, help="Closeness to the image, 0 to 1, for an automatic strength (0.5)."
+        ),
     ] = None,
     settings: Settings = None,
     noise: Annotated[
         float | None,
-        typer.Option("--noise", help="The noise in [0, 1] units, for tasks (default: estimated)."),
+        typer.Option(
+            "--noise", parser=typed, help="The noise in [0, 1] units, such as 10/255, for tasks (default: estimated)."
+        ),
     ] = None,
     exact: Annotated[
         bool,

@@ -90,7 +90,7 @@ def tells(prior: Prior) -> bool:
     return prior.channels in _PICTURES and not isinstance(innermost(prior), Blind)
 
 
-_ANYWAY = "to remove noise of 5 of 255 anyway: --noise 0.02"
+_ANYWAY = "to remove noise of 5 of 255 anyway: --noise 5/255"
 _PICTURES = (1, 3)
 """Channels of pictures; images with others are latents."""
 _CALLS = 8

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .. import catalogue
 from ..errors import UsageError
 from ..support.ranges import check_noise, check_seed
-from ..support.settings import values
+from ..support.settings import number, values
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,7 +76,8 @@ class Recipe:
         kernel: image file of a blurred point, for the task "deblur".
         by: factor of both sides, 2, 3 or 4, for the task "enlarge"; None for 2.
         noise: standard deviation of the noise in [0, 1] units, or one for each image of a tensor; None for the task's
-            level, or to estimate it. It is 1 at most, but for measurements that are no pictures.
+            level, or to estimate it. It is 1 at most, but for measurements that are no pictures. A text such as
+            "10/255" is read as a number.
         exact: whether to move the result to the nearest image that agrees with the measurement.
         prior: any argument of `load_prior`.
         label: see `load_prior`.
@@ -121,7 +122,9 @@ class Recipe:
     def __post_init__(self) -> None:
         for one in fields(self):
             if one.metadata.get("kind") in (int, float):
-                object.__setattr__(self, one.name, _plain(getattr(self, one.name)))
+                value = _plain(getattr(self, one.name))
+                typed = one.name == "noise" and isinstance(value, str)
+                object.__setattr__(self, one.name, _level(value) if typed else value)
             _check_kind(one.name, getattr(self, one.name), one.metadata.get("kind"))
         check_seed(self.seed)
         self._check_noise()
@@ -386,6 +389,14 @@ def _check_kind(name: str, value: object, kind: Any) -> None:
         hint = f"a hyper-parameter of this name goes into settings={{{name!r}: ...}}" if number else "save it as one"
         shown = repr(value) if number or isinstance(value, str | Path) else f"of type {type(value).__name__}"
         raise UsageError(f"{name} is {_KINDS[kind]}, not {shown}" + (f"; {hint}" if kind is Path else ""))
+
+
+def _level(text: str) -> float:
+    """Reads a noise level as it is typed."""
+    try:
+        return number(text)
+    except UsageError as error:
+        raise UsageError(f"noise: {error}") from None
 
 
 def _plain(value: Any) -> Any:

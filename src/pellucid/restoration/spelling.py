@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from ..errors import UsageError, unknown_name
 from ..release import version
-from ..support.settings import assignments
+from ..support.settings import assignments, number
 from .recipe import Recipe
 
 if sys.version_info >= (3, 11):
@@ -99,7 +99,7 @@ def from_command(text: str) -> Recipe:
         elif kind is bool:
             parser.add_argument(f"--{one.name}", action="store_true")
         else:
-            parser.add_argument(f"--{one.name}", *flags, type=kind, default=one.default)
+            parser.add_argument(f"--{one.name}", *flags, type=number if kind is float else kind, default=one.default)
     for name in SHORT:
         parser.add_argument(f"--{name}", *(("-s",) if name == "strength" else ()))
     said = vars(parser.parse_known_args(shlex.split(text))[0])

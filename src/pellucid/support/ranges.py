@@ -21,7 +21,7 @@ def check_noise(level: float, *, measured: bool = False) -> None:
         return
     if measured:
         raise UsageError(f"noise is 0 or more, not {level:g}")
-    hint = f": {level:g} of 255 is {level / 255:.3f}" if 1 < level <= 255 else ""
+    hint = f": say {level:g}/255 for {level:g} of 255" if 1 < level <= 255 else ""
     raise UsageError(f"noise is in [0, 1] units, not {level:g}{hint}")
 
 

@@ -38,6 +38,26 @@ def bytes_of(path: Path, most: int = 1 << 20) -> bytes:
         raise PellucidError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
+def number(text: str) -> float:
+    """Reads a number as people type it: 0.04, 1e-3, or a fraction such as 10/255.
+
+    Raises:
+        UsageError: the text is no number, or not a finite one.
+
+    Example:
+        >>> number("51/255")
+        0.2
+    """
+    above, bar, below = text.partition("/")
+    try:
+        value = float(above) / (float(below) if bar else 1.0)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"{text!r} is no number: write it as 0.04 or 10/255")
+    return value
+
+
 def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:
     """Splits KEY=VALUE texts.
 
@@ -132,7 +152,7 @@ def _number(kind: Any, name: str, key: str, value: Any) -> Any:
 
 
 def read(types: Mapping[str, Any], name: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Reads texts as values of types; elements of a sequence are separated by commas.
+    """Reads texts as values of types; elements of a sequence are separated by commas, and a number may be a fraction.
 
     Args:
         types: key to type.
@@ -148,14 +168,27 @@ def read(types: Mapping[str, Any], name: str, settings: Mapping[str, str]) -> di
     values = {}
     for key, text in settings.items():
         adapter = TypeAdapter(types[key])
+        several = get_origin(types[key]) in (Sequence, tuple)
+        given = text.split(",") if several else text
         try:
-            if get_origin(types[key]) in (Sequence, tuple):
-                values[key] = adapter.validate_python(text.split(","))
-            else:
-                values[key] = adapter.validate_strings(text)
+            try:
+                values[key] = adapter.validate_python(given) if several else adapter.validate_strings(text)
+            except ValidationError:
+                # As a fraction only what is nothing else: a text may have a slash.
+                if "/" not in text:
+                    raise
+                values[key] = adapter.validate_python([*map(_divided, given)] if several else _divided(text))
         except ValidationError as error:
             raise UsageError(f"{name}: {key} must {_demand(error)}, not {text!r}") from None
     return values
+
+
+def _divided(text: str) -> float | str:
+    """Number of a fraction such as 10/255; other texts unchanged."""
+    try:
+        return number(text) if "/" in text else text
+    except UsageError:
+        return text
 
 
 def _demand(error: Any) -> str:
