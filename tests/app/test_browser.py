@@ -693,6 +693,32 @@ def test_whoever_does_not_wait_for_answers_loses_nothing(page: Page, local: Serv
     assert page.evaluate("window.overtaken") == 0
 
 
+def test_what_is_pressed_and_chosen_before_an_answer_counts(page: Page, tmp_path: Path) -> None:
+    hand_over(page, *small(tmp_path, "cat.png"))
+    looked(page)
+    stepwise(page)
+    page.get_by_label("Steps").fill("none")
+    with unanswered(page):
+        restore(page)
+        page.get_by_label("Steps").fill("3")
+        restore(page)
+    page.get_by_text("1 of 1 done").wait_for()
+    # A method that is chosen while the page learns of another damage stays chosen.
+    page.get_by_label("Strength").fill("")
+    page.get_by_role("button", name="As a command or in Python").click()
+    with unanswered(page):
+        damage(page, "lowlight")
+        choose(page, "gdp")
+    page.get_by_label("Command").get_by_text(re.compile("--method gdp .*--task lowlight")).wait_for()
+
+
+def choose(page: Page, method: str) -> None:
+    """Chooses a method."""
+    advanced(page)
+    page.get_by_label("Method", exact=True).click()
+    page.get_by_role("option", name=method, exact=True).click()
+
+
 # Each frame comes late: ten others pass before it.
 LATE_FRAMES = """() => {
   const ask = window.requestAnimationFrame;

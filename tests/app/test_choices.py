@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pellucid import methods
+from pellucid import images, methods
 from pellucid.app.choices import Choices, fitting, offered, variants
+from pellucid.catalogue import tasks
 from pellucid.errors import UsageError
 from pellucid.maths.noise import derive_seed
+from pellucid.restoration.runner import _check_options
 
 
 def test_nothing_chosen_is_the_usual_method() -> None:
@@ -68,7 +71,7 @@ def test_nonsense_is_refused(choices: dict[str, object], says: str) -> None:
         (Choices(settings=("fidelity=2",)), "fidelity must be"),
         (Choices(fidelity=0.2, settings=("fidelity=0.3",)), "given twice"),
         (Choices(task="inpaint"), "needs a mask"),
-        (Choices(task="denoise", noise=25), "noise is in \\[0, 1\\] units, not 25: 25 of 255 is 0.098"),
+        (Choices(task="denoise", noise=25), "noise is in \\[0, 1\\] units, not 25: say 25/255 for 25 of 255"),
         (Choices(seed=-1), "seed is a whole number from 0 to 2\\^63 - 1, not -1"),
         (Choices(steps=3, method="denoise"), "no 'steps'"),
     ],
@@ -88,6 +91,15 @@ def test_methods_that_are_offered() -> None:
     assert "ddrm" not in fitting(None)
     assert "ddrm" in fitting("inpaint")
     assert {"gibbsddrm", "unblur"} <= set(fitting("unblur"))
+
+
+@pytest.mark.parametrize("task", [None, *tasks.names()])
+def test_a_method_that_is_offered_for_a_task_takes_it(task: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "white.png"
+    images.write(images.from_array(np.full((8, 8, 3), 255, np.uint8)), file)
+    for name in fitting(task):
+        choice = Choices(task=task, method=name, mask=file, kernel=file).choice()
+        _check_options(choice.restores, choice.operator, choice.noise, exact=False)
 
 
 def test_the_page_says_what_bm3d_is_for() -> None:

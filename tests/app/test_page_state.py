@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,27 @@ def test_a_mask_of_another_size_is_a_message_without_a_path(desk: Desk, two: Ses
     assert two.messages == [
         "mine.png: is 20x30 pixels large and the picture 56x40: choose a mask of its size, or paint one"
     ]
+
+
+def test_another_damage_takes_away_only_methods_that_do_not_fit_it(session: Session) -> None:
+    pytest.importorskip("gradio")
+    from pellucid.app.page import Page
+
+    page: Any = SimpleNamespace(
+        _session=lambda token, request: session,
+        _controls=SimpleNamespace(needs=lambda task: None),
+        _shown=lambda session: [],
+    )
+
+    def given(task: str, method: str, compare: list[str]) -> list[Any]:
+        """Values that the two controls of methods get, "kept" for none."""
+        request: Any = None
+        controls = Page._fit(page, "", task, method, compare, request)[:2]
+        return [one._constructor_args[0].get("value", "kept") for one in controls]
+
+    assert given("lowlight", "gdp", ["lowlight", "gdp"]) == ["kept", "kept"]
+    assert given("unfade", "gdp", ["unfade", "gdp"]) == ["", []]
+    assert given("", "", []) == ["kept", "kept"]
 
 
 def test_exposures_are_two_or_more(desk: Desk, session: Session, photo: Path) -> None:
@@ -305,7 +327,7 @@ def test_a_job_comes_before_looks() -> None:
         ('HEIF needs pillow-heif: pip install "pellucid[heif]"', "pillow-heif"),
         ("scratches: 2 % marked: not changed, --task scratches --save-mask MASK.png does it; dark",
          "scratches: 2 % marked: not changed: press Fill scratches; dark"),
-        ("left unchanged; to remove noise of 5 of 255 anyway: --noise 0.02",
+        ("left unchanged; to remove noise of 5 of 255 anyway: --noise 5/255",
          "to remove noise of 5 of 255 anyway, say how much under Advanced, Damage"),
         ("its pixels do not tell how it was compressed: leave the task out", "compressed: choose the automatic method"),
         ("the page: noise must be a valid number, not 'abc'", "noise must be a valid number, not 'abc'"),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pellucid.degradations import compress, gaussian_noise
-from pellucid.diagnosis import Diagnosis, diagnose
+from pellucid.diagnosis import Diagnosis, Exposure, diagnose
 from pellucid.diagnosis.estimate import EVIDENCE, Evidence, evidence
 from pellucid.errors import UsageError
 from pellucid.maths.noise import Streams
@@ -179,6 +179,9 @@ def test_stages_follow_one_another() -> None:
     torch.testing.assert_close(states[1].x, y + 1)
     torch.testing.assert_close(states[-1].x, y + 11)
     assert Plan.of(Diagnosis(), makers, fidelity=1).note == "nothing found to repair, left unchanged"
+    # What is found and not repaired is not said to be nothing.
+    dark = Exposure(0.1, 0.3, 0.0, 1.0)
+    assert Plan.of(Diagnosis(exposure=dark), ()).note == "left unchanged; dark: not changed, --task lowlight does it"
 
 
 def test_ranges() -> None:

@@ -182,10 +182,12 @@ def offered(blind: bool | None = None) -> tuple[str, ...]:
 
 
 def fitting(task: str | None) -> tuple[str, ...]:
-    """Methods among these that can repair the damage of a task; without a task, those that work blind."""
-    if task is None or tasks.find(task).method in offered(blind=True):
+    """Methods among these that repair the damage of a task; without a task, those that work blind."""
+    if task is None:
         return offered(blind=True)
-    return tuple(name for name in offered() if not methods.find(name).blind or methods.find(name).takes_operator)
+    only = tasks.find(task).only
+    told = (name for name in offered() if not methods.find(name).blind or methods.find(name).takes_operator)
+    return tuple(name for name in offered() if name in only) if only else tuple(told)
 
 
 def _with(choices: Choices, method: str) -> Choices:

@@ -54,7 +54,7 @@ class Controls:
                 self.by = gr.Radio([(f"by {by}", by) for by in tasks.FACTORS], value=tasks.FACTORS[0], visible=False,
                                    label="How many times larger")  # fmt: skip
                 self.noise = gr.Textbox("", label="Noise", placeholder="estimated",
-                                        info="from 0 to 1, where the damage is known")  # fmt: skip
+                                        info="from 0 to 1, or as 10/255; where the damage is known")  # fmt: skip
                 self.exact = gr.Checkbox(False, label="Known pixels stay as they are, to the bit")
             with gr.Tab("Method"):
                 self.method = gr.Dropdown([("automatic", ""), *labelled(fitting(None))], value="",

@@ -90,14 +90,15 @@ class Page:
 
         self.blocks.load(self._load, token, [token, *shown], js=_TOKEN, **quiet)
         self._timer.tick(self._look, token, shown, **quiet)
-        # gradio leaves out a stroke or a removal while the one before is not answered; page.js keeps the order.
+        # gradio leaves out a press, a stroke or a removal while the one before is not answered; page.js keeps the
+        # order.
         each: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
         # Whoever is fast hands pictures over before the page has been given its token.
         handed: dict[str, Any] = {**each, "js": _HAND}
         taken = self._viewer.taken(self._take, [token, self._handed], shown, **{**each, "js": _TAKEN})
-        self._run.click(self._start, [token, *chosen], shown, **quiet)
-        self._stop.click(self._end, token, shown, **quiet)
-        self._undo.click(self._back, token, shown, **quiet)
+        self._run.click(self._start, [token, *chosen], shown, **each)
+        self._stop.click(self._end, token, shown, **each)
+        self._undo.click(self._back, token, shown, **each)
         self._viewer.part(self._part, [token, *chosen], shown, **each)
         seen = self._viewer.chosen(self._choose, token, shown, **each)
         self._viewer.act(self._act, [token, *chosen], shown, **each)
@@ -114,7 +115,7 @@ class Page:
             event.then(self._calls, [token, *chosen], said, **quiet)
         # Before the others of its event: gradio begins the next of them when the one before is answered.
         controls.task.change(
-            self._fit, [token, controls.task],
+            self._fit, [token, controls.task, controls.method, controls.compare],
             [controls.method, controls.compare, controls.mask, controls.kernel, controls.by, *shown], **each,
         )  # fmt: skip
         gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
@@ -227,7 +228,7 @@ class Page:
         session.kernel = self._desk.keep(session, _records(handed))
         return [_kept("Kernel", session.kernel), *self._shown(session)]
 
-    def _fit(self, token: str, task: str, request: gr.Request) -> list[Any]:
+    def _fit(self, token: str, task: str, method: str, compare: list[str], request: gr.Request) -> list[Any]:
         session = self._session(token, request)
         needs = self._controls.needs(task)
         session.forget()
@@ -235,8 +236,14 @@ class Page:
             session.picture.painting = needs == "mask"
         names = fitting(task or None)
         return [
-            gr.Dropdown(choices=[("automatic", ""), *labelled(names)], value=""),
-            gr.Dropdown(choices=labelled(names), value=[], multiselect=True, max_choices=MOST_COMPARED),
+            # Without a value: one that was chosen since the question was sent stays.
+            gr.Dropdown(choices=[("automatic", ""), *labelled(names)], **_unless(method in ("", *names), "")),
+            gr.Dropdown(
+                choices=labelled(names),
+                multiselect=True,
+                max_choices=MOST_COMPARED,
+                **_unless(set(compare or ()) <= set(names), []),
+            ),
             gr.UploadButton(visible=needs == "mask"),
             gr.UploadButton(visible=needs == "kernel"),
             gr.Radio(visible=needs == "by"),
@@ -273,6 +280,11 @@ def _records(handed: str) -> Any:
         return json.loads(handed)
     except (ValueError, TypeError, RecursionError):
         return None
+
+
+def _unless(fits: bool, value: Any) -> dict[str, Any]:
+    """Value that a control gets instead of one that no longer fits."""
+    return {} if fits else {"value": value}
 
 
 def _kept(what: str, path: Path | None) -> Any:

@@ -17,7 +17,7 @@ from ..errors import PellucidError
 from ..jobs.memory import with_less
 from ..jobs.writing import write
 from ..methods.auto import Auto
-from ..methods.plan import LEFT
+from ..methods.plan import LEFT, UNCHANGED
 from ..priors import Prior, load_prior
 from ..priors.latent import latent_of
 from ..priors.prior import Evaluation, Wrapper
@@ -202,8 +202,8 @@ class Work:
             seconds = time.monotonic() - start
             note = plain(_note(replace(result, notes=written.notes), less, written.lost, seconds), self.folder.parent)
             outcome.versions.append(Version(variant.label, target, shown, note, seconds, written.lost or ""))
-            if variant.choices.automatic and LEFT in "".join(result.notes):
-                outcome.left = "nothing was found to repair"
+            if variant.choices.automatic:
+                outcome.left = _left("".join(result.notes))
             samples.append(result.colours)
         prefix = f"{variant.label}: " if len(self.into.variants) > 1 else ""
         # A folder of each picture lies in the session's.
@@ -317,6 +317,13 @@ def _doing(number: int, groups: int, name: str, variant: Variant | None) -> str:
     if variant is not None:
         words.append(variant.label)
     return " · ".join(words)
+
+
+def _left(note: str) -> str:
+    """Reason why the default left a picture alone; empty if it was restored."""
+    if LEFT in note:
+        return "nothing was found to repair"
+    return "what was found is repaired on request" if note.startswith(UNCHANGED) else ""
 
 
 def _note(result: Restored, less: str | None, lost: str | None, seconds: float) -> str:

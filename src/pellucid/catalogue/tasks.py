@@ -52,11 +52,16 @@ class Task:
     noise: float | None = None
     also: tuple[str, ...] = ()
 
+    @property
+    def only(self) -> tuple[str, ...]:
+        """Built-in methods that do a task without an operator; empty where the operator tells any method."""
+        return (self.method, *self.also, "external") if self.make is _blind else ()
+
     def check_method(self, name: str, method: str) -> None:
         """Rejects a built-in method that would do something else, unnoticed, as nothing tells it the task."""
-        known = (self.method, *self.also, "external")
-        if self.make is _blind and method not in known and not names_object(method):
-            raise UsageError(f"{name} is done by {', '.join(known)}, not by {method}: leave the method or the task out")
+        if self.only and method not in self.only and not names_object(method):
+            known = ", ".join(self.only)
+            raise UsageError(f"{name} is done by {known}, not by {method}: leave the method or the task out")
 
     def check(self, name: str, by: int | None, *, yes: bool = False) -> None:
         """Rejects a factor, or a `yes`, for a task that does not take it."""

@@ -98,7 +98,7 @@ class Plan:
 
     def _line(self, notes: Sequence[str]) -> str:
         waiting = [f"{one.text}: not changed, {one.remedy} does it" if one.remedy else one.text for one in self.beside]
-        return "; ".join([", then ".join(notes) or LEFT, *waiting])
+        return "; ".join([", then ".join(notes) or (UNCHANGED if waiting else LEFT), *waiting])
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """Runs one stage after the other; `total` counts all steps of started stages, and one for each other stage."""
@@ -131,4 +131,5 @@ class Plan:
                 yield replace(state, x=frame.around(state.x, y), x0=frame.around(state.x0, y))
 
 
-LEFT = "nothing found to repair, left unchanged"
+UNCHANGED = "left unchanged"
+LEFT = f"nothing found to repair, {UNCHANGED}"
