@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
-from pellucid.diagnosis import CALLS, Diagnosis, Finding, Noise, diagnose
+from pellucid.diagnosis import CALLS, Content, Diagnosis, Enlarged, Exposure, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
 from pellucid.diagnosis.noise import Calm
 from pellucid.diagnosis.noise.blocks import Taken, blocks, calmest, limited
@@ -231,6 +231,14 @@ def test_grain_is_removed_where_it_is_the_same_everywhere() -> None:
     noise = Noise(Spectrum.white(0.1, 3, 1), 0.0, 1.0, variance=variance)
     states = list(Denoising(noise)._estimates(grey, prior, Streams([0])))  # type: ignore[arg-type]
     torch.testing.assert_close(states[-1][1], variance.inverse(grey))
+
+
+def test_a_diagnosis_is_read_in_words() -> None:
+    content = Content(0.0, True)
+    assert str(Diagnosis(content)) == f"{content.text}\nnothing found to repair"
+    dark, small = Exposure(0.1, 0.3, 0.0, 1.0), Enlarged(2.0, 0.9, 0.1)
+    lines = [f"{one.text} (confidence {one.confidence:.2f})" for one in (dark, small)]
+    assert str(Diagnosis(content, exposure=dark, enlarged=small)) == "\n".join([content.text, *lines])
 
 
 def test_nothing_is_found_where_nothing_is(natural: Prior, bundled: dict[str, Tensor]) -> None:

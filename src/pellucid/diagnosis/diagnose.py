@@ -68,6 +68,13 @@ class Diagnosis:
         values = (getattr(self, field.name) for field in fields(self))
         return [value for value in values if isinstance(value, Finding)]
 
+    def __str__(self) -> str:
+        """Lists the findings in words, a line each, with the confidence of damage."""
+        kind = [] if self.content is None else [self.content.text]
+        damage = [one for one in self.findings if one is not self.content]
+        found = [f"{one.text} (confidence {one.confidence:.2f})" for one in damage]
+        return "\n".join([*kind, *(found or ["nothing found to repair"])])
+
     @property
     def inner(self) -> Content:
         """Kind of the part inside a plain frame; that of an unknown picture is a photograph in colour."""

@@ -168,7 +168,7 @@ def _check_file(path: Path) -> None:
             raise PellucidError("there is no such file") from None
         raise PellucidError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if stat.S_ISDIR(mode):
-        raise PellucidError("is a folder, not an image")
+        raise PellucidError("is a folder, not an image: name a file in it")
     if not stat.S_ISREG(mode):
         raise PellucidError("is a pipe or a device, not a file")
 
