@@ -27,7 +27,7 @@ Written by `python -m benchmarks.photographs ROWS.jsonl`, from what this prints:
 Each row damages clean photographs and saves them as files. The default of `pellucid restore`, the task that names the
 damage, and other tools restore these files. *before* is the damaged file against the truth. All other figures are PSNR
 in dB over it: the mean, and in brackets the least of all images. LPIPS is lower where the picture looks more alike.
-*calls* is the most evaluations of the prior that an image took. Rows that enlarge compare with bicubic interpolation.
+*NFE* is the most evaluations of the prior that an image took. Rows that enlarge compare with bicubic interpolation.
 Dark and faded rows compare at the factor of light that fits the truth best. Rows without chance need one draw. Other
 tools have the first draw. Slow ones that were run on fewer photographs are in the second table only. `-` is not
 measured; the task of a row of noise does what the default does.
@@ -42,7 +42,7 @@ def table(
 ) -> Iterator[str]:
     """The lines of the table: damage, default, an earlier version's default, task, and the best of the peers."""
     head = ["damage", "draws", "before", "default", *([version] if earlier else []), "task"]
-    head += ["LPIPS before", "default", "task", "calls", "best other tool"]
+    head += ["LPIPS before", "default", "task", "NFE", "best other tool"]
     yield f"| {' | '.join(head)} |"
     yield "|---" * len(head) + "|"
     then = {row["row"]: row for row in earlier if row["entrant"] == "default"}

@@ -143,7 +143,7 @@ def lines_of(tiny_job: Job, folder: Path) -> tuple[list[summary.Line], list[Row]
 def test_differences_to_a_method_are_paired(tiny_job: Job, tmp_path: Path) -> None:
     lines, rows = lines_of(tiny_job, tmp_path)
     heading, damaged, ours = summary.differences(lines, ["psnr"], "DDRM")
-    assert heading == ["TASK", "METHOD", "PSNR LESS DDRM'S", "IMAGES"]
+    assert heading == ["TASK", "METHOD", "PSNR - DDRM", "IMAGES"]
     assert (damaged[:2], damaged[3]) == (["half", "damaged"], "2")
     figures = {(row.method, row.image): row.figures["psnr"] for row in rows}
     apart = [figures["Ours", image] - figures["DDRM", image] for image in ("a<i>.png", "b c/d.png")]

@@ -64,6 +64,11 @@ def test_a_file_says_all_there_is_to_say(restored: Command, photo: Path) -> None
     assert (photo.parent / "deep" / "out.png").is_file()
 
 
+def test_a_fraction_is_a_text(restored: Command, photo: Path, tmp_path: Path) -> None:
+    text = "method = 'denoise'\nnoise = '10/255'\n"
+    assert restored(text, photo, "-o", tmp_path / "out.png")["noise"] == pytest.approx(10 / 255, rel=1e-6)
+
+
 def test_the_command_line_wins(restored: Command, photo: Path, tmp_path: Path) -> None:
     Image.new("RGB", (3, 2)).save(tmp_path / "other.png")
     record = restored(

@@ -52,7 +52,7 @@ def table(damages: Sequence[str] = (), named: Sequence[str] = ()) -> Table:
     few = {task.name: contestants(task.name, named, quick=True) for task in tasks}
     names = {name: None for own in few.values() for name in own}
     return Table(
-        title="Methods that are told nothing",
+        title="Blind methods",
         paper="pellucid's own; no table of a paper's",
         data=(TableSource("folder", "any", 1),),
         tasks=tasks,

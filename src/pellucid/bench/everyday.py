@@ -319,7 +319,7 @@ def _fitted(image: Tensor, truth: Tensor) -> Tensor:
 
 def markdown(table: Iterator[Figures]) -> Iterator[str]:
     """Yields the table's lines in Markdown, each as soon as its figures are known."""
-    yield "| row | entrant | PSNR | gain | least gain | LPIPS | calls | seconds | worst image |"
+    yield "| row | method | PSNR | gain | least gain | LPIPS | NFE | seconds | worst image |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for one in table:
         perceived = "-" if one.lpips is None else f"{one.lpips:.3f}"

@@ -58,7 +58,7 @@ def table(tasks: Sequence[str] = (), names: Sequence[str] = (), quickly: bool = 
             own = {task: methods.get(name, **given) for task, given in settings.items() if given is not None}
             entrants.append(entrant(name, suits, own))
     return Table(
-        title="Methods that are told the degradation",
+        title="Non-blind methods",
         paper=f"pellucid's own, noise {NOISE:g}; no table of a paper's",
         data=(TableSource("folder", "any", 1),),
         tasks=tuple(TableTask(task, operator={"name": task}, noise=NOISE) for task in chosen),

@@ -200,7 +200,7 @@ def differences(lines: Sequence[Line], metrics: Sequence[str], than: str) -> lis
     if than not in {line.method for line in lines}:
         raise unknown_name("method", than, dict.fromkeys(line.method for line in lines))
     others = {line.task: line for line in lines if line.method == than}
-    rows = [["TASK", "METHOD", *(f"{metric.upper()} LESS {than}'S" for metric in metrics), "IMAGES"]]
+    rows = [["TASK", "METHOD", *(f"{metric.upper()} - {than}" for metric in metrics), "IMAGES"]]
     for line in lines:
         if line.method == than or line.task not in others or not line.images:
             continue

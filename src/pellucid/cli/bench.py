@@ -137,11 +137,15 @@ def known(
     *,
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", "-t", help="One of the degradations, or FILE.py:CLASS; repeatable."),
+        typer.Option(
+            "--task",
+            "-t",
+            help="Degradation, such as sr4 or box-mask:0.25, or FILE.py:CLASS; repeatable (default: six usual ones).",
+        ),
     ] = None,
     shared: Shared,
 ) -> int:
-    """Compares the methods that are told the degradation, on damage made here."""
+    """Compares non-blind methods, which are given the degradation, on simulated damage."""
     shape = shared.format
     from ..bench import known as measurement
 
@@ -154,11 +158,14 @@ def blind(
     *,
     damage: Annotated[
         list[str] | None,
-        typer.Option("--damage", help="One of the table's, or as for pellucid degrade; repeatable."),
+        typer.Option(
+            "--damage",
+            help="Damage, as for pellucid degrade, such as noise:25/255; repeatable (default: seven usual ones).",
+        ),
     ] = None,
     shared: Shared,
 ) -> int:
-    """Compares the methods that are told nothing, on damage made here."""
+    """Compares blind methods, which are given the damaged image alone, on simulated damage."""
     shape = shared.format
     from ..bench import blind as measurement
 

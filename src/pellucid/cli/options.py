@@ -62,7 +62,7 @@ Precision = Annotated[
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--method", "-m", help="One of the methods, or FILE.py:CLASS; repeatable."),
+    typer.Option("--method", "-m", help="Method to measure, or FILE.py:CLASS; repeatable (default: the usual ones)."),
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one line a result, to stdout.")]

@@ -34,11 +34,11 @@ def run(
     ],
     damage: Annotated[
         list[str] | None,
-        typer.Option("--damage", help="As for pellucid degrade; the method is told nothing; repeatable."),
+        typer.Option("--damage", help="As for pellucid degrade, for a blind method; repeatable."),
     ] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", "-t", help="As for pellucid bench known; the method is told it; repeatable."),
+        typer.Option("--task", "-t", help="As for pellucid bench known, for a non-blind method; repeatable."),
     ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A fixed hyper-parameter.")

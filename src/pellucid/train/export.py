@@ -112,6 +112,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
     os.replace(temporary, path)  # noqa: PTH105 - the one call documented to be atomic
 
 
+def training_section(rows: Iterable[tuple[str, object]], command: Sequence[str]) -> list[str]:
+    """Section of a model card about the training, in lines of Markdown with an empty one at its end.
+
+    Args:
+        rows: names and values of a table.
+        command: lines of `command_section`; none if the command is unknown.
+    """
+    table = (f"| {name} | {value} |" for name, value in rows)
+    return ["## Training", "", "| | |", "|---|---|", *table, "", *command]
+
+
 def command_section(
     data: Path, run: Path, origin: Origin, options: Iterable[tuple[str, Any]], settings: Mapping[str, str]
 ) -> list[str]:
@@ -173,13 +184,7 @@ def card(
         f"precision, to be computed in float32. Height and width divide by {network.multiple}; others are padded.",
         "",
         *origin.section(),
-        "## Training",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name} | {value} |" for name, value in rows),
-        "",
-        *command,
+        *training_section(rows, command),
     ]
     if psnr:
         levels = list(next(iter(psnr.values())))

@@ -38,7 +38,7 @@ from ..support.devices import find_device
 from ..support.settings import changes
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, find
-from .export import Origin, command_section, write_folder
+from .export import Origin, command_section, training_section, write_folder
 from .journal import NamedJournal
 from .loop import CHECKPOINT, Trained, TrainingOptions, loop, resume
 
@@ -318,13 +318,7 @@ def _card(trainer: GANTrainer, origin: Origin, images: int | None, command: Sequ
         "precision, to be computed in float32.",
         "",
         *origin.section(),
-        "## Training",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name} | {value} |" for name, value in rows),
-        "",
-        *command,
+        *training_section(rows, command),
     ]
     return "\n".join(lines)
 
