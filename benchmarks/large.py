@@ -40,7 +40,7 @@ def diagnosed(file: Path) -> None:
         finally:
             inside[0] += time.process_time() - start
 
-    network.forward = timed  # type: ignore[method-assign]
+    network.forward = timed
     took: list[float] = []
 
     def work() -> None:

@@ -19,6 +19,7 @@ from pellucid.diagnosis.noise.signs import SIDE, STRIDE
 from pellucid.diagnosis.noise.stationary import BANDS, EDGES, ladder, to_opponent
 from pellucid.diagnosis.noise.white import _flattest
 from pellucid.diagnosis.spectrum import BLOCK, Photographs, polar, spectrum
+from pellucid.diagnosis.spectrum import LEAST as LEAST_POWER
 from pellucid.maths.noise import linear_ladder
 from pellucid.operators.blur import gaussian
 from pellucid.operators.jpeg import cosines
@@ -91,7 +92,7 @@ def test_the_typical_spectrum_is_the_median_of_whole_transforms(number: int, axe
     window = slope[:, None] * slope
     waves = torch.fft.fft2(to_opponent(own - own.mean((-2, -1), keepdim=True))[:, :axes] * window)
     power = waves.abs().square() / window.square().sum()
-    stated = (power.median(0).values + screen.LEAST).log()
+    stated = (power.median(0).values + LEAST_POWER).log()
     torch.testing.assert_close(screen._typical(own, axes), stated, rtol=1e-4, atol=1e-4)
 
 

@@ -237,4 +237,5 @@ def _of_strip(strip: Tensor) -> Tensor:
             for of, all_ in ((torch.maximum, high), (torch.minimum, low))
         )
     # Of a few channels, one after the other takes a third of the time of a maximum over their axis.
-    return reduce(torch.maximum, (high - low)[0]) <= _SAME
+    constant: Tensor = reduce(torch.maximum, (high - low)[0]) <= _SAME
+    return constant
