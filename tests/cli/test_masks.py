@@ -131,7 +131,7 @@ def test_a_folder_leaves_nothing_out_in_silence(pellucid_command: Command, tiny_
     _scan(folder / "a.png", 10)
     page = images.read(folder / "a.png")
     images.write(images.bound([page, page]), folder / "pages.tif")
-    (folder / "broken.png").write_bytes(b"")
+    (folder / "broken.png").write_bytes(b"none")
     (folder / "nowhere.png").symlink_to("nothing.png")
     (folder / "notes.txt").write_text("notes")
     call = ("restore", folder, "-o", tmp_path / "out", *SCRATCHES, "-p", tiny_prior, "--set", "steps=10", "--save-mask")

@@ -9,7 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pellucid.diagnosis import blur, compression, content, enlarged, exposure, likelihood, scratches
+from pellucid.degradations import printed
+from pellucid.diagnosis import (
+    blur,
+    compression,
+    content,
+    enlarged,
+    exposure,
+    frame,
+    likelihood,
+    scratches,
+    screen,
+)
 from pellucid.diagnosis.coefficients import cosines_of
 from pellucid.diagnosis.noise import Calm, part
 from pellucid.diagnosis.noise.blocks import blocks
@@ -19,10 +30,12 @@ from pellucid.diagnosis.noise.signs import SIDE, STRIDE
 from pellucid.diagnosis.noise.stationary import BANDS, EDGES, ladder, to_opponent
 from pellucid.diagnosis.noise.white import _flattest
 from pellucid.diagnosis.spectrum import BLOCK, Photographs, polar, spectrum
+from pellucid.diagnosis.spectrum import LEAST as LEAST_POWER
 from pellucid.diagnosis.steps import comb_of
 from pellucid.maths.noise import linear_ladder
 from pellucid.operators.blur import gaussian
 from pellucid.operators.jpeg import cosines
+from pellucid.operators.quantised import _SWEEPS, narrowed
 from pellucid.operators.window import Window, _fast
 from pellucid.priors import Counted, VENetwork
 from pellucid.priors.prior import reflected, reflection
@@ -82,6 +95,66 @@ def test_maxima_on_and_in_a_square_of_a_periodic_plane() -> None:
 
     assert torch.equal(content._beside(x), largest(content._AROUND, True))
     assert torch.equal(content._widest(x), largest(content._WIDE // 2, False))
+
+
+@pytest.mark.parametrize(("number", "axes"), [(9, 1), (130, 2), (131, 3)])
+def test_the_typical_spectrum_is_the_median_of_whole_transforms(number: int, axes: int) -> None:
+    own = draw(number, 3, screen.SIDE, screen.SIDE)
+    slope = torch.hann_window(screen.SIDE)
+    window = slope[:, None] * slope
+    waves = torch.fft.fft2(to_opponent(own - own.mean((-2, -1), keepdim=True))[:, :axes] * window)
+    power = waves.abs().square() / window.square().sum()
+    stated = (power.median(0).values + LEAST_POWER).log()
+    torch.testing.assert_close(screen._typical(own, axes), stated, rtol=1e-4, atol=1e-4)
+
+
+def test_some_blocks_are_looked_at_first_and_all_where_these_have_a_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def counted(blocks: Tensor, axes: int) -> Tensor:
+        looked.append(len(blocks))
+        return typical(blocks, axes)
+
+    typical = screen._typical
+    monkeypatch.setattr(screen, "_typical", counted)
+    tone = torch.linspace(0.2, 0.8, 304).expand(1, 1, 304, 304) + 0.01 * draw(1, 1, 304, 304)
+    assert screen.estimate(2 * tone - 1, 1) is None
+    print_of_it = 2 * printed(tone.clamp(0, 1), 5.0, 30.0) - 1
+    found = screen.estimate(print_of_it, 1)
+    small = screen.estimate(print_of_it[..., :96, :96], 1)
+    assert looked == [108, 108, 324, 25], "of 324 blocks a third first, of 25 all"
+    assert found is not None
+    assert small is not None
+    assert found.period == pytest.approx(5.0, rel=0.05)
+
+
+@pytest.mark.parametrize("plain", [(0, 0), (1, 0), (0, 5), (9, 16), (70, 3), (100, 0)])
+def test_plain_lines_end_at_the_first_uneven_one(plain: tuple[int, int]) -> None:
+    before, after = plain
+    rows = draw(3, 120, 9)
+    rows[:, 10 : 10 + before] = 0.5
+    rows[:, 110 - after : 110] = 0.25
+    uneven = (rows.amax(-1) - rows.amin(-1) > frame._SAME).any(0)[10:110].nonzero().flatten()
+    stated = (10 + int(uneven[0]), 11 + int(uneven[-1])) if len(uneven) else (10, 10)
+    assert frame._trimmed(rows, 10, 110) == stated
+    assert frame._trimmed(rows.mT.contiguous().mT, 10, 110) == stated
+
+
+@pytest.mark.parametrize("axis", [-2, -1])
+def test_the_colours_before_an_enlargement_do_not_depend_on_the_lines_at_once(
+    axis: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pellucid.operators.quantised._LINES", 3)
+    monkeypatch.setattr("pellucid.operators.quantised._CACHED", 1)
+    for size in ((1, 1), (2, 7), (23, 10)):
+        samples = draw(2, *size)
+        x = samples
+        for _ in range(_SWEEPS):
+            near = [x.narrow(axis, at, 1) for at in (0, x.shape[axis] - 1)]
+            around = torch.cat([near[0], x, near[1]], axis)
+            sides = around.narrow(axis, 0, x.shape[axis]) + around.narrow(axis, 2, x.shape[axis])
+            x = (samples - sides / 8) / 0.75
+        assert torch.equal(narrowed(samples, axis), x)
 
 
 def test_the_power_of_a_block_by_band() -> None:

@@ -182,7 +182,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
         ("missing", "no such file"),
         ("folder", "is a folder"),
         ("text", "is no image"),
-        ("empty", "is no image"),
+        ("empty", "is empty"),
         ("truncated", "damaged"),
         ("bomb", "megapixels"),
         ("large", "156 megapixels"),

@@ -217,3 +217,10 @@ def test_what_an_outputs_format_has_no_place_for_is_named(tmp_path: Path) -> Non
     assert images.left_out(picture, Path("b.jpg")) == "JPEG has no place for its texts"
     assert images.left_out(picture, Path("b.webp")) == "WebP has no place for its resolution, texts"
     assert images.left_out(picture.stripped(), Path("b.webp")) is None
+
+
+def test_a_format_without_metadata_loses_the_record_alone_of_a_picture_without_exif() -> None:
+    bare = images.from_array(noise(12, 16, 3))
+    restored = bare.marked(f"{images.MARK}1.0: a test")
+    assert images.left_out(restored, Path("b.bmp"), bare) == "BMP has no place for its record of the restoration"
+    assert images.left_out(restored, Path("b.bmp"), restored) == "BMP has no place for its EXIF"

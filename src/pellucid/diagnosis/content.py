@@ -8,6 +8,7 @@ Dots at random, as a fax has them for grey, have no peaks, but only two tones.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -235,4 +236,6 @@ def _of_strip(strip: Tensor) -> Tensor:
             of(of(all_.narrow(axis, 0, size), all_.narrow(axis, 1, size)), all_.narrow(axis, 2, size))
             for of, all_ in ((torch.maximum, high), (torch.minimum, low))
         )
-    return (high - low).amax((0, 1)) <= _SAME
+    # Of a few channels, one after the other takes a third of the time of a maximum over their axis.
+    constant: Tensor = reduce(torch.maximum, (high - low)[0]) <= _SAME
+    return constant

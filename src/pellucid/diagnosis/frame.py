@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +109,25 @@ def _trimmed(rows: Tensor, start: int, end: int) -> tuple[int, int]:
     """Rows of (C, H, W) without those at the start and at the end whose pixels are all equal."""
     if not rows.numel():
         return start, end
-    spread = rows.amax(-1) - rows.amin(-1)
-    uneven = ((spread > _SAME).any(0)[start:end]).nonzero().flatten()
-    return (start + int(uneven[0]), start + int(uneven[-1]) + 1) if len(uneven) else (start, start)
+    number = end - start
+    before = _even(number, lambda first, last: rows[:, start + first : start + last])
+    if before == number:
+        return start, start
+    return start + before, end - _even(number, lambda first, last: rows[:, end - last : end - first].flip(1))
+
+
+def _even(number: int, rows: Callable[[int, int], Tensor]) -> int:
+    """Number of rows at the beginning whose pixels are all equal; a picture without a frame is read no further.
+
+    Args:
+        number: of all rows.
+        rows: gives those from a first one to before a last one, (C, rows, W).
+    """
+    done, step = 0, 1
+    while done < number:
+        some = rows(done, min(done + step, number))
+        uneven = (some.amax(-1) - some.amin(-1) > _SAME).any(0).nonzero()
+        if len(uneven):
+            return done + int(uneven[0])
+        done, step = min(done + step, number), 2 * step
+    return number

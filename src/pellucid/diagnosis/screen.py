@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,7 +28,7 @@ SIDE = 32
 MARGIN = 32
 """Pixels by which a picture is mirrored at its borders: its ends would be neighbours in the spectrum."""
 
-_BLOCKS, _FEWEST = 1200, 9
+_BLOCKS, _FEWEST, _AT_ONCE = 1200, 9, 64
 _SLOWEST, _AXIS, _REACH = 0.12, 1.5, 2.3
 """Slowest wave of a lattice, in cycles a pixel; least distance of its waves from the axes, and radius of a peak, in
 frequencies of a block."""
@@ -41,6 +42,13 @@ _OVERTONES = ((1, 1), (2, 1), (2, -1))
 _RING = (2.9, 5.2)
 _PEAK, _EDGE = 3.0, 0.5
 """Logarithm of a peak's power over that around it from which it belongs to a print, and at which it ends."""
+
+_EACH, _ENOUGH, _HOPEFUL = 3, 100, 2.0
+"""Every third block is looked at first, if these are enough: without such a peak in them there are no dots.
+
+Of 150 training photographs, undamaged, damaged and printed, a peak differs from that of all blocks by at most 0.7. All
+56 that have dots have 3.3 and more; nine tenths of the others have less than 2.
+"""
 
 _STEEP, _MIDDLE = 4.0, 2.75
 _MEDIAN = 1 / math.log(2)
@@ -142,9 +150,10 @@ def estimate(y: Tensor, axes: int) -> Screen | None:
     blocks = _blocks(y)
     if blocks is None:
         return None
-    typical = _typical(blocks, axes)
-    around = _around(typical)
-    excess = typical - around
+    few = blocks[::_EACH]
+    if len(few) >= _ENOUGH and not _promising(_spectra(few, axes)[2], _HOPEFUL).any():
+        return None
+    typical, around, excess = _spectra(blocks, axes)
     power = torch.zeros(y.shape[1], SIDE, SIDE)
     ground = torch.full((y.shape[1], SIDE, SIDE), _TINY)
     best: tuple[float, Wave, Wave] | None = None
@@ -201,10 +210,14 @@ def _blocks(y: Tensor) -> Tensor | None:
 
 
 def _powers(blocks: Tensor) -> Tensor:
-    """Power of the waves in each block, (..., SIDE, SIDE)."""
-    waves = torch.fft.fft2((blocks - blocks.mean((-2, -1), keepdim=True)) * _window())
-    power: Tensor = waves.abs().square() / _window().square().sum()
-    return power
+    """Power of the waves in each block, (..., SIDE, SIDE // 2 + 1), at the frequencies of `rfft2`."""
+    waves = torch.fft.rfft2((blocks - blocks.mean((-2, -1), keepdim=True)).mul_(_window()))
+    return torch.addcmul(waves.real.square(), waves.imag, waves.imag).div_(_window().square().sum())
+
+
+def _whole(half: Tensor) -> Tensor:
+    """Values at the frequencies of `fft2` from those of `rfft2`: the others are the first ones, turned around 0."""
+    return torch.cat([half, half[..., -torch.arange(SIDE) % SIDE, 1:-1].flip(-1)], -1)
 
 
 def _typical(blocks: Tensor, axes: int) -> Tensor:
@@ -212,7 +225,28 @@ def _typical(blocks: Tensor, axes: int) -> Tensor:
 
     That of rounding to 8 bits is added: below it there is chance alone.
     """
-    return (_powers(to_opponent(blocks)[:, :axes]).median(0).values + LEAST).log()
+    power = torch.empty(len(blocks), axes, SIDE, SIDE // 2 + 1)
+    # A few blocks at a time stay in a processor's cache.
+    for own, some in zip(power.split(_AT_ONCE), blocks.split(_AT_ONCE), strict=True):
+        own.copy_(_powers(to_opponent(some)[:, :axes]))
+    # A partial order takes a quarter of the time of torch's median, which is the same number.
+    middle = (len(power) - 1) // 2
+    median = torch.from_numpy(np.partition(power.numpy(), middle, axis=0)[middle])
+    return _whole((median + LEAST).log())
+
+
+def _spectra(blocks: Tensor, axes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The typical spectrum of blocks, that around each frequency, and their difference; see `_typical`."""
+    typical = _typical(blocks, axes)
+    around = _around(typical)
+    return typical, around, typical - around
+
+
+def _promising(excess: Tensor, least: float) -> Tensor:
+    """Marks the frequencies of so much excess, (..., SIDE, SIDE), at which a lattice may have its waves."""
+    at = _frequencies().abs() * SIDE
+    fast = (_radius() >= _SLOWEST) & (_radius() <= 0.5)
+    return (excess >= least) & fast & (at[:, None] >= _AXIS) & (at >= _AXIS)
 
 
 def _carry_tones(grey: Tensor, one: Wave, other: Wave) -> bool:
@@ -227,7 +261,7 @@ def _carry_tones(grey: Tensor, one: Wave, other: Wave) -> bool:
     some = (tone > _TONES[0]) & (tone < _TONES[1])
     if some.count_nonzero() < _FEWEST or tone.quantile(0.9) - tone.quantile(0.1) < _SPREAD:
         return False
-    power = _powers(grey[some])[:, _near(one, other, 1)].sum(-1)
+    power = _whole(_powers(grey[some]))[:, _near(one, other, 1)].sum(-1)
 
     def deviation(law: Tensor | float) -> float:
         ratio = (power.clamp_min(_TINY) / law).log()
@@ -284,11 +318,8 @@ def _slower(typical: Tensor, excess: Tensor, one: Wave, other: Wave) -> tuple[Wa
 
 def _pair(typical: Tensor, excess: Tensor, left: Tensor) -> tuple[float, Wave, Wave] | None:
     """The pair of peaks with the most power in what is left that belong to a print: overtones have less."""
-    at = _frequencies()
     highest = F.max_pool2d(F.pad(left[None, None], (1, 1, 1, 1), mode="circular"), 3, 1)[0, 0]
-    fast = (_radius() >= _SLOWEST) & (_radius() <= 0.5)
-    beside = (at.abs()[:, None] * SIDE >= _AXIS) & (at.abs() * SIDE >= _AXIS)
-    peaks = ((left == highest) & (left >= _PEAK) & fast & beside).nonzero().tolist()
+    peaks = ((left == highest) & _promising(left, _PEAK)).nonzero().tolist()
     best: tuple[float, Wave, Wave] | None = None
     most = -math.inf
     for number, first in enumerate(peaks):

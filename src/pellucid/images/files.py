@@ -160,17 +160,19 @@ def _decoded(function: Callable[..., T], path: Path, *arguments: bool) -> T:
 
 
 def _check_file(path: Path) -> None:
-    """Rejects pipes and the like, whose reading might never end."""
+    """Rejects pipes and the like, whose reading might never end, and files without a byte."""
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise PellucidError("there is no such file") from None
         raise PellucidError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(found.st_mode):
         raise PellucidError("is a folder, not an image: name a file in it")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise PellucidError("is a pipe or a device, not a file")
+    if not found.st_size:
+        raise PellucidError("is empty")
 
 
 def _line(error: Exception) -> str:

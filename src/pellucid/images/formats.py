@@ -224,17 +224,25 @@ _SAID = {
     "iptc": "IPTC",
     "shape": "shape of its pixels",
 }
+_RECORD = "record of the restoration"
 
 
-def left_out(picture: Picture, path: Path) -> str | None:
-    """Names the metadata of a picture that a file's format cannot store; None if there are none."""
+def left_out(picture: Picture, path: Path, before: Picture | None = None) -> str | None:
+    """Names the metadata of a picture that a file's format cannot store; None if there are none.
+
+    Args:
+        picture: the picture to store.
+        path: the file.
+        before: the picture before its restoration. If it has no EXIF, that of the restored one is a record alone.
+    """
     form = check_suffix(path)
     has = {key for page in picture.pages for key in page.metadata if key not in form.keeps}
     if any(b"pHYs" in page.metadata.get("chunks", {}) for page in picture.pages) and "shape" not in form.keeps:
         has.add("shape")
     if form.name == "JPEG" and "iptc" in picture.metadata and not segment(picture.metadata["iptc"]):
         has.add("iptc")
-    named = [said for key, said in _SAID.items() if key in has]
+    alone = before is not None and not any("exif" in page.metadata for page in before.pages)
+    named = [said for key, said in (_SAID | ({"exif": _RECORD} if alone else {})).items() if key in has]
     return f"{form.name} has no place for its {', '.join(named)}" if named else None
 
 

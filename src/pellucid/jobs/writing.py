@@ -52,5 +52,5 @@ def write(
         notes = [restored.coded.without(note) for note in notes]
     # Pixels that are those of one exposure are no unchanged picture.
     anew = images.coded_anew(restored, originals[0], target) if alone else None
-    lost = "; ".join(filter(None, (anew, images.left_out(restored, target)))) or None
+    lost = "; ".join(filter(None, (anew, images.left_out(restored, target, originals[0])))) or None
     return Written(tuple(filter(None, notes)), lost)

@@ -26,6 +26,7 @@ SIGMA = 12**-0.5
 """Standard deviation of the rounding error in steps."""
 
 _SWEEPS = 16
+_LINES, _CACHED = 32, 2**16
 _COLOURED = 128
 _STRIP = 2**20
 """Pixels whose blocks are transformed at once, which bounds the memory."""
@@ -258,12 +259,27 @@ class Quantised(Operator):
 
 
 def narrowed(samples: Tensor, axis: int) -> Tensor:
-    """Solves 3/4 a + 1/8 (a before + a after) = b along an axis, the mean of two pixels of libjpeg's enlargement."""
-    x = samples = samples.transpose(axis, -1)
+    """Solves 3/4 a + 1/8 (a before + a after) = b along an axis, the mean of two pixels of libjpeg's enlargement.
+
+    Args:
+        samples: (..., H, W).
+        axis: -2 or -1.
+    """
+    # Lines along the axis do not depend on each other; a few at a time stay in a processor's cache.
+    other = -3 - axis
+    lines = max(_LINES, _CACHED // samples[..., 0, 0].numel() // samples.shape[axis])
+    return torch.cat([_narrowed(some, axis) for some in samples.split(lines, other)], other)
+
+
+def _narrowed(samples: Tensor, axis: int) -> Tensor:
+    size = samples.shape[axis]
+    x = torch.cat([samples.narrow(axis, 0, 1), samples, samples.narrow(axis, size - 1, 1)], axis)
+    before, own, after = (x.narrow(axis, at, size) for at in range(3))
     for _ in range(_SWEEPS):
-        around = F.pad(x, (1, 1), mode="replicate")
-        x = (samples - (around[..., :-2] + around[..., 2:]) / 8) / 0.75
-    return x.transpose(axis, -1)
+        own.copy_((samples - (before + after).div_(8)).div_(0.75))
+        x.narrow(axis, 0, 1).copy_(own.narrow(axis, 0, 1))
+        x.narrow(axis, size + 1, 1).copy_(own.narrow(axis, size - 1, 1))
+    return own
 
 
 def _uneven(colours: Tensor, whole: Tensor) -> Tensor:
