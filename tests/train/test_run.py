@@ -20,13 +20,16 @@ from pellucid.errors import PellucidError, UsageError
 from pellucid.priors import load_prior
 from pellucid.priors.network import UNetConfig
 from pellucid.train import checkpoint
-from pellucid.train.data import drawn_ones
+from pellucid.train.data import Crops, drawn_ones
 from pellucid.train.export import Origin
 from pellucid.train.loop import CHECKPOINT, TrainingOptions
 from pellucid.train.recipe import TrainingRecipe, preset
 from pellucid.train.run import Trainer, export, train
 
 QUICK = TrainingOptions(device="cpu", samples=1, sample_size=16)
+
+
+SOME_CROPS = Crops([np.random.default_rng(5).integers(0, 256, (32, 32, 3), np.uint8)], 16, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -173,12 +176,26 @@ def test_a_run_is_exported_before_its_end(data: Path, tmp_path: Path) -> None:
 def test_a_prior_can_be_trained_further(data: Path, tmp_path: Path) -> None:
     train(data, tmp_path / "a", preset("tiny"), replace(QUICK, samples=0))
     trainer = Trainer(preset("tiny"), outcome_devices())
-    trainer.start_from(tmp_path / "a" / "prior")
+    trainer.start_from(tmp_path / "a" / "prior", SOME_CROPS)
     stored = load_file(tmp_path / "a" / "prior" / "model.safetensors")
     assert_same({k: v.half() for k, v in trainer.network.state_dict().items()}, stored)
     other = Trainer(replace(preset("tiny"), network=UNetConfig(widths=(8,), blocks=(1,))), outcome_devices())
-    with pytest.raises(PellucidError, match="smaller one"):
-        other.start_from(tmp_path / "a" / "prior")
+    with pytest.raises(PellucidError, match="prior: these are not the weights of a network with the same resolutions"):
+        other.start_from(tmp_path / "a" / "prior", SOME_CROPS)
+
+
+def test_a_run_starts_from_a_prior_of_another_shape(data: Path, tmp_path: Path) -> None:
+    wide = UNetConfig(widths=(10, 16), blocks=(2, 1), embedding=8)
+    first = train(data, tmp_path / "a", preset("tiny", network=wide), replace(QUICK, samples=0)).result
+    assert first is not None
+    told: list[str] = []
+    quick = replace(QUICK, samples=0, initial=first)
+    outcome = train(data, tmp_path / "b", preset("tiny", steps=1, warmup=0, lr=1e-9), quick, tell=told.append)
+    assert f"{first}: changing the network's shape" in told
+    assert outcome.result is not None
+    x, sigma = torch.rand(1, 3, 16, 16), torch.tensor([0.3])
+    before, after = load_prior(str(first))(x, sigma), load_prior(str(outcome.result))(x, sigma)
+    assert (after - before).square().mean() < 0.1 * (before - x).square().mean()
 
 
 def test_another_network_does_not_go_on(data: Path, tmp_path: Path) -> None:
@@ -208,7 +225,7 @@ def test_what_teachers_know_is_learnt_without_the_chance_of_the_photographs(data
     quick = replace(QUICK, samples=0, initial=own)
     taught = preset("tiny", steps=1, warmup=0, drawn=0.0, teachers=(str(own),))
     trainer = Trainer(taught, outcome_devices())
-    trainer.start_from(own)
+    trainer.start_from(own, SOME_CROPS)
     crops = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
     _, losses, norm = trainer.update(crops)
     assert norm < 1e-4  # half precision of the file
@@ -256,7 +273,7 @@ def test_a_teacher_that_is_none_is_named(data: Path, tmp_path: Path) -> None:
 def test_a_run_starts_from_the_average_of_another_that_has_not_ended(data: Path, tmp_path: Path) -> None:
     assert train(data, tmp_path / "first", preset("tiny"), replace(QUICK, minutes=0)).result is None
     trainer = Trainer(preset("tiny", seed=7), outcome_devices())
-    trainer.start_from(tmp_path / "first")
+    trainer.start_from(tmp_path / "first", SOME_CROPS)
     average = checkpoint.part(weights(tmp_path / "first"), "average.")
     assert_same(trainer.network.state_dict(), average)
     assert_same(trainer.average.state_dict(), average)

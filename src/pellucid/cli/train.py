@@ -34,7 +34,7 @@ def train(
         ),
     ] = None,
     initial: Annotated[
-        Path | None, typer.Option("--initial", help="Folder of a prior or of a run to start from.")
+        Path | None, typer.Option("--initial", help="Folder of a prior or run to start from, of this shape or another.")
     ] = None,
     name: Annotated[str, typer.Option("--name", help="The prior's name, for its model card.")] = "prior",
     about: Annotated[str, typer.Option("--about", help="Description of the images, for the model card.")] = "not said",

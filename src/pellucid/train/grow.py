@@ -12,15 +12,23 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..errors import PellucidError
-from ..priors.network import DenoisingUNet
+from ..priors.network import DenoisingUNet, UNetConfig
 
 # The sides of kernels that are pixels and cannot grow.
 _PIXELS = (("head.weight", 1), ("tail.weight", 0))
+
+
+def grows(new: UNetConfig, old: UNetConfig) -> bool:
+    """True if `grow` can give a network of one shape the weights of another."""
+    if replace(new, widths=old.widths, blocks=old.blocks) != old or len(new.widths) != len(old.widths):
+        return False
+    return all(a >= b for a, b in zip(new.widths + new.blocks, old.widths + old.blocks, strict=True))
 
 
 @torch.no_grad()

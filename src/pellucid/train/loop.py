@@ -34,8 +34,8 @@ class TrainingOptions:
         sample_size: their side in pixels.
         threads: processor threads of the arithmetic; None for torch's default. A single one is fastest beside other
             work on the processor, since two wait for each other at every layer.
-        initial: folder of a prior or of a run, of this network or of a smaller one, to start from instead of fresh
-            weights.
+        initial: folder of a prior or of a run to start from instead of fresh weights. Its network may be smaller, or
+            have more channels and blocks, or lack the finest levels.
     """
 
     device: str | None = None

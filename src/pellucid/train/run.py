@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,15 +17,16 @@ from ..errors import PellucidError
 from ..maths.noise import linear_ladder
 from ..priors.adapters import VENetwork
 from ..priors.load import load_prior
-from ..priors.network import DenoisingUNet
+from ..priors.network import DenoisingUNet, build_network
 from . import checkpoint
 from .data import Crops, Photographs, Pixels, batches, drawn_ones, find, split
 from .devices import Devices
 from .export import Origin, command_section, write_prior
-from .grow import grow
+from .grow import grow, grows
 from .journal import PriorJournal
 from .loop import CHECKPOINT, Trained, TrainingOptions, loop, resume
 from .recipe import TrainingRecipe, learning_rate, loss_weight, noise_levels, settings_of
+from .reshape import reshape
 from .validation import Scores, Sets, open_sets, scores
 
 # Beside teachers' estimates, weight of a drawn crop. Its distance from the truth is an order larger than a photograph's
@@ -61,10 +63,11 @@ def train(
     options, origin = options or TrainingOptions(), origin or Origin()
     devices = Devices(options.device, options.precision)
     trainer = Trainer(recipe, devices)
-    if not resume(trainer, run, tell) and options.initial is not None:
-        trainer.start_from(options.initial)
+    resumed = resume(trainer, run, tell)
     photographs, validation = _open(data, recipe, options, devices, tell)
     crops = Crops(photographs, recipe.size, recipe.seed, recipe.variety)
+    if options.initial is not None and not resumed:
+        trainer.start_from(options.initial, crops, tell)
     journal = PriorJournal(trainer, run, validation, tell) if devices.first else None
     pixels = batches(crops, trainer.seen, recipe.batch, devices.rank, devices.world, options.workers)
     finished = loop(trainer, journal, pixels, recipe.steps, run, options, tell, devices)
@@ -153,17 +156,12 @@ class Trainer:
             Noise level and weighted loss of each crop, (B,) each, and the norm of the gradient before clipping.
         """
         recipe, devices = self.recipe, self.devices
-        x0 = torch.from_numpy(np.ascontiguousarray(pixels)).to(devices.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         numbers = range(self.seen + devices.rank, self.seen + recipe.batch, devices.world)
-        sigma = torch.from_numpy(noise_levels(recipe, numbers)).to(devices.device)
         # All chance is a function of the seed and the step: there is no state of a generator to save.
-        key = np.random.SeedSequence([recipe.seed, 3, self.step, devices.rank]).generate_state(2)
-        chance = torch.Generator(devices.device).manual_seed(int(key[0]) << 31 ^ int(key[1]))
-        noise = torch.randn(x0.shape, generator=chance, device=devices.device)
+        x0, noisy, sigma = _noisy(pixels, recipe, numbers, [recipe.seed, 3, self.step, devices.rank], devices.device)
         rate = learning_rate(recipe, self.step)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        noisy = x0 + sigma.view(-1, 1, 1, 1) * noise
         with devices.precision():
             estimate = self._model(noisy, sigma)
         scale = loss_weight(sigma)
@@ -237,24 +235,63 @@ class Trainer:
         checkpoint.unpack(self._optimiser, checkpoint.part(tensors, "optimiser."), about["optimiser"])
         self.step, self.seen = about["step"], about["seen"]
 
-    def start_from(self, folder: Path) -> None:
-        """Takes the weights of a prior's folder, of the same or a smaller network, or a run's averaged ones.
+    def start_from(self, folder: Path, crops: Crops, tell: Callable[[str], None] = lambda line: None) -> None:
+        """Takes the weights of a prior's folder, or a run's averaged ones.
+
+        Args:
+            folder: the folder. Its network may be smaller, or of another shape; see `grow` and `reshape`.
+            crops: training crops, which show what matters in a network of another shape.
+            tell: called with a line if the shape changes, which takes minutes.
 
         Raises:
             PellucidError: the weights suit neither.
         """
-        from ..priors.folder import read_weights
+        from ..priors.folder import fill, read_json, read_weights
 
         if (folder / CHECKPOINT).is_file():
             # A run's own are exact, and exist before its end.
-            weights = checkpoint.part(checkpoint.load(folder / CHECKPOINT)[0], "average.")
+            tensors, about = checkpoint.load(folder / CHECKPOINT)
+            weights, shape = checkpoint.part(tensors, "average."), about["recipe"]["network"]
         else:
-            weights = read_weights(folder)
+            weights, shape = read_weights(folder), read_json(folder / "config.json")
         try:
-            grow(self.network, {name: value.float() for name, value in weights.items()})
+            old = build_network(shape)
         except PellucidError as error:
             raise PellucidError(f"{folder}: {error}") from None
+        fill(old, weights, folder)
+        if grows(self.network.config, old.config):
+            grow(self.network, old.state_dict())
+        else:
+            tell(f"{folder}: changing the network's shape")
+            # On the processor, so that several GPUs get the same weights.
+            new = DenoisingUNet(self.network.config)
+            new.load_state_dict(self.network.state_dict())
+            try:
+                reshape(new, old, _calibration(crops, self.recipe))
+            except PellucidError as error:
+                raise PellucidError(f"{folder}: {error}") from None
+            self.network.load_state_dict(new.state_dict())
         self.average.load_state_dict(self.network.state_dict())
+
+
+def _noisy(
+    pixels: Pixels, recipe: TrainingRecipe, numbers: range, key: list[int], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops in [-1, 1], the same with noise, and the noise's levels, (B,)."""
+    x0 = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    sigma = torch.from_numpy(noise_levels(recipe, numbers)).to(device)
+    high, low = np.random.SeedSequence(key).generate_state(2)
+    chance = torch.Generator(device).manual_seed(int(high) << 31 ^ int(low))
+    noise = torch.randn(x0.shape, generator=chance, device=device)
+    return x0, x0 + sigma.view(-1, 1, 1, 1) * noise, sigma
+
+
+def _calibration(crops: Crops, recipe: TrainingRecipe, batch: int = 8) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless noisy crops and their levels for a change of shape."""
+    for start in itertools.count(0, batch):
+        numbers = range(start, start + batch)
+        _, noisy, sigma = _noisy(crops.batch(numbers), recipe, numbers, [recipe.seed, 5, start], torch.device("cpu"))
+        yield noisy, sigma
 
 
 def _open(
