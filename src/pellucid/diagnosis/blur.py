@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..operators.blur import disk, gaussian, motion
+from ..operators.jpeg import LUMA
 from .agreement import contrast, edginess, interpolation, sharpest, streak
 from .enlarged import repeats
 from .estimate import middle
@@ -133,7 +134,7 @@ def likelihoods(power: Tensor, shapes: Sequence[Shape], floor: float = LEAST, *,
     rounds, starts = (_QUICK_ROUNDS, _QUICK_STARTS) if quick else (_ROUNDS, _STARTS)
     noise = torch.tensor([lowest + math.log(share) for share in starts], dtype=expected.dtype)
     each = noise.repeat_interleave(len(shapes))[:, None]
-    found, _ = _fit(seen, expected.repeat(len(starts), 1), chances, photographs.chance, each, rounds)
+    found, _, _ = _fit(seen, expected.repeat(len(starts), 1), chances, photographs.chance, each, rounds)
     return found.view(len(starts), -1).amax(0)
 
 
@@ -145,11 +146,36 @@ def misfit(power: Tensor, shape: Shape, floor: float = LEAST) -> float:
         shape: the kernel.
         floor: see `likelihoods`.
     """
+    _, squares, _ = _closely(power, shape, floor)
+    return squares / power.numel()
+
+
+def noise_below(power: Tensor, shape: Shape, floor: float = LEAST) -> float:
+    """Standard deviation of the noise in a blurred picture, which the frequencies show that the blur takes away.
+
+    It is 0.96 to 1.04 times noise of 1 to 5 of 255, independent in the colours and not clipped, in 6 training crops of
+    128x128 pixels with a Gaussian of 1.3 and 2.2 pixels and with a lens of 2.5 and 4.
+
+    Args:
+        power: what `spectrum` gives.
+        shape: the kernel.
+        floor: see `likelihoods`.
+
+    Returns:
+        That of the brightness, in the units of the picture.
+    """
+    _, _, noise = _closely(power, shape, floor)
+    return math.sqrt(max(noise - floor, 0.0))
+
+
+def _closely(power: Tensor, shape: Shape, floor: float) -> tuple[float, float, float]:
+    """Likelihood, squared deviation and power of the noise at the end of the longest search."""
     photographs = Photographs.load()
     seen = (power + floor).log().flatten()
     noise = (power.mean(1).min() + floor).log().view(1, 1) + math.log(_STARTS[0])
-    _, squares = _fit(seen, _passed([shape]) + photographs.mean, _chances(False), photographs.chance, noise, _ROUNDS)
-    return squares.item() / len(seen)
+    found = _fit(seen, _passed([shape]) + photographs.mean, _chances(False), photographs.chance, noise, _ROUNDS)
+    likelihood, squares, level = (number.item() for number in found)
+    return likelihood, squares, math.exp(level)
 
 
 @dataclass(frozen=True)
@@ -180,8 +206,8 @@ def _chances(quick: bool) -> _Chances:
 
 def _fit(
     seen: Tensor, expected: Tensor, chances: _Chances, chance: Tensor, noise: Tensor, rounds: int
-) -> tuple[Tensor, Tensor]:
-    """Likelihood and squared deviation at the end of a search for r and n from initial noise levels, (n,) each."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Likelihood, squared deviation and log-noise at the end of a search for r and n from initial ones, (n,) each."""
     factors, rest, rank = chances.factors, chances.rest, chances.factors.shape[1]
     r, q = torch.zeros_like(expected), torch.zeros_like(noise)
     for step in range(rounds):
@@ -208,7 +234,7 @@ def _fit(
         r, q = r + (new_r - r).clamp(-3, 3), q + (held[:, rank:] * _CHANCE_OF_NOISE - q).clamp(-1, 1)
     determinant = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1) + diagonal.log().sum(-1)
     squares = (residual * weights).sum(-1)
-    return -0.5 * (squares + determinant), squares
+    return -0.5 * (squares + determinant), squares, (noise + q)[:, 0]
 
 
 def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, float]]:
@@ -274,6 +300,7 @@ class Blur:
         ahead: the same ratio to the best kernel of another family.
         grid: visibility of JPEG's blocks, in standard errors; see `blockiness`.
         agreement: the least margin in a part of the picture, of the sharpest ones.
+        noise: standard deviation of a channel's noise, in [-1, 1] units, where the blur leaves nothing else.
     """
 
     shape: Shape
@@ -281,6 +308,7 @@ class Blur:
     ahead: float
     grid: float = 0.0
     agreement: float = 0.0
+    noise: float = 0.0
 
     @property
     def compressed(self) -> bool:
@@ -311,7 +339,7 @@ class Blur:
         """Numbers behind the finding."""
         shape = self.shape
         numbers = {"size": shape.size, "degrees": shape.degrees, "margin": self.margin, "ahead": self.ahead}
-        return {**numbers, "grid": self.grid, "agreement": self.agreement}
+        return {**numbers, "grid": self.grid, "agreement": self.agreement, "noise": self.noise * 127.5}
 
 
 _GRID = 2.8
@@ -362,7 +390,24 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     if agreement < _AGREE:
         return None
     shape = narrower(power, shape, floor) if shape.family == "gaussian" else shape
-    return Blur(shape, margin, ahead, grid, agreement)
+    noise = noise_below(power, shape, floor) * _of_channels(image)
+    return Blur(shape, margin, ahead, grid, agreement, noise)
+
+
+_INDEPENDENT = 1 / math.hypot(*LUMA)
+"""Noise of a channel over that of the brightness, if the channels' are independent; 1 if they are equal."""
+
+
+def _of_channels(image: Tensor) -> float:
+    """Noise of a channel over that of the brightness, in the finest detail."""
+    bright = _finest(luminance(image))
+    return min(max(_finest(image) / bright, 1.0), _INDEPENDENT) if bright else 1.0
+
+
+def _finest(x: Tensor) -> float:
+    """Mean size of diagonal differences, in which edges count little; that of 8 bits, unlike a median, has no steps."""
+    size = (x[..., 1:, 1:] - x[..., :-1, 1:] - x[..., 1:, :-1] + x[..., :-1, :-1]).abs()
+    return size.clamp_max(3 * size.median().item()).mean().item()
 
 
 _CONTRAST, _EDGES, _MISFIT, _AGREE = 10 / 127.5, 3.4, 5.0, 12.0

@@ -2,9 +2,9 @@ r"""The dots of a print: perpendicular waves, and their overtones, that most blo
 
 A press prints grey as dots of equal distance and of different size. A scan shows these dots as a lattice of peaks in
 the spectrum. Texture of a picture is in places, and seldom has two equal waves at a right angle, so the median of the
-blocks' spectra tells the two apart. Cloth and mesh that fill a picture have such waves, too, but only a print's carry
-the tones, see `_carry_tones`, and only a machine keeps step, see `_in_step`. Each ink has its own angle, and hence its own lattice. A screen along the axes is not
-looked for: walls, cloth and the blocks of a JPEG are.
+blocks' spectra tells the two apart. Cloth and mesh that fill a picture have such waves, too. But only a print's carry
+the tones, see `_carry_tones`, and only a machine's keep step, see `_in_step`. Each ink has its own angle, and hence its
+own lattice. A screen along the axes is not looked for: walls, cloth and the blocks of a JPEG are.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ def _carry_tones(grey: Tensor, one: Wave, other: Wave) -> bool:
 def _in_step(y: Tensor, wave: Wave) -> float:
     """Share of a wave's amplitude that keeps step over windows of a picture, (1, C, H, W).
 
-    Dots lie on one lattice from side to side, whatever the tones. The threads of cloth, and lace, bend and lie unevenly.
+    Dots lie on one lattice from side to side, whatever the tones. Threads bend and lie unevenly.
     """
     in_step = every = 0.0
     for top in _starts(y.shape[-2]):
