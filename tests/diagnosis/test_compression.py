@@ -117,7 +117,9 @@ def test_a_file_of_one_tone(tone: float) -> None:
         assert (found.quality, found.before) == (80, None)
 
 
-@pytest.mark.parametrize(("quality", "clear", "remedy"), [(15, 1.0, "--task jpeg"), (15, 0.0, ""), (97, 1.0, "")])
+@pytest.mark.parametrize(
+    ("quality", "clear", "remedy"), [(15, 1.0, "--task jpeg"), (15, 0.03, "--task jpeg"), (15, 0.0, ""), (97, 1.0, "")]
+)
 def test_the_remedy_is_named_only_where_it_changes_the_picture(quality: int, clear: float, remedy: str) -> None:
     assert compression.Compression(Jpeg(quality).coding, clear=clear).remedy == remedy
 
