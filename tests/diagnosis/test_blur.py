@@ -97,6 +97,23 @@ def test_a_photograph(clean: Tensor, shape: Shape, quality: int | None) -> None:
     assert "blur of" in found.text
 
 
+@pytest.mark.parametrize("level", [1.5, 4.0])
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
+def test_the_noise_that_a_blur_shows(clean: Tensor, shape: Shape, level: float) -> None:
+    # No clipping, which takes part of the noise.
+    blurred = 0.1 + 0.8 * convolved(clean, shape.kernel())
+    plain = estimate(rounded(blurred))
+    assert plain is not None
+    assert plain.noise * 127.5 < 0.37  # of rounding to 8 bits it is 0.29
+    noise = level / 255 * draw(*clean.shape).float()
+    for added, grey in ((noise, False), (noise[:, :1], False), (noise[:, :1], True)):
+        x = blurred.mean(1, keepdim=True).expand(-1, 3, -1, -1) if grey else blurred
+        found = estimate(rounded(x + added))
+        assert found is not None
+        assert found.noise * 127.5 == pytest.approx(level, rel=0.15)
+        assert found.evidence["noise"] == found.noise * 127.5
+
+
 def test_what_is_not_blurred(clean: Tensor) -> None:
     noisy = clean + 0.1 * draw(*clean.shape).float()
     for image in (clean, noisy, compress(clean, 30), compress(clean, 90)):
@@ -123,5 +140,12 @@ def test_a_finding_says_its_numbers() -> None:
     found = Blur(Shape("motion", 8.3, 37), 120.0, 50.0, 1.0)
     assert found.text == "motion blur of 8.3 pixels at 37 degrees"
     assert found.remedy == "--task unblur"
-    assert found.evidence == {"size": 8.3, "degrees": 37, "margin": 120.0, "ahead": 50.0, "grid": 1.0, "agreement": 0.0}
+    assert found.evidence == {
+        "size": 8.3,
+        "degrees": 37,
+        "margin": 120.0,
+        "ahead": 50.0,
+        "grid": 1.0,
+        "agreement": 0.0,
+    } | {"noise": 0.0}
     assert Blur(Shape("disk", 2.6), 40.0, 1.0).text == "lens blur of radius 2.6 pixels"

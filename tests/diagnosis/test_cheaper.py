@@ -231,7 +231,7 @@ def test_the_likelihood_of_a_spectrum_is_the_normal_distributions() -> None:
         torch.logaddexp(expected, noise)[0], low @ low.T + rest.diag(), validate_args=False
     )
     stated = normal.log_prob(seen) + len(seen) / 2 * math.log(2 * math.pi)
-    found, _ = likelihood._fit(seen, expected, chances, photographs.chance, noise, 1)
+    found, *_ = likelihood._fit(seen, expected, chances, photographs.chance, noise, 1)
     torch.testing.assert_close(found[0], stated, rtol=1e-9, atol=1e-6)
 
 

@@ -108,7 +108,19 @@ def test_odd_files(bundled: dict[str, Tensor]) -> None:
     assert from_pil(Image.open(grey)).jpeg == JpegCoding(Jpeg(40).coding.tables[:1])
 
 
-@pytest.mark.parametrize(("quality", "clear", "remedy"), [(15, 1.0, "--task jpeg"), (15, 0.0, ""), (97, 1.0, "")])
+@pytest.mark.parametrize("tone", [0.0, 0.04, 0.5, 1.0])
+def test_a_file_of_one_tone(tone: float) -> None:
+    # No frequency of it has any number, as in a night picture.
+    for side in (40, 64):
+        picture = from_pil(saved(torch.full((1, 3, side, side), tone), 80, "4:2:0"))
+        found = compression.of(picture)
+        assert found is not None
+        assert (found.quality, found.before) == (80, None)
+
+
+@pytest.mark.parametrize(
+    ("quality", "clear", "remedy"), [(15, 1.0, "--task jpeg"), (15, 0.03, "--task jpeg"), (15, 0.0, ""), (97, 1.0, "")]
+)
 def test_the_remedy_is_named_only_where_it_changes_the_picture(quality: int, clear: float, remedy: str) -> None:
     assert compression.Compression(Jpeg(quality).coding, clear=clear).remedy == remedy
 

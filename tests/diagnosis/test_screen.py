@@ -115,6 +115,27 @@ def test_texture_carries_no_tones(period: float) -> None:
     assert found((dots + grain).expand(1, 3, -1, -1)).period == pytest.approx(period, rel=0.06)
 
 
+@pytest.mark.parametrize("period", [3.0, 4.5])
+def test_dots_keep_step_and_threads_do_not(period: float) -> None:
+    side = 224
+    at = torch.arange(side)
+    tone = 0.5 + 0.3 * torch.sin(2 * torch.pi * (at + 0.6 * at[:, None]) / 170)
+    grain = 0.01 * torch.randn(side, side, generator=torch.Generator().manual_seed(0))
+
+    def lattice(bend: float) -> Tensor:
+        bent = bend * period * (torch.sin(at / 19) + torch.sin(at[:, None] / 23))
+        along, across = (0.87 * at + 0.5 * at[:, None] + bent, 0.87 * at[:, None] - 0.5 * at + bent)
+        waves = torch.cos(2 * torch.pi * along / period) + torch.cos(2 * torch.pi * across / period)
+        # Their power follows the law of dots, so that only the bend can tell.
+        return to_model(tone + 0.12 * (torch.pi * tone).sin() * waves + grain).expand(1, 3, -1, -1)
+
+    assert screen.estimate(lattice(0), 1) is not None
+    assert screen.estimate(lattice(0.02), 1) is not None
+    assert screen.estimate(lattice(0.35), 1) is None
+    # The picture's middle, too, and a strip of it.
+    assert screen.estimate(lattice(0.35)[..., 40:168, :], 1) is None
+
+
 @pytest.mark.parametrize("coloured", [False, True])
 def test_the_dots_are_removed_and_the_rest_stays(
     natural: Prior, photographs: dict[str, Tensor], coloured: bool

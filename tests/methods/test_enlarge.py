@@ -50,6 +50,17 @@ def test_noise_is_removed_first(natural: Prior, bundled: dict[str, Tensor]) -> N
     assert "removed" in state.notes[0]
 
 
+def test_grain_is_not_sharpened(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][..., 32:224, 32:224])
+    small = Bicubic(2).A(clean)
+    grain = 12 / 255 * torch.randn(small[:, :1].shape, generator=torch.Generator().manual_seed(0))
+    small = ((small + grain).clamp(0, 1) * 255).round() / 255
+    *_, state = Enlarge().iterate(Problem(to_model(small), Thumbnail(2)), natural, Streams([0]))
+    assert "grain" in state.notes[0]
+    usual = F.interpolate(small, scale_factor=2, mode="bicubic").clamp(0, 1)
+    assert psnr(to_unit(state.x), clean).item() > psnr(usual, clean).item() + 0.5
+
+
 def test_what_is_told_is_believed() -> None:
     y, operator = 0.1 * torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)), Bicubic(2)
     counted = Counted(FLAT)

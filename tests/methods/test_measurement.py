@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_grey_noise_of_a_measurement_is_removed_and_what_is_left_is_told(natural
     assert one.problem.sigma_y == 0
 
 
-def test_grain_is_removed_but_from_small_pictures(
+def test_doubtful_grain_is_removed_but_from_small_pictures(
     monkeypatch: pytest.MonkeyPatch, natural: Prior, picture: Tensor
 ) -> None:
     grain = Spectrum(Spectrum.white(0.2, 3, 1).power * torch.linspace(1, 0.1, BANDS))
@@ -80,6 +81,10 @@ def test_grain_is_removed_but_from_small_pictures(
     blur = Blur(torch.ones(1, 1))
     small, usual = (Problem(noisy(picture), operator, 0.1) for operator in (AveragePool(2), blur))
     assert treated(small, natural, Streams([0])).problem is small
+    certain = replace(diagnosis, noise=Noise(grain, 0.0, 0.9))
+    monkeypatch.setattr(measurement, "noise_alone", lambda prior, y: certain)
+    assert treated(small, natural, Streams([0])).note.endswith("grey, removed first")
+    monkeypatch.setattr(measurement, "noise_alone", lambda prior, y: diagnosis)
     found = treated(usual, natural, Streams([0]))
     assert not torch.equal(found.problem.y, usual.y)
     assert found.problem.sigma_y == pytest.approx(0.75 * grain.level)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.degradations import blur as convolved
+from pellucid.diagnosis import diagnose
 from pellucid.diagnosis.blur import Blur
 from pellucid.diagnosis.kernels import Shape
 from pellucid.errors import PellucidError, UsageError
@@ -62,6 +65,25 @@ def test_a_lens_blur_is_undone_and_nothing_else(natural: Prior, bundled: dict[st
     assert batch.notes == ("no blur found, left unchanged", "lens blur of radius 2.6 pixels undone")
     assert batch.found["kernel"].shape == (2, 1, *LENS.kernel().shape)
     assert batch.found["kernel"].sum((2, 3)).flatten().tolist() == pytest.approx([1, 1])
+
+
+def test_noise_that_only_the_blur_shows_is_not_sharpened(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][..., 64:192, 64:192])
+    noise = 1.8 / 255 * draw(3, *clean.shape).float()
+    blurred = convolved(to_unit(bundled["coffee"]), LENS.kernel())[..., 64:192, 64:192]
+    y = to_model(((blurred + noise).clamp(0, 1) * 255).round() / 255)
+    found = diagnose(natural, y)
+    assert found.noise is None
+    assert found.blur is not None
+
+    def gain(blur: Blur) -> float:
+        stage = Unblurring.of(found, blur, Unblur())
+        *_, state = stage.iterate(y, Counted(natural), Streams([0]))
+        return psnr(to_unit(state.x), clean).item() - psnr(to_unit(y), clean).item()
+
+    own = gain(found.blur)
+    assert own > 3
+    assert own > gain(replace(found.blur, noise=0.0)) + 0.5
 
 
 def test_what_it_does_not_explain_is_left_alone() -> None:

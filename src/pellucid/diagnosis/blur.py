@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..operators.jpeg import LUMA
 from .agreement import contrast, edginess, sharpest
 from .enlarged import repeats
 from .estimate import middle
 from .kernels import NONE, Family, Shape, sizes_between
-from .likelihood import likelihoods, misfit, narrower, search
+from .likelihood import likelihoods, misfit, narrower, noise_below, search
 from .spectrum import BLOCK, luminance, spectrum
 
 
@@ -51,6 +52,7 @@ class Blur:
         ahead: the same ratio to the best kernel of another family.
         grid: visibility of JPEG's blocks, in standard errors; see `blockiness`.
         agreement: the least margin in a part of the picture, of the sharpest ones.
+        noise: standard deviation of a channel's noise, in [-1, 1] units, where the blur leaves nothing else.
     """
 
     shape: Shape
@@ -58,6 +60,7 @@ class Blur:
     ahead: float
     grid: float = 0.0
     agreement: float = 0.0
+    noise: float = 0.0
 
     @property
     def compressed(self) -> bool:
@@ -88,7 +91,7 @@ class Blur:
         """Numbers behind the finding."""
         shape = self.shape
         numbers = {"size": shape.size, "degrees": shape.degrees, "margin": self.margin, "ahead": self.ahead}
-        return {**numbers, "grid": self.grid, "agreement": self.agreement}
+        return {**numbers, "grid": self.grid, "agreement": self.agreement, "noise": self.noise * 127.5}
 
 
 _GRID = 2.8
@@ -139,7 +142,24 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     if agreement < _AGREE:
         return None
     shape = narrower(power, shape, floor) if shape.family == "gaussian" else shape
-    return Blur(shape, margin, ahead, grid, agreement)
+    noise = noise_below(power, shape, floor) * _of_channels(image)
+    return Blur(shape, margin, ahead, grid, agreement, noise)
+
+
+_INDEPENDENT = 1 / math.hypot(*LUMA)
+"""Noise of a channel over that of the brightness, if the channels' are independent; 1 if they are equal."""
+
+
+def _of_channels(image: Tensor) -> float:
+    """Noise of a channel over that of the brightness, in the finest detail."""
+    bright = _finest(luminance(image))
+    return min(max(_finest(image) / bright, 1.0), _INDEPENDENT) if bright else 1.0
+
+
+def _finest(x: Tensor) -> float:
+    """Mean size of diagonal differences, in which edges count little; that of 8 bits, unlike a median, has no steps."""
+    size = (x[..., 1:, 1:] - x[..., :-1, 1:] - x[..., 1:, :-1] + x[..., :-1, :-1]).abs()
+    return size.clamp_max(3 * size.median().item()).mean().item()
 
 
 _CONTRAST, _EDGES, _MISFIT, _AGREE = 10 / 127.5, 3.4, 5.0, 12.0

@@ -100,8 +100,12 @@ class Compression:
         return {**own, **self.numbers, **before}
 
 
-LEAST_CLEAR = 0.1
-"""Share of blocks without clipped pixels below which nothing is done: text on white came back 2 dB worse."""
+LEAST_CLEAR = 0.01
+"""Share of blocks without clipped pixels below which nothing is done: text on white has 0 and came back 2 dB worse.
+
+Two of a hundred photographs have less than 0.1, such as snow or a night. Nine of these among 500 training photographs,
+reduced by 2, gain 0.2 to 1.2 dB at quality 30 and 75.
+"""
 
 HARMLESS = 93
 """Quality above which nothing is done."""

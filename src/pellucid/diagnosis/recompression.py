@@ -83,6 +83,8 @@ def _aligned(coefficients: Tensor, coding: JpegCoding) -> Before | None:
     )
     # Frequencies without any number tell nothing.
     there = counts.sum(1) > 0
+    if not there.any():
+        return None
     counts, step = counts[there], step[there]
     spread = ((counts * sizes).sum(1, keepdim=True) / counts.sum(1, keepdim=True).clamp_min(1) - 0.5).clamp(0.3, 50)
 

@@ -2,9 +2,9 @@ r"""The dots of a print: perpendicular waves, and their overtones, that most blo
 
 A press prints grey as dots of equal distance and of different size. A scan shows these dots as a lattice of peaks in
 the spectrum. Texture of a picture is in places, and seldom has two equal waves at a right angle, so the median of the
-blocks' spectra tells the two apart. Cloth and mesh that fill a picture have such waves, too, but only a print's carry
-the tones: see `_carry_tones`. Each ink has its own angle, and hence its own lattice. A screen along the axes is not
-looked for: walls, cloth and the blocks of a JPEG are.
+blocks' spectra tells the two apart. Cloth and mesh that fill a picture have such waves, too. But only a print's carry
+the tones, see `_carry_tones`, and only a machine's keep step, see `_in_step`. Each ink has its own angle, and hence its
+own lattice. A screen along the axes is not looked for: walls, cloth and the blocks of a JPEG are.
 """
 
 from __future__ import annotations
@@ -59,6 +59,14 @@ _TONES, _SPREAD, _MOST = (0.1, 0.9), 0.04, 0.6
 _MISFIT, _LIT, _LAID = 0.85, 0.5, 0.35
 """Largest deviation from the law of dots, of the logarithm of the waves' power; least ratios of the deviations from the
 laws of lit and of laid texture to it. 168 prints of 14 training crops have at most 0.52, and at least 0.56 and 0.44."""
+
+_WINDOW, _WINDOWS, _FINE, _STEP = 192, 4, 64, 0.73
+"""Side of the windows in which waves have to keep step, most windows along a side, side of the transform that tells the
+best step, and the least share in step.
+
+54 prints of 6 training crops, two thirds of which are JPEGs or noisy, have at least 0.85. Drawn cloth and lace that are
+bent by a third of their period have at most 0.47, a chain-link fence before photographs 0.69.
+"""
 
 _FLOOR = 1e-6
 _TINY = 1e-12
@@ -168,7 +176,7 @@ def estimate(y: Tensor, axes: int) -> Screen | None:
     if best is None:
         return None
     peak, one, other = best
-    if not _carry_tones(blocks.mean(1), one, other):
+    if not _carry_tones(blocks.mean(1), one, other) or min(_in_step(y, wave) for wave in (one, other)) < _STEP:
         return None
     length = (math.hypot(*one) + math.hypot(*other)) / 2
     return Screen(power, ground, 1 / length, math.degrees(math.atan2(*one)) % 90, peak)
@@ -271,6 +279,31 @@ def _carry_tones(grey: Tensor, one: Wave, other: Wave) -> bool:
     # Light is in proportion to the values themselves, or to what is above the haze.
     lit = min(deviation(x[some].clamp_min(_FLOOR).square()) for x in ((light + 1) / 2, tone))
     return dots <= _MISFIT and lit >= _LIT * dots and deviation(1.0) >= _LAID * dots
+
+
+def _in_step(y: Tensor, wave: Wave) -> float:
+    """Share of a wave's amplitude that keeps step over windows of a picture, (1, C, H, W).
+
+    Dots lie on one lattice from side to side, whatever the tones. Threads bend and lie unevenly.
+    """
+    in_step = every = 0.0
+    for top in _starts(y.shape[-2]):
+        for left in _starts(y.shape[-1]):
+            grey = y[0, :, top : top + _WINDOW, left : left + _WINDOW].mean(0).cpu()
+            turns = [by * torch.arange(size) for by, size in zip(wave, grey.shape, strict=True)]
+            turn = torch.exp(-2j * math.pi * (turns[0][:, None] + turns[1]))
+            blocks, steps = (x.unfold(0, SIDE, SIDE // 2).unfold(1, SIDE, SIDE // 2) for x in (grey, turn))
+            blocks = (blocks - blocks.mean((-2, -1), keepdim=True)) * _window()
+            amplitudes = (blocks * steps).sum((-2, -1))
+            in_step += torch.fft.fft2(amplitudes, s=(_FINE, _FINE)).abs().amax().item()
+            every += amplitudes.abs().sum().item()
+    return in_step / max(every, _TINY)
+
+
+def _starts(size: int) -> list[int]:
+    """First pixels of windows, from side to side of a picture, evenly apart."""
+    last, number = max(size - _WINDOW, 0), min(math.ceil(size / _WINDOW), _WINDOWS)
+    return [round(last * i / max(number - 1, 1)) for i in range(number)]
 
 
 def _around(typical: Tensor) -> Tensor:

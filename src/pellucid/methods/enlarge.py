@@ -2,8 +2,8 @@
 
 The program that made the small picture is unknown. The model is a filter between the mean of blocks and an antialiasing
 cubic filter (`operators.Thumbnail`), which is accurate enough for either. The noise is never estimated from texture,
-which in a small picture is as fine as noise. White noise in the diagnosis is removed first; otherwise only rounding
-counts as noise. Compression is undone, and leaves some noise.
+which in a small picture is as fine as noise. White noise in the diagnosis is removed first, and so is other noise
+beyond doubt; otherwise only rounding counts as noise. Compression is undone, and leaves some noise.
 
 References:
     Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", IEEE TPAMI 2021: the faithful finish.
@@ -27,6 +27,7 @@ from ..priors.prior import Counted, Padded, Prior
 from . import jpeg, walk
 from .dpir import DPIR
 from .dreamclean_known import DreamCleanKnown
+from .measurement import undoubted
 from .method import Method, State
 from .sidebyside import side_by_side
 
@@ -92,10 +93,9 @@ class Enlarge(Method):
 
 def _cleaned(prior: Counted, y: Tensor, rng: Streams, known: Diagnosis) -> tuple[Tensor, float, str]:
     """Removes the diagnosed noise from a small picture; returns it, its assumed remaining noise, and a note."""
-    # Texture of a small picture looks like grain, and is found to be some in a quarter of them; it is never white.
     seen = noise_alone(prior, y)
     denoising = walk.treatment(seen, 1.0)
-    if denoising is not None and denoising.noise.white:
+    if denoising is not None and undoubted(denoising.noise):
         *_, state = denoising.iterate(y, prior, rng)
         return state.x, _CLEAN, denoising.note
     found = known.compression or compression.estimate(y)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..diagnosis import CALLS as LOOKS
-from ..diagnosis import noise_alone
+from ..diagnosis import Noise, noise_alone
 from ..maths.noise import Streams
 from ..maths.problem import Problem
 from ..operators import AveragePool, Bicubic, Mask
@@ -70,8 +70,7 @@ def treated(problem: Problem, prior: Prior, rng: Streams) -> Treated:
             return Treated(problem)
         picture = filled(picture, missing)
     stage = walk.treatment(noise_alone(counted, picture), 1.0)
-    if stage is None or (isinstance(operator, AveragePool | Bicubic) and not stage.noise.white):
-        # Texture of a small picture looks like grain, and is never white; see `Enlarge`.
+    if stage is None or (isinstance(operator, AveragePool | Bicubic) and not undoubted(stage.noise)):
         return Treated(problem, nfe=counted.nfe)
     noise, name = stage.noise, f"{stage.noise.text}, grey" if stage.grey else stage.noise.text
     if noise.white and noise.variance is None and not stage.grey:
@@ -83,6 +82,15 @@ def treated(problem: Problem, prior: Prior, rng: Streams) -> Treated:
     left = _LEFT * noise.level if problem.sigma_y else problem.sigma_y
     partly = " partly" if noise.weight < 1 else ""
     return Treated(replace(problem, y=clean, sigma_y=left), f"{name},{partly} removed first", counted.nfe)
+
+
+def undoubted(noise: Noise) -> bool:
+    """True for noise to remove from a small picture, whose texture is as fine as grain, and is never white.
+
+    Of 34 training photographs, reduced by 3 to 80x80 pixels, none has other noise that is to be removed entirely. Grain
+    of one pixel and 12 of 255 is found so in 23 of them.
+    """
+    return noise.white or noise.weight == 1
 
 
 def _whole(missing: Tensor) -> float:

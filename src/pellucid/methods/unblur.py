@@ -38,6 +38,14 @@ from .plan import Framing, Plan
 _ROUNDED, _COMPRESSED = 0.3 / 127.5, 2 / 127.5
 """Assumed noise in [-1, 1] units: of 8 bits (0.29), and of a fine JPEG."""
 
+_SHOWN = 0.8
+"""Assumed part of the noise that the blur itself shows; a prior finds too little noise in what is soft and textured.
+
+Training crops with a Gaussian, lens or motion blur and noise of 1.5 to 3 of 255, none of it found, gain 1.6 dB without
+this in the mean of seven, and -1.9 at worst; 4.4 with a factor of 0.7 or 1, and 1.3 at worst. With noise of 1 a small
+Gaussian gains 0.2 dB less with 1.
+"""
+
 _LEAST_LEFT = 2 / 127.5
 """Tolerance between a noiseless picture and its result, blurred again, over `doubt`; bright points leave 5/255."""
 
@@ -131,7 +139,8 @@ class Unblurring:
     def of(cls, diagnosis: Diagnosis, blur: Blur, how: Unblur, strength: float = 1.0) -> Unblurring:
         """Makes the treatment of a blur, with the diagnosed noise."""
         least = _COMPRESSED if blur.compressed else _ROUNDED
-        noise = diagnosis.noise.level if diagnosis.noise is not None else 0.0
+        # Noise too weak to be found, or hidden by texture, is shown where the blur leaves nothing else.
+        noise = diagnosis.noise.level if diagnosis.noise is not None else _SHOWN * blur.noise
         return cls(blur, max(strength * noise, least), diagnosis.inner.grey, how)
 
     @property
