@@ -79,18 +79,20 @@ class Diagnosis:
         return None if self.content is None else self.content.frame
 
 
-def noise_alone(prior: Prior, y: Tensor, *, dots: bool = False) -> Diagnosis:
-    """Finds the kind of picture and its noise only; see `diagnose`.
+def noise_alone(prior: Prior, y: Tensor, known: Diagnosis | None = None, *, dots: bool = False) -> Diagnosis:
+    """Finds the kind of picture, its compression and its noise only; see `diagnose`.
 
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
+        known: what the file itself tells.
         dots: whether to look for a print's dots, too. The noise is that of the picture without these.
     """
     content = content_of(y)
+    compression = known.compression if known is not None and known.compression is not None else compression_of(y)
     screen = _screen(*content.inside(y)) if dots else None
     inside, content = _without(screen, y, content)
-    return Diagnosis(content, screen=screen, noise=_noise(prior, inside, content.inner, compression_of(y)))
+    return Diagnosis(content, compression, screen, _noise(prior, inside, content.inner, compression))
 
 
 def _screen(y: Tensor, content: Content) -> Screen | None:
