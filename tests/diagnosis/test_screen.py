@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.degradations import compress, get, printed
-from pellucid.diagnosis import Diagnosis, Screen, diagnose, noise_alone, screen
-from pellucid.diagnosis.noise.stationary import to_opponent
+from pellucid.diagnosis import Content, Diagnosis, Noise, Screen, diagnose, noise_alone, screen
+from pellucid.diagnosis.noise import LEAST, search
+from pellucid.diagnosis.noise.stationary import Spectrum, to_opponent
 from pellucid.diagnosis.screen import narrowed, widened
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit
@@ -20,7 +23,9 @@ from pellucid.methods.descreen import CALLS, Descreening
 from pellucid.methods.method import last
 from pellucid.methods.plan import Plan
 from pellucid.metrics import psnr
-from pellucid.priors import Counted, Prior
+from pellucid.priors import Counted, GaussianPrior, Prior
+
+FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
 
 
 def grey(image: Tensor, side: int = 128) -> Tensor:
@@ -113,6 +118,39 @@ def test_texture_carries_no_tones(period: float) -> None:
     # The same lattice as dots that grow with the tone belongs to a print.
     dots = 0.6 * light + 0.12 * (torch.pi * 0.6 * light).sin() * (along + across)
     assert found((dots + grain).expand(1, 3, -1, -1)).period == pytest.approx(period, rel=0.06)
+
+
+def lattice(period: float, degrees: float, side: int) -> tuple[Tensor, Tensor]:
+    """Places in the cells of a turned lattice, from 0 to 1."""
+    at, turn = torch.arange(side).float(), torch.deg2rad(torch.tensor(degrees))
+    down, right = at[:, None], at[None]
+    ways = (right * turn.cos() + down * turn.sin(), down * turn.cos() - right * turn.sin())
+    return ways[0] / period % 1, ways[1] / period % 1
+
+
+@pytest.mark.parametrize("pattern", ["lamps", "fence"])
+def test_a_pattern_of_dark_tones_in_proportion_to_light_is_no_print(pattern: str) -> None:
+    light = torch.linspace(0.1, 0.55, 128).expand(1, 3, 128, 128)
+    light = light + 0.01 * torch.randn(light.shape, generator=torch.Generator().manual_seed(0))
+    across, along = lattice(5, 30, 128)
+    if pattern == "lamps":
+        image = light * (-((across - 0.5) ** 2 + (along - 0.5) ** 2) / 0.08).exp()
+    else:
+        image = torch.where(torch.minimum(across, along) < 0.2, 0.03, light)
+    assert screen.estimate(to_model(image), 1) is None
+    dark_print = printed(light.mean(1, keepdim=True), 5, 30).expand(-1, 3, -1, -1)
+    assert screen.estimate(to_model(dark_print), 1) is not None
+
+
+def test_what_the_dots_leave_is_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = 0.2 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    faint = Noise(Spectrum.white(0.9 * LEAST, 3), 0.0, 0.9)
+    doubtful = Noise(Spectrum.white(0.1, 3), 0.0, 0.05)
+    content = Content(0.0, False)
+    for seen, expected in ((doubtful, replace(doubtful, confidence=0.7)), (faint, None), (None, None)):
+        monkeypatch.setattr(search, "examined", lambda *_, seen=seen, **__: seen)
+        assert search.estimate(FLAT, y, content, printed=True) == expected
+        assert search.estimate(FLAT, y, content) is None
 
 
 @pytest.mark.parametrize("coloured", [False, True])

@@ -92,7 +92,7 @@ def noise_alone(prior: Prior, y: Tensor, known: Diagnosis | None = None, *, dots
     compression = known.compression if known is not None and known.compression is not None else compression_of(y)
     screen = _screen(*content.inside(y)) if dots else None
     inside, content = _without(screen, y, content)
-    return Diagnosis(content, compression, screen, _noise(prior, inside, content.inner, compression))
+    return Diagnosis(content, compression, screen, _noise(prior, inside, content.inner, compression, screen))
 
 
 def _screen(y: Tensor, content: Content) -> Screen | None:
@@ -110,9 +110,11 @@ def _without(screen: Screen | None, y: Tensor, content: Content) -> tuple[Tensor
     return inside, kind if content.frame is None else replace(content, framed=kind)
 
 
-def _noise(prior: Prior, y: Tensor, content: Content, compression: Compression | None) -> Noise | None:
+def _noise(
+    prior: Prior, y: Tensor, content: Content, compression: Compression | None, screen: Screen | None
+) -> Noise | None:
     fine = compression is not None and compression.quality >= MILD
-    return noise_of(Padded(prior), y, content, compression is not None, fine)
+    return noise_of(Padded(prior), y, content, compression is not None, fine, printed=screen is not None)
 
 
 @torch.no_grad()
@@ -134,7 +136,7 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     screen = known.screen or _screen(*content.inside(y))
     inside, content = _without(screen, y, content)
     kind = content.inner
-    noise = known.noise or _noise(prior, inside, kind, compression)
+    noise = known.noise or _noise(prior, inside, kind, compression, screen)
     # Strong or coloured noise hides the spectrum that a blur is read off, and was taken for one; so do dots.
     readable = screen is None and (noise is None or (noise.white and noise.level <= _READABLE))
     blur = known.blur or (blur_of(inside, kind.drawn) if readable else None)
