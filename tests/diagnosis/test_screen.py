@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.degradations import compress, get, printed
-from pellucid.diagnosis import Diagnosis, Screen, diagnose, noise_alone, screen
-from pellucid.diagnosis.noise.stationary import to_opponent
+from pellucid.diagnosis import Content, Diagnosis, Noise, Screen, diagnose, noise_alone, screen
+from pellucid.diagnosis.noise import LEAST, search
+from pellucid.diagnosis.noise.stationary import Spectrum, to_opponent
 from pellucid.diagnosis.screen import narrowed, widened
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit
@@ -20,7 +23,9 @@ from pellucid.methods.descreen import CALLS, Descreening
 from pellucid.methods.method import last
 from pellucid.methods.plan import Plan
 from pellucid.metrics import psnr
-from pellucid.priors import Counted, Prior
+from pellucid.priors import Counted, GaussianPrior, Prior
+
+FLAT = GaussianPrior(torch.zeros(3, 1, 1), variance=torch.full((3, 1, 1), 1e-6))
 
 
 def grey(image: Tensor, side: int = 128) -> Tensor:
@@ -134,6 +139,36 @@ def test_dots_keep_step_and_threads_do_not(period: float) -> None:
     assert screen.estimate(lattice(0.35), 1) is None
     # The picture's middle, too, and a strip of it.
     assert screen.estimate(lattice(0.35)[..., 40:168, :], 1) is None
+
+
+def lattice(period: float, degrees: float, side: int) -> tuple[Tensor, Tensor]:
+    """Places in the cells of a turned lattice, from 0 to 1."""
+    at, turn = torch.arange(side).float(), torch.deg2rad(torch.tensor(degrees))
+    down, right = at[:, None], at[None]
+    ways = (right * turn.cos() + down * turn.sin(), down * turn.cos() - right * turn.sin())
+    return ways[0] / period % 1, ways[1] / period % 1
+
+
+@pytest.mark.parametrize("pattern", ["lamps", "fence"])
+def test_a_pattern_of_dark_tones_in_proportion_to_light_is_no_print(bundled: dict[str, Tensor], pattern: str) -> None:
+    light = grey(bundled["coffee"], 160)
+    across, along = lattice(5, 30, 160)
+    lamps = light * (-((across - 0.5) ** 2 + (along - 0.5) ** 2) / 0.08).exp()
+    fence = torch.where(torch.minimum(across, along) < 0.22, 0.05, 0.7 * light)
+    assert screen.estimate(to_model(lamps if pattern == "lamps" else fence), 1) is None
+    dark_print = printed(0.6 * light[:, :1], 5, 30).expand(-1, 3, -1, -1)
+    assert screen.estimate(to_model(dark_print), 1) is not None
+
+
+def test_what_the_dots_leave_is_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = 0.2 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    faint = Noise(Spectrum.white(0.9 * LEAST, 3), 0.0, 0.9)
+    doubtful = Noise(Spectrum.white(0.1, 3), 0.0, 0.05)
+    content = Content(0.0, False)
+    for seen, expected in ((doubtful, replace(doubtful, confidence=0.7)), (faint, None), (None, None)):
+        monkeypatch.setattr(search, "examined", lambda *_, seen=seen, **__: seen)
+        assert search.estimate(FLAT, y, content, printed=True) == expected
+        assert search.estimate(FLAT, y, content) is None
 
 
 @pytest.mark.parametrize("coloured", [False, True])

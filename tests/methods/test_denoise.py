@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from pellucid.api import Restorer
+from pellucid.degradations import compress
 from pellucid.errors import UsageError
 from pellucid.maths.noise import Streams
-from pellucid.maths.problem import Problem, to_unit
-from pellucid.methods import Denoise
+from pellucid.maths.problem import Problem, to_model, to_unit
+from pellucid.methods import Auto, Denoise
+from pellucid.methods.method import last
 from pellucid.metrics import psnr
 from pellucid.operators import AveragePool
 from pellucid.operators import Denoise as Noisy
@@ -40,6 +42,17 @@ def test_white_noise_is_found_and_removed_by_one_call() -> None:
     assert (state.x - 0.1).std().item() < 0.01
     assert state.nfe == 4 + 1
     assert torch.equal(Denoise()(Problem(y[1:]), PRIOR, seed=1), state.x[1:])
+
+
+def test_a_compression_without_noise_is_undone_and_noise_can_be_told(
+    natural: Prior, bundled: dict[str, Tensor]
+) -> None:
+    y = to_model(compress(to_unit(bundled["coffee"][..., 64:128, 64:128]), 20))
+    *_, state = Denoise().iterate(Problem(y), natural, Streams([0]))
+    undone, told = state.notes[0].split("; ")
+    assert undone == "JPEG quality 20, 4:2:0 undone"
+    assert told == "to remove noise of 5 of 255 anyway: --noise 5/255"
+    assert torch.equal(state.x, last(Auto().iterate(Problem(y), natural, Streams([0]))).x)
 
 
 def test_a_level_of_latents_is_found_too() -> None:
@@ -79,4 +92,5 @@ def test_it_removes_noise_and_leaves_what_is_clean(natural: Prior, photographs: 
         assert psnr(to_unit(state.x), to_unit(image)).item() > 45, name
         if torch.equal(state.x, image):
             # Who sees noise where none is found is told how to remove it.
-            assert state.notes[0].endswith("left unchanged; to remove noise of 5 of 255 anyway: --noise 5/255")
+            assert "left unchanged; " in state.notes[0]
+            assert state.notes[0].endswith("; to remove noise of 5 of 255 anyway: --noise 5/255")

@@ -16,13 +16,13 @@ from torch import Tensor
 import pellucid
 from pellucid import images
 from pellucid.degradations import compress, multiple_jpeg
-from pellucid.diagnosis import Compression, Content, Diagnosis, compression
+from pellucid.diagnosis import CALLS, Compression, Content, Diagnosis, compression
 from pellucid.diagnosis.compression import known
 from pellucid.diagnosis.recompression import Before
 from pellucid.errors import PellucidError, UsageError
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit
-from pellucid.methods import JPEG, Auto
+from pellucid.methods import JPEG, Auto, walk
 from pellucid.methods.dpir import geometric, turned
 from pellucid.methods.jpeg import Decompression, treatment
 from pellucid.metrics import psnr
@@ -67,13 +67,42 @@ def test_laws() -> None:
     operator, counted = Jpeg(30), Counted(PRIOR)
     y = operator.A(draw(0, 2, 3, 21, 37))
     before = y.clone()
-    states = list(JPEG().iterate(Problem(y, operator), counted, Streams([0, 1])))
+    states = list(JPEG().iterate(Problem(y, operator, 0.0), counted, Streams([0, 1])))
     assert torch.equal(y, before)
     assert counted.nfe == 14
-    assert states[-1].nfe == JPEG().nfe(PRIOR) == 7
+    assert states[-1].nfe == 7
+    assert JPEG().nfe(PRIOR) == CALLS + 7 + walk.CALLS
     assert states[-1].notes == ("JPEG quality 30, 4:2:0 undone",) * 2
     for i in range(2):
         assert torch.equal(JPEG()(Problem(y[i : i + 1], operator), PRIOR), states[-1].x[i : i + 1])
+
+
+@pytest.mark.parametrize("task", ["jpeg", "denoise"])
+@pytest.mark.parametrize(("level", "fineness"), [(6, 75), (20, 92)])
+def test_noise_before_a_compression_goes_with_it_by_either_name(
+    natural: Prior, bundled: dict[str, Tensor], tmp_path: Path, task: str, level: int, fineness: int
+) -> None:
+    clean = to_unit(bundled["coffee"][..., 64:192, 64:192])
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)) * level / 255
+    (tmp_path / "a.jpg").write_bytes(file_of((clean + noise).clamp(0, 1), fineness).getvalue())
+    before, named, default = (
+        psnr(images.read(tmp_path / "a.jpg").tensor() if image is None else images.from_pil(image).tensor(), clean)
+        for image in (None, *(pellucid.restore(tmp_path / "a.jpg", prior=natural, task=name) for name in (task, None)))
+    )
+    assert named.item() > default.item() - 0.1
+    assert named.item() > before.item() + 1
+
+
+def test_a_told_level_of_noise_needs_no_search(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][..., 64:128, 64:128])
+    noise = 0.08 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)).expand_as(clean)
+    for channels in (1, 3):
+        y = to_model(compress((clean.mean(1, keepdim=True) if channels == 1 else clean) + noise[:, :channels], 90))
+        y, operator = y.expand(-1, 3, -1, -1), Jpeg(90)
+        *_, state = JPEG().iterate(Problem(y, operator, 0.16), natural, Streams([0]))
+        assert state.notes == ("white noise of 20.4 of 255 removed",)
+        assert state.nfe == (2 if channels == 1 else 1)
+        assert (state.x - y).std().item() > 0.05
 
 
 def test_fidelity_is_monotone() -> None:
@@ -150,7 +179,7 @@ def test_of_two_compressions_the_last_alone_is_undone_where_the_first_was_fine(b
     first = compress(to_unit(bundled["coffee"][..., 64:192, 64:192]), 75)
     y = compress(first, 80)
     counted = Counted(PRIOR)
-    *_, state = JPEG().iterate(Problem(to_model(y), Jpeg(80)), counted, Streams([0]))
+    *_, state = JPEG().iterate(Problem(to_model(y), Jpeg(80), 0.0), counted, Streams([0]))
     assert state.notes == ("JPEG quality 80, 4:2:0, after quality 75: the last one undone",)
     assert counted.nfe == 0
     assert psnr(to_unit(state.x), first).item() > psnr(y, first).item() + 0.5

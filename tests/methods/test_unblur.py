@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,14 +12,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.degradations import blur as convolved
-from pellucid.diagnosis import diagnose
+from pellucid.diagnosis import Content, Diagnosis, Noise, diagnose
 from pellucid.diagnosis.blur import Blur
 from pellucid.diagnosis.kernels import Shape
+from pellucid.diagnosis.noise.stationary import Spectrum
 from pellucid.errors import PellucidError, UsageError
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_model, to_unit
 from pellucid.methods import Auto, Unblur
-from pellucid.methods.unblur import Unblurring
+from pellucid.methods.plan import Plan
+from pellucid.methods.unblur import Unblurring, noise_treatment, treatment
 from pellucid.metrics import psnr
 from pellucid.operators.window import Window
 from pellucid.priors import Counted, GaussianPrior, Prior
@@ -84,6 +87,33 @@ def test_noise_that_only_the_blur_shows_is_not_sharpened(natural: Prior, bundled
     own = gain(found.blur)
     assert own > 3
     assert own > gain(replace(found.blur, noise=0.0)) + 0.5
+
+
+def test_noise_of_a_grey_blurred_picture_is_that_of_one_axis(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    """A prior that is told a channel's level keeps the noise, and sharpens it."""
+    clean = to_unit(bundled["coffee"]).mean(1, keepdim=True)
+    blurred = convolved(clean, LENS.kernel()) + 0.03 * draw(0, *clean.shape).float()
+    clean, blurred = (one[..., 64:128, 64:128].expand(-1, 3, -1, -1) for one in (clean, (blurred * 255).round() / 255))
+    noise = Noise(Spectrum.white(0.06 * math.sqrt(3), 3, 1), 0.06 * math.sqrt(3), 1.0)
+    found = Diagnosis(Content(0.0, True), noise=noise, blur=Blur(LENS, 100.0, 100.0))
+    stage = treatment(found, 1.0)
+    assert stage is not None
+    assert stage.note == "lens blur of radius 2.6 pixels with noise of 7.6 undone"
+    *_, state = stage.iterate(to_model(blurred), Counted(natural), Streams([0]))
+    assert psnr(to_unit(state.x), clean).item() > psnr(blurred, clean).item() + 1
+
+
+def test_noise_that_is_not_white_goes_before_a_blur() -> None:
+    grain = Noise(Spectrum(0.01 * torch.tensor([[1.0, 1, 1, 0.5, 0.2, 0.1, 0.1, 0.1, 0.1]]).expand(3, -1)), 0.0, 1.0)
+    white = Noise(Spectrum.white(0.1, 3), 0.1, 1.0)
+    found = Diagnosis(Content(0.0, False), noise=grain, blur=Blur(LENS, 100.0, 100.0))
+    first, second = Plan.of(found, (noise_treatment, treatment)).stages
+    assert first == noise_treatment(replace(found, blur=None), 1.0)
+    assert isinstance(second, Unblurring)
+    assert second.noise == pytest.approx(grain.level / 2)
+    (alone,) = Plan.of(replace(found, noise=white), (noise_treatment, treatment)).stages
+    assert isinstance(alone, Unblurring)
+    assert alone.noise == 0.1
 
 
 def test_what_it_does_not_explain_is_left_alone() -> None:

@@ -86,18 +86,20 @@ class Diagnosis:
         return None if self.content is None else self.content.frame
 
 
-def noise_alone(prior: Prior, y: Tensor, *, dots: bool = False) -> Diagnosis:
-    """Finds the kind of picture and its noise only; see `diagnose`.
+def noise_alone(prior: Prior, y: Tensor, known: Diagnosis | None = None, *, dots: bool = False) -> Diagnosis:
+    """Finds the kind of picture, its compression and its noise only; see `diagnose`.
 
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
+        known: what the file itself tells.
         dots: whether to look for a print's dots, too. The noise is that of the picture without these.
     """
     content = content_of(y)
+    compression = known.compression if known is not None and known.compression is not None else compression_of(y)
     screen = _screen(*content.inside(y)) if dots else None
     inside, content = _without(screen, y, content)
-    return Diagnosis(content, screen=screen, noise=_noise(prior, inside, content.inner, compression_of(y)))
+    return Diagnosis(content, compression, screen, _noise(prior, inside, content.inner, compression, screen))
 
 
 def _screen(y: Tensor, content: Content) -> Screen | None:
@@ -115,9 +117,11 @@ def _without(screen: Screen | None, y: Tensor, content: Content) -> tuple[Tensor
     return inside, kind if content.frame is None else replace(content, framed=kind)
 
 
-def _noise(prior: Prior, y: Tensor, content: Content, compression: Compression | None) -> Noise | None:
+def _noise(
+    prior: Prior, y: Tensor, content: Content, compression: Compression | None, screen: Screen | None
+) -> Noise | None:
     fine = compression is not None and compression.quality >= MILD
-    return noise_of(Padded(prior), y, content, compression is not None, fine)
+    return noise_of(Padded(prior), y, content, compression is not None, fine, printed=screen is not None)
 
 
 @torch.no_grad()
@@ -139,7 +143,7 @@ def diagnose(prior: Prior, y: Tensor, known: Diagnosis | None = None) -> Diagnos
     screen = known.screen or _screen(*content.inside(y))
     inside, content = _without(screen, y, content)
     kind = content.inner
-    noise = known.noise or _noise(prior, inside, kind, compression)
+    noise = known.noise or _noise(prior, inside, kind, compression, screen)
     # Strong or coloured noise hides the spectrum that a blur is read off, and was taken for one; so do dots.
     readable = screen is None and (noise is None or (noise.white and noise.level <= _READABLE))
     blur = known.blur or (blur_of(inside, kind.drawn) if readable else None)

@@ -68,6 +68,12 @@ best step, and the least share in step.
 bent by a third of their period have at most 0.47, a chain-link fence before photographs 0.69.
 """
 
+_DARK, _BLACK, _LIT_DARK = 0.45, 0.2, 1.0
+"""Tones that nine tenths of the blocks lie below: where the two laws hardly differ, and where not at all; and the least
+ratio for light between them. 28 dark prints of 14 training crops, with noise and JPEG 60 or not, have at least 0.21 and
+1.16. Fences over photographs have at most 0.43 and 0.85, walls of lamps 0.13 to 0.26 and 0.66 to 1.56.
+"""
+
 _FLOOR = 1e-6
 _TINY = 1e-12
 
@@ -267,7 +273,8 @@ def _carry_tones(grey: Tensor, one: Wave, other: Wave) -> bool:
     ink, paper = grey.amin((-2, -1)).quantile(0.05), grey.amax((-2, -1)).quantile(0.95)
     tone = (light - ink) / (paper - ink).clamp_min(_TINY)
     some = (tone > _TONES[0]) & (tone < _TONES[1])
-    if some.count_nonzero() < _FEWEST or tone.quantile(0.9) - tone.quantile(0.1) < _SPREAD:
+    dark, bright = tone.quantile(0.1), tone.quantile(0.9)
+    if some.count_nonzero() < _FEWEST or bright - dark < _SPREAD or bright < _BLACK:
         return False
     power = _whole(_powers(grey[some]))[:, _near(one, other, 1)].sum(-1)
 
@@ -278,7 +285,8 @@ def _carry_tones(grey: Tensor, one: Wave, other: Wave) -> bool:
     dots = deviation((math.pi * tone[some]).sin().square())
     # Light is in proportion to the values themselves, or to what is above the haze.
     lit = min(deviation(x[some].clamp_min(_FLOOR).square()) for x in ((light + 1) / 2, tone))
-    return dots <= _MISFIT and lit >= _LIT * dots and deviation(1.0) >= _LAID * dots
+    least = _LIT_DARK if bright < _DARK else _LIT
+    return dots <= _MISFIT and lit >= least * dots and deviation(1.0) >= _LAID * dots
 
 
 def _in_step(y: Tensor, wave: Wave) -> float:

@@ -21,7 +21,7 @@ from ..priors.prior import Counted, Prior
 from . import descreen, jpeg, unblur, walk
 from .dreamclean import DreamClean
 from .method import Method, State
-from .onebyone import Run, one_by_one, shared
+from .onebyone import Run, each, one_by_one
 from .plan import Maker, Plan
 
 MAKERS: Sequence[Maker] = (jpeg.treatment, descreen.treatment, unblur.noise_treatment, unblur.treatment)
@@ -63,12 +63,7 @@ class Auto(Method):
     def iterate(self, problem: Problem, prior: Prior, rng: Streams) -> Iterator[State]:
         """See `Method`; the states of each picture's plan, whose `notes` say it."""
         self.require_blind(problem)
-        y, knowns = problem.y, problem.known or (Diagnosis(),) * len(problem.y)
-        if all(known is knowns[0] for known in knowns):
-            runs = shared(y, lambda i: self._run(prior, y[i : i + 1], knowns[i]))
-        else:
-            runs = [self._run(prior, one[None], known) for one, known in zip(y, knowns, strict=True)]
-        yield from one_by_one(problem, rng, runs)
+        yield from one_by_one(problem, rng, each(problem, lambda _, y, known: self._run(prior, y, known)))
 
     def _run(self, prior: Prior, y: Tensor, known: Diagnosis) -> Run:
         counted = Counted(prior)

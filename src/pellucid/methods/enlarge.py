@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import CALLS as LOOKS
-from ..diagnosis import Diagnosis, compression, noise_alone
+from ..diagnosis import Diagnosis, noise_alone
 from ..maths.noise import Streams
 from ..maths.problem import Problem
 from ..priors.prior import Counted, Padded, Prior
@@ -93,12 +93,12 @@ class Enlarge(Method):
 
 def _cleaned(prior: Counted, y: Tensor, rng: Streams, known: Diagnosis) -> tuple[Tensor, float, str]:
     """Removes the diagnosed noise from a small picture; returns it, its assumed remaining noise, and a note."""
-    seen = noise_alone(prior, y)
+    seen = noise_alone(prior, y, known)
     denoising = walk.treatment(seen, 1.0)
     if denoising is not None and undoubted(denoising.noise):
         *_, state = denoising.iterate(y, prior, rng)
         return state.x, _CLEAN, denoising.note
-    found = known.compression or compression.estimate(y)
+    found = seen.compression
     if found is None or not found.harmful:
         return y, _CLEAN, ""
     undoing = jpeg.treatment(Diagnosis(seen.content, compression=found), 1.0)

@@ -18,7 +18,8 @@ from ..diagnosis import Noise, noise_alone
 from ..maths.noise import Streams
 from ..maths.problem import Problem
 from ..operators import AveragePool, Bicubic, Mask
-from ..priors.prior import Counted, Prior
+from ..priors.denoisers import Blind
+from ..priors.prior import Counted, Prior, innermost
 from . import walk
 
 CALLS = LOOKS + walk.CALLS
@@ -31,8 +32,20 @@ Two blurred training crops with grey noise of 10, RED at a fifth, half, three qu
 19.9, 22.4, 22.4 and 22.3 dB; 22.1 without removal.
 """
 
+_PICTURES = (1, 3)
+"""Channels of pictures; images with others are latents."""
+
 _SIDE, _WHOLE, _COPIES = 16, 0.2, 8
 """Side and least share of blocks without a hole in a usable picture, and number of copies that fill holes."""
+
+
+def tells(prior: Prior) -> bool:
+    """True if a prior can estimate noise of any kind.
+
+    Latents have neither colours nor calm blocks, and a denoiser without a level input has a fixed strength. For these,
+    one estimated level describes all noise.
+    """
+    return prior.channels in _PICTURES and not isinstance(innermost(prior), Blind)
 
 
 @dataclass(frozen=True)

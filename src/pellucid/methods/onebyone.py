@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..diagnosis import Diagnosis
 from ..maths.noise import Streams
 from ..maths.problem import Problem
 from .method import State
@@ -51,6 +52,19 @@ def shared(y: Tensor, find: Callable[[int], Run]) -> list[Run]:
     first = firsts(y)
     made = {i: find(i) for i in dict.fromkeys(first)}
     return [made[i] for i in first]
+
+
+def each(problem: Problem, find: Callable[[int, Tensor, Diagnosis], Run]) -> list[Run]:
+    """A run for each image of a batch, of which something may be known; see `shared`.
+
+    Args:
+        problem: the batch.
+        find: finds out what to do with an image by its number, the image, (1, C, H, W), and what is known of it.
+    """
+    y, knowns = problem.y, problem.known or (Diagnosis(),) * len(problem.y)
+    if all(known is knowns[0] for known in knowns):
+        return shared(y, lambda i: find(i, y[i : i + 1], knowns[i]))
+    return [find(i, y[i : i + 1], known) for i, known in enumerate(knowns)]
 
 
 def one_by_one(problem: Problem, rng: Streams, runs: Sequence[Run]) -> Iterator[State]:

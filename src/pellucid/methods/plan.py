@@ -61,12 +61,14 @@ class Plan:
         weight: share of each stage's change to keep, [0, 1].
         beside: findings whose treatment is only made on request.
         frame: plain frame around the picture; None without one.
+        advice: end of the note; empty for none.
     """
 
     stages: Sequence[Treatment]
     weight: float = 1.0
     beside: Sequence[Finding] = ()
     frame: Frame | None = None
+    advice: str = ""
 
     @classmethod
     def of(cls, diagnosis: Diagnosis, makers: Sequence[Maker], fidelity: float = 0.5) -> Plan:
@@ -98,7 +100,8 @@ class Plan:
 
     def _line(self, notes: Sequence[str]) -> str:
         waiting = [f"{one.text}: not changed, {one.remedy} does it" if one.remedy else one.text for one in self.beside]
-        return "; ".join([", then ".join(notes) or (UNCHANGED if waiting else LEFT), *waiting])
+        done = ", then ".join(notes) or (UNCHANGED if waiting else LEFT)
+        return "; ".join(filter(None, [done, *waiting, self.advice]))
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """Runs one stage after the other; `total` counts all steps of started stages, and one for each other stage."""

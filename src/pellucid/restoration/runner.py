@@ -19,10 +19,9 @@ from ..images import Picture
 from ..maths.noise import Streams, derive_seed
 from ..maths.problem import Noise, Problem, as_measured, levels_of, to_model, to_unit
 from ..methods import Method
-from ..methods.denoise import tells
 from ..methods.latent import InLatents, within
 from ..methods.measurement import CALLS as LOOKS
-from ..methods.measurement import treated
+from ..methods.measurement import tells, treated
 from ..methods.method import State, last
 from ..operators import Grayscale, Jpeg, Mask, Operator
 from ..operators.quantised import SIGMA

@@ -21,19 +21,26 @@ from ..content import Content
 from .calm import Calm
 from .coded import WEAK, noise_under
 from .coloured import measure
-from .finding import DOUBTFUL, LEAST, WHITE_CONFIDENCE, Noise
+from .finding import DOUBTFUL, LEAST, SURE, WHITE_CONFIDENCE, Noise
 from .stationary import Spectrum
 from .white import FINE, bounded, variance, white_level
 
 CALLS = 10
 """Largest number of evaluations in `estimate`."""
 _LEAST_SIDE = 32
+_PRINTED = SURE
+"""Least confidence in what the dots of a print leave: detail finer than these cannot be the picture's.
+
+On 18 prints of 6 training crops, with and without noise, its removal gains 0.17 to 3.3 dB; 7 had one below 0.1.
+"""
 _WHITE, _OTHER = 4, 6
 """Most evaluations for white noise; fewest for any other noise."""
 
 
 @torch.no_grad()
-def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False, fine: bool = False) -> Noise | None:
+def estimate(
+    prior: Prior, y: Tensor, content: Content, compressed: bool = False, fine: bool = False, *, printed: bool = False
+) -> Noise | None:
     """Looks for white noise, if the calmest blocks permit it, and then for any other noise.
 
     Costs at most `CALLS` evaluations; for large pictures, on a `part`.
@@ -44,6 +51,7 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
         content: the kind of picture; one with exactly flat areas has no noise.
         compressed: whether it was a JPEG; see `limited`.
         fine: whether that one has quality `MILD` or more.
+        printed: whether the dots of a print were removed: what they leave is noise.
     """
     calm, calls = None if content.clean else Calm.of(y, content, compressed), CALLS
     if calm is None:
@@ -52,7 +60,9 @@ def estimate(prior: Prior, y: Tensor, content: Content, compressed: bool = False
         under, calls = noise_under(prior, calm, fine), calls - 1
         if _credible(under):
             return under
-    found = None if calm.reduced.silent else examined(prior, calm, calls, credible=True)
+    found = None if calm.reduced.silent else examined(prior, calm, calls, credible=not printed)
+    if printed and found is not None:
+        found = replace(found, confidence=max(found.confidence, _PRINTED))
     return found if _credible(found) else None
 
 
