@@ -84,8 +84,8 @@ def misfit(power: Tensor, shape: Shape, floor: float = LEAST) -> float:
 def noise_below(power: Tensor, shape: Shape, floor: float = LEAST) -> float:
     """Standard deviation of the noise in a blurred picture, which the frequencies show that the blur takes away.
 
-    It is 0.96 to 1.04 times noise of 1 to 5 of 255, independent in the colours and not clipped, in 6 training crops of
-    128x128 pixels with a Gaussian of 1.3 and 2.2 pixels and with a lens of 2.5 and 4.
+    It is 0.96 to 1.04 times noise of 1 to 5 of 255 that is independent in the colours and not clipped. Measured
+    on 6 training crops of 128x128 pixels, with a Gaussian of 1.3 and 2.2 pixels and with a lens of 2.5 and 4.
 
     Args:
         power: what `spectrum` gives.

@@ -61,8 +61,8 @@ _MISFIT, _LIT, _LAID = 0.85, 0.5, 0.35
 laws of lit and of laid texture to it. 168 prints of 14 training crops have at most 0.52, and at least 0.56 and 0.44."""
 
 _WINDOW, _WINDOWS, _FINE, _STEP = 192, 4, 64, 0.73
-"""Side of the windows in which waves have to keep step, most windows along a side, side of the transform that tells the
-best step, and the least share in step.
+"""Side of the windows in which waves have to keep step, most windows along a side; side of the transform that tells the
+best step; least share in step.
 
 54 prints of 6 training crops, two thirds of which are JPEGs or noisy, have at least 0.85. Drawn cloth and lace that are
 bent by a third of their period have at most 0.47, a chain-link fence before photographs 0.69.

@@ -103,7 +103,7 @@ def undoubted(noise: Noise) -> bool:
     Of 34 training photographs, reduced by 3 to 80x80 pixels, none has other noise that is to be removed entirely. Grain
     of one pixel and 12 of 255 is found so in 23 of them.
     """
-    return noise.white or noise.weight == 1
+    return bool(noise.white) or noise.weight == 1
 
 
 def _whole(missing: Tensor) -> float:
