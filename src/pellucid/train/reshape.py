@@ -117,7 +117,8 @@ def _principal(power: Tensor, width: int) -> Tensor:
     """Orthonormal columns that hold most of the power, (channels, width); the channels themselves if all stay."""
     if len(power) == width:
         return torch.eye(width)
-    return torch.linalg.eigh(power).eigenvectors[:, -width:].float()
+    vectors: Tensor = torch.linalg.eigh(power).eigenvectors
+    return vectors[:, -width:].float()
 
 
 def _common(
