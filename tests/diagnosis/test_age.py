@@ -20,7 +20,7 @@ from pellucid.images import from_pil, to_pil
 from pellucid.images.picture import from_tensor
 from pellucid.maths.problem import to_model, to_unit
 from pellucid.methods.auto import MAKERS
-from pellucid.methods.plan import LEFT, Plan
+from pellucid.methods.plan import LEFT, UNCHANGED, Plan
 from pellucid.operators import Jpeg
 from pellucid.support.ranges import percent
 
@@ -125,9 +125,9 @@ def test_photographs_are_neither_scratched_nor_enlarged_nor_faded(photographs: d
 
 def test_auto_says_what_it_leaves_to_those_who_ask(bundled: dict[str, Tensor]) -> None:
     found = Diagnosis(exposure=exposure.estimate(to_model(faded(to_unit(bundled["coffee"])))))
-    assert Plan.of(found, ()).note == f"{LEFT}; faded, with a colour cast: not changed, --task unfade does it"
+    assert Plan.of(found, ()).note == f"{UNCHANGED}; faded, with a colour cast: not changed, --task unfade does it"
     small = enlarged.Enlarged(2.0, 0.9, 0.1)
-    assert Plan.of(Diagnosis(enlarged=small), ()).note == f"{LEFT}; {small.text}"
+    assert Plan.of(Diagnosis(enlarged=small), ()).note == f"{UNCHANGED}; {small.text}"
 
 
 def test_auto_says_that_a_picture_was_a_fine_jpeg_once() -> None:
@@ -136,7 +136,7 @@ def test_auto_says_that_a_picture_was_a_fine_jpeg_once() -> None:
 
     once = plan(75)
     assert not once.stages
-    assert once.note == f"{LEFT}; JPEG quality 75, 4:2:0: not changed, --task jpeg does it"
+    assert once.note == f"{UNCHANGED}; JPEG quality 75, 4:2:0: not changed, --task jpeg does it"
     assert in_the_pages_words(once.note, Path("/")).endswith("not changed: choose the damage coarse JPEG")
     for treated in (plan(75, told=True), plan(60)):
         assert treated.stages
