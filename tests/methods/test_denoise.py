@@ -63,6 +63,23 @@ def test_a_level_of_latents_is_found_too() -> None:
     assert state.x.std().item() < 0.01
 
 
+def test_a_level_that_is_told_is_that_of_a_channel_in_grey_pictures_too(
+    natural: Prior, bundled: dict[str, Tensor]
+) -> None:
+    colour = bundled["coffee"][..., 64:128, 64:128]
+    grey = colour.mean(1, keepdim=True).expand_as(colour)
+    noisy = torch.cat([grey + 0.2 * noise(1, 1, 64, 64).float(), colour + 0.2 * noise(1, 3, 64, 64).float()])
+    *_, state = Denoise().iterate(Problem(noisy, sigma_y=0.2), natural, Streams([0, 1]))
+    gains = psnr(to_unit(state.x), to_unit(torch.cat([grey, colour]))) - psnr(
+        to_unit(noisy), to_unit(torch.cat([grey, colour]))
+    )
+    assert gains.min() > 6
+    assert torch.equal(state.x[0, 0], state.x[0, 1])
+    assert torch.equal(state.x[1:], Denoise()(Problem(noisy[1:], sigma_y=0.2), natural))
+    assert state.nfe == 2
+    assert not state.notes
+
+
 def test_it_undoes_nothing_else_and_minds_its_ranges() -> None:
     with pytest.raises(UsageError, match="no other degradation"):
         Denoise()(Problem(noise(1, 3, 4, 4), AveragePool(2), 0.1), PRIOR)

@@ -24,7 +24,6 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -33,13 +32,12 @@ import torch
 from torch import Tensor
 
 from ..diagnosis import CALLS as LOOKS
-from ..diagnosis import Diagnosis, Noise, noise_alone
+from ..diagnosis import Diagnosis, noise_alone
 from ..diagnosis.coefficients import quality
 from ..diagnosis.compression import MILD, OLD, Compression, known
 from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
 from ..diagnosis.noise import LEAST
-from ..diagnosis.noise.stationary import Spectrum
 from ..errors import UsageError
 from ..images import JpegCoding
 from ..maths.noise import Streams
@@ -286,10 +284,7 @@ class JPEG(Method):
         if sigma is None and tells(prior):
             found = noise_alone(counted, y, found)
         elif sigma and sigma >= LEAST:
-            axes = 1 if found.inner.grey else y.shape[1]
-            # Equal noise of all channels adds up on the grey axis.
-            level = sigma * math.sqrt(y.shape[1] / axes)
-            found = replace(found, noise=Noise(Spectrum.white(level, y.shape[1], axes), level, 1.0))
+            found = replace(found, noise=walk.white(sigma, y.shape[1], found.inner.grey))
         plan = Plan.of(found, (self._treatment, walk.treatment), self.fidelity)
         note = plan.note if plan.stages else f"{compression.text}, left unchanged"
         return Run(lambda y, rng: plan.iterate(y, Counted(prior), rng), counted.nfe, note)

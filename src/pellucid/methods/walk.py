@@ -127,6 +127,19 @@ class Denoising:
             yield level, (first + prior(2 * y - there, level)) / 2
 
 
+def white(sigma: float, channels: int, grey: bool) -> Noise:
+    """White noise of a known level.
+
+    Args:
+        sigma: standard deviation in a channel, in [-1, 1] units.
+        channels: number of channels.
+        grey: whether the picture, and so its noise, is equal in all channels; else the noise is independent in them.
+    """
+    # Equal noise of all channels adds up on the grey axis.
+    level = sigma * math.sqrt(channels) if grey else sigma
+    return Noise(Spectrum.white(level, channels, 1 if grey else channels), level, 1.0)
+
+
 def treatment(diagnosis: Diagnosis, strength: float) -> Denoising | None:
     """Denoising of diagnosed noise; see `plan.Maker`."""
     if diagnosis.noise is None:
