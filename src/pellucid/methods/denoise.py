@@ -70,14 +70,14 @@ class Denoise(Method):
             return
         counted = Counted(prior)
         if problem.sigma_y is not None:
-            level, channels = self.boost * problem.sigma_y, problem.y.shape[1]
-            greys = [level > 0 and channels > 1 and tells(prior) and is_grey(one[None]) for one in problem.y]
+            told, channels = self.boost * problem.sigma_y, problem.y.shape[1]
+            greys = [told > 0 and channels > 1 and tells(prior) and is_grey(one[None]) for one in problem.y]
             if not any(greys):
-                x0 = counted(problem.y, level)
+                x0 = counted(problem.y, told)
                 yield State(1, 1, 0.0, x0, x0, counted.nfe)
                 return
             # A prior that is told a channel's level keeps most noise of a grey picture: up to 7 dB were lost.
-            stages = [walk.Denoising(walk.white(level, channels, grey), grey) for grey in greys]
+            stages = [walk.Denoising(walk.white(told, channels, grey), grey) for grey in greys]
             runs = [Run(partial(_treated, stage, prior), 0, "") for stage in stages]
             for state in one_by_one(problem, rng, runs):
                 yield replace(state, notes=())
