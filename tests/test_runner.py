@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from pellucid import methods
 from pellucid.diagnosis.estimate import noise_level
 from pellucid.errors import UsageError
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_unit
 from pellucid.methods import DreamClean
 from pellucid.methods.method import Method, State
-from pellucid.operators import Blur, Denoise, Mask
+from pellucid.operators import AveragePool, Blur, Denoise, Mask, Operator
 from pellucid.priors import GaussianPrior, Prior
 from pellucid.priors.prior import Padded
 from pellucid.restoration import runner
@@ -101,3 +102,18 @@ def test_what_is_rounded_is_not_known_exactly(bundled: dict[str, Tensor]) -> Non
     assert noise_level(colours) == pytest.approx(0, abs=1e-6)
     restored = Runner("red", "natural", operator=operator, iterations=2).run(colours)
     assert list(restored.noise) == pytest.approx([0.5 / 255])
+
+
+@pytest.mark.parametrize("operator", [AveragePool(2), Denoise()])
+def test_a_level_that_is_told_is_that_of_the_axis_in_grey_pictures(operator: Operator) -> None:
+    draws = torch.Generator().manual_seed(5)
+    grey, coloured = torch.rand(1, 1, 8, 8, generator=draws), torch.rand(1, 3, 8, 8, generator=draws)
+    both = torch.cat([grey.expand(-1, 3, -1, -1), coloured])
+    method = methods.get("ddrm")
+    result = Runner("ddrm", PRIOR, operator=operator, noise=0.05, device="cpu").run(both).colours
+    alone = [
+        to_unit(method(Problem.of(y[None], operator, level), PRIOR, seed=seed))
+        for seed, (y, level) in enumerate(zip(both, (0.05 * 3**0.5, 0.05), strict=True))
+    ]
+    torch.testing.assert_close(result[:1], alone[0].mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    torch.testing.assert_close(result[1:], alone[1])

@@ -42,13 +42,13 @@ def outputs(network: DenoisingUNet) -> Tensor:
 )
 def test_the_function_stays(larger: UNetConfig) -> None:
     small, large = shaken(SMALL), shaken(larger, seed=1)
-    grow(large, small.state_dict())
+    grow(large, small)
     torch.testing.assert_close(outputs(large), outputs(small), rtol=1e-4, atol=1e-5)
 
 
 def test_the_zeros_are_filled_by_the_first_updates() -> None:
     large = shaken(replace(SMALL, widths=(12, 16, 24), blocks=(2, 2, 2)), seed=1)
-    grow(large, shaken(SMALL).state_dict())
+    grow(large, shaken(SMALL))
     before = zeros(large)
     assert before > 10_000
     optimiser = torch.optim.SGD(large.parameters(), 1e-2)
@@ -81,5 +81,5 @@ def test_refuses_what_is_not_larger(other: UNetConfig) -> None:
     network = shaken(other)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with pytest.raises(PellucidError, match="weights of"):
-        grow(network, shaken(SMALL).state_dict())
+        grow(network, shaken(SMALL))
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())

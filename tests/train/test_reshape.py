@@ -41,7 +41,7 @@ def test_what_holds_nothing_is_left_out(larger: UNetConfig) -> None:
     with torch.no_grad():
         for parameter in large.parameters():
             parameter.zero_()
-    grow(large, small.state_dict())
+    grow(large, small)
     reshape(again, large, batches())
     torch.testing.assert_close(outputs(again), outputs(small), rtol=1e-3, atol=1e-4)
 

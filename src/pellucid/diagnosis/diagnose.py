@@ -92,11 +92,12 @@ def noise_alone(prior: Prior, y: Tensor, known: Diagnosis | None = None, *, dots
     Args:
         prior: the prior.
         y: one picture, (1, C, H, W) in [-1, 1].
-        known: what the file itself tells.
+        known: what the file itself tells, or an earlier look found; that is not looked for again.
         dots: whether to look for a print's dots, too. The noise is that of the picture without these.
     """
-    content = content_of(y)
-    compression = known.compression if known is not None and known.compression is not None else compression_of(y)
+    known = known or Diagnosis()
+    content = known.content or content_of(y)
+    compression = known.compression or compression_of(y)
     screen = _screen(*content.inside(y)) if dots else None
     inside, content = _without(screen, y, content)
     return Diagnosis(content, compression, screen, _noise(prior, inside, content.inner, compression, screen))

@@ -38,6 +38,7 @@ from ..errors import UsageError
 __all__ = [
     "Streams",
     "abar_of",
+    "axis_level",
     "axpy",
     "cosine_ladder",
     "derive_seed",
@@ -64,6 +65,23 @@ def sigma_of(abar: Tensor) -> Tensor:
         1.0
     """
     return ((1 - abar) / abar).sqrt()
+
+
+def axis_level(sigma: float, channels: int) -> float:
+    """Level on the grey axis of noise that is equal in all channels, as in a grey picture; there it adds up.
+
+    White noise of this level on every axis describes it for a denoiser of colour pictures. Told the level of a channel,
+    the denoiser keeps most of the noise.
+
+    Args:
+        sigma: standard deviation in a channel.
+        channels: number of channels.
+
+    Example:
+        >>> axis_level(2.0, 4)
+        4.0
+    """
+    return sigma * math.sqrt(channels)
 
 
 def abar_of(sigma: Tensor) -> Tensor:

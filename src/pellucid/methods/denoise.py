@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -44,6 +43,7 @@ class Denoise(Method):
 
     takes_operator: ClassVar[bool] = True
     takes_noise: ClassVar[bool] = True
+    takes_grey_noise: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
     diagnoses: ClassVar[bool] = True
 
@@ -68,19 +68,15 @@ class Denoise(Method):
         if problem.sigma_y is None and tells(prior):
             yield from one_by_one(problem, rng, each(problem, lambda _, y, known: self._run(prior, y, known)))
             return
+        told = None if problem.sigma_y is None else self.boost * problem.sigma_y
+        if told and prior.channels > 1 and tells(prior) and any(map(is_grey, problem.y.split(1))):
+            runs = [_told(prior, y, told) for y in problem.y.split(1)]
+            yield from (replace(state, notes=()) for state in one_by_one(problem, rng, runs))
+            return
         counted = Counted(prior)
-        if problem.sigma_y is not None:
-            told, channels = self.boost * problem.sigma_y, problem.y.shape[1]
-            greys = [told > 0 and channels > 1 and tells(prior) and is_grey(one[None]) for one in problem.y]
-            if not any(greys):
-                x0 = counted(problem.y, told)
-                yield State(1, 1, 0.0, x0, x0, counted.nfe)
-                return
-            # A prior that is told a channel's level keeps most noise of a grey picture: up to 7 dB were lost.
-            stages = [walk.Denoising(walk.white(told, channels, grey), grey) for grey in greys]
-            runs = [Run(partial(_treated, stage, prior), 0, "") for stage in stages]
-            for state in one_by_one(problem, rng, runs):
-                yield replace(state, notes=())
+        if told is not None:
+            x0 = counted(problem.y, told)
+            yield State(1, 1, 0.0, x0, x0, counted.nfe)
             return
         level = noise_seen(counted, problem.y, _CALLS)
         x0 = counted(problem.y, self.boost * level)
@@ -99,8 +95,11 @@ class Denoise(Method):
         return lambda found, _: maker(found, self.boost)
 
 
-def _treated(stage: walk.Denoising, prior: Prior, y: Tensor, rng: Streams) -> Iterator[State]:
-    return stage.iterate(y, Counted(prior), rng)
+def _told(prior: Prior, y: Tensor, sigma: float) -> Run:
+    """Removes noise of a known level. In a grey picture it has the level of its axis: up to 7 dB were lost."""
+    channels, grey = y.shape[1], is_grey(y)
+    stage = walk.Denoising(walk.white(sigma, channels, grey), grey)
+    return Run(lambda y, rng: stage.iterate(y, Counted(prior), rng), 0, "")
 
 
 _ANYWAY = "to remove noise of 5 of 255 anyway: --noise 5/255"

@@ -247,6 +247,7 @@ class JPEG(Method):
     blind: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
     takes_decoded: ClassVar[bool] = True
+    takes_grey_noise: ClassVar[bool] = True
 
     steps: int = CALLS
     weight: float = WEIGHT

@@ -106,6 +106,9 @@ class Method:
     takes_decoded: ClassVar[bool] = False
     """True if it takes a `Jpeg` operator with the decoded picture; other methods get the coefficients instead."""
 
+    takes_grey_noise: ClassVar[bool] = False
+    """True if it takes the noise level of a channel for grey pictures, too; others get that of the grey axis."""
+
     needs_prior: ClassVar[bool] = True
     """True if it evaluates the prior; without a prior, images may have any number of channels."""
 

@@ -10,7 +10,6 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -25,7 +24,7 @@ from ..diagnosis.content import Content
 from ..diagnosis.content import estimate as content_of
 from ..diagnosis.kernels import NONE
 from ..diagnosis.noise import LEAST
-from ..maths.noise import Streams
+from ..maths.noise import Streams, axis_level
 from ..maths.problem import Problem
 from ..operators.window import Window
 from ..priors.prior import Counted, Padded, Prior
@@ -46,8 +45,8 @@ this in the mean of seven, and -1.9 at worst; 4.4 with a factor of 0.7 or 1, and
 Gaussian gains 0.2 dB less with 1.
 """
 
-_AXIS = math.sqrt(3)
-"""Noise on the grey axis over that of a channel, if the three channels are equal.
+_AXIS = axis_level(1.0, 3)
+"""Noise on the axis of a grey picture over that of a channel.
 
 18 grey training crops with a lens or Gaussian blur and noise of 1.5 of 255, which is not found, gain 4.5 dB with this
 factor in the mean, and 1.9 at least; 1.4 and -4.9 without it; -2.3 and -11.6 with no noise assumed.
@@ -111,9 +110,10 @@ class Unblur(Method):
         """See `Method`; `notes` say which blur was found, `found` has each "kernel", a point where there is none."""
         self.require_blind(problem)
         images, first = problem.y.split(1), firsts(problem.y)
-        blurs = {i: _seen(images[i], content_of(images[i])) for i in dict.fromkeys(first)}
+        kinds = {i: content_of(images[i]) for i in dict.fromkeys(first)}
+        blurs = {i: _seen(images[i], kind) for i, kind in kinds.items()}
         shown = [blurs[i] for i in first]
-        runs = each(problem, lambda i, y, known: self._run(prior, y, known, shown[i]))
+        runs = each(problem, lambda i, y, known: self._run(prior, y, replace(known, content=kinds[first[i]]), shown[i]))
         shapes = [blur.shape if blur else NONE for blur in shown]
         kernels = _side_by_side([shape.kernel() for shape in shapes]).to(problem.y)
         for state in one_by_one(problem, rng, runs):

@@ -8,7 +8,6 @@ made uniform (`pellucid.maths.stabilised`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -19,7 +18,7 @@ from torch import Tensor
 from ..diagnosis import Diagnosis, Noise
 from ..diagnosis.noise import changed, reduced, whitened
 from ..diagnosis.noise.stationary import Observed, Spectrum, ladder, walk
-from ..maths.noise import Streams
+from ..maths.noise import Streams, axis_level
 from ..priors.prior import Counted, Padded
 from .method import State
 from .plan import Framing
@@ -110,9 +109,9 @@ class Denoising:
         level, variance = self.strength * self.noise.white, self.noise.variance
         level *= _LEFT_OF_CODED if self.noise.coded else 1.0
         if variance is not None:
-            # On the grey axis the noise of equal channels adds up; another spectrum is already that of the new picture.
-            white = variance.level * (math.sqrt(y.shape[1]) if self.grey else 1.0) if level else 0.0
-            inner = replace(self, noise=replace(self.noise, white=white, variance=None))
+            # Another spectrum is already that of the new picture.
+            own = axis_level(variance.level, y.shape[1]) if self.grey else variance.level
+            inner = replace(self, noise=replace(self.noise, white=own if level else 0.0, variance=None))
             for told, x0 in inner._estimates(variance.forward(y), prior, rng):
                 yield told, variance.inverse(x0)
         elif not level:
@@ -135,8 +134,7 @@ def white(sigma: float, channels: int, grey: bool) -> Noise:
         channels: number of channels.
         grey: whether the picture, and so its noise, is equal in all channels; else the noise is independent in them.
     """
-    # Equal noise of all channels adds up on the grey axis.
-    level = sigma * math.sqrt(channels) if grey else sigma
+    level = axis_level(sigma, channels) if grey else sigma
     return Noise(Spectrum.white(level, channels, 1 if grey else channels), level, 1.0)
 
 

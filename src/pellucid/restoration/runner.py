@@ -16,7 +16,7 @@ from ..diagnosis.content import is_grey
 from ..diagnosis.estimate import noise_level
 from ..errors import PellucidError, UsageError, is_too_large
 from ..images import Picture
-from ..maths.noise import Streams, derive_seed
+from ..maths.noise import Streams, axis_level, derive_seed
 from ..maths.problem import Noise, Problem, as_measured, levels_of, to_model, to_unit
 from ..methods import Method
 from ..methods.latent import InLatents, within
@@ -65,8 +65,9 @@ class Runner:
         prior: any argument of `load_prior`. An object computes on the device of its weights.
         operator: the degradation, for methods that need it; or a function that makes it from each picture, such as
             `Jpeg.of`.
-        noise: standard deviation of the damage's noise in [0, 1] units, likewise; None to estimate it, image by image,
-            at half a step of 8 bits or more. A tensor or several numbers belong to the images of a batch.
+        noise: standard deviation of the damage's noise in a channel, in [0, 1] units, likewise; None to estimate it,
+            image by image, at half a step of 8 bits or more. A tensor or several numbers belong to the images of a
+            batch.
         seed: see `run`.
         loaded: the prior itself, if it was loaded according to the recipe.
         options: further fields of `Recipe`, and hyper-parameters of a method given by name.
@@ -261,7 +262,7 @@ class Runner:
             noise = _estimated(colours, operator) if noise is None else noise
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
-        problem = replace(Problem.of(image, operator, noise), known=tuple(known))
+        problem = replace(Problem.of(image, operator, self._levels(noise, image, operator)), known=tuple(known))
         if isinstance(operator, Jpeg) and not self.method.takes_decoded:
             operator, q = operator.linear_of(problem.y)
             problem = Problem(q, operator, SIGMA)
@@ -330,6 +331,17 @@ class Runner:
         if shape[1] != 1:
             raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
         return image.expand(-1, wanted, -1, -1), True
+
+    def _levels(
+        self, noise: tuple[float, ...] | None, image: Tensor, operator: Operator | None
+    ) -> tuple[float, ...] | None:
+        """Levels for the method. A told one is a channel's, and grey pictures have more on their only axis."""
+        seen_to = not self.method.needs_prior or self.method.takes_grey_noise
+        if noise is None or self._noise is None or seen_to or operator is None or not operator.keeps_grey:
+            return noise
+        channels = image.shape[1]
+        greys = [is_grey(to_model(one)) for one in image.split(1)]
+        return tuple(axis_level(one, channels) if grey else one for one, grey in zip(noise, greys, strict=True))
 
     def _kept_grey(self, restored: Tensor, image: Tensor, operator: Operator | None) -> Tensor:
         """Makes grey what came in grey, as most grey photographs do, with the channels of a colour one."""

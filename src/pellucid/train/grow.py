@@ -11,17 +11,12 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from ..errors import PellucidError
 from ..priors.network import DenoisingUNet, UNetConfig
-
-# The sides of kernels that are pixels and cannot grow.
-_PIXELS = (("head.weight", 1), ("tail.weight", 0))
 
 
 def grows(new: UNetConfig, old: UNetConfig) -> bool:
@@ -32,50 +27,41 @@ def grows(new: UNetConfig, old: UNetConfig) -> bool:
 
 
 @torch.no_grad()
-def grow(network: DenoisingUNet, weights: Mapping[str, Tensor]) -> None:
+def grow(network: DenoisingUNet, old: DenoisingUNet) -> None:
     """Gives a network the function of a smaller or equal one.
 
     Args:
         network: network with fresh weights, which its new channels keep; changed in place.
-        weights: the state of a `DenoisingUNet` with as many levels, the same image channels, patch and embedding, and
-            at most as many channels and blocks at every level.
+        old: trained network with as many levels, the same image channels, patch and embedding, and at most as many
+            channels and blocks at every level.
 
     Raises:
-        PellucidError: the weights do not suit; then nothing has changed.
+        PellucidError: the shapes do not suit; then nothing has changed.
     """
-    state = network.state_dict()
-    same_pixels = all(state[name].shape[side] == weights[name].shape[side] for name, side in _PIXELS if name in weights)
-    if not same_pixels or any(name not in state or not _fits(old, state[name]) for name, old in weights.items()):
+    if not grows(network.config, old.config):
         raise PellucidError("these are not the weights of this network or of a smaller one")
+    weights = old.state_dict()
     # How many channels a new block must leave as they are, by level.
-    widths = {_level(name): len(old) for name, old in weights.items() if name.endswith("second.weight")}
-    if any(name not in weights and _level(name) not in widths for name in state):
-        raise PellucidError("these are not the weights of a network with as many levels")
-    for name, new in state.items():
+    widths = {_level(name): len(own) for name, own in weights.items() if name.endswith("second.weight")}
+    for name, new in network.state_dict().items():
         if name not in weights:
             if name.endswith("second.weight"):
                 new[: widths[_level(name)]] = 0
             continue
-        old = weights[name]
+        own = weights[name]
         if ".film." in name:
             # Gains, then shifts: two layers in one.
-            for half, own in zip(new.chunk(2), old.chunk(2), strict=True):
-                half[: len(own)] = own
+            for half, part in zip(new.chunk(2), own.chunk(2), strict=True):
+                half[: len(part)] = part
         elif name.startswith("grow."):
             # Transposed convolutions have their inputs first.
-            new[len(old) :, : old.shape[1]] = 0
-            new[: len(old), : old.shape[1]] = old
+            new[len(own) :, : own.shape[1]] = 0
+            new[: len(own), : own.shape[1]] = own
         elif new.ndim == 4:
-            new[: len(old), old.shape[1] :] = 0
-            new[: len(old), : old.shape[1]] = old
+            new[: len(own), own.shape[1] :] = 0
+            new[: len(own), : own.shape[1]] = own
         else:
-            new.copy_(old)
-
-
-def _fits(old: Tensor, new: Tensor) -> bool:
-    """True if a tensor has room for another: no side is shorter, and kernels are equal."""
-    longer = all(a <= b for a, b in zip(old.shape, new.shape, strict=False))
-    return old.ndim == new.ndim and longer and old.shape[2:] == new.shape[2:]
+            new.copy_(own)
 
 
 def _level(name: str) -> str:

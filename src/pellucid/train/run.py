@@ -260,7 +260,7 @@ class Trainer:
             raise PellucidError(f"{folder}: {error}") from None
         fill(old, weights, folder)
         if grows(self.network.config, old.config):
-            grow(self.network, old.state_dict())
+            grow(self.network, old)
         else:
             tell(f"{folder}: changing the network's shape")
             # On the processor, so that several GPUs get the same weights.
