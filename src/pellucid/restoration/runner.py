@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from ..diagnosis.content import is_grey
-from ..diagnosis.estimate import noise_level
 from ..errors import PellucidError, UsageError, is_too_large
 from ..images import Picture
-from ..maths.noise import Streams, axis_level, derive_seed
+from ..maths.noise import Streams, derive_seed
 from ..maths.problem import Noise, Problem, as_measured, levels_of, to_model, to_unit
 from ..methods import Method
 from ..methods.latent import InLatents, within
@@ -35,7 +34,7 @@ from ..priors.memory import Memory
 from ..priors.prior import Tiles, Unused, device_of
 from ..priors.tiled import usual_tile
 from ..support.devices import find_device
-from . import Recipe
+from . import Recipe, levels
 from .restored import Restored
 
 if TYPE_CHECKING:
@@ -50,9 +49,6 @@ _AT_ONCE = 1 << 22
 
 _ROUNDING = 1e-6
 """Most that a value changes between [0, 1] and [-1, 1]."""
-
-QUANTISATION_NOISE = 0.5 / 255
-"""Assumed noise if none is estimated: half a step of 8 bits, the rounding of files."""
 
 
 class Runner:
@@ -259,10 +255,11 @@ class Runner:
                     self.run(image[None], own, progress, operator and operator.alone(i), watch, known[i : i + 1])
                     for i, (image, own) in enumerate(zip(colours, Streams.seeds(seed, len(colours)), strict=True))
                 )
-            noise = _estimated(colours, operator) if noise is None else noise
+            noise = levels.estimated(colours, operator) if noise is None else noise
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
-        problem = replace(Problem.of(image, operator, self._levels(noise, image, operator)), known=tuple(known))
+        told = noise if noise is None or self._noise is None else levels.told(noise, image, operator, self.method)
+        problem = replace(Problem.of(image, operator, told), known=tuple(known))
         if isinstance(operator, Jpeg) and not self.method.takes_decoded:
             operator, q = operator.linear_of(problem.y)
             problem = Problem(q, operator, SIGMA)
@@ -332,17 +329,6 @@ class Runner:
             raise UsageError(f"the prior takes images of {wanted} channels, this one has {shape[1]}")
         return image.expand(-1, wanted, -1, -1), True
 
-    def _levels(
-        self, noise: tuple[float, ...] | None, image: Tensor, operator: Operator | None
-    ) -> tuple[float, ...] | None:
-        """Levels for the method. A told one is a channel's, and grey pictures have more on their only axis."""
-        seen_to = not self.method.needs_prior or self.method.takes_grey_noise
-        if noise is None or self._noise is None or seen_to or operator is None or not operator.keeps_grey:
-            return noise
-        channels = image.shape[1]
-        greys = [is_grey(to_model(one)) for one in image.split(1)]
-        return tuple(axis_level(one, channels) if grey else one for one, grey in zip(noise, greys, strict=True))
-
     def _kept_grey(self, restored: Tensor, image: Tensor, operator: Operator | None) -> Tensor:
         """Makes grey what came in grey, as most grey photographs do, with the channels of a colour one."""
         if not self.method.needs_prior or image.shape[1] != restored.shape[1] or (operator and not operator.keeps_grey):
@@ -364,20 +350,6 @@ def _check_shape(x: Tensor, problem: Problem) -> None:
     number, _, height, width = tuple(y.shape) if operator is None else operator.image_shape(tuple(y.shape))
     if x.ndim != 4 or len(x) != number or x.shape[-2] < height or x.shape[-1] < width:
         raise PellucidError(f"the result has the shape {tuple(x.shape)}, not ({number}, C, {height}, {width})")
-
-
-def _estimated(colours: Tensor, operator: Operator | None) -> tuple[float, ...]:
-    """Estimates the noise level of each image separately."""
-    if operator is not None and not operator.keeps_grey:
-        raise UsageError(f"{type(operator).__name__} measures no image, whose noise could be estimated: give noise")
-    levels: list[float] = []
-    for i, image in enumerate(colours):
-        if i and not isinstance(operator, Mask) and torch.equal(image, colours[i - 1]):
-            levels.append(levels[-1])
-            continue
-        mask = operator.alone(i) if isinstance(operator, Mask) else None
-        levels.append(max(QUANTISATION_NOISE, noise_level(image[None], mask.known if isinstance(mask, Mask) else None)))
-    return tuple(levels)
 
 
 def _check_options(
