@@ -52,6 +52,8 @@ class TrainingRecipe:
             the estimate that is nearest to it. This lacks the chance that no network can predict, so gradients have
             far less noise. What is drawn holds little chance and stays its own target. An update takes longer by the
             teachers' calls.
+        trust: share of that estimate in the target; the photograph is the rest. Below 1 more chance is left, and the
+            network can become better than its teachers.
 
     Raises:
         UsageError: a number is out of range.
@@ -78,12 +80,13 @@ class TrainingRecipe:
     relit: float = 0.2
     drawn: float = 0.06
     teachers: tuple[str, ...] = ()
+    trust: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "size", "lr", "clip", "noise_spread", "least"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"a recipe's {name} must be above 0, not {getattr(self, name)}")
-        for name in ("ema", "noise_tail", "native", "grey", "relit", "drawn"):
+        for name in ("ema", "noise_tail", "native", "grey", "relit", "drawn", "trust"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"a recipe's {name} must be from 0 to 1, not {getattr(self, name)}")
         for name in ("warmup", "decay", "seed"):

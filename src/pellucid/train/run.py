@@ -194,7 +194,7 @@ class Trainer:
         with self.devices.precision():
             estimates = torch.stack([teacher(noisy, sigma).float() for teacher in self._teachers])
         nearest = torch.stack([_distances(estimate, x0) for estimate in estimates]).argmin(0)
-        target = estimates[nearest, torch.arange(len(x0), device=x0.device)]
+        target = x0.lerp(estimates[nearest, torch.arange(len(x0), device=x0.device)], self.recipe.trust)
         drawn = torch.from_numpy(drawn_ones(self.recipe.variety, self.recipe.seed, numbers)).to(x0.device)
         return torch.where(drawn.view(-1, 1, 1, 1), x0, target), torch.where(drawn, _DRAWN, 1.0)
 
