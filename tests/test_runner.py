@@ -16,10 +16,12 @@ from pellucid.maths.noise import Streams
 from pellucid.maths.problem import Problem, to_unit
 from pellucid.methods import DreamClean
 from pellucid.methods.method import Method, State
+from pellucid.metrics import psnr
 from pellucid.operators import AveragePool, Blur, Denoise, Mask, Operator
+from pellucid.operators.blur import gaussian
 from pellucid.priors import GaussianPrior, Prior
 from pellucid.priors.prior import Padded
-from pellucid.restoration import runner
+from pellucid.restoration import levels, runner
 from pellucid.restoration.runner import Runner
 
 SHORT = DreamClean(strength=30, steps=100)
@@ -117,3 +119,32 @@ def test_a_level_that_is_told_is_that_of_the_axis_in_grey_pictures(operator: Ope
     ]
     torch.testing.assert_close(result[:1], alone[0].mean(1, keepdim=True).expand(-1, 3, -1, -1))
     torch.testing.assert_close(result[1:], alone[1])
+
+
+@pytest.mark.parametrize(
+    ("operator", "method", "told", "axis"),
+    [
+        (Blur(torch.ones(1, 1)), "ddrm", False, True),
+        (AveragePool(2), "ddrm", False, False),
+        (AveragePool(2), "ddrm", True, True),
+        (Denoise(), "denoise", True, False),
+        (AveragePool(2), "bm3d", True, False),
+        (None, "ddrm", True, False),
+    ],
+    ids=["a blur", "texture", "told", "its own way", "no prior", "no operator"],
+)
+def test_levels_of_grey_pictures(operator: Operator | None, method: str, told: bool, axis: bool) -> None:
+    both = torch.stack([torch.full((3, 4, 4), 0.5), torch.tensor([0.2, 0.5, 0.8]).view(3, 1, 1).expand(3, 4, 4)])
+    found = levels.for_method((0.1, 0.1), both, operator, methods.get(method), told=told)
+    assert found == pytest.approx((0.1 * 3**0.5 if axis else 0.1, 0.1))
+
+
+def test_a_blurred_grey_picture_with_weak_noise_is_not_amplified(natural: Prior, bundled: dict[str, Tensor]) -> None:
+    sharp = bundled["coffee"][..., 64:128, 64:128].mean(1, keepdim=True)
+    blur = Blur(gaussian(1.5))
+    y = (to_unit(blur.A(sharp)) + torch.randn(sharp.shape, generator=torch.Generator().manual_seed(1)) / 255).clamp(
+        0, 1
+    )
+    for method in ("ddrm", "ddnm"):
+        result = Runner(method, natural, operator=blur, device="cpu").run(y).colours
+        assert psnr(result, to_unit(sharp)).item() > psnr(y, to_unit(sharp)).item()

@@ -11,23 +11,28 @@ from ..errors import UsageError
 from ..maths.noise import axis_level
 from ..maths.problem import to_model
 from ..methods import Method
-from ..operators import Mask, Operator
+from ..operators import Blur, Mask, Operator
 
 QUANTISATION_NOISE = 0.5 / 255
 """Least estimate: half a step of 8 bits, the rounding of files."""
 
 
-def told(noise: tuple[float, ...], image: Tensor, operator: Operator | None, method: Method) -> tuple[float, ...]:
+def for_method(
+    noise: tuple[float, ...], image: Tensor, operator: Operator | None, method: Method, *, told: bool
+) -> tuple[float, ...]:
     """Levels for a method from those of a channel: a grey picture has its noise on a single axis, where it adds up.
+
+    An estimate is trusted that far only if a blur has left no texture, which is partly taken for noise.
 
     Args:
         noise: a level for each image.
         image: measurements with the channels of the prior's images.
         operator: the degradation, if known.
         method: the method.
+        told: whether the levels are given, not estimated.
     """
     seen_to = not method.needs_prior or method.takes_grey_noise
-    if seen_to or operator is None or not operator.keeps_grey:
+    if seen_to or operator is None or not operator.keeps_grey or not (told or isinstance(operator, Blur)):
         return noise
     greys = [is_grey(to_model(one)) for one in image.split(1)]
     return tuple(axis_level(one, image.shape[1]) if grey else one for one, grey in zip(noise, greys, strict=True))

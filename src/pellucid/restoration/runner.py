@@ -258,8 +258,9 @@ class Runner:
             noise = levels.estimated(colours, operator) if noise is None else noise
         image, grey = self._channels(colours.to(self._device, torch.float32), operator)
         prior = fit(Counted(self.prior, progress), self._tile)
-        told = noise if noise is None or self._noise is None else levels.told(noise, image, operator, self.method)
-        problem = replace(Problem.of(image, operator, told), known=tuple(known))
+        told = self._noise is not None
+        given = noise and levels.for_method(noise, image, operator, self.method, told=told)
+        problem = replace(Problem.of(image, operator, given), known=tuple(known))
         if isinstance(operator, Jpeg) and not self.method.takes_decoded:
             operator, q = operator.linear_of(problem.y)
             problem = Problem(q, operator, SIGMA)
@@ -268,8 +269,9 @@ class Runner:
         with alone(self._device.type):
             if self._treats_noise:
                 treatment = treated(problem, prior, own)
+                if treatment.problem is not problem:
+                    noise = () if treatment.problem.noise is None else (treatment.problem.noise,)
                 problem, before, note = treatment.problem, treatment.nfe, treatment.note
-                noise = () if problem.noise is None else (problem.noise,)
             state = last(self._runs.iterate(problem, prior, rng), watch)
         _check_shape(state.x, problem)
         x = operator.consistent(state.x, problem.y) if self._exact and operator is not None else state.x
