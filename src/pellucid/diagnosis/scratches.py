@@ -36,6 +36,7 @@ DIRECTIONS = 16
 
 _SIDES = (2, 3, 5)
 _EDGE = max(_SIDES)
+_SHORT = 4
 _AROUND = 41
 _FAINT, _WHOLE, _LEAST = 0.4, 0.9, 0.004
 _SPECK, _ALONE = 7, 25
@@ -198,19 +199,6 @@ def estimate(image: Tensor, drawn: bool = False) -> Scratches | None:
     return found if found.sure and found.marked else None
 
 
-def _moved(x: Tensor, right: float, down: float) -> Tensor:
-    """Shifts pictures so many pixels up and left, (..., H, W); the border replicates the edge."""
-    for axis, by in ((-2, round(down)), (-1, round(right))):
-        if by:
-            size = x.shape[axis]
-            by = max(min(by, size - 1), 1 - size)
-            kept, sides = x.narrow(axis, max(by, 0), size - abs(by)), list(x.shape)
-            sides[axis] = abs(by)
-            edge = x.narrow(axis, size - 1 if by > 0 else 0, 1).expand(sides)
-            x = torch.cat([kept, edge] if by > 0 else [edge, kept], axis)
-    return x
-
-
 def _along(x: Tensor, direction: tuple[float, float], length: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Joins the values along a line of a power of two of pixels, its middle at each pixel, (..., H, W)."""
     return _centred(_ahead(x, direction, length, join), direction, length)
@@ -231,22 +219,26 @@ def _ahead(x: Tensor, direction: tuple[float, float], length: int, join: Callabl
     return joined.as_strided(x.shape, framed.stride(), first)
 
 
-def _extended(x: Tensor, left: int, right: int, below: int) -> Tensor:
+def _extended(x: Tensor, left: int, right: int, below: int, above: int = 0) -> Tensor:
     """Pictures, (..., H, W), with so many more columns and rows, which replicate the edge."""
     height, width = x.shape[-2:]
-    framed = x.new_empty(*x.shape[:-2], height + below, left + width + right)
+    framed = x.new_empty(*x.shape[:-2], above + height + below, left + width + right)
     rows = framed[..., left : left + width]
-    rows[..., :height, :] = x
-    rows[..., height:, :] = x[..., -1:, :]
+    rows[..., above : above + height, :] = x
+    rows[..., :above, :] = x[..., :1, :]
+    rows[..., above + height :, :] = x[..., -1:, :]
     framed[..., :left] = rows[..., :1]
     framed[..., left + width :] = rows[..., -1:]
     return framed
 
 
-def _centred(x: Tensor, direction: tuple[float, float], length: int) -> Tensor:
-    """Moves what belongs to a line from its first pixel to its middle."""
-    middle = (length - 1) / 2
-    return _moved(x, -direction[0] * middle, -direction[1] * middle)
+def _centred(x: Tensor, direction: tuple[float, float], length: int, edge: int = 0) -> Tensor:
+    """Moves what belongs to a line from its first pixel to its middle; adds so many pixels at each side."""
+    height, width = x.shape[-2:]
+    right, down = (round(share * (length - 1) / 2) for share in direction)
+    right, down = max(min(right, width - 1), 1 - width), min(down, height - 1)
+    kept = x[..., : height - down, max(-right, 0) : width - max(right, 0)]
+    return _extended(kept, edge + max(right, 0), edge + max(-right, 0), edge, edge + down)
 
 
 def _mean(x: Tensor, direction: tuple[float, float], length: int) -> Tensor:
@@ -270,8 +262,8 @@ def _differences(bright: Tensor, direction: tuple[float, float], usual: Tensor) 
         (H, W + 2 * `_EDGE`) each; the last columns mean nothing.
     """
     right, down = direction
-    framed = _mirrored(_mean(bright, direction, 4)[None, None], _EDGE)[0, 0]
     height, pitch = usual.shape
+    framed = _centred(_ahead(bright / _SHORT, direction, _SHORT, torch.add), direction, _SHORT, _EDGE)
     length, flat = height * pitch - 2 * _EDGE, framed.flatten()
 
     def moved(across: float, along: float) -> Tensor:
@@ -281,15 +273,18 @@ def _differences(bright: Tensor, direction: tuple[float, float], usual: Tensor) 
 
     here, sum_ = moved(0, 0), usual.flatten()[:length]
     twice, high, low = 2 * here, torch.empty_like(here), torch.empty_like(here)
-    responses = bright.new_full((2, height * pitch), -math.inf)
+    responses = bright.new_zeros(2, height * pitch)
+    brighter, darker = responses[:, :length]
     # Of the brighter side the least of all widths, of the darker side the most.
-    brighter, darker = torch.full_like(here, math.inf), responses[1, :length]
-    for side in _SIDES:
+    for number, side in enumerate(_SIDES):
         one, other = moved(-down * side, right * side), moved(down * side, -right * side)
-        torch.minimum(brighter, torch.maximum(one, other, out=high), out=brighter)
-        torch.maximum(darker, torch.minimum(one, other, out=low), out=darker)
-        sum_ += high.add_(low).sub_(twice).abs_()
-    torch.sub(here, brighter, out=responses[0, :length])
+        torch.maximum(one, other, out=high if number else brighter)
+        torch.minimum(one, other, out=low if number else darker)
+        if number:
+            torch.minimum(brighter, high, out=brighter)
+            torch.maximum(darker, low, out=darker)
+        sum_ += torch.add(one, other, out=high).sub_(twice).abs_()
+    torch.sub(here, brighter, out=brighter)
     darker.sub_(here)
     excess, lack = responses.view(2, height, pitch)
     return excess, lack
