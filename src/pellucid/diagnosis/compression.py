@@ -234,7 +234,7 @@ def _samples(plane: Tensor, coding: JpegCoding) -> Tensor:
 def _lead(shares: Tensor) -> float:
     """Lead of the largest share over all others."""
     first, second = shares.flatten().topk(2).values.tolist()
-    return first - second
+    return float(first - second)
 
 
 def _some_rows(plane: Tensor) -> Tensor:
