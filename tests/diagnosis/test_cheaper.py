@@ -18,6 +18,7 @@ from pellucid.diagnosis import (
     exposure,
     frame,
     likelihood,
+    recompression,
     scratches,
     screen,
 )
@@ -235,12 +236,48 @@ def test_the_likelihood_of_a_spectrum_is_the_normal_distributions() -> None:
     torch.testing.assert_close(found[0], stated, rtol=1e-9, atol=1e-6)
 
 
-def test_a_shift_repeats_the_edge() -> None:
-    x = draw(5, 7)
-    for right, down in ((0, 0), (2, -1), (-3, 4), (9, 0), (0, -9)):
-        rows, columns = (torch.arange(5) + down).clamp(0, 4), (torch.arange(7) + right).clamp(0, 6)
-        assert torch.equal(scratches._moved(x, right, down), x[rows][:, columns])
-        assert torch.equal(scratches._moved(x[None] > 0, right, down)[0], (x > 0)[rows][:, columns])
+@pytest.mark.parametrize("number", range(scratches.DIRECTIONS))
+def test_a_line_repeats_the_edge(number: int) -> None:
+    x, (right, down) = draw(9, 11), scratches._directions()[number]
+    rows, columns = torch.arange(9), torch.arange(11)
+    for length in (4, 16):
+        at = [(0, 0)]
+        for reach in (2**power for power in range(length.bit_length() - 1)):
+            at += [(i + round(down * reach), j + round(right * reach)) for i, j in at]
+        every = [x[(rows + i).clamp(0, 8)][:, (columns + j).clamp(0, 10)] for i, j in at]
+        ahead = scratches._ahead(torch.stack([x, -x]), (right, down), length, torch.maximum)
+        assert torch.equal(ahead[0], torch.stack(every).amax(0))
+        assert torch.equal(ahead[1], -torch.stack(every).amin(0))
+        back, left = (round(share * (length - 1) / 2) for share in (down, right))
+        moved = x[(rows - back).clamp(0, 8)][:, (columns - left).clamp(0, 10)]
+        assert torch.equal(scratches._centred(x, (right, down), length), moved)
+        framed = F.pad(moved[None, None], (3,) * 4, mode="replicate")[0, 0]
+        assert torch.equal(scratches._centred(x, (right, down), length, 3), framed)
+
+
+def test_a_search_without_a_believed_kernel_ends_early_and_others_are_the_same() -> None:
+    power = spectrum(F.avg_pool2d(draw(1, 1, 132, 132), 5, 1))
+    whole = likelihood.search(power)
+    found = likelihood.search(power, believed=lambda shape, margin: shape.family == "disk")
+    assert {family: shape for family, (shape, _) in found.items()} == {own: shape for own, (shape, _) in whole.items()}
+    for family, (_, margin) in whole.items():
+        assert found[family][1] == pytest.approx(margin, rel=1e-9)
+    assert list(likelihood.search(power, believed=lambda shape, margin: False)) == ["none"]
+    assert list(likelihood.search(power, believed=lambda shape, margin: margin == math.inf)) == ["none"]
+
+
+def test_no_table_explains_numbers_better_than_their_own_distribution() -> None:
+    counts = torch.randint(0, 9, (20, recompression._SIZES - 1), generator=torch.Generator().manual_seed(0)).float()
+    sizes, spread = torch.arange(1.0, recompression._SIZES), torch.full((20, 1), 7.0)
+    once = recompression._between(sizes - 0.5, sizes + 0.5, spread)
+    once = once / once.sum(1, keepdim=True)
+    most = recompression._own_ratio(counts, once)
+    step = torch.linspace(2, 9, 20)
+    tables = step * torch.linspace(1.1, 6, 30)[:, None]
+    found = recompression._ratio(tables, step, spread, counts, once)
+    assert (found <= most.sum() + 1e-3).all()
+    alone = [recompression._ratio(own[None], step, spread, counts, once) for own in tables]
+    torch.testing.assert_close(found, torch.cat(alone))
 
 
 def test_the_grid_is_where_most_coefficients_are_small() -> None:
@@ -249,6 +286,15 @@ def test_the_grid_is_where_most_coefficients_are_small() -> None:
     for offset in ((0, 0), (3, 5), (7, 2)):
         small = cosines_of(plane, offset)[:, 1:].abs() < 0.5
         assert shares[offset].item() == pytest.approx(small.float().mean().item(), abs=1e-6)
+
+
+def test_some_rows_have_each_offset_of_every_fourth_row_of_blocks() -> None:
+    plane = 2 * draw(111, 50)
+    shares = compression._shares(compression._some_rows(plane))
+    for row, column in ((0, 0), (3, 5), (7, 2)):
+        own = torch.cat([plane[top + row : top + row + 8] for top in range(0, 111 - 14, 32)])
+        small = cosines_of(own, (0, column))[:, 1:].abs() < 0.5
+        assert shares[row, column].item() == pytest.approx(small.float().mean().item(), abs=1e-6)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 1000, 1001])

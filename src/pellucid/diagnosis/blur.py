@@ -117,13 +117,12 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     image = image.detach().cpu()
     grid = blockiness(image)
     power, floor = spectrum(image), _COMPRESSED_FLOOR if grid >= _GRID else _FLOOR
-    families = search(power, floor)
-    order = sorted(families.values(), key=lambda pair: pair[1], reverse=True)
-    (shape, margin), (_, second) = order[0], order[1]
-    if shape.family == "none":
+    families = search(power, floor, _believed)
+    (shape, margin), *others = sorted(families.values(), key=lambda pair: pair[1], reverse=True)
+    if not _believed(shape, margin):
         return None
-    least, ahead = _LEAST[shape.family], margin - second
-    if margin < least.margin or ahead < least.ahead or not least.smallest <= shape.size <= least.largest:
+    ahead = margin - others[0][1]
+    if ahead < _LEAST[shape.family].ahead:
         return None
     # A ring of zeros needs no edges to be seen.
     ringed = shape.family == "disk" and ahead >= _RINGED
@@ -144,6 +143,12 @@ def estimate(image: Tensor, drawn: bool = False) -> Blur | None:
     shape = narrower(power, shape, floor) if shape.family == "gaussian" else shape
     noise = noise_below(power, shape, floor) * _of_channels(image)
     return Blur(shape, margin, ahead, grid, agreement, noise)
+
+
+def _believed(shape: Shape, margin: float) -> bool:
+    """True if a kernel with such a margin over no blur may be a blur."""
+    least = _LEAST.get(shape.family)
+    return least is not None and margin >= least.margin and least.smallest <= shape.size <= least.largest
 
 
 _INDEPENDENT = 1 / math.hypot(*LUMA)

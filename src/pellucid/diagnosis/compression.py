@@ -42,6 +42,12 @@ _LEAD = 0.003
 Even gradients, also dithered, have at most 0.0014, 179 compressed crops of 15 training photographs at least 0.040.
 """
 _GRID_SIDE = 512
+_TALL, _STEP, _LEAD_OF_SOME = 256, 4, 0.01
+"""Rows from which every so many rows of blocks are looked at first, and the least lead there to look at all.
+
+Of 117 crops of training photographs that were no JPEG, or an enlarged one, it is at most 0.013 in these rows, of 115
+JPEGs at least 0.032. Both are as in all rows.
+"""
 
 
 @dataclass(frozen=True)
@@ -154,9 +160,12 @@ def estimate(image: Tensor) -> Compression | None:
         return None
     grey = bool((y == y[:, :1]).all())
     plain = JpegCoding(((1,) * 64,))
-    shares = _shares(plane_of(excerpt(y, _GRID_SIDE), 0, plain))
-    first, second = shares.flatten().topk(2).values.tolist()
-    if first - second < _LEAD:
+    plane = plane_of(excerpt(y, _GRID_SIDE), 0, plain)
+    if len(plane) >= _TALL and _lead(_shares(_some_rows(plane))) < _LEAD_OF_SOME:
+        return None
+    shares = _shares(plane)
+    lead = _lead(shares)
+    if lead < _LEAD:
         return None
     offset = divmod(int(shares.argmax()), 8)
     coding = replace(plain, offset=offset)
@@ -168,7 +177,7 @@ def estimate(image: Tensor) -> Compression | None:
     if score < EVIDENCE or share < _SHARE or score < _EACH * counted:
         return None
     table = comb.own(table, score)
-    numbers = {"log-likelihood": score, "share": share, "lead": first - second}
+    numbers = {"log-likelihood": score, "share": share, "lead": lead}
     confidence = 1 / (1 + math.exp(-20 * (share - _SHARE) - score / EVIDENCE))
     coding = replace(coding, tables=(table,)) if grey else _colours(y, replace(coding, tables=(table,)))
     earlier = before(y, coding)
@@ -222,17 +231,33 @@ def _samples(plane: Tensor, coding: JpegCoding) -> Tensor:
     return samples
 
 
+def _lead(shares: Tensor) -> float:
+    """Lead of the largest share over all others."""
+    first, second = shares.flatten().topk(2).values.tolist()
+    return float(first - second)
+
+
+def _some_rows(plane: Tensor) -> Tensor:
+    """Rows of every `_STEP`-th row of blocks on any grid, (n, 15, W)."""
+    return plane.unfold(0, 15, 8 * _STEP).mT
+
+
 def _shares(plane: Tensor) -> Tensor:
-    """Share of coefficients that are nearly 0, for each offset of the blocks, (8, 8); without the means."""
+    """Share of coefficients that are nearly 0, for each offset of the blocks, (8, 8); without the means.
+
+    Args:
+        plane: one component, (H, W), or parts of it that have each offset once, (n, 15, W).
+    """
     shares, matrix = torch.zeros(8, 8), cosines().float()
     for column in range(8):
         # Along the rows once for all offsets of the rows.
-        cut = plane[:, column:]
-        along = (cut[:, : cut.shape[1] // 8 * 8].unflatten(1, (-1, 8)) @ matrix.T).flatten(1)
+        cut = plane[..., column:]
+        along = (cut[..., : cut.shape[-1] // 8 * 8].unflatten(-1, (-1, 8)) @ matrix.T).flatten(-2)
         for row in range(8):
-            own = along[row : row + (len(along) - row) // 8 * 8].unflatten(0, (-1, 8))
+            end = (along.shape[-2] - row) // 8 * 8
+            own = along[..., row : row + end, :].unflatten(-2, (-1, 8))
             # NumPy compares and counts in a fifth of the time.
             small = (matrix @ own).abs_().numpy() < np.float32(0.5)
-            means = small[:, 0, ::8]
+            means = small[..., 0, ::8]
             shares[row, column] = (np.count_nonzero(small) - np.count_nonzero(means)) / (small.size - means.size)
     return shares

@@ -13,7 +13,7 @@ and in the direction of their edges, and none has a ring of zeros.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -168,12 +168,15 @@ def _fit(
     return -0.5 * (squares + determinant), squares, (noise + q)[:, 0]
 
 
-def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, float]]:
+def search(
+    power: Tensor, floor: float = LEAST, believed: Callable[[Shape, float], bool] = lambda shape, margin: True
+) -> dict[Family, tuple[Shape, float]]:
     """Likeliest kernel of each family, with its log-likelihood ratio to no blur.
 
     Args:
         power: what `spectrum` gives.
         floor: see `likelihoods`.
+        believed: whether a kernel with such a ratio counts. Without one that does the search ends with no blur alone.
     """
     shapes = grid()
     scores = likelihoods(power, shapes, floor, quick=True).tolist()
@@ -182,13 +185,19 @@ def search(power: Tensor, floor: float = LEAST) -> dict[Family, tuple[Shape, flo
     few = [shape for family in families for shape in [s for _, s in order if s.family == family][:_CLOSELY]]
     none, *exact = likelihoods(power, [NONE, *few], floor).tolist()
     found: dict[Family, tuple[Shape, float]] = {"none": (NONE, 0.0)}
-    finer: list[Shape] = []
+    finer: dict[Family, tuple[Shape, ...]] = {}
     for family in families:
         own = [(score, shape) for score, shape in zip(exact, few, strict=True) if shape.family == family]
-        finer += around(max(own, key=lambda pair: pair[0])[1])
-    for score, shape in zip(likelihoods(power, finer, floor).tolist(), finer, strict=True):
-        if shape.family not in found or score - none > found[shape.family][1]:
-            found[shape.family] = (shape, score - none)
+        finer[family] = around(max(own, key=lambda pair: pair[0])[1])
+    # Most sharp pictures are likeliest under kernels that are too small to be believed, however likely.
+    hopeful = [family for family in families if any(believed(shape, math.inf) for shape in finer[family])]
+    for some in (hopeful, [family for family in families if family not in hopeful]):
+        own_finer = [shape for family in some for shape in finer[family]]
+        for score, shape in zip(likelihoods(power, own_finer, floor).tolist() if some else [], own_finer, strict=True):
+            if shape.family not in found or score - none > found[shape.family][1]:
+                found[shape.family] = (shape, score - none)
+        if not any(believed(*found[family]) for family in hopeful):
+            return {"none": found["none"]}
     return found
 
 

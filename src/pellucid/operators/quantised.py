@@ -327,7 +327,7 @@ class _Axis:
             yield slice(last, blocks), (0, end)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Part:
     """Decomposition of a group of blocks, without what is not measured: half of it where colours are reduced.
 
@@ -378,9 +378,21 @@ class _Part:
             like: a tensor of the type to compute in.
             blocks: number of blocks to map; for a few, to multiply the matrices first takes longer than the blocks.
         """
+        if blocks < len(self.left):
+            return self.factors(weight, like)
+        return [_product(self, weight, like.dtype, like.device)]
+
+    def factors(self, weight: float, like: Tensor) -> list[Tensor]:
+        """The two matrices of `back`."""
         share = self.known / (self.known.square() + weight)
-        factors = [(self.left * share).to(like), self._back.to(like)]
-        return factors if blocks < len(self.left) else [factors[0] @ factors[1]]
+        return [(self.left * share).to(like), self._back.to(like)]
+
+
+@lru_cache(maxsize=8)
+def _product(part: _Part, weight: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Product of a part's factors: files of one camera or program have the tables, and so the weights, in common."""
+    left, right = part.factors(weight, torch.empty(0, dtype=dtype, device=device))
+    return left @ right
 
 
 Tables = tuple[tuple[int, ...], ...]
