@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from pellucid.degradations import compress, gaussian_blur, gaussian_noise
 from pellucid.diagnosis import CALLS, Content, Diagnosis, Enlarged, Exposure, Finding, Noise, diagnose
 from pellucid.diagnosis.content import estimate as content_of
-from pellucid.diagnosis.noise import Calm
+from pellucid.diagnosis.noise import Calm, estimate
 from pellucid.diagnosis.noise.blocks import Taken, blocks, calmest, limited
 from pellucid.diagnosis.noise.brightness import by_brightness, curved
 from pellucid.diagnosis.noise.signs import unclipped
@@ -23,7 +23,9 @@ from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import to_model, to_unit
 from pellucid.maths.stabilised import Curve, Variance
+from pellucid.methods.method import last
 from pellucid.methods.walk import Denoising
+from pellucid.metrics import psnr
 from pellucid.priors import Counted, Prior, fit, load_prior
 
 
@@ -120,6 +122,19 @@ def test_grey_texture_of_a_compressed_picture_in_colour_is_no_noise(natural: Pri
     assert pressed.silent
     assert not plain.silent
     assert found(natural, sand) is None
+
+
+@pytest.mark.parametrize("name", ["cat", "coffee"])
+def test_grain_of_the_middle_tones_of_a_grey_file(natural: Prior, bundled: dict[str, Tensor], name: str) -> None:
+    grey = to_unit(bundled[name][..., 32:224, 32:224]).mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    grain = 2 * F.avg_pool2d(F.pad(draw(1, 1, 192, 192), (0, 1, 0, 1), mode="circular"), 2, 1)
+    file = compress((grey + 18 / 255 * 4 * grey * (1 - grey) * grain).clamp(0, 1), 80)
+    noise = estimate(natural, to_model(file), content_of(to_model(file)), compressed=True)
+    assert noise is not None
+    state = last(Denoising(noise, grey=True).iterate(to_model(file), Counted(natural), Streams([0])))
+    assert psnr(to_unit(state.x), grey) > psnr(file, grey) + 1.5
+    clean = compress(grey, 80)
+    assert estimate(natural, to_model(clean), content_of(to_model(clean)), compressed=True) is None
 
 
 def test_the_limit_of_noise_before_compression() -> None:

@@ -49,6 +49,26 @@ def test_a_grey_picture_needs_more_evidence_and_a_compressed_one_less() -> None:
     assert compressed == pytest.approx(colour + 0.5)
 
 
+def test_in_a_grey_file_the_grid_tells_nothing_and_drawn_noise_is_the_measure() -> None:
+    found = {"share": 0.8, **read(drawn(1))}
+    assert signs.probability(found | {"grid": 0.4}, "pressed") == signs.probability(found, "pressed")
+    assert signs.probability(found | {"grid": 0.4}, "grey") < signs.probability(found, "grey")
+    told = Spectrum.white(0.1, 3, 1)
+    grain, again = (simulated(FLAT, told, Streams([seed])) for seed in (1, 2))
+    places = torch.cat([grain[..., :64], 3 * grain[..., 64:]], -1)
+    even, uneven = (
+        signs.beside_drawn(
+            signs.read(left, FLAT, blocks(left, centred=False), told, told, 1),
+            again, FLAT, blocks(again, centred=False), told,
+        )
+        for left in (grain, places)
+    )  # fmt: skip
+    assert even["uneven"] == pytest.approx(0, abs=0.2)
+    assert even["peaks"] == pytest.approx(0, abs=0.1)
+    assert uneven["uneven"] > 0.5
+    assert uneven["peaks"] > 0.5
+
+
 def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:
     grain = simulated(FLAT, Spectrum.white(0.1, 3, 1), Streams([1]))
     taken = blocks(grain, centred=False)

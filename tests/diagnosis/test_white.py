@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-from pellucid.diagnosis.noise import Calm
-from pellucid.diagnosis.noise.white import White, white_level
-from pellucid.priors import load_prior
+from pellucid.diagnosis.content import estimate as content_of
+from pellucid.diagnosis.noise import LEAST, Calm, estimate
+from pellucid.diagnosis.noise.white import White, on_paper, white_level
+from pellucid.maths.noise import Streams
+from pellucid.maths.problem import to_model, to_unit
+from pellucid.methods.method import last
+from pellucid.methods.walk import Denoising
+from pellucid.metrics import psnr
+from pellucid.priors import Counted, load_prior
 
 
 def seen(share: float = 0.9, spread: float = -2.0, direction: float = -2.0) -> White:
@@ -28,6 +36,47 @@ def test_what_is_taken_of_noise_is_even_and_of_stripes_is_not() -> None:
     noise = 0.2 * torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)).expand(1, 3, -1, -1)
     even = white_level(natural, Calm(noise, 1), 0.35, 2)
     assert even.certain(1)
-    stripes = torch.nn.functional.avg_pool2d(noise, (1, 5), 1, (0, 2)) * 5**0.5
+    stripes = F.avg_pool2d(noise, (1, 5), 1, (0, 2)) * 5**0.5
     stripes[..., 48:, :] *= 0.3
     assert not white_level(natural, Calm(stripes, 1), 0.35, 2).certain(1)
+
+
+def music(paper: float = 0.92) -> Tensor:
+    """Staves with notes at random, (1, 3, 160, 160) in [0, 1]."""
+    page, chance = torch.full((160, 160), paper), torch.Generator().manual_seed(2)
+    for top in range(12, 130, 52):
+        for line in range(5):
+            page[top + 6 * line, 6:-6] = 0.15
+        for left in range(12, 140, 18):
+            at = top - 3 + int(torch.randint(24, (), generator=chance))
+            page[at : at + 5, left : left + 6] = 0.1
+            page[max(at - 16, 0) : at, left + 5] = 0.1
+    # A scanner's strokes have soft edges.
+    return F.avg_pool2d(page[None, None], 3, 1, 1, count_include_pad=False).expand(1, 3, -1, -1)
+
+
+@pytest.mark.parametrize("paper", [0.85, 1.0])
+def test_noise_of_a_page_is_that_of_its_paper(paper: float) -> None:
+    truth, noise = music(paper), torch.randn(1, 1, 160, 160, generator=torch.Generator().manual_seed(0))
+    noisy = (truth + 15 / 255 * noise).clamp(0, 1)
+    content, prior = content_of(to_model(noisy)), Counted(load_prior("natural"))
+    assert content.patterned, "the staves are waves that repeat"
+    assert content.inked
+    found = estimate(prior, to_model(noisy), content)
+    assert found is not None
+    assert (found.white > 0, prior.nfe) == (True, 0)
+    # Half of the noise of white paper is clipped.
+    least, most = (13.0, 15.5) if paper < 1 else (7.0, 11.0)
+    assert least < found.level * 127.5 < most
+    out = to_unit(last(Denoising(found, grey=True).iterate(to_model(noisy), prior, Streams([0]))).x)
+    assert psnr(out, truth) > psnr(noisy, truth) + 3
+
+
+def test_strokes_and_dots_without_flat_paper_have_no_noise() -> None:
+    clean = on_paper(Calm(to_model(music()), 1))
+    assert clean is None or clean.level < LEAST
+    across = torch.arange(160.0)
+    dots = 0.5 + 0.25 * ((across[:, None] + across).mul(0.9).cos() + (across[:, None] - across).mul(0.9).cos())
+    shade = torch.linspace(0.2, 0.8, 160)
+    printed = torch.sigmoid(12 * (shade - dots)).expand(1, 3, -1, -1)
+    assert on_paper(Calm(to_model(printed), 1)) is None

@@ -106,7 +106,7 @@ class Calm:
     def kind(self) -> Sort:
         """Kind of picture by what the signs of noise are like."""
         if self.axes == 1:
-            return "reduced" if self.scale > 1 else "grey"
+            return "reduced" if self.scale > 1 else "pressed" if self.compressed else "grey"
         return "compressed" if self.compressed else "colour"
 
     @cached_property
@@ -147,8 +147,10 @@ class Calm:
 
     @cached_property
     def curve(self) -> Curve | None:
-        """See `floor`; a JPEG flattens weak texture and keeps strong one, so what its calm blocks differ in is none."""
-        return None if self.compressed else floor(self.power[self.kept], self.light[self.kept], self.axes)
+        """See `floor`; a JPEG in colour has none: it flattens weak texture and keeps strong one."""
+        if self.kind == "compressed":
+            return None
+        return floor(self.power[self.kept], self.light[self.kept], self.axes)
 
     @cached_property
     def even(self) -> tuple[Tensor, Spectrum]:

@@ -23,7 +23,7 @@ from .coded import WEAK, noise_under
 from .coloured import measure
 from .finding import DOUBTFUL, LEAST, SURE, WHITE_CONFIDENCE, Noise
 from .stationary import Spectrum
-from .white import FINE, bounded, variance, white_level
+from .white import FINE, bounded, on_paper, variance, white_level
 
 CALLS = 10
 """Largest number of evaluations in `estimate`."""
@@ -53,9 +53,12 @@ def estimate(
         fine: whether that one has quality `MILD` or more.
         printed: whether the dots of a print were removed: what they leave is noise.
     """
-    calm, calls = None if content.clean else Calm.of(y, content, compressed), CALLS
+    calm, calls = None if content.clean and not content.inked else Calm.of(y, content, compressed), CALLS
     if calm is None:
         return None
+    paper = on_paper(calm) if content.inked else None
+    if content.patterned:
+        return paper if _credible(paper) else None
     if compressed and calm.bound.level < WEAK:
         under, calls = noise_under(prior, calm, fine), calls - 1
         if _credible(under):
@@ -63,7 +66,7 @@ def estimate(
     found = None if calm.reduced.silent else examined(prior, calm, calls, credible=not printed)
     if printed and found is not None:
         found = replace(found, confidence=max(found.confidence, _PRINTED))
-    return found if _credible(found) else None
+    return found if _credible(found) else paper if _credible(paper) else None
 
 
 def _credible(found: Noise | None) -> bool:

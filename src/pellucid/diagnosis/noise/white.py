@@ -13,10 +13,10 @@ from ...maths.noise import Streams
 from ...maths.stabilised import Variance
 from ...priors.prior import Prior
 from ..estimate import WHOLE
-from .blocks import Taken, calm_of
+from .blocks import LEAST_POWER, Taken, calm_of
 from .brightness import straight
 from .calm import Calm
-from .finding import LEAST
+from .finding import LEAST, WHITE_CONFIDENCE, Noise
 from .signs import brightness, clipped, direction, relative, residual, spread, unclipped
 from .stationary import Spectrum, complement, from_opponent, to_opponent
 
@@ -33,6 +33,13 @@ FINE = 3
 _PATCH, _ENOUGH, _BEYOND_PATCHES, _ALONE = 5, 100, 1.08, 0.95
 _PART = 0.1
 _PATCH_ROWS = 16
+_PAPER, _FEWEST, _EVEN = 0.03, 8, 2.5
+"""Share of the blocks, and their least number, that are paper on any page, and the largest ratio of the powers of their
+bands, the slowest one left out.
+
+Drawn music, text, maps and hatches with noise have 1.2 to 2.2. Of 680 clean training photographs, in grey and in
+colour, as they are and as JPEGs, the calmest blocks of sand have 2.8, a noisy one 3.3, and all others at least 7.3.
+"""
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,25 @@ def white_level(prior: Prior, calm: Calm, above: float, calls: int) -> White:
     own = relative(taken.power[kept], Spectrum.white(told, y.shape[1], axes), axes)
     even = math.log(spread(own, calm.light[kept])), math.log(direction(residual(y - taken.x0, kept)))
     return White(level, WHOLE * level / told, *even, spent, taken.x0)
+
+
+def on_paper(calm: Calm) -> Noise | None:
+    """Finds white noise on the flat paper between the strokes of a page; evaluates no prior.
+
+    Strokes are neither even nor Gaussian, and music has waves that repeat, so that noise cannot be told by what a prior
+    takes from all of a page. But on plain paper slow waves have no more power than fine ones, which no texture has.
+
+    Args:
+        calm: the picture. Its clipped blocks count, too: they may be all of the paper.
+    """
+    power = calm.power[:, : calm.axes]
+    activity = (power / power.median(0).values.clamp_min(LEAST_POWER)).sum((1, 2))
+    bands = power[activity.argsort()[: max(_FEWEST, int(_PAPER * len(power)))], :, 1:].mean(0)
+    ratio = (bands.amax(1) / bands.amin(1).clamp_min(LEAST_POWER)).max().item()
+    level, channels = bands[:, 1:].mean().sqrt().item(), calm.y.shape[1]
+    if ratio > _EVEN:
+        return None
+    return Noise(Spectrum.white(level, channels, calm.axes), level, WHITE_CONFIDENCE, {"paper": ratio})
 
 
 def bounded(level: float, calm: Calm) -> float:
