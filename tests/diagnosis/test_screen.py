@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pellucid.degradations import compress, get, printed
+from pellucid.degradations.sharpness import gaussian_blur
 from pellucid.diagnosis import Content, Diagnosis, Noise, Screen, diagnose, noise_alone, screen
 from pellucid.diagnosis.noise import LEAST, search
 from pellucid.diagnosis.noise.stationary import Spectrum, to_opponent
@@ -158,6 +159,27 @@ def test_a_pattern_of_dark_tones_in_proportion_to_light_is_no_print(bundled: dic
     assert screen.estimate(to_model(lamps if pattern == "lamps" else fence), 1) is None
     dark_print = printed(0.6 * light[:, :1], 5, 30).expand(-1, 3, -1, -1)
     assert screen.estimate(to_model(dark_print), 1) is not None
+
+
+@pytest.mark.parametrize("period", [4.1, 5.0, 6.2])
+def test_light_bars_and_joints_are_no_print(bundled: dict[str, Tensor], period: float) -> None:
+    light = grey(bundled["coffee"], 160)
+    across, along = lattice(period, 35, 160)
+    bars = torch.minimum(across, along) < 0.25
+    grain = 0.01 * torch.randn(160, 160, generator=torch.Generator().manual_seed(0))
+    patterns = {"white fence": torch.where(bars, 0.9, light), "wall": torch.where(bars, 0.85, 0.3 + 0.4 * light)}
+    for name, pattern in patterns.items():
+        assert screen.estimate(to_model(gaussian_blur(pattern, 0.5) + grain), 1) is None, name
+    # The same picture, printed with the same lattice.
+    assert found(printed(light, period, 35)).period == pytest.approx(period, rel=0.06)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4])
+def test_an_ordered_dither_in_colours_is_no_print(bundled: dict[str, Tensor], levels: int) -> None:
+    order = torch.tensor([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]).repeat(40, 40)
+    for name, image in bundled.items():
+        dither = ((levels - 1) * to_unit(image)[..., :160, :160] + (order + 0.5) / 16).floor() / (levels - 1)
+        assert screen.estimate(to_model(dither), 3) is None, name
 
 
 def test_what_the_dots_leave_is_noise(monkeypatch: pytest.MonkeyPatch) -> None:

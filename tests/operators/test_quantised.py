@@ -110,6 +110,21 @@ def test_cells_hold(bundled: dict[str, Tensor]) -> None:
     torch.testing.assert_close(operator.within(inside, q), inside)
 
 
+def test_apart_a_change_of_the_brightness_is_grey() -> None:
+    x, fine = draw(0, 1, 3, 32, 32).double(), draw(1, 1, 1, 32, 32).double()
+    q = Quantised(coding("4:2:0"), (3, 32, 32)).A(x + fine)
+    for apart in (False, True):
+        operator = Quantised(coding("4:2:0"), (3, 32, 32), apart=apart)
+        moved = operator.within(x, q, 0.0)
+        torch.testing.assert_close(operator.A(moved), q, atol=1e-4, rtol=0)
+        assert torch.allclose(moved, x + fine, atol=1e-5) == apart
+    # The gradient of |A x - q|^2 + w |B^-1 (x - x0)|^2, with the planes' changes B, is 0 at the nearest.
+    planes, nearest = quantised._planes(), operator.nearest(x, q, 0.3)
+    pull = torch.einsum("cp,bchw->bphw", planes, operator.At(q - operator.A(nearest)))
+    away = torch.einsum("pc,bchw->bphw", torch.linalg.inv(planes), nearest - x)
+    torch.testing.assert_close(pull, 0.3 * away, atol=1e-4, rtol=1e-4)
+
+
 def test_nonsense_is_refused() -> None:
     with pytest.raises(UsageError, match="3 components is no image of 1 channels"):
         Quantised(coding("4:2:0"), (1, 8, 8))

@@ -153,7 +153,7 @@ class Decompression:
         if before is not None and before.aligned:
             # Not of the colours, which may have been reduced in another way then.
             coding = replace(coding, tables=(Jpeg(before.quality).coding.tables[0], *coding.tables[1:]))
-        operator = Quantised(coding, tuple(y.shape[1:]))
+        operator, end = (Quantised(coding, tuple(y.shape[1:]), apart=apart) for apart in (False, True))
         q = operator.coefficients(y)
         if before is not None and before.aligned and before.quality >= OLD:
             x = operator.within(y, q, 0.0)
@@ -171,10 +171,11 @@ class Decompression:
             x0 = x0.mean(1, keepdim=True).expand_as(x0).contiguous() if self.grey else x0
             done = step == self.steps
             more = _share(coding) if done and not shifted else 1.0
-            x = operator.nearest(x0, q, more * weight * (SIGMA / level) ** 2)
+            # Green changes of the brightness are noise that the next evaluation removes; after the last one they stay.
+            x = (end if done else operator).nearest(x0, q, more * weight * (SIGMA / level) ** 2)
             if done:
                 x = torch.lerp(x, x0, self.toward)
-                x = x if shifted else self._within(operator, q, y, x)
+                x = x if shifted else self._within(end, q, y, x)
                 x = torch.where(operator.around(y.abs() > _CLIPPED), y, x) if self.sharp else x
             yield State(step, self.steps, 0.0 if done else level, x, x0, prior.nfe)
 

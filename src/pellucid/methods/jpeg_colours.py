@@ -27,7 +27,7 @@ _DEEP, _HELD = 2.0, 16.0
 detail that a plane can hold.
 """
 
-_TAKEN = 0.18
+_TAKEN = 0.12
 """Share of the prior's change, in power, that the cells take back: 0.2 in weaves, seldom above 0.1 in photographs."""
 
 _FAINT, _DARK, _LITTLE = 1.0, 20.0, 0.01

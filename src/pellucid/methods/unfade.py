@@ -94,7 +94,7 @@ class Unfade(NoiseFirst):
     black: float = 0.03
     white: float = 0.95
     balance: float = 1.0
-    gain: float = 3.0
+    gain: float = 2.5
 
     def __post_init__(self) -> None:
         self.require(0 <= self.black < 1, "black", "from 0, below 1")
