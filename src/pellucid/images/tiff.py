@@ -45,7 +45,9 @@ def read(path: Path, keep: bool = False) -> Picture:
 
             def by_pillow(index: int) -> Picture:
                 if not seen:
-                    seen.append(opened.enter_context(Image.open(path, formats=["TIFF"])))
+                    # Not by its name: Pillow then maps the file, and one that lies on its side comes out scrambled.
+                    stored = opened.enter_context(path.open("rb"))
+                    seen.append(opened.enter_context(Image.open(stored, formats=["TIFF"])))
                 return _by_pillow(seen[0], index)
 
             seen: list[Image.Image] = []
