@@ -15,6 +15,7 @@ from ..maths.noise import derive_seed
 from ..methods.method import State
 from ..operators import Mask, Operator
 from ..support.plural import number_of
+from ..support.ranges import percent
 from . import provenance
 from .restored import Restored
 from .runner import Runner
@@ -129,7 +130,9 @@ class Restorer(Runner):
         """Restores one page, of whose damage something may be known."""
         operator = None if self._maker is None else self._maker(page)
         whole = _untouched(page, operator)
-        return whole or self.run(page.tensor(), seed, progress, operator, watch, known)
+        return whole or _warned(
+            self.run(page.tensor(), seed, progress, operator, watch, known), operator or self._operator
+        )
 
     def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
         return (from_file(page),) if self.method.diagnoses and page.jpeg is not None else ()
@@ -153,6 +156,18 @@ class Restorer(Runner):
         facts += [f"{name} {given!r}" for name, given in self._said.items()]
         prior = self.fingerprint[:16] if self.method.needs_prior else ""
         return page.marked(provenance.line(self.method, facts, prior, seed, result.notes))
+
+
+_MOST = 0.5
+"""Share of missing pixels above which a mask may be one of the known ones, turned into its negative."""
+
+
+def _warned(result: Restored, operator: Operator | None) -> Restored:
+    """Adds a note on the mask to a result if most of the picture is missing."""
+    if not isinstance(operator, Mask) or (missing := 1 - operator.known.mean().item()) <= _MOST:
+        return result
+    said = f"the mask marks {percent(missing)} of the picture as missing: white is filled, black stays"
+    return replace(result, notes=tuple("; ".join(filter(None, (said, note))) for note in result.notes or ("",)))
 
 
 _SHOWN = 4
