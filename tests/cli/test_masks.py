@@ -193,8 +193,8 @@ def test_a_mask_of_the_whole_picture_is_refused_and_one_of_most_of_it_said(
 ) -> None:
     with Image.open(scan) as image:
         mask = Image.new("L", image.size, 255)
-    call = ("restore", scan, "-o", tmp_path / "out.png", "--task", "inpaint", "--mask", tmp_path / "mask.png")
-    call = (*call, "-p", tiny_prior, "--set", "steps=4")
+    named = ("restore", scan, "-o", tmp_path / "out.png", "--task", "inpaint", "--mask", tmp_path / "mask.png")
+    call = (*named, "-p", tiny_prior, "--set", "steps=4")
     mask.save(tmp_path / "mask.png")
     said = pellucid_command(*call)
     assert (said.code, len(said.err.splitlines())) == (1, 1)

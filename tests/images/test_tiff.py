@@ -61,7 +61,7 @@ def test_an_uncompressed_page_is_turned_as_it_says(tmp_path: Path, orientation: 
     channels = {"transparent": (4,), "ink": (4,)}.get(kind, ())
     pixels = noise(5, 7, *channels, dtype=np.uint16 if kind == "deep grey" else np.uint8)
     photometric = {"transparent": "rgb", "ink": "separated"}.get(kind, "minisblack")
-    extra = {"extrasamples": ["unassalpha"]} if kind == "transparent" else {}
+    extra: dict[str, Any] = {"extrasamples": ["unassalpha"]} if kind == "transparent" else {}
     tag = (274, "H", 1, orientation, True)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric, extratags=[tag], **extra)
     tifffile.imwrite(tmp_path / "b.tif", pixels, photometric=photometric, **extra)

@@ -146,6 +146,15 @@ class Picture:
             colours = colours.expand(-1, channels, -1, -1)
         return colours.contiguous()
 
+    def filled(self) -> Picture:
+        """Copy to look at and to restore: its wholly transparent pixels continue the visible ones as in a mirror.
+
+        Their own colours are anything, mostly black. Noise that ends at a black ground was taken for none.
+        """
+        if self.alpha is None or self.alpha.all() or not self.alpha.any():
+            return self
+        return replace(self, colour=_continued(self.colour, self.alpha == 0))
+
     def with_tensor(self, colours: Tensor) -> Picture:
         """Copy with other colours, in the original type.
 
@@ -182,6 +191,26 @@ class Picture:
             pixels = np.concatenate([self.colour, self.alpha[..., None]], axis=2)
         # Some encoders refuse a restored picture as it lies in memory, channel by channel.
         return np.ascontiguousarray(pixels)
+
+
+def _continued(colour: Pixels, hidden: Pixels) -> Pixels:
+    """Mirrors visible pixels into hidden ones, row by row and column by column, until all are filled."""
+    colour, hidden, left = colour.copy(), hidden.copy(), -1
+    mean = np.mean(colour[~hidden], 0, dtype=np.float64)
+    while left != (left := int(hidden.sum())):
+        for turned, seen in ((colour, hidden), (colour.swapaxes(0, 1), hidden.T)):
+            at = np.arange(seen.shape[1])
+            before = np.maximum.accumulate(np.where(seen, -len(at), at), 1)
+            behind = np.minimum.accumulate(np.where(seen, 2 * len(at), at)[:, ::-1], 1)[:, ::-1]
+            source = 2 * np.where(at - before <= behind - at, before, behind) - at
+            rows, columns = np.nonzero(seen & (source >= 0) & (source < len(at)))
+            source = source[rows, columns]
+            shown = ~seen[rows, source]
+            rows, columns, source = rows[shown], columns[shown], source[shown]
+            turned[rows, columns] = turned[rows, source]
+            seen[rows, columns] = False
+    colour[hidden] = mean
+    return colour
 
 
 def bound(pages: Sequence[Picture]) -> Picture:

@@ -125,7 +125,7 @@ def _orientation(page: Any) -> int:
 
 def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Picture:
     if page.dtype is not None and page.dtype.kind not in "ufb":
-        raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to 16-bit")
+        raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to uint16, without signs")
     if page.imagedepth != 1:
         raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a separate page")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK

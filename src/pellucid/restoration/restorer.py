@@ -85,7 +85,9 @@ class Restorer(Runner):
             operator = None if self._maker is None else self._maker(page)
             whole = _untouched(page, operator)
             results = (
-                [whole] * len(own) if whole else self.samples(page.tensor(), own, progress, operator, self._known(page))
+                [whole] * len(own)
+                if whole
+                else self.samples(page.filled().tensor(), own, progress, operator, self._known(page))
             )
             finished = [self._finished(page, result) for result in results]
             for pages, (done, _) in zip(made, finished, strict=True):
@@ -111,7 +113,7 @@ class Restorer(Runner):
         if any(picture.more for picture in pictures):
             raise UsageError("exposures of one image are files of one page each")
         # Grey ones become colours, so that the prior's channels tell where one ends.
-        tensors = [picture.tensor().expand(-1, self.channels, -1, -1) for picture in pictures]
+        tensors = [picture.filled().tensor().expand(-1, self.channels, -1, -1) for picture in pictures]
         if len({tensor.shape for tensor in tensors}) > 1:
             sizes = ", ".join(f"{tensor.shape[3]}x{tensor.shape[2]}" for tensor in tensors)
             raise UsageError(f"exposures of one image have the same size, not {sizes}")
@@ -131,7 +133,7 @@ class Restorer(Runner):
         operator = None if self._maker is None else self._maker(page)
         whole = _untouched(page, operator)
         return whole or _warned(
-            self.run(page.tensor(), seed, progress, operator, watch, known), operator or self._operator
+            self.run(page.filled().tensor(), seed, progress, operator, watch, known), operator or self._operator
         )
 
     def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
