@@ -429,3 +429,21 @@ def test_noise_of_a_cut_out_is_found_whatever_lies_under_what_is_transparent(
     np.testing.assert_array_equal(restored[~seen], cut[~seen])
     before, after = (np.square(one[seen][:, :3] - clean[seen]).mean() for one in (cut, restored))
     assert after < before / 3
+
+
+def test_an_image_on_its_side_stays_so_and_of_several_frames_one_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a maker"
+    Image.new("RGB", (24, 16), "teal").save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as image:
+        restored = pellucid.restore(image)
+        assert image.getexif()[0x0112] == 6, "it writes nothing into its input"
+    assert restored.size == (24, 16)
+    assert (restored.getexif()[0x0112], restored.getexif()[0x010F]) == (6, "a maker")
+    frames = [Image.new("RGB", (24, 16), colour) for colour in ("teal", "navy")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with Image.open(tmp_path / "a.gif") as image:
+        assert pellucid.restore(image).size == (24, 16)
+    assert "the image has 2 frames or pages: its current one alone is restored" in caplog.messages
