@@ -241,10 +241,19 @@ def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Pictur
         raise UsageError(f"an image is (H, W) or (H, W, 1 to 4), not {pixels.shape}")
     if pixels.dtype not in _FULL and not np.issubdtype(pixels.dtype, np.floating):
         raise UsageError(f"an image is uint8, uint16 or float in [0, 1], not {pixels.dtype}")
-    note = None if pixels.dtype in _FULL else check_floats(pixels)
+    note = _few_bits(pixels) if pixels.dtype in _FULL else check_floats(pixels)
     if pixels.shape[2] in (2, 4):
         return Picture(pixels[..., :-1], pixels[..., -1], metadata or {}, note=note)
     return Picture(pixels, None, metadata or {}, note=note)
+
+
+def _few_bits(pixels: Pixels) -> str | None:
+    """Returns a note on 16-bit pixels on the scale of 10 or 12 bits, as of a camera or an X-ray: they count as dark."""
+    top = int(pixels.max()) if pixels.dtype == np.uint16 else 0
+    bits = next((bits for bits in (10, 12) if top < 1 << bits), None)
+    if bits is None or top <= _FULL[np.dtype(np.uint8)]:
+        return None
+    return f"its values end at {top} of 65535, as those of {bits} bits do: multiply them by {1 << (16 - bits)}"
 
 
 _TRACE = 0.005
