@@ -414,3 +414,36 @@ def test_frequencies_of_an_image_are_restored_to_it(method: str) -> None:
 def test_a_mode_that_cannot_be_restored_has_a_way_that_loses_nothing(mode: str, says: str) -> None:
     with pytest.raises(pellucid.PellucidError, match=says):
         pellucid.restore(Image.new(mode, (4, 4)))
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_noise_of_a_cut_out_is_found_whatever_lies_under_what_is_transparent(
+    bundled: dict[str, Tensor], ground: int
+) -> None:
+    clean = (bundled["cat"][0, :, :128, :128].permute(1, 2, 0).numpy() + 1) * 127.5
+    noisy = (clean + np.random.default_rng(0).normal(0, 15, clean.shape)).clip(0, 255)
+    seen = np.hypot(*(np.mgrid[:128, :128] - 64)) < 56
+    noisy[~seen] = ground
+    cut = np.dstack([noisy, 255 * seen]).astype(np.uint8)
+    restored = pellucid.restore(cut)
+    np.testing.assert_array_equal(restored[~seen], cut[~seen])
+    before, after = (np.square(one[seen][:, :3] - clean[seen]).mean() for one in (cut, restored))
+    assert after < before / 3
+
+
+def test_an_image_on_its_side_stays_so_and_of_several_frames_one_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a maker"
+    Image.new("RGB", (24, 16), "teal").save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as image:
+        restored = pellucid.restore(image)
+        assert image.getexif()[0x0112] == 6, "it writes nothing into its input"
+    assert restored.size == (24, 16)
+    assert (restored.getexif()[0x0112], restored.getexif()[0x010F]) == (6, "a maker")
+    frames = [Image.new("RGB", (24, 16), colour) for colour in ("teal", "navy")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with Image.open(tmp_path / "a.gif") as image:
+        assert pellucid.restore(image).size == (24, 16)
+    assert "the image has 2 frames or pages: its current one alone is restored" in caplog.messages

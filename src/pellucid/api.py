@@ -284,6 +284,8 @@ def _picture(image: str | Path | Image.Image | Array | Tensor) -> images.Picture
         images.to_pil(picture)  # refuses what Pillow could not return
         return picture
     if isinstance(image, Image.Image):
+        if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
+            _LOG.warning("the image has %d frames or pages: its current one alone is restored", frames)
         return images.from_pil(image)
     if isinstance(image, np.ndarray):
         return images.from_array(image)
@@ -303,7 +305,13 @@ def _advised(image: object) -> str:
 def _like(image: str | Path | Image.Image | Array, restored: images.Picture, *, measured: bool) -> Image.Image | Array:
     """Converts a restored picture to the kind of the input."""
     if not isinstance(image, np.ndarray):
-        return images.to_pil(restored)
+        made = images.to_pil(restored)
+        if isinstance(image, Image.Image) and (turn := images.orientation(image)) != 1:
+            # Its pixels lie as before.
+            exif = made.getexif()
+            exif[0x0112] = turn
+            made.info["exif"] = exif.tobytes()
+        return made
     # A single channel's own axis comes back, but for an operator that may have measured fewer channels than there are.
     pixels = restored.pixels
     pixels = pixels if measured else pixels.reshape(*restored.colour.shape[:2], *image.shape[2:])

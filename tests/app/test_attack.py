@@ -218,6 +218,30 @@ def test_connections_that_say_nothing_are_closed(local: Served) -> None:
         assert list(threads.map(lambda one: _raw(local, one), said)) == [b""] * 3
 
 
+def test_a_method_that_ceased_to_fit_the_damage_is_answered(local: Served) -> None:
+    client = Client(local.address)
+    page, token = client.ask("/")[1].decode(), client.token()
+    assert client.call(LOAD, token)[0] == 200
+    found = json.JSONDecoder().raw_decode(page[page.index("{", page.index("window.gradio_config")) :])[0]
+    parts = {one["id"]: one["props"] for one in found["components"]}
+    task, method = (
+        next(number for number, props in parts.items() if props.get("elem_id") == f"pellucid-{name}")
+        for name in ("task", "method")
+    )
+    # Two events of the viewer need a picture.
+    asking = [one for one in found["dependencies"] if method in one["inputs"]]
+    asking = [one for one in asking if one["targets"][0][1] not in ("act", "part")]
+    assert len(asking) > 5
+    for chosen in ("gdp", "/tmp/own.py:Own"):
+        given = {number: props.get("value") for number, props in parts.items()} | {task: "unfade", method: chosen}
+        for one in asking:
+            said = [given[number] for number in one["inputs"]]
+            answer = client.call(one["id"], *(said if one["inputs"][0] == task else [token, *said[1:]]))[0]
+            # Of another damage than before, nothing is done with the method.
+            changed = one["targets"] == [[task, "change"]]
+            assert answer == (200 if chosen == "gdp" or changed else 500)
+
+
 def test_nonsense_is_one_line_and_not_the_end(attacker: Client) -> None:
     outside = attacker.ask("/session", b"")[0] == 401
     for body in (b"", b"[]", b"{}", b"[" * 100_000, b'{"data":[],"fn_index":"0","session_hash":"abcd"}', b"\xff"):

@@ -179,8 +179,30 @@ def test_wrong_calls_are_one_line(
 def test_a_mask_of_another_size_is_one_line(
     pellucid_command: Command, scan: Path, tmp_path: Path, tiny_prior: Path, task: str
 ) -> None:
-    Image.new("L", (5, 4), 255).save(tmp_path / "small.png")
+    small = Image.new("L", (5, 4))
+    small.putpixel((2, 2), 255)
+    small.save(tmp_path / "small.png")
     call = ("restore", scan, "-o", tmp_path / "out.png", "--task", task, "--mask", tmp_path / "small.png")
     said = pellucid_command(*call, "-p", tiny_prior)
     assert (said.code, len(said.err.splitlines())) == (1, 1)
-    assert "a mask of (4, 5) does not fit images of" in said.err
+    assert "a mask of 5x4 pixels does not fit images of" in said.err
+
+
+def test_a_mask_of_the_whole_picture_is_refused_and_one_of_most_of_it_said(
+    pellucid_command: Command, scan: Path, tmp_path: Path, tiny_prior: Path
+) -> None:
+    with Image.open(scan) as image:
+        mask = Image.new("L", image.size, 255)
+    named = ("restore", scan, "-o", tmp_path / "out.png", "--task", "inpaint", "--mask", tmp_path / "mask.png")
+    call = (*named, "-p", tiny_prior, "--set", "steps=4")
+    mask.save(tmp_path / "mask.png")
+    said = pellucid_command(*call)
+    assert (said.code, len(said.err.splitlines())) == (1, 1)
+    assert "mask.png: marks the whole picture: paint black what is known" in said.err
+    assert not (tmp_path / "out.png").exists()
+    # A mask turned into its negative: the scratches are black.
+    mask.paste(0, (0, 0, mask.width // 4, mask.height))
+    mask.save(tmp_path / "mask.png")
+    said = pellucid_command(*call)
+    assert said.code == 0
+    assert "the mask marks 75.8 % of the picture as missing: white is filled, black stays" in said.out

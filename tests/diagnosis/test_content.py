@@ -8,14 +8,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from pellucid.diagnosis import diagnose
+from pellucid.diagnosis import diagnose, of_picture
 from pellucid.diagnosis.content import estimate
-from pellucid.images import from_pil, from_tensor, to_pil
+from pellucid.images import from_array, from_pil, from_tensor, to_pil
 from pellucid.maths.problem import to_model, to_unit
-from pellucid.priors import Counted, load_prior
+from pellucid.priors import Counted, Prior, load_prior
 
 
 def rgb(plane: Tensor) -> Tensor:
@@ -115,3 +115,13 @@ def test_a_pattern_is_named() -> None:
     content = estimate(rgb(wave(9, 25)))
     assert content.text == "a regular pattern, such as a dither or a halftone, grey"
     assert content.evidence["pattern"] > 0.9
+
+
+@pytest.mark.parametrize("radius", [3, 4])
+def test_dots_of_a_pen_are_no_noise(natural: Prior, radius: int) -> None:
+    image = Image.new("L", (768, 768), 255)
+    draw = ImageDraw.Draw(image)
+    for x, y in 768 * np.random.default_rng(0).random((9000, 2)):
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
+    small = image.resize((192, 192), Image.Resampling.LANCZOS)
+    assert of_picture(natural, from_array(np.asarray(small))).noise is None

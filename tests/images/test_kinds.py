@@ -218,3 +218,15 @@ def test_which_colours_the_numbers_of_a_png_are(tmp_path: Path, deep: bool) -> N
         images.check_holds(picture, tmp_path / "a.tif")
     usual = images.from_array(pixels, {"chunks": {b"gAMA": struct.pack(">I", 45455), b"sRGB": b"\0"}})
     images.check_holds(usual, tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(("top", "says"), [(255, None), (1023, "10 bits do: multiply them by 64"), (4096, None)])
+def test_values_of_fewer_bits_in_16_are_said(top: int, says: str | None) -> None:
+    note = images.from_array(np.array([[0, top]], np.uint16)).note
+    assert note is None if says is None else str(note).endswith(says)
+
+
+def test_values_of_12_bits_are_said_in_a_file(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(4096, dtype=np.uint16).reshape(64, 64))
+    note = images.read(tmp_path / "a.tif").note
+    assert note == "its values end at 4095 of 65535, as those of 12 bits do: multiply them by 16"

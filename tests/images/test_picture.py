@@ -71,3 +71,17 @@ def test_pillow_is_not_given_what_it_would_spoil() -> None:
         images.to_pil(images.from_array(np.zeros((2, 2, 3), np.uint16)))
     with pytest.raises(PellucidError, match="mode F"):
         images.from_pil(Image.new("F", (2, 2)))
+
+
+def test_what_nobody_sees_continues_what_is_seen() -> None:
+    row = np.array([[1, 2, 3, 0, 0, 0, 0]], np.uint8)
+    alpha = np.array([[9, 9, 9, 0, 0, 0, 0]], np.uint8)
+    picture = images.from_array(np.stack([row, alpha], 2))
+    # A mirror at the last visible pixel, and where it ends another one.
+    assert picture.filled().colour[..., 0].tolist() == [[1, 2, 3, 2, 1, 2, 3]]
+    assert picture.colour[..., 0].tolist() == row.tolist()
+    single = np.zeros((5, 7, 4), np.uint8)
+    single[2, 3] = 9, 8, 7, 255
+    assert (images.from_array(single).filled().colour == (9, 8, 7)).all()
+    nothing = images.from_array(single * np.array([1, 1, 1, 0], np.uint8))
+    assert nothing.filled() is nothing

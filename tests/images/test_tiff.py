@@ -10,6 +10,7 @@ from PIL import Image
 
 from pellucid import images
 from pellucid.errors import PellucidError
+from pellucid.images.picture import upright
 
 
 def noise(*shape: int, dtype: Any = np.uint8) -> np.ndarray[Any, Any]:
@@ -52,6 +53,20 @@ def test_white_may_be_zero(tmp_path: Path, dtype: Any) -> None:
     pixels = noise(4, 5, dtype=dtype)
     tifffile.imwrite(tmp_path / "a.tif", np.iinfo(dtype).max - pixels, photometric="miniswhite")
     np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["grey", "deep grey", "transparent", "ink"])
+def test_an_uncompressed_page_is_turned_as_it_says(tmp_path: Path, orientation: int, kind: str) -> None:
+    channels = {"transparent": (4,), "ink": (4,)}.get(kind, ())
+    pixels = noise(5, 7, *channels, dtype=np.uint16 if kind == "deep grey" else np.uint8)
+    photometric = {"transparent": "rgb", "ink": "separated"}.get(kind, "minisblack")
+    extra: dict[str, Any] = {"extrasamples": ["unassalpha"]} if kind == "transparent" else {}
+    tag = (274, "H", 1, orientation, True)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric, extratags=[tag], **extra)
+    tifffile.imwrite(tmp_path / "b.tif", pixels, photometric=photometric, **extra)
+    expected = upright(images.read(tmp_path / "b.tif").pixels, orientation)
+    np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, expected)
 
 
 @pytest.mark.parametrize("options", [{"bigtiff": True}, {"byteorder": ">"}, {"tile": (16, 16)}, {"rowsperstrip": 1}])

@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..catalogue import tasks
 from ..support.settings import read as settings_of
-from .choices import MOST_COMPARED, MOST_SAMPLES, Choices, fitting
+from .choices import MOST_COMPARED, MOST_SAMPLES, Choices, fitting, offered
 from .words import damage
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ _NUMBERS = {"noise": float, "steps": int, "tile": int, "seed": int}
 def labelled(names: Sequence[str]) -> list[tuple[str, str]]:
     """Methods to choose from: the page's label of each, and its name."""
     return [(_TERMS.get(name, name), name) for name in names]
+
+
+def are_offered(value: object) -> bool:
+    """True for methods of the page, one or a list, whether or not they fit the damage that is chosen now."""
+    names = value if isinstance(value, list) else [value]
+    return all(isinstance(name, str) and name in ("", *offered()) for name in names)
 
 
 class Controls:
@@ -87,12 +93,17 @@ class Controls:
         return tasks.find(task).needs if task in tasks.names() else None
 
     def read(self, session: Session, values: Sequence[Any]) -> Choices:
-        """Makes choices of the parts' values and the session's files.
+        """Makes choices of the parts' values, as the browser sends them, and the session's files.
 
         Raises:
             UsageError: the choices exclude each other.
         """
-        task, method, prior, fidelity, strength, steps, settings, noise, exact, seed, tile, *rest = values
+        # gradio would refuse a method that ceased to fit the damage while the page was on its way, with no word.
+        checked = [
+            value if part in (self.method, self.compare) and are_offered(value) else part.preprocess(value)
+            for part, value in zip(self.inputs, values, strict=True)
+        ]
+        task, method, prior, fidelity, strength, steps, settings, noise, exact, seed, tile, *rest = checked
         samples, compare, by = rest
         # Many write 0,05.
         texts = {"noise": noise.replace(",", "."), "steps": steps, "tile": tile, "seed": seed}

@@ -105,6 +105,7 @@ def look(prior: Prior, picture: images.Picture) -> tuple[Verdict, float | None]:
     Returns:
         The verdict, and the prior's seconds for a pixel; None if the prior was not evaluated.
     """
+    picture = picture.filled()
     seen = excerpt(picture)
     pixels = seen.tensor()
     pixels = pixels.expand(-1, prior.channels, -1, -1) if pixels.shape[1] == 1 else pixels

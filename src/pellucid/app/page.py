@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..catalogue import tasks
 from ..errors import PellucidError, UsageError
 from . import view
 from .choices import MOST_COMPARED, Choices, fitting
@@ -93,15 +94,17 @@ class Page:
         # gradio leaves out a press, a stroke or a removal while the one before is not answered; page.js keeps the
         # order.
         each: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
+        # The controls check what they are sent; gradio knows the newest lists alone.
+        raw: dict[str, Any] = {"preprocess": False}
         # Whoever is fast hands pictures over before the page has been given its token.
         handed: dict[str, Any] = {**each, "js": _HAND}
         taken = self._viewer.taken(self._take, [token, self._handed], shown, **{**each, "js": _TAKEN})
-        self._run.click(self._start, [token, *chosen], shown, **each)
+        self._run.click(self._start, [token, *chosen], shown, **each, **raw)
         self._stop.click(self._end, token, shown, **each)
         self._undo.click(self._back, token, shown, **each)
-        self._viewer.part(self._part, [token, *chosen], shown, **each)
+        self._viewer.part(self._part, [token, *chosen], shown, **each, **raw)
         seen = self._viewer.chosen(self._choose, token, shown, **each)
-        self._viewer.act(self._act, [token, *chosen], shown, **each)
+        self._viewer.act(self._act, [token, *chosen], shown, **each, **raw)
         self._viewer.paints(self._paints, token, shown, **each)
         removed = self._viewer.removed(self._remove, token, shown, **each)
         painted = self._viewer.painted(self._paint, token, shown, **each)
@@ -112,15 +115,15 @@ class Page:
             self._kernel, [token, controls.kernel, self._handed], [controls.kernel, *shown], **handed
         )
         for event in (taken, seen, removed, painted, masked, kernel):
-            event.then(self._calls, [token, *chosen], said, **quiet)
+            event.then(self._calls, [token, *chosen], said, **quiet, **raw)
         # Before the others of its event: gradio begins the next of them when the one before is answered.
         controls.task.change(
             self._fit, [token, controls.task, controls.method, controls.compare],
-            [controls.method, controls.compare, controls.mask, controls.kernel, controls.by, *shown], **each,
+            [controls.method, controls.compare, controls.mask, controls.kernel, controls.by, *shown], **each, **raw,
         )  # fmt: skip
-        gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet)
+        gr.on([c.change for c in chosen], self._calls, [token, *chosen], said, **quiet, **raw)
         gr.on([controls.task.change, controls.method.change], self._fidelity, [controls.task, controls.method],
-              controls.fidelity, **quiet)  # fmt: skip
+              controls.fidelity, **quiet, **raw)  # fmt: skip
 
     # --- events ---
 
@@ -128,7 +131,7 @@ class Page:
         try:
             # The gate says who asks, and which loading of the page it is.
             scope = request.request.scope if request.request else {"visitor": "", "page": ""}
-            if self._desk.sessions.visitor_of(token or "") != scope["visitor"]:
+            if self._desk.sessions.visitor_of(str(token or "")) != scope["visitor"]:
                 raise PellucidError("this page has lost its session: reload it")
             return self._desk.sessions.of(token, scope["page"])
         except PellucidError as error:
@@ -234,7 +237,7 @@ class Page:
         session.forget()
         if session.picture is not None:
             session.picture.painting = needs == "mask"
-        names = fitting(task or None)
+        names = fitting(task if task in tasks.names() else None)
         return [
             # Without a value: one that was chosen since the question was sent stays.
             gr.Dropdown(choices=[("automatic", ""), *labelled(names)], **_unless(method in ("", *names), "")),

@@ -169,7 +169,7 @@ def of_picture(prior: Prior, picture: Picture) -> Diagnosis:
     Raises:
         UsageError: the prior has another number of channels, or pixels are not finite.
     """
-    pixels = picture.tensor()
+    pixels = picture.filled().tensor()
     check_finite(pixels)
     grey = pixels.shape[1] == 1
     if not grey and pixels.shape[1] != prior.channels:

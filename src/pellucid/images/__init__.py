@@ -6,7 +6,7 @@ from .folders import files_below
 from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, left_out, target_of
 from .metadata import MARK, marks
 from .picture import Coded, JpegCoding, Picture, Pixels, bound, check_floats, from_array, from_tensor, turns
-from .pil import from_pil, to_pil
+from .pil import from_pil, orientation, to_pil
 
 __all__ = [
     "MARK",
@@ -30,6 +30,7 @@ __all__ = [
     "keeps_coding",
     "left_out",
     "marks",
+    "orientation",
     "probe",
     "read",
     "size_of",

@@ -235,9 +235,11 @@ def _whole(
         kept["dpi"] = (float(dpi[0]), float(dpi[1]))
     try:
         exif = tags()
+        own = dict(exif)
         exif.pop(_ORIENTATION, None)
         if len(exif):
             kept["exif"] = _dump(exif)
+        exif.update(own)  # it may be that of somebody's image
     except Exception:  # whatever broken EXIF provokes, the pixels are sound
         notes.append("its EXIF is damaged and was left out")
     return kept, "; ".join(notes) or None

@@ -146,6 +146,15 @@ class Picture:
             colours = colours.expand(-1, channels, -1, -1)
         return colours.contiguous()
 
+    def filled(self) -> Picture:
+        """Copy to look at and to restore: its wholly transparent pixels continue the visible ones as in a mirror.
+
+        Their own colours are anything, mostly black. Noise that ends at a black ground was taken for none.
+        """
+        if self.alpha is None or self.alpha.all() or not self.alpha.any():
+            return self
+        return replace(self, colour=_continued(self.colour, self.alpha == 0))
+
     def with_tensor(self, colours: Tensor) -> Picture:
         """Copy with other colours, in the original type.
 
@@ -184,6 +193,26 @@ class Picture:
         return np.ascontiguousarray(pixels)
 
 
+def _continued(colour: Pixels, hidden: Pixels) -> Pixels:
+    """Mirrors visible pixels into hidden ones, row by row and column by column, until all are filled."""
+    colour, hidden, left = colour.copy(), hidden.copy(), -1
+    mean = np.mean(colour[~hidden], 0, dtype=np.float64)
+    while left != (left := int(hidden.sum())):
+        for turned, seen in ((colour, hidden), (colour.swapaxes(0, 1), hidden.T)):
+            at = np.arange(seen.shape[1])
+            before = np.maximum.accumulate(np.where(seen, -len(at), at), 1)
+            behind = np.minimum.accumulate(np.where(seen, 2 * len(at), at)[:, ::-1], 1)[:, ::-1]
+            source = 2 * np.where(at - before <= behind - at, before, behind) - at
+            rows, columns = np.nonzero(seen & (source >= 0) & (source < len(at)))
+            source = source[rows, columns]
+            shown = ~seen[rows, source]
+            rows, columns, source = rows[shown], columns[shown], source[shown]
+            turned[rows, columns] = turned[rows, source]
+            seen[rows, columns] = False
+    colour[hidden] = mean
+    return colour
+
+
 def bound(pages: Sequence[Picture]) -> Picture:
     """Combines pages into one picture."""
     return replace(pages[0], more=tuple(pages[1:]))
@@ -212,10 +241,19 @@ def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Pictur
         raise UsageError(f"an image is (H, W) or (H, W, 1 to 4), not {pixels.shape}")
     if pixels.dtype not in _FULL and not np.issubdtype(pixels.dtype, np.floating):
         raise UsageError(f"an image is uint8, uint16 or float in [0, 1], not {pixels.dtype}")
-    note = None if pixels.dtype in _FULL else check_floats(pixels)
+    note = _few_bits(pixels) if pixels.dtype in _FULL else check_floats(pixels)
     if pixels.shape[2] in (2, 4):
         return Picture(pixels[..., :-1], pixels[..., -1], metadata or {}, note=note)
     return Picture(pixels, None, metadata or {}, note=note)
+
+
+def _few_bits(pixels: Pixels) -> str | None:
+    """Returns a note on 16-bit pixels on the scale of 10 or 12 bits, as of a camera or an X-ray: they count as dark."""
+    top = int(pixels.max()) if pixels.dtype == np.uint16 else 0
+    bits = next((bits for bits in (10, 12) if top < 1 << bits), None)
+    if bits is None or top <= _FULL[np.dtype(np.uint8)]:
+        return None
+    return f"its values end at {top} of 65535, as those of {bits} bits do: multiply them by {1 << (16 - bits)}"
 
 
 _TRACE = 0.005

@@ -45,7 +45,9 @@ def read(path: Path, keep: bool = False) -> Picture:
 
             def by_pillow(index: int) -> Picture:
                 if not seen:
-                    seen.append(opened.enter_context(Image.open(path, formats=["TIFF"])))
+                    # Not by its name: Pillow then maps the file, and one that lies on its side comes out scrambled.
+                    stored = opened.enter_context(path.open("rb"))
+                    seen.append(opened.enter_context(Image.open(stored, formats=["TIFF"])))
                 return _by_pillow(seen[0], index)
 
             seen: list[Image.Image] = []
@@ -123,7 +125,7 @@ def _orientation(page: Any) -> int:
 
 def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Picture:
     if page.dtype is not None and page.dtype.kind not in "ufb":
-        raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to 16-bit")
+        raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to uint16, without signs")
     if page.imagedepth != 1:
         raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a separate page")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK

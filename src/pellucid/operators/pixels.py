@@ -90,7 +90,7 @@ class Mask(Operator):
             empty: whether an empty mask is valid.
 
         Raises:
-            PellucidError: the file cannot be read, or nothing in it is white.
+            PellucidError: the file cannot be read, or nothing or all of it is white.
         """
         from .. import images
 
@@ -99,6 +99,8 @@ class Mask(Operator):
         if known.all() and not empty:
             alpha = "; its transparency is not looked at" if picture.alpha is not None else ""
             raise PellucidError(f"{path}: marks nothing: paint white what is missing{alpha}")
+        if not known.any():
+            raise PellucidError(f"{path}: marks the whole picture: paint black what is known")
         return cls(known)
 
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
@@ -141,7 +143,8 @@ class Mask(Operator):
 
     def _check(self, shape: Shape) -> None:
         if any(own not in (1, size) for own, size in zip(self.known.shape, shape, strict=True)):
-            raise UsageError(f"a mask of {tuple(self.known.shape[-2:])} does not fit images of {shape[-2:]}")
+            (rows, columns), (height, width) = self.known.shape[-2:], shape[-2:]
+            raise UsageError(f"a mask of {columns}x{rows} pixels does not fit images of {width}x{height}")
 
 
 class Grayscale(Operator):

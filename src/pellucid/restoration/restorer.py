@@ -15,6 +15,7 @@ from ..maths.noise import derive_seed
 from ..methods.method import State
 from ..operators import Mask, Operator
 from ..support.plural import number_of
+from ..support.ranges import percent
 from . import provenance
 from .restored import Restored
 from .runner import Runner
@@ -84,7 +85,9 @@ class Restorer(Runner):
             operator = None if self._maker is None else self._maker(page)
             whole = _untouched(page, operator)
             results = (
-                [whole] * len(own) if whole else self.samples(page.tensor(), own, progress, operator, self._known(page))
+                [whole] * len(own)
+                if whole
+                else self.samples(page.filled().tensor(), own, progress, operator, self._known(page))
             )
             finished = [self._finished(page, result) for result in results]
             for pages, (done, _) in zip(made, finished, strict=True):
@@ -110,7 +113,7 @@ class Restorer(Runner):
         if any(picture.more for picture in pictures):
             raise UsageError("exposures of one image are files of one page each")
         # Grey ones become colours, so that the prior's channels tell where one ends.
-        tensors = [picture.tensor().expand(-1, self.channels, -1, -1) for picture in pictures]
+        tensors = [picture.filled().tensor().expand(-1, self.channels, -1, -1) for picture in pictures]
         if len({tensor.shape for tensor in tensors}) > 1:
             sizes = ", ".join(f"{tensor.shape[3]}x{tensor.shape[2]}" for tensor in tensors)
             raise UsageError(f"exposures of one image have the same size, not {sizes}")
@@ -129,7 +132,9 @@ class Restorer(Runner):
         """Restores one page, of whose damage something may be known."""
         operator = None if self._maker is None else self._maker(page)
         whole = _untouched(page, operator)
-        return whole or self.run(page.tensor(), seed, progress, operator, watch, known)
+        return whole or _warned(
+            self.run(page.filled().tensor(), seed, progress, operator, watch, known), operator or self._operator
+        )
 
     def _known(self, page: Picture) -> tuple[Diagnosis, ...]:
         return (from_file(page),) if self.method.diagnoses and page.jpeg is not None else ()
@@ -153,6 +158,18 @@ class Restorer(Runner):
         facts += [f"{name} {given!r}" for name, given in self._said.items()]
         prior = self.fingerprint[:16] if self.method.needs_prior else ""
         return page.marked(provenance.line(self.method, facts, prior, seed, result.notes))
+
+
+_MOST = 0.5
+"""Share of missing pixels above which a mask may be one of the known ones, turned into its negative."""
+
+
+def _warned(result: Restored, operator: Operator | None) -> Restored:
+    """Adds a note on the mask to a result if most of the picture is missing."""
+    if not isinstance(operator, Mask) or (missing := 1 - operator.known.mean().item()) <= _MOST:
+        return result
+    said = f"the mask marks {percent(missing)} of the picture as missing: white is filled, black stays"
+    return replace(result, notes=tuple("; ".join(filter(None, (said, note))) for note in result.notes or ("",)))
 
 
 _SHOWN = 4
