@@ -80,3 +80,5 @@ def test_strokes_and_dots_without_flat_paper_have_no_noise() -> None:
     shade = torch.linspace(0.2, 0.8, 160)
     printed = torch.sigmoid(12 * (shade - dots)).expand(1, 3, -1, -1)
     assert on_paper(Calm(to_model(printed), 1)) is None
+    rough = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(2)).expand(1, 3, -1, -1)
+    assert on_paper(Calm(to_model(rough), 1)) is None, "it would be the whole picture"

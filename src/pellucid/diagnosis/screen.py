@@ -342,7 +342,7 @@ def _shape(grey: Tensor, tone: Tensor, one: Wave, other: Wave) -> tuple[float, f
     def misfit(balanced: float) -> float:
         ink = balanced - tone
         slope = ((skewness * ink).sum() / ink.square().sum().clamp_min(_TINY)).clamp_min(0)
-        return ((skewness - slope * ink).square().mean() / around).item()
+        return float((skewness - slope * ink).square().mean() / around)
 
     return min(map(misfit, _BALANCED)), (mean.square() / around).item()
 
@@ -374,7 +374,7 @@ def _dithered(grey: Tensor, wave: Wave) -> bool:
     # Half a block is a multiple of the period, so that in step all blocks have the same phase.
     at = [SIDE * turn // _DITHER % SIDE for turn in turns]
     amplitudes = torch.fft.fft2((grey - grey.mean((-2, -1), keepdim=True)) * _window())[:, at[0], at[1]]
-    return amplitudes.sum().abs().item() > _STEP * amplitudes.abs().sum().item()
+    return bool(amplitudes.sum().abs() > _STEP * amplitudes.abs().sum())
 
 
 def _starts(size: int) -> list[int]:

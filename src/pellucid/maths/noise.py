@@ -78,7 +78,7 @@ def axis_level(sigma: float, channels: int) -> float:
         channels: number of channels.
 
     Example:
-        >>> axis_level(2.0, 4)
+        >>> noise.axis_level(2.0, 4)
         4.0
     """
     return sigma * math.sqrt(channels)

@@ -13,19 +13,13 @@ from ...priors.prior import Prior
 from .blocks import Taken, calmest, limited, only
 from .brightness import by_brightness, curved
 from .calm import GROW, MORE_POWER, ROUNDS, Calm
-from .finding import DOUBTFUL, LEAST, Noise
+from .finding import DOUBTFUL, LEAST, Noise, all_of
 from .signs import BESIDE, SLOW, Sort, beside_drawn, beyond, calmness, flat, flattest, hopeless, pale, probability, read
 from .stationary import Observed, Spectrum, ladder, shares, simulated, walk
 
 _CALM, _TESTS = 0.2, 3
 _TARGET, _POWER = 0.86, 4
 _SHRINK, _LESS = 0.03, 0.2
-_ALL = 0.95
-"""Share of a picture's deviation above which what looks like noise is the picture: sand, confetti, a pen's dots.
-
-Drawn ones have 0.98 to 1.02, and came back smeared, at 9 to 18 dB. Of 534 training crops two are so even that noise of
-25 of 255 would have as much.
-"""
 _GREY_FOUND = 2.5
 """Most power of the grey axis before a compression, of that of slow waves of colour, in what is found."""
 
@@ -86,7 +80,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
         signs |= beside_drawn(signs, drawn, again.x0, again.power, told)
     change = (_smooth(ratio / _ratio(again, told, kept)) ** 2).clamp(_LESS, MORE_POWER)
     spectrum = limited(Spectrum(only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
-    if credible and spectrum.level > _ALL * y.std((-2, -1)).square().mean().sqrt().item():
+    if credible and all_of(y, spectrum):
         return None
     coded = False
     if calm.kind == "compressed":

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from ...maths.stabilised import Curve, Variance
 from .stationary import EDGES, Spectrum, shares
@@ -17,6 +18,12 @@ WHITE_CONFIDENCE = 0.99
 DOUBTFUL, SURE, _LEAST_WEIGHT = 0.45, 0.7, 0.2
 """Confidence from which noise is treated, confidence from which all of it is removed, and the least weight."""
 _COARSE = 0.30
+_ALL = 0.95
+"""Share of a picture's deviation above which what looks like noise is the picture: sand, confetti, a pen's dots.
+
+Drawn ones have 0.98 to 1.02, and came back smeared, at 9 to 18 dB. Of 534 training crops two are so even that noise of
+25 of 255 would have as much.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,3 +102,8 @@ class Noise:
             by_light = {f"at {where:g}": level for where, level in zip(light.tolist(), levels_there, strict=True)}
         by_size = {"grain": self.grain, **({"reduced": float(self.scale)} if self.scale > 1 else {})}
         return {**self.numbers, **levels, **by_size, **by_light}
+
+
+def all_of(y: Tensor, spectrum: Spectrum) -> bool:
+    """True if noise would be nearly all that there is in a picture, (1, C, H, W): then it is the picture."""
+    return spectrum.level > _ALL * y.std((-2, -1)).square().mean().sqrt().item()

@@ -16,7 +16,7 @@ from ..estimate import WHOLE
 from .blocks import LEAST_POWER, Taken, calm_of
 from .brightness import straight
 from .calm import Calm
-from .finding import LEAST, WHITE_CONFIDENCE, Noise
+from .finding import LEAST, WHITE_CONFIDENCE, Noise, all_of
 from .signs import brightness, clipped, direction, relative, residual, spread, unclipped
 from .stationary import Spectrum, complement, from_opponent, to_opponent
 
@@ -115,9 +115,10 @@ def on_paper(calm: Calm) -> Noise | None:
     bands = power[activity.argsort()[: max(_FEWEST, int(_PAPER * len(power)))], :, 1:].mean(0)
     ratio = (bands.amax(1) / bands.amin(1).clamp_min(LEAST_POWER)).max().item()
     level, channels = bands[:, 1:].mean().sqrt().item(), calm.y.shape[1]
-    if ratio > _EVEN:
+    spectrum = Spectrum.white(level, channels, calm.axes)
+    if ratio > _EVEN or all_of(calm.y, spectrum):
         return None
-    return Noise(Spectrum.white(level, channels, calm.axes), level, WHITE_CONFIDENCE, {"paper": ratio})
+    return Noise(spectrum, level, WHITE_CONFIDENCE, {"paper": ratio})
 
 
 def bounded(level: float, calm: Calm) -> float:
