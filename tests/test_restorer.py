@@ -10,8 +10,10 @@ from pellucid import images
 from pellucid.errors import UsageError
 from pellucid.images import Picture
 from pellucid.maths.noise import derive_seed
+from pellucid.maths.problem import to_unit
 from pellucid.methods import GDP, DreamClean
-from pellucid.priors import GaussianPrior
+from pellucid.operators import Mask
+from pellucid.priors import GaussianPrior, Prior
 from pellucid.restoration.restorer import Restorer, _of_pages
 
 PRIOR = GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3))
@@ -86,3 +88,17 @@ def test_exposures_are_marked_as_the_first() -> None:
     assert result.nfe == restorer.nfe()
     with pytest.raises(UsageError, match="one page each"):
         restorer.exposures([images.bound([_picture(4), _picture(4)]), _picture(4)])
+
+
+def test_a_mask_for_each_picture_restores_as_one_for_all(natural: Prior, bundled: dict[str, torch.Tensor]) -> None:
+    clean = to_unit(bundled["coffee"][0, :, 64:128, 64:128].mean(0, keepdim=True))
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    page = images.from_array((noisy[0].clamp(0, 1) * 255).byte().numpy())
+    mask = Mask.box(64, 64, 8, 20, 24, 24)
+    one = Restorer("ddrm", natural, operator=mask, device="cpu")
+    each = Restorer("ddrm", natural, operator=lambda page: mask, device="cpu")
+    (alone, said), (made, also) = (restorer.picture(page) for restorer in (one, each))
+    assert np.array_equal(alone.pixels, made.pixels)
+    assert said.notes == also.notes
+    assert "grey, removed first" in also.notes[0]
+    assert also.nfe <= each.nfe()

@@ -15,8 +15,10 @@ from pellucid.operators import Operator
 
 
 def test_every_task_has_a_method_and_an_operator(tmp_path: Path) -> None:
+    pixel = Image.new("L", (8, 8))
+    pixel.putpixel((4, 4), 255)
     for kind in ("mask", "kernel"):
-        Image.new("L", (8, 8), 255).save(tmp_path / f"{kind}.png")
+        pixel.save(tmp_path / f"{kind}.png")
     Image.new("RGB", (8, 8)).save(tmp_path / "file.jpg")
     for name in tasks.names():
         task = tasks.find(name)

@@ -171,11 +171,16 @@ class Runner:
         """True if the noise level is estimated from each image."""
         return self.recipe.noise is None and self.method.needs_noise and self._knows_operator
 
-    @property
-    def _treats_noise(self) -> bool:
-        """True if the noise of each measurement is diagnosed, and removed if no method can take it."""
-        diagnosed = self._operator is not None and self._operator.pictures and self._latent is None and not self._exact
-        return self.estimates_noise and diagnosed and self.method.needs_prior and tells(self.prior)
+    def _treats_noise(self, operator: Operator | None) -> bool:
+        """True if the noise of each measurement is diagnosed, and removed if no method can take it.
+
+        Args:
+            operator: the degradation; None if it is made from a picture, of which only the greatest cost is known.
+        """
+        if operator is not None and not operator.pictures:
+            return False
+        able = self._latent is None and self.method.needs_prior and tells(self.prior)
+        return self.estimates_noise and able and not self._exact
 
     @property
     def _knows_operator(self) -> bool:
@@ -183,7 +188,7 @@ class Runner:
 
     def nfe(self) -> int:
         """Largest number of evaluations of the prior for one image."""
-        return self._runs.nfe(self.prior) + self._treats_noise * LOOKS
+        return self._runs.nfe(self.prior) + self._treats_noise(self._operator) * LOOKS
 
     @property
     def channels(self) -> int:
@@ -249,7 +254,7 @@ class Runner:
             operator.check_size(tuple(colours.shape))
         noise = None if self._noise is None else levels_of(self._noise, len(colours))
         if self.estimates_noise and not isinstance(operator, Jpeg):
-            if len(colours) > 1 and self._treats_noise:
+            if len(colours) > 1 and self._treats_noise(operator):
                 # Each image has noise of its own, as it would by itself.
                 return Restored.joined(
                     self.run(image[None], own, progress, operator and operator.alone(i), watch, known[i : i + 1])
@@ -267,7 +272,7 @@ class Runner:
         rng, before, note = Streams.of(seed, len(image)), 0, ""
         own = Streams([derive_seed(one, "measurement") for one in Streams.seeds(seed, len(image))])
         with alone(self._device.type):
-            if self._treats_noise:
+            if self._treats_noise(operator):
                 treatment = treated(problem, prior, own)
                 if treatment.problem is not problem:
                     noise = () if treatment.problem.noise is None else (treatment.problem.noise,)
