@@ -95,8 +95,8 @@ def test_methods_that_are_offered() -> None:
 
 @pytest.mark.parametrize("task", [None, *tasks.names()])
 def test_a_method_that_is_offered_for_a_task_takes_it(task: str | None, tmp_path: Path) -> None:
-    file = tmp_path / "white.png"
-    images.write(images.from_array(np.full((8, 8, 3), 255, np.uint8)), file)
+    file = tmp_path / "half.png"
+    images.write(images.from_array(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)), file)
     for name in fitting(task):
         choice = Choices(task=task, method=name, mask=file, kernel=file).choice()
         _check_options(choice.restores, choice.operator, choice.noise, exact=False)
