@@ -456,13 +456,25 @@ def _decomposed(
     folded = torch.zeros_like(matrix).index_add_(1, own, matrix)
     there = own.unique()
     folded = folded[:, there]
-    folded = torch.einsum("ncp,ck->nkp", folded.unflatten(1, (channels, -1)), _planes()).flatten(1) if apart else folded
+    if not apart:
+        return _Part(there, at.numel(), *_singular(folded))
+    # The numbers of a component depend on the changes of its own plane alone.
+    coloured, parts = len(tables) - 1, []
+    for plane, own in zip(_planes().T, folded.split([len(folded) - 64 * coloured, *[64] * coloured]), strict=True):
+        changes = torch.einsum("ncp,c->np", own.unflatten(1, (channels, -1)), plane)
+        s, left, right = _singular(changes)
+        parts.append((s, left, torch.kron(plane[None], right)))
+    s, left, right = zip(*parts, strict=True)
+    return _Part(there, at.numel(), torch.cat(s), torch.block_diag(*left), torch.cat(right))
+
+
+def _singular(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Singular values above 0, (K,), and their vectors: columns of u, (rows, K), and rows of the transposed v."""
     # The eigenvectors of the smaller product take a third of the time of a singular value decomposition.
-    wide = folded.shape[0] < folded.shape[1]
-    squares, vectors = torch.linalg.eigh(folded @ folded.T if wide else folded.T @ folded)
+    wide = matrix.shape[0] < matrix.shape[1]
+    squares, vectors = torch.linalg.eigh(matrix @ matrix.T if wide else matrix.T @ matrix)
     squares, vectors = squares.flip(0), vectors.flip(1)
     number = int((squares > _RANK**2 * squares[0]).sum())
     s, vectors = squares[:number].sqrt(), vectors[:, :number]
-    left, right = (vectors, (folded.T @ vectors / s).T) if wide else (folded @ vectors / s, vectors.T)
-    right = torch.einsum("kcp,dc->kdp", right.unflatten(1, (channels, -1)), _planes()).flatten(1) if apart else right
-    return _Part(there, at.numel(), s, left, right.contiguous())
+    left, right = (vectors, (matrix.T @ vectors / s).T) if wide else (matrix @ vectors / s, vectors.T)
+    return s, left, right.contiguous()
