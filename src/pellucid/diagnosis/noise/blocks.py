@@ -42,7 +42,8 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
             # A constant times the window is in its two slowest waves alone.
             both[..., :2, :2] -= means[:, top:end, :, None, None] * (edge[:, None] * edge)
         found.append(F.linear(both.square_().flatten(-2), member))
-    return torch.cat(found, 1).flatten(1, 2).transpose(0, 1).contiguous().cpu().float()
+    power: Tensor = torch.cat(found, 1).flatten(1, 2).transpose(0, 1).contiguous()
+    return power.cpu().float()
 
 
 def _means(planes: Tensor) -> Tensor:
