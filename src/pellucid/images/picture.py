@@ -197,7 +197,7 @@ def _continued(colour: Pixels, hidden: Pixels) -> Pixels:
     """Mirrors visible pixels into hidden ones, row by row and column by column, until all are filled."""
     colour, hidden, left = colour.copy(), hidden.copy(), -1
     mean = np.mean(colour[~hidden], 0, dtype=np.float64)
-    while left != (left := np.count_nonzero(hidden)):
+    while left != (left := int(np.count_nonzero(hidden))):
         _mirror(colour, hidden)
         _mirror(colour.swapaxes(0, 1), hidden.T)
     colour[hidden] = mean
