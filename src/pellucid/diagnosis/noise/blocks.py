@@ -42,8 +42,8 @@ def blocks(x: Tensor, *, centred: bool = True) -> Tensor:
             # A constant times the window is in its two slowest waves alone.
             both[..., :2, :2] -= means[:, top:end, :, None, None] * (edge[:, None] * edge)
         found.append(F.linear(both.square_().flatten(-2), member))
-    power: Tensor = torch.cat(found, 1).flatten(1, 2).transpose(0, 1).contiguous()
-    return power.cpu().float()
+    power: Tensor = torch.cat(found, 1).flatten(1, 2).transpose(0, 1).contiguous().cpu().float()
+    return power
 
 
 def _means(planes: Tensor) -> Tensor:
@@ -51,7 +51,8 @@ def _means(planes: Tensor) -> Tensor:
     planes = planes[:, : planes.shape[1] // STRIDE * STRIDE, : planes.shape[2] // STRIDE * STRIDE]
     sums = planes.unflatten(2, (-1, STRIDE)).sum(3).unflatten(1, (-1, STRIDE)).sum(2)
     down = sums[:, 1:] + sums[:, :-1]
-    return (down[..., 1:] + down[..., :-1]) / SIDE**2
+    means: Tensor = (down[..., 1:] + down[..., :-1]) / SIDE**2
+    return means
 
 
 @lru_cache(maxsize=1)
