@@ -158,16 +158,19 @@ def test_the_colours_before_an_enlargement_do_not_depend_on_the_lines_at_once(
         assert torch.equal(narrowed(samples, axis), x)
 
 
-def test_the_power_of_a_block_by_band() -> None:
-    x = draw(1, 3, SIDE, SIDE + STRIDE)
+@pytest.mark.parametrize("centred", [False, True])
+def test_the_power_of_a_block_by_band(centred: bool) -> None:
+    x = draw(1, 3, SIDE + 3, SIDE + STRIDE) + 0.5
     slope = torch.hann_window(SIDE)
     window = slope[:, None] * slope
-    own = to_opponent(x)[0, :, :, STRIDE:] * window / window.square().mean().sqrt()
+    own = to_opponent(x)[0, :, :SIDE, STRIDE:]
+    own = own - own.mean((-2, -1), keepdim=True) if centred else own
+    own = own * window / window.square().mean().sqrt()
     power = torch.fft.fft2(own, norm="ortho").abs().square()
     at = torch.hypot(torch.fft.fftfreq(SIDE)[:, None], torch.fft.fftfreq(SIDE)[None])
     band = torch.bucketize(at, torch.tensor(EDGES[1:-1]), right=True)
     stated = torch.stack([power[:, band == number].mean(1) for number in range(BANDS)], 1)
-    torch.testing.assert_close(blocks(x, centred=False)[1], stated, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(blocks(x, centred=centred)[1], stated, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("clipped", [0, 40])

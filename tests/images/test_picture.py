@@ -83,5 +83,8 @@ def test_what_nobody_sees_continues_what_is_seen() -> None:
     single = np.zeros((5, 7, 4), np.uint8)
     single[2, 3] = 9, 8, 7, 255
     assert (images.from_array(single).filled().colour == (9, 8, 7)).all()
+    # The nearer one of two mirrors counts, what is filled is mirrored again, and columns follow rows.
+    grid = np.array([[1, 2, 0, 0, 0, 8, 9], [1, 2, 0, 0, 0, 8, 9], [0] * 7], np.uint8)
+    assert images.from_array(np.stack([grid, grid], 2)).filled().colour[..., 0].tolist() == [[1, 2, 1, 2, 9, 8, 9]] * 3
     nothing = images.from_array(single * np.array([1, 1, 1, 0], np.uint8))
     assert nothing.filled() is nothing

@@ -118,6 +118,13 @@ def test_apart_a_change_of_the_brightness_is_grey() -> None:
         moved = operator.within(x, q, 0.0)
         torch.testing.assert_close(operator.A(moved), q, atol=1e-4, rtol=0)
         assert torch.allclose(moved, x + fine, atol=1e-5) == apart
+
+
+@pytest.mark.parametrize(("size", "offset"), [((32, 32), (0, 0)), ((37, 50), (3, 6)), ((9, 7), (12, 1))])
+def test_apart_the_nearest_is_so_in_the_planes_changes(size: tuple[int, int], offset: tuple[int, int]) -> None:
+    x = draw(0, 1, 3, *size)
+    operator = Quantised(coding("4:2:0", offset), (3, *size), apart=True)
+    q = operator.A(x + draw(1, 1, 3, *size))
     # The gradient of |A x - q|^2 + w |B^-1 (x - x0)|^2, with the planes' changes B, is 0 at the nearest.
     planes, nearest = quantised._planes(), operator.nearest(x, q, 0.3)
     pull = torch.einsum("cp,bchw->bphw", planes, operator.At(q - operator.A(nearest)))

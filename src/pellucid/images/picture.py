@@ -197,20 +197,31 @@ def _continued(colour: Pixels, hidden: Pixels) -> Pixels:
     """Mirrors visible pixels into hidden ones, row by row and column by column, until all are filled."""
     colour, hidden, left = colour.copy(), hidden.copy(), -1
     mean = np.mean(colour[~hidden], 0, dtype=np.float64)
-    while left != (left := int(hidden.sum())):
-        for turned, seen in ((colour, hidden), (colour.swapaxes(0, 1), hidden.T)):
-            at = np.arange(seen.shape[1])
-            before = np.maximum.accumulate(np.where(seen, -len(at), at), 1)
-            behind = np.minimum.accumulate(np.where(seen, 2 * len(at), at)[:, ::-1], 1)[:, ::-1]
-            source = 2 * np.where(at - before <= behind - at, before, behind) - at
-            rows, columns = np.nonzero(seen & (source >= 0) & (source < len(at)))
-            source = source[rows, columns]
-            shown = ~seen[rows, source]
-            rows, columns, source = rows[shown], columns[shown], source[shown]
-            turned[rows, columns] = turned[rows, source]
-            seen[rows, columns] = False
+    while left != (left := int(np.count_nonzero(hidden))):
+        _mirror(colour, hidden)
+        _mirror(colour.swapaxes(0, 1), hidden.T)
     colour[hidden] = mean
     return colour
+
+
+def _mirror(colour: Pixels, hidden: Pixels) -> None:
+    """Mirrors visible pixels into hidden ones of their row, in place, at the nearest visible one."""
+    at = np.arange(hidden.shape[1], dtype=np.int32)
+    rows = np.flatnonzero(hidden.any(1) & ~hidden.all(1))
+    # Some rows at a time stay in a processor's cache.
+    for some in np.array_split(rows, -(-len(rows) * len(at) // _AT_ONCE) or 1):
+        own, pixels = (np.ascontiguousarray(plane[some]) for plane in (hidden, colour))
+        before = np.maximum.accumulate(np.where(own, -len(at), at), 1)
+        behind = np.minimum.accumulate(np.where(own, 2 * len(at), at)[:, ::-1], 1)[:, ::-1]
+        source = 2 * np.where(at - before <= behind - at, before, behind) - at
+        places = np.flatnonzero(own & (source >= 0) & (source < len(at)))
+        sources = places + (source - at).ravel()[places]
+        shown = ~own.ravel()[sources]
+        places, sources = places[shown], sources[shown]
+        flat = pixels.reshape(-1, pixels.shape[-1])
+        flat[places] = flat[sources]
+        own.ravel()[places] = False
+        hidden[some], colour[some] = own, pixels
 
 
 def bound(pages: Sequence[Picture]) -> Picture:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -72,13 +72,10 @@ class Quantised(Operator):
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         self._check(tuple(x.shape))
-        matrix = _matrix(*self._key).to(x)
 
         def one(image: Tensor) -> Tensor:
-            numbers = image.new_empty(self._rows.blocks, self._columns.blocks, len(matrix))
-            for blocks, own, edges in self._strips(stored(image, self.coding.orientation)):
-                numbers[blocks] = self._cut(own, edges, "replicate") @ matrix.T
-            return numbers.flatten(0, 1)
+            strips = self._strips(stored(image, self.coding.orientation))
+            return torch.cat([self._measured(own, edges) for _, own, edges in strips]).flatten(0, 1)
 
         return by_image(one, x)
 
@@ -147,28 +144,44 @@ class Quantised(Operator):
         """Images with measurements changed as far as the weight permits; in strips, which bounds the memory."""
         self._check(tuple(x.shape))
         rows, columns = self._rows, self._columns
-        matrix = _matrix(*self._key).to(x)
-        back = [
-            (tall, wide, part.back(weight, x, (tall.stop - tall.start) * (wide.stop - wide.start)))
-            for tall, wide, part in self._kinds(self._apart)
-        ]
         moved = []
         for one, measured in zip(x, q, strict=True):
             image = stored(one, self.coding.orientation)
             new, done = torch.empty_like(image), 0
             numbers = measured.unflatten(0, (rows.blocks, columns.blocks))
             for blocks, own, edges in self._strips(image):
-                seen = self._cut(own, edges, "replicate") @ matrix.T
-                by = change(seen, numbers[blocks])
-                moves = by.new_empty(*by.shape[:2], matrix.shape[1])
-                for tall, wide, factors in back:
-                    part = slice(max(tall.start - blocks.start, 0), max(min(tall.stop, blocks.stop) - blocks.start, 0))
-                    moves[part, wide] = reduce(torch.matmul, factors, by[part, wide])
-                joined = self._joined(moves, edges[0])[:, : own.shape[1]]
-                torch.add(own, joined, out=new[:, done : done + own.shape[1]])
+                by = change(self._measured(own, edges), numbers[blocks])
+                moves = torch.empty_like(by)
+                for tall, wide, part in self._kinds(self._apart):
+                    own_rows = slice(*(min(max(at - blocks.start, 0), len(by)) for at in (tall.start, tall.stop)))
+                    some = by[own_rows, wide]
+                    moves[own_rows, wide] = part.weighed(some.flatten(0, 1), weight).view_as(some)
+                torch.add(own, self._spread(moves, edges), out=new[:, done : done + own.shape[1]])
                 done += own.shape[1]
             moved.append(upright(new, self.coding.orientation))
         return torch.stack(moved) if len(moved) > 1 else moved[0][None]
+
+    def _measured(self, image: Tensor, edges: tuple[int, int]) -> Tensor:
+        """Numbers of a stored image or a strip, (rows, columns, numbers); a third of the products of `_matrix`."""
+        tables, shrunk, channels = self._key
+        planes = torch.tensordot(_colours(len(tables), channels).to(image), image, 1)
+        blocks = self._cut(planes, edges, "replicate").unflatten(2, (len(planes), -1)).unbind(2)
+        matrices = _divided(tables, shrunk, image.dtype, image.device)
+        return torch.cat([own @ matrix for own, matrix in zip(blocks, matrices, strict=True)], 2)
+
+    def _spread(self, weighed: Tensor, edges: tuple[int, int]) -> Tensor:
+        """Changes of a stored image or a strip: the transpose of `_measured`, but for the steps."""
+        tables, shrunk, channels = self._key
+        changes = _colours(len(tables), channels).T
+        if self._apart:
+            # A plane's change of length 1, as often as it moves the plane.
+            changes = _planes() * (changes * _planes()).sum(0)
+        matrices = _transforms(len(tables), shrunk, weighed.dtype, weighed.device)
+        parts = zip(weighed.split([len(matrix) for matrix in matrices], 2), matrices, strict=True)
+        planes = self._joined(torch.cat([own @ matrix for own, matrix in parts], 2))
+        planes = _gathered(_gathered(planes, 1, *edges), 2, self._columns.before, self._columns.after)
+        spread: Tensor = torch.tensordot(changes.to(planes), planes, 1)
+        return spread
 
     def _strips(self, image: Tensor) -> Iterator[tuple[slice, Tensor, tuple[int, int]]]:
         """Cuts a stored image into rows of blocks; also gives the rows of pixels missing before and after."""
@@ -211,15 +224,15 @@ class Quantised(Operator):
 
     def _image(self, blocks: Tensor) -> Tensor:
         """The inverse of `_blocks`."""
-        return upright(self._joined(blocks, self._rows.before)[:, : self._rows.size], self.coding.orientation)
-
-    def _joined(self, blocks: Tensor, before: int) -> Tensor:
-        """Stored image, or a strip of it from the first row on, made of macroblocks; missing rows after it stay."""
         rows, columns = self._rows, self._columns
-        planes = blocks.unflatten(2, (self.channels, rows.side, columns.side)).permute(2, 0, 3, 1, 4)
-        whole = planes.flatten(3).flatten(1, 2)
-        cut: Tensor = whole[:, before:, columns.before : columns.before + columns.size]
-        return cut
+        whole = self._joined(blocks)[:, rows.before :, columns.before :]
+        return upright(whole[:, : rows.size, : columns.size], self.coding.orientation)
+
+    def _joined(self, blocks: Tensor) -> Tensor:
+        """Planes made of macroblocks, with the rows and columns that are missing in the image."""
+        planes = blocks.unflatten(2, (-1, self._rows.side, self._columns.side)).permute(2, 0, 3, 1, 4)
+        joined: Tensor = planes.flatten(3).flatten(1, 2)
+        return joined
 
     def _kinds(self, apart: bool = False) -> Iterator[tuple[slice, slice, _Part]]:
         """Groups of equal blocks, as slices of rows and columns, with their decomposition."""
@@ -339,14 +352,16 @@ class _Part:
         pixels: number of pixels of a macroblock, in all channels.
         known: K singular values above 0.
         left: their columns of u, (numbers, K).
-        right: their rows of the transposed v, (K, D).
+        steps: of the numbers, (numbers,).
+        folded: makes the matrix that is decomposed, (numbers, D).
     """
 
     there: Tensor
     pixels: int
     known: Tensor
     left: Tensor
-    right: Tensor
+    steps: Tensor
+    folded: Callable[[], Tensor]
 
     @property
     def s(self) -> Tensor:
@@ -362,62 +377,92 @@ class _Part:
     @cached_property
     def v(self) -> Tensor:
         """Singular vectors of the pixels, (pixels, pixels): the measured ones, completed to a basis of those there."""
-        basis: Tensor = torch.linalg.qr(self.right.T, mode="complete").Q.clone()
-        basis[:, : len(self.known)] = self.right.T
+        known = self.folded().T @ self.left / self.known
+        basis: Tensor = torch.linalg.qr(known, mode="complete").Q.clone()
+        basis[:, : len(self.known)] = known
         v: Tensor = basis.new_zeros(self.pixels, self.pixels)
         v[self.there[:, None], self.there] = basis
         return v
 
-    @cached_property
-    def _back(self) -> Tensor:
-        """Transposed v for whole macroblocks, (K, pixels)."""
-        return self.right.new_zeros(len(self.right), self.pixels).index_copy(1, self.there, self.right)
+    def weighed(self, by: Tensor, weight: float) -> Tensor:
+        """Maps changes of the numbers, (blocks, numbers), to what `Quantised._spread` takes.
 
-    def back(self, weight: float, like: Tensor, blocks: int) -> list[Tensor]:
-        """Matrices whose product maps changes of the numbers to changes of a block: the damped pseudo-inverse.
+        With A = D P, and the steps 1 / D, the damped pseudo-inverse is P^T D (A A^T + w)^-1: this is all but P^T.
 
         Args:
-            weight: the damping.
-            like: a tensor of the type to compute in.
-            blocks: number of blocks to map; for a few, to multiply the matrices first takes longer than the blocks.
+            by: the changes.
+            weight: the damping w.
         """
-        if blocks < len(self.left):
-            return self.factors(weight, like)
-        return [_product(self, weight, like.dtype, like.device)]
-
-    def factors(self, weight: float, like: Tensor) -> list[Tensor]:
-        """The two matrices of `back`."""
-        share = self.known / (self.known.square() + weight)
-        return [(self.left * share).to(like), self._back.to(like)]
+        # For a few blocks, to multiply the factors first takes longer than the blocks.
+        if len(by) >= len(self.left):
+            return by @ _product(self, weight, by.dtype, by.device)
+        left, right = _factors(self, by.dtype, by.device)
+        return by @ left / (self.known.square() + weight).to(by) @ right
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
+def _factors(part: _Part, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Factors of the inverse of A A^T over the steps, between which are the inverses of its eigenvalues."""
+    return part.left.to(device, dtype), (part.left.T / part.steps).to(device, dtype)
+
+
+@lru_cache(maxsize=16)
 def _product(part: _Part, weight: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Product of a part's factors: files of one camera or program have the tables, and so the weights, in common."""
-    left, right = part.factors(weight, torch.empty(0, dtype=dtype, device=device))
-    return left @ right
+    left, right = _factors(part, dtype, device)
+    return left / (part.known.square() + weight).to(left) @ right
 
 
 Tables = tuple[tuple[int, ...], ...]
 Span = tuple[int, int]
 
 
-@lru_cache(maxsize=16)
 def _matrix(tables: Tables, shrunk: tuple[int, int], channels: int) -> Tensor:
     """Transform of a macroblock, (numbers, C * 8r * 8c): brightness block by block, then the colours."""
+    colours = _colours(len(tables), channels).split(1)
+    matrices = _divided(tables, shrunk, torch.float64, torch.device("cpu"))
+    return torch.cat([torch.kron(colour, matrix.T) for colour, matrix in zip(colours, matrices, strict=True)])
+
+
+def _colours(components: int, channels: int) -> Tensor:
+    """Planes of the components as sums of channels, (components, C)."""
+    if components == 1:
+        return torch.full((1, channels), 1 / channels, dtype=torch.float64)
+    return torch.tensor(COLOURS, dtype=torch.float64)
+
+
+def _steps(tables: Tables, shrunk: tuple[int, int]) -> list[Tensor]:
+    """Steps of the numbers of each component."""
+    brightness, *colours = torch.tensor(tables, dtype=torch.float64)
+    return [brightness.repeat(shrunk[0] * shrunk[1]), *colours]
+
+
+@lru_cache(maxsize=16)
+def _divided(tables: Tables, shrunk: tuple[int, int], dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+    """Cosine transform of each component's plane in steps, (8r * 8c, its numbers)."""
+    matrices = _transforms(len(tables), shrunk, torch.float64, torch.device("cpu"))
+    each = zip(matrices, _steps(tables, shrunk), strict=True)
+    return [(matrix / steps[:, None]).T.to(device, dtype) for matrix, steps in each]
+
+
+@lru_cache(maxsize=16)
+def _transforms(components: int, shrunk: tuple[int, int], dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+    """Cosine transform of each component's plane, (its numbers, 8r * 8c), before the steps."""
     tall, wide = shrunk
-    colours = torch.tensor(COLOURS, dtype=torch.float64)
-    if len(tables) == 1:
-        colours = torch.full((1, channels), 1 / channels, dtype=torch.float64)
-    planes = [
-        (0, torch.kron(_picked(tall, row), _picked(wide, column))) for row in range(tall) for column in range(wide)
-    ]
-    planes += [(component, torch.kron(_averaged(tall), _averaged(wide))) for component in range(1, len(tables))]
-    rows = []
-    for component, plane in planes:
-        steps = torch.tensor(tables[component], dtype=torch.float64)
-        rows.append(torch.kron(colours[component : component + 1], 127.5 * plane / steps[:, None]))
-    return torch.cat(rows)
+    blocks = [torch.kron(_picked(tall, row), _picked(wide, column)) for row in range(tall) for column in range(wide)]
+    colour = torch.kron(_averaged(tall), _averaged(wide))
+    return [127.5 * matrix.to(device, dtype) for matrix in (torch.cat(blocks), *[colour] * (components - 1))]
+
+
+def _gathered(planes: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """Adds what lies beyond the first and the last line of planes to these: the transpose of a repeated edge."""
+    size = planes.shape[axis] - before - after
+    own = planes.narrow(axis, before, size)
+    if before:
+        own.narrow(axis, 0, 1).add_(planes.narrow(axis, 0, before).sum(axis, keepdim=True))
+    if after:
+        own.narrow(axis, size - 1, 1).add_(planes.narrow(axis, before + size, after).sum(axis, keepdim=True))
+    return own
 
 
 def _picked(blocks: int, number: int) -> Tensor:
@@ -444,25 +489,39 @@ def _planes() -> Tensor:
 def _decomposed(
     tables: Tables, shrunk: tuple[int, int], channels: int, rows: Span, columns: Span, apart: bool
 ) -> _Part:
-    """Decomposes the matrix of a block with these rows and columns; others repeat the nearest.
+    """Decomposes the matrix of a block with these rows and columns; apart, that of the planes' changes."""
+    places = _places(shrunk, channels, rows, columns)
+    there = places.unique()
 
-    Apart, the singular vectors are those of the planes' changes, given as changes of pixels.
-    """
-    matrix = _matrix(tables, shrunk, channels)
+    def folded() -> Tensor:
+        matrix = _matrix(tables, shrunk, channels)
+        return torch.zeros_like(matrix).index_add_(1, places, matrix)[:, there]
+
+    matrix, steps = folded(), _steps(tables, shrunk)
+    if apart:
+        # The numbers of a component depend on the changes of its own plane alone.
+        own = zip(_planes().T, matrix.split([len(some) for some in steps]), strict=True)
+        parts = [_left(torch.einsum("ncp,c->np", one.unflatten(1, (channels, -1)), plane)) for plane, one in own]
+        known, left = torch.cat([s for s, _ in parts]), torch.block_diag(*(u for _, u in parts))
+    else:
+        known, left = _left(matrix)
+    return _Part(there, len(places), known, left, torch.cat(steps), folded)
+
+
+def _places(shrunk: tuple[int, int], channels: int, rows: Span, columns: Span) -> Tensor:
+    """For each place of a macroblock, in all channels, that of the pixel whose value it has."""
     sides = (8 * shrunk[0], 8 * shrunk[1])
     at = torch.arange(channels * sides[0] * sides[1]).view(channels, *sides)
     down, along = torch.arange(sides[0]).clamp(rows[0], rows[1] - 1), torch.arange(sides[1])
-    own = at[:, down][:, :, along.clamp(columns[0], columns[1] - 1)].flatten()
-    folded = torch.zeros_like(matrix).index_add_(1, own, matrix)
-    there = own.unique()
-    folded = folded[:, there]
-    folded = torch.einsum("ncp,ck->nkp", folded.unflatten(1, (channels, -1)), _planes()).flatten(1) if apart else folded
+    return at[:, down][:, :, along.clamp(columns[0], columns[1] - 1)].flatten()
+
+
+def _left(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Singular values above 0, (K,), and their columns of u, (rows, K)."""
     # The eigenvectors of the smaller product take a third of the time of a singular value decomposition.
-    wide = folded.shape[0] < folded.shape[1]
-    squares, vectors = torch.linalg.eigh(folded @ folded.T if wide else folded.T @ folded)
+    wide = matrix.shape[0] < matrix.shape[1]
+    squares, vectors = torch.linalg.eigh(matrix @ matrix.T if wide else matrix.T @ matrix)
     squares, vectors = squares.flip(0), vectors.flip(1)
     number = int((squares > _RANK**2 * squares[0]).sum())
     s, vectors = squares[:number].sqrt(), vectors[:, :number]
-    left, right = (vectors, (folded.T @ vectors / s).T) if wide else (folded @ vectors / s, vectors.T)
-    right = torch.einsum("kcp,dc->kdp", right.unflatten(1, (channels, -1)), _planes()).flatten(1) if apart else right
-    return _Part(there, at.numel(), s, left, right.contiguous())
+    return s, vectors if wide else matrix @ vectors / s

@@ -56,9 +56,8 @@ def estimate(
     calm, calls = None if content.clean and not content.inked else Calm.of(y, content, compressed), CALLS
     if calm is None:
         return None
-    paper = on_paper(calm) if content.inked else None
     if content.patterned:
-        return paper if _credible(paper) else None
+        return _paper(calm, content)
     if compressed and calm.bound.level < WEAK:
         under, calls = noise_under(prior, calm, fine), calls - 1
         if _credible(under):
@@ -66,7 +65,13 @@ def estimate(
     found = None if calm.reduced.silent else examined(prior, calm, calls, credible=not printed)
     if printed and found is not None:
         found = replace(found, confidence=max(found.confidence, _PRINTED))
-    return found if _credible(found) else paper if _credible(paper) else None
+    return found if _credible(found) else _paper(calm, content)
+
+
+def _paper(calm: Calm, content: Content) -> Noise | None:
+    """Noise on the paper of a page, if that is credible."""
+    found = on_paper(calm) if content.inked else None
+    return found if _credible(found) else None
 
 
 def _credible(found: Noise | None) -> bool:
