@@ -105,3 +105,11 @@ def test_degrade_does_alike(pellucid_command: Command, scans: Path, tmp_path: Pa
     assert said.code == 1
     assert f"deep.jpg -> {tmp_path / 'out' / 'deep.jpg.png'}  noise" in said.out
     assert (tmp_path / "out" / "deep.jpg.png").exists()
+
+
+def test_a_dry_run_finds_values_that_are_no_numbers(job: Command, scans: Path) -> None:
+    holes = np.full((4, 4, 3), 0.5, np.float32)
+    holes[0, 0] = np.nan
+    images.write(images.from_array(holes), scans / "holes.tif")
+    said = job("--dry-run")
+    assert f"{scans / 'holes.tif'}: the image holds values that are not finite (NaN or infinity)" in said.err

@@ -312,7 +312,8 @@ def check_size(*sizes: tuple[int, int]) -> None:
         raise PellucidError("is damaged, one of its sides has no length")
     pixels = sum(height * width for height, width in sizes)
     if pixels > MAX_PIXELS:
-        raise PellucidError(f"has {pixels / 1e6:.0f} megapixels, more than the {MAX_PIXELS / 1e6:.0f} allowed")
+        allowed = f"{MAX_PIXELS / 1e6:.0f} allowed: cut it into parts"
+        raise PellucidError(f"has {pixels / 1e6:.0f} megapixels, more than the {allowed}")
 
 
 READING = {

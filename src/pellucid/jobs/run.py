@@ -17,7 +17,7 @@ from .. import images
 from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..images import Picture
-from ..maths.problem import to_model
+from ..maths.problem import check_finite, to_model
 from ..methods.likelihood import Beside
 from ..priors import Prior
 from ..restoration.restored import SAMPLES_IDENTICAL
@@ -196,6 +196,9 @@ def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse
             # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
             picture, *_ = _pictures(item, damaged)
             output, note = _output(item, picture)
+            for page in picture.pages:
+                if page.colour.dtype.kind == "f":
+                    check_finite(page.tensor())
             pages = tuple((page.colour.shape[0], page.colour.shape[1]) for page in picture.pages)
         error, seconds = errors[0] if errors else None, time.perf_counter() - start
         size = pages[0] if pages else None
