@@ -101,3 +101,22 @@ def test_python_imports_what_it_uses() -> None:
     plain, tasked = python(["a.png"], variants(Choices())), python(["a.png"], variants(Choices(task="sr2")))
     assert "task" not in plain
     assert "Recipe(task='sr2')" in tasked
+
+
+def test_a_picture_that_its_format_cannot_hold_gets_another(
+    desk: Desk, session: Session, finish: Callable[[Session], None], photo: Path, tiny_prior: Path, tmp_path: Path,
+    pellucid_command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    images.write(images.from_array(images.read(photo).colour.astype("uint16") * 257), tmp_path / "deep.tif")
+    (tmp_path / "deep.tif").rename(tmp_path / "deep.jpg")
+    session.add({tmp_path / "deep.jpg": "deep.jpg"}, desk.limits)
+    choices = replace(FAST, prior=str(tiny_prior))
+    desk.run(session, choices)
+    finish(session)
+    assert session.newest is not None
+    (version,) = session.newest.outcomes["deep.jpg"].versions
+    assert version.path.name == "deep.jpg-restored.png"
+    monkeypatch.chdir(tmp_path)
+    commands, _ = desk.calls(session, choices)
+    assert pellucid_command(*shlex.split(commands)[1:]).code == 0
+    assert (tmp_path / version.path.name).read_bytes() == version.path.read_bytes()

@@ -74,6 +74,8 @@ def test_names_that_are_taken_get_a_number() -> None:
     assert clean_name("A.JPG", ["a.jpg", "a-2.jpg"]) == "A-3.JPG"
     # The restored one of a.gif is a PNG file, too.
     assert clean_name("a.gif.png", ["a.gif"]) == "a.gif-2.png"
+    # A HEIC of 10 bits becomes a TIFF.
+    assert clean_name("a.heic.tif", ["a.heic"]) == "a.heic-2.tif"
     assert clean_name("C:\\scans\\a.jpg") == "a.jpg"
 
 

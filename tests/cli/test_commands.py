@@ -178,8 +178,9 @@ def test_dry_run_checks_and_writes_nothing(
     assert said.code == 1
     assert said.out == f"{photo} -> {tmp_path / 'out' / 'photo.png'}  30x20, up to 25 evaluations of 1 tile\n"
     assert "missing.png: there is no such file" in said.err
-    record = json.loads(pellucid_command(*arguments, "--json").out)
-    assert (record["nfe"], record["tiles"], record["width"]) == (25, 1, 30)
+    record, missing = map(json.loads, pellucid_command(*arguments, "--json").out.splitlines())
+    assert (record["nfe"], record["tiles"], record["width"], record["error"]) == (25, 1, 30, None)
+    assert (missing["output"], missing["error"]) == (None, f"{tmp_path / 'missing.png'}: there is no such file")
     assert list(tmp_path.iterdir()) == [photo]
 
 

@@ -93,3 +93,15 @@ def test_advised_commands_are_words_of_a_shell() -> None:
         assert said.task == "lowlight"
         assert Path(words[-3]) == Path(name)
         assert not words[-3].startswith("-")
+
+
+def test_a_file_whose_name_begins_with_a_dash(
+    pellucid_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-dash.png").touch()
+    for call in (("restore", "-dash.png", "-o", "out.png"), ("diagnose", "-dash.png")):
+        said = pellucid_command(*call)
+        assert said.code == 2
+        assert said.err.endswith("(for the file, say ./-dash.png)\n")
+    assert "(see pellucid diagnose --help)" in pellucid_command("diagnose", "-x.png").err

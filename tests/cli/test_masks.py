@@ -149,7 +149,7 @@ def test_a_folder_leaves_nothing_out_in_silence(pellucid_command: Command, tiny_
     said = pellucid_command(*call, tmp_path / "sure", "--yes")
     assert said.code == 1
     assert "pages.tif: a mask is of one page, this file has 2: its mask is not saved" in said.err
-    assert "2 of 3 images done, 1 failed, 1 not readable, 1 not taken" in said.err
+    assert "2 of 3 images done, 1 failed, 1 not begun, 1 not taken" in said.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".pellucid.jsonl", "a.png", "pages.tif"}
 
 

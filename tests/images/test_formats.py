@@ -115,7 +115,7 @@ def test_metadata_and_the_mark_are_read_by_others(
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 def test_the_table_is_sound(form: Any) -> None:
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in form.suffixes)
-    target = images.target_of(Path("a") / f"b{form.suffixes[0].upper()}")
+    target = images.targets_of(Path("a") / f"b{form.suffixes[0].upper()}")[0]
     assert images.check_suffix(target).holds
     assert (target.name == f"b{form.suffixes[0].upper()}") == bool(form.holds)
     assert len(set(SUFFIXES)) == sum(len(form.suffixes) for form in FORMATS)

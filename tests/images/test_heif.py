@@ -27,3 +27,12 @@ def test_8_bits_are_written_nearly_as_they_were(tmp_path: Path, shape: tuple[int
     picture = images.read(tmp_path / "a.heic")
     assert picture.pixels.shape == shape
     assert np.abs(picture.pixels.astype(int) - pixels).max() <= 8
+
+
+def test_more_than_8_bits_become_a_tiff_in_a_folder(tmp_path: Path) -> None:
+    deep = images.from_array(np.full((4, 4, 3), 40000, np.uint16))
+    names = images.targets_of(tmp_path / "a.heic")
+    assert images.fitting(deep, names) == (
+        tmp_path / "a.heic.tif", "HEIF has no 16-bit colour, so it became .tif"
+    )  # fmt: skip
+    assert images.fitting(images.from_array(np.zeros((4, 4, 3), np.uint8)), names) == (tmp_path / "a.heic", None)

@@ -133,7 +133,7 @@ def test_a_pgm_of_16_bits_keeps_them(tmp_path: Path, top: int) -> None:
     picture = images.read(tmp_path / "a.pgm")
     assert picture.note is None
     np.testing.assert_array_equal(picture.pixels, np.rint(values * 65535 / top).astype(np.uint16))
-    target = images.target_of(tmp_path / "a.pgm")
+    target = images.targets_of(tmp_path / "a.pgm")[0]
     images.write(picture, target)
     np.testing.assert_array_equal(images.read(target).pixels, picture.pixels)
     (tmp_path / "a.pgm").write_bytes(b"P5 3 2 %d\n" % top + values.astype(">u2").tobytes() * 2)

@@ -26,7 +26,7 @@ def test_a_raw_file_is_developed_to_16_bits(corpus: dict[str, Path]) -> None:
     exif = picture.marked(images.MARK).metadata["exif"]
     assert b"Nobody" in exif
     assert b"Nobody's Camera" not in exif
-    assert images.target_of(path).name == "raw.dng.tif"
+    assert images.targets_of(path)[0].name == "raw.dng.tif"
 
 
 def test_a_lying_header_is_refused_before_anything_is_decoded(

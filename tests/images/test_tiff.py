@@ -140,3 +140,10 @@ def test_the_name_place_and_number_of_a_page_are_kept(tmp_path: Path, dtype: Any
         assert len(after.pages) == 2
         for page, kept in zip(before.pages, after.pages, strict=True):
             assert {tag: kept.tags[tag].value for tag in about} == {tag: page.tags[tag].value for tag in about}
+
+
+def test_deep_ones_need_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(tmp_path / "deep.tif", np.zeros((2000, 2001, 3)), photometric="rgb", compression="zlib")
+    monkeypatch.setattr("pellucid.images.formats.free_memory", lambda: 280_000_000)
+    with pytest.raises(PellucidError, match=r"deep\.tif: has 4 megapixels, which take 0\.3 GB of memory to read"):
+        images.read(tmp_path / "deep.tif")

@@ -107,7 +107,7 @@ def test_the_command_says_so_and_fails(
     assert records["pipe.png"]["error"] == "is a pipe or a device, not a file"
     assert records[".hidden.png"]["left_out"] == "its name begins with a dot"
     if not dry:
-        assert "2 of 2 images done, 1 not readable, 1 not taken" in said.err
+        assert "2 of 2 images done, 1 not begun, 1 not taken" in said.err
 
 
 def test_a_long_name_is_one_images_trouble(scans: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_what_appears_while_an_image_is_in_work_is_not_replaced(
     manifest = Manifest(out)
     with pytest.raises(UsageError, match=r"a\.png: exists and is not as the job left it"):
         plan([scans], out, owned=manifest.owns)
-    (done,) = run([Item(scans / "a.png", out / "a.png", replaces=True)], RESTORER)
+    (done,) = run([Item(scans / "a.png", out / "a.png", replaces=frozenset({out / "a.png"}))], RESTORER)
     assert done.error is None
 
 

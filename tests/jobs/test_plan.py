@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.jobs import Item, Shard, make_folders, output_folder, plan, plan_exposures
+from pellucid.jobs import Item, Left, Shard, make_folders, output_folder, plan, plan_exposures
 from pellucid.maths.noise import derive_seed
 
 
@@ -64,8 +64,8 @@ def test_in_place(scans: Path) -> None:
         (["a.png"], ".", {}, "is an input"),
         (["."], ".", {"overwrite": True}, "is an input"),
         (["b.JPG"], "a.png", {}, "exists"),
-        (["a.png", "1912/a.png"], "out", {}, "would both become"),
-        (["a.png", "a.png"], "out", {}, "would both become"),
+        (["a.png", "1912/a.png"], "out", {}, "would become .*out/a.png, as .*a.png does"),
+        (["a.png", "a.png"], "out", {}, "would become .*out/a.png, as .*a.png does"),
         (["a.png", "b.JPG"], "notes.txt", {}, "several images need a folder"),
         (["a.png", "b.JPG"], "out.png", {}, "is the name of a file; several images, and folders, need a folder"),
         (["."], "out.tif", {}, "is the name of a file"),
@@ -101,13 +101,17 @@ def test_names_that_differ_in_case_alone_are_kept_apart(tmp_path: Path) -> None:
     for name in ("Scans/A.png", "more/a.PNG"):
         Image.new("L", (4, 4)).save(tmp_path / name)
     both = [tmp_path / "Scans" / "A.png", tmp_path / "more" / "a.PNG"]
-    with pytest.raises(UsageError, match=r"would both become .* where upper and lower case are one"):
-        plan(both, tmp_path / "out")
+    left: list[Left] = []
+    (first,) = plan(both, tmp_path / "out", left=left)
+    assert first.target == tmp_path / "out" / "A.png"
+    why = f"would become {tmp_path / 'out' / 'a.PNG'}, as {both[0]} does (upper and lower case count as one)"
+    assert left == [Left(both[1], f"{why}: restore it into another folder", failed=True)]
     # So are the two ways to write an accent.
     for name in ("Scans/\u00e9.png", "more/e\u0301.png"):
         Image.new("L", (4, 4)).save(tmp_path / name)
-    with pytest.raises(UsageError, match="would both become"):
-        plan([tmp_path / "Scans" / "\u00e9.png", tmp_path / "more" / "e\u0301.png"], tmp_path / "out")
+    accents = [tmp_path / "Scans" / "\u00e9.png", tmp_path / "more" / "e\u0301.png"]
+    assert [item.source for item in plan(accents, tmp_path / "out", left=left)] == accents[:1]
+    assert left[1].path == accents[1]
     # Where both are there already, the disk can tell them apart.
     assert len(plan(both, None, in_place=True)) == 2
 
@@ -117,8 +121,63 @@ def test_what_becomes_png_does_not_meet_a_png(tmp_path: Path) -> None:
         Image.new("L", (4, 4)).save(tmp_path / name)
     kept = [tmp_path / "a.jpg", tmp_path / "a.png"]
     assert [item.target.name for item in plan(kept, tmp_path / "out")] == ["a.jpg", "a.png"]
-    with pytest.raises(UsageError, match="would both become"):
-        plan([tmp_path / "a.pgm", tmp_path / "a.pgm.png"], tmp_path / "out")
+    # Whichever comes first, the name is the one's that had it.
+    for names in (["a.pgm", "a.pgm.png"], ["a.pgm.png", "a.pgm"]):
+        items = plan([tmp_path / name for name in names], tmp_path / "out")
+        assert {item.source.name: item.target.name for item in items} == {
+            "a.pgm": "a.pgm.tif",
+            "a.pgm.png": "a.pgm.png",
+        }
+        assert all("a.pgm.tif" not in {name.name for name in item.spare} for item in items)
+
+
+def test_an_output_has_other_names_in_case_its_format_does_not_do(scans: Path, tmp_path: Path) -> None:
+    def names(suffix: str, **options: Any) -> list[str]:
+        Image.new("L", (4, 4)).save(tmp_path / f"a{suffix}", format="PNG")
+        return [name.name for name in plan([tmp_path / f"a{suffix}"], tmp_path / "out", **options)[0].names]
+
+    assert names(".jpg") == ["a.jpg", "a.jpg.png", "a.jpg.tif"]
+    assert names(".heic") == ["a.heic", "a.heic.tif", "a.heic.png"]
+    assert names(".png") == ["a.png", "a.png.tif"]
+    assert names(".gif") == ["a.gif.png", "a.gif.tif"]
+    assert names(".jpg", samples=2) == ["a-1.jpg", "a.jpg-1.png", "a.jpg-1.tif"]
+    # A name that a person chose is kept.
+    (item,) = plan([tmp_path / "a.jpg"], tmp_path / "b.jpg")
+    assert item.names == (tmp_path / "b.jpg",)
+
+
+def test_a_file_under_a_spare_name_is_replaced_where_it_may_be(tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "a.jpg")
+    spare = tmp_path / "out" / "a.jpg.png"
+    spare.parent.mkdir()
+    spare.write_bytes(b"precious")
+    (item,) = plan([tmp_path / "a.jpg"], tmp_path / "out")
+    assert item.replaces == frozenset()
+    assert plan([tmp_path / "a.jpg"], tmp_path / "out", owned=lambda path: path == spare)[0].replaces == {spare}
+    assert plan([tmp_path / "a.jpg"], tmp_path / "out", overwrite=True)[0].replaces == set(item.names)
+    # A further input is never one of these names.
+    other = tmp_path / "out" / "b" / "a.jpg.png"
+    for path in (other, tmp_path / "scans" / "b" / "a.jpg"):
+        path.parent.mkdir(parents=True)
+        Image.new("L", (4, 4)).save(path)
+    item, _ = plan([tmp_path / "scans", other], tmp_path / "out", overwrite=True)
+    assert [name.name for name in item.names] == ["a.jpg", "a.jpg.tif"]
+    # Where a job was, it probably is the job's.
+    (tmp_path / "out" / ".pellucid.jsonl").touch()
+    with pytest.raises(UsageError, match=r"a\.jpg\.png: exists; say --resume"):
+        plan([tmp_path / "a.jpg"], tmp_path / "out")
+
+
+def test_in_place_what_cannot_be_written_is_left_out(tmp_path: Path) -> None:
+    for name in ("a.gif", "b.png"):
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    left: list[Left] = []
+    assert [item.source.name for item in plan([tmp_path], None, in_place=True, left=left)] == ["b.png"]
+    assert left == [
+        Left(tmp_path / "a.gif", ".gif cannot be written, so it is not replaced: say -o FOLDER", failed=True)
+    ]
+    with pytest.raises(UsageError, match=r"a\.gif: \.gif cannot be written"):
+        plan([tmp_path / "a.gif"], None, in_place=True, left=left)
 
 
 def test_another_name_of_an_input_is_that_input(scans: Path, tmp_path: Path) -> None:

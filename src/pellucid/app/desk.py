@@ -243,7 +243,8 @@ class Desk:
             for variant in made:
                 check(variant.choices)
             options = self.restorers.options_used
-            return command(names, made, options), python(names, made, options)
+            outputs = {picture.name: picture.output for picture in session.pictures}
+            return command(names, made, options, outputs), python(names, made, options, outputs)
         except PellucidError as error:
             return (plain(error, session.folder),) * 2
 

@@ -92,18 +92,18 @@ def clean_name(name: str, taken: Collection[str] = ()) -> str:
         name: the uploaded name.
         taken: names of other files. Upper and lower case count as equal; restored files differ in name, too.
     """
-    written = {_written(other) for other in taken}
+    written = {each for other in taken for each in _written(other)}
     last = re.split(r"[/\\]", name)[-1]
     printable = "".join(c for c in unicodedata.normalize("NFC", last) if unicodedata.category(c)[0] != "C")
     path = Path(printable.strip(". ") or "picture")
     # Names are 255 bytes long at most, and the restored one is longer.
     stem = path.stem.encode()[:150].decode(errors="ignore")
     name, number = stem + path.suffix[:20], 1
-    while _written(name) in written:
+    while written.intersection(_written(name)):
         number += 1
         name = f"{stem}-{number}{path.suffix[:20]}"
     return name
 
 
-def _written(name: str) -> str:
-    return images.target_of(Path(name)).name.casefold()
+def _written(name: str) -> list[str]:
+    return [path.name.casefold() for path in images.targets_of(Path(name))]

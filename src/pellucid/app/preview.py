@@ -23,17 +23,23 @@ THUMB = 96
 """Side of thumbnails in pixels."""
 
 
-def previews(path: Path) -> tuple[bytes, str, str]:
+def previews(path: Path, name: str) -> tuple[str, bytes, str, str]:
     """Makes previews of a file; runs in `apart.call`, since the picture itself is much larger.
 
+    Args:
+        path: the file.
+        name: its owner's name for it.
+
     Returns:
-        The content of the file that `show` writes, its suffix, and the result of `thumb`.
+        See `Upload.output`; the content of the file that `show` writes, its suffix, and the result of `thumb`.
 
     Raises:
         PellucidError: as for `images.read`.
     """
-    image = _visible(images.read(path))
-    return *_shown(image), _thumb(image)
+    picture = images.read(path)
+    output, _ = images.fitting(picture, images.targets_of(Path(name)))
+    image = _visible(picture)
+    return output.name, *_shown(image), _thumb(image)
 
 
 def show(picture: images.Picture, path: Path) -> Path:

@@ -24,6 +24,7 @@ class Upload:
     Attributes:
         name: the owner's, without folders.
         path: the uploaded file, unchanged.
+        output: its name in a format that can be written and holds it; see `images.targets_of`.
         size: height and width in pixels.
         shown: the copy for the browser.
         thumb: thumbnail as a data URL.
@@ -38,6 +39,7 @@ class Upload:
 
     name: str
     path: Path
+    output: str
     size: tuple[int, int]
     shown: Path
     thumb: str
@@ -212,12 +214,12 @@ class Session:
 
     def _taken(self, path: Path, name: str, limits: Limits) -> Upload:
         size = limits.check(path, name)
-        content, suffix, small = apart.call(previews, path)
+        output, content, suffix, small = apart.call(previews, path, name)
         folder = self.new_folder()
         own, shown = folder / name, folder / f"shown{suffix}"
         shutil.copyfile(path, own)
         shown.write_bytes(content)
-        return Upload(name, own, size, shown, small)
+        return Upload(name, own, output, size, shown, small)
 
     def look_at(self, id: str) -> bool:
         """Shows a picture, whichever one the job works on; False if it was removed meanwhile."""

@@ -177,7 +177,7 @@ class Work:
         samples: list[Tensor],
     ) -> None:  # fmt: skip
         first = group[0]
-        target = self.folder / target_name(first.name, variant.slug)
+        target = self.folder / target_name(first.output, variant.slug)
         start = time.monotonic()
         with jobs.caught(str(first.path)) as errors:
             pictures = [self._read(upload) for upload in group]

@@ -15,7 +15,7 @@ from ..errors import PellucidError, UsageError
 from . import app as web
 from . import bench, compare, degrade, demo, diagnose, listing, restore, train
 from .config import Configured
-from .guesses import Commands
+from .guesses import Commands, dashed
 from .output import FAILED, INTERRUPTED, USAGE, complain, lasting
 from .panels import EXAMPLES, OVERVIEW
 
@@ -143,7 +143,9 @@ def _code() -> int:
             raise
         # typer ends some of its messages with a full stop.
         message = error.format_message().removesuffix(".")  # type: ignore[attr-defined]
-        complain(f"{message} (see {_words(getattr(error, 'ctx', None))} --help)")
+        hint = dashed(sys.argv[1:]) if getattr(error, "option_name", None) else None
+        words = _words(getattr(error, "ctx", None))
+        complain(f"{message} ({hint or f'see {words} --help'})")
         code = USAGE
     return code or 0
 

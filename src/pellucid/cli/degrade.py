@@ -67,7 +67,7 @@ def degrade(
                 if record["error"] is not None:
                     complain(record["error"])
                 elif not json:
-                    typer.echo(plain(f"{item.source} -> {item.target}  {damage}"))
+                    typer.echo(plain(f"{item.source} -> {record['output']}  {damage}"))
                 if json:
                     as_json(record | about)
                 progress.advance(task)
@@ -85,21 +85,21 @@ def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str,
     from ..maths.noise import derive_seed
 
     own = derive_seed(seed, item.name)
-    height = width = None
+    height = width = output = None
     with jobs.caught(str(item.source)) as errors:
         picture = images.read(item.source)
         height, width = picture.colour.shape[:2]
-        images.check_holds(picture, item.target)
+        output, _ = images.fitting(picture, item.names)
         pages = [
             _exposed(page, apply, derive_seed(own, f"page {number}" if number > 1 else ""))
             for number, page in enumerate(picture.pages, 1)
         ]
-        targets = _targets(item.target, len(pages[0]), overwrite)
+        targets = _targets(output, len(pages[0]), overwrite)
         for each, target in zip(zip(*pages, strict=True), targets, strict=True):
-            images.write(images.bound(each), target, new=not (overwrite or item.replaces))
+            images.write(images.bound(each), target, new=not (overwrite or output in item.replaces))
     return {
         "input": str(item.source),
-        "output": None if errors else str(item.target),
+        "output": None if errors else str(output),
         "seed": own,
         "width": width,
         "height": height,

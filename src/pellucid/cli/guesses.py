@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -95,6 +96,14 @@ def option(flag: str, arguments: Sequence[str]) -> UsageError | None:
     else:
         return None
     return UsageError(f"{flag}: there is no such option; say {right}")
+
+
+def dashed(arguments: Sequence[str]) -> str | None:
+    """Finds a file whose name was taken for options, and says how to name it; None without one."""
+    from ..restoration.spelling import word
+
+    file = next((one for one in arguments if one.startswith("-") and os.path.lexists(one)), None)
+    return None if file is None else f"for the file, say {word(file)}"
 
 
 def second_as_output(inputs: Sequence[Path]) -> UsageError | None:

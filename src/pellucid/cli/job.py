@@ -119,23 +119,30 @@ def dry_run(job: Job) -> int:
         samples.setdefault(item.sources, []).append(item)
     looked = replace(job, items=[each[0] for each in samples.values()], work=replace(job.work, dry=True), manifest=None)
     for outcome in looked.outcomes(looked.items, sum(looked.expected().values()), lambda item, share: None):
-        if outcome.error is not None:
+        each = samples[outcome.item.sources]
+        if outcome.error is not None or outcome.output is None:
             failed += 1
-            complain(outcome.error)
+            complain(outcome.error or "")
+            if job.json:
+                unknown = dict.fromkeys(("width", "height", "nfe", "tiles", "memory", "note"))
+                for item in each:
+                    as_json({**_files(item, None), **job.about, **unknown, "error": outcome.error})
             continue
         sizes = outcome.pages
         height, width = sizes[0]
         tiles, nfe = sum(restorer.tiles(*size).number for size in sizes), restorer.nfe()
         needs = max((memory(*size) for size in sizes), key=lambda bytes: bytes or 0)
-        for item in samples[outcome.item.sources]:
+        chosen = outcome.item.names.index(outcome.output)
+        for item in each:
+            output = item.names[chosen]
             if job.json:
                 plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles, "memory": needs}
-                files = {"input": str(item.source), "sample": item.sample or 1, "output": str(item.target)}
-                as_json({**files, **job.about, **plan})
+                as_json({**_files(item, output), **job.about, **plan, "note": outcome.note, "error": None})
                 continue
             room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
             work = f"{width}x{height}, {bound}{number_of(nfe, 'evaluation')} of {number_of(tiles, 'tile')}{room}"
-            typer.echo(plain(f"{item.source} -> {item.target}  {work}"))
+            note = "" if outcome.note is None else f": {outcome.note}"
+            typer.echo(plain(f"{item.source} -> {output}  {work}{note}"))
     return FAILED if failed else 0
 
 
@@ -214,7 +221,7 @@ def _speed(images: int, pixels: int, seconds: float) -> str:
 
 
 def _line(outcome: Outcome, estimated: bool, way: Mapping[str, str]) -> str:
-    line = f"{outcome.item.source} -> {outcome.item.target}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
+    line = f"{outcome.item.source} -> {outcome.output}  {outcome.nfe} NFE, {outcome.seconds:.1f} s"
     if outcome.nfe and way:
         line += f", {' '.join(way.values())}"
     if estimated and outcome.noise == 0:
@@ -225,12 +232,15 @@ def _line(outcome: Outcome, estimated: bool, way: Mapping[str, str]) -> str:
     return line if outcome.note is None else f"{line}: {outcome.note}"
 
 
+def _files(item: Item, output: Path | None) -> dict[str, Any]:
+    """The part of a record that names the files."""
+    return {"input": str(item.source), "sample": item.sample or 1, "output": None if output is None else str(output)}
+
+
 def _record(outcome: Outcome, about: dict[str, Any]) -> dict[str, Any]:
     height, width = outcome.size or (None, None)
     return {
-        "input": str(outcome.item.source),
-        "sample": outcome.item.sample or 1,
-        "output": str(outcome.item.target) if outcome.error is None else None,
+        **_files(outcome.item, outcome.output),
         **about,
         "seed": outcome.seed,
         "nfe": outcome.nfe,

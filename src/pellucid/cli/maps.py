@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,15 +30,20 @@ class Maps:
         samples: files of the samples in order.
         mean: file for their mean, of their format.
         deviation: file for their standard deviation, a PNG of 16 bits; for several pages, the samples' format.
+        spare: the maps of samples under other names; see `Item.spare`.
     """
 
     samples: Sequence[Path]
     mean: Path
     deviation: Path
+    spare: tuple[Maps, ...] = ()
 
     def write(self) -> Path | None:
         """Makes both maps from the samples' files; if files are missing, returns None and prints a line."""
         missing = [path for path in self.samples if not path.is_file()]
+        other = next((maps for maps in self.spare if missing and all(path.is_file() for path in maps.samples)), None)
+        if other is not None:
+            return other.write()
         if missing:
             complain(f"{self.mean}: not made, for {missing[0]} is not there")
             return None
@@ -69,7 +75,7 @@ class Maps:
         images.write(images.bound(deviations), self.deviation)
 
 
-def of_items(items: Iterable[Item], samples: int, *, replace: bool) -> list[Maps]:
+def of_items(items: Sequence[Item], samples: int, *, replace: bool) -> list[Maps]:
     """Makes the maps of a job's images.
 
     Args:
@@ -80,20 +86,23 @@ def of_items(items: Iterable[Item], samples: int, *, replace: bool) -> list[Maps
     Raises:
         UsageError: a map exists.
     """
-    of_image: dict[tuple[Path, ...], list[Path]] = {}
-    for item in items:
-        of_image.setdefault(item.sources, []).append(item.target)
+    firsts = {item.sources: item for item in reversed(items)}
     made = []
-    for targets in of_image.values():
-        first = targets[0]
-        stem = first.stem.rpartition("-")[0]
-        files = [first.with_name(f"{stem}-{number}{first.suffix}") for number in range(1, samples + 1)]
-        many = ".png" if first.suffix.lower() not in (".tif", ".tiff") else first.suffix
-        made.append(Maps(files, first.with_name(f"{stem}-mean{first.suffix}"), first.with_name(f"{stem}-std{many}")))
-    taken = [path for maps in made for path in (maps.mean, maps.deviation) if path.exists()]
-    if taken and not replace:
-        raise UsageError(f"{taken[0]}: exists; say --overwrite")
+    for item in reversed(firsts.values()):
+        first, *spare = [_of_sample(name, samples) for name in item.names]
+        taken = [path for maps in (first, *spare) for path in (maps.mean, maps.deviation) if path.exists()]
+        if taken and not replace:
+            raise UsageError(f"{taken[0]}: exists; say --overwrite")
+        made.append(dataclasses.replace(first, spare=tuple(spare)))
     return made
+
+
+def _of_sample(first: Path, samples: int) -> Maps:
+    """The maps of an image by a name of its first sample."""
+    stem = first.stem.rpartition("-")[0]
+    files = [first.with_name(f"{stem}-{number}{first.suffix}") for number in range(1, samples + 1)]
+    many = ".png" if first.suffix.lower() not in (".tif", ".tiff") else first.suffix
+    return Maps(files, first.with_name(f"{stem}-mean{first.suffix}"), first.with_name(f"{stem}-std{many}"))
 
 
 def _tensor(spread: Spread) -> Tensor:

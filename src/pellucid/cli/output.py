@@ -130,7 +130,7 @@ def _sign(letter: str) -> str:
 
 
 def left_out(left: Sequence[Left], json: bool) -> int:
-    """Prints the ignored and the unreadable files; returns the number of the latter."""
+    """Prints the ignored files and those that cannot be begun; returns the number of the latter."""
     from ..jobs import described
 
     for line in described(left):
@@ -145,9 +145,9 @@ def left_out(left: Sequence[Left], json: bool) -> int:
 
 
 def counts(failed: int, left: Sequence[Left]) -> str:
-    """Counts failed, unreadable and ignored files for the end of a summary; "" without any."""
+    """Counts failed, impossible and ignored files for the end of a summary; "" without any."""
     unread = sum(one.failed for one in left)
-    kinds = {"failed": failed, "not readable": unread, "not taken": len(left) - unread}
+    kinds = {"failed": failed, "not begun": unread, "not taken": len(left) - unread}
     return "".join(f", {number} {kind}" for kind, number in kinds.items() if number)
 
 

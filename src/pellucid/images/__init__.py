@@ -3,7 +3,7 @@
 from .atomic import clear
 from .files import Damaged, coded_anew, keeps_coding, probe, read, size_of, sizes_of, write
 from .folders import files_below
-from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, left_out, target_of
+from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, fitting, lacking, left_out, targets_of
 from .metadata import MARK, marks
 from .picture import Coded, JpegCoding, Picture, Pixels, bound, check_floats, from_array, from_tensor, turns
 from .pil import from_pil, orientation, to_pil
@@ -24,10 +24,12 @@ __all__ = [
     "clear",
     "coded_anew",
     "files_below",
+    "fitting",
     "from_array",
     "from_pil",
     "from_tensor",
     "keeps_coding",
+    "lacking",
     "left_out",
     "marks",
     "orientation",
@@ -35,7 +37,7 @@ __all__ = [
     "read",
     "size_of",
     "sizes_of",
-    "target_of",
+    "targets_of",
     "to_pil",
     "turns",
     "write",

@@ -179,7 +179,7 @@ def _line(error: Exception) -> str:
     if isinstance(error, PellucidError):
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
-        return f"is larger than {MAX_PIXELS / 1e6:.0f} megapixels"
+        return f"has more than the {MAX_PIXELS / 1e6:.0f} megapixels allowed: cut it into parts"
     if isinstance(error, UnidentifiedImageError):
         return "is no image (or one of a kind that cannot be read)"
     if isinstance(error, MemoryError):

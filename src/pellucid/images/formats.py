@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from ..apart.bounds import free_memory
 from ..errors import PellucidError
+from ..support.plural import one_of
 from .colours import profile
 from .metadata import segment
 from .picture import Picture, bound
@@ -55,7 +56,7 @@ class Format:
         codec: module of the codec.
         saving: options of the codec for writing.
         keeps: kinds of metadata that it can store.
-        becomes: suffix added to the name of an output whose input's format cannot be written.
+        becomes: suffix added to the name of an output whose input's format cannot be written or cannot hold it.
     """
 
     name: str
@@ -124,6 +125,7 @@ FORMATS = (
         codec="heif",
         saving={"format": "HEIF", "quality": 95, "chroma": 444},
         keeps=_USUAL,
+        becomes=".tif",  # 10 and 12 bits are read as 16
     ),
     Format("GIF", (".gif",)),
     Format("JPEG 2000", (".jp2", ".j2k")),
@@ -160,12 +162,40 @@ def check_suffix(path: Path) -> Format:
     return form
 
 
-def target_of(path: Path) -> Path:
-    """Name of the output for an input: the same, or with another suffix added if its format cannot be written."""
+def targets_of(path: Path) -> tuple[Path, ...]:
+    """Possible names of the output for an input, best first; see `fitting`.
+
+    The first is the input's own name if its format can be written. The others have the suffix of a format without loss
+    added.
+    """
     form = _BY_SUFFIX.get(path.suffix.lower())
-    if form is not None and form.holds:
-        return path
-    return path.with_name(path.name + (".png" if form is None else form.becomes))
+    first = ".png" if form is None else form.becomes
+    added = sorted({".png", ".tif"}, key=lambda suffix: suffix != first)
+    own = [path] if form is not None and form.holds else []
+    return (*own, *(path.with_name(path.name + suffix) for suffix in added if _BY_SUFFIX[suffix] != form))
+
+
+def fitting(picture: Picture, names: Sequence[Path]) -> tuple[Path, str | None]:
+    """Chooses the first of an output's names whose format holds the picture.
+
+    Args:
+        picture: the picture.
+        names: one or more; see `targets_of`.
+
+    Returns:
+        The name, and a note on the reason if it is not the first.
+
+    Raises:
+        PellucidError: as `check_holds`, if no format holds the picture.
+    """
+    lack = lacking(picture, names[0])
+    if lack is None:
+        return names[0], None
+    for name in names[1:]:
+        if lacking(picture, name) is None:
+            return name, f"{lack}, so it became {name.suffix}"
+    check_holds(picture, names[0])
+    raise AssertionError
 
 
 def check_holds(picture: Picture, path: Path) -> None:
@@ -174,17 +204,34 @@ def check_holds(picture: Picture, path: Path) -> None:
     Raises:
         PellucidError: the suffix is no writable format, or the format lacks depth, transparency or pages.
     """
-    form = check_suffix(path)
+    lack = lacking(picture, path)
+    if lack is not None:
+        able = [form.suffixes[0] for form in FORMATS if "quality" not in form.saving and _lack(picture, form) is None]
+        raise PellucidError(f"{path}: {lack}: name the output {one_of(able)}")
+
+
+def lacking(picture: Picture, path: Path) -> str | None:
+    """Names a lack of a file's format for a picture, as "BMP has no transparency"; None if it holds the picture.
+
+    Raises:
+        PellucidError: the suffix is no writable format.
+    """
+    return _lack(picture, check_suffix(path))
+
+
+def _lack(picture: Picture, form: Format) -> str | None:
+    if not form.holds:
+        return f"{form.name} cannot be written"
     if picture.alpha is not None and not form.alpha:
-        raise PellucidError(f"{path}: {form.name} has no transparency: name the output .png, .webp or .tif")
+        return f"{form.name} has no transparency"
     if picture.more and not form.pages:
-        raise PellucidError(f"{path}: {form.name} has one page, not {len(picture.pages)}: name the output .tif")
+        return f"{form.name} has one page, not {len(picture.pages)}"
     for page in picture.pages:
         if (odd := _odd(page, form)) and ("icc_profile" not in form.keeps or profile(page.metadata["chunks"]) is None):
-            raise PellucidError(f"{path}: only PNG says which colours its numbers are ({odd}): name the output .png")
+            return f"only PNG says which colours its numbers are ({odd})"
         if (kind := kind_of(page)) not in form.holds:
-            names = " or ".join(other.suffixes[0] for other in FORMATS if kind in other.holds)
-            raise PellucidError(f"{path}: {form.name} has no {kind}: name the output {names}")
+            return f"{form.name} has no {kind}"
+    return None
 
 
 _SRGB = {
@@ -265,7 +312,8 @@ def check_size(*sizes: tuple[int, int]) -> None:
         raise PellucidError("is damaged, one of its sides has no length")
     pixels = sum(height * width for height, width in sizes)
     if pixels > MAX_PIXELS:
-        raise PellucidError(f"has {pixels / 1e6:.0f} megapixels, more than the {MAX_PIXELS / 1e6:.0f} allowed")
+        allowed = f"{MAX_PIXELS / 1e6:.0f} allowed: cut it into parts"
+        raise PellucidError(f"has {pixels / 1e6:.0f} megapixels, more than the {allowed}")
 
 
 READING = {
@@ -278,19 +326,20 @@ _SMALL = 4_000_000
 """Number of pixels for which there is always memory."""
 
 
-def check_room(kind: str, *sizes: tuple[int, int]) -> None:
+def check_room(kind: str, *sizes: tuple[int, int], stored: int = 0) -> None:
     """Rejects images that do not fit into free memory, by height and width of each page.
 
     Args:
         kind: one of `READING`; any other counts as the largest of these.
         sizes: sizes of the pages.
+        stored: bytes of a pixel in the file, of which reading takes three times as many (measured on TIFFs).
 
     Raises:
         PellucidError: they do not fit; the message states the need.
     """
     pixels = sum(height * width for height, width in sizes)
     free = free_memory() if pixels > _SMALL else None
-    need = round(READING.get(kind, max(READING.values())) * pixels)
+    need = round(max(READING.get(kind, max(READING.values())), 3 * stored) * pixels)
     if free is not None and need > free:
         raise PellucidError(
             f"has {pixels / 1e6:.0f} megapixels, which take {need / 1e9:.1f} GB of memory to read, "

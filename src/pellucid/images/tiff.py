@@ -96,7 +96,8 @@ def _pages(tiff: tifffile.TiffFile) -> list[Any]:
         raise PellucidError(f"holds {claimed} images but the place of only one: save each as a separate page")
     sizes = [_size(page) for page in pages]
     check_size(*sizes)
-    check_room("TIFF", *sizes)
+    stored = max(page.samplesperpixel * (page.dtype.itemsize if page.dtype else 1) for page in pages)
+    check_room("TIFF", *sizes, stored=stored)
     for page in pages:
         if page.is_tiled:
             check_size((page.tilelength, page.tilewidth))

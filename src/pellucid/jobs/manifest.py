@@ -28,7 +28,8 @@ class Entry:
 
     Attributes:
         state: state of the image. For "begun", the hashes and all fields after `seed` are None.
-        output: output file relative to the manifest's folder; it identifies the image.
+        output: output file relative to the manifest's folder; for "begun" and "failed" its first name, see
+            `Item.names`.
         input: source relative to its input folder.
         input_sha256: hash of the source; None if it could not be read.
         configuration: hash of everything that determines the output; see `fingerprint`.
@@ -72,8 +73,14 @@ class Manifest:
         self._begun: set[str] = set()
         self._hashes: dict[Path, str] = {}
         for path in sorted(folder.glob(f"{MANIFEST}*.jsonl")):
-            last = {entry.output: entry for entry in self._entries(path)}
-            self._begun |= {name for name, entry in last.items() if entry.state == "begun"}
+            begun: dict[str, tuple[str, int]] = {}
+            for entry in self._entries(path):
+                image = entry.input, entry.seed
+                if entry.state == "begun":
+                    begun[entry.output] = image
+                elif begun.pop(entry.output, None) is None:  # it was begun under another of its names
+                    begun = {name: other for name, other in begun.items() if other != image}
+            self._begun |= begun.keys()
 
     def owns(self, target: Path) -> bool:
         """True if an existing output belongs to the job, unchanged."""
@@ -83,15 +90,18 @@ class Manifest:
     def is_done(self, item: Item, seed: int, configuration: str) -> bool:
         """True if an image is finished: the same input and options, and its output exists."""
         alike = ("done", configuration, seed)
-        entries = self._ended.get(self._name(item.target), [])
-        entries = [entry for entry in entries if (entry.state, entry.configuration, entry.seed) == alike]
-        if not entries:
-            return False
-        try:
-            hashes = of_files(item.sources), self._hash(item.target)
-        except PellucidError:
-            return False  # its turn will say what is wrong
-        return any((entry.input_sha256, entry.output_sha256) == hashes for entry in entries)
+        for name in item.names:
+            entries = self._ended.get(self._name(name), [])
+            entries = [entry for entry in entries if (entry.state, entry.configuration, entry.seed) == alike]
+            if not entries:
+                continue
+            try:
+                hashes = of_files(item.sources), self._hash(name)
+            except PellucidError:
+                continue  # its turn will say what is wrong
+            if any((entry.input_sha256, entry.output_sha256) == hashes for entry in entries):
+                return True
+        return False
 
     def left(self, items: Sequence[Item], seed: int, configuration: str) -> list[Item]:
         """Images that need work in a run with this seed; see `is_done`. Reads all files that may be finished."""
@@ -102,10 +112,10 @@ class Manifest:
         return [
             item
             for item in items
-            if item.replaces
-            and any(
-                entry.state == "done" and entry.output_sha256 == self._hash(item.target)
-                for entry in self._ended.get(self._name(item.target), [])
+            if any(
+                entry.state == "done" and entry.output_sha256 == self._hash(name)
+                for name in item.replaces
+                for entry in self._ended.get(self._name(name), [])
             )
         ]
 
@@ -150,6 +160,7 @@ class Manifest:
                     replace(
                         begun.pop(target),
                         state="done" if outcome.error is None else "failed",
+                        output=self._name(outcome.output or target),
                         input_sha256=outcome.sha256[0],
                         output_sha256=outcome.sha256[1] or self._left(outcome),
                         seconds=round(outcome.seconds, 3),

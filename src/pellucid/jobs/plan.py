@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,27 +25,35 @@ class Item:
     Attributes:
         source: the damaged file.
         target: the file to write.
+        spare: names for it if the format of `target` cannot hold the picture, best first. There are none if a person
+            named the output.
         name: path of the source relative to its input folder; "" for a single file. The image's seed depends on it, so
             that a folder gives the same bytes in any place.
         others: further exposures of the same image.
         sample: number of the restoration of the image, from 1 up; None for a single one.
-        replaces: whether the output may replace another file. A file that appears there during the work belongs to
-            somebody else.
+        replaces: outputs of `names` that may replace another file. A file that appears there during the work belongs
+            to somebody else.
         was: identity of an input to replace, at the start of the job: another job may replace it meanwhile.
     """
 
     source: Path
     target: Path
     name: str = ""
+    spare: tuple[Path, ...] = field(default=(), compare=False, kw_only=True)
     others: tuple[Path, ...] = ()
     sample: int | None = None
-    replaces: bool = field(default=False, compare=False)
+    replaces: frozenset[Path] = field(default=frozenset(), compare=False)
     was: tuple[int, ...] | None = field(default=None, compare=False)
 
     @property
     def sources(self) -> tuple[Path, ...]:
         """All input files."""
         return (self.source, *self.others)
+
+    @property
+    def names(self) -> tuple[Path, ...]:
+        """All names that its output may have, best first; see `images.fitting`."""
+        return (self.target, *self.spare)
 
     @property
     def label(self) -> str:
@@ -72,8 +80,9 @@ def plan(
     """Pairs each input image with its output file.
 
     A folder stands for all images below it, and its structure is kept. For a single input file, an output that ends
-    like a file is a file; otherwise it is a folder. Outputs keep the input's name, with `.png` or `.tif` appended if
-    its format cannot be written. The first of several samples is NAME-1, whatever their number is.
+    like a file is a file; otherwise it is a folder. Outputs in a folder keep the input's name, with `.png` or `.tif`
+    added if its format cannot be written. If another image keeps that name, the next of `images.targets_of` is taken.
+    The first of several samples is NAME-1, whatever their number is.
 
     Args:
         inputs: files, folders and patterns. A missing file is kept; it fails in its turn.
@@ -83,21 +92,24 @@ def plan(
         shard: share of the outputs for this process; None for all.
         samples: number of restorations of each image.
         owned: tells if an existing output comes from an earlier run and may be replaced.
-        left: receives files in the inputs' folders that are no images, and files that cannot be read.
+        left: receives files in the inputs' folders that are no images, and images that cannot be begun: unreadable
+            ones, the second one for an output, those of a format that cannot be written with `in_place`. Names that
+            differ only in upper and lower case count as equal. None raises an error instead.
 
     Raises:
         UsageError: neither or both of output and in_place; an output that is an input, or outside the output folder;
-            two images for one output, also if they differ only in upper and lower case; an output that exists;
-            several samples in place, or in a folder of inputs.
-        PellucidError: a folder without images, a pattern without files, or an output file of a kind that cannot be
-            written.
+            an output that exists; several samples in place, or in a folder of inputs.
+        PellucidError: a folder without images, a pattern without files, no image that can be begun, or an output file
+            of a kind that cannot be written.
     """
     if in_place == (output is not None):
         raise UsageError("say where to write: -o FILE, -o FOLDER, or --in-place to replace the inputs")
     _check_samples(expand(inputs), output, samples)
     found = search(inputs, output, left)
+    problems: list[Left] = []
     if output is None:
-        items = [Item(source, source, name) for source, name in found]
+        items = [Item(source, source, name) for source, name in _replaceable(found, problems)]
+        items = _apart(items, problems, strict=True)
     elif output_folder(inputs, output) != output:
         images.check_suffix(output)
         items = _sampled([Item(source, output, name) for source, name in found], samples)
@@ -106,15 +118,20 @@ def plan(
             raise UsageError(f"{output}: is a file; several images need a folder")
         if output.suffix.lower() in images.SUFFIXES and not _is_folder(output):
             raise UsageError(f"{output}: is the name of a file; several images, and folders, need a folder")
-        items = [Item(source, images.target_of(output / (name or source.name)), name) for source, name in found]
+        items = _apart([_named(source, output, name) for source, name in found], problems)
         items = _sampled(items, samples)
         _check_inside(items, output)
-    _check_apart(items, in_place=in_place)
+    if problems and (left is None or not items):
+        raise UsageError(f"{problems[0].path}: {problems[0].why}")
+    if left is not None:
+        left += problems
+    if not in_place:
+        items = _no_inputs(items, found)
     items = items if shard is None else shard.of(sorted(items, key=lambda item: item.target.as_posix()))
     if in_place:
-        return [replace(item, replaces=True, was=state_of(item.source)) for item in items]
+        return [replace(item, replaces=frozenset(item.names), was=state_of(item.source)) for item in items]
     if overwrite:
-        return [replace(item, replaces=True) for item in items]
+        return [replace(item, replaces=frozenset(item.names)) for item in items]
     folder = None if output is None else output_folder(inputs, output)
     return _new(items, owned, resumable=folder is not None and any(folder.glob(f"{MANIFEST}*.jsonl")))
 
@@ -157,8 +174,8 @@ def plan_exposures(
     images.check_suffix(output)
     _check_samples(inputs, output, samples)
     items = _sampled([Item(inputs[0], output, others=tuple(inputs[1:]))], samples)
-    _check_apart(items, in_place=False)
-    return [replace(item, replaces=True) for item in items] if overwrite else _new(items, owned)
+    items = _no_inputs(items, [(source, "") for source in inputs])
+    return [replace(item, replaces=frozenset(item.names)) for item in items] if overwrite else _new(items, owned)
 
 
 _EXPOSURES = "name the files of two or more exposures of one image"
@@ -184,7 +201,7 @@ def make_folders(items: Sequence[Item]) -> None:
     """
     names: dict[Path, list[str]] = {}
     for item in items:
-        names.setdefault(item.target.parent, []).append(item.target.name)
+        names.setdefault(item.target.parent, []).extend(name.name for name in item.names)
     lines = []
     for folder in sorted(names):
         try:
@@ -202,9 +219,10 @@ def _sampled(items: Sequence[Item], samples: int) -> list[Item]:
     if samples == 1:
         return list(items)
     return [
-        replace(item, target=item.target.with_stem(f"{item.target.stem}-{number}"), sample=number)
+        replace(item, target=target, spare=tuple(spare), sample=number)
         for item in items
         for number in range(1, samples + 1)
+        for target, *spare in [[name.with_stem(f"{name.stem}-{number}") for name in item.names]]
     ]
 
 
@@ -226,43 +244,96 @@ def _check_inside(items: Sequence[Item], output: Path) -> None:
             raise UsageError(f"{folder}: is a link out of the output folder, to {real(folder)}; name another output")
 
 
-def _check_apart(items: Sequence[Item], *, in_place: bool) -> None:
-    """Rejects two images for one output, and an output that is an input."""
-    sources = {real(source) for item in items for source in item.sources}
-    files = {file for item in items for source in item.sources if (file := _file(source)) is not None}
-    taken: dict[str, Item] = {}
-    for item in items:
-        target = real(item.target)
-        # Files that are there already are as many as there are; new ones may meet on disks that know no case.
-        key = str(target) if in_place else unicodedata.normalize("NFC", str(target)).casefold()
-        if key in taken:
-            case = "" if taken[key].target == item.target else " where upper and lower case are one"
-            raise UsageError(
-                f"{taken[key].source} and {item.source} would both become {item.target}{case}: do them apart"
+def _named(source: Path, output: Path, name: str) -> Item:
+    """An image whose output keeps its name in a folder."""
+    target, *spare = images.targets_of(output / (name or source.name))
+    return Item(source, target, name, spare=tuple(spare))
+
+
+def _replaceable(found: Sequence[tuple[Path, str]], problems: list[Left]) -> Iterator[tuple[Path, str]]:
+    """Images that can be written under their own names; the others become problems."""
+    for source, name in found:
+        if images.targets_of(source)[0] == source:
+            yield source, name
+        else:
+            kind = source.suffix or "a file without a suffix"
+            problems.append(
+                Left(source, f"{kind} cannot be written, so it is not replaced: say -o FOLDER", failed=True)
             )
-        taken[key] = item
-        if in_place:
-            images.check_suffix(item.target)
-        elif target in sources or _file(item.target) in files:
+
+
+def _apart(items: Sequence[Item], problems: list[Left], *, strict: bool = False) -> list[Item]:
+    """Gives each image an output of its own; an image that finds no free name becomes a problem.
+
+    Args:
+        items: the images. Those that keep their names come first; of the others, the next name that is free is taken.
+        problems: receives the problems.
+        strict: whether upper and lower case differ, as for files that exist.
+    """
+    taken: dict[str, Path] = {}
+    placed: dict[int, Path] = {}
+    for index in sorted(range(len(items)), key=lambda index: _is_renamed(items[index])):
+        item = items[index]
+        names = item.names if _is_renamed(item) else [item.target]
+        free = next((name for name in names if _key(name, strict) not in taken), None)
+        if free is None:
+            other = taken[_key(item.target, strict)]
+            why = f"would become {item.target}, as {other} does (upper and lower case count as one)"
+            problems.append(Left(item.source, f"{why}: restore it into another folder", failed=True))
+            continue
+        taken[_key(free, strict)], placed[index] = item.source, free
+    spare = [tuple(name for name in item.names if _key(name, strict) not in taken) for item in items]
+    return [replace(items[index], target=placed[index], spare=spare[index]) for index in sorted(placed)]
+
+
+def _is_renamed(item: Item) -> bool:
+    """True if the output's suffix is not the input's."""
+    return item.target.name != item.source.name
+
+
+def _key(path: Path, strict: bool) -> str:
+    """Name of a file by which two that may meet on any disk are equal."""
+    name = str(real(path))
+    # Files that are there already are as many as there are; new ones may meet on disks that know no case.
+    return name if strict else unicodedata.normalize("NFC", name).casefold()
+
+
+def _no_inputs(items: Sequence[Item], found: Sequence[tuple[Path, str]]) -> list[Item]:
+    """Rejects an output that is an input, and removes spare names that are."""
+    sources = {real(source) for source, _ in found}
+    files = {file for source, _ in found if (file := _file(source)) is not None}
+    apart = []
+    for item in items:
+        others = tuple(name for name in item.names if real(name) not in sources and _file(name) not in files)
+        if item.target not in others:
             raise UsageError(
                 f"{item.target}: is an input, which restore --in-place alone replaces; name another output"
             )
+        apart.append(replace(item, spare=others[1:]))
+    return apart
 
 
 def _new(items: Sequence[Item], owned: Callable[[Path], bool] | None, *, resumable: bool = False) -> list[Item]:
     """Makes items that replace only the job's own outputs; rejects others that exist."""
-    # Unlike Path.exists, this has no name that it fails at. A link to nothing may be replaced.
-    there = {item.target for item in items if os.path.lexists(item.target)}
-    existing = [item.target for item in items if os.path.exists(item.target)]  # noqa: PTH110
-    existing = [target for target in existing if owned is None or not owned(target)]
-    if existing:
-        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+    planned, there = {item.target for item in items}, set()
+    foreign: list[Path] = []
+    for name in (name for item in items for name in item.names):
+        # Unlike Path.exists, this has no name that it fails at. A link to nothing may be replaced.
+        if not os.path.lexists(name):
+            continue
+        if not os.path.exists(name) or (owned is not None and owned(name)):  # noqa: PTH110
+            there.add(name)
+        # A file under a spare name may be anybody's, unless a job was here.
+        elif name in planned or (owned is None and resumable):
+            foreign.append(name)
+    if foreign:
+        more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
         kind = "exists" if owned is None else "exists and is not as the job left it"
         ways = ["name another output", "say --overwrite to replace it"]
         if owned is None and resumable:
             ways.insert(0, "say --resume to continue the job there")
-        raise UsageError(f"{existing[0]}: {kind}{more}; {', or '.join(ways)}")
-    return [replace(item, replaces=item.target in there) for item in items]
+        raise UsageError(f"{foreign[0]}: {kind}{more}; {', or '.join(ways)}")
+    return [replace(item, replaces=frozenset(there.intersection(item.names))) for item in items]
 
 
 def _is_folder(path: Path) -> bool:

@@ -17,7 +17,7 @@ from .. import images
 from ..api import Restored, Restorer
 from ..errors import PellucidError
 from ..images import Picture
-from ..maths.problem import to_model
+from ..maths.problem import check_finite, to_model
 from ..methods.likelihood import Beside
 from ..priors import Prior
 from ..restoration.restored import SAMPLES_IDENTICAL
@@ -53,6 +53,7 @@ class Outcome:
         sha256: hashes of the input and of the output; None without one.
         pages: height and width of each page, in a dry run.
         lost: whether its process ended without a message.
+        output: the file that was written, or would be in a dry run; None if it failed.
     """
 
     item: Item
@@ -67,6 +68,7 @@ class Outcome:
     sha256: tuple[str | None, str | None] = (None, None)
     pages: tuple[tuple[int, int], ...] = ()
     lost: bool = False
+    output: Path | None = None
 
 
 Outcomes = Generator[Outcome, None, None]
@@ -137,7 +139,7 @@ def _outcome(
     start = time.perf_counter()
     nfe, size, noise, note = 0, None, None, None
     stops = False
-    before = after = None
+    before = after = output = None
     with caught(str(item.source)) as errors, _kept_for(item):
         try:
             _check_place(item.target)
@@ -146,7 +148,7 @@ def _outcome(
             pictures = _pictures(item, damaged)
             size = (pictures[0].colour.shape[0], pictures[0].colour.shape[1])
             lane.has_read(sum(math.prod(page.colour.shape[:2]) for picture in pictures for page in picture.pages))
-            images.check_holds(pictures[0], item.target)
+            target, renamed = _output(item, pictures[0])
             told = None if progress is None else _shares(progress, item, pictures[0], restorer)
             (restored, result, trace), less = with_less(
                 restorer,
@@ -162,16 +164,17 @@ def _outcome(
             _check_same(item)
             # Last: an image that failed at anything has no output.
             restored = restored.stripped() if strip else restored
-            written = write(restored, result.notes, pictures, item.target, source=item.source, new=not item.replaces)
-            nfe, noise = result.nfe, result.noise[0] if result.noise else None
-            after = of_files([item.target])
+            new = target not in item.replaces
+            written = write(restored, result.notes, pictures, target, source=item.source, new=new)
+            nfe, noise, output = result.nfe, result.noise[0] if result.noise else None, target
+            after = of_files([target])
             equal = [SAMPLES_IDENTICAL] if item.sample is not None and not result.random else []
-            note = "; ".join([*written.notes, *filter(None, (less, written.lost)), *equal]) or None
+            note = "; ".join([*written.notes, *filter(None, (less, renamed, written.lost)), *equal]) or None
         except Exception as error:
             stops = _is_nowhere(error)
             raise
     seconds, line = time.perf_counter() - start, errors[0] if errors else None
-    return Outcome(item, seed, nfe, seconds, size, line, noise, note, stops, (before, after))
+    return Outcome(item, seed, nfe, seconds, size, line, noise, note, stops, (before, after), output=output)
 
 
 def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse") -> Outcomes:
@@ -188,13 +191,29 @@ def look(items: Iterable[Item], seed: int = 0, damaged: images.Damaged = "refuse
     for item in items:
         start = time.perf_counter()
         pages: tuple[tuple[int, int], ...] = ()
+        output = note = None
         with caught(str(item.source)) as errors:
             # Whole: a file may be cut off anywhere, or hold what the output's format cannot.
             picture, *_ = _pictures(item, damaged)
-            images.check_holds(picture, item.target)
+            output, note = _output(item, picture)
+            for page in picture.pages:
+                if page.colour.dtype.kind == "f":
+                    check_finite(page.tensor())
             pages = tuple((page.colour.shape[0], page.colour.shape[1]) for page in picture.pages)
         error, seconds = errors[0] if errors else None, time.perf_counter() - start
-        yield Outcome(item, item.seed(seed), 0, seconds, pages[0] if pages else None, error, pages=pages)
+        size = pages[0] if pages else None
+        yield Outcome(item, item.seed(seed), 0, seconds, size, error, note=note, pages=pages, output=output)
+
+
+def _output(item: Item, picture: Picture) -> tuple[Path, str | None]:
+    """Chooses the output's name; see `images.fitting`.
+
+    Raises:
+        PellucidError: no format of its names holds the picture.
+    """
+    if item.was is not None and (lack := images.lacking(picture, item.target)) is not None:
+        raise PellucidError(f"{item.target}: {lack}, so it cannot be replaced: say -o FOLDER")
+    return images.fitting(picture, item.names)
 
 
 def _pictures(item: Item, damaged: images.Damaged) -> list[Picture]:

@@ -18,7 +18,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Left:
-    """A file that is no image of the job.
+    """A file that the job does not begin.
 
     Attributes:
         path: the file.

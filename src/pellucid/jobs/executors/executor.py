@@ -70,4 +70,4 @@ def clear(items: Iterable[Item]) -> None:
     """Removes temporary files that dead processes wrote for these images."""
     for item in items:
         with contextlib.suppress(OSError):
-            images.clear(item.target.parent, [item.target.name])
+            images.clear(item.target.parent, [name.name for name in item.names])
