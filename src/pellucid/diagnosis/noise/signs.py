@@ -349,11 +349,16 @@ def _shape(block: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
         return {"peaks": 0.0, "skew": 0.0}
     block = block.flatten(1).cpu()
     own = block / block.std(1, keepdim=True).clamp_min(_TINY)
-    every = block / block.std().clamp_min(_TINY)
     return {
-        "peaks": min(max(every.pow(4).mean().item() - 3, -1.0), _TAILS),
+        "peaks": kurtosis(block),
         "skew": min(abs(own.pow(3).mean().item()), 1.0),
     }
+
+
+def kurtosis(block: Tensor) -> float:
+    """Excess kurtosis of all values of blocks together, within limits: 0 of Gaussian noise that is even."""
+    every = block / block.std().clamp_min(_TINY)
+    return min(max(every.pow(4).mean().item() - 3, -1.0), _TAILS)
 
 
 def _colours(left: Tensor, kept: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
