@@ -92,10 +92,10 @@ others; from -1.2 on it spares coarse grain.
 
 UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
     "colour": {"calm": (-0.12, -6.0), "together": (-1.4, 4.0)},
-    "grey": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaks": (0.05, 20.0), "turned": (0.012, 100.0)},
+    "grey": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaked": (0.05, 20.0), "turning": (0.012, 100.0)},
     "reduced": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaks": (0.2, 8.0), "waves": (0.4, 12.0)},
-    "curved": {"calm": (-0.08, -10.0), "peaks": (0.05, 20.0), "turned": (0.012, 100.0)},
-    "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaks": (0.1, 8.0)},
+    "curved": {"calm": (-0.08, -10.0), "peaked": (0.05, 20.0), "turning": (0.012, 100.0)},
+    "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaked": (0.1, 8.0)},
     "compressed": {"calm": (-0.08, -10.0), "direction": (-1.4, 12.0), "pale": (0.5, -6.0)},
 }
 """The same by kind of picture; a weight below 0 counts what lies below the value.
@@ -137,7 +137,9 @@ def probability(signs: Mapping[str, float], kind: Sort) -> float:
 def beside(signs: Mapping[str, float], kind: Sort) -> float:
     """Part of the log-odds by the signs that count beyond a limit only."""
     uneven = 0.0 if "apart" in signs else beyond(signs, UNEVEN[kind])
-    return beyond(signs, BESIDE) - beyond(signs, BEYOND) - uneven
+    # A JPEG drops noise in places, so that its peaks tell only beside those of drawn noise.
+    limits = {name: limits for name, limits in BEYOND.items() if name != "peaks" or kind != "pressed"}
+    return beyond(signs, BESIDE) - beyond(signs, limits) - uneven
 
 
 def beyond(signs: Mapping[str, float], limits: Mapping[str, tuple[float, float]]) -> float:
@@ -188,7 +190,6 @@ def hopeless(signs: Mapping[str, float], own: float, kind: Sort, least: float) -
         least: the probability.
     """
     most = {"calm": min(own + _CALM_DRAWN, _CALM_MOST)} | ({"flat": 0.0} if kind == "compressed" else {})
-    most |= {"peaks": 0.0, "turned": 0.0} if kind in DRAWN else {}
     return probability({**signs, **most}, kind) < least
 
 
@@ -206,7 +207,7 @@ def beside_drawn(signs: Mapping[str, float], y: Tensor, x0: Tensor, taken: Tenso
         told: the drawn noise.
 
     Returns:
-        `uneven`, `peaks` and `turned` beyond those of the drawn noise, and what counts of `calm`.
+        `spread`, `peaks` and `turned` beyond those of the drawn noise, and what counts of `calm`.
     """
     kept = unclipped(y)
     own = math.log(spread(relative(taken[kept], told, 1), brightness(x0)[kept]))
@@ -214,8 +215,8 @@ def beside_drawn(signs: Mapping[str, float], y: Tensor, x0: Tensor, taken: Tenso
     peaks = _shape(left, told, 1)["peaks"]
     return {
         "uneven": signs["spread"] - own,
-        "peaks": signs["peaks"] - max(peaks, 0.0),
-        "turned": signs["turned"] - _turned(left),
+        "peaked": signs["peaks"] - max(peaks, 0.0),
+        "turning": signs["turned"] - _turned(left),
         "calm": min(signs["calm"], _CALM_CHANCE),
     }
 
@@ -396,7 +397,7 @@ def _turned(block: Tensor) -> float:
     at = torch.complex(across.expand(SIDE, SIDE), down.expand(SIDE, SIDE))
     power = power * ((at.abs() > _SLOWEST) & (at.abs() < _FINEST))
     mean = (power * at.sgn().square()).sum((1, 2)) / power.sum((1, 2)).clamp_min(_TINY**2)
-    return mean.abs().square().mean().item()
+    return float(mean.abs().square().mean())
 
 
 def direction(block: Tensor) -> float:
