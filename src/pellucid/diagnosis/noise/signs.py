@@ -110,6 +110,10 @@ are found, not 11, and none of the others loses more than 0.15 dB, instead of th
 
 Texture of a grey picture that was enlarged has waves of its own, and peaks. On 60 training crops full of it, enlarged
 three times, six were harmed and one is left; on 60 others one was, and is. Of 101 grainy ones 85 are found, not 86.
+
+What is taken from a grey picture is hardly more peaked than what is taken from noise that is drawn there, and turns no
+more. Of the 300 clean middles of 128x128 pixels with the most texture, 23 fell below 39 dB, and 5 do. Grain of 0.7 and
+1.2 pixels in 50 others loses nothing.
 """
 BESIDE: Mapping[str, tuple[float, float]] = {"apart": (1.6, 6.0), "flat": (-0.3, 3.0)}
 """Of each sign of noise that some pictures have the value that texture keeps below, and what each unit beyond adds.
@@ -350,16 +354,11 @@ def _shape(block: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
         return {"peaks": 0.0, "skew": 0.0}
     block = block.flatten(1).cpu()
     own = block / block.std(1, keepdim=True).clamp_min(_TINY)
+    every = block / block.std().clamp_min(_TINY)
     return {
-        "peaks": kurtosis(block),
+        "peaks": min(max(every.pow(4).mean().item() - 3, -1.0), _TAILS),
         "skew": min(abs(own.pow(3).mean().item()), 1.0),
     }
-
-
-def kurtosis(block: Tensor) -> float:
-    """Excess kurtosis of all values of blocks together, within limits: 0 of Gaussian noise that is even."""
-    every = block / block.std().clamp_min(_TINY)
-    return min(max(every.pow(4).mean().item() - 3, -1.0), _TAILS)
 
 
 def _colours(left: Tensor, kept: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
