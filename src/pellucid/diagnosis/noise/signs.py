@@ -386,7 +386,7 @@ def _coloured(told: Spectrum, axes: int) -> bool:
 
 
 def _turned(block: Tensor) -> float:
-    """How much each block of a residual has a direction of its own, from 0 to 1: fur turns from place to place.
+    """Strength of the direction that each block of a residual has, from 0 to 1: fur turns from place to place.
 
     The mean over the blocks, (N, 16, 16), of the squared mean of the directions of their waves, by power.
     """
