@@ -49,24 +49,38 @@ def test_a_grey_picture_needs_more_evidence_and_a_compressed_one_less() -> None:
     assert compressed == pytest.approx(colour + 0.5)
 
 
+def fur(seed: int, stroke: tuple[int, int]) -> Tensor:
+    """Grey noise in strokes of a size."""
+    grey = simulated(FLAT, Spectrum.white(0.1, 3, 1), Streams([seed]))
+    return torch.nn.functional.avg_pool2d(grey, stroke, 1, (stroke[0] // 2, stroke[1] // 2)) * 5**0.5
+
+
 def test_in_a_grey_file_the_grid_tells_nothing_and_drawn_noise_is_the_measure() -> None:
     found = {"share": 0.8, **read(drawn(1))}
-    assert signs.probability(found | {"grid": 0.4}, "pressed") == signs.probability(found, "pressed")
+    for one in ({"grid": 0.4}, {"peaks": 0.9}):
+        assert signs.probability(found | one, "pressed") == signs.probability(found, "pressed")
     assert signs.probability(found | {"grid": 0.4}, "grey") < signs.probability(found, "grey")
     told = Spectrum.white(0.1, 3, 1)
     grain, again = (simulated(FLAT, told, Streams([seed])) for seed in (1, 2))
     places = torch.cat([grain[..., :64], 3 * grain[..., 64:]], -1)
-    even, uneven = (
+    turning = torch.cat([fur(3, (1, 5))[..., :64], fur(3, (5, 1))[..., 64:]], -1)
+    even, uneven, turned = (
         signs.beside_drawn(
-            signs.read(left, FLAT, blocks(left, centred=False), told, told, 1),
+            {"calm": 0.3, **signs.read(left, FLAT, blocks(left, centred=False), told, told, 1)},
             again, FLAT, blocks(again, centred=False), told,
         )
-        for left in (grain, places)
+        for left in (grain, places, turning)
     )  # fmt: skip
     assert even["uneven"] == pytest.approx(0, abs=0.2)
-    assert even["peaks"] == pytest.approx(0, abs=0.1)
+    assert even["peaked"] == pytest.approx(0, abs=0.1)
+    assert even["turning"] == pytest.approx(0, abs=0.01)
+    assert even["calm"] == 0.2, "what is calmer than drawn noise is not the surer noise"
     assert uneven["uneven"] > 0.5
-    assert uneven["peaks"] > 0.5
+    assert uneven["peaked"] > 0.5
+    assert turned["turning"] > 0.1, "each half has a direction of its own"
+    for kind in ("grey", "curved"):
+        odds = signs.beyond({"peaked": 0.2, "turning": 0.05}, signs.UNEVEN[kind])
+        assert odds == pytest.approx(20 * 0.15 + 100 * 0.038)
 
 
 def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:

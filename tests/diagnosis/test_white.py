@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -18,8 +20,8 @@ from pellucid.metrics import psnr
 from pellucid.priors import Counted, load_prior
 
 
-def seen(share: float = 0.9, spread: float = -2.0, direction: float = -2.0) -> White:
-    return White(0.1, share, spread, direction, 4, torch.zeros(1, 3, 16, 16))
+def seen(share: float = 0.9, spread: float = -2.0, direction: float = -2.0, slow: float = -0.1) -> White:
+    return White(0.1, share, spread, direction, slow, 4, torch.zeros(1, 3, 16, 16))
 
 
 @pytest.mark.parametrize("axes", [1, 3])
@@ -29,6 +31,8 @@ def test_white_noise_is_taken_evenly(axes: int) -> None:
     assert not seen(spread=-1.05).certain(axes), "texture is in places"
     assert seen(spread=-1.2).certain(axes) == (axes == 1), "colours tell more"
     assert seen(direction=-0.5).certain(axes) == (axes == 3)
+    assert not seen(spread=-1.2, direction=-1.3).certain(1), "fur is even, but has directions"
+    assert seen(slow=0.05).certain(axes) == (axes == 3), "a lawn has more power in slow waves"
 
 
 def test_what_is_taken_of_noise_is_even_and_of_stripes_is_not() -> None:
@@ -36,6 +40,12 @@ def test_what_is_taken_of_noise_is_even_and_of_stripes_is_not() -> None:
     noise = 0.2 * torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)).expand(1, 3, -1, -1)
     even = white_level(natural, Calm(noise, 1), 0.35, 2)
     assert even.certain(1)
+    assert even.slow < 0, "a prior takes some of the slow waves for picture, even where there is none"
+    sand = F.avg_pool2d(F.pad(noise, (0, 1, 0, 1), mode="circular"), 2, 1) * 2
+    found = white_level(natural, Calm(sand, 1), 0.35, 2)
+    assert found.slow > 0.05
+    assert not found.certain(1)
+    assert replace(found, slow=0.0).certain(1)
     stripes = F.avg_pool2d(noise, (1, 5), 1, (0, 2)) * 5**0.5
     stripes[..., 48:, :] *= 0.3
     assert not white_level(natural, Calm(stripes, 1), 0.35, 2).certain(1)

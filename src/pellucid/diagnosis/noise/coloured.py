@@ -14,7 +14,21 @@ from .blocks import Taken, calmest, limited, only
 from .brightness import by_brightness, curved
 from .calm import GROW, MORE_POWER, ROUNDS, Calm
 from .finding import DOUBTFUL, LEAST, Noise, all_of
-from .signs import BESIDE, SLOW, Sort, beside_drawn, beyond, calmness, flat, flattest, hopeless, pale, probability, read
+from .signs import (
+    BESIDE,
+    DRAWN,
+    SLOW,
+    Sort,
+    beside_drawn,
+    beyond,
+    calmness,
+    flat,
+    flattest,
+    hopeless,
+    pale,
+    probability,
+    read,
+)
 from .stationary import Observed, Spectrum, ladder, shares, simulated, walk
 
 _CALM, _TESTS = 0.2, 3
@@ -76,7 +90,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     drawn = taken.x0 + simulated(y, told, Streams([1]))
     again = Taken(drawn, _walked(prior, seen.beside(drawn), told, test, axes))
     signs["calm"] = own - calmness(y, again.power, told, axes)
-    if kind == "pressed":
+    if kind in DRAWN:
         signs |= beside_drawn(signs, drawn, again.x0, again.power, told)
     change = (_smooth(ratio / _ratio(again, told, kept)) ** 2).clamp(_LESS, MORE_POWER)
     spectrum = limited(Spectrum(only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
