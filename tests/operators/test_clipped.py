@@ -27,7 +27,8 @@ def vivid(shrunk: tuple[int, int], mode: str) -> Tensor:
     colours = F.interpolate(0.5 * samples - 0.1, scale_factor=shrunk, mode=mode)[0]
     brightness = 0.7 * torch.rand(1, SIDE, SIDE, generator=rng, dtype=torch.float64)
     planes = torch.cat([brightness, colours])
-    return torch.tensordot(torch.linalg.inv(torch.tensor(COLOURS, dtype=torch.float64)), planes, 1)
+    image: Tensor = torch.tensordot(torch.linalg.inv(torch.tensor(COLOURS, dtype=torch.float64)), planes, 1)
+    return image
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "nearest"])

@@ -50,11 +50,11 @@ def unclipped(image: Tensor, shrunk: tuple[int, int], *, smooth: bool) -> Tensor
 
 def _estimated(image: Tensor, shrunk: tuple[int, int], smooth: bool) -> Tensor:
     """Each round reads the samples of the colours off the picture, and the values beyond the range off these."""
-    matrix = torch.tensor(COLOURS, dtype=torch.float64)
+    matrix, by = torch.tensor(COLOURS, dtype=torch.float64), [float(factor) for factor in shrunk]
     back, matrix = torch.linalg.inv(matrix).to(image), matrix.to(image)
 
     def enlarged(samples: Tensor) -> Tensor:
-        return F.interpolate(samples[None], scale_factor=shrunk, mode="bilinear" if smooth else "nearest")[0]
+        return F.interpolate(samples[None], scale_factor=by, mode="bilinear" if smooth else "nearest")[0]
 
     marked, high = beyond(image), image > 0
     x, samples = image, F.avg_pool2d(torch.tensordot(matrix[1:], image, 1)[None], shrunk)[0]
