@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.diagnosis.content import estimate as content_of
 from pellucid.diagnosis.noise import LEAST, Calm, estimate
 from pellucid.diagnosis.noise.white import White, on_paper, white_level
+from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import to_model, to_unit
 from pellucid.methods.method import last
@@ -80,6 +83,26 @@ def test_noise_of_a_page_is_that_of_its_paper(paper: float) -> None:
     assert least < found.level * 127.5 < most
     out = to_unit(last(Denoising(found, grey=True).iterate(to_model(noisy), prior, Streams([0]))).x)
     assert psnr(out, truth) > psnr(noisy, truth) + 3
+
+
+def test_noise_of_a_page_in_a_jpeg_in_colour_is_found_on_its_paper() -> None:
+    """The file has kept the fine waves of grey and cut off those of the colours; without noise there is none."""
+    for level in (12, 0):
+        noise = torch.randn(1, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+        noisy = (music(0.85).expand(1, 3, -1, -1) + level / 255 * noise).clamp(0, 1)
+        file = io.BytesIO()
+        pixels = (255 * noisy[0].permute(1, 2, 0)).round().byte().numpy()
+        Image.fromarray(pixels).save(file, "JPEG", quality=92)
+        y = to_model(from_pil(Image.open(file)).tensor())
+        found = on_paper(Calm(y, 3, compressed=True))
+        if not level:
+            assert found is None or found.level < LEAST
+            continue
+        assert found is not None
+        assert (found.white, found.coded) == (0.0, True)
+        grey, *colours = (127.5 * one for one in found.spectrum.levels)
+        assert grey == pytest.approx(level, rel=0.15)
+        assert max(colours) < 0.5 * level
 
 
 def test_strokes_and_dots_without_flat_paper_have_no_noise() -> None:

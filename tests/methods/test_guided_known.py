@@ -114,6 +114,7 @@ CLOSED: list[tuple[Method, Any]] = [
     (PiGDM(), pigdm),
     (PiGDM(steps=30, guidance="score", spread=0.5, eta=0.5), pigdm),
     (DiffPIR(), diffpir),
+    (DiffPIR(zeta=0.1), diffpir),
     (DiffPIR(steps=20, spacing="quad", ends="prior", weight=5.0, zeta=0.7), diffpir),
     (DAPS(steps=20, langevin=10, rate=2e-5), daps),
     (DAPS(steps=20, draw="exact", beta=None, width=0.2), daps),
@@ -203,6 +204,16 @@ def test_one_step_of_diffpir_as_published() -> None:
     noise = math.sqrt(1 - 0.3) * epsilon + math.sqrt(0.3) * fresh(y, y, 2)
     expected = math.sqrt(a_next) * solved + math.sqrt(1 - a_next) * noise
     torch.testing.assert_close(second.x * math.sqrt(a_next), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_diffpir_keeps_no_noise_that_a_data_step_coloured() -> None:
+    """By default the noise of each latent is drawn, so that it is white and of the level that the prior is told."""
+    blur = Blur(kernels.gaussian(1.0))
+    first, second, _, after = two_states(DiffPIR(), draw(0, 1, 3, 16, 16), blur, 0.1)
+    torch.testing.assert_close(second.x - second.x0, after * fresh(first.x, first.x, 2), rtol=1e-5, atol=1e-5)
+    kept, again, _, after = two_states(get("diffpir", preset="paper"), draw(0, 1, 3, 16, 16), blur, 0.1)
+    share = ((again.x - again.x0) - after * math.sqrt(0.1) * fresh(kept.x, kept.x, 2)).norm() / after
+    assert share > 0.9 * math.sqrt(0.9 * kept.x.numel())
 
 
 def test_one_step_of_daps_as_published() -> None:

@@ -42,6 +42,7 @@ METHODS: dict[str, Method] = {
         steps=1000, guidance="score", spread=math.sqrt(VARIANCE)
     ),
     "DiffPIR, 100 steps": methods.DiffPIR(),
+    "DiffPIR, 100 steps, a tenth fresh": methods.DiffPIR(zeta=0.1),
     "DPIR, 8 steps": methods.DPIR(),
     "DAPS, 200 steps": methods.DAPS(),
     "DAPS, 200 steps, exact draws": methods.DAPS(beta=None, draw="exact"),

@@ -7,7 +7,9 @@ noise of the latent is kept in part, and the rest is fresh (algorithm 1):
     \hat x_0 = \arg\min_x \|A x - y\|^2 + \rho \|x - D(x_t, \sigma)\|^2, \qquad \rho = \lambda \sigma_y^2 / \sigma^2 \\
     x_{t-1} = \hat x_0 + \sigma' \left(\sqrt{1 - \zeta}\, (x_t - \hat x_0) / \sigma + \sqrt{\zeta}\, n\right)
 
-The second line is `renoise` with eta = sqrt(zeta).
+The second line is `renoise` with eta = sqrt(zeta). By default all noise is fresh. The data step amplifies the
+measurement's noise where A is weak, up to half of sigma. Noise that is kept carries this on from level to level,
+coloured, and a network takes it for texture.
 
 References:
     Zhu et al., "Denoising Diffusion Models for Plug-and-Play Image Restoration", CVPR Workshops 2023.
@@ -17,10 +19,10 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -29,7 +31,7 @@ from ..maths.noise import Streams, renoise, strided
 from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
 from .dpir import DataStep
-from .method import PAPERS, State, Stepper
+from .method import State, Stepper
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,22 @@ class DiffPIR(Stepper):
         steps: levels walked, or a few more if they do not divide the training ladder: 4 for 3 of 1,000.
         weight: lambda, the weight of the prior against the measurement; from 1 to 25 in the paper. The authors' code
             has the noise in [0, 1] units beside levels in [-1, 1] units: its lambda is four times this one.
-        zeta: share of the noise's variance that is fresh, [0, 1].
+        zeta: share of the noise's variance that is fresh, [0, 1]; the authors' code has 0.1 for blurs. Of two training
+            crops with a motion blur and noise of 0.03, 0.1 gives 18.8 dB, 0.5 24.6 and 1 28.1. With a Gaussian blur or
+            a reduction, results of 0.5 look sharper, at 0.5 to 1.4 dB less.
         least: least assumed noise of a measurement, in [0, 1] units; the authors' code has 0.001.
         spacing: of the levels in training time: "uniform"; or "quad", denser at low noise, as in the authors' code.
         ends: the resulting estimate: "data", after its data step, or "prior", as in the authors' code.
         inner: conjugate gradients for a data step, if the operator has no decomposition.
     """
 
-    presets = PAPERS
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"zeta": 0.1}}
 
     blind: ClassVar[bool] = False
 
     steps: int = 100
     weight: float = 1.0
-    zeta: float = 0.1
+    zeta: float = 1.0
     least: float = 0.001
     spacing: Literal["uniform", "quad"] = "uniform"
     ends: Literal["prior", "data"] = "data"

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..images import JpegCoding, turns
+from .clipped import beyond, unclipped
 from .jpeg import COLOURS, cosines, stored, upright
 from .operator import Operator, Shape, Svd, by_image
 
@@ -102,18 +103,35 @@ class Quantised(Operator):
         """Measurement behind a decoded picture: the file's numbers, except a few that clipping changed.
 
         Decoders enlarge reduced colours smoothly; this is undone if the coefficients are nearer to whole numbers then.
+        What they clip is estimated if colours are reduced; see `clipped`.
         Macroblocks that lie only partly in the picture have unknown coefficients, which are not rounded.
 
         Args:
             y: decoded pictures, (B, C, H, W) in [-1, 1].
         """
-        shift, whole = self._shift(y), self._whole().to(y.device)
-        numbers = self.A(y).sub_(shift)
-        if len(self.coding.tables) > 1 and max(self.coding.shrunk) > 1:
-            plain, sharp = numbers[..., -_COLOURED:], by_image(self._sharpened, y)
-            nearer = _uneven(sharp, whole) < _uneven(plain, whole)
-            numbers[..., -_COLOURED:] = torch.where(nearer.view(-1, 1, 1), sharp, plain)
-        return torch.where(whole[:, None], numbers.round(), numbers).add_(shift)
+        whole = self._whole().to(y.device)
+        numbers, smooth = self._numbers(y, whole)
+        if self._reduced and beyond(y).any():
+            fours = max(self.coding.shrunk) > 2
+            y = torch.stack(
+                [self._unclipped(one, own and not fours) for one, own in zip(y, smooth.tolist(), strict=True)]
+            )
+            numbers, _ = self._numbers(y, whole)
+        return torch.where(whole[:, None], numbers.round(), numbers).add_(self._shift(y))
+
+    @property
+    def _reduced(self) -> bool:
+        return len(self.coding.tables) > 1 and max(self.coding.shrunk) > 1
+
+    def _numbers(self, y: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+        """The file's numbers before rounding, and whether each picture's colours were enlarged smoothly, (B,)."""
+        numbers = self.A(y).sub_(self._shift(y))
+        if not self._reduced:
+            return numbers, torch.zeros(len(y), dtype=torch.bool)
+        plain, sharp = numbers[..., -_COLOURED:], by_image(self._sharpened, y)
+        nearer = _uneven(sharp, whole) < _uneven(plain, whole)
+        numbers[..., -_COLOURED:] = torch.where(nearer.view(-1, 1, 1), sharp, plain)
+        return numbers, nearer
 
     def within(self, x: Tensor, q: Tensor, half: float = 0.5) -> Tensor:
         """Moves images as little as possible so that their measurements are within `half` of `q`."""
@@ -255,15 +273,26 @@ class Quantised(Operator):
         blocks = measured.unflatten(0, (self._rows.blocks, self._columns.blocks))
         return self._image(self._each(blocks, lambda part: part.u))
 
+    def _unclipped(self, image: Tensor, smooth: bool) -> Tensor:
+        """One picture before the decoder clipped it."""
+        image = stored(image, self.coding.orientation)
+        top, left = self._rows.before % self.coding.shrunk[0], self._columns.before % self.coding.shrunk[1]
+        whole = unclipped(self._complete(image), self.coding.shrunk, smooth=smooth)
+        cut = whole[:, top : top + image.shape[1], left : left + image.shape[2]]
+        return upright(cut, self.coding.orientation)
+
+    def _complete(self, image: Tensor) -> Tensor:
+        """A stored picture with as many pixels before and after as complete the outermost samples of the colours."""
+        rows, columns, (tall, wide) = self._rows, self._columns, self.coding.shrunk
+        around = (columns.before % wide, columns.after % wide, rows.before % tall, rows.after % tall)
+        return F.pad(image[None], around, mode="replicate")[0] if any(around) else image
+
     def _sharpened(self, image: Tensor) -> Tensor:
         """Numbers of one picture's colours before the decoder's enlargement, (blocks, 128)."""
-        image = stored(image, self.coding.orientation)
-        rows, columns, (tall, wide) = self._rows, self._columns, self.coding.shrunk
-        # As many pixels before and after as complete the outermost samples of the colours.
-        around = (columns.before % wide, columns.after % wide, rows.before % tall, rows.after % tall)
-        padded = F.pad(image[None], around, mode="replicate") if any(around) else image[None]
+        (rows, columns), (tall, wide) = (self._rows, self._columns), self.coding.shrunk
         matrix = torch.tensor(COLOURS[1:], dtype=torch.float64).to(image)
-        samples = torch.tensordot(matrix, F.avg_pool2d(padded, (tall, wide))[0], 1)
+        complete = self._complete(stored(image, self.coding.orientation))
+        samples = torch.tensordot(matrix, F.avg_pool2d(complete[None], (tall, wide))[0], 1)
         for axis, shrunk in ((-2, tall), (-1, wide)):
             samples = narrowed(samples, axis) if shrunk == 2 else samples
         beyond = (columns.before // wide, columns.after // wide, rows.before // tall, rows.after // tall)
