@@ -18,6 +18,7 @@ from pellucid.images import JpegCoding, from_pil
 from pellucid.maths.problem import to_model, to_unit
 from pellucid.methods.dpir import DataStep
 from pellucid.operators import Jpeg, Quantised, quantised
+from pellucid.operators.macroblock import plane_changes
 
 KINDS = ["grey", "4:4:4", "4:2:2", "4:2:0"]
 
@@ -126,7 +127,7 @@ def test_apart_the_nearest_is_so_in_the_planes_changes(size: tuple[int, int], of
     operator = Quantised(coding("4:2:0", offset), (3, *size), apart=True)
     q = operator.A(x + draw(1, 1, 3, *size))
     # The gradient of |A x - q|^2 + w |B^-1 (x - x0)|^2, with the planes' changes B, is 0 at the nearest.
-    planes, nearest = quantised._planes(), operator.nearest(x, q, 0.3)
+    planes, nearest = plane_changes(), operator.nearest(x, q, 0.3)
     pull = torch.einsum("cp,bchw->bphw", planes, operator.At(q - operator.A(nearest)))
     away = torch.einsum("pc,bchw->bphw", torch.linalg.inv(planes), nearest - x)
     torch.testing.assert_close(pull, 0.3 * away, atol=1e-4, rtol=1e-4)
