@@ -79,7 +79,7 @@ def test_in_a_grey_file_the_grid_tells_nothing_and_drawn_noise_is_the_measure() 
     assert uneven["peaked"] > 0.5
     assert turned["turning"] > 0.1, "each half has a direction of its own"
     both = {"peaked": 0.2, "turning": 0.05}
-    assert signs.beyond(both, signs.UNEVEN["grey"]) == pytest.approx(20 * 0.15 + 100 * 0.038)
+    assert signs.beyond(both, signs.UNEVEN["grey"]) == pytest.approx(40 * 0.1 + 100 * 0.038)
     # The drawn noise has no tones.
     assert signs.beyond(both, signs.UNEVEN["curved"]) == pytest.approx(100 * 0.038)
 

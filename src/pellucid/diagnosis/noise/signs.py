@@ -92,7 +92,7 @@ others; from -1.2 on it spares coarse grain.
 
 UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
     "colour": {"calm": (-0.12, -6.0), "together": (-1.4, 4.0)},
-    "grey": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaked": (0.05, 20.0), "turning": (0.012, 100.0)},
+    "grey": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaked": (0.1, 40.0), "turning": (0.012, 100.0)},
     "reduced": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaks": (0.2, 8.0), "waves": (0.4, 12.0)},
     "curved": {"calm": (-0.08, -10.0), "turning": (0.012, 100.0)},
     "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaked": (0.1, 8.0)},
