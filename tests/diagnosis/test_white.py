@@ -34,6 +34,7 @@ def test_white_noise_is_taken_evenly(axes: int) -> None:
     assert not seen(spread=-1.05).certain(axes), "texture is in places"
     assert seen(spread=-1.2).certain(axes) == (axes == 1), "colours tell more"
     assert seen(direction=-0.5).certain(axes) == (axes == 3)
+    assert seen(spread=-2.5, direction=-0.9).certain(axes) == (axes == 3), "texture has a direction"
     assert not seen(spread=-1.2, direction=-1.3).certain(1), "fur is even, but has directions"
     assert seen(slow=0.05).certain(axes) == (axes == 3), "a lawn has more power in slow waves"
 
