@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import sys
 import zlib
@@ -182,7 +183,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
         ("missing", "no such file"),
         ("folder", "is a folder"),
         ("text", "is no image"),
-        ("empty", "is empty"),
+        ("empty", "is empty: copy it again"),
         ("truncated", "damaged"),
         ("bomb", "megapixels"),
         ("large", "156 megapixels"),
@@ -194,7 +195,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
         ("premultiplied", "premultiplied"),
         ("no sides", "is no image"),
         ("large tiff", "156 megapixels"),
-        ("truncated tiff", "damaged"),
+        ("truncated tiff", r"is damaged, not all of it can be read.*: copy it again$"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, kind: str, says: str) -> None:
@@ -203,6 +204,16 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, kind: str, says
         images.read(path)
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_decoders_own_words_are_no_reason(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise(64, 64))
+    content = (tmp_path / "a.tif").read_bytes()
+    for length in range(9, 300, 7):
+        (tmp_path / "b.tif").write_bytes(content[:length])
+        with pytest.raises(PellucidError) as error:
+            images.read(tmp_path / "b.tif")
+        assert not re.search(r"index|NoneType|subscript|attribute|KeyError", str(error.value)), error.value
 
 
 @pytest.mark.parametrize(

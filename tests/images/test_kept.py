@@ -179,6 +179,17 @@ def test_the_shape_of_a_jpegs_pixels_and_its_resolution_turn_with_it(tmp_path: P
     assert resolved.metadata["dpi"] == ((300, 100) if orientation == 1 else (100, 300))
 
 
+@pytest.mark.parametrize(("tags", "dpi"), [({}, None), ({0x011A: 240, 0x011B: 240, 0x0128: 2}, (240, 240))])
+def test_no_resolution_of_a_jpeg_is_invented(tmp_path: Path, tags: dict[int, int], dpi: tuple[int, int] | None) -> None:
+    exif = Image.Exif()
+    exif.update({0x010F: "a maker", **tags})
+    picture = read(tmp_path, "a.jpg", jpeg(exif=exif.tobytes()))
+    assert picture.metadata.get("dpi") == dpi
+    images.write(picture, tmp_path / "b.jpg")
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert (image.info["jfif_unit"], image.info["jfif_density"]) == ((0, (1, 1)) if dpi is None else (1, dpi))
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,33 @@ def test_deep_ones_need_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("pellucid.images.formats.free_memory", lambda: 280_000_000)
     with pytest.raises(PellucidError, match=r"deep\.tif: has 4 megapixels, which take 0\.3 GB of memory to read"):
         images.read(tmp_path / "deep.tif")
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(
+    ("resolution", "unit"), [((300, 200), "INCH"), ((300, 200), "NONE"), ((72, 72), "NONE"), ((1, 1), "NONE")]
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_resolution_keeps_its_unit(
+    tmp_path: Path, resolution: tuple[int, int], unit: str, dtype: Any, orientation: int
+) -> None:
+    tag = (274, "H", 1, orientation, True)
+    tifffile.imwrite(
+        tmp_path / "a.tif", noise(5, 7, dtype=dtype), resolution=resolution, resolutionunit=unit, extratags=[tag]
+    )
+    images.write(images.read(tmp_path / "a.tif").marked(f"{images.MARK}1"), tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        page = tiff.pages.first
+        assert page.resolutionunit == tifffile.RESUNIT[unit]
+        assert page.get_resolution() == (resolution if orientation == 1 else resolution[::-1])
+
+
+def test_the_shape_of_pixels_goes_from_format_to_format(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise(5, 7), resolution=(1.5, 1), resolutionunit="NONE")
+    for before, after in pairwise(("a.tif", "b.png", "c.jpg", "d.tif")):
+        picture = images.read(tmp_path / before)
+        assert images.left_out(picture, tmp_path / after) is None
+        images.write(picture, tmp_path / after)
+    with tifffile.TiffFile(tmp_path / "d.tif") as tiff:
+        assert tiff.pages.first.resolutionunit == tifffile.RESUNIT.NONE
+        assert tiff.pages.first.get_resolution() == (3, 2)

@@ -61,6 +61,8 @@ def test_what_is_not_taken_is_counted_and_named(scans: Path, tmp_path: Path, clo
     os.mkfifo(scans / "pipe.png")
     (scans / ".hidden.png").touch()
     (scans / "link").symlink_to(scans / "closed", target_is_directory=True)
+    for name in (".pellucid.jsonl", ".pellucid-1-of-8.jsonl"):  # a job's own records, which nobody misses
+        (scans / name).touch()
     for name in ("c.tga", "d.tga", "e.tga", "f.TGA", "g.jpg_large"):
         (scans / name).touch()
     Image.new("RGB", (6, 5)).save(scans / "h.jfif", "JPEG")

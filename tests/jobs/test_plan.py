@@ -104,7 +104,8 @@ def test_names_that_differ_in_case_alone_are_kept_apart(tmp_path: Path) -> None:
     left: list[Left] = []
     (first,) = plan(both, tmp_path / "out", left=left)
     assert first.target == tmp_path / "out" / "A.png"
-    why = f"would become {tmp_path / 'out' / 'a.PNG'}, as {both[0]} does (upper and lower case count as one)"
+    same = "upper and lower case, and two spellings of an accent, count as one"
+    why = f"would become {tmp_path / 'out' / 'a.PNG'}, as {both[0]} does ({same})"
     assert left == [Left(both[1], f"{why}: restore it into another folder", failed=True)]
     # So are the two ways to write an accent.
     for name in ("Scans/\u00e9.png", "more/e\u0301.png"):

@@ -172,7 +172,7 @@ def _check_file(path: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise PellucidError("is a pipe or a device, not a file")
     if not found.st_size:
-        raise PellucidError("is empty")
+        raise PellucidError("is empty: copy it again")
 
 
 def _line(error: Exception) -> str:
@@ -186,4 +186,6 @@ def _line(error: Exception) -> str:
         return "does not fit into memory"
     if isinstance(error, OSError) and error.strerror is not None:
         return f"cannot be read ({error.strerror})"
-    return f"is damaged, not all of it can be read ({error or type(error).__name__})"
+    # Words such as "list index out of range" are about the decoder, not about the file.
+    said = f" ({error})" if isinstance(error, OSError | SyntaxError | ValueError) and str(error) else ""
+    return f"is damaged, not all of it can be read{said}: copy it again"

@@ -106,7 +106,7 @@ FORMATS = (
         alpha=True,
         pages=True,
         codec="tiff",
-        keeps=(*_USUAL, "dpi", "iptc"),
+        keeps=(*_USUAL, "dpi", "iptc", "shape"),
     ),
     Format(
         "AVIF",

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from PIL import Image, ImageOps, PngImagePlugin, features
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, features
 
 from ..errors import PellucidError
 from . import jpeg, png
@@ -257,7 +257,7 @@ _PATHS = range(2000, 2999)
 
 
 def _tell_jpeg(image: Image.Image) -> str | None:
-    """Completes Pillow's `info` for a JPEG with several comments and with the shape of its pixels.
+    """Completes Pillow's `info` for a JPEG: several comments, the shape of its pixels, and no invented resolution.
 
     Returns:
         Notes on segments that are lost.
@@ -265,6 +265,8 @@ def _tell_jpeg(image: Image.Image) -> str | None:
     comments = [content for marker, content in getattr(image, "applist", ()) if marker == "COM"]
     if len(comments) > 1:
         image.info["comment"] = b"\n".join(comments)
+    if image.info.get("jfif_unit") not in (1, 2) and not _resolved(image):
+        image.info.pop("dpi", None)  # Pillow says 72 where nobody does
     width, height = image.info.get("jfif_density", (1, 1))
     if image.info.get("jfif_unit") == 0 and width != height and width and height:
         image.info["chunks"] = {b"pHYs": struct.pack(">IIB", width, height, 0)}
@@ -275,6 +277,15 @@ def _tell_jpeg(image: Image.Image) -> str | None:
     if isinstance(resources, dict) and not resources.keys().isdisjoint(_PATHS):
         lost.append("its paths were left out")
     return "; ".join(lost) or None
+
+
+def _resolved(image: Image.Image) -> bool:
+    """True if EXIF has a resolution and its unit: inch or centimetre."""
+    try:
+        exif = image.getexif()
+        return ExifTags.Base.XResolution in exif and exif.get(ExifTags.Base.ResolutionUnit) in (2, 3)
+    except Exception:  # whatever broken EXIF provokes
+        return False
 
 
 def _numbers(path: Path | None, image: Image.Image) -> dict[bytes, bytes]:

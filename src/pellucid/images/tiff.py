@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +22,7 @@ from . import metadata
 from .formats import check_room, check_size
 from .picture import Picture, bound, from_array, upright
 from .pil import from_pil
+from .pillow import turn
 
 # What it has to say of broken files, ours says.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -64,7 +67,7 @@ def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
     metadata.make_true(tags[0], [page.pixels.shape for page in picture.pages])
     with tifffile.TiffWriter(file, byteorder="<") as writer:
         for page, exif in zip(picture.pages, tags, strict=True):
-            dpi = page.metadata.get("dpi")
+            resolution, unit = _resolution_of(page)
             apart = {700: page.metadata.get("xmp"), metadata.IPTC: page.metadata.get("iptc")}
             extra = [(tag, 1, len(said), said, True) for tag, said in apart.items() if said and tag not in exif]
             writer.write(
@@ -74,8 +77,8 @@ def write(picture: Picture, file: IO[bytes], saving: Mapping[str, Any]) -> None:
                 extrasamples=["unassalpha"] if page.alpha is not None else None,
                 compression="adobe_deflate",
                 iccprofile=page.metadata.get("icc_profile"),
-                resolution=dpi,
-                resolutionunit="INCH" if dpi else None,
+                resolution=resolution,
+                resolutionunit=unit,
                 metadata=None,
                 software=False,
                 extratags=[*_tags(exif), *extra],
@@ -136,16 +139,47 @@ def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Pi
         picture = by_pillow(page.index)
     else:
         picture = from_array(upright(_deep(page), _orientation(page)))
-    profile, dpi = page.iccprofile, page.get_resolution("INCH") if 282 in page.tags else None
-    if dpi and _orientation(page) >= 5:
-        dpi = dpi[::-1]
+    resolution = _resolution(page)
     file.seek(0)
-    said = {"icc_profile": profile, "xmp": page.tags.valueof(700), "iptc": page.tags.valueof(metadata.IPTC)}
-    kept, note = metadata.of_tiff(file, page.offset, dpi, **said)
+    said = {"icc_profile": page.iccprofile, "xmp": page.tags.valueof(700), "iptc": page.tags.valueof(metadata.IPTC)}
+    kept, note = metadata.of_tiff(file, page.offset, resolution.pop("dpi", None), **said)
+    kept |= resolution
     if "icc_profile" in picture.metadata:
         kept["icc_profile"] = picture.metadata["icc_profile"]  # a conversion may have changed it
     notes = [said for said in (picture.note, note) if said]
     return replace(picture, metadata=kept, note="; ".join(notes) or None)
+
+
+def _resolution(page: Any) -> dict[str, Any]:
+    """`dpi` of an upright page; without a unit, the shape of its pixels, as `chunks` of a PNG have it."""
+    if 282 not in page.tags:
+        return {}
+    found: dict[str, Any] = {}
+    if page.tags.valueof(296, default=tifffile.RESUNIT.INCH) != tifffile.RESUNIT.NONE:
+        found["dpi"] = page.get_resolution("INCH")
+    elif shape := _shape(*page.get_resolution()):
+        found["chunks"] = {b"pHYs": shape}
+    if _orientation(page) >= 5:
+        turn(found)
+    return found
+
+
+def _shape(across: float, down: float) -> bytes | None:
+    """A pHYs chunk without a unit; None for square pixels without a number, and for nonsense."""
+    if (across, down) == (1, 1) or not all(1e-3 < one < 1e6 for one in (across, down)):
+        return None
+    parts = [Fraction(one).limit_denominator(1000) for one in (across, down)]
+    common = math.lcm(*(part.denominator for part in parts))
+    return struct.pack(">IIB", *(int(part * common) for part in parts), 0)
+
+
+def _resolution_of(page: Picture) -> tuple[tuple[float, float] | None, str | None]:
+    """Resolution of a page and its unit, as tifffile takes them."""
+    if dpi := page.metadata.get("dpi"):
+        return dpi, "INCH"
+    if shape := page.metadata.get("chunks", {}).get(b"pHYs"):
+        return struct.unpack(">II", shape[:8]), "NONE"
+    return None, None
 
 
 def _by_pillow(image: Image.Image, index: int) -> Picture:

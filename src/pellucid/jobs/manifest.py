@@ -17,8 +17,9 @@ from ..errors import PellucidError, UsageError
 from ..support.locks import lock
 from . import lines
 from .fingerprint import of_files
-from .plan import MANIFEST, Item
+from .plan import Item
 from .run import Outcome, Outcomes
+from .search import MANIFEST
 from .shard import Shard
 
 

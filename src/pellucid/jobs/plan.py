@@ -11,11 +11,8 @@ from pathlib import Path
 from .. import images
 from ..errors import PellucidError, UsageError
 from ..maths.noise import derive_seed
-from .search import Left, expand, real, search
+from .search import MANIFEST, Left, expand, real, search
 from .shard import Shard
-
-MANIFEST = ".pellucid"
-"""Prefix of the names of manifests, which let a job resume; see `Manifest`."""
 
 
 @dataclass(frozen=True)
@@ -278,7 +275,8 @@ def _apart(items: Sequence[Item], problems: list[Left], *, strict: bool = False)
         free = next((name for name in names if _key(name, strict) not in taken), None)
         if free is None:
             other = taken[_key(item.target, strict)]
-            why = f"would become {item.target}, as {other} does (upper and lower case count as one)"
+            same = "upper and lower case, and two spellings of an accent, count as one"
+            why = f"would become {item.target}, as {other} does ({same})"
             problems.append(Left(item.source, f"{why}: restore it into another folder", failed=True))
             continue
         taken[_key(free, strict)], placed[index] = item.source, free

@@ -12,6 +12,9 @@ from pathlib import Path
 from .. import images
 from ..errors import PellucidError
 
+MANIFEST = ".pellucid"
+"""Prefix of the names of manifests, which let a job resume (see `Manifest`), and of unfinished files."""
+
 _SHOWN = 3
 """Number of files of a kind that are named; the others are counted."""
 
@@ -126,7 +129,7 @@ def real(path: Path) -> Path:
 
 
 def _below(folder: Path) -> Iterator[Path | Left]:
-    """Images of a folder and its subfolders, and everything else in them."""
+    """Images of a folder and its subfolders, and everything else in them but a job's own records."""
     folders = [folder]
     while folders:
         place = folders.pop()
@@ -135,7 +138,7 @@ def _below(folder: Path) -> Iterator[Path | Left]:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(place / entry.name)
-                    else:
+                    elif not entry.name.startswith(MANIFEST):
                         yield _why_not(entry) or Path(entry.path)
         except OSError as error:
             yield Left(place, f"cannot be read ({error.strerror or error})", failed=True)
