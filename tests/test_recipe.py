@@ -17,7 +17,7 @@ from PIL import Image
 
 import pellucid
 from pellucid import Recipe, images, jobs, methods
-from pellucid.app.calls import command
+from pellucid.app.calls import Call
 from pellucid.app.choices import Choices, variants
 from pellucid.app.work import Restorers
 from pellucid.catalogue import tasks
@@ -275,7 +275,7 @@ def test_every_door_gives_the_same_bytes(
     )  # fmt: skip
     (variant,) = variants(choices)
     assert variant.choices.recipe() == recipe
-    assert Recipe.from_command(command(["in.png"], [variant])) == recipe
+    assert Recipe.from_command(Call(["in.png"], [variant]).command()) == recipe
     restored, _ = Restorers().of(variant).picture(images.read(source), variant.choices.seed)
     images.write(restored, tmp_path / "page.png")
     # A job of one image, and of a folder, in which an image's seed follows from its name.

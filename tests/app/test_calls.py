@@ -12,7 +12,7 @@ import pytest
 from torch import Tensor
 
 from pellucid import images
-from pellucid.app.calls import command, python, target_name
+from pellucid.app.calls import Call, target_name
 from pellucid.app.choices import Choices, variants
 from pellucid.app.desk import Desk
 from pellucid.app.session import Session
@@ -24,12 +24,12 @@ FAST = Choices(strength="20", settings=("steps=100",))
 
 
 def test_the_simplest_command_says_no_more_than_it_must() -> None:
-    assert command(["a.jpg"], variants(Choices())) == "pellucid restore a.jpg -o a-restored.jpg"
-    assert command(["a.jpg", "b.png"], variants(Choices())) == "pellucid restore a.jpg b.png -o restored"
+    assert Call(["a.jpg"], variants(Choices())).command() == "pellucid restore a.jpg -o a-restored.jpg"
+    assert Call(["a.jpg", "b.png"], variants(Choices())).command() == "pellucid restore a.jpg b.png -o restored"
 
 
 def test_names_are_quoted_and_never_options() -> None:
-    said = shlex.split(command(["-o my photo's.jpg"], variants(Choices(seed=3)), {"device": "cpu"}))
+    said = shlex.split(Call(["-o my photo's.jpg"], variants(Choices(seed=3)), {"device": "cpu"}).command())
     assert said[2] == "./-o my photo's.jpg"
     assert said[-4:] == ["--seed", "3", "--device", "cpu"]
 
@@ -98,7 +98,7 @@ def test_both_give_the_bytes_of_the_download(
 
 
 def test_python_imports_what_it_uses() -> None:
-    plain, tasked = python(["a.png"], variants(Choices())), python(["a.png"], variants(Choices(task="sr2")))
+    plain, tasked = (Call(["a.png"], variants(choices)).python() for choices in (Choices(), Choices(task="sr2")))
     assert "task" not in plain
     assert "Recipe(task='sr2')" in tasked
 

@@ -12,7 +12,7 @@ from .. import images, jobs
 from ..catalogue.tasks import FACTORS
 from ..errors import PellucidError, UsageError
 from .bounds import check
-from .calls import MASK, command, python
+from .calls import MASK, Call
 from .choices import Choices, Variant, variants
 from .limits import Limits, clean_name
 from .look import ACTIONS, Action
@@ -242,9 +242,9 @@ class Desk:
             made = variants(choices)
             for variant in made:
                 check(variant.choices)
-            options = self.restorers.options_used
             outputs = {picture.name: picture.output for picture in session.pictures}
-            return command(names, made, options, outputs), python(names, made, options, outputs)
+            call = Call(names, made, self.restorers.options_used, outputs)
+            return call.command(), call.python()
         except PellucidError as error:
             return (plain(error, session.folder),) * 2
 

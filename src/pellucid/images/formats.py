@@ -188,14 +188,13 @@ def fitting(picture: Picture, names: Sequence[Path]) -> tuple[Path, str | None]:
     Raises:
         PellucidError: as `check_holds`, if no format holds the picture.
     """
-    lack = lacking(picture, names[0])
-    if lack is None:
-        return names[0], None
-    for name in names[1:]:
-        if lacking(picture, name) is None:
-            return name, f"{lack}, so it became {name.suffix}"
-    check_holds(picture, names[0])
-    raise AssertionError
+    lacks: list[str] = []
+    for name in names:
+        lack = lacking(picture, name)
+        if lack is None:
+            return name, f"{lacks[0]}, so it became {name.suffix}" if lacks else None
+        lacks.append(lack)
+    raise _refused(picture, names[0], lacks[0])
 
 
 def check_holds(picture: Picture, path: Path) -> None:
@@ -206,8 +205,12 @@ def check_holds(picture: Picture, path: Path) -> None:
     """
     lack = lacking(picture, path)
     if lack is not None:
-        able = [form.suffixes[0] for form in FORMATS if "quality" not in form.saving and _lack(picture, form) is None]
-        raise PellucidError(f"{path}: {lack}: name the output {one_of(able)}")
+        raise _refused(picture, path, lack)
+
+
+def _refused(picture: Picture, path: Path, lack: str) -> PellucidError:
+    able = [form.suffixes[0] for form in FORMATS if "quality" not in form.saving and _lack(picture, form) is None]
+    return PellucidError(f"{path}: {lack}: name the output {one_of(able)}")
 
 
 def lacking(picture: Picture, path: Path) -> str | None:
