@@ -201,7 +201,9 @@ def test_damages_that_are_said_one_by_one_are_done_one_by_one(
 def test_exposures_are_files_of_their_own(pellucid_command: Command, photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     command = ("degrade", photo, "-o", out, "-d", "exposures", "--set", "gains=0.5,2")
-    assert pellucid_command(*command).code == 0
+    said = pellucid_command(*command)
+    assert said.code == 0
+    assert said.out.splitlines() == [f"{photo} -> {tmp_path / f'out-{number}.png'}  exposures" for number in (1, 2)]
     expected = degradations.exposures(images.read(photo).tensor(), (0.5, 2.0)).split(3, 1)
     for number, exposure in enumerate(expected, 1):
         written = images.read(tmp_path / f"out-{number}.png").colour
@@ -214,4 +216,7 @@ def test_exposures_are_files_of_their_own(pellucid_command: Command, photo: Path
     assert "out-2.png: exists; say --overwrite to replace it" in said.err
     assert not (tmp_path / "out-1.png").exists()
     assert (tmp_path / "out-2.png").read_bytes() == before
-    assert pellucid_command(*command, "--overwrite").code == 0
+    said = pellucid_command(*command, "--overwrite", "--json")
+    assert said.code == 0
+    records = [json.loads(line) for line in said.out.splitlines()]
+    assert [record["output"] for record in records] == [str(tmp_path / f"out-{number}.png") for number in (1, 2)]

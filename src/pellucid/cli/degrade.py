@@ -62,14 +62,16 @@ def degrade(
         try:
             for item in items:
                 progress.update(task, description=f"{done + failed + 1}/{len(items)} {item.source.name}")
-                record = _damaged(item, apply, seed, overwrite)
-                done, failed = done + (record["error"] is None), failed + (record["error"] is not None)
-                if record["error"] is not None:
-                    complain(record["error"])
-                elif not json:
-                    typer.echo(plain(f"{item.source} -> {record['output']}  {damage}"))
-                if json:
-                    as_json(record | about)
+                records = _damaged(item, apply, seed, overwrite)
+                error = records[0]["error"]
+                done, failed = done + (error is None), failed + (error is not None)
+                if error is not None:
+                    complain(error)
+                for record in records:
+                    if json:
+                        as_json(record | about)
+                    elif error is None:
+                        typer.echo(plain(f"{item.source} -> {record['output']}  {damage}"))
                 progress.advance(task)
         except KeyboardInterrupt:
             tell(f"{done} of {len(items)} images done")
@@ -79,13 +81,14 @@ def degrade(
     return FAILED if failed or unread else 0
 
 
-def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str, Any]:
-    """Damages one file; returns its notes."""
+def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> list[dict[str, Any]]:
+    """Damages one file; returns a record for each file made of it, or one of the failure."""
     from .. import images, jobs
     from ..maths.noise import derive_seed
 
     own = derive_seed(seed, item.name)
-    height = width = output = None
+    height = width = None
+    outputs: list[Path] = []
     with jobs.caught(str(item.source)) as errors:
         picture = images.read(item.source)
         height, width = picture.colour.shape[:2]
@@ -97,14 +100,11 @@ def _damaged(item: Item, apply: Damage, seed: int, overwrite: bool) -> dict[str,
         targets = _targets(output, len(pages[0]), overwrite)
         for each, target in zip(zip(*pages, strict=True), targets, strict=True):
             images.write(images.bound(each), target, new=not (overwrite or output in item.replaces))
-    return {
-        "input": str(item.source),
-        "output": None if errors else str(output),
-        "seed": own,
-        "width": width,
-        "height": height,
-        "error": errors[0] if errors else None,
-    }
+        outputs = targets
+    record = {"input": str(item.source), "seed": own, "width": width, "height": height}
+    if errors:
+        return [record | {"output": None, "error": errors[0]}]
+    return [record | {"output": str(output), "error": None} for output in outputs]
 
 
 def _exposed(page: Picture, apply: Damage, seed: int) -> list[Picture]:
