@@ -12,8 +12,9 @@ from pellucid.app.choices import Choices, variants
 from pellucid.app.desk import Desk
 from pellucid.app.queue import Job
 from pellucid.app.session import Round, Session
-from pellucid.app.work import Work, crop, part
+from pellucid.app.work import Work, crop, left_alone, part
 from pellucid.methods.method import State
+from pellucid.methods.plan import LEFT, UNCHANGED
 
 Finish = Callable[[Session], None]
 
@@ -160,6 +161,24 @@ def test_all_pages_are_restored_and_count_as_work(
     (version,) = session.newest.outcomes["pages.tif"].versions
     assert [page.colour.shape[0] for page in images.read(version.path).pages] == [10, 30]
     assert session.job.done == session.job.total
+
+
+@pytest.mark.parametrize(
+    ("note", "says"),
+    [
+        (LEFT, "nothing was found to repair"),
+        (f"{UNCHANGED}; dark: not changed", "what was found is repaired on request"),
+        (f"its values end early; {UNCHANGED}; dark: not changed", "what was found is repaired on request"),
+        (f"page 1: {LEFT}; page 2: {UNCHANGED}; dark: not changed", "what was found is repaired on request"),
+        (f"a blur of 2 pixels does not explain the picture, {UNCHANGED}", "what was found cannot be repaired"),
+        (f"page 1: white noise of 15 of 255 removed; page 2: {LEFT}", ""),
+    ],
+)
+def test_a_picture_is_left_alone_if_no_page_changed(note: str, says: str) -> None:
+    pages = [images.from_array(np.full((4, 5), value, np.uint8)) for value in (10, 20)]
+    before, repaired = images.bound(pages), images.bound([images.from_array(pages[0].colour + 1), pages[1]])
+    assert left_alone(before if says else repaired, before, note) == says
+    assert left_alone(repaired, before, note) == ""
 
 
 def test_latents_on_their_way_are_not_shown(

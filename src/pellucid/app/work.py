@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from .. import images, jobs
@@ -203,7 +205,7 @@ class Work:
             note = plain(_note(replace(result, notes=written.notes), less, written.lost, seconds), self.folder.parent)
             outcome.versions.append(Version(variant.label, target, shown, note, seconds, written.lost or ""))
             if variant.choices.automatic:
-                outcome.left = _left("".join(result.notes))
+                outcome.left = left_alone(restored, pictures[0], "".join(result.notes))
             samples.append(result.colours)
         prefix = f"{variant.label}: " if len(self.into.variants) > 1 else ""
         # A folder of each picture lies in the session's.
@@ -319,11 +321,20 @@ def _doing(number: int, groups: int, name: str, variant: Variant | None) -> str:
     return " · ".join(words)
 
 
-def _left(note: str) -> str:
-    """Reason why the default left a picture alone; empty if it was restored."""
-    if LEFT in note:
-        return "nothing was found to repair"
-    return "what was found is repaired on request" if note.startswith(UNCHANGED) else ""
+def left_alone(restored: images.Picture, before: images.Picture, note: str) -> str:
+    """Reason why the default left a picture alone; empty if it changed any page.
+
+    Args:
+        restored: the result.
+        before: the picture.
+        note: of the restoration, of all pages.
+    """
+    pages = zip(restored.pages, before.pages, strict=True)
+    if UNCHANGED not in note or not all(np.array_equal(page.colour, old.colour) for page, old in pages):
+        return ""
+    if re.search(rf"(?:^|[:;] ){UNCHANGED}", note):
+        return "what was found is repaired on request"
+    return "nothing was found to repair" if LEFT in note else "what was found cannot be repaired"
 
 
 def _note(result: Restored, less: str | None, lost: str | None, seconds: float) -> str:
