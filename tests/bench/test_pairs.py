@@ -7,6 +7,7 @@ import pytest
 
 from pellucid.bench.pairs import Pair, pairs
 from pellucid.errors import PellucidError, UsageError
+from pellucid.jobs import Left
 
 Folder = Callable[..., Path]
 
@@ -86,6 +87,21 @@ def test_samples_share_their_truth_and_nothing_else_does(folder: Folder) -> None
     assert paired(found) == expected | {"scan.pgm-1.png": "scan.pgm"}
     assert lines == []
     assert paired(pairs(restored, truth)[0]) == {"a-1.png": "a-1.png"}
+
+
+def test_maps_of_samples_are_no_samples(folder: Folder) -> None:
+    restored = folder(
+        "r", "a-1.png", "a-2.png", "a-mean.png", "a-std.png", "sub/b-1.tif", "sub/b-std.tif", "c-mean.png"
+    )
+    truth = folder("t", "a.png", "sub/b.tif", "c-mean.png")
+    left: list[Left] = []
+    found, lines = pairs(restored, truth, samples=True, left=left)
+    assert paired(found) == {"a-1.png": "a.png", "a-2.png": "a.png", "sub/b-1.tif": "b.tif", "c-mean.png": "c-mean.png"}
+    assert lines == []
+    assert [(one.path.name, one.why) for one in left] == [
+        (name, "a map of samples") for name in ("a-mean.png", "a-std.png", "b-std.tif")
+    ]
+    assert [line.split(": ")[1] for line in pairs(restored, truth)[1][:2]] == ["has no partner in " + str(truth)] * 2
 
 
 def test_places_that_do_not_go_together(folder: Folder) -> None:

@@ -12,6 +12,8 @@ from ..jobs.search import Left, find
 from .data.dataset import stem
 
 _SAMPLE = re.compile(r"-\d+$")
+_MAP = re.compile(r"-(?:mean|std)$")
+"""End of the stem of a map that `pellucid restore --maps` writes beside samples."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def pairs(
         restored: file or folder.
         truth: of the same kind; None if no metric needs it.
         damaged: likewise.
-        samples: whether restored files are samples, `a-1`, `a-2` and so on, which all match `a`.
+        samples: whether restored files are samples, `a-1`, `a-2` and so on, which all match `a`; see `images_of`.
         left: receives files that are no images, and files that cannot be read.
 
     Returns:
@@ -66,7 +68,7 @@ def pairs(
         raise UsageError("files are compared with files and folders with folders, not one with the other")
     if not restored.is_dir():
         return [Pair(restored.name, restored, truth, damaged)], []
-    ours = images_of(restored, left)
+    ours = images_of(restored, left, samples=samples)
     truths, lines = _matched(ours, restored, truth, samples, left)
     inputs, more = _matched(ours, restored, damaged, samples, left)
     paired = [
@@ -79,17 +81,23 @@ def pairs(
     return paired, lines + more
 
 
-def images_of(folder: Path, left: list[Left] | None = None) -> dict[str, Path]:
+def images_of(folder: Path, left: list[Left] | None = None, *, samples: bool = False) -> dict[str, Path]:
     """The images below a folder, by their paths in it.
 
     Args:
         folder: which.
         left: see `pairs`.
+        samples: whether they are samples; their maps, `a-mean` and `a-std` beside `a-1`, are left out.
 
     Raises:
         PellucidError: there are none.
     """
-    return {name: path for path, name in find(folder, None, left)}
+    found = {name: path for path, name in find(folder, None, left)}
+    stems = {stem(name) for name in found}
+    maps = {name for name in found if samples and f"{_MAP.sub('', stem(name))}-1" in stems and _MAP.search(stem(name))}
+    if left is not None:
+        left += [Left(found[name], "a map of samples") for name in sorted(maps)]
+    return {name: path for name, path in found.items() if name not in maps}
 
 
 def _matched(

@@ -68,12 +68,12 @@ def compare(
     left: list[Left] = []
     paired, problems = pairs(restored, truth, damaged, samples=samples, left=left) if single else ([], [])
     if not single:
-        left = [one for folder in (restored, truth) if folder is not None for one in _left(folder)]
+        left = _left(restored, samples) + ([] if truth is None else _left(truth))
     unread = left_out(left, json)
     for line in problems:
         complain(line)
     rows = _rows(paired, single, json)
-    whole = {one.name: _of_sets(one, restored, truth) for one in sets.values()}
+    whole = {one.name: _of_sets(one, restored, truth, samples) for one in sets.values()}
     if json:
         as_json(_summary(rows, whole))
     elif as_csv:
@@ -83,13 +83,13 @@ def compare(
     return FAILED if unread or problems or None in whole.values() or any(row.errors for row in rows) else 0
 
 
-def _left(folder: Path) -> list[Left]:
+def _left(folder: Path, samples: bool = False) -> list[Left]:
     """Lists the files of a folder that are not measured."""
     from ..bench.pairs import images_of
 
     left: list[Left] = []
     if folder.is_dir():
-        images_of(folder, left)
+        images_of(folder, left, samples=samples)
     return left
 
 
@@ -111,7 +111,7 @@ def _rows(paired: Sequence[Pair], chosen: Mapping[str, Metric], json: bool) -> l
     return rows
 
 
-def _of_sets(metric: SetMetric, restored: Path, truth: Path | None) -> float | None:
+def _of_sets(metric: SetMetric, restored: Path, truth: Path | None, samples: bool) -> float | None:
     """Measures two folders; None, after a line with the reason, if that fails."""
     from ..bench.compare import of_sets
     from ..bench.pairs import images_of
@@ -119,7 +119,8 @@ def _of_sets(metric: SetMetric, restored: Path, truth: Path | None) -> float | N
     if truth is None or not (restored.is_dir() and truth.is_dir()):
         raise UsageError(f"{metric.name} compares two folders of images")
     try:
-        return of_sets(metric, list(images_of(restored).values()), list(images_of(truth).values()))
+        ours = images_of(restored, samples=samples)
+        return of_sets(metric, list(ours.values()), list(images_of(truth).values()))
     except PellucidError as error:
         complain(f"{metric.name}: {error}")
         return None
