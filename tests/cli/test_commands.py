@@ -518,6 +518,14 @@ def test_help_and_version(pellucid_command: Command) -> None:
     assert len(said.err.splitlines()) == 1
 
 
+def test_paragraphs_of_help_are_wrapped_as_wholes(pellucid_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    said = pellucid_command("restore", "--help").out
+    assert "and the others are done. --resume continues a stopped job." in said
+    said = pellucid_command("degrade", "--help").out
+    assert "An image that fails is named, and the others are done." in said
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = "import sys; sys.argv = ['pellucid', '--help']\nimport pellucid.cli\ntry: pellucid.cli.main()\nfinally: "
     program += "print(sorted({'torch', 'diffusers', 'numpy', 'PIL', 'pydantic'} & sys.modules.keys()), file=sys.stderr)"

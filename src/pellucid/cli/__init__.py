@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import signal
 import sys
 import threading
@@ -63,7 +65,16 @@ def _root(
 @cache
 def _command() -> Any:
     # Made once: it reads the signatures of all commands.
-    return typer.main.get_command(app)
+    made = typer.main.get_command(app)
+    _unwrap(made)
+    return made
+
+
+def _unwrap(command: Any) -> None:
+    """Joins the lines of each paragraph of a command's help; typer wraps them anew, but only joins the first one's."""
+    command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.help or ""))
+    for one in getattr(command, "commands", {}).values():
+        _unwrap(one)
 
 
 def main() -> None:
