@@ -181,12 +181,15 @@ def test_a_part_of_a_file_is_never_loaded(there: Hub, tmp_path: Path, monkeypatc
     load_prior("someone/model")
 
 
-@pytest.mark.parametrize("source", ["nothing", "a/b/c", "here/model", "nets/model.pt", "nets/edm.pkl", "./x/y", "/x/y"])
+@pytest.mark.parametrize(
+    "source", ["nothing", "a/b/c", "here/model", "nets/model.pt", "model.PT", "edm.pkl", "./x/y", "/x/y"]
+)
 def test_what_could_be_a_path_is_none_of_the_hubs(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path)
     assert not hub.is_id(source)
-    with pytest.raises(UsageError, match="unknown prior"):
+    says = "unknown prior 'nothing'" if source == "nothing" else f"^{source}: there is no such file or folder"
+    with pytest.raises(UsageError, match=says):
         load_prior(source)
 
 
@@ -209,7 +212,7 @@ def test_nothing_else_opens_a_connection(tiny_prior: Path, tmp_path: Path, monke
     convert(tiny_prior, tmp_path / "out")
     load_prior(tmp_path / "out")
     for name in ("nothing", "here/nothing.pt"):
-        with pytest.raises(UsageError, match="unknown prior"):
+        with pytest.raises(UsageError, match=r"unknown prior|no such file"):
             load_prior(name)
 
 

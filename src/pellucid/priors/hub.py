@@ -42,8 +42,17 @@ def is_id(source: str) -> bool:
         source: a text that is no file and no folder.
     """
     # A slip in the name of something in a folder here must not become a question to a stranger.
-    here = source.lower().endswith(_FILES) or Path(source).parent.exists()
+    here = _is_file(source) or Path(source).parent.exists()
     return _ID.fullmatch(source) is not None and not here
+
+
+def is_path(source: str) -> bool:
+    """True if a text has a file's suffix, or a separator, so that it is no prior's name."""
+    return _is_file(source) or len(Path(source).parts) > 1
+
+
+def _is_file(source: str) -> bool:
+    return source.lower().endswith(_FILES)
 
 
 def fetch(source: str, *, texts: bool = False, offline: bool = False) -> Path:

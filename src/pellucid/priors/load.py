@@ -128,6 +128,8 @@ def locate(source: str | Path, *, texts: bool = False, offline: bool = False) ->
 
     if isinstance(source, str) and hub.is_id(source):
         return hub.fetch(source, texts=texts, offline=offline)
+    if hub.is_path(str(source)):
+        raise UsageError(f"{source}: there is no such file or folder of a prior")
     raise unknown_name("prior", str(source), embedded.names())
 
 
