@@ -14,7 +14,7 @@ from pellucid.app.queue import Job
 from pellucid.app.session import Round, Session
 from pellucid.app.work import Work, crop, left_alone, part
 from pellucid.methods.method import State
-from pellucid.methods.plan import LEFT, UNCHANGED
+from pellucid.methods.plan import KEPT, LEFT, UNCHANGED
 
 Finish = Callable[[Session], None]
 
@@ -167,6 +167,7 @@ def test_all_pages_are_restored_and_count_as_work(
     ("note", "says"),
     [
         (LEFT, "nothing was found to repair"),
+        (KEPT, "fidelity 1 changes nothing"),
         (f"{UNCHANGED}; dark: not changed", "what was found is repaired on request"),
         (f"its values end early; {UNCHANGED}; dark: not changed", "what was found is repaired on request"),
         (f"page 1: {LEFT}; page 2: {UNCHANGED}; dark: not changed", "what was found is repaired on request"),

@@ -92,7 +92,7 @@ def test_strengths_and_fidelity(pellucid_command: Command, photo: Path, tmp_path
     assert hyper("-m", "dreamclean") == ("dreamclean", "auto")
     assert hyper("--set", "corrections=2") == ("dreamclean", "auto")
     assert hyper("--strength", "auto") == ("dreamclean", "auto")
-    assert run("--fidelity", 1)["note"] == "nothing found to repair, left unchanged"
+    assert run("--fidelity", 1)["note"] == "fidelity 1, left unchanged"
     assert np.array_equal(images.read(photo).pixels, images.read(tmp_path / "o.png").pixels)
 
 

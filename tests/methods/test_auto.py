@@ -104,7 +104,7 @@ def test_fidelity_one_changes_nothing(natural: Prior, bundled: dict[str, Tensor]
     for method in (Auto(fidelity=1), replace(CALM, fidelity=1)):
         *_, state = method.iterate(Problem(y), natural, Streams([0]))
         assert torch.equal(state.x, y)
-        assert state.notes == ("nothing found to repair, left unchanged",)
+        assert state.notes == ("fidelity 1, left unchanged",)
 
 
 @pytest.mark.parametrize("method", [Auto(), CALM, replace(CALM, schedule="preserving")])
@@ -174,11 +174,11 @@ def test_stages_follow_one_another() -> None:
     states = list(plan.iterate(y, Counted(FLAT), Streams([0])))
     assert [state.step for state in states] == [1, 2, 3, 4]
     assert states[-1].total == 4
-    assert plan.note == "shifted, then shifted"
+    assert plan.note == "shifted, then shifted; 50.0 % of the change is kept"
     # Half of each stage's change is kept.
     torch.testing.assert_close(states[1].x, y + 1)
     torch.testing.assert_close(states[-1].x, y + 11)
-    assert Plan.of(Diagnosis(), makers, fidelity=1).note == "nothing found to repair, left unchanged"
+    assert Plan.of(Diagnosis(), makers, fidelity=1).note == "fidelity 1, left unchanged"
     # What is found and not repaired is not said to be nothing.
     dark = Exposure(0.1, 0.3, 0.0, 1.0)
     assert Plan.of(Diagnosis(exposure=dark), ()).note == "left unchanged; dark: not changed, --task lowlight does it"

@@ -19,7 +19,7 @@ from ..errors import PellucidError
 from ..jobs.memory import with_less
 from ..jobs.writing import write
 from ..methods.auto import Auto
-from ..methods.plan import LEFT, UNCHANGED
+from ..methods.plan import KEPT, LEFT, UNCHANGED
 from ..priors import Prior, load_prior
 from ..priors.latent import latent_of
 from ..priors.prior import Evaluation, Wrapper
@@ -332,6 +332,8 @@ def left_alone(restored: images.Picture, before: images.Picture, note: str) -> s
     pages = zip(restored.pages, before.pages, strict=True)
     if UNCHANGED not in note or not all(np.array_equal(page.colour, old.colour) for page, old in pages):
         return ""
+    if KEPT in note:
+        return "fidelity 1 changes nothing"
     if re.search(rf"(?:^|[:;] ){UNCHANGED}", note):
         return "what was found is repaired on request"
     return "nothing was found to repair" if LEFT in note else "what was found cannot be repaired"

@@ -13,6 +13,7 @@ from ..diagnosis import Diagnosis, Finding
 from ..diagnosis.frame import Frame
 from ..maths.noise import Streams
 from ..priors.prior import Counted, Padded
+from ..support.ranges import percent
 from .method import State
 
 Framing = Literal["left out", "kept", "treated"]
@@ -100,8 +101,11 @@ class Plan:
 
     def _line(self, notes: Sequence[str]) -> str:
         waiting = [f"{one.text}: not changed, {one.remedy} does it" if one.remedy else one.text for one in self.beside]
-        done = ", then ".join(notes) or (UNCHANGED if waiting else LEFT)
-        return "; ".join(filter(None, [done, *waiting, self.advice]))
+        nothing = UNCHANGED if waiting else LEFT
+        done = ", then ".join(notes) or (nothing if self.weight else KEPT)
+        partly = self.weight < 1 and any(UNCHANGED not in note for note in notes)
+        kept = f"{percent(self.weight)} of the change is kept" if partly else ""
+        return "; ".join(filter(None, [done, kept, *waiting, self.advice]))
 
     def iterate(self, y: Tensor, prior: Counted, rng: Streams) -> Iterator[State]:
         """Runs one stage after the other; `total` counts all steps of started stages, and one for each other stage."""
@@ -136,3 +140,4 @@ class Plan:
 
 UNCHANGED = "left unchanged"
 LEFT = f"nothing found to repair, {UNCHANGED}"
+KEPT = f"fidelity 1, {UNCHANGED}"
