@@ -45,6 +45,7 @@ from ..maths.problem import Problem
 from ..priors.prior import Counted, Prior
 from .method import Effective, Method, State
 from .onebyone import Run, firsts, left_alone, one_by_one, shared
+from .plan import KEPT, LEFT
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class DreamClean(Method):
         """Settings for one image by the evidence of its damage."""
         method = self.chosen(found)
         if method is None:
-            return left_alone("nothing found to repair, left unchanged", EVIDENCE)
+            return left_alone(KEPT if self.fidelity == 1 else LEFT, EVIDENCE)
         note = f"dreamclean at strength {method._fixed:.0f}"
         if found.noise:
             note += f", from the noise of {found.noise / 2:.3f} found"
