@@ -34,10 +34,10 @@ from pellucid.diagnosis.spectrum import BLOCK, Photographs, polar, spectrum
 from pellucid.diagnosis.spectrum import LEAST as LEAST_POWER
 from pellucid.diagnosis.steps import comb_of
 from pellucid.maths.noise import linear_ladder
-from pellucid.operators.blur import gaussian
+from pellucid.operators.blur import _fast, gaussian
 from pellucid.operators.jpeg import cosines
 from pellucid.operators.quantised import _SWEEPS, narrowed
-from pellucid.operators.window import Window, _fast
+from pellucid.operators.window import Window
 from pellucid.priors import Counted, VENetwork
 from pellucid.priors.prior import reflected, reflection
 

@@ -56,6 +56,7 @@ SPECTRAL: dict[str, tuple[Make, int]] = {
 }
 OTHERS: dict[str, tuple[Make, int]] = {
     "replicate": (lambda h, w: Blur(kernels.gaussian(0.5, 3), "replicate"), 1),
+    "replicate, large kernel": (lambda h, w: Blur(kernels.gaussian(0.5, 9), "replicate"), 1),
     "replicate, even kernel": (lambda h, w: Blur(torch.tensor([[1.0, 2.0], [3.0, 14.0]]) / 20, "replicate"), 1),
     "grey pool": (lambda h, w: Grayscale() @ AveragePool(2), 2),
     "masked blur": (lambda h, w: Mask.random(h, w, 0.3) @ Blur(kernels.gaussian(0.5, 3)), 1),
@@ -247,6 +248,20 @@ def test_blur_is_a_convolution_about_the_kernels_middle() -> None:
     flat = torch.ones(1, 1, 5, 7)
     for border in ("circular", "replicate"):
         close(Blur(kernels.motion(9, 20), border).A(flat), flat)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (10, 13), (33, 33), (3, 31)])
+@pytest.mark.parametrize("size", [(12, 17), (40, 37)])
+def test_a_large_kernel_is_the_same_convolution(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    kernel = torch.rand(shape, generator=generator, dtype=torch.float64)
+    x = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64)
+    (h, w), (height, width) = shape, size
+    rows, columns = (torch.arange(side + n - 1) - (n - 1) // 2 for side, n in zip(size, shape, strict=True))
+    beyond = x[..., rows.clamp(0, height - 1)[:, None], columns.clamp(0, width - 1)]
+    windows = beyond.unfold(2, h, 1).unfold(3, w, 1)
+    expected = (windows * kernel.flip(0, 1)).sum((-2, -1))
+    torch.testing.assert_close(Blur(kernel, "replicate").A(x), expected)
 
 
 def test_kernels() -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UsageError
-from .blur import Blur
+from .blur import Blur, extended
 from .operator import Operator, Shape
 
 
@@ -35,13 +33,13 @@ class Window(Operator):
     def A(self, x: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         height, width = x.shape[-2:]
-        return self.inside(self._blur.A(_extended(x))[..., :height, :width])
+        return self.inside(self._blur.A(extended(x))[..., :height, :width])
 
     def At(self, y: Tensor) -> Tensor:  # noqa: N802
         """See `Operator`."""
         top, left = self.edge
         height, width = y.shape[-2] + 2 * top, y.shape[-1] + 2 * left
-        return self._blur.At(_extended(F.pad(y, (left, left, top, top))))[..., :height, :width]
+        return self._blur.At(extended(F.pad(y, (left, left, top, top))))[..., :height, :width]
 
     def image_shape(self, measured: Shape) -> Shape:
         """See `Operator`."""
@@ -56,19 +54,3 @@ class Window(Operator):
         """Extends a measurement to an image by repeating its edge."""
         top, left = self.edge
         return F.pad(y, (left, left, top, top), mode="replicate")
-
-
-def _extended(x: Tensor) -> Tensor:
-    """Appends zeros up to sides whose Fourier transform is fast: that of 683 pixels takes three times as long."""
-    bottom, right = (_fast(size) - size for size in x.shape[-2:])
-    return F.pad(x, (0, right, 0, bottom)) if bottom or right else x
-
-
-@lru_cache(maxsize=64)
-def _fast(size: int) -> int:
-    """The least number from a size on without a prime factor above 5."""
-    rest = size
-    for factor in (2, 3, 5):
-        while rest % factor == 0:
-            rest //= factor
-    return size if rest == 1 else _fast(size + 1)
