@@ -13,7 +13,7 @@ and in the direction of their edges, and none has a ring of zeros.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -180,20 +180,33 @@ def search(
         floor: see `likelihoods`.
         believed: whether a kernel with such a ratio counts. Without one that does the search ends with no blur alone.
     """
-    shapes = grid()
-    scores = likelihoods(power, shapes, floor, quick=True).tolist()
-    order = sorted(zip(scores, shapes, strict=True), key=lambda pair: pair[0], reverse=True)
+    scores = likelihoods(power, grid(), floor, quick=True).tolist()
+    order = sorted(zip(scores, grid(), strict=True), key=lambda pair: pair[0], reverse=True)
     families: tuple[Family, ...] = ("gaussian", "disk", "motion")
-    few = [shape for family in families for shape in [s for _, s in order if s.family == family][:_CLOSELY]]
-    none, *exact = likelihoods(power, [NONE, *few], floor).tolist()
+    few = {family: [shape for _, shape in order if shape.family == family][:_CLOSELY] for family in families}
+
+    def possible(shapes: Iterable[Shape]) -> bool:
+        return any(believed(shape, math.inf) for shape in shapes)
+
+    # Most sharp pictures are likeliest under kernels that are too small to be believed, however likely.
+    hopeful = [family for family in families if possible(one for shape in few[family] for one in around(shape))]
     found: dict[Family, tuple[Shape, float]] = {"none": (NONE, 0.0)}
     finer: dict[Family, tuple[Shape, ...]] = {}
-    for family in families:
-        own = [(score, shape) for score, shape in zip(exact, few, strict=True) if shape.family == family]
-        finer[family] = around(max(own, key=lambda pair: pair[0])[1])
-    # Most sharp pictures are likeliest under kernels that are too small to be believed, however likely.
-    hopeful = [family for family in families if any(believed(shape, math.inf) for shape in finer[family])]
+
+    def refine(some: list[Family]) -> float:
+        """Finds the finer kernels of some families; returns the likelihood without a blur."""
+        shapes = [shape for family in some for shape in few[family]]
+        none, *exact = likelihoods(power, [NONE, *shapes], floor).tolist()
+        for family in some:
+            own = [pair for pair in zip(exact, shapes, strict=True) if pair[1].family == family]
+            finer[family] = around(max(own, key=lambda pair: pair[0])[1])
+        return float(none)
+
+    none = refine(hopeful) if hopeful else 0.0
+    hopeful = [family for family in hopeful if possible(finer[family])]
     for some in (hopeful, [family for family in families if family not in hopeful]):
+        if missing := [family for family in some if family not in finer]:
+            refine(missing)
         own_finer = [shape for family in some for shape in finer[family]]
         for score, shape in zip(likelihoods(power, own_finer, floor).tolist() if some else [], own_finer, strict=True):
             if shape.family not in found or score - none > found[shape.family][1]:

@@ -22,9 +22,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..maths.problem import to_unit
@@ -33,6 +34,12 @@ from .estimate import middle
 from .spectrum import luminance
 
 DIRECTIONS = 16
+
+Plane = np.ndarray[Any, np.dtype[Any]]
+Join = Callable[[Plane, Plane], Plane]
+
+_STEPS = 1023
+"""Steps of brightness from black to white: sums of four, and of three differences of these, fit into 16 bits."""
 
 _SIDES = (2, 3, 5)
 _EDGE = max(_SIDES)
@@ -162,11 +169,16 @@ def in_rows(image: Tensor, find: Callable[[Tensor], Tensor], progress: Callable[
 
 def _proposed(image: Tensor, limits: Limits) -> Tensor:
     """Mask of a part of a picture."""
-    bright = to_unit(luminance(image.float()))
-    if min(bright.shape[-2:]) < limits.long:
-        return torch.zeros(bright.shape[-2:], dtype=torch.bool, device=image.device)
-    marked = _lines(bright[0, 0], limits) | _specks(bright, limits)[0, 0]
-    return F.max_pool2d(marked.float()[None, None], 3, 1, 1)[0, 0] > 0
+    bright = _brightness(image)
+    marked = _lines(bright, limits) | _specks(bright, limits) if min(bright.shape) >= limits.long else bright < 0
+    return torch.from_numpy(_largest(_framed(marked, 1), 3)).to(image.device)
+
+
+def _brightness(image: Tensor) -> Plane:
+    """Brightness of a picture in steps of 1 / `_STEPS`, (H, W) of 16 bits, which take half of the time of floats."""
+    bright = to_unit(luminance(image.float()))[0, 0].clamp(0, 1)
+    whole: Plane = bright.mul(_STEPS).round().short().cpu().numpy()
+    return whole
 
 
 def measure(image: Tensor) -> Scratches:
@@ -176,12 +188,10 @@ def measure(image: Tensor) -> Scratches:
         image: one picture, (1, C, H, W) in [-1, 1].
     """
     seen = middle(image, _MOST)
-    bright = to_unit(luminance(seen.float()))
-    if min(bright.shape[-2:]) < SURE.long:
+    bright = _brightness(seen)
+    if min(bright.shape) < SURE.long:
         return Scratches(0.0, 0.0, 0.0)
-    lines = _lines(bright[0, 0], SURE).float().mean().item()
-    specks = _specks(bright, SURE).float().mean().item()
-    found = Scratches(0.0, lines, specks)
+    found = Scratches(0.0, float(_lines(bright, SURE).mean()), float(_specks(bright, SURE).mean()))
     return replace(found, marked=propose(seen).float().mean().item()) if found.sure else found
 
 
@@ -199,30 +209,32 @@ def estimate(image: Tensor, drawn: bool = False) -> Scratches | None:
     return found if found.sure and found.marked else None
 
 
-def _along(x: Tensor, direction: tuple[float, float], length: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _along(x: Plane, direction: tuple[float, float], length: int, join: Join) -> Plane:
     """Joins the values along a line of a power of two of pixels, its middle at each pixel, (..., H, W)."""
     return _centred(_ahead(x, direction, length, join), direction, length)
 
 
-def _ahead(x: Tensor, direction: tuple[float, float], length: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _ahead(x: Plane, direction: tuple[float, float], length: int, join: Join) -> Plane:
     """Joins the values along a line from each pixel on; the border replicates the edge."""
     right, down = direction
     steps = [(round(right * 2**power), round(down * 2**power)) for power in range(length.bit_length() - 1)]
     across, below = (sum(own) for own in zip(*steps, strict=True))
     framed = _extended(x, max(-across, 0), max(across, 0), below)
     # Its rows are one run of numbers, in which a shift is a distance: half of the time of shifts in two axes.
-    joined, first = framed.flatten(), max(-across, 0)
+    joined: Plane = framed.ravel()
+    first = max(-across, 0)
     for along, under in steps:
         by = under * framed.shape[-1] + along
         joined = join(joined[: len(joined) - abs(by)], joined[abs(by) :])
         first -= max(-by, 0)
-    return joined.as_strided(x.shape, framed.stride(), first)
+    view: Plane = np.ndarray(x.shape, joined.dtype, joined, first * joined.itemsize, framed.strides)
+    return view
 
 
-def _extended(x: Tensor, left: int, right: int, below: int, above: int = 0) -> Tensor:
+def _extended(x: Plane, left: int, right: int, below: int, above: int = 0) -> Plane:
     """Pictures, (..., H, W), with so many more columns and rows, which replicate the edge."""
     height, width = x.shape[-2:]
-    framed = x.new_empty(*x.shape[:-2], above + height + below, left + width + right)
+    framed = np.empty((*x.shape[:-2], above + height + below, left + width + right), x.dtype)
     rows = framed[..., left : left + width]
     rows[..., above : above + height, :] = x
     rows[..., :above, :] = x[..., :1, :]
@@ -232,7 +244,11 @@ def _extended(x: Tensor, left: int, right: int, below: int, above: int = 0) -> T
     return framed
 
 
-def _centred(x: Tensor, direction: tuple[float, float], length: int, edge: int = 0) -> Tensor:
+def _framed(x: Plane, by: int) -> Plane:
+    return _extended(x, by, by, by, by)
+
+
+def _centred(x: Plane, direction: tuple[float, float], length: int, edge: int = 0) -> Plane:
     """Moves what belongs to a line from its first pixel to its middle; adds so many pixels at each side."""
     height, width = x.shape[-2:]
     right, down = (round(share * (length - 1) / 2) for share in direction)
@@ -241,8 +257,8 @@ def _centred(x: Tensor, direction: tuple[float, float], length: int, edge: int =
     return _extended(kept, edge + max(right, 0), edge + max(-right, 0), edge, edge + down)
 
 
-def _mean(x: Tensor, direction: tuple[float, float], length: int) -> Tensor:
-    return _along(x, direction, length, torch.add) / length
+def _mean(x: Plane, direction: tuple[float, float], length: int) -> Plane:
+    return _along(x, direction, length, np.add) / length
 
 
 def _directions() -> list[tuple[float, float]]:
@@ -250,113 +266,117 @@ def _directions() -> list[tuple[float, float]]:
     return [(math.cos(angle), math.sin(angle)) for angle in angles]
 
 
-def _differences(bright: Tensor, direction: tuple[float, float], usual: Tensor) -> tuple[Tensor, Tensor]:
-    """Excess brightness and darkness of a line over both its sides.
+def _differences(bright: Plane, direction: tuple[float, float], usual: Plane) -> Plane:
+    """Excess brightness and darkness of a line over both its sides, in steps of 1 / (`_SHORT` * `_STEPS`).
 
     Args:
         bright: the picture, (H, W).
         direction: of the line.
-        usual: takes six times the usual difference in addition, (H, W + 2 * `_EDGE`).
+        usual: takes six times the usual difference in addition, (H, W + 2 * `_EDGE`) of 32 bits.
 
     Returns:
-        (H, W + 2 * `_EDGE`) each; the last columns mean nothing.
+        (2, H, W + 2 * `_EDGE`); the last columns mean nothing.
     """
     right, down = direction
     height, pitch = usual.shape
-    framed = _centred(_ahead(bright / _SHORT, direction, _SHORT, torch.add), direction, _SHORT, _EDGE)
-    length, flat = height * pitch - 2 * _EDGE, framed.flatten()
+    framed = _centred(_ahead(bright, direction, _SHORT, np.add), direction, _SHORT, _EDGE)
+    length, flat = height * pitch - 2 * _EDGE, framed.ravel()
 
-    def moved(across: float, along: float) -> Tensor:
+    def moved(across: float, along: float) -> Plane:
         # Whole rows are one run of numbers, in which a shift is a distance.
         first = (_EDGE + round(along)) * pitch + _EDGE + round(across)
         return flat[first : first + length]
 
-    here, sum_ = moved(0, 0), usual.flatten()[:length]
-    twice, high, low = 2 * here, torch.empty_like(here), torch.empty_like(here)
-    responses = bright.new_zeros(2, height * pitch)
+    here = moved(0, 0)
+    twice, high, low, all_ = here + here, np.empty_like(here), np.empty_like(here), np.zeros_like(here)
+    responses = np.zeros((2, height * pitch), bright.dtype)
     brighter, darker = responses[:, :length]
     # Of the brighter side the least of all widths, of the darker side the most.
     for number, side in enumerate(_SIDES):
         one, other = moved(-down * side, right * side), moved(down * side, -right * side)
-        torch.maximum(one, other, out=high if number else brighter)
-        torch.minimum(one, other, out=low if number else darker)
+        np.maximum(one, other, out=high if number else brighter)
+        np.minimum(one, other, out=low if number else darker)
         if number:
-            torch.minimum(brighter, high, out=brighter)
-            torch.maximum(darker, low, out=darker)
-        sum_ += torch.add(one, other, out=high).sub_(twice).abs_()
-    torch.sub(here, brighter, out=brighter)
-    darker.sub_(here)
-    excess, lack = responses.view(2, height, pitch)
-    return excess, lack
+            np.minimum(brighter, high, out=brighter)
+            np.maximum(darker, low, out=darker)
+        np.add(one, other, out=high)
+        np.subtract(high, twice, out=high)
+        all_ += np.abs(high, out=high)
+    usual.reshape(-1)[:length] += all_
+    np.subtract(here, brighter, out=brighter)
+    darker -= here
+    return responses.reshape(2, height, pitch)
 
 
-def _lines(bright: Tensor, limits: Limits) -> Tensor:
+def _lines(bright: Plane, limits: Limits) -> Plane:
     height, width = bright.shape
-    usual = bright.new_zeros(height, width + 2 * _EDGE)
+    usual = np.zeros((height, width + 2 * _EDGE), np.int32)
     found = [_differences(bright, direction, usual) for direction in _directions()]
-    around = _around(usual[None, None, :, :width] / (2 * len(_SIDES) * DIRECTIONS), _AROUND)[0, 0] + _LEAST
-    marked = torch.zeros_like(around, dtype=torch.bool)
-    least = (around * limits.strong).clamp_min_(limits.contrast) * _FAINT
-    # NumPy compares in a quarter of the time, whole rows in half of that.
-    least_framed = F.pad(least, (0, 2 * _EDGE)).numpy()
+    whole = np.float32(_SHORT * _STEPS)
+    around = _around(usual[:, :width], _AROUND) / (2 * len(_SIDES) * DIRECTIONS * whole) + np.float32(_LEAST)
+    marked = np.zeros(bright.shape, bool)
+    least = np.maximum(around * limits.strong, limits.contrast) * _FAINT * whole
+    # Whole rows are compared in half of the time.
+    least = np.pad(np.floor(least).astype(bright.dtype), ((0, 0), (0, 2 * _EDGE)))
     for direction, responses in zip(_directions(), found, strict=True):
-        there = torch.stack([torch.from_numpy(one.numpy() > least_framed) for one in responses])[..., :width]
+        there = (responses > least)[..., :width]
         # Counts of at most 64 fit into bytes.
-        runs = _ahead(there.byte(), direction, limits.long, torch.add)
-        for own, count, whole in zip(there, runs, responses, strict=True):
+        runs = _ahead(there.view(np.uint8), direction, limits.long, np.add)
+        for own, count, steps in zip(there, runs, responses, strict=True):
             if count.max() <= _WHOLE * limits.long:
                 continue
-            response = whole[:, :width]
+            response = steps[:, :width] / whole
             core = _centred(count > _WHOLE * limits.long, direction, limits.long)
-            ratio = (response / around).clamp_(-limits.strong, 2 * limits.strong)
+            ratio = (response / around).clip(-limits.strong, 2 * limits.strong)
             core &= _mean(ratio, direction, limits.long) > limits.strong
-            if not _some(core):
+            if not core.any():
                 continue
             core &= _mean(response, direction, limits.long) > limits.contrast
             # From the middle of each piece to its ends.
-            marked |= _along(core, direction, limits.long, torch.logical_or) & own
+            marked |= _along(core, direction, limits.long, np.logical_or) & own
     return marked
 
 
-def _some(marks: Tensor) -> bool:
-    """True if there is a mark; the largest byte is found in a fraction of the time of a search for a truth value."""
-    return bool(marks.view(torch.uint8).max())
+def _around(x: Plane, side: int) -> Plane:
+    """Mean over each square; rows first, then columns, each in steps that double what a sum covers."""
+    x = _framed(x.astype(np.result_type(x, np.int32), copy=False), side // 2)
+    for axis in (1, 0):
+        x = np.moveaxis(x, axis, 0)
+        length, sums, done, covered = len(x) - side + 1, x, np.zeros_like(x[side - 1 :]), 0
+        for power in range(side.bit_length()):
+            if side >> power & 1:
+                done += sums[covered : covered + length]
+                covered += 1 << power
+            if covered < side:
+                sums = sums[: -(1 << power)] + sums[1 << power :]
+        x = np.moveaxis(done, 0, axis)
+    mean: Plane = x / np.float32(side**2)
+    return mean
 
 
-def _mirrored(x: Tensor, by: int) -> Tensor:
-    return F.pad(x, (by,) * 4, mode="replicate")
-
-
-def _around(x: Tensor, side: int) -> Tensor:
-    """Mean over each square; rows first, then columns, each as the difference of two sums from the edge."""
-    x = _mirrored(x, side // 2).double()
-    for axis in (-1, -2):
-        sums = F.pad(x.cumsum(axis), (1, 0) if axis == -1 else (0, 0, 1, 0))
-        x = (sums.narrow(axis, side, sums.shape[axis] - side) - sums.narrow(axis, 0, sums.shape[axis] - side)) / side
-    return x.float()
-
-
-def _largest(x: Tensor, side: int) -> Tensor:
+def _largest(x: Plane, side: int) -> Plane:
     """Maximum over each square; rows first, then columns, each in steps that double what a maximum covers."""
-    for axis in (-1, -2):
+    for axis in (1, 0):
         covered = 1
         while covered < side:
             step = min(covered, side - covered)
-            length = x.shape[axis] - step
-            x = torch.maximum(x.narrow(axis, 0, length), x.narrow(axis, step, length))
+            x = np.maximum(x[:, :-step], x[:, step:]) if axis else np.maximum(x[:-step], x[step:])
             covered += step
     return x
 
 
-def _specks(bright: Tensor, limits: Limits) -> Tensor:
-    """Small isolated residuals of a white or a black top-hat, below `_SPECK` pixels, (1, 1, H, W)."""
+def _specks(bright: Plane, limits: Limits) -> Plane:
+    """Small isolated residuals of a white or a black top-hat, below `_SPECK` pixels, (H, W) of bool."""
     half, rough = _SPECK // 2, None
-    found = torch.zeros_like(bright, dtype=torch.bool)
-    for own in (bright, 1 - bright):
-        eroded = -_largest(_mirrored(-own, half), _SPECK)
-        hat = own - _largest(_mirrored(eroded, half), _SPECK)
-        if hat.max() > limits.bright:
-            rough = _around((bright - _around(bright, 5)).abs(), _ALONE) if rough is None else rough
-            core = (hat > limits.bright) & (hat > limits.plain * (_around(hat, _ALONE) + rough) / 2)
-            found |= _largest(F.pad(core, (2,) * 4), 5) & (hat > limits.bright / 3)
+    found = np.zeros(bright.shape, bool)
+    for own in (bright, _STEPS - bright):
+        eroded = -_largest(_framed(-own, half), _SPECK)
+        hat = own - _largest(_framed(eroded, half), _SPECK)
+        if hat.max() > limits.bright * _STEPS:
+            rough = _around(np.abs(bright - _around(bright, 5)), _ALONE) if rough is None else rough
+            core = (hat > limits.bright * _STEPS) & (hat > limits.plain * rough / 2)
+            if not core.any():
+                continue
+            core &= hat > limits.plain * (_around(hat, _ALONE) + rough) / 2
+            found |= _largest(np.pad(core, 2), 5) & (hat > limits.bright / 3 * _STEPS)
     return found

@@ -44,11 +44,11 @@ _RING = (2.9, 5.2)
 _PEAK, _EDGE = 3.0, 0.5
 """Logarithm of a peak's power over that around it from which it belongs to a print, and at which it ends."""
 
-_EACH, _ENOUGH, _HOPEFUL = 3, 100, 2.0
-"""Every third block is looked at first, if these are enough: without such a peak in them there are no dots.
+_ENOUGH, _HOPEFUL = 100, 2.0
+"""Blocks that are looked at first, if there are more: without such a peak in them there are no dots.
 
-Of 150 training photographs, undamaged, damaged and printed, a peak differs from that of all blocks by at most 0.7. All
-56 that have dots have 3.3 and more; nine tenths of the others have less than 2.
+Of 240 training crops with more, undamaged, noisy and printed, a peak differs from that of all blocks by at most 0.8.
+The 78 that have dots have 4.7 and more; 156 of the 160 that are no print have less than 2.
 """
 
 _STEEP, _MIDDLE = 4.0, 2.75
@@ -180,12 +180,13 @@ def estimate(y: Tensor, axes: int) -> Screen | None:
     Returns:
         None without dots, or if the picture has fewer than `_FEWEST` blocks.
     """
-    blocks = _blocks(y)
-    if blocks is None:
+    places = _places(y)
+    if len(places) < _FEWEST:
         return None
-    few = blocks[::_EACH]
-    if len(few) >= _ENOUGH and not _promising(_spectra(few, axes)[2], _HOPEFUL).any():
+    few = places[torch.linspace(0, len(places) - 1, _ENOUGH).long()]
+    if len(places) > _ENOUGH and not _promising(_spectra(_blocks(y, few), axes)[2], _HOPEFUL).any():
         return None
+    blocks = _blocks(y, places)
     typical, around, excess = _spectra(blocks, axes)
     power = torch.zeros(y.shape[1], SIDE, SIDE)
     ground = torch.full((y.shape[1], SIDE, SIDE), _TINY)
@@ -232,16 +233,17 @@ def _window() -> Tensor:
     return slope[:, None] * slope
 
 
-def _blocks(y: Tensor) -> Tensor | None:
-    """Blocks of a picture, (N, C, SIDE, SIDE); None if these are too few."""
-    if min(y.shape[-2:]) < SIDE:
-        return None
+def _places(y: Tensor) -> Tensor:
+    """Numbers of the blocks that are looked at, of all in a picture, row by row; evenly apart in a large one."""
+    rows, columns = (max(size // (SIDE // 2) - 1, 0) for size in y.shape[-2:])
+    return torch.arange(0, rows * columns, math.ceil(rows * columns / _BLOCKS) or 1)
+
+
+def _blocks(y: Tensor, places: Tensor) -> Tensor:
+    """Blocks of a picture by their numbers, (N, C, SIDE, SIDE)."""
     blocks = y[0].unfold(-2, SIDE, SIDE // 2).unfold(-2, SIDE, SIDE // 2)
-    rows, columns = blocks.shape[1:3]
-    if rows * columns < _FEWEST:
-        return None
-    some = torch.arange(0, rows * columns, math.ceil(rows * columns / _BLOCKS), device=y.device)
-    return blocks[:, some // columns, some % columns].transpose(0, 1).cpu()
+    some = places.to(y.device)
+    return blocks[:, some // blocks.shape[2], some % blocks.shape[2]].transpose(0, 1).cpu()
 
 
 def _powers(blocks: Tensor) -> Tensor:

@@ -56,11 +56,20 @@ def _estimated(image: Tensor, shrunk: tuple[int, int], smooth: bool) -> Tensor:
     def enlarged(samples: Tensor) -> Tensor:
         return F.interpolate(samples[None], scale_factor=by, mode="bilinear" if smooth else "nearest")[0]
 
-    marked, high = beyond(image), image > 0
-    x, samples = image, F.avg_pool2d(torch.tensordot(matrix[1:], image, 1)[None], shrunk)[0]
+    # All but the enlargement is of the few pixels that may be clipped.
+    marked = beyond(image).flatten(1)
+    some = marked.any(0).nonzero()[:, 0]
+    clipped, marked = image.flatten(1)[:, some], marked[:, some]
+    planes = torch.tensordot(matrix, image, 1)
+    samples = F.avg_pool2d(planes[None, 1:], shrunk)[0]
+    around = enlarged(samples)
     for _ in range(_ROUNDS):
-        planes = torch.tensordot(matrix, x, 1)
-        samples = samples + F.avg_pool2d((planes[1:] - enlarged(samples))[None], shrunk)[0]
-        new = torch.tensordot(back, torch.cat([planes[:1], enlarged(samples)]), 1)
-        x = torch.where(marked, torch.where(high, new.maximum(image), new.minimum(image)), image)
-    return x
+        samples = samples + F.avg_pool2d((planes[1:] - around)[None], shrunk)[0]
+        around = enlarged(samples)
+        new = back @ torch.cat([planes[:1].flatten(1)[:, some], around.flatten(1)[:, some]])
+        new = torch.where(clipped > 0, new.maximum(clipped), new.minimum(clipped))
+        x = torch.where(marked, new, clipped)
+        planes.flatten(1)[:, some] = matrix @ x
+    done = image.clone(memory_format=torch.contiguous_format)
+    done.flatten(1)[:, some] = x
+    return done

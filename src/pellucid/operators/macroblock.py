@@ -159,7 +159,8 @@ def decomposed(tables: Tables, shrunk: tuple[int, int], channels: int, rows: Spa
     if apart:
         # The numbers of a component depend on the changes of its own plane alone.
         own = zip(plane_changes().T, matrix.split([len(some) for some in steps]), strict=True)
-        parts = [_left(torch.einsum("ncp,c->np", one.unflatten(1, (channels, -1)), plane)) for plane, one in own]
+        planes = [torch.einsum("ncp,c->np", one.unflatten(1, (channels, -1)), plane) for plane, one in own]
+        parts = [_left(one) for plane in planes for one in _unconnected(plane)]
         known, left = torch.cat([s for s, _ in parts]), torch.block_diag(*(u for _, u in parts))
     else:
         known, left = _left(matrix)
@@ -172,6 +173,12 @@ def _places(shrunk: tuple[int, int], channels: int, rows: Span, columns: Span) -
     at = torch.arange(channels * sides[0] * sides[1]).view(channels, *sides)
     down, along = torch.arange(sides[0]).clamp(rows[0], rows[1] - 1), torch.arange(sides[1])
     return at[:, down][:, :, along.clamp(columns[0], columns[1] - 1)].flatten()
+
+
+def _unconnected(plane: Tensor) -> list[Tensor]:
+    """Rows of a plane's matrix that share no pixel with others: its blocks, unless two of them repeat the same edge."""
+    blocks = [block[:, (block != 0).any(0)] for block in plane.split(64)]
+    return blocks if sum(block.shape[1] for block in blocks) == plane.shape[1] else [plane]
 
 
 def _left(matrix: Tensor) -> tuple[Tensor, Tensor]:
