@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,7 @@ def test_white_noise_is_taken_evenly(axes: int) -> None:
     assert seen(spread=-2.5, direction=-0.9).certain(axes) == (axes == 3), "texture has a direction"
     assert not seen(spread=-1.2, direction=-1.3).certain(1), "fur is even, but has directions"
     assert seen(slow=0.05).certain(axes) == (axes == 3), "a lawn has more power in slow waves"
+    assert seen(slow=-1.6).certain(axes) == (axes == 3), "a weave has no slow waves"
 
 
 def test_what_is_taken_of_noise_is_even_and_of_stripes_is_not() -> None:
@@ -80,6 +82,21 @@ def test_drawn_noise_shows_what_form_noise_would_have() -> None:
         signs.append(found.echo)
     assert abs(signs[0]) < 0.06
     assert signs[1] > signs[0] + 0.15
+
+
+def test_a_weave_that_bends_is_no_noise() -> None:
+    """It is as even as white noise, and has as many directions, but no slow waves."""
+    down, across = torch.meshgrid(torch.arange(192.0), torch.arange(192.0), indexing="ij")
+    x, y = ((at + 4 * (other / size).sin()) / 3 for at, other, size in ((across, down, 31), (down, across, 27)))
+    over = (x.floor() + y.floor()) % 2 > 0
+    threads = 128 + 30 * torch.where(over, (math.pi * (x % 1)).sin(), (math.pi * (y % 1)).sin())
+    cloth = (threads * (0.7 + 0.3 * (across / 60).sin())).round() / 127.5 - 1
+    image = cloth.expand(1, 3, -1, -1)
+    seen_ = white_level(load_prior("natural"), Calm(image, 1), 0.1, 4)
+    assert seen_.slow < -1.5
+    assert not seen_.certain(1)
+    assert replace(seen_, slow=-1.0).certain(1)
+    assert estimate(load_prior("natural"), image, content_of(image)) is None
 
 
 def music(paper: float = 0.92) -> Tensor:
