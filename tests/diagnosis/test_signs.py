@@ -84,6 +84,31 @@ def test_in_a_grey_file_the_grid_tells_nothing_and_drawn_noise_is_the_measure() 
     assert signs.beyond(both, signs.UNEVEN["curved"]) == pytest.approx(100 * 0.038)
 
 
+def test_what_is_taken_of_texture_follows_the_picture() -> None:
+    """It has the form of what is left and is strong where that is; of noise a prior takes as much as of drawn noise."""
+    told = Spectrum.white(0.1, 3, 1)
+    grain, again = (simulated(FLAT, told, Streams([seed])) for seed in (1, 2))
+    picture = 2 * simulated(FLAT, told, Streams([3])) * torch.linspace(0.1, 2, 128)
+    assert signs.echo(grain, picture) == pytest.approx(0, abs=0.05)
+    assert signs.tied(grain, picture) == pytest.approx(0, abs=0.1)
+    assert signs.echo(0.3 * picture, picture) == pytest.approx(1)
+    assert signs.tied(0.3 * picture, picture) > 0.5
+    usual = signs.follows(picture + grain, picture, picture + again, picture, math.log(16))
+    assert all(abs(usual[name]) < 0.1 for name in ("tied", "echo", "lacking"))
+    assert usual["texture"] == pytest.approx(usual["follows"] + 6 * (usual["lacking"] - 0.1))
+    left = 0.3 * picture + 0.5 * grain
+    weakened = signs.follows(picture + left, picture, picture + again, picture, math.log(16))
+    assert weakened["follows"] > usual["follows"] + 2
+    louder = signs.follows(picture + left, picture, picture + again, picture, math.log(32))
+    assert louder["follows"] == pytest.approx(weakened["follows"] + 0.6 * math.log(2))
+    less = signs.follows(picture + 0.8 * grain, picture, picture + again, picture, math.log(16))
+    assert less["lacking"] == pytest.approx(usual["lacking"] - math.log(0.8), abs=0.01)
+    for kind in ("grey", "curved", "pressed"):
+        assert signs.beyond({"texture": 0.8}, signs.UNEVEN[kind]) == pytest.approx(20 * 0.2)
+    assert signs.beyond({"follows": 0.8}, signs.UNEVEN["compressed"]) == pytest.approx(20 * 0.1)
+    assert not {"texture", "follows"} & set(signs.UNEVEN["colour"])
+
+
 def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:
     grain = simulated(FLAT, Spectrum.white(0.1, 3, 1), Streams([1]))
     taken = blocks(grain, centred=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from pellucid.diagnosis.content import estimate as content_of
 from pellucid.diagnosis.noise import LEAST, Calm, estimate
-from pellucid.diagnosis.noise.white import White, on_paper, white_level
+from pellucid.diagnosis.noise.white import White, beside_drawn, on_paper, white_level
 from pellucid.images import from_pil
 from pellucid.maths.noise import Streams
 from pellucid.maths.problem import to_model, to_unit
@@ -37,6 +38,7 @@ def test_white_noise_is_taken_evenly(axes: int) -> None:
     assert seen(spread=-2.5, direction=-0.9).certain(axes) == (axes == 3), "texture has a direction"
     assert not seen(spread=-1.2, direction=-1.3).certain(1), "fur is even, but has directions"
     assert seen(slow=0.05).certain(axes) == (axes == 3), "a lawn has more power in slow waves"
+    assert seen(slow=-1.6).certain(axes) == (axes == 3), "a weave has no slow waves"
 
 
 def test_what_is_taken_of_noise_is_even_and_of_stripes_is_not() -> None:
@@ -53,6 +55,48 @@ def test_what_is_taken_of_noise_is_even_and_of_stripes_is_not() -> None:
     stripes = F.avg_pool2d(noise, (1, 5), 1, (0, 2)) * 5**0.5
     stripes[..., 48:, :] *= 0.3
     assert not white_level(natural, Calm(stripes, 1), 0.35, 2).certain(1)
+
+
+def test_texture_has_the_form_of_its_estimate() -> None:
+    """In grey, evenness, direction and form count together; colours tell enough by themselves."""
+    assert seen().confidence == pytest.approx(0.99)
+    usual, texture = (replace(seen(spread=-1.5, direction=-1.8), echo=echo) for echo in (0.05, 0.4))
+    assert usual.confidence > 0.98
+    assert usual.numbers["echo"] == 0.05
+    assert texture.confidence < 0.05
+    assert replace(texture, spread=-2.5, direction=-2.5).confidence > 0.9, "noise in a flat picture"
+
+
+def test_drawn_noise_shows_what_form_noise_would_have() -> None:
+    """Of noise a prior takes what it takes of drawn noise; of pebbles their edges, which it weakens."""
+    natural, chance = load_prior("natural"), torch.Generator().manual_seed(0)
+    noise = 0.15 * torch.randn(1, 1, 96, 96, generator=chance)
+    dots = F.max_pool2d((torch.rand(1, 1, 192, 192, generator=chance) < 0.04).float(), 3, 1, 1)
+    shade = torch.linspace(-0.4, 0.4, 96)
+    signs = []
+    for y, above in ((shade + noise, 0.35), (0.4 - 1.2 * F.avg_pool2d(dots, 2), 0.5)):
+        calm = Calm(y.expand(1, 3, -1, -1), 1)
+        found = beside_drawn(natural, calm, white_level(natural, calm, above, 2))
+        assert found.echo is not None
+        assert found.calls == 3
+        signs.append(found.echo)
+    assert abs(signs[0]) < 0.06
+    assert signs[1] > signs[0] + 0.15
+
+
+def test_a_weave_that_bends_is_no_noise() -> None:
+    """It is as even as white noise, and has as many directions, but no slow waves."""
+    down, across = torch.meshgrid(torch.arange(192.0), torch.arange(192.0), indexing="ij")
+    x, y = ((at + 4 * (other / size).sin()) / 3 for at, other, size in ((across, down, 31), (down, across, 27)))
+    over = (x.floor() + y.floor()) % 2 > 0
+    threads = 128 + 30 * torch.where(over, (math.pi * (x % 1)).sin(), (math.pi * (y % 1)).sin())
+    cloth = (threads * (0.7 + 0.3 * (across / 60).sin())).round() / 127.5 - 1
+    image = cloth.expand(1, 3, -1, -1)
+    seen_ = white_level(load_prior("natural"), Calm(image, 1), 0.1, 4)
+    assert seen_.slow < -1.5
+    assert not seen_.certain(1)
+    assert replace(seen_, slow=-1.0).certain(1)
+    assert estimate(load_prior("natural"), image, content_of(image)) is None
 
 
 def music(paper: float = 0.92) -> Tensor:
@@ -116,3 +160,26 @@ def test_strokes_and_dots_without_flat_paper_have_no_noise() -> None:
     assert on_paper(Calm(to_model(printed), 1)) is None
     rough = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(2)).expand(1, 3, -1, -1)
     assert on_paper(Calm(to_model(rough), 1)) is None, "it would be the whole picture"
+
+
+def grain(level: float) -> Tensor:
+    return level * torch.randn(1, 1, 160, 160, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("level", "there"), [(0.06, True), (0.3, False)])
+def test_strokes_are_stronger_than_the_noise_of_their_paper(level: float, *, there: bool) -> None:
+    """What is nearly as strong as all of a page are its grains or letters."""
+    strokes = 0.5 * (torch.arange(160) % 12 < 3).float() * (torch.arange(160) > 80)
+    found = on_paper(Calm((0.2 - strokes + grain(level)).expand(1, 3, -1, -1), 1))
+    assert (found is not None) == there
+    if found is not None:
+        assert found.white / 3**0.5 == pytest.approx(level, rel=0.15)
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.2])
+def test_paper_has_one_tone_where_there_is_little_of_it(slope: float) -> None:
+    """The calmest parts of gravel, of all tones and ever rougher, are no paper."""
+    rough = torch.linspace(0.5, 4, 160) * grain(0.1)
+    shade = slope * torch.linspace(-0.5, 0.5, 160)[:, None]
+    found = on_paper(Calm((shade + rough).clamp(-1, 1).expand(1, 3, -1, -1), 1))
+    assert (found is None) == bool(slope)

@@ -24,6 +24,7 @@ from .signs import (
     calmness,
     flat,
     flattest,
+    follows,
     hopeless,
     pale,
     probability,
@@ -90,6 +91,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     drawn = taken.x0 + simulated(y, told, Streams([1]))
     again = Taken(drawn, _walked(prior, seen.beside(drawn), told, test, axes))
     signs["calm"] = own - calmness(y, again.power, told, axes)
+    signs |= follows(y, taken.x0, drawn, again.x0, signs["level"])
     if kind in DRAWN:
         signs |= beside_drawn(signs, drawn, again.x0, again.power, told)
     change = (_smooth(ratio / _ratio(again, told, kept)) ** 2).clamp(_LESS, MORE_POWER)

@@ -104,6 +104,12 @@ class Noise:
         return {**self.numbers, **levels, **by_size, **by_light}
 
 
-def all_of(y: Tensor, spectrum: Spectrum) -> bool:
-    """True if noise would be nearly all that there is in a picture, (1, C, H, W): then it is the picture."""
-    return spectrum.level > _ALL * y.std((-2, -1)).square().mean().sqrt().item()
+def all_of(y: Tensor, spectrum: Spectrum, most: float = _ALL) -> bool:
+    """True if noise would be nearly all that there is in a picture, (1, C, H, W): then it is the picture.
+
+    Args:
+        y: the picture.
+        spectrum: of the noise.
+        most: largest share of the picture's deviation.
+    """
+    return spectrum.level > most * y.std((-2, -1)).square().mean().sqrt().item()

@@ -21,9 +21,9 @@ from ..content import Content
 from .calm import Calm
 from .coded import WEAK, noise_under
 from .coloured import measure
-from .finding import DOUBTFUL, LEAST, SURE, WHITE_CONFIDENCE, Noise
+from .finding import DOUBTFUL, LEAST, SURE, Noise
 from .stationary import Spectrum
-from .white import FINE, bounded, on_paper, variance, white_level
+from .white import FINE, beside_drawn, bounded, on_paper, variance, white_level
 
 CALLS = 10
 """Largest number of evaluations in `estimate`."""
@@ -94,7 +94,8 @@ def examined(prior: Prior, calm: Calm, calls: int = CALLS, *, credible: bool = F
         if seen.certain(axes):
             level = seen.level if calm.compressed else bounded(seen.level, calm)
             spectrum = Spectrum.white(level, y.shape[1], axes)
-            return Noise(spectrum, level, WHITE_CONFIDENCE, seen.numbers, variance(y, seen.x0, axes))
+            seen = beside_drawn(prior, calm, seen) if axes == 1 else seen
+            return Noise(spectrum, level, seen.confidence, seen.numbers, variance(y, seen.x0, axes))
         calls -= seen.calls
     calm = calm.reduced
     if min(y.shape[-2:]) < _LEAST_SIDE or (credible and calm.silent):

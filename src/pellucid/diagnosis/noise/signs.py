@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .stationary import Spectrum, shares, to_opponent
 
@@ -48,6 +49,15 @@ Of 60 training pictures of 18 kinds, from 40 pixels of width on, they are at mos
 """
 _CALM_CHANCE = 0.2
 """Most of the sign `calm` that counts in a grey picture: grain on training crops has up to 0.24, fur 0.41."""
+_SQUARE, _STILL = 4, 1e-5
+"""Side of the squares of `tied`, and the power of steps of 0.4 of 255, below which all squares are alike."""
+_ECHO, _LOUD, _MIDDLE = 5.0, 0.6, math.log(16)
+_LACKS, _LESS = 6.0, 0.1
+"""Weights of `echo` and of the level's logarithm beside `tied` in `follows`, and the level that adds nothing; weight of
+what is `lacking` in `texture`, and how much of it adds nothing.
+
+Loud noise drowns texture, so that the little that is taken of this follows nothing.
+"""
 _FLAT, _FEWEST = 0.3, 6
 """Share of the blocks that count as flat, and their least number."""
 _PALE, _BLACK = 0.4, 0.05
@@ -92,11 +102,17 @@ others; from -1.2 on it spares coarse grain.
 
 UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
     "colour": {"calm": (-0.12, -6.0), "together": (-1.4, 4.0)},
-    "grey": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaked": (0.1, 40.0), "turning": (0.012, 100.0)},
+    "grey": {
+        "calm": (-0.08, -10.0),
+        "share": (0.70, -6.0),
+        "peaked": (0.1, 40.0),
+        "turning": (0.012, 100.0),
+        "texture": (0.6, 20.0),
+    },
     "reduced": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaks": (0.2, 8.0), "waves": (0.4, 12.0)},
-    "curved": {"calm": (-0.08, -10.0), "turning": (0.012, 100.0)},
-    "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaked": (0.1, 8.0)},
-    "compressed": {"calm": (-0.08, -10.0), "direction": (-1.4, 12.0), "pale": (0.5, -6.0)},
+    "curved": {"calm": (-0.08, -10.0), "turning": (0.012, 100.0), "texture": (0.6, 20.0)},
+    "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaked": (0.1, 8.0), "texture": (0.6, 20.0)},
+    "compressed": {"calm": (-0.08, -10.0), "direction": (-1.4, 12.0), "pale": (0.5, -6.0), "follows": (0.7, 20.0)},
 }
 """The same by kind of picture; a weight below 0 counts what lies below the value.
 
@@ -114,6 +130,11 @@ three times, six were harmed and one is left; on 60 others one was, and is. Of 1
 What is taken from a grey picture is hardly more peaked than what is taken from noise that is drawn there, and turns no
 more. Of the 300 clean middles of 128x128 pixels with the most texture, 23 fell below 39 dB, and 6 do. Peaks of grain
 that depends on the tone tell nothing, since the drawn noise does not: of ten such crops three were lost by them.
+
+`texture` and `follows` were chosen on corners and edges of other training photographs. Noise that was found and gains
+2 dB or more has a `texture` of at most 0.63 on 63 grey files, and a `follows` of at most 0.3 in a JPEG in colour; noise
+that gains 0.5 dB has up to 0.74 there. Of 41 undamaged grey files of 13 pictures, mostly wiped out before, 38 have 0.63
+and more; of 12 JPEGs in colour nine have 0.84 and more.
 """
 BESIDE: Mapping[str, tuple[float, float]] = {"apart": (1.6, 6.0), "flat": (-0.3, 3.0)}
 """Of each sign of noise that some pictures have the value that texture keeps below, and what each unit beyond adds.
@@ -222,6 +243,36 @@ def beside_drawn(signs: Mapping[str, float], y: Tensor, x0: Tensor, taken: Tenso
         "peaked": signs["peaks"] - max(peaks, 0.0),
         "turning": signs["turned"] - _turned(left),
         "calm": min(signs["calm"], _CALM_CHANCE),
+    }
+
+
+def follows(y: Tensor, x0: Tensor, drawn: Tensor, x0_drawn: Tensor, level: float) -> dict[str, float]:
+    """Measures how much more what a prior takes follows the picture than what it takes from drawn noise there.
+
+    Texture is strong where it is seen, and a prior weakens it, so that what is taken has the form of what is left. Of
+    noise it takes as much as of drawn noise, but for a little: that of texture `lacks` more.
+
+    Args:
+        y: the picture, (1, C, H, W).
+        x0: the prior's estimate.
+        drawn: the estimate with drawn noise.
+        x0_drawn: the prior's estimate of that.
+        level: logarithm of the noise's level, of 255.
+
+    Returns:
+        `tied` and `echo` beyond those of drawn noise, what is `lacking`, and their sums, weighted: `follows` of the
+        first two and the level, `texture` of all.
+    """
+    more = tied(y - x0, x0) - tied(drawn - x0_drawn, x0_drawn)
+    alike = echo(y - x0, x0) - echo(drawn - x0_drawn, x0_drawn)
+    lacking = _removed(drawn - x0_drawn, x0_drawn) - _removed(y - x0, x0)
+    own = more + _ECHO * alike + _LOUD * (level - _MIDDLE)
+    return {
+        "tied": more,
+        "echo": alike,
+        "lacking": lacking,
+        "follows": own,
+        "texture": own + _LACKS * (lacking - _LESS),
     }
 
 
@@ -383,6 +434,44 @@ def _coloured(told: Spectrum, axes: int) -> bool:
     """True for noise with about as much power in colours as in grey."""
     grey, *colours = told.levels[:axes]
     return bool(colours) and sum(colours) / len(colours) >= _COLOURED * grey
+
+
+def echo(left: Tensor, x0: Tensor) -> float:
+    """Correlation of the fine waves of what is taken with those of the estimate, from -1 to 1.
+
+    A prior weakens texture, so that what it takes has the form of what it leaves. Noise has a form of its own; what the
+    prior leaves of it is the same in drawn noise.
+    """
+    return _correlation(*(_fine(image.mean(1, keepdim=True)) for image in (left, x0)))
+
+
+def tied(left: Tensor, x0: Tensor) -> float:
+    """Correlation of the power of what is taken, in squares of 4x4 pixels, with that of the estimate's steps.
+
+    Both as logarithms. Noise is as strong beside the picture's edges as elsewhere; texture is strong where it is seen.
+    """
+    left, x0 = left.mean(1, keepdim=True), F.pad(x0.mean(1, keepdim=True), (1, 0, 1, 0), mode="replicate")
+    across, down = x0.diff(dim=3)[..., 1:, :], x0.diff(dim=2)[..., 1:]
+    powers = (F.avg_pool2d(power, _SQUARE) for power in (left.square(), across.square() + down.square()))
+    return _correlation(*((power + least).log() for power, least in zip(powers, (_TINY, _STILL), strict=True)))
+
+
+def _removed(left: Tensor, x0: Tensor) -> float:
+    """Logarithm of the deviation of what is taken over that of the estimate."""
+    taken, kept = (image.mean(1).std().clamp_min(_TINY) for image in (left, x0))
+    return math.log(taken.item() / kept.item())
+
+
+def _fine(x: Tensor) -> Tensor:
+    """Fine waves of a grey image, (1, 1, H, W): without its means over 3x3 pixels, the nearer ones weighted more."""
+    slope = x.new_tensor([1.0, 2.0, 1.0]) / 4
+    smooth: Tensor = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), (slope[:, None] * slope)[None, None])
+    return x - smooth
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / (a.norm() * b.norm()).clamp_min(_TINY))
 
 
 def _turned(block: Tensor) -> float:
