@@ -164,7 +164,7 @@ def on_paper(calm: Calm) -> Noise | None:
     judged = 1 if coded else calm.axes
     activity = (calm.power / calm.power.median(0).values.clamp_min(LEAST_POWER))[:, :judged].sum((1, 2))
     order, count = activity.argsort(), max(_FEWEST, int(_PAPER * len(activity)))
-    paper, tone = calm.power[order[:count]].mean(0), calm.light[order[:count]].std().item()
+    paper, tone = calm.power[order[:count]].mean(0), calm.light[order[:count]].std(correction=0).item()
     bands = paper[:judged, 1:]
     next_ones = calm.power[order[int(_TENTH * len(order)) :][:count], :judged, 1:].mean().item()
     ratio = (bands.amax(1) / bands.amin(1).clamp_min(LEAST_POWER)).max().item()
