@@ -64,7 +64,7 @@ def pasted(card: Path) -> list[str]:
     return shlex.split(card.read_text().split("```bash\n")[1].split("```")[0].replace("\\\n", " "))
 
 
-@pytest.mark.parametrize("name", ["natural", "natural-large"])
+@pytest.mark.parametrize("name", ["natural", "natural-fine", "natural-large"])
 def test_the_command_in_an_embedded_card_has_the_recipe_of_the_weights(
     name: str, pellucid_command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .folder import read_json
 
-_NAMES = ("natural", "natural-large")
+_NAMES = ("natural", "natural-fine", "natural-large")
 
 
 def names() -> tuple[str, ...]:
@@ -16,7 +16,7 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> priors.names()
-        ('natural', 'natural-large')
+        ('natural', 'natural-fine', 'natural-large')
     """
     return _NAMES
 

@@ -112,7 +112,7 @@ UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
     "reduced": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaks": (0.2, 8.0), "waves": (0.4, 12.0)},
     "curved": {"calm": (-0.08, -10.0), "turning": (0.012, 100.0), "texture": (0.6, 20.0)},
     "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaked": (0.1, 8.0), "texture": (0.6, 20.0)},
-    "compressed": {"calm": (-0.08, -10.0), "direction": (-1.4, 12.0), "pale": (0.5, -6.0), "follows": (0.7, 20.0)},
+    "compressed": {"calm": (-0.08, -10.0), "direction": (-1.4, 12.0), "pale": (0.5, -6.0), "follows": (0.79, 20.0)},
 }
 """The same by kind of picture; a weight below 0 counts what lies below the value.
 
