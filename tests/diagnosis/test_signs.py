@@ -105,7 +105,7 @@ def test_what_is_taken_of_texture_follows_the_picture() -> None:
     assert less["lacking"] == pytest.approx(usual["lacking"] - math.log(0.8), abs=0.01)
     for kind in ("grey", "curved", "pressed"):
         assert signs.beyond({"texture": 0.8}, signs.UNEVEN[kind]) == pytest.approx(20 * 0.2)
-    assert signs.beyond({"follows": 0.8}, signs.UNEVEN["compressed"]) == pytest.approx(20 * 0.1)
+    assert signs.beyond({"follows": 0.89}, signs.UNEVEN["compressed"]) == pytest.approx(20 * 0.1)
     assert not {"texture", "follows"} & set(signs.UNEVEN["colour"])
 
 
