@@ -28,7 +28,7 @@ from .measuring import rise
 def narrow() -> Prior:
     """A network that takes little time."""
     torch.manual_seed(0)
-    network = DenoisingUNet(UNetConfig(widths=(8, 16), blocks=(1, 1), embedding=8)).requires_grad_(False)
+    network = DenoisingUNet(UNetConfig(patch=2, widths=(8, 16), blocks=(1, 1), embedding=8)).requires_grad_(False)
     return VENetwork(network, linear_ladder(), multiple=4)
 
 

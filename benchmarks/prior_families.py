@@ -23,12 +23,14 @@ from pellucid.images import from_array
 from pellucid.maths.noise import linear_ladder
 from pellucid.maths.problem import to_model
 from pellucid.priors import VENetwork, VPNetwork
-from pellucid.priors.network import DenoisingUNet, UNetConfig, _Block
+from pellucid.priors.network import Block, DenoisingUNet, UNetConfig
 from pellucid.train.data import Crops, Photographs, find, split
 from pellucid.train.optimiser import Muon
 from pellucid.train.recipe import PRESETS, loss_weight, noise_levels
 
 RECIPE = PRESETS["cpu"]
+PATCHES = UNetConfig(patch=2, widths=(40, 64, 160, 256), blocks=(2, 2, 2, 2))
+"""The network that shipped before the present one."""
 
 
 class UNet2D(nn.Module):
@@ -132,7 +134,7 @@ class Twice(nn.Module):
 
     def __init__(self, width: int, embedding: int) -> None:
         super().__init__()
-        self.block = _Block(width, embedding)
+        self.block = Block(width, embedding)
         self.film = nn.Linear(embedding, 2 * width)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
@@ -153,21 +155,21 @@ def shape(config: UNetConfig, block: Callable[[int, int], nn.Module] | None = No
 
 
 FAMILIES: dict[str, Callable[[], nn.Module]] = {
-    "as shipped": lambda: shape(UNetConfig()),
-    "narrow, deep": lambda: shape(UNetConfig(widths=(32, 48, 112, 176), blocks=(3, 4, 4, 4))),
-    "film twice": lambda: shape(UNetConfig(), Twice),
+    "patches": lambda: shape(PATCHES),
+    "narrow, deep": lambda: shape(UNetConfig(patch=2, widths=(32, 48, 112, 176), blocks=(3, 4, 4, 4))),
+    "film twice": lambda: shape(PATCHES, Twice),
     "pixels": lambda: shape(UNetConfig(patch=1, widths=(20, 36, 64, 144, 256), blocks=(1, 2, 2, 2, 1))),
     "pixels, deep, film twice": lambda: shape(
         UNetConfig(patch=1, widths=(20, 32, 56, 112, 176), blocks=(1, 2, 3, 3, 3)), Twice
     ),
-    "gated": lambda: shape(UNetConfig(widths=(48, 80, 160, 288), blocks=(4, 4, 4, 4)), Gated),
+    "gated": lambda: shape(UNetConfig(patch=2, widths=(48, 80, 160, 288), blocks=(4, 4, 4, 4)), Gated),
     "unet2d": UNet2D,
-    "drunet": lambda: Variant(RECIPE.network, film=False, output="residual"),
-    "drunet+film": lambda: Variant(RECIPE.network, film=True, output="residual"),
-    "drunet+homogeneous": lambda: Variant(RECIPE.network, film=False, output="homogeneous"),
-    "drunet+homogeneous+film": lambda: Variant(RECIPE.network, film=True, output="homogeneous"),
-    "drunet+edm": lambda: Variant(RECIPE.network, film=False, output="edm"),
-    "drunet+edm+film": lambda: Variant(RECIPE.network, film=True, output="edm"),
+    "drunet": lambda: Variant(PATCHES, film=False, output="residual"),
+    "drunet+film": lambda: Variant(PATCHES, film=True, output="residual"),
+    "drunet+homogeneous": lambda: Variant(PATCHES, film=False, output="homogeneous"),
+    "drunet+homogeneous+film": lambda: Variant(PATCHES, film=True, output="homogeneous"),
+    "drunet+edm": lambda: Variant(PATCHES, film=False, output="edm"),
+    "drunet+edm+film": lambda: Variant(PATCHES, film=True, output="edm"),
 }
 
 

@@ -98,7 +98,7 @@ def corpus(root: Path, number: int, broken: int, duplicates: int) -> Corpus:
         path = folder / f"{index % 7}" / f"broken-{index:04}{KINDS[index % len(KINDS)][1]}"
         path.write_bytes(BROKEN[index % len(BROKEN)])
         bad.append(path.relative_to(folder).as_posix())
-    network = DenoisingUNet(UNetConfig(widths=(8, 16), blocks=(1, 1), embedding=8))
+    network = DenoisingUNet(UNetConfig(patch=2, widths=(8, 16), blocks=(1, 1), embedding=8))
     write_prior(root / "prior", network, preset("tiny"), 0, 0, {}, Origin("soak"), None)
     return Corpus(folder, frozenset(names), frozenset(bad), root / "prior")
 

@@ -87,7 +87,7 @@ def photographs(shared: Path) -> dict[str, Tensor]:
 def tiny_network(seed: int = 0, channels: int = 3) -> DenoisingUNet:
     """A network of a few thousand weights, all of them random: what it says is nonsense, but reproducibly so."""
     torch.manual_seed(seed)
-    network = DenoisingUNet(UNetConfig(channels=channels, widths=(8, 16), blocks=(1, 1), embedding=8))
+    network = DenoisingUNet(UNetConfig(channels=channels, patch=2, widths=(8, 16), blocks=(1, 1), embedding=8))
     with torch.no_grad():
         for weight in network.parameters():
             if not weight.any():

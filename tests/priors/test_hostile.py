@@ -26,7 +26,7 @@ def refused(place: Path, says: str) -> None:
     assert str(place) in str(caught.value)
 
 
-OWN = UNetConfig(widths=(4, 8), blocks=(1, 1), embedding=4)
+OWN = UNetConfig(patch=2, widths=(4, 8), blocks=(1, 1), embedding=4)
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ def test_a_prior_is_returned_as_it_is() -> None:
 
 
 def test_the_embedded_priors_are_named_and_there() -> None:
-    assert names() == ("natural", "natural-fine", "natural-large")
+    assert names() == ("natural", "natural-large")
     for name in names():
         place = embedded.folder_of(name)
         assert (place / "config.json").is_file()

@@ -29,7 +29,7 @@ def test_any_multiple_is_a_size(
 
 
 def test_a_fresh_network_is_the_best_linear_guess() -> None:
-    network = DenoisingUNet(UNetConfig(widths=(8, 16), blocks=(1, 1), embedding=8))
+    network = DenoisingUNet(UNetConfig(patch=2, widths=(8, 16), blocks=(1, 1), embedding=8))
     x, sigma = draw(2, 3, 8, 8), torch.tensor([0.1, 2.0])
     expected = x * (0.25 / (sigma**2 + 0.25)).view(-1, 1, 1, 1)
     torch.testing.assert_close(network(x, sigma), expected)
@@ -65,7 +65,7 @@ def test_what_lies_far_away_does_not_matter(tiny_network: Callable[..., Denoisin
 
 
 def test_config_and_network_are_inverse() -> None:
-    config = UNetConfig(widths=(8, 16), blocks=(2, 1), embedding=8)
+    config = UNetConfig(patch=2, widths=(8, 16), blocks=(2, 1), embedding=8)
     assert build_network(config.to_json()).config == config
 
 

@@ -202,7 +202,7 @@ class Kept:
 @pytest.mark.parametrize("by", ["call", "block"])
 def test_checkpointing_changes_no_gradient(by: Literal["call", "block"]) -> None:
     torch.manual_seed(0)
-    network = DenoisingUNet(UNetConfig(widths=(8, 12), blocks=(2, 1), embedding=8))
+    network = DenoisingUNet(UNetConfig(patch=2, widths=(8, 12), blocks=(2, 1), embedding=8))
     nn.init.normal_(network.tail.weight, std=0.1)
     prior = VENetwork(network.requires_grad_(False), linear_ladder(), multiple=4)
     results = []

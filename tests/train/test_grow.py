@@ -12,7 +12,7 @@ from pellucid.errors import PellucidError
 from pellucid.priors.network import DenoisingUNet, UNetConfig
 from pellucid.train.grow import grow
 
-SMALL = UNetConfig(widths=(8, 12, 16), blocks=(1, 2, 1), embedding=8)
+SMALL = UNetConfig(patch=2, widths=(8, 12, 16), blocks=(1, 2, 1), embedding=8)
 
 
 def shaken(config: UNetConfig, seed: int = 0) -> DenoisingUNet:

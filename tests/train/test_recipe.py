@@ -45,7 +45,7 @@ def test_the_preset_for_two_cores_has_the_network_of_the_embedded_prior() -> Non
 
 OTHERS = (
     TrainingRecipe(lr=1 / 3, teachers=("natural", "runs/my prior"), schedule="cosine"),
-    replace(PRESETS["gpu"], network=UNetConfig(widths=(8, 16, 24), blocks=(1, 2, 3), sigma_data=0.25), drawn=0.0),
+    replace(PRESETS["gpu"], network=UNetConfig(patch=2, widths=(8, 16, 24), blocks=(1, 2, 3), sigma_data=0.25), drawn=0.0),
 )
 
 
@@ -64,7 +64,7 @@ def pasted(card: Path) -> list[str]:
     return shlex.split(card.read_text().split("```bash\n")[1].split("```")[0].replace("\\\n", " "))
 
 
-@pytest.mark.parametrize("name", ["natural", "natural-fine", "natural-large"])
+@pytest.mark.parametrize("name", ["natural", "natural-large"])
 def test_the_command_in_an_embedded_card_has_the_recipe_of_the_weights(
     name: str, pellucid_command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

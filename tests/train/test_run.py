@@ -179,13 +179,13 @@ def test_a_prior_can_be_trained_further(data: Path, tmp_path: Path) -> None:
     trainer.start_from(tmp_path / "a" / "prior", SOME_CROPS)
     stored = load_file(tmp_path / "a" / "prior" / "model.safetensors")
     assert_same({k: v.half() for k, v in trainer.network.state_dict().items()}, stored)
-    other = Trainer(replace(preset("tiny"), network=UNetConfig(widths=(8,), blocks=(1,))), outcome_devices())
+    other = Trainer(replace(preset("tiny"), network=UNetConfig(patch=2, widths=(8,), blocks=(1,))), outcome_devices())
     with pytest.raises(PellucidError, match="prior: these are not the weights of a network with the same resolutions"):
         other.start_from(tmp_path / "a" / "prior", SOME_CROPS)
 
 
 def test_a_run_starts_from_a_prior_of_another_shape(data: Path, tmp_path: Path) -> None:
-    wide = UNetConfig(widths=(10, 16), blocks=(2, 1), embedding=8)
+    wide = UNetConfig(patch=2, widths=(10, 16), blocks=(2, 1), embedding=8)
     first = train(data, tmp_path / "a", preset("tiny", network=wide), replace(QUICK, samples=0)).result
     assert first is not None
     told: list[str] = []
@@ -200,7 +200,7 @@ def test_a_run_starts_from_a_prior_of_another_shape(data: Path, tmp_path: Path) 
 
 def test_another_network_does_not_go_on(data: Path, tmp_path: Path) -> None:
     train(data, tmp_path / "run", preset("tiny"), replace(QUICK, minutes=0))
-    other = TrainingRecipe(network=UNetConfig(widths=(8,), blocks=(1,)), steps=3)
+    other = TrainingRecipe(network=UNetConfig(patch=2, widths=(8,), blocks=(1,)), steps=3)
     with pytest.raises(PellucidError, match="another network"):
         train(data, tmp_path / "run", other, QUICK)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .folder import read_json
 
-_NAMES = ("natural", "natural-fine", "natural-large")
+_NAMES = ("natural", "natural-large")
 
 
 def names() -> tuple[str, ...]:
@@ -16,7 +16,7 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> priors.names()
-        ('natural', 'natural-fine', 'natural-large')
+        ('natural', 'natural-large')
     """
     return _NAMES
 

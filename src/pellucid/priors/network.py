@@ -2,7 +2,8 @@ r"""The package's denoising network: plain convolutions, any image size, no impo
 
 `DenoisingUNet` estimates x0 from `x = x0 + sigma n` in the library's coordinates. Four choices make it cheap:
 
-- It works on `pixel_unshuffle(x, 2)`, so that its finest level has a quarter of the pixels.
+- Few channels at full resolution, and more at each coarser level. With `patch` above 1 it works on
+  `pixel_unshuffle(x, patch)`, so that its finest level has fewer pixels.
 - No normalisation and no attention: convolutions, ReLU and one addition for each block, as in DRUNet ([DPIR], section
   4.1).
   Without statistics over the image, each output depends only on its surroundings, and tiles agree.
@@ -65,9 +66,9 @@ class UNetConfig:
     """
 
     channels: int = 3
-    patch: int = 2
-    widths: tuple[int, ...] = (40, 64, 160, 256)
-    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    patch: int = 1
+    widths: tuple[int, ...] = (16, 40, 64, 144, 256)
+    blocks: tuple[int, ...] = (1, 2, 2, 2, 1)
     embedding: int = 64
     sigma_data: float = 0.5
 
@@ -195,7 +196,7 @@ class _Level(nn.Module):
 
     def __init__(self, width: int, blocks: int, embedding: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(width, embedding) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(width, embedding) for _ in range(blocks))
 
     def forward(self, h: Tensor, embedding: Tensor, checkpointed: bool = False) -> Tensor:
         for block in self.blocks:
@@ -206,7 +207,7 @@ class _Level(nn.Module):
         return h
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """`h + conv(relu(gain * conv(h) + shift))`, gain and shift from the noise level."""
 
     def __init__(self, width: int, embedding: int) -> None:
@@ -221,6 +222,7 @@ class _Block(nn.Module):
         nn.init.zeros_(self.film.bias)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        """Computes the block's output of its input, (B, C, H, W), and the noise level's embedding, (B, E)."""
         gain, shift = self.film(embedding).chunk(2, 1)
         if len(h) == 1:
             # The weights take the gain: a fifteenth less of the network's time in bfloat16.

@@ -100,7 +100,7 @@ def texts(record: Any) -> dict[str, str]:
 
     Example:
         >>> from pellucid.priors.network import UNetConfig
-        >>> texts(UNetConfig(widths=(8, 16), blocks=(1, 1)))["widths"]
+        >>> texts(UNetConfig(patch=2, widths=(8, 16), blocks=(1, 1)))["widths"]
         '8,16'
     """
     found = {field.name: getattr(record, field.name) for field in fields(record)}

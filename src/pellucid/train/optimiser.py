@@ -26,6 +26,7 @@ class Muon(torch.optim.Optimizer):
         network: network whose parameters are divided by name and shape: Muon gets all convolutions except those at the
             pixels.
         lr: learning rate. Muon's updates are scaled to the root mean square of Adam's, 0.2 lr ([Moonlight], eq. 4).
+        film: share of it for gains and shifts.
         momentum: Muon's, with Nesterov's look ahead.
         betas: Adam's.
         eps: Adam's.
@@ -35,20 +36,27 @@ class Muon(torch.optim.Optimizer):
         self,
         network: nn.Module,
         lr: float = 1e-3,
+        film: float = 1.0,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
     ) -> None:
         inner: list[Tensor] = []
         outer: list[Tensor] = []
+        films: list[Tensor] = []
         for name, parameter in network.named_parameters():
             # The first and the last layer map pixels, whose directions are not alike: natural images are mostly smooth.
             muon = parameter.ndim == 4 and not name.startswith(("head.", "tail."))
-            (inner if muon else outer).append(parameter)
-        groups: list[dict[str, Any]] = [{"params": outer, "muon": False}]
-        if inner:
-            groups.append({"params": inner, "muon": True})
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps})
+            (inner if muon else films if is_film(name) else outer).append(parameter)
+        groups: list[dict[str, Any]] = [
+            {"params": outer, "muon": False},
+            {"params": inner, "muon": True},
+            {"params": films, "muon": False, "lr": film * lr, "share": film},
+        ]
+        super().__init__(
+            [group for group in groups if group["params"]],
+            {"lr": lr, "share": 1.0, "momentum": momentum, "betas": betas, "eps": eps},
+        )
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -82,6 +90,11 @@ class Muon(torch.optim.Optimizer):
         scale = math.sqrt(1 - second ** state["step"])
         denominator = (state["square"].sqrt() / scale).add_(group["eps"])
         parameter.addcdiv_(state["average"], denominator, value=-group["lr"] / (1 - first ** state["step"]))
+
+
+def is_film(name: str) -> bool:
+    """True if a parameter of this name sets the gains and shifts of a network's blocks."""
+    return ".film." in name
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:

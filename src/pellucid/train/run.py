@@ -27,11 +27,13 @@ from .journal import PriorJournal
 from .loop import CHECKPOINT, Trained, TrainingOptions, loop, resume
 from .recipe import TrainingRecipe, learning_rate, loss_weight, noise_levels, settings_of
 from .reshape import reshape
+from .revive import revive
 from .validation import Scores, Sets, open_sets, scores
 
 # Beside teachers' estimates, weight of a drawn crop. Its distance from the truth is an order larger than a photograph's
 # from its estimate, so a full weight would let the few drawn ones lead.
 _DRAWN = 0.25
+_LOOKS = 24  # Batches that show which channels fire.
 
 
 def train(
@@ -161,7 +163,7 @@ class Trainer:
         x0, noisy, sigma = _noisy(pixels, recipe, numbers, [recipe.seed, 3, self.step, devices.rank], devices.device)
         rate = learning_rate(recipe, self.step)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         with devices.precision():
             estimate = self._model(noisy, sigma)
         scale = loss_weight(sigma)
@@ -259,18 +261,22 @@ class Trainer:
         except PellucidError as error:
             raise PellucidError(f"{folder}: {error}") from None
         fill(old, weights, folder)
-        if grows(self.network.config, old.config):
-            grow(self.network, old)
+        # On the processor, so that several GPUs get the same weights.
+        new = DenoisingUNet(self.network.config)
+        new.load_state_dict(self.network.state_dict())
+        fresh = copy.deepcopy(new)
+        if grows(new.config, old.config):
+            grow(new, old)
         else:
             tell(f"{folder}: changing the network's shape")
-            # On the processor, so that several GPUs get the same weights.
-            new = DenoisingUNet(self.network.config)
-            new.load_state_dict(self.network.state_dict())
             try:
                 reshape(new, old, _calibration(crops, self.recipe))
             except PellucidError as error:
                 raise PellucidError(f"{folder}: {error}") from None
-            self.network.load_state_dict(new.state_dict())
+        silent = revive(new, fresh, itertools.islice(_calibration(crops, self.recipe), _LOOKS))
+        if silent:
+            tell(f"{folder}: {silent} hidden channels never fire, and begin anew")
+        self.network.load_state_dict(new.state_dict())
         self.average.load_state_dict(self.network.state_dict())
 
 
@@ -326,8 +332,13 @@ def _teacher(name: str, recipe: TrainingRecipe, devices: Devices) -> nn.Module:
 
 
 def _optimiser(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
-    from .optimiser import Muon
+    from .optimiser import Muon, is_film
 
     if recipe.optimiser == "muon":
-        return Muon(network, recipe.lr)
-    return torch.optim.AdamW(network.parameters(), recipe.lr, betas=(0.9, 0.99), weight_decay=0.0)
+        return Muon(network, recipe.lr, recipe.film)
+    named = list(network.named_parameters())
+    groups = [
+        {"params": [own for name, own in named if is_film(name) == film], "share": recipe.film if film else 1.0}
+        for film in (False, True)
+    ]
+    return torch.optim.AdamW(groups, recipe.lr, betas=(0.9, 0.99), weight_decay=0.0)
