@@ -73,7 +73,9 @@ def test_discrete_steps_are_the_librarys(name: str, schedule: str, prediction: s
         abar = own.alphas_cumprod[t].double().item()
         sigma = prior.sigmas[t].item()
         if abar > 1e-6:
-            assert sigma == pytest.approx(math.sqrt((1 - abar) / abar), rel=3e-4 if zero else 1e-5)
+            # The library rescales in single precision: an error of some units in the last place of abar, near 1.
+            allowed = 1e-4 + 2.5e-7 / (1 - abar) if zero else 1e-5
+            assert sigma == pytest.approx(math.sqrt((1 - abar) / abar), rel=allowed)
         noisy = (X0 + sigma * N) / math.sqrt(1 + sigma**2)
         output = network(noisy, torch.tensor([float(t)]))
         expected = own.step(output, t, noisy, generator=torch.Generator().manual_seed(0)).pred_original_sample

@@ -47,6 +47,21 @@ def test_what_is_no_kernel_gets_adam() -> None:
         torch.testing.assert_close(p, q)
 
 
+def test_gains_and_shifts_have_a_rate_of_their_own(tiny_network: Callable[..., DenoisingUNet]) -> None:
+    """Adam's first step is the learning rate, whatever the gradient."""
+    network = tiny_network()
+    before = copy.deepcopy(network)
+    optimiser = Muon(network, lr=0.01, film=0.1)
+    x = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    network(x, torch.linspace(0.1, 1, 16)).square().mean().backward()
+    optimiser.step()
+    moved = dict(before.named_parameters())
+    for name, weight in network.named_parameters():
+        if weight.ndim < 4:
+            rate = 0.001 if ".film." in name else 0.01
+            assert (weight - moved[name]).abs().max().item() == pytest.approx(rate, rel=0.01), name
+
+
 def test_kernels_get_muon_and_move_by_the_learning_rate(tiny_network: Callable[..., DenoisingUNet]) -> None:
     network = tiny_network()
     before = copy.deepcopy(network)

@@ -45,7 +45,7 @@ def test_the_preset_for_two_cores_has_the_network_of_the_embedded_prior() -> Non
 
 OTHERS = (
     TrainingRecipe(lr=1 / 3, teachers=("natural", "runs/my prior"), schedule="cosine"),
-    replace(PRESETS["gpu"], network=UNetConfig(patch=2, widths=(8, 16, 24), blocks=(1, 2, 3), sigma_data=0.25), drawn=0.0),
+    replace(PRESETS["gpu"], network=UNetConfig(widths=(8, 16, 24), blocks=(1, 2, 3), sigma_data=0.25), drawn=0.0),
 )
 
 

@@ -79,19 +79,19 @@ def middle(image: Tensor, side: int) -> Tensor:
 
 
 _LOWEST, _HIGHEST = 0.01, 2.0
-WHOLE = 0.95
-"""Ratio of the removed to the given noise level for pure noise."""
+_MOST = 0.7
+"""Ratio of the removed to the given noise level, above which a picture has more noise than the given level."""
 
 
 @torch.no_grad()
 def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
-    """Level of white noise at which a prior removes as much from images as the level that it is given.
+    """Level of the white noise that a prior removes from images.
 
-    Given a level sigma above an image's noise, a denoiser removes less than sigma; given a lower level, more. From
-    clean photographs the embedded prior removes at most 0.4 sigma at any sigma. Bisection on a logarithmic scale solves
-    |y - prior(y, sigma)| = 0.95 sigma; the factor is a little under 1 because some noise looks like texture. Unlike in
-    `noise_level`, texture does not count as noise, since the prior knows it. The prior evaluates an `excerpt` of large
-    images.
+    Given a level sigma above an image's noise, a denoiser removes this noise, and so less than sigma. Given a lower
+    level, it removes 0.8 sigma or more, though the noise is not what it knows. From clean photographs the embedded
+    prior removes at most 0.4 sigma at any sigma. Bisection on a logarithmic scale solves
+    |y - prior(y, sigma)| = 0.7 sigma, and the left side is the noise. Unlike in `noise_level`, texture does not count
+    as noise, since the prior knows it. The prior evaluates an `excerpt` of large images.
 
     Args:
         prior: the prior.
@@ -106,12 +106,12 @@ def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
     for _ in range(calls):
         middle = [(least + most) / 2 for least, most in zip(low, high, strict=True)]
         sigma = y.new_tensor([math.exp(level) for level in middle])
-        taken = (y - prior(y, sigma)).square().flatten(1).mean(1)
-        for i, noisy in enumerate((taken >= (WHOLE * sigma).square()).tolist()):
+        taken = (y - prior(y, sigma)).square().flatten(1).mean(1).sqrt()
+        for i, noisy in enumerate((taken >= _MOST * sigma).tolist()):
             (low if noisy else high)[i] = middle[i]
     # What was never seen to be noisy is not: the middle of the last range would say that it is, a little.
     found = [(least + most) / 2 if least > math.log(_LOWEST) else least for least, most in zip(low, high, strict=True)]
-    return y.new_tensor([math.exp(level) for level in found])
+    return y.new_tensor([max(_MOST * math.exp(level), _LOWEST) for level in found])
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ PRESETS: dict[str, TrainingRecipe] = {
     # Seconds, for tests and to see that everything works.
     "tiny": TrainingRecipe(
         network=UNetConfig(patch=2, widths=(8, 16), blocks=(1, 1), embedding=8),
-        steps=20, batch=4, size=16, warmup=2, decay=8, ema=0.9,
+        steps=20, batch=4, size=16, film=1.0, warmup=2, decay=8, ema=0.9,
     ),
 }  # fmt: skip
 

@@ -32,8 +32,8 @@ def revive(network: DenoisingUNet, fresh: DenoisingUNet, batches: Iterator[tuple
     """
     count = 0
     silent = {name: often < _RARE for name, often in _activity(network, batches).items()}
-    others = _blocks(fresh)
-    for name, block in _blocks(network).items():
+    others = blocks_in(fresh)
+    for name, block in blocks_in(network).items():
         own = silent[name]
         count += int(own.sum())
         block.first.weight[own] = others[name].first.weight[own]
@@ -45,7 +45,8 @@ def revive(network: DenoisingUNet, fresh: DenoisingUNet, batches: Iterator[tuple
     return count
 
 
-def _blocks(network: DenoisingUNet) -> dict[str, Block]:
+def blocks_in(network: DenoisingUNet) -> dict[str, Block]:
+    """Residual blocks of a network by name."""
     return {name: module for name, module in network.named_modules() if isinstance(module, Block)}
 
 
@@ -60,7 +61,7 @@ def _activity(network: DenoisingUNet, batches: Iterator[tuple[Tensor, Tensor]]) 
     def watch(name: str, second: nn.Module) -> Any:
         return second.register_forward_pre_hook(lambda _, inputs: see(name, inputs[0]))
 
-    watches = [watch(name, block.second) for name, block in _blocks(network).items()]
+    watches = [watch(name, block.second) for name, block in blocks_in(network).items()]
     for noisy, sigma in batches:
         network(noisy, sigma)
     for hook in watches:

@@ -76,7 +76,7 @@ RULE: Mapping[str, tuple[float, float]] = {
 _OFFSET: Mapping[Sort, float] = {
     "colour": -1.952,
     "grey": -2.252,
-    "reduced": -2.252,
+    "reduced": -2.052,
     "curved": -2.952,
     "pressed": -2.052,
     "compressed": -1.452,

@@ -12,8 +12,7 @@ from torch.nn import functional as F
 from ...maths.noise import Streams
 from ...maths.stabilised import Variance
 from ...priors.prior import Prior
-from ..estimate import WHOLE
-from .blocks import LEAST_POWER, Taken, calm_of, only
+from .blocks import LEAST_POWER, WHOLE, Taken, calm_of, only
 from .brightness import straight
 from .calm import Calm
 from .finding import LEAST, WHITE_CONFIDENCE, Noise, all_of
