@@ -25,6 +25,9 @@ _TINY = 1e-6
 WEAK = 6 / 127.5
 """Level that the calmest blocks permit, below which noise is looked for here."""
 
+_MOST = 0.65
+"""Largest confidence: what is left of the noise goes with some of the picture, so that four fifths of it are removed."""
+
 _TOLD, _LEAST = 12 / 127.5, 0.1
 """Level that the prior is told; the quantile of the flat blocks that stands for all of them."""
 
@@ -122,7 +125,7 @@ def judged(
     return Noise(
         spectrum,
         math.sqrt(spectrum.power[0, 0].item()),
-        1 / (1 + math.exp(-max(min(odds, 30.0), -30.0))),
+        min(1 / (1 + math.exp(-max(min(odds, 30.0), -30.0))), _MOST),
         signs,
         coded=True,
     )

@@ -17,8 +17,6 @@ LEAST = 0.02
 WHITE_CONFIDENCE = 0.99
 DOUBTFUL, SURE, _LEAST_WEIGHT = 0.45, 0.7, 0.2
 """Confidence from which noise is treated, confidence from which all of it is removed, and the least weight."""
-_CODED, _CODED_WEIGHT = 8 / 127.5, 0.8
-"""Level below which a compression has rounded most noise away, and the largest weight there."""
 _COARSE = 0.30
 _ALL = 0.95
 """Share of a picture's deviation above which what looks like noise is the picture: sand, confetti, a pen's dots.
@@ -60,8 +58,7 @@ class Noise:
     @property
     def weight(self) -> float:
         """Share of the change to keep after its removal, [0, 1]; less for doubtful noise."""
-        most = _CODED_WEIGHT if self.coded and self.level < _CODED else 1.0
-        return min(max((self.confidence - DOUBTFUL) / (SURE - DOUBTFUL), _LEAST_WEIGHT), most)
+        return min(max((self.confidence - DOUBTFUL) / (SURE - DOUBTFUL), _LEAST_WEIGHT), 1.0)
 
     @property
     def grain(self) -> float:
