@@ -46,7 +46,10 @@ def luminance(image: Tensor) -> Tensor:
     if image.shape[1] != 3:
         return image.mean(1, keepdim=True)
     weights = image.new_tensor(LUMA).view(1, 3, 1, 1)
-    return (image * weights).sum(1, keepdim=True)
+    bright = image[:, :1] * weights[:, :1]
+    for channel in (1, 2):
+        bright += image[:, channel : channel + 1] * weights[:, channel : channel + 1]
+    return bright
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..images import JpegCoding, turns
+from ..maths.few import means
 from .clipped import beyond, unclipped
 from .jpeg import COLOURS, cosines, stored, upright
 from .macroblock import Part, decomposed, divided, mixing, plane_changes, transforms
@@ -291,7 +292,7 @@ class Quantised(Operator):
         (rows, columns), (tall, wide) = (self._rows, self._columns), self.coding.shrunk
         matrix = torch.tensor(COLOURS[1:], dtype=torch.float64).to(image)
         complete = self._complete(stored(image, self.coding.orientation))
-        samples = torch.tensordot(matrix, F.avg_pool2d(complete[None], (tall, wide))[0], 1)
+        samples = torch.tensordot(matrix, means(complete, tall, wide), 1)
         for axis, shrunk in ((-2, tall), (-1, wide)):
             samples = narrowed(samples, axis) if shrunk == 2 else samples
         beyond = (columns.before // wide, columns.after // wide, rows.before // tall, rows.after // tall)
@@ -319,8 +320,11 @@ def _narrowed(samples: Tensor, axis: int) -> Tensor:
     size = samples.shape[axis]
     x = torch.cat([samples.narrow(axis, 0, 1), samples, samples.narrow(axis, size - 1, 1)], axis)
     before, own, after = (x.narrow(axis, at, size) for at in range(3))
+    sums = torch.empty_like(samples)
     for _ in range(_SWEEPS):
-        own.copy_((samples - (before + after).div_(8)).div_(0.75))
+        torch.add(before, after, out=sums)
+        torch.sub(samples, sums, alpha=1 / 8, out=sums)
+        torch.div(sums, 0.75, out=own)
         x.narrow(axis, 0, 1).copy_(own.narrow(axis, 0, 1))
         x.narrow(axis, size + 1, 1).copy_(own.narrow(axis, size - 1, 1))
     return own

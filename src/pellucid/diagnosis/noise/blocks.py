@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...maths.few import median
 from .signs import SIDE, SLOW, STRIDE
 from .stationary import BANDS, EDGES, Spectrum, to_opponent
 
@@ -116,7 +117,7 @@ def calmest(y: Tensor, kept: Tensor, axes: int, compressed: bool = False) -> Spe
 
 def calm_of(power: Tensor, axes: int, compressed: bool = False) -> Spectrum:
     """Mean power of the calmest of blocks, (N, C, BANDS); see `calmest`."""
-    activity = (power / power.median(0).values.clamp_min(LEAST_POWER)).sum((1, 2))
+    activity = (power / median(power).clamp_min(LEAST_POWER)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]

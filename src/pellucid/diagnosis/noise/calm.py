@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ...maths.few import median
 from ...maths.stabilised import Curve
 from ..content import Content
 from ..estimate import stretches
@@ -138,7 +139,7 @@ class Calm:
 
     def _noisy(self, own: Tensor) -> bool:
         """True if the typical one of some blocks is not flat."""
-        return bool(own.any()) and Spectrum(self.power[own].median(0).values).level >= LEAST / 2
+        return bool(own.any()) and Spectrum(median(self.power[own])).level >= LEAST / 2
 
     @cached_property
     def bound(self) -> Spectrum:
