@@ -17,7 +17,7 @@ from .stationary import BANDS, EDGES, Spectrum, to_opponent
 _CALMEST = 0.1
 LEAST_POWER = 1e-8
 _AT_ONCE = 8
-_GREY_MOST = 4.0
+GREY_MOST = 4.0
 """Most power of the grey axis before a compression, of that of slow waves of colour, which is low in calm blocks."""
 
 
@@ -121,7 +121,7 @@ def calm_of(power: Tensor, axes: int, compressed: bool = False) -> Spectrum:
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
-    return limited(Spectrum(only(bound, axes)), axes, _GREY_MOST if compressed else None)
+    return limited(Spectrum(only(bound, axes)), axes, GREY_MOST if compressed else None)
 
 
 def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:
