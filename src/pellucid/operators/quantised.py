@@ -193,7 +193,8 @@ class Quantised(Operator):
     def _in_blocks(self, bright: Tensor) -> Tensor:
         """Brightness of macroblocks, (rows, columns, 8r * 8c), by block, (rows * columns * r * c, 64)."""
         tall, wide = self.coding.shrunk
-        return bright.unflatten(2, (tall, 8, wide, 8)).transpose(3, 4).reshape(-1, 64)
+        blocks: Tensor = bright.unflatten(2, (tall, 8, wide, 8)).transpose(3, 4).reshape(-1, 64)
+        return blocks
 
     def _of_blocks(self, blocks: Tensor) -> Tensor:
         """The inverse of `_in_blocks`."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...maths.noise import Streams
 from ...maths.few import median
+from ...maths.noise import Streams
 from ...maths.stabilised import Variance
 from ...priors.prior import Prior
 from ..estimate import WHOLE
