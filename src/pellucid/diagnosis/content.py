@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .exposure import ranked
+from ..maths.few import means, ranked
 from .frame import Frame, find
 from .spectrum import BLOCK, luminance, periodogram
 
@@ -194,7 +194,7 @@ def _pattern(image: Tensor) -> float:
         if min(image.shape[-2:]) < BLOCK:
             break
         most = max(most, weight * _in_peaks(periodogram(image, _BLOCKS), lows))
-        image, lows, weight = F.avg_pool2d(image, 2), _SLOWEST_REDUCED, _REDUCED
+        image, lows, weight = means(image, 2, 2), _SLOWEST_REDUCED, _REDUCED
     return most
 
 

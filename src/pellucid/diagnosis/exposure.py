@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..maths.few import ranked
 from ..maths.problem import to_unit
 from ..operators.jpeg import LUMA
 
 _MOST = 1 << 20
 """Number of pixels for quantiles."""
-_SOME = 16
-"""One in so many values suggests a bound of a quantile."""
 
 _DARK, _BRIGHTEST = 0.22, 0.6
 _GREY, _PALE, _FLAT = 0.2, 0.75, 0.1
@@ -100,25 +99,8 @@ def measure(image: Tensor) -> Exposure:
 def _quantile(values: Tensor, share: float) -> float:
     """As `torch.quantile`, which sorts all values."""
     rank = torch.tensor(share) * (len(values) - 1)
-    below, above = (ranked(values, int(at)) for at in (rank.floor(), rank.ceil()))
+    below, above = ranked(values, int(rank.floor()), int(rank.ceil()))
     return torch.lerp(below, above, (rank - rank.floor()).to(below)).item()
-
-
-def ranked(values: Tensor, rank: int) -> Tensor:
-    """The value with so many others below it, near one of the ends of many values.
-
-    Args:
-        values: (n,).
-        rank: from 0 to n - 1.
-    """
-    last = len(values) - 1
-    if 2 * rank > last:
-        return -ranked(-values, last - rank)
-    some = values[::_SOME]
-    # Of the few values below a bound that some of them suggest; of all, where it is too low.
-    bound = some.kthvalue(min(len(some), 2 * rank // _SOME + _SOME)).values
-    few = values[values <= bound]
-    return (few if len(few) > rank else values).kthvalue(rank + 1).values
 
 
 def quantiles(image: Tensor, share: float = 0.005) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..maths.few import means
 from .jpeg import COLOURS
 
 _EDGE = 0.999
@@ -61,10 +62,10 @@ def _estimated(image: Tensor, shrunk: tuple[int, int], smooth: bool) -> Tensor:
     some = marked.any(0).nonzero()[:, 0]
     clipped, marked = image.flatten(1)[:, some], marked[:, some]
     planes = torch.tensordot(matrix, image, 1)
-    samples = F.avg_pool2d(planes[None, 1:], shrunk)[0]
+    samples = means(planes[1:], *shrunk)
     around = enlarged(samples)
     for _ in range(_ROUNDS):
-        samples = samples + F.avg_pool2d((planes[1:] - around)[None], shrunk)[0]
+        samples = samples + means(planes[1:] - around, *shrunk)
         around = enlarged(samples)
         new = back @ torch.cat([planes[:1].flatten(1)[:, some], around.flatten(1)[:, some]])
         new = torch.where(clipped > 0, new.maximum(clipped), new.minimum(clipped))

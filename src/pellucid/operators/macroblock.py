@@ -28,6 +28,7 @@ class Part:
         known: K singular values above 0.
         left: their columns of u, (numbers, K).
         steps: of the numbers, (numbers,).
+        groups: sizes of the groups of numbers, in order, that share no column of u with others.
         folded: makes the matrix that is decomposed, (numbers, D).
     """
 
@@ -36,6 +37,7 @@ class Part:
     known: Tensor
     left: Tensor
     steps: Tensor
+    groups: tuple[int, ...]
     folded: Callable[[], Tensor]
 
     @property
@@ -70,7 +72,8 @@ class Part:
         """
         # For a few blocks, to multiply the factors first takes longer than the blocks.
         if len(by) >= len(self.left):
-            return by @ _product(self, weight, by.dtype, by.device)
+            products = _products(self, weight, by.dtype, by.device)
+            return _each(by, products)
         left, right = _factors(self, by.dtype, by.device)
         return by @ left / (self.known.square() + weight).to(by) @ right
 
@@ -82,17 +85,32 @@ def _factors(part: Part, dtype: torch.dtype, device: torch.device) -> tuple[Tens
 
 
 @lru_cache(maxsize=16)
-def _product(part: Part, weight: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Product of a part's factors: files of one camera or program have the tables, and so the weights, in common."""
+def _products(part: Part, weight: float, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+    """Product of a part's factors for each group of numbers, outside of which it is 0.
+
+    Files of one camera or program have the tables, and so the weights, in common.
+    """
     left, right = _factors(part, dtype, device)
-    return left / (part.known.square() + weight).to(left) @ right
+    rows = (left / (part.known.square() + weight).to(left) @ right).split(part.groups)
+    return [own.split(part.groups, 1)[number].contiguous() for number, own in enumerate(rows)]
 
 
+def _each(by: Tensor, products: list[Tensor]) -> Tensor:
+    """Multiplies the columns of each group, in order, by its matrix."""
+    if len(products) == 1:
+        return by @ products[0]
+    parts = zip(by.split([len(own) for own in products], 1), products, strict=True)
+    return torch.cat([own @ product for own, product in parts], 1)
+
+
+@lru_cache(maxsize=2)
 def _matrix(tables: Tables, shrunk: tuple[int, int], channels: int) -> Tensor:
-    """Transform of a macroblock, (numbers, C * 8r * 8c): brightness block by block, then the colours."""
+    """Transform of a macroblock, (C * 8r * 8c, numbers): brightness block by block, then the colours."""
     colours = mixing(len(tables), channels).split(1)
-    matrices = divided(tables, shrunk, torch.float64, torch.device("cpu"))
-    return torch.cat([torch.kron(colour, matrix.T) for colour, matrix in zip(colours, matrices, strict=True)])
+    bright, *others = (matrix.T for matrix in divided(tables, shrunk, torch.float64, torch.device("cpu")))
+    matrices = [_of_macroblock(bright, shrunk), *others]
+    every = torch.cat([torch.kron(colour, matrix) for colour, matrix in zip(colours, matrices, strict=True)])
+    return every.T.contiguous()
 
 
 def mixing(components: int, channels: int) -> Tensor:
@@ -110,26 +128,27 @@ def _steps(tables: Tables, shrunk: tuple[int, int]) -> list[Tensor]:
 
 @lru_cache(maxsize=16)
 def divided(tables: Tables, shrunk: tuple[int, int], dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-    """Cosine transform of each component's plane in steps, (8r * 8c, its numbers)."""
+    """As `transforms`, in steps, and transposed."""
     matrices = transforms(len(tables), shrunk, torch.float64, torch.device("cpu"))
-    each = zip(matrices, _steps(tables, shrunk), strict=True)
+    each = zip(matrices, torch.tensor(tables, dtype=torch.float64), strict=True)
     return [(matrix / steps[:, None]).T.to(device, dtype) for matrix, steps in each]
 
 
 @lru_cache(maxsize=16)
 def transforms(components: int, shrunk: tuple[int, int], dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-    """Cosine transform of each component's plane, (its numbers, 8r * 8c), before the steps."""
+    """Cosine transforms before the steps: of a block of brightness, (64, 64), and of each colour, (64, 8r * 8c)."""
+    block, colour = torch.kron(cosines(), cosines()), torch.kron(_averaged(shrunk[0]), _averaged(shrunk[1]))
+    return [127.5 * matrix.to(device, dtype) for matrix in (block, *[colour] * (components - 1))]
+
+
+def _of_macroblock(block: Tensor, shrunk: tuple[int, int]) -> Tensor:
+    """Transform of a macroblock's brightness, block by block, from that of one block, (64 r * c, 8r * 8c)."""
     tall, wide = shrunk
-    blocks = [torch.kron(_picked(tall, row), _picked(wide, column)) for row in range(tall) for column in range(wide)]
-    colour = torch.kron(_averaged(tall), _averaged(wide))
-    return [127.5 * matrix.to(device, dtype) for matrix in (torch.cat(blocks), *[colour] * (components - 1))]
-
-
-def _picked(blocks: int, number: int) -> Tensor:
-    """Cosine transform of one of several blocks in a row, (8, 8 blocks)."""
-    picked = torch.zeros(8, 8 * blocks, dtype=torch.float64)
-    picked[:, 8 * number : 8 * number + 8] = cosines()
-    return picked
+    whole = block.new_zeros(tall, wide, 64, tall, 8, wide, 8)
+    for row in range(tall):
+        for column in range(wide):
+            whole[row, column, :, row, :, column] = block.view(64, 8, 8)
+    return whole.flatten(3).flatten(0, 2)
 
 
 def _averaged(by: int) -> Tensor:
@@ -152,19 +171,29 @@ def decomposed(tables: Tables, shrunk: tuple[int, int], channels: int, rows: Spa
     there = places.unique()
 
     def folded() -> Tensor:
-        matrix = _matrix(tables, shrunk, channels)
-        return torch.zeros_like(matrix).index_add_(1, places, matrix)[:, there]
+        return _folded(tables, shrunk, channels, rows, columns)
 
     matrix, steps = folded(), _steps(tables, shrunk)
+    groups: tuple[int, ...] = (len(matrix),)
     if apart:
         # The numbers of a component depend on the changes of its own plane alone.
         own = zip(plane_changes().T, matrix.split([len(some) for some in steps]), strict=True)
         planes = [torch.einsum("ncp,c->np", one.unflatten(1, (channels, -1)), plane) for plane, one in own]
-        parts = [_left(one) for plane in planes for one in _unconnected(plane)]
+        blocks = [one for plane in planes for one in _unconnected(plane)]
+        parts, groups = [_left(one) for one in blocks], tuple(len(one) for one in blocks)
         known, left = torch.cat([s for s, _ in parts]), torch.block_diag(*(u for _, u in parts))
     else:
         known, left = _left(matrix)
-    return Part(there, len(places), known, left, torch.cat(steps), folded)
+    return Part(there, len(places), known, left, torch.cat(steps), groups, folded)
+
+
+@lru_cache(maxsize=4)
+def _folded(tables: Tables, shrunk: tuple[int, int], channels: int, rows: Span, columns: Span) -> Tensor:
+    """Transform of a block with these rows and columns, of the pixels that are there; a picture needs it twice."""
+    there, places = _places(shrunk, channels, rows, columns).unique(return_inverse=True)
+    matrix = _matrix(tables, shrunk, channels)
+    # Sums of whole rows take half of the time of sums within them.
+    return matrix.new_zeros(len(there), matrix.shape[1]).index_add_(0, places, matrix).T.contiguous()
 
 
 def _places(shrunk: tuple[int, int], channels: int, rows: Span, columns: Span) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...maths.few import median
 from .signs import SIDE, SLOW, STRIDE
 from .stationary import BANDS, EDGES, Spectrum, to_opponent
 
@@ -18,7 +19,7 @@ LEAST_POWER = 1e-8
 WHOLE = 0.97
 """What a prior removes of noise, from a level a quarter above it on, as a ratio: some noise looks like texture."""
 _AT_ONCE = 8
-_GREY_MOST = 4.0
+GREY_MOST = 4.0
 """Most power of the grey axis before a compression, of that of slow waves of colour, which is low in calm blocks."""
 
 
@@ -118,11 +119,11 @@ def calmest(y: Tensor, kept: Tensor, axes: int, compressed: bool = False) -> Spe
 
 def calm_of(power: Tensor, axes: int, compressed: bool = False) -> Spectrum:
     """Mean power of the calmest of blocks, (N, C, BANDS); see `calmest`."""
-    activity = (power / power.median(0).values.clamp_min(LEAST_POWER)).sum((1, 2))
+    activity = (power / median(power).clamp_min(LEAST_POWER)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
-    return limited(Spectrum(only(bound, axes)), axes, _GREY_MOST if compressed else None)
+    return limited(Spectrum(only(bound, axes)), axes, GREY_MOST if compressed else None)
 
 
 def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...maths.few import median
 from ...maths.stabilised import Curve, Variance
 from .blocks import LEAST_POWER, WHOLE, Taken, calm_of
 from .signs import SLOW, brightness, line, relative, unclipped
@@ -79,7 +80,7 @@ def floor(power: Tensor, light: Tensor, axes: int) -> Curve | None:
     power = grouped(power[:, :axes])[:, matters]
     found = []
     for own in _classes(light):
-        calm = own[(power[own] / power.median(0).values).sum(1).argsort()[: max(4, int(len(own) * _CALM))]]
+        calm = own[(power[own] / median(power)).sum(1).argsort()[: max(4, int(len(own) * _CALM))]]
         found.append((light[calm].mean().item(), len(own), power[calm].mean(0)))
     if not found:
         return None

@@ -8,10 +8,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ...maths.few import median
 from ...maths.stabilised import Curve
 from ..content import Content
 from ..estimate import stretches
-from .blocks import blocks, calm_of, calmest
+from .blocks import GREY_MOST, blocks, calm_of, calmest, limited
 from .brightness import floor
 from .finding import LEAST
 from .scale import reduced
@@ -91,7 +92,7 @@ class Calm:
     def _soft(self) -> bool:
         """True if the calm parts have hardly any fine waves."""
         # Not as a file limits it: reduced, the picture has its grain in colours and grey alike.
-        power = calm_of(self.power[self.counted], self.axes).power[: self.axes]
+        power = self.calmest.power[: self.axes]
         slow, fine = power[:, 1:_FIRST_FINE].max(), power[:, _FIRST_FINE:].max()
         return bool(fine < _SOFT**2 * slow)
 
@@ -100,7 +101,7 @@ class Calm:
         """True if a file in colour has hardly any noise in colours, for what there can be in grey; see `limited`."""
         if self.kind != "compressed":
             return False
-        return self.bound.level < _COLOURLESS * calm_of(self.power[self.counted], self.axes).level
+        return self.bound.level < _COLOURLESS * self.calmest.level
 
     @property
     def kind(self) -> Sort:
@@ -138,12 +139,17 @@ class Calm:
 
     def _noisy(self, own: Tensor) -> bool:
         """True if the typical one of some blocks is not flat."""
-        return bool(own.any()) and Spectrum(self.power[own].median(0).values).level >= LEAST / 2
+        return bool(own.any()) and Spectrum(median(self.power[own])).level >= LEAST / 2
+
+    @cached_property
+    def calmest(self) -> Spectrum:
+        """Mean power of the calmest blocks, whatever a file permits."""
+        return calm_of(self.power[self.counted], self.axes)
 
     @cached_property
     def bound(self) -> Spectrum:
         """Upper bound of the noise's power."""
-        return calm_of(self.power[self.counted], self.axes, self.compressed)
+        return limited(self.calmest, self.axes, GREY_MOST if self.compressed else None)
 
     @cached_property
     def curve(self) -> Curve | None:

@@ -314,7 +314,7 @@ def tiles(x: Tensor) -> Tensor:
 
 def clipped(y: Tensor) -> Tensor:
     """Marks the pixels of an image, (1, H, W), of which a channel is at an end of its range: 1 there, else 0."""
-    return (y.abs() >= 1 - 1.01 / 127.5).float().amax(1)
+    return (y.abs().amax(1) >= 1 - 1.01 / 127.5).float()
 
 
 def flattest(activity: Tensor) -> Tensor:
@@ -335,7 +335,10 @@ def pale(y: Tensor, kept: Tensor) -> Tensor:
 
 def unclipped(y: Tensor) -> Tensor:
     """Selects blocks, (N,), that are hardly clipped, since clipping reduces noise; all if they are few."""
-    kept = tiles(clipped(y)).mean((-2, -1)).flatten().cpu() < _CLIPPED
+    parts = tiles(marked := clipped(y))
+    if not marked.any():
+        return torch.ones(parts.shape[-4:-2].numel(), dtype=torch.bool)
+    kept = parts.mean((-2, -1)).flatten().cpu() < _CLIPPED
     return kept if kept.sum() >= max(_FEW, 0.2 * len(kept)) else torch.ones_like(kept)
 
 

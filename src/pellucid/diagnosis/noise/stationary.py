@@ -29,6 +29,7 @@ _CENTRES = tuple((low + high) / 2 for low, high in pairwise(EDGES))
 _FLOOR = 1e-12
 
 
+@lru_cache(maxsize=4)
 def basis(channels: int) -> Tensor:
     """Orthonormal colour axes, (channels, channels), one a row: grey, and two opponent colours for three channels."""
     if channels != 3:

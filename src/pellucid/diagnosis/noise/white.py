@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...maths.few import median
 from ...maths.noise import Streams
 from ...maths.stabilised import Variance
 from ...priors.prior import Prior
@@ -161,7 +162,7 @@ def on_paper(calm: Calm) -> Noise | None:
     # A file in colour has cut off the fine waves of the noise's colours, so that only those of grey are even.
     coded = calm.kind == "compressed"
     judged = 1 if coded else calm.axes
-    activity = (calm.power / calm.power.median(0).values.clamp_min(LEAST_POWER))[:, :judged].sum((1, 2))
+    activity = (calm.power / median(calm.power).clamp_min(LEAST_POWER))[:, :judged].sum((1, 2))
     order, count = activity.argsort(), max(_FEWEST, int(_PAPER * len(activity)))
     paper, tone = calm.power[order[:count]].mean(0), calm.light[order[:count]].std(correction=0).item()
     bands = paper[:judged, 1:]
