@@ -12,7 +12,7 @@ from .blocks import LEAST_POWER, WHOLE, Taken, calm_of
 from .signs import SLOW, brightness, line, relative, unclipped
 from .stationary import BANDS, Spectrum, shares
 
-_DEPENDS, _EXPLAINED, _PARTLY, _FAINT = 1.4, 0.8, 0.92, 0.03
+_DEPENDS, _EXPLAINED, _PARTLY, _FAINT = 1.4, 0.8, 0.8, 0.03
 _HALF = 0.5
 _CLASSES, _FEW, _PART, _CALM = 10, 8, 0.1, 0.2
 _GROUPS = ((SLOW, 4), (4, 6), (6, BANDS))

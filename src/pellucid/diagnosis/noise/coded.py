@@ -26,7 +26,7 @@ WEAK = 6 / 127.5
 """Level that the calmest blocks permit, below which noise is looked for here."""
 
 _MOST = 0.65
-"""Largest confidence: what is left of the noise goes with some of the picture, so that four fifths of it are removed."""
+"""Largest confidence: what is left of the noise takes some of the picture with it, so that four fifths are removed."""
 
 _TOLD, _LEAST = 12 / 127.5, 0.1
 """Level that the prior is told; the quantile of the flat blocks that stands for all of them."""

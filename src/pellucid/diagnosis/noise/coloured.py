@@ -16,6 +16,7 @@ from .calm import GROW, MORE_POWER, ROUNDS, Calm
 from .finding import DOUBTFUL, LEAST, Noise, all_of
 from .signs import (
     BESIDE,
+    CALM_MOST,
     DRAWN,
     SLOW,
     Sort,
@@ -33,7 +34,7 @@ from .signs import (
 from .stationary import Observed, Spectrum, ladder, shares, simulated, walk
 
 _CALM, _TESTS = 0.2, 3
-_TARGET, _POWER = 0.86, 4
+_TARGET, _POWER = 0.82, 4
 _SHRINK, _LESS = 0.03, 0.2
 _GREY_FOUND = 2.5
 """Most power of the grey axis before a compression, of that of slow waves of colour, in what is found."""
@@ -90,7 +91,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
         return None
     drawn = taken.x0 + simulated(y, told, Streams([1]))
     again = Taken(drawn, _walked(prior, seen.beside(drawn), told, test, axes))
-    signs["calm"] = own - calmness(y, again.power, told, axes)
+    signs["calm"] = min(own - calmness(y, again.power, told, axes), CALM_MOST)
     signs |= follows(y, taken.x0, drawn, again.x0, signs["level"])
     if kind in DRAWN:
         signs |= beside_drawn(signs, drawn, again.x0, again.power, told)

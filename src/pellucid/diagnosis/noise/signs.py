@@ -42,13 +42,10 @@ _SLOWEST, _FINEST = 0.09, 0.5
 """Frequencies between which waves have a direction, in cycles a pixel."""
 _COLOURED, _TINTED = 0.5, 0.8
 _TINY = 1e-6
-_CALM_DRAWN, _CALM_MOST = 1.5, 0.6
-"""Most by which drawn noise lies below 0 in `calmness`, and the most of the sign `calm`.
-
-Of 60 training pictures of 18 kinds, from 40 pixels of width on, they are at most 1.38 and 0.45.
-"""
-_CALM_CHANCE = 0.2
-"""Most of the sign `calm` that counts in a grey picture: grain on training crops has up to 0.24, fur 0.41."""
+_CALM_DRAWN = 1.5
+"""Most by which drawn noise lies below 0 in `calmness`: 1.38 in 60 training pictures of 18 kinds."""
+CALM_MOST = 0.2
+"""Most of the sign `calm` that counts: noise on training crops has up to 0.24, fur 0.41 and sand 0.35."""
 _SQUARE, _STILL = 4, 1e-5
 """Side of the squares of `tied`, and the power of steps of 0.4 of 255, below which all squares are alike."""
 _ECHO, _LOUD, _MIDDLE = 5.0, 0.6, math.log(16)
@@ -74,12 +71,12 @@ RULE: Mapping[str, tuple[float, float]] = {
 }
 """Neutral value of each sign, and its weight."""
 _OFFSET: Mapping[Sort, float] = {
-    "colour": -1.952,
-    "grey": -2.252,
+    "colour": -2.032,
+    "grey": -2.552,
     "reduced": -2.052,
     "curved": -2.952,
-    "pressed": -2.052,
-    "compressed": -1.452,
+    "pressed": -2.352,
+    "compressed": -1.702,
 }
 """Log-odds at the neutral values.
 
@@ -101,7 +98,7 @@ others; from -1.2 on it spares coarse grain.
 """
 
 UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
-    "colour": {"calm": (-0.12, -6.0), "together": (-1.4, 4.0)},
+    "colour": {"calm": (-0.12, -6.0), "together": (-1.4, 4.0), "peaks": (0.2, 4.0), "skew": (0.12, 10.0)},
     "grey": {
         "calm": (-0.08, -10.0),
         "share": (0.70, -6.0),
@@ -112,7 +109,13 @@ UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
     "reduced": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaks": (0.2, 8.0), "waves": (0.4, 12.0)},
     "curved": {"calm": (-0.08, -10.0), "turning": (0.012, 100.0), "texture": (0.6, 20.0)},
     "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaked": (0.1, 8.0), "texture": (0.6, 20.0)},
-    "compressed": {"calm": (-0.08, -10.0), "direction": (-1.4, 12.0), "pale": (0.5, -6.0), "follows": (0.79, 20.0)},
+    "compressed": {
+        "calm": (-0.08, -10.0),
+        "share": (0.66, -12.0),
+        "direction": (-1.4, 12.0),
+        "pale": (0.5, -6.0),
+        "follows": (0.79, 20.0),
+    },
 }
 """The same by kind of picture; a weight below 0 counts what lies below the value.
 
@@ -214,7 +217,7 @@ def hopeless(signs: Mapping[str, float], own: float, kind: Sort, least: float) -
         kind: of the picture.
         least: the probability.
     """
-    most = {"calm": min(own + _CALM_DRAWN, _CALM_MOST)} | ({"flat": 0.0} if kind == "compressed" else {})
+    most = {"calm": min(own + _CALM_DRAWN, CALM_MOST)} | ({"flat": 0.0} if kind == "compressed" else {})
     return probability({**signs, **most}, kind) < least
 
 
@@ -232,7 +235,7 @@ def beside_drawn(signs: Mapping[str, float], y: Tensor, x0: Tensor, taken: Tenso
         told: the drawn noise.
 
     Returns:
-        `spread`, `peaks` and `turned` beyond those of the drawn noise, and what counts of `calm`.
+        `spread`, `peaks` and `turned` beyond those of the drawn noise.
     """
     kept = unclipped(y)
     own = math.log(spread(relative(taken[kept], told, 1), brightness(x0)[kept]))
@@ -242,7 +245,6 @@ def beside_drawn(signs: Mapping[str, float], y: Tensor, x0: Tensor, taken: Tenso
         "uneven": signs["spread"] - own,
         "peaked": signs["peaks"] - max(peaks, 0.0),
         "turning": signs["turned"] - _turned(left),
-        "calm": min(signs["calm"], _CALM_CHANCE),
     }
 
 
