@@ -134,6 +134,11 @@ What is taken from a grey picture is hardly more peaked than what is taken from 
 more. Of the 300 clean middles of 128x128 pixels with the most texture, 23 fell below 39 dB, and 6 do. Peaks of grain
 that depends on the tone tell nothing, since the drawn noise does not: of ten such crops three were lost by them.
 
+Of a colour picture the `peaks` and the `skew`, and the `share` in a JPEG, were chosen on 40 corners of training
+photographs that are full of texture. Noise on 24 crops has a `skew` of at most 0.12 in nine tenths of them, and a
+`share` of at least 0.69 in a JPEG; of 12 textures that count as noise eight have a `skew` of 0.13 and more, and of 13
+in JPEGs eight have a `share` below 0.64.
+
 `texture` and `follows` were chosen on corners and edges of other training photographs. Noise that was found and gains
 2 dB or more has a `texture` of at most 0.63 on 63 grey files, and a `follows` of at most 0.3 in a JPEG in colour; noise
 that gains 0.5 dB has up to 0.74 there. Of 41 undamaged grey files of 13 pictures, mostly wiped out before, 38 have 0.63
