@@ -16,12 +16,12 @@ from .calm import GROW, MORE_POWER, ROUNDS, Calm
 from .finding import DOUBTFUL, LEAST, Noise, all_of
 from .signs import (
     BESIDE,
-    CALM_MOST,
     DRAWN,
     SLOW,
     Sort,
     beside_drawn,
     beyond,
+    calmer,
     calmness,
     flat,
     flattest,
@@ -91,7 +91,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
         return None
     drawn = taken.x0 + simulated(y, told, Streams([1]))
     again = Taken(drawn, _walked(prior, seen.beside(drawn), told, test, axes))
-    signs["calm"] = min(own - calmness(y, again.power, told, axes), CALM_MOST)
+    signs["calm"] = calmer(own, calmness(y, again.power, told, axes))
     signs |= follows(y, taken.x0, drawn, again.x0, signs["level"])
     if kind in DRAWN:
         signs |= beside_drawn(signs, drawn, again.x0, again.power, told)

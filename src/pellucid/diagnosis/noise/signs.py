@@ -44,7 +44,7 @@ _COLOURED, _TINTED = 0.5, 0.8
 _TINY = 1e-6
 _CALM_DRAWN = 1.5
 """Most by which drawn noise lies below 0 in `calmness`: 1.38 in 60 training pictures of 18 kinds."""
-CALM_MOST = 0.2
+_CALM_MOST = 0.2
 """Most of the sign `calm` that counts: noise on training crops has up to 0.24, fur 0.41 and sand 0.35."""
 _SQUARE, _STILL = 4, 1e-5
 """Side of the squares of `tied`, and the power of steps of 0.4 of 255, below which all squares are alike."""
@@ -222,7 +222,7 @@ def hopeless(signs: Mapping[str, float], own: float, kind: Sort, least: float) -
         kind: of the picture.
         least: the probability.
     """
-    most = {"calm": min(own + _CALM_DRAWN, CALM_MOST)} | ({"flat": 0.0} if kind == "compressed" else {})
+    most = {"calm": calmer(own, -_CALM_DRAWN)} | ({"flat": 0.0} if kind == "compressed" else {})
     return probability({**signs, **most}, kind) < least
 
 
@@ -365,6 +365,11 @@ def calmness(y: Tensor, taken: Tensor, told: Spectrum, axes: int) -> float:
     """Log-ratio of the power of calm blocks to that of typical ones, in what a prior takes; see `read`."""
     power = relative(taken[unclipped(y)], told, axes)
     return math.log((power.quantile(0.05) / power.median()).item())
+
+
+def calmer(own: float, drawn: float) -> float:
+    """Makes the sign `calm` of the `calmness` of a picture and of drawn noise there."""
+    return min(own - drawn, _CALM_MOST)
 
 
 def _grid(y: Tensor) -> float:
