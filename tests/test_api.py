@@ -166,6 +166,7 @@ def test_grey_goes_through_a_colour_prior_as_grey() -> None:
             "^mask is the name of a file, not of type ndarray; save it as one$",
         ),
         ({"samples": True}, "samples are 1 or more"),
+        ({"samples": 10**9}, "samples are 1 or more of each image, and at most 10000, not 1000000000"),
         ({"noise": 25.0, "method": "denoise"}, "say 25/255 for 25 of 255"),
         ({"strength": 2000}, "strength must be above 0"),
         ({"noise": 0.1}, "blind"),
