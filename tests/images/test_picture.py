@@ -66,6 +66,13 @@ def test_other_arrays_are_refused(pixels: Any, says: str) -> None:
         images.from_array(pixels)
 
 
+def test_a_matrix_is_an_array() -> None:
+    pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    picture = images.from_array(pixels.view(np.matrix))
+    assert type(picture.colour) is np.ndarray
+    np.testing.assert_array_equal(picture.pixels, pixels)
+
+
 def test_pillow_is_not_given_what_it_would_spoil() -> None:
     with pytest.raises(PellucidError, match="numpy"):
         images.to_pil(images.from_array(np.zeros((2, 2, 3), np.uint16)))

@@ -120,6 +120,14 @@ def test_a_channel_that_nobody_has_named_is_not_lost(tmp_path: Path, dtype: Any)
         images.read(tmp_path / "b.tif")
 
 
+def test_a_kind_that_cannot_be_decoded_is_not_called_damaged(tmp_path: Path) -> None:
+    Image.fromarray(noise(4, 5, 3)).convert("YCbCr").save(tmp_path / "a.tif")
+    with pytest.raises(
+        PellucidError, match=r"a\.tif: YCbCr TIFF without compression cannot be read: convert it to RGB"
+    ):
+        images.read(tmp_path / "a.tif")
+
+
 def test_a_page_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(noise(4, 5, 3), photometric="rgb")

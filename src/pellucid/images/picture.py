@@ -244,6 +244,7 @@ def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Pictur
         if np.ma.is_masked(pixels):
             raise UsageError("an array with masked pixels: fill them, or restore them by the task inpaint with a mask")
         pixels = pixels.data
+    pixels = np.asarray(pixels)  # a matrix would keep two axes whatever is made of it
     if not pixels.dtype.isnative:
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     if pixels.ndim == 2:

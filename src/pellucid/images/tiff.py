@@ -130,6 +130,8 @@ def _orientation(page: Any) -> int:
 def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Picture:
     if page.dtype is not None and page.dtype.kind not in "ufb":
         raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to uint16, without signs")
+    if (page.photometric, page.compression) == (tifffile.PHOTOMETRIC.YCBCR, tifffile.COMPRESSION.NONE):
+        raise PellucidError("YCbCr TIFF without compression cannot be read: convert it to RGB")
     if page.imagedepth != 1:
         raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a separate page")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
