@@ -119,6 +119,7 @@ def test_the_bad_are_named_and_the_good_are_done(
         (["--frobnicate"], "--frobnicate"),
         (["--seed", "-1"], "seed is a whole number from 0 to 2^63 - 1, not -1"),
         (["--mask", ""], "the name is empty"),
+        (["--prior", ""], "the name of the prior is empty"),
         (["-o", ""], "the name is empty"),
         (["--task", "denoize"], "did you mean 'denoise'"),
         (["--task", "inpaint"], "needs a mask"),
