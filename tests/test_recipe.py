@@ -59,6 +59,10 @@ def test_what_is_said_wins_over_the_task() -> None:
         ({"method": 7}, "method is a text, not 7"),
         ({"noise": "loud"}, "noise: 'loud' is no number: write it as 0.04 or 10/255"),
         ({"noise": 25}, "noise is in \\[0, 1\\] units, not 25: say 25/255 for 25 of 255"),
+        # It was said as a share of 255 already.
+        ({"noise": "300/255"}, "noise is in \\[0, 1\\] units, not 1.17647$"),
+        ({"noise": 1.5}, "say 1.5/255 for 1.5 of 255"),
+        ({"seed": None}, "seed cannot be None"),
         ({"noise": -0.1}, "noise is in \\[0, 1\\] units, not -0.1$"),
         ({"noise": (0.1, 2)}, "noise is in \\[0, 1\\] units, not 2: say 2/255 for 2 of 255"),
         ({"noise": 10**400}, "noise is a number, not 1000"),
@@ -164,6 +168,9 @@ def test_what_has_no_name_cannot_be_spelled() -> None:
         Recipe("ddrm", operator=Denoise()).to_toml()
     with pytest.raises(UsageError, match="did you mean 'seed'"):
         Recipe.from_toml("sede = 3")
+    for text in ("seed = " + "1" * 5000, "seed = " + "[" * 5000):
+        with pytest.raises(UsageError, match="is no TOML"):
+            Recipe.from_toml(text)
 
 
 def test_every_field_changes_the_fingerprint(tmp_path: Path, tiny_prior: Path) -> None:

@@ -12,7 +12,7 @@ from pellucid.images import Picture
 from pellucid.maths.noise import derive_seed
 from pellucid.maths.problem import to_unit
 from pellucid.methods import GDP, DreamClean
-from pellucid.operators import Mask
+from pellucid.operators import Grayscale, Mask
 from pellucid.priors import GaussianPrior, Prior
 from pellucid.restoration.restorer import Restorer, _of_pages
 
@@ -102,3 +102,14 @@ def test_a_mask_for_each_picture_restores_as_one_for_all(natural: Prior, bundled
     assert said.notes == also.notes
     assert "grey, removed first" in also.notes[0]
     assert also.nfe <= each.nfe()
+
+
+def test_colours_that_are_replaced_are_spoken_of() -> None:
+    """A folder of grey and colour pictures loses the true colours of the latter."""
+    restorer = Restorer("ddrm", PRIOR, operator=Grayscale(), noise=0.0)
+    coloured = _picture(8)
+    grey = images.from_array(np.repeat(coloured.colour[..., :1], 3, 2))
+    said = "it has colours of its own, which were replaced"
+    for page, has in ((coloured, True), (grey, False), (images.from_array(coloured.colour[..., :1]), False)):
+        assert (said in restorer.picture(page)[1].notes) == has
+        assert (said in restorer.copies(page, [0])[1][0].notes) == has

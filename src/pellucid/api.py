@@ -28,6 +28,7 @@ from .restoration.restored import SAMPLES_IDENTICAL, Restored
 from .restoration.restorer import Restorer
 from .restoration.samples import Samples
 from .support.devices import find_device
+from .support.ranges import check_samples
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -149,8 +150,10 @@ def restore(
         torch.Size([1, 3, 16, 16])
     """
     number: Any = samples
-    if number is not None and not _is_count(number):
-        raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
+    if number is not None:
+        if not _is_count(number):
+            raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
+        check_samples(int(number))
     picture = _picture(image)
     recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)
     if isinstance(image, Tensor):

@@ -76,6 +76,7 @@ def test_every_metric_has_a_definition() -> None:
         ("noise = 0.05", 'noise = "ten"', "noise: 'ten' is no number: write it as 0.04 or 10/255"),
         ("factor = 2 }", 'factor = 2 }, damage = { name = "jpeg" }', "a damage and an operator"),
         ("methods = [", "methods = [[", "is no TOML"),
+        ("noise = 0.05", "noise = " + "1" * 5000, "is no TOML"),
     ],
 )
 def test_a_slip_is_one_line_that_names_file_and_key(before: str, after: str, said: str) -> None:

@@ -231,3 +231,11 @@ def test_help_imports_nothing_heavy() -> None:
     code += "except SystemExit: pass\nprint([name for name in ('torch', 'numpy', 'PIL') if name in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "[]"
+
+
+def test_names_cannot_end_a_line_or_speak_to_the_terminal(pellucid_command: Command, folders: tuple[Path, ...]) -> None:
+    for folder in folders[:2]:
+        flat(folder / "new\nline\x1b[2J.png", 1)
+    said = pellucid_command("compare", *folders[:2], "-m", "psnr")
+    assert "new\\nline\\x1b[2J.png" in said.out
+    assert "\x1b" not in said.out

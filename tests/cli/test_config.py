@@ -140,7 +140,8 @@ def test_what_lies_beside_the_file_is_found(
         ("sede = 3", "run.toml: unknown option 'sede': did you mean 'seed'?"),
         ("dry_run = true", "run.toml: unknown option 'dry_run': did you mean 'dry-run'?"),
         ("config = 'other.toml'", "run.toml: unknown option 'config'"),
-        ("seed = 3.5", "run.toml: Invalid value for '--seed'"),
+        ("seed = 3.5", "run.toml: Invalid value for '--seed': '3.5' is no whole number"),
+        ("mask = 'a\\u0000'".replace("'", '"'), "the name has a zero character"),
         ("seed = true", "run.toml: Invalid value for '--seed'"),
         ("seed = [3]", "run.toml: seed is a text or a number, not [3]"),
         ("exact = 'yes'", "run.toml: exact is true or false, not 'yes'"),
@@ -161,7 +162,14 @@ def test_a_wrong_file_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"seed = ", "is no TOML"), (b"\xff = 1", "is no TOML"), (None, "there is no such file")]
+    ("content", "says"),
+    [
+        (b"seed = ", "is no TOML"),
+        (b"\xff = 1", "is no TOML"),
+        (b"seed = " + b"1" * 5000, "is no TOML"),
+        (b"seed = " + b"[" * 5000, "is no TOML"),
+        (None, "there is no such file"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(
     pellucid_command: Command, photo: Path, tmp_path: Path, content: bytes | None, says: str

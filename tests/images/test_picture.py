@@ -39,6 +39,19 @@ def test_colours_under_full_transparency_are_not_touched() -> None:
     np.testing.assert_array_equal(restored.pixels, [[[10, 20, 30, 0], [255, 255, 255, 128]]])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+def test_transparency_follows_to_another_size(dtype: Any) -> None:
+    full = 1 if dtype is np.float64 else np.iinfo(dtype).max
+    pixels = np.zeros((2, 4, 4), dtype)
+    pixels[..., 3] = np.array([0, 0, 1, 1]) * full
+    large = images.from_array(pixels).with_tensor(torch.ones(1, 3, 4, 8))
+    assert large.alpha is not None
+    assert (large.alpha.shape, large.alpha.dtype) == ((4, 8), dtype)
+    expected = np.tile([0, 0, 0, 0.25, 0.75, 1, 1, 1], (4, 1)) * full
+    np.testing.assert_allclose(large.alpha, expected, atol=0 if full == 1 else 0.5)
+    assert (large.colour == full).all()
+
+
 def test_grey_as_three_channels_and_colours_as_their_mean() -> None:
     grey = images.from_array(np.array([[51]], np.uint8))
     assert grey.tensor(3).flatten().tolist() == pytest.approx([0.2] * 3)
@@ -64,6 +77,13 @@ def test_a_tensor_is_cut_to_8_bits() -> None:
 def test_other_arrays_are_refused(pixels: Any, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         images.from_array(pixels)
+
+
+def test_a_matrix_is_an_array() -> None:
+    pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    picture = images.from_array(pixels.view(np.matrix))
+    assert type(picture.colour) is np.ndarray
+    np.testing.assert_array_equal(picture.pixels, pixels)
 
 
 def test_pillow_is_not_given_what_it_would_spoil() -> None:

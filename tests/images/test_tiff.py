@@ -120,6 +120,14 @@ def test_a_channel_that_nobody_has_named_is_not_lost(tmp_path: Path, dtype: Any)
         images.read(tmp_path / "b.tif")
 
 
+def test_a_kind_that_cannot_be_decoded_is_not_called_damaged(tmp_path: Path) -> None:
+    Image.fromarray(noise(4, 5, 3)).convert("YCbCr").save(tmp_path / "a.tif")
+    with pytest.raises(
+        PellucidError, match=r"a\.tif: YCbCr TIFF without compression cannot be read: convert it to RGB"
+    ):
+        images.read(tmp_path / "a.tif")
+
+
 def test_a_page_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(noise(4, 5, 3), photometric="rgb")
@@ -178,3 +186,18 @@ def test_the_shape_of_pixels_goes_from_format_to_format(tmp_path: Path) -> None:
     with tifffile.TiffFile(tmp_path / "d.tif") as tiff:
         assert tiff.pages.first.resolutionunit == tifffile.RESUNIT.NONE
         assert tiff.pages.first.get_resolution() == (3, 2)
+
+
+def test_a_tag_of_another_kind_than_usual_is_kept(tmp_path: Path) -> None:
+    """A damaged number makes a short one of a text's tag."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (5.0, 30.0, 0.0)})
+    content = exif.tobytes()
+    # A kind of file, and bits of samples: whole numbers both.
+    for before, after in ((b"\0\1\0\2\0\0\0\2N", b"\0\xff\0\2\0\0\0\2N"), (b"\0\2\0\5", b"\1\2\0\5")):
+        assert content.count(before) == 1
+        content = content.replace(before, after)
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg", exif=content)
+    images.write(images.read(tmp_path / "a.jpg"), tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as back:
+        assert back.getexif().get_ifd(0x8825) == {0x00FF: "N", 0x0102: (5.0, 30.0, 0.0)}

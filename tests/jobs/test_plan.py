@@ -282,3 +282,14 @@ def test_samples_that_would_meet_a_file_or_an_input_are_refused(scans: Path, tmp
     (tmp_path / "out" / "a-2.png").write_bytes(b"precious")
     with pytest.raises(UsageError, match=r"a-2\.png: exists"):
         plan([scans / "a.png"], tmp_path / "out", samples=2)
+
+
+def test_two_of_one_name_are_not_said_to_differ_in_spelling(tmp_path: Path) -> None:
+    both = [tmp_path / folder / "a.png" for folder in "pq"]
+    for path in both:
+        path.parent.mkdir()
+        Image.new("L", (4, 4)).save(path)
+    left: list[Left] = []
+    plan(both, tmp_path / "out", left=left)
+    why = f"would become {tmp_path / 'out' / 'a.png'}, as {both[0]} does: restore it into another folder"
+    assert left == [Left(both[1], why, failed=True)]

@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from pellucid import images
+from pellucid import images, methods
+from pellucid.api import Restorer
 from pellucid.errors import PellucidError
 from pellucid.images import jpeg
+from pellucid.jobs import plan, run
 from pellucid.jobs.writing import Written, write
+from pellucid.priors import GaussianPrior
+
+UNCHANGED = Restorer(methods.get("auto", fidelity=1), GaussianPrior(torch.zeros(3, 1, 1), torch.tensor(0.3)))
 
 
 def photo(seed: int = 0) -> Image.Image:
@@ -142,3 +148,23 @@ def test_of_two_files_one_has_the_data_the_other_the_metadata() -> None:
     with Image.open(io.BytesIO(joined)) as image, Image.open(first) as original:
         assert image.info["comment"] == b"second"
         assert image.tobytes() == original.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("a.png", "P"), ("a.png", "1"), ("a.tif", "CMYK"), ("a.tif", "1"), ("a.heic", "RGB"), ("a.jpg", "RGB")],
+)
+def test_in_place_a_picture_in_which_nothing_changes_keeps_its_file(tmp_path: Path, name: str, mode: str) -> None:
+    path = tmp_path / name
+    if name.endswith("heic"):
+        images.write(images.from_array(np.asarray(photo())), path)
+    else:
+        photo().convert(mode).save(path)
+    before = path.read_bytes()
+    (outcome,) = run(plan([path], None, in_place=True), UNCHANGED)
+    assert (outcome.error, outcome.output, outcome.note) == (None, path, "fidelity 1, left unchanged")
+    assert path.read_bytes() == before
+    # What is to be removed from the file is no pixel.
+    (outcome,) = run(plan([path], None, in_place=True), UNCHANGED, strip=True)
+    assert outcome.error is None
+    assert path.read_bytes() != before

@@ -332,8 +332,11 @@ def test_restore_gives_back_what_came_in_or_larger() -> None:
     np.testing.assert_array_equal(large, array.repeat(2, 0).repeat(2, 1))
     assert pellucid.restore(array[..., :1], External(doubled)).shape == (8, 10, 1)
     assert pellucid.restore(Image.fromarray(array), External(doubled)).size == (10, 8)
-    with pytest.raises(UsageError, match="transparency cannot follow"):
-        pellucid.restore(array[..., :2], External(doubled))
+    # Opaque pixels stay opaque.
+    array[..., 1] = 255
+    np.testing.assert_array_equal(
+        pellucid.restore(array[..., :2], External(doubled)), array[..., :2].repeat(2, 0).repeat(2, 1)
+    )
 
 
 def test_no_prior_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -281,13 +281,13 @@ def parse(text: str, name: str) -> Table:
     try:
         # Through JSON, in which a list is what a tuple is made of, and a whole number may stand for any.
         table = TypeAdapter(Table).validate_json(json.dumps({**tomllib.loads(text), "name": name}, default=str))
-    except tomllib.TOMLDecodeError as error:
-        raise PellucidError(f"{name}.toml: is no TOML ({error})") from None
     except ValidationError as error:
         # A key that is misspelt is missing, too: what is there is what to look at.
         first = min(error.errors(), key=lambda one: one["type"] != "unexpected_keyword_argument")
         place = ".".join(str(part) for part in first["loc"]) or "the table"
         raise PellucidError(f"{name}.toml: {place}: {_said(first['type'], first['msg'])}") from None
+    except (ValueError, RecursionError) as error:  # of TOML, and of a number with too many digits
+        raise PellucidError(f"{name}.toml: is no TOML ({error})") from None
     _check(table)
     return table
 

@@ -114,7 +114,7 @@ def read(path: Path) -> dict[str, Any]:
     content = bytes_of(path)
     try:
         values: dict[str, Any] = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of its encoding, and of a number with too many digits
         raise PellucidError(f"{path}: is no TOML ({error})") from None
     return values
 

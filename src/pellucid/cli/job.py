@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,48 +146,73 @@ def dry_run(job: Job) -> int:
     return FAILED if failed else 0
 
 
+@dataclass
+class _Tally:
+    """Counts of a running job.
+
+    Attributes:
+        work: estimated work of each image by its output.
+        done: number of restored images.
+        failed: number of failed images.
+        pixels: number of pixels of the restored images.
+        over: work of all images that are over.
+        shares: share that is over of each image in work, by its output.
+    """
+
+    work: Mapping[Path, int]
+    done: int = 0
+    failed: int = 0
+    pixels: int = 0
+    over: int = 0
+    shares: dict[Path, float] = field(default_factory=dict)
+
+    @property
+    def completed(self) -> float:
+        """Work that is over, also of the images in work."""
+        return self.over + sum(self.work[target] * share for target, share in self.shares.items())
+
+    def advance(self, item: Item, share: float) -> None:
+        """Adds a share of an image's work."""
+        # What did not fit into memory is begun again: it never is more than whole.
+        self.shares[item.target] = min(1.0, self.shares.get(item.target, 0.0) + share)
+
+    def count(self, outcome: Outcome) -> None:
+        """Counts an image that is over."""
+        if outcome.error is None:
+            self.done += 1
+            self.pixels += math.prod(outcome.size or ())
+        else:
+            self.failed += 1
+        # A failed image's share is over, too.
+        self.over += self.work[outcome.item.target]
+        self.shares.pop(outcome.item.target, None)
+
+
 def do(job: Job) -> int:
     """Does the work and prints each image's result; returns the exit code."""
     from ..jobs import Feed
 
-    restorer = job.work.restorer
-    done = failed = over = pixels = 0
     unread = left_out(job.left, job.json)
     start = time.monotonic()
-    work = job.expected()
-    shares: dict[Path, float] = {}
-    feed = Feed(job.items, job.time_limit)
+    tally, feed = _Tally(job.expected()), Feed(job.items, job.time_limit)
     stopped = ""
     problem: PellucidError | None = None
     with bar() as progress:
-        task = progress.add_task("", total=sum(work.values()) or 1)
+        total = sum(tally.work.values())
+        task = progress.add_task("", total=total or 1)
 
         def advance(item: Item, share: float) -> None:
-            # What did not fit into memory is begun again: it never is more than whole.
-            shares[item.target] = min(1.0, shares.get(item.target, 0.0) + share)
-            within = sum(work[target] * share for target, share in shares.items())
-            progress.update(
-                task, completed=over + within, description=f"{done + failed + 1}/{len(job.items)} {item.source.name}"
-            )
+            tally.advance(item, share)
+            number = f"{tally.done + tally.failed + 1}/{len(job.items)}"
+            progress.update(task, completed=tally.completed, description=f"{number} {item.source.name}")
 
         try:
-            with closing(job.outcomes(feed, sum(work.values()), advance)) as outcomes:
+            with closing(job.outcomes(feed, total, advance)) as outcomes:
                 for outcome in outcomes:
-                    if outcome.error is None:
-                        done += 1
-                        pixels += math.prod(outcome.size or ())
-                        if not job.json:
-                            typer.echo(plain(_line(outcome, restorer.estimates_noise, restorer.way)))
-                    else:
-                        failed += 1
-                        complain(outcome.error)
-                    if job.json:
-                        as_json(_record(outcome, job.about))
+                    tally.count(outcome)
+                    _tell(job, outcome)
                     feed.heed(outcome)
-                    # A failed image's share is over, too.
-                    over += work[outcome.item.target]
-                    shares.pop(outcome.item.target, None)
-                    progress.update(task, completed=over)
+                    progress.update(task, completed=tally.completed)
         except KeyboardInterrupt:
             stopped = "stopped"
         except UsageError:  # another job is at work there
@@ -196,21 +221,43 @@ def do(job: Job) -> int:
             # The record cannot be written, or the executor is lost: what is done is done, and can be continued.
             problem, stopped = error, "stopped"
     stopped = stopped or feed.stopped
-    total = len(job.items) + job.skipped
-    if stopped or total > 1:
-        more = "; the same command with --resume continues" if stopped and job.manifest is not None else ""
-        skips = f", {job.skipped} skipped" if job.skipped else ""
-        fails = counts(failed, job.left)
-        why = f"{stopped}: " if stopped else ""
-        seconds = time.monotonic() - start
-        tell(f"{why}{done} of {total} images done{skips}{fails}, {seconds:.1f} s{_speed(done, pixels, seconds)}{more}")
+    if stopped or len(job.items) + job.skipped > 1:
+        tell(_summary(job, tally, stopped, time.monotonic() - start))
     if problem is not None:
         raise problem
     if stopped == "stopped":
         complain("interrupted")
     if stopped and not feed.full:
         return INTERRUPTED
-    return FAILED if failed or unread else 0
+    return FAILED if tally.failed or unread else 0
+
+
+def _tell(job: Job, outcome: Outcome) -> None:
+    """Prints an image's line or record."""
+    restorer = job.work.restorer
+    if outcome.error is not None:
+        complain(outcome.error)
+    elif not job.json:
+        typer.echo(plain(_line(outcome, restorer.estimates_noise, restorer.way)))
+    if job.json:
+        as_json(_record(outcome, job.about))
+
+
+def _summary(job: Job, tally: _Tally, stopped: str, seconds: float) -> str:
+    """Line at the end of a job.
+
+    Args:
+        job: the job.
+        tally: its counts.
+        stopped: reason of an early end; "" for none.
+        seconds: its time.
+    """
+    why = f"{stopped}: " if stopped else ""
+    skips = f", {job.skipped} skipped" if job.skipped else ""
+    more = "; the same command with --resume continues" if stopped and job.manifest is not None else ""
+    fails, speed = counts(tally.failed, job.left), _speed(tally.done, tally.pixels, seconds)
+    total = len(job.items) + job.skipped
+    return f"{why}{tally.done} of {total} images done{skips}{fails}, {seconds:.1f} s{speed}{more}"
 
 
 def _speed(images: int, pixels: int, seconds: float) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import PellucidError, UsageError
 from ..support.ranges import percent
-from .output import as_json, complain, tell
+from .output import as_json, complain, plain, tell
 
 if TYPE_CHECKING:
     from ..images import Damaged
@@ -67,7 +67,7 @@ def save(
             as_json({"input": source, "mask": target, "share": share})
         else:
             amount = percent(share) if share else "nothing"
-            typer.echo(f"{target}: {amount} of {source} marked as scratches and specks")
+            typer.echo(plain(f"{target}: {amount} of {source} marked as scratches and specks"))
         marked = marked or share > 0
     if marked and not (dry or yes):
         tell(f"look at it and correct it with any painting program, then say --mask {word(str(place))}")

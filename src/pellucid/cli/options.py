@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,8 @@ def named(text: str) -> Path:
     """Checks the name of a file or folder. An empty one would mean the current folder, and all images below it."""
     if not text:
         raise typer.BadParameter("the name is empty: is a variable of the shell not set?")
+    if "\0" in text:
+        raise typer.BadParameter("the name has a zero character, as that of no file has")
     return Path(text)
 
 
@@ -33,7 +36,16 @@ def typed(text: str) -> float:
         raise typer.BadParameter(str(error)) from None
 
 
+def whole(text: str | int) -> int:
+    """Reads a whole number; a default is one already."""
+    # Not int alone, which takes 1_0 and the digits of every script, and fails at thousands of digits.
+    if isinstance(text, str) and not re.fullmatch(r"\s*[+-]?[0-9]{1,100}\s*", text, re.ASCII):
+        raise typer.BadParameter(f"{text[:40]!r} is no whole number")
+    return int(text)
+
+
 typed.__name__ = "float"
+whole.__name__ = "int"
 named.__name__ = "path"  # Help prints these as the kinds of the values.
 
 Prior = Annotated[
@@ -42,9 +54,11 @@ Prior = Annotated[
         "--prior", "-p", help="An embedded prior's name, its folder or file, owner/name, MODULE:OBJECT, FILE.py:OBJECT."
     ),
 ]
-Label = Annotated[int | None, typer.Option("--label", help="Class of the images, for a class-conditional prior.")]
+Label = Annotated[
+    int | None, typer.Option("--label", parser=whole, help="Class of the images, for a class-conditional prior.")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only cached models of the hub (owner/name).")]
-Seed = Annotated[int, typer.Option("--seed", callback=_seed, help="The same seed gives the same bytes.")]
+Seed = Annotated[int, typer.Option("--seed", parser=whole, callback=_seed, help="The same seed gives the same bytes.")]
 Shard = Annotated[
     str | None,
     typer.Option("--shard", metavar="I/N", help="Process share I of N, such as 1/8; run the other shares elsewhere."),

@@ -159,6 +159,7 @@ def as_json(record: Any) -> None:
 
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Prints rows, the first one their headings, in aligned columns; the last column has the width it needs."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

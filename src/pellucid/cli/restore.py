@@ -17,7 +17,7 @@ from ..restoration.spelling import built
 from . import masks
 from .config import write
 from .job import Job, about, do, dry_run
-from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard, named, typed
+from .options import Backend, Device, Json, Label, Offline, Precision, Prior, Seed, Settings, Shard, named, typed, whole
 from .output import FAILED, INTERRUPTED, left_out
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def restore(
     kernel: Annotated[
         Path | None, typer.Option("--kernel", parser=named, help="Image of a blurred point: the kernel.")
     ] = None,
-    by: Annotated[int | None, typer.Option("--by", help="Factor 2, 3 or 4 for the task enlarge (default 2).")] = None,
+    by: Annotated[
+        int | None, typer.Option("--by", parser=whole, help="Factor 2, 3 or 4 for the task enlarge (default 2).")
+    ] = None,
     method: Annotated[
         str | None, typer.Option("--method", "-m", help="See `pellucid methods` (default: auto, or the task's).")
     ] = None,
@@ -89,7 +91,10 @@ def restore(
     ] = False,
     seed: Seed = 0,
     samples: Annotated[
-        int, typer.Option("--samples", help="Restorations of each image, NAME-1, NAME-2 ..., with different noise.")
+        int,
+        typer.Option(
+            "--samples", parser=whole, help="Restorations of each image, NAME-1, NAME-2 ..., with different noise."
+        ),
     ] = 1,
     maps: Annotated[
         bool,
@@ -100,7 +105,11 @@ def restore(
     ] = False,
     tile: Annotated[
         int | None,
-        typer.Option("--tile", help="Side of the tiles of large images, in pixels (default 1056; other networks 512)."),
+        typer.Option(
+            "--tile",
+            parser=whole,
+            help="Side of the tiles of large images, in pixels (default 1056; other networks 512).",
+        ),
     ] = None,
     device: Device = None,
     backend: Backend = "auto",
@@ -150,11 +159,12 @@ def restore(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Number of processes (default: one for each core).")
+        int | None, typer.Option("--workers", parser=whole, help="Number of processes (default: one for each core).")
     ] = None,
     address: Annotated[str | None, typer.Option("--address", help="Address of a Ray cluster.")] = None,
     batch: Annotated[
-        int, typer.Option("--batch", help="Images side by side in a process; keeps a GPU busy (default 1).")
+        int,
+        typer.Option("--batch", parser=whole, help="Images side by side in a process; keeps a GPU busy (default 1)."),
     ] = 1,
     dry: Annotated[bool, typer.Option("--dry-run", help="Check everything and list the planned work.")] = False,
     strip_metadata: Annotated[

@@ -159,17 +159,14 @@ class Picture:
         """Copy with other colours, in the original type.
 
         Transparency and metadata stay. Wholly transparent pixels also keep their colours exactly: they are invisible,
-        and some programs keep data there.
+        and some programs keep data there. For colours of another size the transparency is interpolated.
 
         Args:
             colours: (1, C, H, W) in [0, 1].
-
-        Raises:
-            UsageError: the colours have another size, and there is transparency.
         """
         pixels = _to_pixels(colours, self.colour.dtype)
         if self.alpha is not None and pixels.shape[:2] != self.alpha.shape:
-            raise UsageError("transparency cannot follow an image to another size: remove it first")
+            return replace(self, colour=pixels, alpha=_resized(self.alpha, pixels.shape[:2]), jpeg=None)
         if self.alpha is not None:
             pixels = np.where(self.alpha[..., None] == 0, self.colour, pixels)
         return replace(self, colour=pixels, jpeg=None)
@@ -191,6 +188,14 @@ class Picture:
             pixels = np.concatenate([self.colour, self.alpha[..., None]], axis=2)
         # Some encoders refuse a restored picture as it lies in memory, channel by channel.
         return np.ascontiguousarray(pixels)
+
+
+def _resized(alpha: Pixels, size: tuple[int, ...]) -> Pixels:
+    """Interpolates transparency linearly."""
+    from torch.nn.functional import interpolate
+
+    values = Picture(alpha[..., None]).tensor()
+    return _to_pixels(interpolate(values, size, mode="bilinear", antialias=True).clamp(0, 1), alpha.dtype)[..., 0]
 
 
 def _continued(colour: Pixels, hidden: Pixels) -> Pixels:
@@ -244,6 +249,7 @@ def from_array(pixels: Pixels, metadata: dict[str, Any] | None = None) -> Pictur
         if np.ma.is_masked(pixels):
             raise UsageError("an array with masked pixels: fill them, or restore them by the task inpaint with a mask")
         pixels = pixels.data
+    pixels = np.asarray(pixels)  # a matrix would keep two axes whatever is made of it
     if not pixels.dtype.isnative:
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     if pixels.ndim == 2:

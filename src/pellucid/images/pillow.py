@@ -36,7 +36,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [size_of(image)]
 
 
-_LACKING = "is damaged, some of its data are missing: the command line reads the rest with --damaged-files keep"
+_LACKING = "is damaged, some of its data are missing: the rest is read by pellucid restore --damaged-files keep"
 
 
 def read(path: Path, keep: bool = False) -> Picture:

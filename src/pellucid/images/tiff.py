@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 import tifffile
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image, TiffImagePlugin, TiffTags
 
 from ..errors import PellucidError, on_page
 from . import metadata
@@ -130,6 +130,8 @@ def _orientation(page: Any) -> int:
 def _read(file: IO[bytes], page: Any, by_pillow: Callable[[int], Picture]) -> Picture:
     if page.dtype is not None and page.dtype.kind not in "ufb":
         raise PellucidError(f"{page.dtype} TIFF cannot be restored: convert it to uint16, without signs")
+    if (page.photometric, page.compression) == (tifffile.PHOTOMETRIC.YCBCR, tifffile.COMPRESSION.NONE):
+        raise PellucidError("YCbCr TIFF without compression cannot be read: convert it to RGB")
     if page.imagedepth != 1:
         raise PellucidError(f"has {page.imagedepth} slices in a page: save each as a separate page")
     grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
@@ -242,9 +244,26 @@ def _write_parts(file: IO[bytes], tags: list[Image.Exif]) -> None:
                 directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\0\0\0\0")
                 for tag, value in exif.get_ifd(part).items():
                     directory[tag] = exif.get_ifd(tag) if tag == ExifTags.IFD.Interop else value
+                    if (kind := _kind_of(value)) and directory.tagtype[tag] not in kind:
+                        directory.tagtype[tag] = kind[0]
                 content = directory.tobytes(offset)
                 file.seek(offset)
                 file.write(content)
                 tag = page.tags[part - 1].overwrite(offset)
                 file.seek(tag.offset)
                 file.write(struct.pack("<H", part))
+
+
+def _kind_of(value: object) -> tuple[int, ...]:
+    """Types in which a tag's text or fraction can be written; empty for other values.
+
+    Pillow takes the type that is usual for the tag's number, which in a damaged file may be another tag's.
+    """
+    values = value if isinstance(value, tuple) else (value,)
+    if isinstance(value, str):
+        return (TiffTags.ASCII,)
+    if not any(isinstance(one, float | TiffImagePlugin.IFDRational) for one in values):
+        return ()
+    signed = any(one < 0 for one in values)
+    usual = TiffTags.SIGNED_RATIONAL if signed else TiffTags.RATIONAL
+    return (usual, TiffTags.FLOAT, TiffTags.DOUBLE, *(() if signed else (TiffTags.SIGNED_RATIONAL,)))

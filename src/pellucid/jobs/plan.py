@@ -11,6 +11,7 @@ from pathlib import Path
 from .. import images
 from ..errors import PellucidError, UsageError
 from ..maths.noise import derive_seed
+from ..support.ranges import check_samples
 from .search import MANIFEST, Left, expand, real, search
 from .shard import Shard
 
@@ -225,8 +226,7 @@ def _sampled(items: Sequence[Item], samples: int) -> list[Item]:
 
 def _check_samples(inputs: Sequence[Path], output: Path | None, samples: int) -> None:
     """Rejects invalid numbers, and places where the next run would take samples for inputs."""
-    if samples < 1:
-        raise UsageError(f"samples are 1 or more of each image, not {samples}")
+    check_samples(samples)
     if samples > 1 and output is None:
         raise UsageError("several samples of an image cannot take its place: say -o FOLDER")
     if samples > 1 and output is not None and real(output) in {real(source) for source in inputs if _is_folder(source)}:
@@ -267,19 +267,20 @@ def _apart(items: Sequence[Item], problems: list[Left], *, strict: bool = False)
         problems: receives the problems.
         strict: whether upper and lower case differ, as for files that exist.
     """
-    taken: dict[str, Path] = {}
+    taken: dict[str, tuple[Path, Path]] = {}
     placed: dict[int, Path] = {}
     for index in sorted(range(len(items)), key=lambda index: _is_renamed(items[index])):
         item = items[index]
         names = item.names if _is_renamed(item) else [item.target]
         free = next((name for name in names if _key(name, strict) not in taken), None)
         if free is None:
-            other = taken[_key(item.target, strict)]
-            same = "upper and lower case, and two spellings of an accent, count as one"
-            why = f"would become {item.target}, as {other} does ({same})"
+            other, name = taken[_key(item.target, strict)]
+            why = f"would become {item.target}, as {other} does"
+            if item.target != name:
+                why += " (upper and lower case, and two spellings of an accent, count as one)"
             problems.append(Left(item.source, f"{why}: restore it into another folder", failed=True))
             continue
-        taken[_key(free, strict)], placed[index] = item.source, free
+        taken[_key(free, strict)], placed[index] = (item.source, free), free
     spare = [tuple(name for name in item.names if _key(name, strict) not in taken) for item in items]
     return [replace(items[index], target=placed[index], spare=spare[index]) for index in sorted(placed)]
 

@@ -119,6 +119,8 @@ def locate(source: str | Path, *, texts: bool = False, offline: bool = False) ->
         UsageError: unknown prior.
         PellucidError: the download failed.
     """
+    if not str(source):
+        raise UsageError("the name of the prior is empty: is a variable of the shell not set?")
     if source in embedded.names():
         return embedded.folder_of(str(source))
     if Path(source).exists():

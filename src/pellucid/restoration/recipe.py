@@ -125,6 +125,8 @@ class Recipe:
                 value = _plain(getattr(self, one.name))
                 typed = one.name == "noise" and isinstance(value, str)
                 object.__setattr__(self, one.name, _level(value) if typed else value)
+            if getattr(self, one.name) is None and one.default is not None:
+                raise UsageError(f"{one.name} cannot be None: leave it out for the default")
             _check_kind(one.name, getattr(self, one.name), one.metadata.get("kind"))
         check_seed(self.seed)
         self._check_noise()

@@ -13,7 +13,7 @@ from ..errors import UsageError, on_page
 from ..images import Picture
 from ..maths.noise import derive_seed
 from ..methods.method import State
-from ..operators import Mask, Operator
+from ..operators import Grayscale, Mask, Operator
 from ..support.plural import number_of
 from ..support.ranges import percent
 from . import provenance
@@ -141,8 +141,16 @@ class Restorer(Runner):
 
     def _finished(self, page: Picture, result: Restored) -> tuple[Picture, Restored]:
         """Makes the page from its result, with the notes of reading and of restoring."""
-        said = "; ".join(filter(None, (page.note, *result.notes)))
+        said = "; ".join(filter(None, (page.note, self._replaced(page), *result.notes)))
         return page.with_tensor(result.colours), replace(result, notes=(said,) if said else ())
+
+    def _replaced(self, page: Picture) -> str | None:
+        """Returns a note if colours that the page has are going to be others."""
+        if not isinstance(self._operator, Grayscale) or page.colour.shape[2] != self._operator.weights.numel():
+            return None
+        colours = page.tensor()
+        chroma = (colours.amax(1) - colours.amin(1)).mean()
+        return "it has colours of its own, which were replaced" if chroma > _COLOURFUL else None
 
     @property
     def _said(self) -> dict[str, object]:
@@ -159,6 +167,9 @@ class Restorer(Runner):
         prior = self.fingerprint[:16] if self.method.needs_prior else ""
         return page.marked(provenance.line(self.method, facts, prior, seed, result.notes))
 
+
+_COLOURFUL = 0.04
+"""Mean distance of a pixel's channels above which a picture has colours: more than the noise of a scan in grey."""
 
 _MOST = 0.5
 """Share of missing pixels above which a mask may be one of the known ones, turned into its negative."""

@@ -114,6 +114,8 @@ class Runner:
             self._device = device_of(self.prior)
         if device is not None and find_device(device).type != self._device.type:
             raise UsageError(f"the prior is on {self._device}, not on {device}: load it there, or leave device out")
+        if self._device.type == "meta":
+            raise UsageError("cannot compute on 'meta': it holds no numbers")
         # One of the two: the degradation of all, or what makes it of each picture.
         self._operator = operator if isinstance(operator, Operator) else None
         self._maker = None if isinstance(operator, Operator) else operator

@@ -50,7 +50,7 @@ def from_toml(text: str, folder: Path | None = None) -> Recipe:
     """See `Recipe.from_toml`."""
     try:
         said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of TOML, and of a number with too many digits
         raise UsageError(f"a recipe's text is no TOML ({error})") from None
     here = Path() if folder is None else folder
     known = {_key(one): one for one in _typed()}

@@ -21,8 +21,25 @@ def check_noise(level: float, *, measured: bool = False) -> None:
         return
     if measured:
         raise UsageError(f"noise is 0 or more, not {level:g}")
-    hint = f": say {level:g}/255 for {level:g} of 255" if 1 < level <= 255 else ""
+    # A level such as 300/255 already is a share of 255.
+    share = not float(level).is_integer() and math.isclose(255 * level, round(255 * level), rel_tol=1e-9)
+    hint = f": say {level:g}/255 for {level:g} of 255" if 1 < level <= 255 and not share else ""
     raise UsageError(f"noise is in [0, 1] units, not {level:g}{hint}")
+
+
+MOST_SAMPLES = 10_000
+"""Number of samples of an image above which a request is rejected: all have a seed and a file before any work."""
+
+
+def check_samples(number: int) -> None:
+    """Rejects an impossible number of samples of an image.
+
+    Raises:
+        UsageError: it is less than 1, or more than `MOST_SAMPLES`.
+    """
+    if not 1 <= number <= MOST_SAMPLES:
+        most = f", and at most {MOST_SAMPLES}" if number > 1 else ""
+        raise UsageError(f"samples are 1 or more of each image{most}, not {number}")
 
 
 def percent(share: float) -> str:
