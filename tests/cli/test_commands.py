@@ -360,7 +360,7 @@ def test_methods_and_priors_are_listed(pellucid_command: Command) -> None:
     assert "did you mean 'dreamclean'" in pellucid_command("methods", "dreamclaen").err
     assert "inpaint" in pellucid_command("tasks").out
     assert json.loads(pellucid_command("tasks", "--json").out)[0]["method"] == "denoise"
-    assert re.search(r"^natural +11 MB +\d\d\.\d\d dB ", pellucid_command("priors").out, re.MULTILINE)
+    assert re.search(r"^natural +7 MB +\d\d\.\d\d dB ", pellucid_command("priors").out, re.MULTILINE)
     records = json.loads(pellucid_command("priors", "--json").out)
     assert [record["name"] for record in records] == ["natural", "natural-large"]
     assert records[0]["psnr"]["25"] < records[1]["psnr"]["25"]

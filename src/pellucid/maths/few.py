@@ -29,21 +29,21 @@ def median(values: Tensor) -> Tensor:
     """Median over the first axis, of an even number the lower one, without a sort as torch has it.
 
     Args:
-        values: (n, ...) on a CPU, without NaN.
+        values: (n, ...), without NaN.
     """
-    lines = np.ascontiguousarray(values.detach().numpy().reshape(len(values), -1).T)
+    lines = np.ascontiguousarray(values.detach().cpu().numpy().reshape(len(values), -1).T)
     middle = (len(values) - 1) // 2
-    return torch.from_numpy(np.partition(lines, middle, 1)[:, middle]).view(values.shape[1:])
+    return torch.from_numpy(np.partition(lines, middle, 1)[:, middle]).view(values.shape[1:]).to(values.device)
 
 
 def ranked(values: Tensor, *ranks: int) -> Tensor:
     """The values with so many others below them, near one of the ends of many values.
 
     Args:
-        values: (n,) on a CPU, without NaN.
+        values: (n,), without NaN.
         ranks: near the same end, from 0 to n - 1.
     """
-    numbers, last = values.detach().numpy(), len(values) - 1
+    numbers, last = values.detach().cpu().numpy(), len(values) - 1
     high = 2 * min(ranks) > last
     most = last - min(ranks) if high else max(ranks)
     some = np.ascontiguousarray(numbers[::_SOME])
@@ -53,4 +53,4 @@ def ranked(values: Tensor, *ranks: int) -> Tensor:
     bound = np.partition(some, near)[near]
     few = numbers[numbers >= bound] if high else numbers[numbers <= bound]
     few = np.sort(few if len(few) > most else numbers)
-    return torch.from_numpy(few[[rank - last - 1 if high else rank for rank in ranks]])
+    return torch.from_numpy(few[[rank - last - 1 if high else rank for rank in ranks]]).to(values.device)

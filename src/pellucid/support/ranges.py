@@ -21,10 +21,13 @@ def check_noise(level: float, *, measured: bool = False) -> None:
         return
     if measured:
         raise UsageError(f"noise is 0 or more, not {level:g}")
-    # A level such as 300/255 already is a share of 255.
-    share = not float(level).is_integer() and math.isclose(255 * level, round(255 * level), rel_tol=1e-9)
-    hint = f": say {level:g}/255 for {level:g} of 255" if 1 < level <= 255 and not share else ""
+    hint = f": say {level:g}/255 for {level:g} of 255" if 1 < level <= 255 and not _shared(level) else ""
     raise UsageError(f"noise is in [0, 1] units, not {level:g}{hint}")
+
+
+def _shared(level: float) -> bool:
+    """True for a level such as 300/255, which already is a share of 255."""
+    return not float(level).is_integer() and math.isclose(255 * level, round(255 * level), rel_tol=1e-9)
 
 
 MOST_SAMPLES = 10_000

@@ -159,10 +159,11 @@ def loop(
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    # Averages of gradients that stay at zero fade into denormal numbers, which take a processor ten times as long.
-    torch.set_flush_denormal(True)
     crowd = _Crowd(torch.get_num_threads())
     started = saved = time.monotonic()
+    # Averages of gradients that stay at zero fade into denormal numbers, which take a processor ten times as long.
+    kept = _denormal()
+    torch.set_flush_denormal(True)
     try:
         while trainer.step < steps:
             result = trainer.update(next(pixels))
@@ -185,8 +186,15 @@ def loop(
             trainer.save(run / CHECKPOINT)
             tell(f"interrupted; saved at update {trainer.step}")
         raise
+    finally:
+        torch.set_flush_denormal(not kept)
     save()
     return trainer.step >= steps
+
+
+def _denormal() -> bool:
+    """True if the processor computes with denormal numbers."""
+    return bool((torch.full((1,), 1e-40) * 1).item())
 
 
 class _Crowd:

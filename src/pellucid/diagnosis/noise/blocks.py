@@ -17,7 +17,7 @@ from .stationary import BANDS, EDGES, Spectrum, to_opponent
 _CALMEST = 0.1
 LEAST_POWER = 1e-8
 WHOLE = 0.97
-"""What a prior removes of noise, from a level a quarter above it on, as a ratio: some noise looks like texture."""
+"""Share of noise that a prior removes, if it is told a level a quarter above: some noise looks like texture."""
 _AT_ONCE = 8
 GREY_MOST = 4.0
 """Most power of the grey axis before a compression, of that of slow waves of colour, which is low in calm blocks."""
