@@ -12,25 +12,19 @@ from .blocks import LEAST_POWER, WHOLE, Taken, calm_of
 from .signs import SLOW, brightness, line, relative, unclipped
 from .stationary import BANDS, Spectrum, shares
 
-_DEPENDS, _EXPLAINED, _PARTLY, _FAINT = 1.4, 0.8, 0.8, 0.03
+_DEPENDS, _EXPLAINED, _FAINT = 1.4, 0.8, 0.03
 _HALF = 0.5
 _CLASSES, _FEW, _PART, _CALM = 10, 8, 0.1, 0.2
 _GROUPS = ((SLOW, 4), (4, 6), (6, BANDS))
 _CURVED, _STEEP = 3.5, 1.4
 
 
-def straight(power: Tensor, light: Tensor, unexplained: float = _EXPLAINED) -> Variance | None:
-    """Variance of noise by the power of blocks, in [-1, 1] units, and their brightness; None if it is negligible.
-
-    Args:
-        power: of the blocks, (N,).
-        light: their brightness, (N,).
-        unexplained: most of the blocks' deviation that a line may leave.
-    """
+def straight(power: Tensor, light: Tensor) -> Variance | None:
+    """Variance of noise by the power of blocks, in [-1, 1] units, and their brightness; None if it is negligible."""
     a, b, fit = line(power, light)
     low, high = fit.quantile(0.05).item(), fit.quantile(0.95).item()
     # A line must explain what it is fitted to: texture, where a prior spares noise, may be dark or bright by chance.
-    explained = _uneven(power, fit) < unexplained * _uneven(power, power.mean())
+    explained = _uneven(power, fit) < _EXPLAINED * _uneven(power, power.mean())
     if high < _DEPENDS * low or not explained:
         return None
     # No noise has a negative variance anywhere, and some is left in black and in white.
@@ -57,8 +51,7 @@ def by_brightness(taken: Taken, told: Spectrum, axes: int, kept: Tensor) -> Vari
     power = relative(taken.power[kept], told, axes)
     flat = taken.activity[kept]
     calm = flat <= flat.quantile(_HALF)
-    # Coarse grain has few independent places in a block, so that much is left to chance.
-    return straight(power[calm] * told.level**2, brightness(taken.x0)[kept][calm].clamp(0, 1), _PARTLY)
+    return straight(power[calm] * told.level**2, brightness(taken.x0)[kept][calm].clamp(0, 1))
 
 
 def floor(power: Tensor, light: Tensor, axes: int) -> Curve | None:

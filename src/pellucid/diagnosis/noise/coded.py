@@ -34,7 +34,7 @@ _TOLD, _LEAST = 12 / 127.5, 0.1
 _SAME = 2.0
 """Noise before the compression over what the prior takes from flat places, both per channel, on training crops."""
 
-_EVERYWHERE, _EVEN = (1.25, 10.0), (0.69, 50.0)
+_EVERYWHERE, _EVEN = (1.45, 10.0), (0.70, 50.0)
 _ROOM, _COLOURED, _COLOURS = (8.0, -0.8), 12.0, (0.25, 0.35)
 """Neutral value of each sign, and its weight; the weakest one decides.
 
@@ -49,7 +49,7 @@ _EVEN_GREY, _BEYOND_GREY = (0.72, 50.0), (1.3, -12.0)
 That is 0.96 to 1.2 for noise of 4 on training crops, and 1.48 for white lace on a black cloth, which was wiped out.
 """
 
-_FINE_COLOURS = (0.39, 30.0)
+_FINE_COLOURS = (0.42, 30.0)
 """Neutral value and weight of the colours in a fine file.
 
 There, noise from a Bayer mosaic has at least 0.45 on training crops, with reduced colours, too. The even texture of a

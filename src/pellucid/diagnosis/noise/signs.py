@@ -76,7 +76,7 @@ _OFFSET: Mapping[Sort, float] = {
     "reduced": -2.052,
     "curved": -2.952,
     "pressed": -2.352,
-    "compressed": -1.702,
+    "compressed": -1.852,
 }
 """Log-odds at the neutral values.
 
