@@ -7,13 +7,18 @@ from itertools import islice, repeat
 
 import torch
 
-from pellucid.priors.network import DenoisingUNet, UNetConfig
-from pellucid.train.revive import blocks_in, revive
+from pellucid.priors.network import Block, DenoisingUNet, UNetConfig
+from pellucid.train.reshape import blocks_of
+from pellucid.train.revive import revive
 
-COARSE = "down.1.blocks.0"
 CONFIG = UNetConfig(patch=1, widths=(6, 8), blocks=(1, 1), embedding=8)
 NOISY = torch.randn(2, 3, 16, 12, generator=torch.Generator().manual_seed(1))
 SIGMA = torch.tensor([0.1, 2.0])
+
+
+def coarse(network: DenoisingUNet) -> Block:
+    """Its coarsest block."""
+    return next(block for name, _, block in blocks_of(network) if name == "down.1.blocks.0")
 
 
 def trained(*silent: int) -> DenoisingUNet:
@@ -23,7 +28,7 @@ def trained(*silent: int) -> DenoisingUNet:
     with torch.no_grad():
         network.tail.weight.normal_(std=0.1)
         for channel in silent:
-            blocks_in(network)[COARSE].film.bias[8 + channel] = -1e3
+            coarse(network).film.bias[8 + channel] = -1e3
     return network
 
 
@@ -32,7 +37,7 @@ def test_silent_channels_learn_again() -> None:
     before, fresh = copy.deepcopy(network), DenoisingUNet(CONFIG)
     assert revive(network, fresh, islice(repeat((NOISY, SIGMA)), 2)) == 2
     torch.testing.assert_close(network(NOISY, SIGMA), before(NOISY, SIGMA))
-    one, old, new = (blocks_in(each)[COARSE] for each in (network, before, fresh))
+    one, old, new = (coarse(each) for each in (network, before, fresh))
     assert torch.equal(one.first.weight[[2, 5]], new.first.weight[[2, 5]])
     network(NOISY, SIGMA).square().mean().backward()
     before(NOISY, SIGMA).square().mean().backward()

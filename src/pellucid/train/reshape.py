@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PellucidError
-from ..priors.network import DenoisingUNet, UNetConfig
+from ..priors.network import Block, DenoisingUNet, UNetConfig
 from .recipe import loss_weight
 
-_LOOKS = 24  # Batches that show which channels matter.
+LOOKS = 24  # Batches that show which channels matter.
 _RATE = 3e-3
 # Weight of the distance of the first common level's input, beside that of the estimates: first it leads, then it helps.
 _INSIDE = (5.0, 1.0)
@@ -47,7 +47,7 @@ def reshape(
         PellucidError: the shapes do not suit; then nothing has changed.
     """
     front = _levels_in_front(network.config, old.config)
-    streams, insides = _powers(old, islice(batches, _LOOKS))
+    streams, insides = _powers(old, islice(batches, LOOKS))
     bases = [_principal(power, width) for power, width in zip(streams, network.config.widths[front:], strict=True)]
     network.load_state_dict(network.state_dict() | _common(network, old, front, bases, insides))
     if front:
@@ -93,10 +93,10 @@ def _powers(old: DenoisingUNet, batches: Iterator[tuple[Tensor, Tensor]]) -> tup
         return see
 
     hooks = []
-    for name, level, block in _blocks(old):
+    for name, level, block in blocks_of(old):
         hooks += [
             block.register_forward_hook(see_stream(level)),
-            block.get_submodule("second").register_forward_pre_hook(see_inside(name)),
+            block.second.register_forward_pre_hook(see_inside(name)),
         ]
     for noisy, sigma in batches:
         old(noisy, sigma)
@@ -105,7 +105,7 @@ def _powers(old: DenoisingUNet, batches: Iterator[tuple[Tensor, Tensor]]) -> tup
     return streams, insides
 
 
-def _blocks(network: DenoisingUNet) -> Iterator[tuple[str, int, nn.Module]]:
+def blocks_of(network: DenoisingUNet) -> Iterator[tuple[str, int, Block]]:
     """Name, level and module of each block."""
     for side in ("down", "up"):
         for level, holder in enumerate(getattr(network, side)):
@@ -127,8 +127,8 @@ def _common(
     """The new network's weights at the resolutions of the old one."""
     own = old.state_dict()
     made = {name: value for name, value in own.items() if name.startswith("embed.")}
-    theirs = {name: block.state_dict() for name, _, block in _blocks(old)}
-    for name, level, _ in _blocks(network):
+    theirs = {name: block.state_dict() for name, _, block in blocks_of(old)}
+    for name, level, _ in blocks_of(network):
         if level < front:
             continue
         source = name.replace(f".{level}.", f".{level - front}.", 1)

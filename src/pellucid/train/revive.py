@@ -7,12 +7,14 @@ gains and shifts leave many such channels behind.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..priors.network import Block, DenoisingUNet
+from ..priors.network import DenoisingUNet
+from .reshape import LOOKS, blocks_of
 
 _RARE = 1e-3
 """Share of the places of every batch below which a channel counts as silent."""
@@ -25,29 +27,23 @@ def revive(network: DenoisingUNet, fresh: DenoisingUNet, batches: Iterator[tuple
     Args:
         network: trained network; changed in place.
         fresh: network of the same shape as training begins with.
-        batches: noisy images of (B, C, H, W) and their noise levels of (B,).
+        batches: noisy images of (B, C, H, W) and their noise levels of (B,), of which 24 are looked at.
 
     Returns:
         Number of these channels.
     """
     count = 0
-    silent = {name: often < _RARE for name, often in _activity(network, batches).items()}
-    others = blocks_in(fresh)
-    for name, block in blocks_in(network).items():
+    silent = {name: often < _RARE for name, often in _activity(network, islice(batches, LOOKS)).items()}
+    for (name, _, block), (*_, other) in zip(blocks_of(network), blocks_of(fresh), strict=True):
         own = silent[name]
         count += int(own.sum())
-        block.first.weight[own] = others[name].first.weight[own]
+        block.first.weight[own] = other.first.weight[own]
         block.second.weight[:, own] = 0
         # Gains, then shifts: two layers in one.
         both = torch.cat([own, own])
         block.film.weight[both] = 0
         block.film.bias[both] = 0
     return count
-
-
-def blocks_in(network: DenoisingUNet) -> dict[str, Block]:
-    """Residual blocks of a network by name."""
-    return {name: module for name, module in network.named_modules() if isinstance(module, Block)}
 
 
 def _activity(network: DenoisingUNet, batches: Iterator[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
@@ -61,7 +57,7 @@ def _activity(network: DenoisingUNet, batches: Iterator[tuple[Tensor, Tensor]]) 
     def watch(name: str, second: nn.Module) -> Any:
         return second.register_forward_pre_hook(lambda _, inputs: see(name, inputs[0]))
 
-    watches = [watch(name, block.second) for name, block in blocks_in(network).items()]
+    watches = [watch(name, block.second) for name, _, block in blocks_of(network)]
     for noisy, sigma in batches:
         network(noisy, sigma)
     for hook in watches:

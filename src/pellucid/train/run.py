@@ -33,7 +33,6 @@ from .validation import Scores, Sets, open_sets, scores
 # Beside teachers' estimates, weight of a drawn crop. Its distance from the truth is an order larger than a photograph's
 # from its estimate, so a full weight would let the few drawn ones lead.
 _DRAWN = 0.25
-_LOOKS = 24  # Batches that show which channels fire.
 
 
 def train(
@@ -273,7 +272,7 @@ class Trainer:
                 reshape(new, old, _calibration(crops, self.recipe))
             except PellucidError as error:
                 raise PellucidError(f"{folder}: {error}") from None
-        silent = revive(new, fresh, itertools.islice(_calibration(crops, self.recipe), _LOOKS))
+        silent = revive(new, fresh, _calibration(crops, self.recipe))
         if silent:
             tell(f"{folder}: {silent} hidden channels never fire, and begin anew")
         self.network.load_state_dict(new.state_dict())

@@ -114,16 +114,16 @@ def calmest(y: Tensor, kept: Tensor, axes: int, compressed: bool = False) -> Spe
         axes: colour axes that count.
         compressed: whether it was a JPEG; see `limited`.
     """
-    return calm_of(blocks(y)[kept], axes, compressed)
+    return limited(calm_of(blocks(y)[kept], axes), axes, GREY_MOST if compressed else None)
 
 
-def calm_of(power: Tensor, axes: int, compressed: bool = False) -> Spectrum:
+def calm_of(power: Tensor, axes: int) -> Spectrum:
     """Mean power of the calmest of blocks, (N, C, BANDS); see `calmest`."""
     activity = (power / median(power).clamp_min(LEAST_POWER)).sum((1, 2))
     calmest = activity.argsort()[: max(4, int(len(activity) * _CALMEST))]
     bound = power[calmest].mean(0)
     bound[:, 0] = bound[:, 1]
-    return limited(Spectrum(only(bound, axes)), axes, GREY_MOST if compressed else None)
+    return Spectrum(only(bound, axes))
 
 
 def limited(noise: Spectrum, axes: int, most: float | None) -> Spectrum:
