@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -199,7 +199,8 @@ def test_what_is_not_finite_is_an_error() -> None:
         pellucid.restore(torch.zeros(1, 3, 4, 4), "denoise", lambda x: x * float("nan"))
 
 
-@given(level=st.floats(0.05, 1.5), seed=st.integers(0, 99))
+@example(level=1.9, seed=0)
+@given(level=st.floats(0.05, 1.9), seed=st.integers(0, 99))
 def test_a_blind_denoiser_finds_the_level_by_itself(level: float, seed: int) -> None:
     """The level found is what it takes away, and the result its own, told nothing."""
     x = 0.5 * draw(1, 3, 48, 48, seed=seed) + level * draw(1, 3, 48, 48, seed=seed + 1000)

@@ -105,13 +105,13 @@ def noise_seen(prior: Prior, y: Tensor, calls: int = 8) -> Tensor:
     low, high = [math.log(_LOWEST)] * len(y), [math.log(_HIGHEST)] * len(y)
     for _ in range(calls):
         middle = [(least + most) / 2 for least, most in zip(low, high, strict=True)]
-        sigma = y.new_tensor([math.exp(level) for level in middle])
+        sigma = y.new_tensor([math.exp(level) / _MOST for level in middle])
         taken = (y - prior(y, sigma)).square().flatten(1).mean(1).sqrt()
         for i, noisy in enumerate((taken >= _MOST * sigma).tolist()):
             (low if noisy else high)[i] = middle[i]
     # What was never seen to be noisy is not: the middle of the last range would say that it is, a little.
     found = [(least + most) / 2 if least > math.log(_LOWEST) else least for least, most in zip(low, high, strict=True)]
-    return y.new_tensor([max(_MOST * math.exp(level), _LOWEST) for level in found])
+    return y.new_tensor([math.exp(level) for level in found])
 
 
 @dataclass(frozen=True)
