@@ -44,9 +44,9 @@ def test_a_grey_picture_needs_more_evidence_and_a_compressed_one_less() -> None:
         math.log(share / (1 - share))
         for share in (signs.probability(found, kind) for kind in ("colour", "grey", "curved", "compressed"))
     )
-    assert curved == pytest.approx(colour - 0.92)
-    assert grey == pytest.approx(colour - 0.52)
-    assert compressed == pytest.approx(colour + 0.18)
+    assert curved == pytest.approx(colour - 1.42)
+    assert grey == pytest.approx(colour - 1.02)
+    assert compressed == pytest.approx(colour - 0.32)
 
 
 def fur(seed: int, stroke: tuple[int, int]) -> Tensor:
@@ -59,6 +59,7 @@ def test_in_a_grey_file_the_grid_tells_nothing_and_drawn_noise_is_the_measure() 
     found = {"share": 0.8, **read(drawn(1))}
     for one in ({"grid": 0.4}, {"peaks": 0.9}):
         assert signs.probability(found | one, "pressed") == signs.probability(found, "pressed")
+    assert signs.probability(found | {"peaks": 0.9}, "colour") == signs.probability(found, "colour")
     assert signs.probability(found | {"grid": 0.4}, "grey") < signs.probability(found, "grey")
     told = Spectrum.white(0.1, 3, 1)
     grain, again = (simulated(FLAT, told, Streams([seed])) for seed in (1, 2))
@@ -81,6 +82,10 @@ def test_in_a_grey_file_the_grid_tells_nothing_and_drawn_noise_is_the_measure() 
     assert turned["turning"] > 0.1, "each half has a direction of its own"
     both = {"peaked": 0.2, "turning": 0.05}
     assert signs.beyond(both, signs.UNEVEN["grey"]) == pytest.approx(40 * 0.1 + 100 * 0.038)
+    # Faint noise has peaks at edges; loud noise has none.
+    assert even["bursts"] == pytest.approx(even["peaked"] * 12.75 * told.level, rel=1e-3)
+    both |= {"bursts": 0.5}
+    assert signs.beyond(both, signs.UNEVEN["colour"]) == pytest.approx(150 * 0.038 + 5 * 0.2)
     # The drawn noise has no tones.
     assert signs.beyond(both, signs.UNEVEN["curved"]) == pytest.approx(100 * 0.038)
 
@@ -107,7 +112,7 @@ def test_what_is_taken_of_texture_follows_the_picture() -> None:
     for kind in ("grey", "curved", "pressed"):
         assert signs.beyond({"texture": 0.8}, signs.UNEVEN[kind]) == pytest.approx(20 * 0.2)
     assert signs.beyond({"follows": 0.89}, signs.UNEVEN["compressed"]) == pytest.approx(20 * 0.1)
-    assert not {"texture", "follows"} & set(signs.UNEVEN["colour"])
+    assert signs.beyond({"texture": 0.8}, signs.UNEVEN["colour"]) == pytest.approx(5 * 0.5)
 
 
 def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:

@@ -94,7 +94,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     signs["calm"] = calmer(own, calmness(y, again.power, told, axes))
     signs |= follows(y, taken.x0, drawn, again.x0, signs["level"])
     if kind in DRAWN:
-        signs |= beside_drawn(signs, drawn, again.x0, again.power, told)
+        signs |= beside_drawn(signs, drawn, again.x0, again.power, told, axes)
     change = (_smooth(ratio / _ratio(again, told, kept)) ** 2).clamp(_LESS, MORE_POWER)
     spectrum = limited(Spectrum(only(told.power * change, axes)), axes, _GREY_FOUND if compressed else None)
     if credible and all_of(y, spectrum):
