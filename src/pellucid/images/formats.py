@@ -359,10 +359,20 @@ def codec_for(path: Path) -> Codec:
         head = file.read(64)
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return codec(_BY_SUFFIX[".tif"])
-    brands = head[8:64]
-    if head[4:8] == b"ftyp" and b"avif" not in brands and brands[:4] in _HEIF:
-        return codec(_BY_SUFFIX[".heic"])
-    return codec(_BY_SUFFIX[".png"])
+    return codec(_BY_SUFFIX[".heic" if _boxed(head) == "HEIF" else ".png"])
+
+
+def is_coded_as(path: Path, form: Format) -> bool:
+    """True if the first bytes of a file are those of a format, which is AVIF or HEIF."""
+    with path.open("rb") as file:
+        return _boxed(file.read(64)) == form.name
+
+
+def _boxed(head: bytes) -> str:
+    """Name of the format of a file of boxes, AVIF or HEIF, by its first bytes; empty for other files."""
+    if head[4:8] != b"ftyp":
+        return ""
+    return "AVIF" if b"avif" in head[8:] else "HEIF" if head[8:12] in _HEIF else ""
 
 
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")

@@ -100,7 +100,9 @@ def plan(
         PellucidError: a folder without images, a pattern without files, no image that can be begun, or an output file
             of a kind that cannot be written.
     """
-    if in_place == (output is not None):
+    if in_place and output is not None:
+        raise UsageError("-o and --in-place exclude each other: leave one out")
+    if not in_place and output is None:
         raise UsageError("say where to write: -o FILE, -o FOLDER, or --in-place to replace the inputs")
     _check_samples(expand(inputs), output, samples)
     found = search(inputs, output, left)
