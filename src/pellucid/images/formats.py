@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol, cast
 import numpy as np
 
 from ..apart.bounds import free_memory
-from ..errors import PellucidError
+from ..errors import PellucidError, UsageError
 from ..support.plural import one_of
 from .colours import profile
 from .metadata import segment
@@ -154,11 +154,11 @@ def check_suffix(path: Path) -> Format:
     """Returns the format of a name; rejects suffixes of no writable format.
 
     Raises:
-        PellucidError: the format cannot be written.
+        UsageError: the format cannot be written.
     """
     form = _BY_SUFFIX.get(path.suffix.lower())
     if form is None or not form.holds:
-        raise PellucidError(f"{path}: cannot write {path.suffix or 'without a suffix'}: use {', '.join(WRITTEN)}")
+        raise UsageError(f"{path}: cannot write {path.suffix or 'without a suffix'}: use {', '.join(WRITTEN)}")
     return form
 
 
@@ -201,7 +201,8 @@ def check_holds(picture: Picture, path: Path) -> None:
     """Rejects a file whose format cannot hold the picture without loss.
 
     Raises:
-        PellucidError: the suffix is no writable format, or the format lacks depth, transparency or pages.
+        UsageError: the suffix is no writable format.
+        PellucidError: the format lacks depth, transparency or pages.
     """
     lack = lacking(picture, path)
     if lack is not None:
@@ -217,7 +218,7 @@ def lacking(picture: Picture, path: Path) -> str | None:
     """Names a lack of a file's format for a picture, as "BMP has no transparency"; None if it holds the picture.
 
     Raises:
-        PellucidError: the suffix is no writable format.
+        UsageError: the suffix is no writable format.
     """
     return _lack(picture, check_suffix(path))
 
