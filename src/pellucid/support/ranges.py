@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import TypeGuard
+from typing import Any
 
 from ..errors import UsageError
 
@@ -36,12 +36,12 @@ MOST_SAMPLES = 10_000
 """Number of samples of an image above which a request is rejected: all have a seed and a file before any work."""
 
 
-def is_count(number: object) -> TypeGuard[Integral]:
+def is_count(number: Any) -> bool:
     """True for a whole number from 1 up, also of numpy."""
     return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= 1
 
 
-def check_samples(number: object) -> None:
+def check_samples(number: Any) -> None:
     """Rejects an impossible number of samples of an image.
 
     Raises:
