@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -28,7 +27,7 @@ from .restoration.restored import SAMPLES_IDENTICAL, Restored
 from .restoration.restorer import Restorer
 from .restoration.samples import Samples
 from .support.devices import find_device
-from .support.ranges import check_samples
+from .support.ranges import check_samples, is_count
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -149,11 +148,8 @@ def restore(
         >>> out.shape
         torch.Size([1, 3, 16, 16])
     """
-    number: Any = samples
-    if number is not None:
-        if not _is_count(number):
-            raise UsageError(f"samples are 1 or more of each image, not {samples!r}")
-        check_samples(int(number))
+    if samples is not None:
+        check_samples(samples)
     picture = _picture(image)
     recipe = Recipe.of(method, prior, operator=operator, noise=noise, seed=seed, **options)
     if isinstance(image, Tensor):
@@ -193,11 +189,6 @@ def _deviation(image: str | Path | Image.Image | Array, colours: Tensor) -> Arra
         return None
     deviation: Array = colours.std(0).permute(1, 2, 0).numpy()
     return deviation if deviation.shape[2] > 1 or getattr(image, "ndim", 2) == 3 else deviation[..., 0]
-
-
-def _is_count(number: object) -> bool:
-    """True for a whole number from 1 up, also of numpy."""
-    return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= 1
 
 
 def diagnose(
@@ -242,7 +233,7 @@ def diagnose(
     if picture is None:
         raise UsageError("diagnose takes a path, a Pillow image or a numpy array, not a tensor")
     pages = picture.pages
-    if page is not None and (not _is_count(page) or page > len(pages)):
+    if page is not None and (not is_count(page) or page > len(pages)):
         name = picture.name or "the image"
         raise UsageError(f"{name}: page is a number from 1 to {len(pages)}, not {page!r}")
     if page is None and len(pages) > 1:

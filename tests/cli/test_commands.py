@@ -121,6 +121,8 @@ def test_the_bad_are_named_and_the_good_are_done(
         (["--mask", ""], "the name is empty"),
         (["--prior", ""], "the name of the prior is empty"),
         (["-o", ""], "the name is empty"),
+        (["-o", "out.xyz"], "out.xyz: cannot write .xyz: use .png"),
+        (["--in-place"], "-o and --in-place exclude each other: leave one out"),
         (["--task", "denoize"], "did you mean 'denoise'"),
         (["--task", "inpaint"], "needs a mask"),
         (["--task", "denoise", "-m", "dreamclean"], "is blind: it cannot use an operator, nor a task with one"),

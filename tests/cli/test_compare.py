@@ -94,8 +94,29 @@ def test_json_has_a_line_for_each_and_one_for_all(pellucid_command: Command, fol
     assert {key: first[key] for key in expected} == expected
     # JSON has no infinity.
     assert (second["figures"], second["before"]) == ({"psnr": None}, {"psnr": pytest.approx(decibels(1), abs=1e-3)})
-    assert whole == {"images": 3, "mean": {"psnr": None}, "standard_error": {"psnr": None}, "gain": {"psnr": None},
-                     "sets": {}}  # fmt: skip
+    a, b = decibels(10), decibels(20)
+    assert whole == {
+        "images": 3, "mean": {"psnr": pytest.approx((a + b) / 2, abs=1e-4)},
+        "standard_error": {"psnr": pytest.approx((a - b) / 2, abs=1e-4)},
+        "gain": {"psnr": pytest.approx((a - decibels(40) + b - decibels(10)) / 2, abs=1e-4)},
+        "infinite": {"psnr": 1}, "sets": {},
+    }  # fmt: skip
+
+
+def test_equal_images_are_counted_and_the_mean_is_of_the_others(
+    pellucid_command: Command, folders: tuple[Path, ...]
+) -> None:
+    restored, clean, damaged = folders
+    for folder in folders:
+        flat(folder / "c.png", 7)
+    said = pellucid_command("compare", restored, clean, "--damaged", damaged, "-m", "psnr")
+    mean, note = said.out.splitlines()[4:6]
+    a, b = decibels(10), decibels(20)
+    gain = (a - decibels(40) + b - decibels(10)) / 2
+    assert mean == f"mean of 3  {(a + b) / 2:.2f} ±{(a - b) / 2:.2f} ({gain:+.2f})"
+    assert note == "PSNR of 1 image is infinite (nothing differs): the mean is of the others"
+    said = pellucid_command("compare", clean, clean, "-m", "psnr")
+    assert said.out.splitlines()[4:6] == ["mean of 3  inf", ""]
 
 
 def test_csv_is_the_table_alone_with_every_digit(pellucid_command: Command, folders: tuple[Path, ...]) -> None:

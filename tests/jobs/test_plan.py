@@ -58,7 +58,7 @@ def test_in_place(scans: Path) -> None:
     ("inputs", "output", "options", "says"),
     [
         (["a.png"], None, {}, "say where to write"),
-        (["a.png"], "out", {"in_place": True}, "say where to write"),
+        (["a.png"], "out", {"in_place": True}, "-o and --in-place exclude each other"),
         (["a.png"], "a.png", {}, "is an input"),
         (["a.png"], "a.png", {"overwrite": True}, "is an input"),
         (["a.png"], ".", {}, "is an input"),

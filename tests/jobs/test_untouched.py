@@ -74,6 +74,47 @@ def test_a_format_with_loss_says_that_unchanged_pixels_were_coded_anew(tmp_path:
         assert images.coded_anew(picture.with_tensor(1 - picture.tensor()), picture, tmp_path / target) is None
 
 
+@pytest.mark.parametrize("suffix", [".heic", ".avif"])
+def test_an_unchanged_heif_or_avif_is_copied_to_the_byte(tmp_path: Path, suffix: str) -> None:
+    source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    images.write(images.from_pil(photo()), source)
+    picture = images.read(source)
+    same, other = picture.with_tensor(picture.tensor()), picture.with_tensor(1 - picture.tensor())
+    assert write(same, ["nothing found"], [picture], target, source=source, copy=True) == Written(
+        ("nothing found",), None
+    )
+    assert target.read_bytes() == source.read_bytes()
+    target.write_bytes(b"another's")
+    with pytest.raises(PellucidError, match="cannot be written"):
+        write(same, [], [picture], target, source=source, new=True, copy=True)
+    assert target.read_bytes() == b"another's"
+    # Changed pixels, removed metadata and another format are coded.
+    for restored, place, copy in ((other, target, True), (same, target, False), (same, tmp_path / "c.png", True)):
+        write(restored, [], [picture], place, source=source, copy=copy)
+        assert place.read_bytes() != source.read_bytes()
+
+
+def test_a_job_copies_an_unchanged_heif_unless_its_metadata_are_to_go(tmp_path: Path) -> None:
+    source = tmp_path / "a.heic"
+    images.write(images.from_pil(photo()), source)
+    for strip in (False, True):
+        target = tmp_path / f"{strip}.heic"
+        (outcome,) = run(plan([source], target), UNCHANGED, strip=strip)
+        assert (target.read_bytes() == source.read_bytes()) != strip
+        assert ("coded its pixels anew" in (outcome.note or "")) == strip
+
+
+def test_what_is_copied_has_the_format_of_its_name(tmp_path: Path) -> None:
+    for suffix in (".heic", ".avif", ".png"):
+        images.write(images.from_pil(photo()), tmp_path / f"a{suffix}")
+    for suffix in (".avif", ".png"):
+        # Another format behind the name of a HEIF.
+        (tmp_path / f"{suffix[1:]}.heic").write_bytes((tmp_path / f"a{suffix}").read_bytes())
+        assert not images.copies(tmp_path / f"{suffix[1:]}.heic", tmp_path / "b.heic")
+        assert images.copies(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}") == (suffix == ".avif")
+    assert images.copies(tmp_path / "a.heic", tmp_path / "b.heif")
+
+
 def test_notes_of_a_file_are_of_the_picture_alone_and_of_what_its_format_keeps(tmp_path: Path) -> None:
     photo().convert("CMYK").save(tmp_path / "a.jpg")
     source = tmp_path / "a.jpg"

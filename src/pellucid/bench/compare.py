@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,9 @@ class MeasuredPair:
 
     @property
     def gain(self) -> dict[str, float]:
-        """Changes of the figures, for metrics that have both."""
-        return {name: self.figures[name] - before for name, before in self.before.items()}
+        """Changes of the figures, for metrics that have both, neither of them infinite."""
+        both = {name: (self.figures[name], before) for name, before in self.before.items()}
+        return {name: after - before for name, (after, before) in both.items() if not math.isinf(after + before)}
 
 
 def chosen(
@@ -149,16 +151,33 @@ def _page(
 def means(rows: Sequence[MeasuredPair], of: Callable[[MeasuredPair], Mapping[str, float]]) -> dict[str, Cell]:
     """The mean of each metric over the images, of each the mean of its samples.
 
+    Infinite figures, as the PSNR of identical images, are left out unless all are infinite; `infinite` counts them.
+
     Args:
         rows: results of all images.
         of: which figures of a row.
     """
+    each = {name: list(values.values()) for name, values in _by_image(rows, of).items()}
+    return {name: cell([value for value in values if not math.isinf(value)] or values) for name, values in each.items()}
+
+
+def infinite(rows: Sequence[MeasuredPair]) -> dict[str, int]:
+    """Numbers of images with an infinite figure, by metric; metrics without one are left out."""
+    each = _by_image(rows, lambda row: row.figures)
+    found = {name: sum(map(math.isinf, values.values())) for name, values in each.items()}
+    return {name: number for name, number in found.items() if number}
+
+
+def _by_image(
+    rows: Sequence[MeasuredPair], of: Callable[[MeasuredPair], Mapping[str, float]]
+) -> dict[str, dict[object, float]]:
+    """Figures of each image, the means of its samples, by metric."""
     found: dict[str, dict[object, list[float]]] = {}
     for row in rows:
         image = (row.pair.truth or row.pair.damaged or row.pair.restored, row.page)
         for name, value in of(row).items():
             found.setdefault(name, {}).setdefault(image, []).append(value)
-    return {name: cell([fmean(values) for values in each.values()]) for name, each in found.items()}
+    return {name: {image: fmean(values) for image, values in each.items()} for name, each in found.items()}
 
 
 def of_sets(metric: SetMetric, restored: Sequence[Path], truth: Sequence[Path]) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import PellucidError, UsageError
+from ..support.plural import number_of
 from .options import Json
 from .output import FAILED, as_json, bar, complain, left_out, table
 
@@ -142,7 +143,7 @@ def _record(row: MeasuredPair) -> dict[str, Any]:
 
 
 def _summary(rows: Sequence[MeasuredPair], whole: Mapping[str, float | None]) -> dict[str, Any]:
-    from ..bench.compare import means
+    from ..bench.compare import infinite, means
 
     cells, gains = means(rows, lambda row: row.figures), means(rows, lambda row: row.gain)
     return {
@@ -150,6 +151,7 @@ def _summary(rows: Sequence[MeasuredPair], whole: Mapping[str, float | None]) ->
         "mean": _numbers({name: cell.mean for name, cell in cells.items()}),
         "standard_error": _numbers({name: cell.error for name, cell in cells.items()}),
         "gain": _numbers({name: cell.mean for name, cell in gains.items()}),
+        "infinite": infinite(rows),
         "sets": whole,
     }
 
@@ -175,7 +177,7 @@ def _print_csv(rows: Sequence[MeasuredPair], chosen: Sequence[Metric], compared:
 def _print(
     rows: Sequence[MeasuredPair], whole: Mapping[str, float | None], chosen: Sequence[Metric | SetMetric]
 ) -> None:
-    from ..bench.compare import means
+    from ..bench.compare import infinite, means
 
     names = [metric.name for metric in chosen if metric.name not in whole]
     if rows and names:
@@ -187,6 +189,10 @@ def _print(
             cells, gains = means(rows, lambda row: row.figures), means(rows, lambda row: row.gain)
             lines.append([f"mean of {len(rows)}", *(_mean(name, cells.get(name), gains.get(name)) for name in names)])
         table(lines)
+        for name, number in infinite(rows).items():
+            if len(rows) > 1 and not math.isinf(cells[name].mean):
+                many = number_of(number, "image")
+                typer.echo(f"{name.upper()} of {many} is infinite (nothing differs): the mean is of the others")
     for name, value in whole.items():
         typer.echo(f"{name.upper()} of the two folders: {_shown(name, value)}")
     typer.echo("")

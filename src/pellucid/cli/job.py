@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -105,9 +105,6 @@ def dry_run(job: Job) -> int:
     """Prints the planned work; returns the exit code."""
     restorer, failed = job.work.restorer, left_out(job.left, job.json)
 
-    # A method that looks at each picture first makes as many as it needs.
-    bound = "up to " if restorer.method.diagnoses else ""
-
     @cache
     def memory(height: int, width: int) -> int | None:
         needed = restorer.memory(height, width)
@@ -119,31 +116,44 @@ def dry_run(job: Job) -> int:
         samples.setdefault(item.sources, []).append(item)
     looked = replace(job, items=[each[0] for each in samples.values()], work=replace(job.work, dry=True), manifest=None)
     for outcome in looked.outcomes(looked.items, sum(looked.expected().values()), lambda item, share: None):
-        each = samples[outcome.item.sources]
-        if outcome.error is not None or outcome.output is None:
+        chosen = None if outcome.error is not None else outcome.output
+        if chosen is None:
             failed += 1
             complain(outcome.error or "")
+        plan = _plan(None if chosen is None else outcome, restorer, memory)
+        for item in samples[outcome.item.sources]:
+            output = None if chosen is None else item.names[outcome.item.names.index(chosen)]
             if job.json:
-                unknown = dict.fromkeys(("width", "height", "nfe", "tiles", "memory", "note"))
-                for item in each:
-                    as_json({**_files(item, None), **job.about, **unknown, "error": outcome.error})
-            continue
-        sizes = outcome.pages
-        height, width = sizes[0]
-        tiles, nfe = sum(restorer.tiles(*size).number for size in sizes), restorer.nfe()
-        needs = max((memory(*size) for size in sizes), key=lambda bytes: bytes or 0)
-        chosen = outcome.item.names.index(outcome.output)
-        for item in each:
-            output = item.names[chosen]
-            if job.json:
-                plan = {"width": width, "height": height, "nfe": nfe, "tiles": tiles, "memory": needs}
-                as_json({**_files(item, output), **job.about, **plan, "note": outcome.note, "error": None})
-                continue
-            room = "" if needs is None else f", about {needs / 1e9:.1f} GB of memory"
-            work = f"{width}x{height}, {bound}{number_of(nfe, 'evaluation')} of {number_of(tiles, 'tile')}{room}"
-            note = "" if outcome.note is None else f": {outcome.note}"
-            typer.echo(plain(f"{item.source} -> {output}  {work}{note}"))
+                as_json({**_files(item, output), **job.about, **plan, "error": outcome.error})
+            elif output is not None:
+                typer.echo(plain(f"{item.source} -> {output}  {_planned(plan, restorer)}"))
     return FAILED if failed else 0
+
+
+def _plan(outcome: Outcome | None, restorer: Restorer, memory: Callable[[int, int], int | None]) -> dict[str, Any]:
+    """Fields of a planned image's record; each is None for one that cannot be begun."""
+    if outcome is None:
+        return dict.fromkeys(("width", "height", "nfe", "tiles", "memory", "note"))
+    sizes = outcome.pages
+    height, width = sizes[0]
+    return {
+        "width": width,
+        "height": height,
+        "nfe": restorer.nfe(),
+        "tiles": sum(restorer.tiles(*size).number for size in sizes),
+        "memory": max((memory(*size) for size in sizes), key=lambda bytes: bytes or 0),
+        "note": outcome.note,
+    }
+
+
+def _planned(plan: Mapping[str, Any], restorer: Restorer) -> str:
+    """The planned work on an image in words."""
+    # A method that looks at each picture first makes as many as it needs.
+    bound = "up to " if restorer.method.diagnoses else ""
+    room = "" if plan["memory"] is None else f", about {plan['memory'] / 1e9:.1f} GB of memory"
+    work = f"{number_of(plan['nfe'], 'evaluation')} of {number_of(plan['tiles'], 'tile')}"
+    note = "" if plan["note"] is None else f": {plan['note']}"
+    return f"{plan['width']}x{plan['height']}, {bound}{work}{room}{note}"
 
 
 @dataclass

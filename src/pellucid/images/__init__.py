@@ -1,7 +1,7 @@
 """Images between people and tensors: files, PIL, numpy, torch, without losing anything on the way."""
 
 from .atomic import clear
-from .files import Damaged, coded_anew, keeps_coding, probe, read, size_of, sizes_of, write
+from .files import Damaged, coded_anew, copies, keeps_coding, probe, read, size_of, sizes_of, write
 from .folders import files_below
 from .formats import MAX_PIXELS, SUFFIXES, check_holds, check_suffix, fitting, lacking, left_out, targets_of
 from .metadata import MARK, marks
@@ -23,6 +23,7 @@ __all__ = [
     "check_suffix",
     "clear",
     "coded_anew",
+    "copies",
     "files_below",
     "fitting",
     "from_array",

@@ -18,7 +18,7 @@ from .. import apart
 from ..errors import PellucidError
 from . import jpeg, metadata
 from .atomic import replacing
-from .formats import MAX_PIXELS, Format, check_holds, check_suffix, codec, codec_for, coloured
+from .formats import MAX_PIXELS, Format, check_holds, check_suffix, codec, codec_for, coloured, is_coded_as
 from .picture import Coded, Picture
 from .pillow import turn
 
@@ -69,8 +69,8 @@ def write(picture: Picture, path: Path, *, new: bool = False, source: Path | Non
         picture: the picture to write.
         path: the file.
         new: whether to keep a file of this name with other bytes, and raise an error.
-        source: JPEG with the picture's pixels (see `Picture.has_coding_of`), whose coded data a JPEG takes over
-            without another loss.
+        source: file with the picture's pixels. A JPEG takes over the coded data of a JPEG without another loss (see
+            `Picture.has_coding_of`). AVIF and HEIF are copied whole (see `copies`).
 
     Raises:
         PellucidError: the format cannot hold the picture, the place is not writable, or the name is taken.
@@ -78,12 +78,12 @@ def write(picture: Picture, path: Path, *, new: bool = False, source: Path | Non
     check_holds(picture, path)
     form = check_suffix(path)
     try:
-        coded = source.read_bytes() if source is not None and form.name == "JPEG" else None
+        coded = source.read_bytes() if source is not None and "quality" in form.saving else None
         with replacing(path, new=new) as file:
             if coded is None:
                 codec(form).write(coloured(picture.sized(), form), file, form.saving)
             else:
-                file.write(_recoded(picture, coded, form))
+                file.write(_recoded(picture, coded, form) if form.name == "JPEG" else coded)
     except PellucidError as error:
         raise PellucidError(f"{path}: {error}") from None
     except OSError as error:
@@ -97,6 +97,11 @@ def write(picture: Picture, path: Path, *, new: bool = False, source: Path | Non
 def keeps_coding(picture: Picture, original: Picture, path: Path) -> bool:
     """True if a file of the picture can keep the coded data of its original; see `Picture.has_coding_of`."""
     return check_suffix(path).name == "JPEG" and picture.has_coding_of(original)
+
+
+def copies(source: Path, path: Path) -> bool:
+    """True if a file is best a copy of its unchanged source: both are AVIF or HEIF, which lose at each coding."""
+    return is_coded_as(source, check_suffix(path))
 
 
 def coded_anew(picture: Picture, original: Picture, path: Path) -> str | None:

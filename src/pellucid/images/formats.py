@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol, cast
 import numpy as np
 
 from ..apart.bounds import free_memory
-from ..errors import PellucidError
+from ..errors import PellucidError, UsageError
 from ..support.plural import one_of
 from .colours import profile
 from .metadata import segment
@@ -154,11 +154,11 @@ def check_suffix(path: Path) -> Format:
     """Returns the format of a name; rejects suffixes of no writable format.
 
     Raises:
-        PellucidError: the format cannot be written.
+        UsageError: the format cannot be written.
     """
     form = _BY_SUFFIX.get(path.suffix.lower())
     if form is None or not form.holds:
-        raise PellucidError(f"{path}: cannot write {path.suffix or 'without a suffix'}: use {', '.join(WRITTEN)}")
+        raise UsageError(f"{path}: cannot write {path.suffix or 'without a suffix'}: use {', '.join(WRITTEN)}")
     return form
 
 
@@ -201,7 +201,8 @@ def check_holds(picture: Picture, path: Path) -> None:
     """Rejects a file whose format cannot hold the picture without loss.
 
     Raises:
-        PellucidError: the suffix is no writable format, or the format lacks depth, transparency or pages.
+        UsageError: the suffix is no writable format.
+        PellucidError: the format lacks depth, transparency or pages.
     """
     lack = lacking(picture, path)
     if lack is not None:
@@ -217,7 +218,7 @@ def lacking(picture: Picture, path: Path) -> str | None:
     """Names a lack of a file's format for a picture, as "BMP has no transparency"; None if it holds the picture.
 
     Raises:
-        PellucidError: the suffix is no writable format.
+        UsageError: the suffix is no writable format.
     """
     return _lack(picture, check_suffix(path))
 
@@ -359,10 +360,20 @@ def codec_for(path: Path) -> Codec:
         head = file.read(64)
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return codec(_BY_SUFFIX[".tif"])
-    brands = head[8:64]
-    if head[4:8] == b"ftyp" and b"avif" not in brands and brands[:4] in _HEIF:
-        return codec(_BY_SUFFIX[".heic"])
-    return codec(_BY_SUFFIX[".png"])
+    return codec(_BY_SUFFIX[".heic" if _boxed(head) == "HEIF" else ".png"])
+
+
+def is_coded_as(path: Path, form: Format) -> bool:
+    """True if the first bytes of a file are those of a format, which is AVIF or HEIF."""
+    with path.open("rb") as file:
+        return _boxed(file.read(64)) == form.name
+
+
+def _boxed(head: bytes) -> str:
+    """Name of the format of a file of boxes, AVIF or HEIF, by its first bytes; empty for other files."""
+    if head[4:8] != b"ftyp":
+        return ""
+    return "AVIF" if b"avif" in head[8:] else "HEIF" if head[8:12] in _HEIF else ""
 
 
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")

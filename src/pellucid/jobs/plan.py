@@ -96,11 +96,13 @@ def plan(
 
     Raises:
         UsageError: neither or both of output and in_place; an output that is an input, or outside the output folder;
-            an output that exists; several samples in place, or in a folder of inputs.
-        PellucidError: a folder without images, a pattern without files, no image that can be begun, or an output file
-            of a kind that cannot be written.
+            an output that exists, or of a format that cannot be written; several samples in place, or in a folder of
+            inputs.
+        PellucidError: a folder without images, a pattern without files, or no image that can be begun.
     """
-    if in_place == (output is not None):
+    if in_place and output is not None:
+        raise UsageError("-o and --in-place exclude each other: leave one out")
+    if not in_place and output is None:
         raise UsageError("say where to write: -o FILE, -o FOLDER, or --in-place to replace the inputs")
     _check_samples(expand(inputs), output, samples)
     found = search(inputs, output, left)
@@ -159,8 +161,8 @@ def plan_exposures(
         owned: see `plan`.
 
     Raises:
-        UsageError: fewer than two inputs, a folder among them, no output file, or one that exists or is an input.
-        PellucidError: an output file of a kind that cannot be written.
+        UsageError: fewer than two inputs, a folder among them, no output file, or one that exists, is an input or is of
+            a format that cannot be written.
     """
     inputs = expand(inputs)
     folders = [source for source in inputs if _is_folder(source)]

@@ -165,8 +165,11 @@ def _outcome(
             # Last: an image that failed at anything has no output.
             restored = restored.stripped() if strip else restored
             new = target not in item.replaces
-            keep = item.was is not None and not strip and damaged == "refuse"
-            written = write(restored, result.notes, pictures, target, source=item.source, new=new, keep=keep)
+            whole = not strip and damaged == "refuse"
+            written = write(
+                restored, result.notes, pictures, target, source=item.source, new=new,
+                keep=whole and item.was is not None, copy=whole,
+            )  # fmt: skip
             nfe, noise, output = result.nfe, result.noise[0] if result.noise else None, target
             after = of_files([target])
             equal = [SAMPLES_IDENTICAL] if item.sample is not None and not result.random else []

@@ -34,8 +34,9 @@ def write(
     source: Path | None = None,
     new: bool = False,
     keep: bool = False,
+    copy: bool = False,
 ) -> Written:
-    """Writes a restored picture; an unchanged JPEG keeps its coded data.
+    """Writes a restored picture; an unchanged JPEG keeps its coded data, and an unchanged AVIF or HEIF every byte.
 
     Args:
         restored: the picture.
@@ -45,13 +46,17 @@ def write(
         source: file of the whole original; None if the original is a part of its file.
         new: see `images.write`.
         keep: whether the file is the whole original, which stays as it is if its pixels are unchanged.
+        copy: whether the file is the whole original, which may be copied; see `images.copies`.
 
     Raises:
         PellucidError: see `images.write`.
     """
     alone = len(originals) == 1
-    if keep and alone and _is_unchanged(restored, originals[0]):
+    copy = copy and alone and source is not None and images.copies(source, target)
+    if (keep or copy) and alone and _is_unchanged(restored, originals[0]):
         # To write it would convert inks, palettes and bits, and code it with loss, for nothing.
+        if not keep:
+            images.write(restored, target, source=source, new=new)
         return Written(tuple(filter(None, (_without_reading(note, originals[0]) for note in notes))), None)
     whole = source is not None and alone and images.keeps_coding(restored, originals[0], target)
     images.write(restored, target, source=source if whole else None, new=new)

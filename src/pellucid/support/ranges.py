@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
+from typing import Any
 
 from ..errors import UsageError
 
@@ -34,15 +36,21 @@ MOST_SAMPLES = 10_000
 """Number of samples of an image above which a request is rejected: all have a seed and a file before any work."""
 
 
-def check_samples(number: int) -> None:
+def is_count(number: Any) -> bool:
+    """True for a whole number from 1 up, also of numpy."""
+    return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= 1
+
+
+def check_samples(number: Any) -> None:
     """Rejects an impossible number of samples of an image.
 
     Raises:
-        UsageError: it is less than 1, or more than `MOST_SAMPLES`.
+        UsageError: it is no whole number, less than 1, or more than `MOST_SAMPLES`.
     """
-    if not 1 <= number <= MOST_SAMPLES:
-        most = f", and at most {MOST_SAMPLES}" if number > 1 else ""
-        raise UsageError(f"samples are 1 or more of each image{most}, not {number}")
+    if is_count(number) and int(number) <= MOST_SAMPLES:
+        return
+    most = f", and at most {MOST_SAMPLES}" if is_count(number) else ""
+    raise UsageError(f"samples are 1 or more of each image{most}, not {number!r}")
 
 
 def percent(share: float) -> str:
