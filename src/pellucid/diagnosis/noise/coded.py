@@ -53,6 +53,13 @@ instead of 9. Noise has at most 1.01 and 2.05 there. Muddy water and starry draw
 a blurred photograph has left, waves of 1.2 and more.
 """
 
+_EVENLY, _PALER = (0.65, 0.70), 0.1
+"""Values of `steady` between which noise in colour needs less colour to make up for calm places, and how much less.
+
+Noise in three crops with texture in their flat places has 0.72 to 0.75, and a colour of 0.23 to 0.31. As even are
+gravel and a drawn wall, which have at most 0.21 and less calm places.
+"""
+
 _EVEN_GREY, _BEYOND_GREY = (0.72, 50.0), (1.3, -12.0)
 """The same for grey pictures, which have no colours; also of what is taken from the typical block, over the flat ones.
 
@@ -113,6 +120,10 @@ def _form(taken: Taken, kept: Tensor, flat: Tensor, light: Tensor) -> dict[str, 
     }
 
 
+def _between(value: float, low: float, high: float) -> float:
+    return min(max((value - low) / (high - low), 0.0), 1.0)
+
+
 def judged(
     activity: Tensor, taken: Tensor, axes: int, fine: bool = False, tint: Mapping[str, float] | None = None
 ) -> Noise:
@@ -138,8 +149,8 @@ def judged(
         "beyond": math.sqrt(power[:, 0].sum(1).median().item() / power.shape[1]) / max(level, _TINY),
         **(tint or {}),
     }
-    low, high = _COLOURS
-    coloured = min(max((signs["colours"] - low) / (high - low), 0.0), 1.0)
+    less = _PALER * _between(signs.get("steady", 0.0), *_EVENLY)
+    coloured = _between(signs["colours"] + less, *_COLOURS)
     neutral = {"everywhere": _EVERYWHERE, "even": _EVEN, "room": (_ROOM[0] + _COLOURED * coloured, _ROOM[1])}
     if axes == 1:
         neutral |= {"even": _EVEN_GREY, "beyond": _BEYOND_GREY}
