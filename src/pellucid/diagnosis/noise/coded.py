@@ -53,7 +53,7 @@ instead of 9. Noise has at most 1.01 and 2.05 there. Muddy water and starry draw
 a blurred photograph has left, waves of 1.2 and more.
 """
 
-_EVENLY, _PALER = (0.65, 0.70), 0.1
+_EVENLY, _PALER = (0.65, 0.70), 0.08
 """Values of `steady` between which noise in colour needs less colour to make up for calm places, and how much less.
 
 Noise in three crops with texture in their flat places has 0.72 to 0.75, and a colour of 0.23 to 0.31. As even are
