@@ -17,13 +17,14 @@ from pellucid.restoration import Recipe
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="takes each Nth pair, from the first on")
     parser.add_argument("--prior", default="natural")
     arguments = parser.parse_args()
     restorer = Recipe(prior=arguments.prior).restorer()
     pairs = [(path, path.with_name(path.name.replace("_real", "_mean"))) for path in arguments.folder.glob("*_real.*")]
     gains = []
     print("| photograph | before | gain | said |\n|---|---|---|---|", flush=True)
-    for path, clean in sorted(pairs):
+    for path, clean in sorted(pairs)[:: arguments.every]:
         truth, picture = images.read(clean).tensor(3), images.read(path)
         restored, result = restorer.picture(picture)
         before, after = (psnr(one.tensor(3), truth).item() for one in (picture, restored))

@@ -69,6 +69,42 @@ def test_what_is_taken_from_other_blocks_of_a_grey_picture_is_no_more_than_from_
     assert judged(activity(5), taken(lace, 0.0), 1).confidence < 0.3
 
 
+CAMERA = {"steady": 0.7, "slow": 0.7, "peaks": 1.0}
+
+
+def test_noise_of_a_coarse_file_may_depend_on_brightness() -> None:
+    uneven = taken(torch.tensor([1.0, 2.5]).repeat(20))
+    assert judged(activity(5), uneven, 3).confidence < 0.05
+    assert judged(activity(5), uneven, 3, tint=CAMERA).confidence == 0.65
+    little = taken(torch.full((40,), 0.3))
+    assert judged(activity(5), little, 3, tint={**CAMERA, "steady": 0.8}).confidence < 0.3
+
+
+@pytest.mark.parametrize("texture", [{"steady": 0.5}, {"slow": 1.4}, {"peaks": 4.0}], ids=str)
+def test_what_is_uneven_slow_or_peaked_in_a_coarse_file_is_texture(texture: dict[str, float]) -> None:
+    assert judged(activity(5), taken(torch.ones(40)), 3, tint={**CAMERA, **texture}).confidence < 0.1
+
+
+def test_even_noise_needs_less_colour() -> None:
+    for steady, found in ((0.7, True), (0.6, False)):
+        noise = judged(activity(14), taken(torch.ones(40), 0.25), 3, tint={**CAMERA, "steady": steady})
+        assert (noise.confidence == 0.65) == found
+
+
+def test_noise_that_is_stronger_in_the_dark_is_removed_from_a_coarse_file(tmp_path: Path) -> None:
+    clean = np.full((128, 128, 3), 60.0)
+    clean[:, 64:] = 190
+    noise = np.random.default_rng(0).standard_normal((128, 128, 3)) * np.where(clean < 128, 9, 6)
+    Image.fromarray((clean + noise).clip(0, 255).astype(np.uint8)).save(tmp_path / "noisy.jpg", quality=75)
+    found = pellucid.diagnose(tmp_path / "noisy.jpg").noise
+    assert found is not None
+    assert found.coded
+    assert found.evidence["even"] < 0.65 < found.evidence["steady"]
+    restored = np.array(pellucid.restore(tmp_path / "noisy.jpg")).astype(float)
+    before = np.array(Image.open(tmp_path / "noisy.jpg")).astype(float)
+    assert ((restored - clean) ** 2).mean() < ((before - clean) ** 2).mean() / 3
+
+
 def test_colours_make_up_for_calm_places() -> None:
     assert judged(activity(14), taken(torch.ones(40), 0.4), 3).confidence == 0.65
 

@@ -332,14 +332,16 @@ def test_more_is_removed_of_noise_before_a_compression(natural: Prior) -> None:
 def test_more_is_removed_of_undoubted_coarse_noise_in_more_steps(natural: Prior, scale: int) -> None:
     """Coarse is what has hardly any fine waves in the picture that the finding holds for."""
 
-    def first(power: Tensor, confidence: float) -> list[float]:
-        denoising = Denoising(Noise(Spectrum(power.repeat(3, 1)), 0.0, confidence, scale=scale))
+    def first(power: Tensor, confidence: float, colour: float = 1.0) -> list[float]:
+        spectrum = Spectrum(power * torch.tensor([1, colour, colour])[:, None] ** 2)
+        denoising = Denoising(Noise(spectrum, 0.0, confidence, scale=scale))
         state = next(iter(denoising.iterate(draw(1, 3, 64, 64), Counted(natural), Streams([0]))))
         return [state.sigma, state.total]
 
     coarse, fine = 0.04 * (-torch.arange(float(BANDS))).exp(), torch.linspace(0.01, 0.04, BANDS)
     top = coarse.max().sqrt().item()
     assert first(coarse, 1.0) == pytest.approx([1.12 * top, 7])
+    assert first(coarse, 1.0, 0.2) == pytest.approx([1.2 * top, 7]), "most of grain"
     assert first(coarse, 0.6) == pytest.approx([top, 5]), "not of doubtful noise"
     assert first(fine, 1.0) == pytest.approx([0.2, 5]), "nor of fine noise"
 

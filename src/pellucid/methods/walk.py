@@ -33,6 +33,13 @@ On 15 training crops with grain of 1.2 pixels it gains 0.32 dB where they are fl
 strong texture. With two calls more it gains 0.37, 0.23 and -0.12. Grain of 2 pixels in scans: 0.37, 0.15 and 0.17.
 """
 
+_GRAIN = 1.2
+"""The same of grain, which has no colour: its level is a little low.
+
+On 14 other training crops with grain of 1.2 pixels, 1.2 times the level gains 0.16 dB more than 1.12 times, and loses
+0.04 at most. Noise with colour loses 0.8 where the level is high.
+"""
+
 _CODED = 1.12
 """Factor of the level of undoubted noise before a JPEG, which makes it uneven: what fits its mean takes too little.
 
@@ -84,7 +91,8 @@ class Denoising:
     @property
     def _spectrum(self) -> Spectrum:
         undoubted = self.noise.weight == 1
-        more = _COARSE if self._coarse else _CODED if self.noise.coded and undoubted else 1.0
+        coarse = _GRAIN if self.noise.colourless else _COARSE
+        more = coarse if self._coarse else _CODED if self.noise.coded and undoubted else 1.0
         return self.noise.spectrum.scaled(self.strength * more)
 
     @torch.no_grad()

@@ -73,14 +73,23 @@ class Noise:
         return not self.white and self.grain * self.scale <= _COARSE
 
     @property
+    def colourless(self) -> bool:
+        """True if it has hardly any colour, as grain."""
+        return self._chroma < 1 / 3
+
+    @property
+    def _chroma(self) -> float:
+        """Level of the colours over that of the grey axis."""
+        grey, *colours = self.spectrum.levels
+        return math.sqrt(sum(colour**2 for colour in colours) / 2) / grey if colours else 0.0
+
+    @property
     def text(self) -> str:
         """Its level of 255 and its kind."""
         kind = "noise" if self.coded else "white noise" if self.variance is None else "noise that depends on brightness"
         if not self.white:
-            grey, *colours = self.spectrum.levels
-            chroma = math.sqrt(sum(colour**2 for colour in colours) / 2) if colours else 0.0
             coarse = "coarse " if self.grain <= _COARSE else ""
-            kind = coarse + ("colour noise" if chroma > grey else "grain" if chroma < grey / 3 else "noise")
+            kind = coarse + ("colour noise" if self._chroma > 1 else "grain" if self.colourless else "noise")
         return f"{kind} of {self.level * 127.5:.1f} of 255"
 
     @property
