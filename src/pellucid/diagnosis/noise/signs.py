@@ -46,7 +46,7 @@ _CALM_DRAWN = 1.5
 """Most by which drawn noise lies below 0 in `calmness`: 1.38 in 60 training pictures of 18 kinds."""
 _CALM_MOST = 0.2
 """Most of the sign `calm` that counts: noise on training crops has up to 0.24, fur 0.41 and sand 0.35."""
-_SQUARE, _STILL = 4, 1e-5
+_SQUARE, _STILL, _FAINT = 4, 1e-5, 1e-7
 """Side of the squares of `tied`, and the power of steps of 0.4 of 255, below which all squares are alike."""
 _ECHO, _LOUD, _MIDDLE = 5.0, 0.6, math.log(16)
 _LACKS, _LESS = 6.0, 0.1
@@ -55,6 +55,10 @@ what is `lacking` in `texture`, and how much of it adds nothing.
 
 Loud noise drowns texture, so that the little that is taken of this follows nothing.
 """
+_LUMPS = (2, 4)
+"""Sides of the squares whose power is `lumpy` in texture."""
+_USUAL_BLOCKS = 225
+"""Blocks of a picture of 128x128 pixels, from which signs are as sure as where they were chosen."""
 _FLAT, _FEWEST = 0.3, 6
 """Share of the blocks that count as flat, and their least number."""
 _PALE, _BLACK = 0.4, 0.05
@@ -89,6 +93,8 @@ BEYOND: Mapping[str, tuple[float, float]] = {
     "skew": (0.16, 12.0),
     "together": (-1.2, 5.0),
     "recurrence": (1.8, 8.0),
+    "few": (0.0, 1.5),
+    "tied": (-0.15, -20.0),
 }
 """Of each sign of texture the value that noise keeps below, and what each unit beyond takes from the odds.
 
@@ -98,15 +104,30 @@ others; from -1.2 on it spares coarse grain.
 """
 
 UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
-    "colour": {"calm": (-0.12, -6.0), "together": (-1.4, 4.0), "peaks": (0.2, 4.0), "skew": (0.12, 10.0)},
+    "colour": {
+        "calm": (-0.12, -6.0),
+        "together": (-1.4, 4.0),
+        "peaks": (0.2, 4.0),
+        "skew": (0.12, 10.0),
+        "lumpy": (0.05, 30.0),
+        "tinted": (0.25, 6.0),
+        "texture": (0.8, 4.0),
+    },
     "grey": {
         "calm": (-0.08, -10.0),
         "share": (0.70, -6.0),
         "peaked": (0.1, 40.0),
         "turning": (0.012, 100.0),
         "texture": (0.6, 20.0),
+        "lumpy": (0.06, 25.0),
     },
-    "reduced": {"calm": (-0.08, -10.0), "share": (0.70, -6.0), "peaks": (0.2, 8.0), "waves": (0.4, 12.0)},
+    "reduced": {
+        "calm": (-0.08, -10.0),
+        "share": (0.70, -6.0),
+        "peaks": (0.2, 8.0),
+        "waves": (0.4, 12.0),
+        "lumpy": (0.06, 25.0),
+    },
     "curved": {"calm": (-0.08, -10.0), "turning": (0.012, 100.0), "texture": (0.6, 20.0)},
     "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaked": (0.1, 8.0), "texture": (0.6, 20.0)},
     "compressed": {
@@ -115,6 +136,7 @@ UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
         "direction": (-1.4, 12.0),
         "pale": (0.5, -6.0),
         "follows": (0.79, 20.0),
+        "lumpy": (0.1, 25.0),
     },
 }
 """The same by kind of picture; a weight below 0 counts what lies below the value.
@@ -205,6 +227,7 @@ def read(
         "spread": math.log(spread(relative(taken[kept], told, axes), light)),
         "bound": told.level / bound.level,
         "level": math.log(told.level * 127.5),
+        "few": math.log(max(_USUAL_BLOCKS / len(kept), 1.0)),
         "grid": _grid(y),
         "direction": math.log(direction(left)),
         **_recurring(to_opponent(y - x0)[:, :axes]),
@@ -281,6 +304,21 @@ def follows(y: Tensor, x0: Tensor, drawn: Tensor, x0_drawn: Tensor, level: float
         "follows": own,
         "texture": own + _LACKS * (lacking - _LESS),
     }
+
+
+def lumps(left: Tensor, drawn: Tensor, told: Spectrum, axes: int) -> dict[str, float]:
+    """Measures how `lumpy` what a prior takes is beyond what it takes of drawn noise: grains and blades are lumps.
+
+    That is the deviation of its power in small squares, as a logarithm, on the grey axis. Noise that is mostly colour
+    gets none, since there is little of it on that axis.
+
+    Args:
+        left: what is taken, (1, C, H, W).
+        drawn: the same of the estimate with drawn noise.
+        told: the noise.
+        axes: colour axes that count.
+    """
+    return {} if _coloured(told, axes) else {"lumpy": _lumpy(left) - _lumpy(drawn)}
 
 
 def flat(spectrum: Spectrum) -> dict[str, float]:
@@ -441,8 +479,10 @@ def _colours(left: Tensor, kept: Tensor, told: Spectrum, axes: int) -> dict[str,
     together = math.log(max(alike.median().sqrt().item(), _TINY))
     if _coloured(told, axes):
         return {"apart": -together}
+    grey, *colours = told.levels
+    tinted = {"tinted": math.hypot(*colours) / grey}
     # In a picture of a single tint noise has this tint, too.
-    return {"together": together} if pairs.amax(1).median().sqrt() < _TINTED else {}
+    return {"together": together, **tinted} if pairs.amax(1).median().sqrt() < _TINTED else {}
 
 
 def _coloured(told: Spectrum, axes: int) -> bool:
@@ -469,6 +509,12 @@ def tied(left: Tensor, x0: Tensor) -> float:
     across, down = x0.diff(dim=3)[..., 1:, :], x0.diff(dim=2)[..., 1:]
     powers = (F.avg_pool2d(power, _SQUARE) for power in (left.square(), across.square() + down.square()))
     return _correlation(*((power + least).log() for power, least in zip(powers, (_TINY, _STILL), strict=True)))
+
+
+def _lumpy(left: Tensor) -> float:
+    """Deviation of the power of a residual in small squares, as a logarithm, summed over their sides."""
+    squares = (F.avg_pool2d(left.mean(1, keepdim=True).square(), side) for side in _LUMPS)
+    return sum((power + _FAINT).log().std().item() for power in squares)
 
 
 def _removed(left: Tensor, x0: Tensor) -> float:
