@@ -57,8 +57,8 @@ Loud noise drowns texture, so that the little that is taken of this follows noth
 """
 _LUMPS = (2, 4)
 """Sides of the squares whose power is `lumpy` in texture."""
-_USUAL_BLOCKS = 225
-"""Blocks of a picture of 128x128 pixels, from which signs are as sure as where they were chosen."""
+_MANY = 121
+"""Blocks of a picture of 96x96 pixels, from which signs are sure: thumbnails of 85x64 pixels have 63."""
 _FLAT, _FEWEST = 0.3, 6
 """Share of the blocks that count as flat, and their least number."""
 _PALE, _BLACK = 0.4, 0.05
@@ -93,7 +93,7 @@ BEYOND: Mapping[str, tuple[float, float]] = {
     "skew": (0.16, 12.0),
     "together": (-1.2, 5.0),
     "recurrence": (1.8, 8.0),
-    "few": (0.0, 1.5),
+    "few": (0.0, 3.0),
     "tied": (-0.15, -20.0),
 }
 """Of each sign of texture the value that noise keeps below, and what each unit beyond takes from the odds.
@@ -109,9 +109,8 @@ UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
         "together": (-1.4, 4.0),
         "peaks": (0.2, 4.0),
         "skew": (0.12, 10.0),
-        "lumpy": (0.05, 30.0),
-        "tinted": (0.25, 6.0),
-        "texture": (0.8, 4.0),
+        "lumpy": (0.09, 40.0),
+        "texture": (0.9, 4.0),
     },
     "grey": {
         "calm": (-0.08, -10.0),
@@ -119,14 +118,14 @@ UNEVEN: Mapping[Sort, Mapping[str, tuple[float, float]]] = {
         "peaked": (0.1, 40.0),
         "turning": (0.012, 100.0),
         "texture": (0.6, 20.0),
-        "lumpy": (0.06, 25.0),
+        "lumpy": (0.09, 40.0),
     },
     "reduced": {
         "calm": (-0.08, -10.0),
         "share": (0.70, -6.0),
         "peaks": (0.2, 8.0),
         "waves": (0.4, 12.0),
-        "lumpy": (0.06, 25.0),
+        "lumpy": (0.09, 40.0),
     },
     "curved": {"calm": (-0.08, -10.0), "turning": (0.012, 100.0), "texture": (0.6, 20.0)},
     "pressed": {"share": (0.70, -6.0), "uneven": (0.2, 10.0), "peaked": (0.1, 8.0), "texture": (0.6, 20.0)},
@@ -227,7 +226,7 @@ def read(
         "spread": math.log(spread(relative(taken[kept], told, axes), light)),
         "bound": told.level / bound.level,
         "level": math.log(told.level * 127.5),
-        "few": math.log(max(_USUAL_BLOCKS / len(kept), 1.0)),
+        "few": math.log(max(_MANY / len(kept), 1.0)),
         "grid": _grid(y),
         "direction": math.log(direction(left)),
         **_recurring(to_opponent(y - x0)[:, :axes]),
@@ -479,10 +478,8 @@ def _colours(left: Tensor, kept: Tensor, told: Spectrum, axes: int) -> dict[str,
     together = math.log(max(alike.median().sqrt().item(), _TINY))
     if _coloured(told, axes):
         return {"apart": -together}
-    grey, *colours = told.levels
-    tinted = {"tinted": math.hypot(*colours) / grey}
     # In a picture of a single tint noise has this tint, too.
-    return {"together": together, **tinted} if pairs.amax(1).median().sqrt() < _TINTED else {}
+    return {"together": together} if pairs.amax(1).median().sqrt() < _TINTED else {}
 
 
 def _coloured(told: Spectrum, axes: int) -> bool:
