@@ -113,6 +113,32 @@ def test_what_is_taken_of_texture_follows_the_picture() -> None:
         assert signs.beyond({"texture": 0.8}, signs.UNEVEN[kind]) == pytest.approx(20 * 0.2)
     assert signs.beyond({"follows": 0.89}, signs.UNEVEN["compressed"]) == pytest.approx(20 * 0.1)
     assert signs.beyond({"texture": 0.8}, signs.UNEVEN["colour"]) == pytest.approx(5 * 0.5)
+    # A hole in what is taken, wherever the picture has an edge, is no noise either.
+    assert signs.beyond({"tied": -0.25}, signs.BEYOND) == pytest.approx(20 * 0.1)
+
+
+def test_texture_comes_in_lumps() -> None:
+    """Grains, blades and hairs are strong in small places; noise is as strong in all, and colours are not asked."""
+    told = Spectrum.white(0.1, 3, 1)
+    grain, again = (simulated(FLAT, told, Streams([seed])) for seed in (1, 2))
+    assert signs.lumps(grain, again, told, 3)["lumpy"] == pytest.approx(0, abs=0.03)
+    places = torch.nn.functional.avg_pool2d(simulated(FLAT, told, Streams([3])), 3, 1, 1).exp()
+    assert signs.lumps(grain * places**9, again, told, 3)["lumpy"] > 0.1
+    assert signs.lumps(grain, again, NOISE, 3) == {}
+    for kind in ("colour", "grey", "reduced", "compressed"):
+        assert signs.beyond({"lumpy": 0.2}, signs.UNEVEN[kind]) > 2
+        assert signs.beyond({"lumpy": 0.08}, signs.UNEVEN[kind]) == 0
+
+
+def test_a_thumbnail_has_few_blocks_to_tell_noise_by() -> None:
+    whole = read(drawn(1))
+    small = FLAT[..., :64, :88]
+    left = drawn(1)[..., :64, :88]
+    few = signs.read(left, small, blocks(left, centred=False), NOISE, NOISE, 3)["few"]
+    assert whole["few"] == 0
+    assert few == pytest.approx(math.log(121 / 70))
+    usual = {"share": 0.85, **whole}
+    assert signs.beside({**usual, "few": few}, "colour") == pytest.approx(signs.beside(usual, "colour") - 3 * few)
 
 
 def test_grain_of_a_grey_picture_is_as_even_as_grain_of_a_coloured_one() -> None:

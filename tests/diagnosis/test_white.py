@@ -40,6 +40,7 @@ def test_white_noise_is_taken_evenly(axes: int) -> None:
     assert seen(spread=-2.5, direction=-0.9).certain(axes) == (axes == 3), "texture has a direction"
     assert not seen(spread=-1.2, direction=-1.3).certain(1), "fur is even, but has directions"
     assert not seen(fall=0.5).certain(axes), "grains of two pixels have hardly any of the finest waves"
+    assert not seen(fall=-0.6).certain(axes), "sharpened texture and error diffusion have too much of the finest ones"
     assert seen(slow=0.05).certain(axes) == (axes == 3), "a lawn has more power in slow waves"
     assert seen(slow=-1.6).certain(axes) == (axes == 3), "a weave has no slow waves"
 
@@ -58,6 +59,18 @@ def test_what_is_taken_of_noise_is_even_and_of_stripes_is_not() -> None:
     stripes = F.avg_pool2d(noise, (1, 5), 1, (0, 2)) * 5**0.5
     stripes[..., 48:, :] *= 0.3
     assert not white_level(natural, Calm(stripes, 1), 0.35, 2).certain(1)
+
+
+def test_sharpened_texture_has_too_much_of_the_finest_waves() -> None:
+    """So has error diffusion, as in a picture of few colours saved as a JPEG: both were smeared as white noise."""
+    down, across = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    shade = 0.3 * (down / 37).sin() + 0.3 * (across / 29).cos()
+    noise = 0.1 * torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    for left, certain in ((noise, True), (noise - F.avg_pool2d(noise, 3, 1, 1), False)):
+        found = white_level(load_prior("natural"), Calm(shade + left, 3), 0.13, 4)
+        assert (found.fall > -0.3) == certain
+        assert found.certain(3) == certain
+        assert replace(found, fall=0.0).certain(3)
 
 
 def test_texture_has_the_form_of_its_estimate() -> None:

@@ -27,6 +27,7 @@ from .signs import (
     flattest,
     follows,
     hopeless,
+    lumps,
     pale,
     probability,
     read,
@@ -93,6 +94,7 @@ def measure(prior: Prior, calm: Calm, calls: int, *, credible: bool = False) -> 
     again = Taken(drawn, _walked(prior, seen.beside(drawn), told, test, axes))
     signs["calm"] = calmer(own, calmness(y, again.power, told, axes))
     signs |= follows(y, taken.x0, drawn, again.x0, signs["level"])
+    signs |= lumps(y - taken.x0, drawn - again.x0, told, axes)
     if kind in DRAWN:
         signs |= beside_drawn(signs, drawn, again.x0, again.power, told, axes)
     change = (_smooth(ratio / _ratio(again, told, kept)) ** 2).clamp(_LESS, MORE_POWER)
