@@ -125,7 +125,7 @@ def test_texture_comes_in_lumps() -> None:
     places = torch.nn.functional.avg_pool2d(simulated(FLAT, told, Streams([3])), 3, 1, 1).exp()
     assert signs.lumps(grain * places**9, again, told, 3)["lumpy"] > 0.1
     assert signs.lumps(grain, again, NOISE, 3) == {}
-    for kind in ("colour", "grey", "reduced", "compressed"):
+    for kind in ("grey", "reduced", "compressed"):
         assert signs.beyond({"lumpy": 0.2}, signs.UNEVEN[kind]) > 2
         assert signs.beyond({"lumpy": 0.08}, signs.UNEVEN[kind]) == 0
 
