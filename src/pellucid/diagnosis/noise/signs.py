@@ -176,7 +176,7 @@ and more; of 12 JPEGs in colour nine have 0.84 and more.
 
 `lumpy` was chosen on training crops that were reduced, sharpened or toned. From 0.05 on it would lose grain of 1.2
 pixels. In colour it would refuse a camera's noise, which depends on the tone; there the signs before do as well. Of 13
-undamaged crops in colour that lost texture as grain, 5 do; of 73 with noise or grain 62 are found, with all of the gain.
+undamaged crops in colour that lost texture as grain, 5 do; of 73 with noise or grain 62 are found, with all the gain.
 """
 BESIDE: Mapping[str, tuple[float, float]] = {"apart": (1.6, 6.0), "flat": (-0.3, 3.0)}
 """Of each sign of noise that some pictures have the value that texture keeps below, and what each unit beyond adds.
