@@ -165,8 +165,8 @@ full of texture. Noise on 24 crops has a `skew` of at most 0.12 in nine tenths o
 in a JPEG; of 12 textures that count as noise eight have a `skew` of 0.13 and more, and of 13 in JPEGs eight have a
 `share` below 0.64.
 
-What is taken from a colour picture turns from place to place by at most 0.009 more than drawn noise, of a camera's
-noise in 14 photographs and of noise like it on 12 others. On 32 of the 40 corners it is 0.012 to 0.135. The other
+What is taken from a colour picture turns from place to place. A camera's noise turns by at most 0.009 more than drawn
+noise, in 14 photographs and on 12 others to which it was added. On 32 of the 40 corners it is 0.012 to 0.135. The other
 eight have `bursts` of 0.3 to 1.2, or a `texture` of 0.3 to 0.6; noise has at most 0.3, and 0.3 unless it is loud.
 
 `texture` and `follows` were chosen on corners and edges of other training photographs. Noise that was found and gains
